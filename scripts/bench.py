@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Sluice beside the same model in plain PyTorch (scripts/reference_train.py): tokens per second, peak memory, time to the first step.
+
+  bench.py                      at least five interleaved pairs per precision -> docs/benchmarks.md (what `make bench` does)
+  bench.py --pairs 1 --steps 2 --output -      a quick look, on stdout
+
+Run it with the Python whose torch Sluice is built with, on an otherwise idle machine. Both programs run the model of --config with the
+same number of threads; each pair runs them one right after the other, in alternating order, and ratios are taken within pairs.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
+
+
+def stop(message):
+    sys.exit(f"bench: {message}")
+
+
+def run(command, watch=None):
+    """Runs to the end. Returns (stdout, peak resident bytes of the process, what `watch(start time)` returned meanwhile)."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.monotonic()
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
+        seen = []
+        watcher = threading.Thread(target=lambda: seen.append(watch(start, process.pid))) if watch else None
+        if watcher:
+            watcher.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if watcher:
+            watcher.join()
+        out.seek(0)
+        err.seek(0)
+        if process.returncode != 0:
+            stop(f"{shlex.join(map(str, command))}: exit code {process.returncode}\n{err.read().decode(errors='replace')[-2000:]}")
+        return out.read().decode(), usage.ru_maxrss * 1024, seen[0] if seen else None
+
+
+def train_lines(path):
+    """Lines of metrics.jsonl that report a training step."""
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    return [line for line in lines if "loss" in line]
+
+
+def tokens_per_s(lines, warmup_steps):
+    """From the clock readings after the warm-up and after the last step, so that everything between steps counts."""
+    first, last = lines[warmup_steps - 1], lines[-1]
+    return (last["tokens"] - first["tokens"]) / (last["time"]["seconds"] - first["time"]["seconds"])
+
+
+def run_sluice(options, precision, steps, folder, watch=None):
+    run_dir = pathlib.Path(folder, "run")
+    shutil.rmtree(run_dir, ignore_errors=True)
+    settings = {"train.steps": steps, "train.precision": precision, "train.threads": options.threads}
+    command = [options.sluice, "train", options.config, "--run-dir", str(run_dir)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    _, peak, seen = run(command, (lambda start, pid: watch(start, pid, run_dir / "metrics.jsonl")) if watch else None)
+    lines = train_lines(run_dir / "metrics.jsonl")
+    if len(lines) != steps:
+        stop(f"{run_dir}/metrics.jsonl: {len(lines)} steps; expected {steps}")
+    return lines, peak, seen
+
+
+def wait_for_first_line(start, pid, metrics):
+    """Seconds from the start of the command until its first step stands in metrics.jsonl."""
+    while True:
+        alive = pathlib.Path(f"/proc/{pid}").exists()
+        if metrics.exists() and any('"loss"' in line for line in metrics.read_text().split("\n")[:-1]):
+            return time.monotonic() - start
+        if not alive:
+            return None
+        time.sleep(0.002)
+
+
+def measure_sluice(options, precision, folder):
+    lines, peak, _ = run_sluice(options, precision, options.warmup_steps + options.steps, folder)
+    _, _, first_step_s = run_sluice(options, precision, 1, folder, wait_for_first_line)
+    return {"tokens_per_s": tokens_per_s(lines, options.warmup_steps), "peak_bytes": peak, "first_step_s": first_step_s}
+
+
+def measure_peer(options, precision, _):
+    command = [sys.executable, ROOT / "scripts/reference_train.py", "--bench", "--config", options.config, "--dtype", precision, "--steps",
+               str(options.steps), "--warmup-steps", str(options.warmup_steps), "--threads", str(options.threads)]
+    out, peak, _ = run(command)
+    result = json.loads(out)
+    return {"tokens_per_s": result["tokens_per_s"], "peak_bytes": peak, "first_step_s": result["first_step_s"]}
+
+
+def measure(options):
+    """{precision: [(sluice, peer), ...]}"""
+    pairs = {}
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
+        for precision in options.precisions:
+            pairs[precision] = []
+            for number in range(options.pairs):
+                order = [measure_sluice, measure_peer]
+                if number % 2:
+                    order.reverse()
+                results = {program: program(options, precision, folder) for program in order}
+                pairs[precision].append((results[measure_sluice], results[measure_peer]))
+                sluice, peer = pairs[precision][-1]
+                print(f"{precision} pair {number + 1}: Sluice {sluice['tokens_per_s']:.0f}, PyTorch {peer['tokens_per_s']:.0f} tokens/s, "
+                      f"ratio {sluice['tokens_per_s'] / peer['tokens_per_s']:.2f}", file=sys.stderr, flush=True)
+    return pairs
+
+
+# -- report ---------------------------------------------------------------------------------------------------------------------
+
+
+def with_quartiles(values, form="{:,.0f}"):
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return f"{form.format(middle)} ({form.format(low)}–{form.format(high)})"
+
+
+def median(rows, key, scale=1.0):
+    values = [row[key] for row in rows if row[key] is not None]
+    return f"{statistics.median(values) * scale:,.2f}" if values else "not seen"
+
+
+def machine():
+    def field(path, name):
+        with open(path, encoding="utf-8") as file:
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith(name)), "unknown")
+
+    flags = field("/proc/cpuinfo", "flags").split()
+    features = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    memory_gib = int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20
+    return f"{field('/proc/cpuinfo', 'model name')} ({', '.join(features)}), {len(os.sched_getaffinity(0))} processors, {memory_gib:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def report(options, pairs, version):
+    load = os.getloadavg()[0]
+    lines = ["| precision | Sluice, tokens/s | PyTorch eager, tokens/s | ratio | peak MiB, Sluice / PyTorch | first step s, Sluice / PyTorch |",
+             "|---|---|---|---|---|---|"]
+    for precision, rows in pairs.items():
+        sluice, peer = zip(*rows)
+        ratios = [a["tokens_per_s"] / b["tokens_per_s"] for a, b in rows]
+        lines.append(f"| {precision} | {with_quartiles([r['tokens_per_s'] for r in sluice])} | {with_quartiles([r['tokens_per_s'] for r in peer])} | "
+                     f"{with_quartiles(ratios, '{:.2f}')} | {median(sluice, 'peak_bytes', 2**-20)} / {median(peer, 'peak_bytes', 2**-20)} | "
+                     f"{median(sluice, 'first_step_s')} / {median(peer, 'first_step_s')} |")
+    import torch
+    facts = [f"Medians of {options.pairs} interleaved pairs, quartiles in parentheses; {options.steps} measured steps after {options.warmup_steps} of warm-up; "
+             f"{options.threads} threads.",
+             f"Command: `{options.command}`. Model and batch: `{options.config}`.",
+             f"Machine: {machine()}. Load average at the end: {load:.1f}, of which the benchmark itself is up to {options.threads}.",
+             f"{version}; Python's torch {torch.__version__}; {datetime.date.today().isoformat()}."]
+    notes = ["First step: from the start of the command, data prepared, until the first step is done. Peak: resident memory of the process.",
+             "The peer is `scripts/reference_train.py --bench`: SDPA, fused AdamW, packed projections, autocast for bf16, glibc told to keep its memory."]
+    return "\n".join([*lines, "", *(f"- {line}" for line in facts + notes)])
+
+
+def write_report(path, text):
+    """Replaces the part between the markers, or starts the file."""
+    section = f"{BEGIN}\n{text}\n{END}"
+    if path.exists() and BEGIN in path.read_text() and END in path.read_text():
+        before, rest = path.read_text().split(BEGIN, 1)
+        path.write_text(before + section + rest.split(END, 1)[1])
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# Benchmarks\n\n## Beside eager PyTorch\n\n{section}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sluice", default="build/sluice")
+    parser.add_argument("--config", default="configs/bench.yaml", help="without `extends`: both programs read it")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="measured steps per run")
+    parser.add_argument("--warmup-steps", type=int, default=3)
+    parser.add_argument("--precisions", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--output", default="docs/benchmarks.md", help="Markdown file, or - for stdout")
+    options = parser.parse_args()
+    if min(options.pairs, options.steps, options.warmup_steps, options.threads) < 1:
+        stop("--pairs, --steps, --warmup-steps, --threads: expected at least 1")
+    options.command = shlex.join(["python3", "scripts/bench.py", *sys.argv[1:]])
+    if not (ROOT / options.sluice).exists():
+        stop(f"{options.sluice}: not there; run `make build` first")
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"bench: load average {load:.1f}: something else is running; the figures will say little", file=sys.stderr)
+    version = run([options.sluice, "--version"])[0].strip()
+    run([options.sluice, "prepare", options.config])
+    text = report(options, measure(options), version)
+    if options.output == "-":
+        print(text)
+    else:
+        write_report(ROOT / options.output, text)
+        print(f"bench: {options.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Trains the decoder in plain PyTorch: the oracle for Sluice's losses, and the peer of the benchmark.
+
+  reference_train.py --config RUN/config.yaml --initial model.safetensors --batches FILE     losses as JSON on stdout
+  reference_train.py --config bench.yaml --bench --dtype bf16                                tokens per second as JSON on stdout
+
+--batches: a safetensors file with `inputs` and `targets`, int32 [steps, sequences, length], targets below 0 not scored, as written by
+`sluice train CONFIG --dump-batches FILE`. Without it the tokens are random.
+
+What it does, in full: AdamW (Loshchilov & Hutter 2019), decay on tensors of two dimensions only; gradients scaled to the global norm
+clip_norm where they exceed it; learning rate lr * factor(step), step counted from 0 (src/optim/schedule.h has the formulas); micro-batches
+whose sums are all divided by the scored targets of the whole step.
+
+It is tuned as its users would tune it: SDPA, fused AdamW, autocast for bf16, packed projections, and glibc told to keep its memory
+(MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: the script starts itself again with them set).
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import sys
+import time
+
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30), "MALLOC_TOP_PAD_": str(64 << 20)}
+
+
+def restart_with_allocator():
+    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
+
+
+def seconds_since_process_start():
+    """Since the process began, an exec in between included (10 ms ticks)."""
+    with open("/proc/self/stat", encoding="ascii") as file:
+        started_ticks = int(file.read().rsplit(")", 1)[1].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def schedule_factor(schedule, step, total_steps):
+    """Factor of the peak learning rate for the step that follows `step` finished ones."""
+    kind = schedule.get("type", "cosine")
+    default_warmup = {"cosine": 50, "wsd": 50, "inverse_sqrt": 1000}.get(kind, 0)
+    warmup = int(schedule.get("warmup_steps", default_warmup))
+    if step < warmup:
+        return (step + 1) / warmup
+    t = (step - warmup) / max(total_steps - warmup, 1)
+    final = float(schedule.get("final_fraction", 0.1 if kind == "cosine" else 0.0))
+    if kind == "constant":
+        return 1.0
+    if kind == "linear":
+        return 1 - (1 - final) * t
+    if kind == "cosine":
+        return final + (1 - final) * (1 + math.cos(math.pi * t)) / 2
+    if kind == "inverse_sqrt":
+        return math.sqrt(max(warmup, 1) / (step + 1))
+    if kind == "wsd":
+        decay_steps = float(schedule.get("decay_fraction", 0.2)) * total_steps
+        left = (total_steps - step) / decay_steps if decay_steps > 0 else 1.0
+        return final + (1 - final) * min(left, 1.0)
+    raise ValueError(f"schedule.type: {kind}; expected constant, linear, cosine, inverse_sqrt or wsd")
+
+
+class Trainer:
+    def __init__(self, model, optimizer_config, dtype):
+        import torch
+        self.torch, self.model, self.dtype = torch, model, dtype
+        self.lr = float(optimizer_config.get("lr", 2e-3))
+        self.clip_norm = float(optimizer_config.get("clip_norm", 1.0))
+        parameters = list(model.parameters())
+        groups = [{"params": [p for p in parameters if p.dim() == 2], "weight_decay": float(optimizer_config.get("weight_decay", 0.1))},
+                  {"params": [p for p in parameters if p.dim() != 2], "weight_decay": 0.0}]
+        betas = tuple(float(b) for b in optimizer_config.get("betas", (0.9, 0.95)))
+        self.optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=betas, eps=float(optimizer_config.get("eps", 1e-8)), fused=True)
+
+    def step(self, inputs_BT, targets_BT, micro_batch, factor):
+        """One optimizer step. Returns (loss in nats per target, gradient norm before clipping) as tensors."""
+        num_targets = int((targets_BT >= 0).sum())
+        loss = 0.0
+        for begin in range(0, len(inputs_BT), micro_batch):
+            rows = slice(begin, begin + micro_batch)
+            with self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.dtype == "bf16"):
+                part = self.model.loss_sum(inputs_BT[rows], targets_BT[rows]) / num_targets
+            part.backward()
+            loss = loss + part.detach()
+        norm = self.torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters()])
+        if self.clip_norm > 0:
+            scale = self.torch.clamp(self.clip_norm / norm, max=1.0)
+            self.torch._foreach_mul_([p.grad for p in self.model.parameters()], scale)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss, norm
+
+
+def read_batches(arguments, config, vocab_size):
+    import torch
+    from safetensors.torch import load_file
+    if arguments.batches:
+        tensors = load_file(arguments.batches)
+        inputs, targets = tensors["inputs"].long(), tensors["targets"].long()
+        if inputs.shape != targets.shape or inputs.dim() != 3:
+            raise SystemExit(f"{arguments.batches}: inputs {list(inputs.shape)}, targets {list(targets.shape)}; expected both [steps, sequences, length]")
+        return inputs, targets
+    train = config.get("train", {})
+    shape = (8, int(train.get("batch_sequences", 16)), int(train.get("sequence_length", 256)) + 1)
+    tokens = torch.randint(vocab_size, shape, generator=torch.Generator().manual_seed(1))
+    return tokens[..., :-1].contiguous(), tokens[..., 1:].contiguous()
+
+
+def make_model(arguments, config):
+    import reference_model
+    import torch
+    if arguments.initial:
+        return reference_model.load_model(arguments.initial, arguments.config)
+    torch.manual_seed(1)
+    vocab = config["model"].get("vocab_size", "auto")
+    if vocab == "auto":
+        vocab = config["tokenizer"].get("vocab_size", 257 if config["tokenizer"].get("type") == "bytes" else 4096)
+    shape = reference_model.shape_from_yaml(config["model"], int(vocab), int(config["train"].get("sequence_length", 256)))
+    return reference_model.Decoder(shape)
+
+
+def reproduce(arguments, config, trainer, inputs, targets):
+    """Every dumped batch once, losses as Sluice's metrics have them."""
+    total_steps = arguments.total_steps or int(config["train"]["steps"])
+    losses, norms, rates = [], [], []
+    for step in range(min(arguments.steps or len(inputs), len(inputs))):
+        factor = schedule_factor(config.get("schedule", {}), step, total_steps)
+        loss, norm = trainer.step(inputs[step], targets[step], arguments.micro_batch or inputs.shape[1], factor)
+        losses.append(loss.item())
+        norms.append(norm.item())
+        rates.append(trainer.lr * factor)
+    return {"losses": losses, "grad_norms": norms, "lr": rates}
+
+
+def bench(arguments, trainer, inputs, targets):
+    """Steps over the batches in turn; the loss is read once, at the end, as a training loop would at its log interval."""
+    seconds, first_step_s = [], None
+    for step in range(arguments.warmup_steps + arguments.steps):
+        began = time.perf_counter()
+        row = step % len(inputs)
+        loss, _ = trainer.step(inputs[row], targets[row], arguments.micro_batch or inputs.shape[1], 1.0)
+        seconds.append(time.perf_counter() - began)
+        if step == 0:
+            first_step_s = seconds_since_process_start()
+            print("first step", file=sys.stderr, flush=True)
+    measured = seconds[arguments.warmup_steps:]
+    return {"tokens_per_s": inputs[0].numel() * len(measured) / sum(measured) if measured else None, "step_s": measured,
+            "first_step_s": first_step_s, "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "num_parameters": sum(p.numel() for p in trainer.model.parameters()), "loss": loss.item()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML with the sections model, optimizer, schedule and train (no `extends`)")
+    parser.add_argument("--initial", help="model.safetensors to start from; without it, random weights")
+    parser.add_argument("--batches", help="dumped batches")
+    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--micro-batch", type=int, default=0, help="sequences per pass (default: all of a step)")
+    parser.add_argument("--steps", type=int, default=0, help="steps to take or to measure (default: all batches; with --bench 20)")
+    parser.add_argument("--total-steps", type=int, default=0, help="length of the schedule (default: train.steps of the YAML)")
+    parser.add_argument("--threads", type=int, default=0, help="default: the processors this process may use")
+    parser.add_argument("--bench", action="store_true")
+    parser.add_argument("--warmup-steps", type=int, default=3, help="steps before the measured ones")
+    parser.add_argument("--final", help="write the weights after the last step to this safetensors file")
+    arguments = parser.parse_args()
+    restart_with_allocator()
+
+    import reference_model
+    import torch
+    torch.set_num_threads(arguments.threads or len(os.sched_getaffinity(0)))
+    config = reference_model.read_yaml(arguments.config)
+    model = make_model(arguments, config)
+    inputs, targets = read_batches(arguments, config, model.shape.vocab_size)
+    trainer = Trainer(model, config.get("optimizer", {}), arguments.dtype)
+    if arguments.bench:
+        arguments.steps = arguments.steps or 20
+        result = bench(arguments, trainer, inputs, targets)
+    else:
+        result = reproduce(arguments, config, trainer, inputs, targets)
+    if arguments.final:
+        reference_model.save_parameters(model, arguments.final)
+    print(json.dumps({"dtype": arguments.dtype, "torch": torch.__version__, "threads": torch.get_num_threads(), **result}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Runs every command that README.md shows in its code blocks, in order, from the project's folder: what a new user would do.
+
+A command is a line that begins with `make ` or `build/sluice `. `make test` and `make lint` are left out: whoever calls this runs them.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+SKIPPED = {"make test", "make lint"}
+
+
+def commands_of(text):
+    """The commands of the fenced blocks without a language, comments stripped."""
+    commands = []
+    for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            command = re.sub(r"\s+#.*", "", line).strip()
+            if command.startswith(("make ", "build/sluice ")) and command not in SKIPPED:
+                commands.append(command)
+    return commands
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent
+    commands = commands_of((root / "README.md").read_text(encoding="utf-8"))
+    if len(commands) < 5:
+        sys.exit(f"README.md: {len(commands)} commands found; expected its code blocks to hold at least 5")
+    for command in commands:
+        start = time.monotonic()
+        result = subprocess.run(command, shell=True, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        print(f"README: {command}: exit code {result.returncode} after {time.monotonic() - start:.0f} s")
+        if result.returncode != 0:
+            sys.exit(result.stdout[-3000:])
+    print(f"README: all {len(commands)} commands work")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+#!/usr/bin/env bash
+# Installs what Sluice is built with, as far as it is missing, and writes down where LibTorch lies. Quick when nothing is missing.
+#
+#   scripts/setup.sh [--tests] [--lint] [--corpus]
+#
+# --tests    also the Python packages that tests compare with
+# --lint     also clang-format and clang-tidy
+# --corpus   also the King James Bible, where it can be had: without it this still succeeds
+#
+# LibTorch: Torch_DIR or CMAKE_PREFIX_PATH where one of them leads to it; else torch 2.11 to 2.13 of the active Python environment; else
+# that of .venv; else pip installs it into .venv. SLUICE_TORCH_INDEX=URL names an index with CPU builds for that.
+#
+# Leaves build/setup.cmake, which `cmake -C` reads.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly torch_version=2.13.0
+readonly record=build/setup.cmake
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# --- Packages of the system -----------------------------------------------------------------------------------------------
+
+# What is needed | how to see that it is there (c: command, h: header) | its package on Debian and Ubuntu, Fedora, Arch
+needed() {
+  cat << 'END'
+build   c:g++                            g++                   gcc-c++              gcc
+build   c:cmake                          cmake                 cmake                cmake
+build   c:ninja                          ninja-build           ninja-build          ninja
+build   c:python3                        python3               python3              python
+build   h:spdlog/spdlog.h                libspdlog-dev         spdlog-devel         spdlog
+build   h:yaml-cpp/yaml.h                libyaml-cpp-dev       yaml-cpp-devel       yaml-cpp
+build   h:nlohmann/json.hpp              nlohmann-json3-dev    json-devel           nlohmann-json
+build   h:xxhash.h                       libxxhash-dev         xxhash-devel         xxhash
+build   h:zstd.h                         libzstd-dev           libzstd-devel        zstd
+build   h:zlib.h                         zlib1g-dev            zlib-devel           zlib
+build   h:sentencepiece_trainer.h        libsentencepiece-dev  sentencepiece-devel  sentencepiece
+build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel          cli11
+build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest
+lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
+lint    c:clang-tidy-14                  clang-tidy-14         clang-tools-extra14  clang14
+corpus  c:bible                          bible-kjv             -                    -
+END
+}
+
+is_there() {
+  case $1 in
+    c:*) command -v "${1#c:}" > /dev/null ;;
+    h:*) [ -e "/usr/include/${1#h:}" ] || [ -e "/usr/local/include/${1#h:}" ] ;;
+  esac
+}
+
+# Prints the packages of the kinds $1 ("build lint") that are missing, as column $2 of the table calls them.
+missing_packages() {
+  local kind probe debian fedora arch
+  needed | while read -r kind probe debian fedora arch; do
+    case " $1 " in *" $kind "*) ;; *) continue ;; esac
+    is_there "$probe" || eval "echo \$$2"
+  done | sed '/^-$/d' | sort -u | tr '\n' ' ' | sed 's/ $//'
+}
+
+# The system's family by name: debian (apt), fedora, arch or other. Too old a release of Debian or Ubuntu ends here.
+family() {
+  local ID='' ID_LIKE='' VERSION_ID='' PRETTY_NAME='this system'
+  # shellcheck disable=SC1091
+  [ -r /etc/os-release ] && . /etc/os-release
+  case "$ID-${VERSION_ID%%.*}" in
+    debian-[1-9] | debian-1[01] | ubuntu-1? | ubuntu-2[0-3])
+      die "$PRETTY_NAME has too old a compiler; Debian 12, Ubuntu 24.04 or later is needed" ;;
+  esac
+  case " $ID $ID_LIKE " in
+    *" debian "* | *" ubuntu "*) echo debian ;;
+    *" fedora "* | *" rhel "*) echo fedora ;;
+    *" arch "*) echo arch ;;
+    *) echo other ;;
+  esac
+}
+
+# Installs Debian packages as root or through sudo.
+apt_install() {
+  local -a root=()
+  if [ "$(id -u)" != 0 ]; then
+    # sudo may ask a person for the password, but not a pipe.
+    command -v sudo > /dev/null && { sudo -n true 2> /dev/null || [ -t 0 ]; } ||
+      die "missing, and not to be installed without root: run  apt-get install $*"
+    root=(sudo)
+  fi
+  say "installing $*"
+  local -a install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
+  local log; log=$(mktemp)
+  if ! "${install[@]}" > "$log" 2>&1 && ! { "${root[@]}" apt-get update -qq && "${install[@]}"; } > "$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    rm -f "$log"
+    die "apt-get could not install $*"
+  fi
+  rm -f "$log"
+}
+
+# Sees to it that the packages of the kinds $1 are there.
+system_packages() {
+  local os missing
+  missing=$(missing_packages "$1" debian)
+  [ -n "$missing" ] || return 0
+  os=$(family) || exit 1
+  if [ "$os" = debian ]; then
+    # shellcheck disable=SC2086
+    apt_install $missing
+    return 0
+  fi
+  case $os in
+    fedora) die "these packages are missing: run  dnf install $(missing_packages "$1" fedora)" ;;
+    arch) die "these packages are missing: run  pacman -S $(missing_packages "$1" arch)" ;;
+    *) die "please install what Debian calls $missing (g++ 12, CMake 3.25 or later), then run this again" ;;
+  esac
+}
+
+# --- LibTorch -------------------------------------------------------------------------------------------------------------
+
+# Prints the folder of TorchConfig.cmake at or below $1.
+torch_config_below() {
+  local below
+  for below in . Torch share/cmake/Torch torch/share/cmake/Torch; do
+    [ -e "$1/$below/TorchConfig.cmake" ] && { realpath "$1/$below"; return 0; }
+  done
+  return 1
+}
+
+# Prints the folder of TorchConfig.cmake of the torch that interpreter $1 would import, if Sluice works with it. Does not import it: that takes seconds.
+torch_of() {
+  command -v "$1" > /dev/null || return 1
+  "$1" - << 'END' 2> /dev/null
+import importlib.util, pathlib, re
+folder = pathlib.Path(importlib.util.find_spec("torch").submodule_search_locations[0])
+version = re.search(r"__version__\s*=\s*'(\d+)\.(\d+)", (folder / "version.py").read_text())
+config = folder / "share/cmake/Torch"
+assert (2, 11) <= (int(version[1]), int(version[2])) <= (2, 13) and (config / "TorchConfig.cmake").exists()
+print(config)
+END
+}
+
+make_venv() {
+  .venv/bin/python3 -m pip --version > /dev/null 2>&1 && return 0
+  # Debian keeps the module that makes environments in a package of its own.
+  if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
+    [ "$(family)" = debian ] || die "python3 cannot make virtual environments: please install its modules venv and pip"
+    apt_install python3-venv
+  fi
+  python3 -m venv --clear .venv || die "cannot make the virtual environment .venv"
+}
+
+install_torch() {
+  make_venv
+  local -a pip=(.venv/bin/python3 -m pip install --disable-pip-version-check)
+  if [ -n "${SLUICE_TORCH_INDEX:-}" ]; then
+    say "installing LibTorch $torch_version into .venv from $SLUICE_TORCH_INDEX: a CPU build loads about 200 MB and takes 1 GB on disk"
+    "${pip[@]}" --no-deps --index-url "$SLUICE_TORCH_INDEX" "torch==$torch_version" || die "pip could not install torch from $SLUICE_TORCH_INDEX"
+  else
+    say "installing LibTorch $torch_version into .venv. A build for CUDA loads several GB, a CPU build about 200 MB (1 GB on disk)."
+    say "to get a CPU build, stop this and set SLUICE_TORCH_INDEX to the URL of PyTorch's index of CPU builds"
+  fi
+  "${pip[@]}" --quiet "torch==$torch_version" numpy || die "pip could not install torch $torch_version into .venv"    # and what torch needs
+}
+
+# Sets torch_config (the folder of TorchConfig.cmake) and python (the interpreter that goes with it).
+find_torch() {
+  local -a given=()
+  local place
+  [ -z "${Torch_DIR:-}" ] || given+=("$Torch_DIR")
+  IFS=':;' read -ra prefixes <<< "${CMAKE_PREFIX_PATH:-}"
+  for place in "${given[@]}" "${prefixes[@]}"; do
+    torch_config=$(torch_config_below "$place") || continue
+    python=$(realpath -s "$torch_config/../../../../../../../bin/python3")     # of the environment it lies in
+    [ -x "$python" ] || python=$(command -v python3)
+    return 0
+  done
+  [ -z "${Torch_DIR:-}" ] || die "Torch_DIR=$Torch_DIR has no TorchConfig.cmake; give the folder that has it, or none"
+  for python in python3 .venv/bin/python3; do
+    torch_config=$(torch_of "$python") && return 0
+  done
+  install_torch
+  torch_config=$(torch_of .venv/bin/python3) || die "torch $torch_version was installed into .venv, but cannot be found there"
+}
+
+# --- What tests compare with ----------------------------------------------------------------------------------------------
+
+readonly oracle_modules="numpy yaml safetensors sentencepiece jsonschema"
+readonly oracle_packages="numpy pyyaml safetensors sentencepiece jsonschema"
+
+has_oracles() {
+  "$1" -c "import importlib.util, sys; sys.exit(any(importlib.util.find_spec(m) is None for m in '$oracle_modules'.split()))"
+}
+
+# Into .venv where it is ours; beside an environment of the user's, which stays as it is: a wrapper of its interpreter sees both.
+python_oracles() {
+  [ -n "$(torch_of "$python")" ] || die "tests compare with PyTorch, but $python has no torch 2.11 to 2.13: activate an environment that has one"
+  has_oracles "$python" && return 0
+  local -a pip=("$python" -m pip install --disable-pip-version-check --quiet)
+  if [ "$(realpath -s "$python")" = "$PWD/.venv/bin/python3" ]; then
+    say "installing for the tests: $oracle_packages"
+    # shellcheck disable=SC2086
+    "${pip[@]}" $oracle_packages || die "pip could not install: $oracle_packages"
+    return 0
+  fi
+  local folder="$PWD/build/oracles"
+  mkdir -p "$folder"
+  printf '#!/bin/sh\nPYTHONPATH="%s/packages${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$folder" "$(command -v "$python")" > "$folder/python3"
+  chmod +x "$folder/python3"
+  if ! has_oracles "$folder/python3"; then
+    say "installing for the tests: $oracle_packages"
+    # shellcheck disable=SC2086
+    "${pip[@]}" --target "$folder/packages" $oracle_packages || die "pip could not install: $oracle_packages"
+  fi
+  python="$folder/python3"
+}
+
+# --- All of it ------------------------------------------------------------------------------------------------------------
+
+write_record() {
+  local new
+  new=$(printf '# Written by scripts/setup.sh.\nset(Torch_DIR "%s" CACHE PATH "" FORCE)\nset(SLUICE_PYTHON "%s" CACHE FILEPATH "" FORCE)\n' \
+    "$torch_config" "$(realpath -s "$(command -v "$python")")")
+  mkdir -p build
+  [ -e "$record" ] && [ "$new" = "$(cat "$record")" ] || printf '%s\n' "$new" > "$record"
+}
+
+kinds=build
+tests=no
+corpus=no
+for option; do
+  case $option in
+    --tests) tests=yes ;;
+    --lint) kinds="$kinds lint" ;;
+    --corpus) corpus=yes ;;
+    *) die "unknown option $option; known are --tests, --lint and --corpus" ;;
+  esac
+done
+system_packages "$kinds"
+if [ "$corpus" = yes ] && ! command -v bible > /dev/null; then
+  { [ "$(family)" = debian ] && (apt_install bible-kjv); } || say "bible-kjv cannot be had here; the project's own generated corpus takes its place"
+fi
+find_torch
+[ "$tests" = no ] || python_oracles
+write_record

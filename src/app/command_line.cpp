@@ -1,0 +1,252 @@
+#include "app/command_line.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/commands.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+#include "base/version.h"
+
+namespace sluice::app {
+namespace {
+
+using Action = std::function<void()>;
+
+// `--set a.b=c d.e=f`: takes what follows it; a first word without "=" is the configuration that came after the option.
+void add_config(CLI::App& command, ConfigOptions& options) {
+  command.add_option("CONFIG", options.config, "Configuration file (YAML)");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--set",
+          [&options](const std::vector<std::string>& words) {
+            for (const std::string& word : words) {
+              if (word.find('=') == std::string::npos && options.config.empty()) {
+                options.config = word;
+              } else {
+                options.overrides.push_back(word);
+              }
+            }
+          },
+          "Override a field: optimizer.lr=1e-3, model.ffn=geglu; any number of them")
+      ->type_name("KEY=VALUE ...")
+      ->take_all();
+}
+
+void require_config(const ConfigOptions& options) {
+  require(!options.config.empty(), ExitCode::kUsage, "CONFIG", "nothing", "a configuration file, such as configs/quickstart.yaml");
+}
+
+void add_train(CLI::App& app, Action& action, std::string command_line) {
+  auto options = std::make_shared<TrainOptions>();
+  options->command_line = std::move(command_line);
+  auto resume = std::make_shared<bool>(false), fresh = std::make_shared<bool>(false);
+  CLI::App* command = app.add_subcommand("train", "Train a model; prepares the data first where needed");
+  add_config(*command, options->config);
+  CLI::Option* resume_flag =
+      command->add_flag("--resume", *resume, "Go on from the newest valid checkpoint; starts a run where there is none");
+  command->add_flag("--fresh", *fresh, "Start anew; an old run in the directory is renamed, never deleted")->excludes(resume_flag);
+  command->add_option("--run-dir", options->run_dir, "Run directory, instead of the configuration's run.dir")->type_name("DIR");
+  command->add_option("--dump-batches", options->dump_batches, "Also write the first batches to a safetensors file (inputs, targets)")
+      ->type_name("FILE");
+  command->add_option("--dump-steps", options->dump_steps, "How many steps' batches --dump-batches writes (default 50)")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice train configs/quickstart.yaml --set train.steps=100 model.ffn=geglu --run-dir runs/geglu");
+  command->callback([=, &action] {
+    action = [=] {
+      require_config(options->config);
+      options->mode = *resume ? store::StartMode::kResume : *fresh ? store::StartMode::kFresh : store::StartMode::kNew;
+      train_command(*options);
+    };
+  });
+}
+
+void add_prepare(CLI::App& app, Action& action) {
+  auto options = std::make_shared<PrepareOptions>();
+  CLI::App* command = app.add_subcommand("prepare", "Corpus to tokenizer to token shards; does nothing when they are up to date");
+  add_config(*command, options->config);
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice prepare configs/quickstart.yaml");
+  command->callback([=, &action] {
+    action = [=] {
+      require_config(options->config);
+      prepare_command(*options);
+    };
+  });
+}
+
+void add_eval(CLI::App& app, Action& action) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App* command = app.add_subcommand("eval", "Perplexity on the run's held-out set or on any text");
+  command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
+  command->add_option("--data", options->data, "Text files to score instead of the held-out set, read as the run's corpus.format")
+      ->type_name("FILE ...");
+  command
+      ->add_option("--stride", options->stride,
+                   "Tokens between the starts of windows; smaller than the sequence length gives each token more context")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--max-tokens", options->max_tokens, "Score at most this many tokens, evenly spread")->check(CLI::PositiveNumber);
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice eval runs/quickstart --stride 64 --json");
+  command->callback([=, &action] { action = [=] { eval_command(*options); }; });
+}
+
+void add_generate(CLI::App& app, Action& action) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model");
+  command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
+  command->add_option("--prompt", options->prompt, "Text to continue")->required()->type_name("TEXT");
+  command->add_option("--tokens", options->num_tokens, "Most tokens to generate")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--temperature", options->temperature, "Divides the logits; 0 takes the likeliest token")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--top-k", options->top_k, "Sample among the k likeliest tokens only; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--top-p", options->top_p, "Sample among the likeliest tokens that hold this probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Seed of the sampling")->capture_default_str();
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice generate runs/quickstart --prompt \"In the beginning\" --tokens 100 --temperature 0.8 --top-k 40");
+  command->callback([=, &action] { action = [=] { generate_command(*options); }; });
+}
+
+void add_plan(CLI::App& app, Action& action) {
+  auto options = std::make_shared<PlanOptions>();
+  CLI::App* command = app.add_subcommand("plan", "Parameters, FLOPs, memory, disk and time, without training");
+  add_config(*command, options->config);
+  command->add_flag("--measure", options->measure, "Time a few steps on this machine, on random tokens");
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice plan configs/quickstart.yaml --measure");
+  command->callback([=, &action] {
+    action = [=] {
+      require_config(options->config);
+      plan_command(*options);
+    };
+  });
+}
+
+void add_verify(CLI::App& app, Action& action) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App* command = app.add_subcommand("verify", "Check every hash of a run's checkpoints and prepared data, or of one checkpoint");
+  command->add_option("RUN", options->run, "Run directory or checkpoint directory")->required();
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice verify runs/quickstart");
+  command->callback([=, &action] { action = [=] { verify_command(*options); }; });
+}
+
+void add_config_commands(CLI::App& app, Action& action) {
+  CLI::App* group = app.add_subcommand("config", "Show, check and document configurations");
+  group->require_subcommand(1);
+  group->footer("Example:\n  sluice config check my.yaml");
+  const auto with_file = [&](const char* name, const char* what, const char* example, void (*run)(const ConfigOptions&)) {
+    auto options = std::make_shared<ConfigOptions>();
+    CLI::App* command = group->add_subcommand(name, what);
+    add_config(*command, *options);
+    command->footer(example);
+    command->callback([=, &action] {
+      action = [=] {
+        require_config(*options);
+        run(*options);
+      };
+    });
+  };
+  with_file("show", "The whole configuration with every default and its documentation, as YAML on stdout",
+            "Example:\n  sluice config show configs/quickstart.yaml --set model.ffn=geglu", config_show_command);
+  with_file("check", "Every problem of a configuration, each with file and line", "Example:\n  sluice config check my.yaml",
+            config_check_command);
+  CLI::App* schema = group->add_subcommand("schema", "JSON Schema for editors, on stdout");
+  schema->footer("Example:\n  sluice config schema > sluice.schema.json");
+  schema->callback([&action] { action = config_schema_command; });
+  CLI::App* docs = group->add_subcommand("docs", "The reference page (Markdown), on stdout");
+  docs->footer("Example:\n  sluice config docs > docs/config.md");
+  docs->callback([&action] { action = config_docs_command; });
+}
+
+void add_doctor(CLI::App& app, Action& action) {
+  auto options = std::make_shared<DoctorOptions>();
+  CLI::App* command = app.add_subcommand("doctor", "Versions, processor, memory, GPU, and what they mean for speed");
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer("Example:\n  sluice doctor");
+  command->callback([=, &action] { action = [=] { doctor_command(*options); }; });
+}
+
+std::string version_line() {
+  const std::string revision(git_revision());
+  return cat("sluice ", version(), revision.empty() ? "" : cat(" (", revision, ")"));
+}
+
+ExitCode no_memory() {
+  log::error(cat("memory: this model and batch need more than the ", human_bytes(machine().memory_bytes),
+                 " there are; needs a smaller model, train.micro_batch_sequences or vocabulary (see `sluice plan`)"));
+  return ExitCode::kUsage;
+}
+
+// Runs `action` and turns what it throws into one message and an exit code.
+ExitCode guarded(const Action& action) {
+  try {
+    action();
+    std::cout.flush();
+    require(std::cout.good(), ExitCode::kIo, "stdout", "a write that failed", "a place with room for the result");
+    return ExitCode::kOk;
+  } catch (const UserError& error) {
+    log::end_progress();
+    if (error.code() == ExitCode::kInterrupted) {
+      log::warn(error.what());
+    } else {
+      log::error(error.what());
+    }
+    return error.code();
+  } catch (const std::bad_alloc&) {
+    return no_memory();
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    if (what.find("not enough memory") != std::string::npos || what.find("alloc_cpu.cpp") != std::string::npos)
+      return no_memory();  // LibTorch's own error
+    log::error(cat("internal error, please report it with the command and the configuration: ", what.substr(0, what.find('\n'))));
+    return ExitCode::kInternal;
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  Action action;
+  CLI::App app("Sluice trains Transformer language models with GLU-family feed-forward layers from YAML.", "sluice");
+  app.set_version_flag("--version", version_line());
+  app.require_subcommand(1);
+  app.footer("Example:\n  sluice train configs/quickstart.yaml\nExit codes: docs/exit-codes.md");
+  std::string command_line;
+  for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", argv[i]);
+  add_train(app, action, command_line);
+  add_prepare(app, action);
+  add_eval(app, action);
+  add_generate(app, action);
+  add_plan(app, action);
+  add_verify(app, action);
+  add_config_commands(app, action);
+  add_doctor(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, std::cout, std::cerr) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  install_signal_handlers();
+  const ExitCode code = guarded(action);
+  log::close_file();
+  return static_cast<int>(code);
+}
+
+}  // namespace sluice::app

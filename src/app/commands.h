@@ -1,0 +1,83 @@
+// One function per command. Each reads what it is given, builds concrete things and hands over; results go to stdout, everything else
+// to stderr. With `json`, stdout gets exactly one JSON object.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/run_directory.h"
+#include "train/run_config.h"
+
+namespace sluice::app {
+
+struct ConfigOptions {
+  std::string config;
+  std::vector<std::string> overrides;  // "a.b=c"
+};
+// Reads, checks all of it, throws one UserError with every problem.
+train::RunConfig load_config(const ConfigOptions& options);
+
+struct TrainOptions {
+  ConfigOptions config;
+  store::StartMode mode = store::StartMode::kNew;
+  std::string run_dir;       // empty: run.dir of the configuration
+  std::string dump_batches;  // empty: none
+  std::int64_t dump_steps = 50;
+  bool json = false;
+  std::string command_line;  // for run.json
+};
+void train_command(const TrainOptions& options);
+
+struct PrepareOptions {
+  ConfigOptions config;
+  bool json = false;
+};
+void prepare_command(const PrepareOptions& options);
+
+struct EvalOptions {
+  std::string run;                // run directory or checkpoint
+  std::vector<std::string> data;  // empty: the run's held-out set
+  std::int64_t stride = 0;        // 0: the sequence length
+  std::int64_t max_tokens = 0;    // 0: all
+  bool json = false;
+};
+void eval_command(const EvalOptions& options);
+
+struct GenerateOptions {
+  std::string run;
+  std::string prompt;
+  std::int64_t num_tokens = 128;
+  double temperature = 0.8;
+  std::int64_t top_k = 0;
+  double top_p = 1.0;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+void generate_command(const GenerateOptions& options);
+
+struct PlanOptions {
+  ConfigOptions config;
+  bool measure = false;
+  bool json = false;
+};
+void plan_command(const PlanOptions& options);
+
+struct VerifyOptions {
+  std::string run;
+  bool json = false;
+};
+void verify_command(const VerifyOptions& options);
+
+void config_show_command(const ConfigOptions& options);
+void config_check_command(const ConfigOptions& options);
+void config_schema_command();
+void config_docs_command();
+
+struct DoctorOptions {
+  bool json = false;
+};
+void doctor_command(const DoctorOptions& options);
+
+}  // namespace sluice::app

@@ -1,0 +1,81 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "app/commands.h"
+#include "app/json.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text_format.h"
+#include "data/prepared.h"
+#include "eval/perplexity.h"
+#include "train/open_checkpoint.h"
+
+namespace sluice::app {
+namespace {
+
+struct Result {
+  eval::Perplexity perplexity;
+  std::int64_t step = 0;
+  bool lossless = true;
+};
+
+Result evaluate(const EvalOptions& options) {
+  const train::OpenedCheckpoint opened = train::open_checkpoint(options.run);
+  const std::int64_t sequence_length = opened.config.train.sequence_length;
+  if (options.stride > sequence_length)
+    fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", sequence_length));
+  const auto settings =
+      train::evaluation_settings(opened.config, *opened.tokenizer, static_cast<std::uint64_t>(options.max_tokens), options.stride);
+  const auto measure = [&](const data::TokenStream& stream, const data::SplitCounts& counts) {
+    const data::EvaluationWindows windows(stream, settings);
+    return eval::measure_perplexity(*opened.model, windows, counts, opened.device, {.seed = opened.config.run.seed});
+  };
+  Result result;
+  result.step = opened.state.progress.step;
+  result.lossless = opened.tokenizer->lossless();
+  if (options.data.empty()) {
+    const data::PreparedData prepared = train::open_data(opened);
+    require(prepared.valid.num_tokens() > 0, ExitCode::kUsage, options.run, "a run without held-out text", "--data FILE");
+    result.perplexity = measure(prepared.valid, prepared.valid_counts);
+  } else {
+    const data::EncodedText text =
+        data::encode_files(options.data, opened.config.corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
+    result.perplexity = measure(text.stream, text.counts);
+  }
+  return result;
+}
+
+}  // namespace
+
+void eval_command(const EvalOptions& options) {
+  const Result result = evaluate(options);
+  const eval::Perplexity& p = result.perplexity;
+  if (options.json) {
+    const nlohmann::ordered_json json = {{"log_perplexity", p.log_perplexity},
+                                         {"perplexity", p.perplexity},
+                                         {"bits_per_byte", or_null(p.bits_per_byte)},
+                                         {"word_perplexity", or_null(p.word_perplexity)},
+                                         {"num_tokens", p.num_tokens},
+                                         {"num_bytes", p.num_bytes},
+                                         {"num_words", p.num_words},
+                                         {"num_unknown", p.num_unknown},
+                                         {"lossless", result.lossless},
+                                         {"step", result.step}};
+    std::cout << json.dump() << "\n";
+    return;
+  }
+  std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   " << fixed(p.log_perplexity, 4) << " nats per token\n"
+            << "perplexity       " << fixed(p.perplexity, 3) << "\n";
+  if (p.bits_per_byte) std::cout << "bits_per_byte    " << fixed(*p.bits_per_byte, 4) << "\n";
+  if (p.word_perplexity) std::cout << "word_perplexity  " << fixed(*p.word_perplexity, 2) << "\n";
+  std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\nnum_bytes        "
+            << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
+  if (!result.lossless) {
+    std::cout
+        << "lossless         false: the tokenizer changes text, so bits_per_byte and word_perplexity do not compare with other tokenizers; "
+        << with_commas(static_cast<std::int64_t>(p.num_unknown)) << " unknown tokens\n";
+  }
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,140 @@
+#include "base/log.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/ansicolor_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/text_format.h"
+
+namespace sluice::log {
+namespace {
+
+// "warning: " and "error: " before such lines, nothing before the others.
+class Prefix final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    std::string_view text;
+    if (message.level == spdlog::level::warn) text = "warning: ";
+    if (message.level == spdlog::level::err) text = "error: ";
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Prefix>(); }
+};
+
+std::unique_ptr<spdlog::formatter> formatter(const std::string& pattern) {
+  auto made = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  made->add_flag<Prefix>('*').set_pattern(pattern);
+  return made;
+}
+
+bool set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+// The one console of the process: its state is where the cursor stands and which file mirrors it.
+class Console {
+ public:
+  Console() {
+    const char* kind = std::getenv("TERM");
+    is_terminal_ = isatty(STDERR_FILENO) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
+    const auto colour = is_terminal_ && !set("NO_COLOR") ? spdlog::color_mode::always : spdlog::color_mode::never;
+    auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(colour);
+    sink->set_formatter(formatter("%^%*%$%v"));
+    console_ = std::make_unique<spdlog::logger>("console", std::move(sink));
+    console_->set_error_handler([](const std::string&) {});  // stderr is gone: there is nobody left to tell
+  }
+
+  bool is_terminal() const { return is_terminal_; }
+
+  void line(spdlog::level::level_enum level, std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    end_progress_locked();
+    console_->log(level, spdlog::string_view_t(text.data(), text.size()));
+    if (file_ == nullptr) return;
+    file_->log(level, spdlog::string_view_t(text.data(), text.size()));
+    file_->flush();
+    if (!file_error_.empty()) give_up_file_locked();
+  }
+
+  void progress(std::string_view text) {
+    if (!is_terminal_) return;
+    const std::lock_guard lock(mutex_);
+    const std::string shown = printable(text, terminal_columns() - 4);  // a wrapped line could not be replaced
+    std::fprintf(stderr, "\r%s\x1b[K", shown.c_str());
+    std::fflush(stderr);
+    live_ = true;
+  }
+
+  void end_progress() {
+    const std::lock_guard lock(mutex_);
+    end_progress_locked();
+  }
+
+  void open_file(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    file_error_.clear();
+    try {
+      auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
+      sink->set_formatter(formatter("%Y-%m-%dT%H:%M:%SZ %*%v"));
+      file_ = std::make_unique<spdlog::logger>("file", std::move(sink));
+    } catch (const spdlog::spdlog_ex& error) {
+      fail(ExitCode::kIo, path, error.what(), "needs a place where this user may write");
+    }
+    file_->set_error_handler([this](const std::string& error) { file_error_ = error; });
+  }
+
+  void close_file() {
+    const std::lock_guard lock(mutex_);
+    file_.reset();
+  }
+
+ private:
+  void end_progress_locked() {
+    if (live_) std::fputc('\n', stderr);
+    live_ = false;
+  }
+
+  void give_up_file_locked() {
+    console_->log(spdlog::level::warn, cat("the log file ends here: ", file_error_));
+    file_.reset();
+  }
+
+  std::mutex mutex_;
+  bool is_terminal_ = false;
+  bool live_ = false;  // the cursor stands behind a progress line
+  std::unique_ptr<spdlog::logger> console_, file_;
+  std::string file_error_;
+};
+
+Console& console() {
+  static Console the_console;
+  return the_console;
+}
+
+}  // namespace
+
+void info(std::string_view line) { console().line(spdlog::level::info, line); }
+void warn(std::string_view line) { console().line(spdlog::level::warn, line); }
+void error(std::string_view line) { console().line(spdlog::level::err, line); }
+void progress(std::string_view line) { console().progress(line); }
+bool is_terminal() { return console().is_terminal(); }
+void end_progress() { console().end_progress(); }
+void open_file(const std::string& path) { console().open_file(path); }
+void close_file() { console().close_file(); }
+
+}  // namespace sluice::log

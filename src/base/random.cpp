@@ -1,0 +1,82 @@
+#include "base/random.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "base/error.h"
+
+namespace sluice {
+namespace {
+
+constexpr int kRounds = 10;
+constexpr std::uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
+constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;  // golden ratio, sqrt(3) - 1
+
+struct Product {
+  std::uint32_t high, low;
+};
+
+Product multiply(std::uint32_t a, std::uint32_t b) {
+  const std::uint64_t product = std::uint64_t{a} * b;
+  return {static_cast<std::uint32_t>(product >> 32), static_cast<std::uint32_t>(product)};
+}
+
+std::uint64_t join(std::uint32_t low, std::uint32_t high) { return std::uint64_t{high} << 32 | low; }
+
+double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
+
+}  // namespace
+
+Block128 philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t counter_high) {
+  auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
+  Block128 x = {static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32),
+                static_cast<std::uint32_t>(counter_high), static_cast<std::uint32_t>(counter_high >> 32)};
+  for (int round = 0; round < kRounds; ++round) {
+    const Product p0 = multiply(kMultiplier0, x[0]), p1 = multiply(kMultiplier1, x[2]);
+    x = {p1.high ^ x[1] ^ k0, p1.low, p0.high ^ x[3] ^ k1, p0.low};
+    k0 += kWeyl0;
+    k1 += kWeyl1;
+  }
+  return x;
+}
+
+// Absorbs one word after another: each block's first half becomes the next key. The position and the kind of word go into the upper
+// counter, so that a purpose can never be mistaken for a coordinate.
+std::uint64_t random_key(std::uint64_t seed, std::string_view purpose, std::initializer_list<std::uint64_t> coordinates) {
+  enum Kind : std::uint64_t { kPurpose = 1, kCoordinate = 2, kEnd = 3 };
+  std::uint64_t key = seed, position = 0;
+  const auto absorb = [&](Kind kind, std::uint64_t word) {
+    const Block128 block = philox(key, word, position++ << 2 | kind);
+    key = join(block[0], block[1]);
+  };
+  for (std::size_t start = 0; start < purpose.size(); start += 8) {
+    std::uint64_t word = 0;
+    for (const char c : purpose.substr(start, 8)) word = word << 8 | static_cast<unsigned char>(c);
+    absorb(kPurpose, word);
+  }
+  for (const std::uint64_t coordinate : coordinates) absorb(kCoordinate, coordinate);
+  absorb(kEnd, purpose.size());
+  return key;
+}
+
+std::uint64_t random_bits(std::uint64_t key, std::uint64_t n) {
+  const Block128 block = philox(key, n);
+  return join(block[0], block[1]);
+}
+
+double random_uniform(std::uint64_t key, std::uint64_t n) { return to_unit(random_bits(key, n)); }
+
+double random_normal(std::uint64_t key, std::uint64_t n) {
+  const Block128 block = philox(key, n);
+  const double radius_uniform = 1.0 - to_unit(join(block[0], block[1]));  // (0, 1]: the logarithm stays finite
+  const double angle_uniform = to_unit(join(block[2], block[3]));
+  return std::sqrt(-2.0 * std::log(radius_uniform)) * std::cos(2.0 * std::numbers::pi * angle_uniform);
+}
+
+std::uint64_t random_below(std::uint64_t key, std::uint64_t n, std::uint64_t bound) {
+  invariant(bound > 0, "random_below: no number is below 0");
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(static_cast<Wide>(random_bits(key, n)) * bound >> 64);
+}
+
+}  // namespace sluice

@@ -1,0 +1,108 @@
+#include "base/text_format.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+#include "base/error.h"
+
+namespace sluice {
+namespace {
+
+// Length in bytes of the UTF-8 character that `text` starts with; 0 where that is none (overlong forms and surrogates included).
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto continued = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  const unsigned first = byte(0), second = byte(1);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return continued(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    const bool allowed = (first != 0xE0 || second >= 0xA0) && (first != 0xED || second < 0xA0);
+    return allowed && continued(1) && continued(2) ? 3 : 0;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    const bool allowed = (first != 0xF0 || second >= 0x90) && (first != 0xF4 || second < 0x90);
+    return allowed && continued(1) && continued(2) && continued(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+std::string escaped(unsigned char byte) {
+  if (byte == '\n') return "\\n";
+  if (byte == '\r') return "\\r";
+  if (byte == '\t') return "\\t";
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  return {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 0xf]};
+}
+
+std::string two_units(std::int64_t count, std::int64_t per, const char* large, const char* small) {
+  return count % per == 0 ? cat(count / per, large) : cat(count / per, large, " ", count % per, small);
+}
+
+}  // namespace
+
+std::string fixed(double value, int digits) {
+  const int size = std::snprintf(nullptr, 0, "%.*f", digits, value);
+  invariant(size >= 0, "fixed: a number that cannot be printed");
+  std::string text(static_cast<std::size_t>(size) + 1, '\0');
+  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  text.pop_back();
+  return text;
+}
+
+std::string shortest(double value) {
+  std::array<char, 40> text{};
+  const auto result = std::to_chars(text.data(), text.data() + text.size(), value);
+  return {text.data(), result.ptr};
+}
+
+std::string with_commas(std::int64_t value) {
+  std::string text = std::to_string(value);
+  const std::size_t first_digit = value < 0 ? 1 : 0;
+  for (std::size_t i = text.size(); i > first_digit + 3;) {
+    i -= 3;
+    text.insert(i, 1, ',');
+  }
+  return text;
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 1024) return cat(bytes, " B");
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (value >= 1023.95 && unit + 1 < kUnits.size()) {  // what would print as 1024.0 goes one unit up
+    value /= 1024;
+    ++unit;
+  }
+  return cat(fixed(value, value < 99.95 ? 1 : 0), " ", kUnits[unit]);
+}
+
+std::string human_duration(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e12) return "?";
+  if (seconds < 0.9995) return cat(fixed(seconds * 1000, 0), " ms");
+  if (seconds < 9.95) return cat(fixed(seconds, 1), " s");
+  const auto whole = static_cast<std::int64_t>(std::llround(seconds));
+  if (whole < 60) return cat(whole, " s");
+  if (whole < 3600) return two_units(whole, 60, " min", " s");
+  const std::int64_t minutes = (whole + 30) / 60;
+  if (minutes < 24 * 60) return two_units(minutes, 60, " h", " min");
+  return two_units((minutes + 30) / 60, 24, " d", " h");
+}
+
+std::string printable(std::string_view text, std::size_t max_bytes) {
+  std::string out;
+  while (!text.empty()) {
+    const auto byte = static_cast<unsigned char>(text.front());
+    const std::size_t length = utf8_length(text);
+    const bool plain = length > 1 || (byte >= 0x20 && byte < 0x7F);
+    const std::string piece = plain ? std::string(text.substr(0, length)) : escaped(byte);
+    if (out.size() + piece.size() > max_bytes) return out + "...";
+    out += piece;
+    text.remove_prefix(plain ? length : 1);
+  }
+  return out;
+}
+
+}  // namespace sluice

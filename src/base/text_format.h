@@ -1,0 +1,27 @@
+// Values to text, without a formatting library: LibTorch and Debian ship different copies of fmt under one name, and
+// g++ 12 has no std::format.
+#pragma once
+
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+// Concatenates the printed forms: cat("step ", 3) == "step 3".
+template <class... Args>
+std::string cat(const Args&... args) {
+  std::ostringstream out;
+  (out << ... << args);
+  return std::move(out).str();
+}
+
+std::string fixed(double value, int digits);                               // 3.14159, 2 -> "3.14"
+std::string shortest(double value);                                        // shortest text that reads back as the same double: 0.1, 1e-06
+std::string with_commas(std::int64_t value);                               // 1234567 -> "1,234,567"
+std::string human_bytes(std::uint64_t bytes);                              // 1536 -> "1.5 KiB"
+std::string human_duration(double seconds);                                // 3723 -> "1 h 2 min"
+std::string printable(std::string_view text, std::size_t max_bytes = 80);  // control bytes escaped, shortened with "..."
+
+}  // namespace sluice

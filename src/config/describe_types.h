@@ -1,0 +1,313 @@
+// The templates behind describe<T>(): from member types to the structs of describe.h. Include describe.h instead.
+#pragma once
+
+#include "config/describe.h"
+
+namespace sluice::config {
+
+namespace detail {
+
+template <class T>
+concept Described = std::is_class_v<T> && requires {
+  T::fields();
+};
+template <class T>
+concept HasKind = requires {
+  { T::kind } -> std::convertible_to<std::string_view>;
+};
+template <class T>
+concept HasCheck = requires(const T& value, Problems& problems) {
+  T::check(value, problems);
+};
+template <class T>
+concept NamedEnum = std::is_enum_v<T> && requires {
+  names_of(T{});
+};
+
+template <class T>
+inline constexpr bool is_variant = false;
+template <class... A>
+inline constexpr bool is_variant<std::variant<A...>> = true;
+template <class T>
+inline constexpr bool is_row = false;
+template <const auto& Table>
+inline constexpr bool is_row<RowOf<Table>> = true;
+template <class T>
+inline constexpr bool is_maybe = false;
+template <class T>
+inline constexpr bool is_maybe<std::optional<T>> = true;
+template <FixedString Word, class T>
+inline constexpr bool is_maybe<WordOr<Word, T>> = true;
+template <class T>
+inline constexpr bool is_array = false;
+template <class T, std::size_t N>
+inline constexpr bool is_array<std::array<T, N>> = true;
+template <class T>
+inline constexpr bool is_list = is_array<T>;
+template <class T>
+inline constexpr bool is_list<std::vector<T>> = true;
+
+template <class T>
+struct MemberOf;
+template <class S, class M>
+struct MemberOf<M S::*> {
+  using Struct = S;
+  using Value = M;
+};
+template <class F>
+using ValueOf = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Value;
+
+// ---- no member without a row ----
+// `T{m1, ..., mn}` must compile for the types of the rows, and with one more `{}` it must not: then T has exactly n members.
+template <class T, class... Members>
+concept TakesExactly = requires {
+  T{std::declval<Members>()...};
+}
+&&!requires { T{std::declval<Members>()..., {}}; };
+
+template <class T, class Rows>
+struct Covers;
+template <class T, class... F>
+struct Covers<T, std::tuple<F...>> {
+  static constexpr bool members = TakesExactly<T, ValueOf<F>...>;
+  // No name twice, and `type` belongs to the variant.
+  static constexpr bool distinct() {
+    const auto rows = T::fields();
+    const auto names = std::apply([](const auto&... row) { return std::array<std::string_view, sizeof...(F)>{row.name...}; }, rows);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (HasKind<T> && names[i] == "type") return false;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (names[i] == names[j]) return false;
+      }
+    }
+    return true;
+  }
+};
+
+// ---- which constraints make sense where ----
+template <class T>
+constexpr bool is_numeric() {
+  if constexpr (is_maybe<T>)
+    return is_numeric<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
+  else if constexpr (is_list<T>)
+    return is_numeric<typename T::value_type>();
+  else
+    return (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, Bytes> || std::is_same_v<T, Seconds>;
+}
+template <class T>
+constexpr bool has_length() {
+  if constexpr (is_maybe<T>)
+    return has_length<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
+  else
+    return std::is_same_v<T, std::string> || is_list<T>;
+}
+
+// Of several lower limits the highest holds.
+inline void raise_low(Limits& limits, double low, bool open) {
+  if (low < limits.low || (low == limits.low && !open)) return;
+  limits.low = low;
+  limits.low_open = open;
+}
+inline void apply(Row& row, Positive) { raise_low(row.limits, 0, true); }
+inline void apply(Row& row, NonNegative) { raise_low(row.limits, 0, false); }
+inline void apply(Row& row, AtLeast c) { raise_low(row.limits, c.low, false); }
+inline void apply(Row& row, Between c) {
+  raise_low(row.limits, c.low, false);
+  row.limits.high = std::min(row.limits.high, c.high);
+}
+inline void apply(Row& row, MultipleOf c) { row.limits.divisor = c.divisor; }
+inline void apply(Row& row, NonEmpty) { row.limits.non_empty = true; }
+inline void apply(Row& row, MayChange c) { row.may_change = c; }
+
+template <class T, class Constraint>
+void apply_checked(Row& row, Constraint constraint) {
+  if constexpr (std::is_same_v<Constraint, NonEmpty>) {
+    static_assert(has_length<T>(), "NonEmpty is for text and lists");
+  } else if constexpr (!std::is_same_v<Constraint, MayChange>) {
+    static_assert(is_numeric<T>(), "this constraint is for numbers");
+  }
+  apply(row, constraint);
+}
+
+// ---- one description per type ----
+template <class T>
+Type type_of();
+
+// WordOr holds an optional, std::optional is one; M may be const.
+template <class M>
+auto& optional_in(M& maybe) {
+  if constexpr (requires { M::word(); })
+    return maybe.value;
+  else
+    return maybe;
+}
+
+template <class T>
+const Maybe& maybe_of() {
+  using Inner = std::remove_cvref_t<decltype(*std::declval<T&>())>;
+  static const Maybe maybe = [] {
+    Maybe m;
+    m.inner = type_of<Inner>();
+    if constexpr (requires { T::word(); }) m.word = T::word();
+    m.get = [](const void* p) -> const void* {
+      const auto& value = optional_in(*static_cast<const T*>(p));
+      return value ? &*value : nullptr;
+    };
+    m.make = [](void* p) -> void* {
+      auto& value = optional_in(*static_cast<T*>(p));
+      return value ? &*value : &value.emplace();
+    };
+    m.clear = [](void* p) { optional_in(*static_cast<T*>(p)).reset(); };
+    return m;
+  }();
+  return maybe;
+}
+
+template <class T>
+const List& list_of() {
+  static_assert(!std::is_same_v<T, std::vector<bool>>, "a list of bool has no addressable items");
+  static const List list = [] {
+    List l;
+    l.item = type_of<typename T::value_type>();
+    l.size = [](const void* p) { return static_cast<const T*>(p)->size(); };
+    l.at = [](const void* p, std::size_t i) -> const void* { return &(*static_cast<const T*>(p))[i]; };
+    l.fixed = is_array<T>;
+    l.reset = [](void* p, std::size_t n) {
+      if constexpr (!is_array<T>) *static_cast<T*>(p) = T(n);
+    };
+    return l;
+  }();
+  return list;
+}
+
+template <class T>
+struct ChoiceOf;
+template <class... A>
+struct ChoiceOf<std::variant<A...>> {
+  using V = std::variant<A...>;
+  static_assert((HasKind<A> && ...), "each alternative of a variant needs `kind`");
+  template <class One>
+  static V made() {
+    return One{};
+  }
+  static constexpr std::array<V (*)(), sizeof...(A)> kMakers{&made<A>...};
+  static const Choice& get() {
+    static const Choice choice = [] {
+      Choice c;
+      c.kinds = {&describe<A>()...};
+      c.index = [](const void* p) { return static_cast<const V*>(p)->index(); };
+      c.get = [](const void* p) -> const void* {
+        return std::visit([](const auto& value) -> const void* { return &value; }, *static_cast<const V*>(p));
+      };
+      c.make = [](void* p, std::size_t i) -> void* {
+        V& value = *static_cast<V*>(p);
+        if (value.index() != i) value = kMakers[i]();
+        return std::visit([](auto& chosen) -> void* { return &chosen; }, value);
+      };
+      return c;
+    }();
+    return choice;
+  }
+};
+
+template <class E>
+class EnumType final : public Named {
+ public:
+  EnumType() : Named(options()) {}
+  std::size_t index(const void* value) const override {
+    static constexpr auto kNames = names_of(E{});
+    std::size_t i = 0;
+    while (i < kNames.size() && kNames[i].first != *static_cast<const E*>(value)) ++i;
+    return i;
+  }
+  void set(void* value, std::size_t index) const override {
+    static constexpr auto kNames = names_of(E{});
+    *static_cast<E*>(value) = kNames[index].first;
+  }
+
+ private:
+  static std::vector<Option> options() {
+    std::vector<Option> list;
+    for (const auto& [value, name] : names_of(E{})) list.push_back({name, {}});
+    return list;
+  }
+};
+
+template <class R>
+class RowType final : public Named {
+ public:
+  RowType() : Named(options()) {}
+  std::size_t index(const void* value) const override {
+    return static_cast<std::size_t>(&**static_cast<const R*>(value) - std::data(R::table()));
+  }
+  void set(void* value, std::size_t index) const override { *static_cast<R*>(value) = R::at(index); }
+
+ private:
+  static std::vector<Option> options() {
+    std::vector<Option> list;
+    for (const auto& row : R::table()) list.push_back({row.name, row.summary});
+    return list;
+  }
+};
+
+template <class S>
+const S& only() {
+  static const S instance{};
+  return instance;
+}
+
+template <class T>
+Type type_of() {
+  constexpr bool kNumberOrText = std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint64_t> ||
+                                 std::is_same_v<T, double> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
+                                 std::is_same_v<T, Seconds>;
+  static_assert(kNumberOrText || NamedEnum<T> || is_row<T> || is_maybe<T> || is_list<T> || is_variant<T> || Described<T>,
+                "this type cannot stand in a configuration; see the list in field.h");
+  if constexpr (kNumberOrText)
+    return &scalar_for(static_cast<const T*>(nullptr));
+  else if constexpr (NamedEnum<T>)
+    return &only<EnumType<T>>();
+  else if constexpr (is_row<T>)
+    return &only<RowType<T>>();
+  else if constexpr (is_maybe<T>)
+    return &maybe_of<T>();
+  else if constexpr (is_list<T>)
+    return &list_of<T>();
+  else if constexpr (is_variant<T>)
+    return &ChoiceOf<T>::get();
+  else
+    return &describe<T>();
+}
+
+template <class F>
+Row row_of(const F& field) {
+  using Owner = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Struct;
+  Row row{.name = field.name, .doc = field.doc, .type = type_of<ValueOf<F>>(), .limits = {}, .may_change = {}};
+  row.get = [](const void* p) -> const void* { return &(static_cast<const Owner*>(p)->*F::member); };
+  std::apply([&](auto... constraint) { (apply_checked<ValueOf<F>>(row, constraint), ...); }, field.constraints);
+  return row;
+}
+
+}  // namespace detail
+
+template <class T>
+const Section& describe() {
+  static_assert(detail::Described<T>, "the struct has no `static constexpr auto fields()`");
+  static_assert(std::is_aggregate_v<T>, "a configuration struct is an aggregate: no constructors, no private members");
+  using Rows = std::remove_cvref_t<decltype(T::fields())>;
+  static_assert(detail::Covers<T, Rows>::members, "fields() must have one row for each member, in the order of the members");
+  static_assert(detail::Covers<T, Rows>::distinct(), "fields() names a member twice, or one of a variant's structs has a member `type`");
+  static const Section section = [] {
+    Section s;
+    if constexpr (detail::HasKind<T>) s.kind = T::kind;
+    std::apply([&](const auto&... field) { (s.rows.push_back(detail::row_of(field)), ...); }, T::fields());
+    s.defaults = []() -> const void* { return &detail::only<T>(); };
+    if constexpr (detail::HasCheck<T>) {
+      s.check = [](const void* value, Problems& problems) { T::check(*static_cast<const T*>(value), problems); };
+    }
+    return s;
+  }();
+  return section;
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,87 @@
+#include "config/merge.h"
+
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+namespace sluice::config {
+namespace {
+
+// What the description knows about a mapping: nothing below an unknown key.
+struct Guide {
+  const Section* section = nullptr;
+  const void* defaults = nullptr;
+};
+
+std::optional<std::string_view> type_text(const Node& mapping) {
+  const Node* type = mapping.find("type");
+  return type != nullptr && type->is_scalar() ? std::optional<std::string_view>(type->text) : std::nullopt;
+}
+
+// What is known about the mapping that `over` and `base` make together; nullopt where `base` is to be replaced whole.
+std::optional<Guide> guide_of_choice(const Choice& choice, const void* defaults, const Node& base, const Node& over) {
+  const Section& usual = *choice.kinds[defaults == nullptr ? 0 : choice.index(defaults)];
+  const std::string_view before = type_text(base).value_or(usual.kind);
+  if (type_text(over).value_or(before) != before) return std::nullopt;
+  const Section* chosen = choice.find(before);
+  if (chosen == nullptr) return Guide{};
+  return Guide{chosen, chosen == &usual && defaults != nullptr ? choice.get(defaults) : chosen->defaults()};
+}
+
+std::optional<Guide> guide_of(Type type, const void* defaults, const Node& base, const Node& over) {
+  while (const auto* maybe = std::get_if<const Maybe*>(&type)) {
+    defaults = defaults == nullptr ? nullptr : (*maybe)->get(defaults);
+    type = (*maybe)->inner;
+  }
+  if (const auto* section = std::get_if<const Section*>(&type)) {
+    return Guide{*section, defaults == nullptr ? (*section)->defaults() : defaults};
+  }
+  if (const auto* choice = std::get_if<const Choice*>(&type)) return guide_of_choice(**choice, defaults, base, over);
+  return Guide{};
+}
+
+void merge_mappings(Node& base, Node over, const Guide& guide);
+
+void merge_entry(Node& base, Node over, const Guide& parent) {
+  const Row* row = parent.section == nullptr ? nullptr : parent.section->find(over.key);
+  std::optional<Guide> guide = Guide{};
+  if (base.is_mapping() && over.is_mapping()) {
+    if (row != nullptr) {
+      guide = guide_of(row->type, row->get(parent.defaults), base, over);
+    } else if (type_text(over).value_or(type_text(base).value_or("")) != type_text(base).value_or("")) {
+      guide.reset();
+    }
+    if (guide) return merge_mappings(base, std::move(over), *guide);
+  }
+  base = std::move(over);
+}
+
+void merge_mappings(Node& base, Node over, const Guide& guide) {
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < base.children.size(); ++i) places.emplace(base.children[i].key, i);
+  if (over.mark.source >= 0) {  // not the mappings on the way to an override
+    base.mark = over.mark;
+    base.key_mark = over.key_mark;
+  }
+  for (Node& entry : over.children) {
+    const auto place = places.find(entry.key);
+    if (place == places.end()) {
+      base.children.push_back(std::move(entry));
+    } else {
+      merge_entry(base.children[place->second], std::move(entry), guide);
+    }
+  }
+}
+
+}  // namespace
+
+void merge(Node& base, Node over, const Section& section) {
+  if (over.form == Node::Form::kNull) return;
+  if (base.is_mapping() && over.is_mapping()) {
+    merge_mappings(base, std::move(over), Guide{&section, section.defaults()});
+  } else {
+    base = std::move(over);
+  }
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,26 @@
+// Several texts as one tree: `extends`, then overrides.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/describe.h"
+#include "config/tree.h"
+
+namespace sluice::config {
+
+// Puts `over` onto `base`: mappings merge, everything else is replaced, and a mapping whose `type` changes is replaced whole.
+// The description says which alternative a mapping without `type` means.
+void merge(Node& base, Node over, const Section& section);
+
+// The file and everything it extends as one mapping. kMissingInput where a file is not there.
+Node read_files(const std::string& file, const Section& section, Report& report, NodeBudget& budget);
+
+// All "a.b=c" as one mapping; later ones win. Their order towards each other does not matter otherwise.
+Node read_overrides(const std::vector<std::string>& overrides, Report& report, NodeBudget& budget);
+
+// Removes `extends` from a mapping; a problem where it stands in text that belongs to no file.
+void refuse_extends(Node& root, Report& report);
+
+}  // namespace sluice::config

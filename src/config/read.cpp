@@ -1,0 +1,299 @@
+#include "config/read.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/text_format.h"
+#include "config/write.h"
+
+namespace sluice::config {
+namespace {
+
+constexpr std::size_t kMaxReceived = 200;
+
+// Where a value stands, for messages.
+struct Place {
+  std::string path;
+  Mark mark;  // of the value, or of the nearest mapping that was given
+};
+
+std::string joined(std::string_view path, std::string_view name) { return path.empty() ? std::string(name) : cat(path, '.', name); }
+
+// The rules that a value is held to; `type` is that of the whole row, or of an item of a list.
+struct Rules {
+  const Limits& limits;
+  const Type& type;
+  std::string expected() const { return expected_words(type, limits); }
+};
+
+// Words that may stand for a value: `auto`, `null`.
+std::vector<std::string_view> words_of(const Type& type) {
+  const auto* maybe = std::get_if<const Maybe*>(&type);
+  if (maybe == nullptr) return {};
+  std::vector<std::string_view> words = words_of((*maybe)->inner);
+  words.insert(words.begin(), (*maybe)->word.empty() ? "null" : (*maybe)->word);
+  return words;
+}
+
+// "a, b, c"
+template <class List, class Name>
+std::string enumerated(const List& list, Name name) {
+  std::string text;
+  for (const auto& item : list) text += cat(text.empty() ? "" : ", ", name(item));
+  return text;
+}
+
+template <class Names>
+std::string_view nearest_of(std::string_view text, const std::vector<Names>& list, std::string_view (*name)(const Names&)) {
+  std::vector<std::string_view> names;
+  for (const auto& item : list) names.push_back(name(item));
+  return nearest(text, names);
+}
+
+// The dotted path of a field with this name anywhere in the description; empty where there is none.
+std::string find_elsewhere(const Type& type, std::string_view name);
+
+std::string find_in_section(const Section& section, std::string_view name) {
+  if (section.find(name) != nullptr) return std::string(name);
+  for (const Row& row : section.rows) {
+    const std::string below = find_elsewhere(row.type, name);
+    if (!below.empty()) return cat(row.name, '.', below);
+  }
+  return "";
+}
+
+std::string find_elsewhere(const Type& type, std::string_view name) {
+  if (const auto* section = std::get_if<const Section*>(&type)) return find_in_section(**section, name);
+  if (const auto* maybe = std::get_if<const Maybe*>(&type)) return find_elsewhere((*maybe)->inner, name);
+  if (const auto* choice = std::get_if<const Choice*>(&type)) {
+    for (const Section* kind : (*choice)->kinds) {
+      const std::string below = find_in_section(*kind, name);
+      if (!below.empty()) return below;
+    }
+  }
+  return "";
+}
+
+// Gives what check() finds the place of the field it names.
+class CheckProblems final : public Problems {
+ public:
+  CheckProblems(Report& report, const Node* node, const Place& place) : report_(report), node_(node), place_(place) {}
+  void add(std::string_view field, std::string_view received, std::string_view expected) override {
+    any_ = true;
+    report_.add(mark_of(field), joined(place_.path, field), printable(received, kMaxReceived), expected);
+  }
+  bool any() const { return any_; }
+
+ private:
+  Mark mark_of(std::string_view field) const {
+    const Node* at = node_;
+    Mark mark = place_.mark;
+    while (at != nullptr && !field.empty()) {
+      const std::size_t dot = field.find('.');
+      const std::string_view name = field.substr(0, dot);
+      at = at->find(name.substr(0, name.find('[')));
+      if (at != nullptr) mark = at->key_mark;
+      field = dot == std::string_view::npos ? "" : field.substr(dot + 1);
+    }
+    return mark;
+  }
+  Report& report_;
+  const Node* node_;
+  const Place& place_;
+  bool any_ = false;
+};
+
+// Each read() returns whether the value and everything in it is right. `node` is nullptr where nothing is given: then the
+// default stands, and is held to the limits too.
+class Reader {
+ public:
+  Reader(Report& report, const Section& root) : report_(report), root_(root) {}
+
+  bool read(const Section* section, void* value, const Node* node, const Place& place, const Rules*) {
+    return read_section(*section, value, node, place, nullptr);
+  }
+
+  bool read(const Choice* choice, void* value, const Node* node, const Place& place, const Rules* rules) {
+    const Section* kind = choice->kinds[choice->index(value)];
+    if (node == nullptr) return read_section(*kind, choice->make(value, choice->index(value)), nullptr, place, choice);
+    if (!node->is_mapping()) {
+      const Section* meant = node->is_scalar() ? choice->find(node->text) : nullptr;
+      return problem(place, *node, rules->expected(), meant == nullptr ? "" : cat("{type: ", meant->kind, '}'));
+    }
+    if (const Node* type = node->find("type")) {
+      kind = type->is_scalar() ? choice->find(type->text) : nullptr;
+      if (kind == nullptr) return unknown_kind(*choice, *type, place);
+    }
+    const auto index = static_cast<std::size_t>(std::find(choice->kinds.begin(), choice->kinds.end(), kind) - choice->kinds.begin());
+    return read_section(*kind, choice->make(value, index), node, place, choice);
+  }
+
+  bool read(const Maybe* maybe, void* value, const Node* node, const Place& place, const Rules* rules) {
+    const bool is_null = node != nullptr && node->form == Node::Form::kNull;
+    if (node == nullptr) {
+      if (maybe->get(value) == nullptr) return true;
+    } else if (maybe->word.empty() ? is_null : stands_for(*maybe, *node)) {
+      maybe->clear(value);
+      return true;
+    }
+    if (is_null) return problem(place, *node, rules->expected());
+    return visit(maybe->inner, maybe->make(value), node, place, rules);
+  }
+
+  bool read(const List* list, void* value, const Node* node, const Place& place, const Rules* rules) {
+    if (node != nullptr && !node->is_list()) return problem(place, *node, cat(rules->expected(), list_example(*list, value, *node)));
+    const std::size_t wanted = list->size(value);
+    if (node != nullptr && list->fixed && node->children.size() != wanted) {
+      return problem(place, *node, cat(rules->expected(), list_example(*list, value, *node)));
+    }
+    if (node != nullptr) list->reset(value, node->children.size());
+    bool ok = true;
+    const std::size_t num_items = list->size(value);
+    const Rules item_rules{rules->limits, list->item};
+    for (std::size_t i = 0; i < num_items; ++i) {
+      const Node* item = node == nullptr ? nullptr : &node->children[i];
+      const Place item_place{cat(place.path, '[', i, ']'), item == nullptr ? place.mark : item->mark};
+      ok = visit(list->item, const_cast<void*>(list->at(value, i)), item, item_place, &item_rules) && ok;
+    }
+    if (num_items > 0 || !rules->limits.non_empty) return ok;
+    return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
+  }
+
+  bool read(const Scalar* scalar, void* value, const Node* node, const Place& place, const Rules* rules) {
+    if (node != nullptr) {
+      if (!node->is_scalar()) return problem(place, *node, rules->expected());
+      const auto refusal = scalar->read({node->text, node->form == Node::Form::kQuoted}, value);
+      if (refusal) return refused(*node, place, *rules, *refusal);
+    }
+    const auto number = scalar->number(value);
+    const bool is_empty = rules->limits.non_empty && scalar->info().is_text && scalar->write(value).empty();
+    if (!is_empty && (!number || rules->limits.allow(*number))) return true;
+    return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
+  }
+
+  bool visit(const Type& type, void* value, const Node* node, const Place& place, const Rules* rules) {
+    return std::visit([&](const auto* shape) { return read(shape, value, node, place, rules); }, type);
+  }
+
+ private:
+  static bool stands_for(const Maybe& maybe, const Node& node) {
+    if (!node.is_scalar() || node.text != maybe.word) return false;
+    const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
+    // Quoted, it is the text itself where text is allowed.
+    return node.form == Node::Form::kPlain || scalar == nullptr || !(*scalar)->info().is_text;
+  }
+
+  bool problem(const Place& place, const Node& node, std::string_view expected, std::string_view hint = {}) {
+    report_.add(place.mark, place.path, shown(node), expected, hint);
+    return false;
+  }
+
+  bool missing(const Place& place, std::string_view expected) {
+    report_.add(place.mark, place.path, "nothing", expected);
+    return false;
+  }
+
+  bool refused(const Node& node, const Place& place, const Rules& rules, const Refusal& refusal) {
+    const std::vector<std::string_view> words = words_of(rules.type);
+    std::string hint = refusal.suggestion;
+    if (hint.empty()) hint = nearest(node.text, words);
+    std::string expected = rules.expected();
+    if (!refusal.expected.empty()) {
+      expected = cat(enumerated(words, [](auto word) { return cat('`', word, "` or "); }), refusal.expected);
+    }
+    return problem(place, node, expected, hint);
+  }
+
+  bool unknown_kind(const Choice& choice, const Node& type, const Place& place) {
+    const auto name = [](const Section* const& kind) { return kind->kind; };
+    const std::string_view hint = type.is_scalar() ? nearest_of<const Section*>(type.text, choice.kinds, name) : std::string_view();
+    return problem({joined(place.path, "type"), type.mark}, type, cat("one of ", enumerated(choice.kinds, name)), hint);
+  }
+
+  // The right form, from what came or from the default.
+  static std::string list_example(const List& list, const void* value, const Node& node) {
+    if (node.is_scalar() && !list.fixed) return cat(", such as [", printable(node.text), ']');
+    return list.size(value) == 0 ? "" : cat(", such as ", write_flow(&list, value));
+  }
+
+  static const Section* kind_with(const Choice& choice, std::string_view key) {
+    for (const Section* kind : choice.kinds) {
+      if (kind->find(key) != nullptr) return kind;
+    }
+    return nullptr;
+  }
+
+  void unknown_key(const Section& section, const Node& entry, const std::string& path, const Choice* choice) {
+    const auto name = [](const Row& row) { return row.name; };
+    std::string hint(nearest_of<Row>(entry.key, section.rows, name));
+    std::string expected = enumerated(section.rows, name);
+    if (choice != nullptr) expected = cat("type", expected.empty() ? "" : ", ", expected);
+    expected = cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ", expected);
+    const Section* owner = choice == nullptr || !hint.empty() ? nullptr : kind_with(*choice, entry.key);
+    if (owner != nullptr) expected += cat("; `", printable(entry.key), "` belongs to type ", owner->kind);
+    if (owner == nullptr && hint.empty()) hint = find_in_section(root_, entry.key);
+    if (hint == path) hint.clear();  // it stands in the right place, of another type
+    report_.add(entry.key_mark, path, "an unknown key", expected, hint);
+  }
+
+  bool read_section(const Section& section, void* value, const Node* node, const Place& place, const Choice* choice) {
+    if (node != nullptr && !node->is_mapping()) {
+      return problem(place, *node, place.path.empty() ? "a mapping" : "a mapping; leave the key out for the defaults");
+    }
+    bool ok = true;
+    if (node != nullptr) {
+      for (const Node& entry : node->children) {
+        if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type")) continue;
+        unknown_key(section, entry, joined(place.path, printable(entry.key)), choice);
+        ok = false;
+      }
+    }
+    for (const Row& row : section.rows) {
+      const Node* entry = node == nullptr ? nullptr : node->find(row.name);
+      const Place below{joined(place.path, row.name), entry == nullptr ? place.mark : mark_of(*entry)};
+      const Rules rules{row.limits, row.type};
+      ok = visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules) && ok;
+    }
+    if (!ok || section.check == nullptr) return ok;
+    CheckProblems problems(report_, node, place);
+    section.check(value, problems);
+    return !problems.any();
+  }
+
+  // A mapping starts below its key.
+  static Mark mark_of(const Node& entry) { return entry.is_scalar() ? entry.mark : entry.key_mark; }
+
+  Report& report_;
+  const Section& root_;
+};
+
+std::string words_for(const Scalar* scalar, const Limits& limits) {
+  const ScalarInfo info = scalar->info();
+  if (!info.options.empty()) return cat("one of ", enumerated(info.options, [](const Option& option) { return option.name; }));
+  const std::string limit = info.is_text ? (limits.non_empty ? "that is not empty" : "") : limits.words();
+  const bool has_example = info.article.find(' ') != std::string_view::npos && !info.pattern.empty();
+  return cat(info.article, limit.empty() ? "" : has_example ? ", " : " ", limit);
+}
+std::string words_for(const Maybe* maybe, const Limits& limits) {
+  return cat('`', maybe->word.empty() ? "null" : maybe->word, "` or ", expected_words(maybe->inner, limits));
+}
+std::string words_for(const List* list, const Limits& limits) {
+  return cat("a list", limits.non_empty ? " with at least one item" : "", ", each ", expected_words(list->item, limits));
+}
+std::string words_for(const Section*, const Limits&) { return "a mapping"; }
+std::string words_for(const Choice* choice, const Limits&) {
+  return cat("a mapping with `type`, one of ", enumerated(choice->kinds, [](const Section* kind) { return kind->kind; }));
+}
+
+}  // namespace
+
+std::string expected_words(const Type& type, const Limits& limits) {
+  return std::visit([&](const auto* shape) { return words_for(shape, limits); }, type);
+}
+
+void read_value(const Section& section, void* value, const Node& root, Report& report) {
+  const Node* node = root.form == Node::Form::kNull ? nullptr : &root;
+  Reader(report, section).read(&section, value, node, {"", {root.mark.source, 0, 0}}, nullptr);
+}
+
+}  // namespace sluice::config

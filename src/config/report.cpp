@@ -1,0 +1,66 @@
+#include "config/report.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/text_format.h"
+
+namespace sluice::config {
+namespace {
+
+// A hostile file may hold a problem per byte; a person reads a few.
+constexpr std::size_t kMaxProblems = 100;
+
+}  // namespace
+
+int Report::add_source(std::string name, bool has_lines) {
+  sources_.push_back({std::move(name), has_lines});
+  return static_cast<int>(sources_.size()) - 1;
+}
+
+std::string Report::place(Mark mark, bool with_column) const {
+  if (mark.source < 0 || static_cast<std::size_t>(mark.source) >= sources_.size()) return "";
+  const Source& source = sources_[static_cast<std::size_t>(mark.source)];
+  if (!source.has_lines || mark.line == 0) return source.name;
+  return with_column ? cat(source.name, ':', mark.line, ':', mark.column) : cat(source.name, ':', mark.line);
+}
+
+void Report::store(Mark mark, std::string text) {
+  if (problems_.size() >= kMaxProblems) {
+    ++num_left_out_;
+  } else {
+    problems_.push_back({mark, std::move(text)});
+  }
+}
+
+void Report::add(Mark mark, std::string_view path, std::string_view received, std::string_view expected, std::string_view hint) {
+  if (problems_.size() >= kMaxProblems) return store(mark, {});
+  std::string text = place(mark);
+  if (!text.empty() && !path.empty()) text += ": ";
+  text += path;
+  text += cat(text.empty() ? "" : ": ", "received ", received, "; expected ", expected);
+  if (!hint.empty()) text += cat(" (did you mean `", printable(hint), "`?)");
+  store(mark, std::move(text));
+}
+
+void Report::add_fatal(Mark mark, std::string_view path, std::string_view received, std::string_view expected) {
+  fatal_ = true;
+  std::string text = cat(place(mark, true), path.empty() ? "" : ": ", path, ": received ", received, "; expected ", expected);
+  if (problems_.size() >= kMaxProblems) problems_.pop_back();
+  store(mark, std::move(text));
+}
+
+void Report::throw_if_any() const {
+  if (problems_.empty()) return;
+  std::vector<Problem> sorted = problems_;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) {
+    return std::tie(a.mark.source, a.mark.line, a.mark.column) < std::tie(b.mark.source, b.mark.line, b.mark.column);
+  });
+  std::string message;
+  for (const Problem& problem : sorted) message += cat(message.empty() ? "" : "\n", problem.text);
+  if (num_left_out_ > 0) message += cat("\n... and ", num_left_out_, " more problems");
+  throw UserError(ExitCode::kUsage, message);
+}
+
+}  // namespace sluice::config

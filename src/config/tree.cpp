@@ -1,0 +1,286 @@
+#include "config/tree.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <sstream>
+#include <unordered_map>
+
+#include "base/text_format.h"
+
+namespace sluice::config {
+namespace {
+
+// Ends a reading from inside the parser; the problem is in the report.
+struct Stop {};
+
+class Builder final : public YAML::EventHandler {
+ public:
+  Builder(int source, std::string_view path, Report& report, NodeBudget& budget)
+      : source_(source), path_(path), report_(report), budget_(budget) {}
+
+  Node take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (num_documents_++ > 0) stop(at(mark), "a second document (`---`, or text after the end of the first)", "one document");
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { leaf(Node::Form::kNull, mark, {}, anchor); }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+    check_tag(mark, tag);
+    leaf(tag == "!" ? Node::Form::kQuoted : Node::Form::kPlain, mark, value, anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (expects_key()) stop(at(mark), "an alias as a key", "a word as a key");
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) stop(at(mark), "an alias of itself", "an alias of a value that ended before");
+    spend(at(mark), found->second.num_nodes, "aliases that multiply beyond the limit");
+    if (static_cast<int>(frames_.size()) + found->second.depth > kMaxDepth) stop_for_depth(mark);
+    Node copy = found->second.node;
+    copy.mark = at(mark);
+    attach(std::move(copy), found->second.num_nodes, found->second.depth);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(Node::Form::kList, mark, tag, anchor);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(Node::Form::kMapping, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Anchored {
+    Node node;
+    std::size_t num_nodes;
+    int depth;
+  };
+  // A list or mapping that has not ended.
+  struct Frame {
+    Node node;
+    YAML::anchor_t anchor = 0;
+    std::size_t num_nodes = 1;
+    int depth = 1;
+    std::optional<std::string> key;  // read, and its value has not come
+    Mark key_mark;
+    std::unordered_map<std::string, Mark> seen;  // keys so far, with their first places
+  };
+
+  Mark at(const YAML::Mark& mark) const { return {source_, mark.line + 1, mark.column + 1}; }
+
+  [[noreturn]] void stop(Mark mark, std::string_view received, std::string_view expected) {
+    report_.add_fatal(mark, path_, received, expected);
+    throw Stop{};
+  }
+  [[noreturn]] void stop_for_depth(const YAML::Mark& mark) {
+    stop(at(mark), "lists and mappings nested too deep", cat("at most ", kMaxDepth, " levels"));
+  }
+  void spend(Mark mark, std::size_t num_nodes, std::string_view received) {
+    if (num_nodes > budget_.left) stop(mark, received, "at most 50000 values in all files together");
+    budget_.left -= num_nodes;
+  }
+
+  bool expects_key() const { return !frames_.empty() && frames_.back().node.is_mapping() && !frames_.back().key; }
+
+  void check_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (tag.empty() || tag == "?" || tag == "!") return;
+    report_.add(at(mark), path_, cat("the tag `", printable(tag), '`'), "no tags: the field says the type");
+  }
+
+  void leaf(Node::Form form, const YAML::Mark& mark, const std::string& text, YAML::anchor_t anchor) {
+    if (expects_key()) {
+      if (form == Node::Form::kNull) stop(at(mark), "null or nothing as a key", "a word as a key");
+      begin_entry(text, at(mark));
+      return;
+    }
+    spend(at(mark), 1, "too many values");
+    Node node;
+    node.form = form;
+    node.mark = at(mark);
+    node.text = text;
+    finish(std::move(node), anchor, 1, 0);
+  }
+
+  void begin_entry(const std::string& key, Mark mark) {
+    Frame& frame = frames_.back();
+    frame.key = key;
+    frame.key_mark = mark;
+    const auto [known, is_new] = frame.seen.emplace(key, mark);
+    if (key == "<<") {
+      report_.add(mark, path_, "the merge key `<<`", "no merge keys: use `extends`, or repeat the keys");
+    } else if (!is_new) {
+      report_.add(mark, path_, cat("the key `", printable(key), "` again (first in line ", known->second.line, ')'), "each key once");
+    }
+  }
+
+  void open(Node::Form form, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    check_tag(mark, tag);
+    if (expects_key()) stop(at(mark), "a list or mapping as a key, or a bracket that is not closed", "words as keys, every bracket closed");
+    if (static_cast<int>(frames_.size()) >= kMaxDepth) stop_for_depth(mark);
+    spend(at(mark), 1, "too many values");
+    Frame frame;
+    frame.node.form = form;
+    frame.node.mark = at(mark);
+    frame.anchor = anchor;
+    frames_.push_back(std::move(frame));
+  }
+
+  void close() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    finish(std::move(frame.node), frame.anchor, frame.num_nodes, frame.depth);
+  }
+
+  // A value is complete: from here on it may be named by an alias.
+  void finish(Node node, YAML::anchor_t anchor, std::size_t num_nodes, int depth) {
+    if (anchor != 0) {
+      spend(node.mark, num_nodes, "too many values");
+      anchors_.insert_or_assign(anchor, Anchored{node, num_nodes, depth});
+    }
+    attach(std::move(node), num_nodes, depth);
+  }
+
+  void attach(Node node, std::size_t num_nodes, int depth) {
+    if (frames_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Frame& frame = frames_.back();
+    frame.num_nodes += num_nodes;
+    frame.depth = std::max(frame.depth, depth + 1);
+    if (frame.node.is_mapping()) {
+      node.key = *frame.key;
+      node.key_mark = frame.key_mark;
+      frame.key.reset();
+      // A duplicate is in the report already; the first one counts.
+      const Mark first = frame.seen.at(node.key);
+      const bool is_first = first.line == node.key_mark.line && first.column == node.key_mark.column;
+      if (!is_first || node.key == "<<") return;
+    }
+    frame.node.children.push_back(std::move(node));
+  }
+
+  int source_;
+  std::string_view path_;
+  Report& report_;
+  NodeBudget& budget_;
+  int num_documents_ = 0;
+  std::vector<Frame> frames_;
+  std::unordered_map<YAML::anchor_t, Anchored> anchors_;
+  Node root_;
+};
+
+// Bytes of the UTF-8 sequence at the start of `text`; 0 where there is none (overlong forms and surrogates included).
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool beyond = (lead == 0xED && byte(1) > 0x9F) || (lead == 0xF4 && byte(1) > 0x8F);
+  return overlong || beyond ? 0 : length;
+}
+
+// Where the first byte stands that no YAML text may have.
+std::optional<std::size_t> find_bad_byte(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte < 0x20 && byte != '\n' && byte != '\t' && byte != '\r') || byte == 0x7F) return i;
+    const std::size_t length = utf8_length(text.substr(i));
+    if (length == 0) return i;
+    i += length;
+  }
+  return std::nullopt;
+}
+
+Mark mark_of(std::string_view text, std::size_t offset, int source) {
+  const std::string_view before = text.substr(0, offset);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const std::size_t start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return {source, static_cast<int>(line), static_cast<int>(offset - start) + 1};
+}
+
+// What a person usually got wrong where the parser gives up.
+std::string_view right_form(std::string_view text, int line, std::string_view message) {
+  for (; line > 1 && text.find('\n') != std::string_view::npos; --line) text.remove_prefix(text.find('\n') + 1);
+  const std::size_t start = std::min(text.find_first_not_of(' '), text.size());
+  if (text.substr(start, 1) == "\t") return "valid YAML: lines indented with blanks, not with tabs";
+  if (message == "end of map not found") return "valid YAML: all keys of a mapping indented alike";
+  return "valid YAML";
+}
+
+bool check_bytes(std::string_view text, int source, std::string_view path, Report& report) {
+  if (text.size() > kMaxTextBytes) {
+    report.add_fatal({source, 1, 1}, path, cat(text.size(), " bytes"), cat("at most ", kMaxTextBytes, " bytes"));
+    return false;
+  }
+  const auto bad = find_bad_byte(text);
+  if (!bad) return true;
+  report.add_fatal(mark_of(text, *bad, source), path, cat("the byte `", printable(text.substr(*bad, 1)), '`'),
+                   "UTF-8 text without control characters");
+  return false;
+}
+
+}  // namespace
+
+const Node* Node::find(std::string_view name) const {
+  const auto found = std::find_if(children.begin(), children.end(), [&](const Node& child) { return child.key == name; });
+  return is_mapping() && found != children.end() ? &*found : nullptr;
+}
+
+Node read_tree(std::string_view text, int source, std::string_view path, Report& report, NodeBudget& budget) {
+  Node nothing;
+  nothing.mark = {source, 1, 1};
+  if (!check_bytes(text, source, path, report)) return nothing;
+  Builder builder(source, path, report, budget);
+  try {
+    // The comment at the end lets the parser notice what is not closed: at an end of file after a line break it takes an open
+    // quote for a finished one, and an open bracket in the last line for a key.
+    std::istringstream stream(cat(text, text.ends_with('\n') ? "#" : "\n#"));
+    YAML::Parser parser(stream);
+    bool any = false;
+    while (parser.HandleNextDocument(builder)) any = true;
+    return any ? builder.take() : nothing;
+  } catch (const Stop&) {
+    return nothing;
+  } catch (const YAML::Exception& e) {
+    const Mark mark = e.mark.is_null() ? Mark{source, 1, 1} : Mark{source, e.mark.line + 1, e.mark.column + 1};
+    report.add_fatal(mark, path, cat("text that is no YAML (", printable(e.msg), ')'), right_form(text, mark.line, e.msg));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) {  // the parser's own conversions, for example of a %YAML directive
+    report.add_fatal({source, 1, 1}, path, cat("text that cannot be read (", printable(e.what()), ')'), "valid YAML");
+  }
+  return nothing;
+}
+
+std::string shown(const Node& node) {
+  switch (node.form) {
+    case Node::Form::kNull:
+      return "null";
+    case Node::Form::kPlain:
+      return cat('`', printable(node.text), '`');
+    case Node::Form::kQuoted:
+      return cat("`\"", printable(node.text), "\"`");
+    case Node::Form::kList:
+      return node.children.empty() ? "an empty list" : cat("a list of ", node.children.size());
+    case Node::Form::kMapping:
+      return "a mapping";
+  }
+  return "";
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,26 @@
+#include "data/batch.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace sluice::data {
+
+Batch Batch::rows(std::int64_t begin, std::int64_t count) const {
+  invariant(begin >= 0 && count >= 0 && begin <= num_sequences && count <= num_sequences - begin, "rows outside the batch");
+  const auto first = begin * sequence_length, last = (begin + count) * sequence_length;
+  Batch part{.num_sequences = count, .sequence_length = sequence_length};
+  part.inputs.assign(inputs.begin() + first, inputs.begin() + last);
+  part.targets.assign(targets.begin() + first, targets.begin() + last);
+  part.num_targets = std::count_if(part.targets.begin(), part.targets.end(), [](std::int32_t id) { return id != kIgnoredTarget; });
+  return part;
+}
+
+std::vector<Batch> Batch::split(std::int64_t size) const {
+  invariant(size > 0, "micro-batches have sequences");
+  std::vector<Batch> parts;
+  for (std::int64_t row = 0; row < num_sequences; row += size) parts.push_back(rows(row, std::min(size, num_sequences - row)));
+  return parts;
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,55 @@
+// Encodes the items of a split on several threads and hands the ids on in their order: the same ids for any number of threads, in
+// bounded memory.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "data/split_reader.h"
+#include "text/tokenizer.h"
+
+namespace sluice::data {
+
+class BlockEncoder {
+ public:
+  // Receives the ids of one item and where the split stands after it. Called on the thread that calls add() and finish().
+  using Sink = std::function<void(std::span<const std::int32_t> ids, const SplitPosition& after)>;
+  // kUsage where `separator` is `eos` and the tokenizer has no end token.
+  BlockEncoder(const text::Tokenizer& tokenizer, text::Separator separator, int num_threads, const SplitPosition& start, Sink sink);
+  ~BlockEncoder();  // gives up what is not finished
+  BlockEncoder(const BlockEncoder&) = delete;
+  BlockEncoder& operator=(const BlockEncoder&) = delete;
+
+  void add(SplitItem item);  // may wait for the workers; rethrows what one of them threw
+  void finish();
+
+ private:
+  struct Batch;
+  void submit();
+  void deliver_oldest();
+  void work();
+  void encode(Batch& batch) const;
+
+  const text::Tokenizer& tokenizer_;
+  text::Separator separator_;
+  SplitPosition position_;
+  Sink sink_;
+  std::size_t max_in_flight_;
+  std::unique_ptr<Batch> filling_;
+  std::deque<std::unique_ptr<Batch>> in_flight_;  // oldest first; only the calling thread changes it
+  std::mutex mutex_;                              // guards what follows
+  std::condition_variable work_ready_, batch_done_;
+  std::deque<Batch*> waiting_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,78 @@
+// Batches for causal language modelling.
+//
+// The stream is cut into windows of `sequence_length` targets that do not overlap: window w predicts tokens w·T+1 … w·T+T from
+// w·T … w·T+T−1. The tail shorter than one window is dropped (num_dropped_tokens). Step s takes the batch_sequences windows
+// s·B … s·B+B−1 of an endless sequence of epochs; each epoch is a permutation of all windows under a key of (seed, epoch).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "data/batch.h"
+#include "data/token_stream.h"
+
+namespace sluice::data {
+
+// Bijection on [0, size): a Feistel network with cycle walking, O(1) per element, nothing stored.
+class KeyedPermutation {
+ public:
+  KeyedPermutation(std::uint64_t size, std::uint64_t key);
+  std::uint64_t operator()(std::uint64_t index) const;
+
+ private:
+  std::uint64_t size_, key_;
+  int half_bits_;
+};
+
+class CausalBatches {
+ public:
+  struct Settings {
+    std::uint64_t seed = 1;
+    std::int64_t batch_sequences = 16;
+    std::int64_t sequence_length = 256;
+  };
+  // kBadData where the stream is shorter than one window.
+  CausalBatches(const TokenStream& stream, Settings settings);  // keeps a reference
+  Batch batch(std::uint64_t step) const;                        // a pure function of its argument
+  std::uint64_t windows_per_epoch() const { return num_windows_; }
+  std::uint64_t window_at(std::uint64_t step, std::int64_t row) const;
+  std::uint64_t num_dropped_tokens() const;
+
+ private:
+  const TokenStream& stream_;
+  Settings settings_;
+  std::uint64_t num_windows_ = 0;
+};
+
+// Windows of the held-out set: every token of the stream is a target exactly once. Window k covers positions from k·stride
+// on; only targets not yet scored count. `start` (the end token), where given, stands before the first token of the stream, so that this one is scored too.
+class EvaluationWindows {
+ public:
+  struct Settings {
+    std::int64_t sequence_length = 256;
+    std::int64_t stride = 256;  // 1 … sequence_length
+    std::int64_t batch_sequences = 16;
+    std::uint64_t max_tokens = 0;  // targets; 0: all. Spread evenly over the stream, fixed for ever
+    std::int32_t start = -1;       // -1: none
+  };
+  EvaluationWindows(const TokenStream& stream, Settings settings);
+  std::uint64_t num_batches() const;
+  Batch batch(std::uint64_t index) const;  // the last one may have fewer sequences; unscored targets are kIgnoredTarget
+  std::uint64_t num_targets() const;
+  bool is_whole() const { return budget_ == num_all_targets_; }  // max_tokens leaves nothing out
+
+ private:
+  // What the window at one place of the evaluation scores: `count` targets from the `begin`-th of the stream on.
+  struct Scored {
+    std::uint64_t window = 0, begin = 0, count = 0;
+  };
+  Scored scored(std::uint64_t place) const;
+  void fill_row(std::uint64_t place, std::span<std::int32_t> inputs, std::span<std::int32_t> targets) const;
+
+  const TokenStream& stream_;
+  Settings settings_;
+  std::uint64_t num_all_targets_ = 0, num_all_windows_ = 0;  // without a limit
+  std::uint64_t num_windows_ = 0, budget_ = 0;               // under max_tokens
+};
+
+}  // namespace sluice::data

@@ -1,0 +1,52 @@
+#include "data/fingerprint.h"
+
+#include "base/text_format.h"
+
+namespace sluice::data {
+
+namespace {
+
+// Raised whenever the same settings and text would give other tokens or other files.
+constexpr int kPreparedVersion = 1;
+
+template <class Enum>
+std::string_view name_of(Enum value) {
+  for (const auto& [row, name] : names_of(value)) {
+    if (row == value) return name;
+  }
+  return "?";
+}
+
+std::string line(std::string_view key, const auto& value) { return cat(key, ": ", value, "\n"); }
+
+}  // namespace
+
+std::string token_settings(const PrepareSettings& settings, const std::optional<Hash128>& given_model) {
+  const text::CorpusConfig& corpus = settings.corpus;
+  std::string out = line("version", kPreparedVersion);
+  out += line("corpus.format", name_of(corpus.format)) + line("corpus.separator", name_of(corpus.separator));
+  out += line("corpus.invalid_utf8", name_of(corpus.invalid_utf8)) + line("corpus.nul_bytes", name_of(corpus.nul_bytes));
+  out += line("corpus.long_lines", name_of(corpus.long_lines)) + line("corpus.max_line", corpus.max_line.count);
+  if (corpus.valid.empty()) out += line("corpus.holdout", shortest(corpus.holdout));
+  if (corpus.format == text::Format::kJsonl) {
+    out += line("corpus.text_field", corpus.text_field) + line("corpus.broken_json", name_of(corpus.broken_json));
+  }
+  const auto* pieces = std::get_if<text::SentencePieceConfig>(&settings.tokenizer);
+  if (pieces == nullptr) return out + line("tokenizer.type", text::BytesConfig::kind);
+  out += line("tokenizer.type", text::SentencePieceConfig::kind);
+  if (given_model.has_value()) return out + line("tokenizer.model", given_model->hex());
+  return out + line("tokenizer.algorithm", name_of(pieces->algorithm)) + line("tokenizer.vocab_size", pieces->vocab_size) +
+         line("tokenizer.max_sample", pieces->max_sample.count);
+}
+
+std::string fingerprint_of(const std::string& token_settings, const std::vector<InputFile>& train, const std::vector<InputFile>& valid) {
+  Hasher hasher;
+  hasher.update_number(token_settings.size()).update(token_settings);
+  for (const auto* files : {&train, &valid}) {
+    hasher.update_number(files->size());
+    for (const InputFile& file : *files) hasher.update_number(file.hash.high).update_number(file.hash.low);
+  }
+  return hasher.digest().hex();
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,19 @@
+// What decides which tokens come out: the settings and the content of the files, never their names or places.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/input_files.h"
+#include "data/prepared.h"
+
+namespace sluice::data {
+
+// One line per setting ("corpus.format: paragraphs"), in a fixed order. `given_model`: the hash of tokenizer.model, where one is set.
+std::string token_settings(const PrepareSettings& settings, const std::optional<Hash128>& given_model);
+
+// 32 hex digits.
+std::string fingerprint_of(const std::string& token_settings, const std::vector<InputFile>& train, const std::vector<InputFile>& valid);
+
+}  // namespace sluice::data

@@ -1,0 +1,107 @@
+#include "data/input_files.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+
+namespace sluice::data {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kSettledNs = 2'000'000'000;  // the coarsest time stamps of file systems in use
+constexpr std::size_t kMaxCacheBytes = 64 << 20;
+
+InputFile status_of(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    fail(ExitCode::kMissingInput, path.string(), std::generic_category().message(errno), "a file that this user can read");
+  }
+  return {.path = path,
+          .size_bytes = static_cast<std::uint64_t>(info.st_size),
+          .modified_ns = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec,
+          .inode = info.st_ino,
+          .hash = {}};
+}
+
+Hash128 hash_of_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  Hasher hasher;
+  std::vector<char> buffer(1 << 20);
+  while (file) {
+    throw_if_stopped("reading the corpus");
+    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    hasher.update(std::string_view(buffer.data(), static_cast<std::size_t>(file.gcount())));
+  }
+  require(file.eof(), ExitCode::kMissingInput, path.string(), "cannot be read", "a file that this user can read");
+  return hasher.digest();
+}
+
+json load_cache(const std::filesystem::path& cache_file) {
+  if (!std::filesystem::exists(cache_file)) return json::object();
+  try {
+    json cache = json::parse(read_file(cache_file, kMaxCacheBytes), nullptr, false);
+    return cache.is_object() ? cache : json::object();
+  } catch (const UserError&) {
+    return json::object();  // it only saves time
+  }
+}
+
+json stamp_of(const InputFile& file) { return json::array({file.size_bytes, file.modified_ns, file.inode}); }
+
+std::optional<Hash128> cached_hash(const json& cache, const InputFile& file, const std::string& key) {
+  const auto entry = cache.find(key);
+  if (entry == cache.end() || !entry->is_array() || entry->size() != 3 || (*entry)[0] != stamp_of(file)) return std::nullopt;
+  if (!(*entry)[1].is_number_unsigned() || !(*entry)[2].is_number_unsigned()) return std::nullopt;
+  return Hash128{.high = (*entry)[1].get<std::uint64_t>(), .low = (*entry)[2].get<std::uint64_t>()};
+}
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::vector<InputFile> hash_inputs(const std::vector<std::filesystem::path>& paths, const std::filesystem::path& cache_file,
+                                   FileSystem& files) {
+  json cache = load_cache(cache_file);
+  bool changed = false;
+  std::vector<InputFile> inputs;
+  for (const std::filesystem::path& path : paths) {
+    InputFile file = status_of(path);
+    // Names need not be UTF-8, JSON strings must be.
+    const std::string key = hash_of(std::filesystem::absolute(path).native()).hex();
+    if (const auto known = cached_hash(cache, file, key)) {
+      file.hash = *known;
+    } else {
+      file.hash = hash_of_file(path);
+      if (now_ns() - file.modified_ns > kSettledNs) {
+        cache[key] = json::array({stamp_of(file), file.hash.high, file.hash.low});
+        changed = true;
+      }
+    }
+    inputs.push_back(std::move(file));
+  }
+  if (changed) files.write_atomically(cache_file, cache.dump());
+  return inputs;
+}
+
+void check_unchanged(const std::vector<InputFile>& inputs) {
+  for (const InputFile& before : inputs) {
+    const InputFile now = status_of(before.path);
+    if (now.size_bytes == before.size_bytes && now.modified_ns == before.modified_ns && now.inode == before.inode) continue;
+    fail(ExitCode::kBadData, before.path.string(), "it changed while it was being prepared", "files that stay as they are; run again");
+  }
+}
+
+}  // namespace sluice::data

@@ -1,0 +1,106 @@
+// Token shards: NAME-NNNNN.tokens.
+//
+// One split of a corpus is a sequence of shards. Each is a header of 128 bytes and the token ids, unsigned, little-endian:
+//
+//   byte  size
+//      0     8  magic "SLUICTOK"
+//      8     4  format version, 1
+//     12     4  bytes per token: 2 where the vocabulary has at most 65,536 ids, else 4
+//     16     8  number of tokens in this shard
+//     24    16  XXH3-128 of the ids' bytes (high half, low half)
+//     40     8  vocabulary size: every id is below it
+//     48     8  index of this shard in its split, from 0
+//     56    48  six sums over this and all earlier shards of the split: blocks read from the corpus (whichever split they went
+//               to), documents, bytes of text, words, tokens, unknown tokens
+//    104     1  1 where a document goes on in the next shard
+//    105     7  zero
+//    112     8  the low half of XXH3-128 of the fingerprint's 32 hex digits
+//    120     8  the low half of XXH3-128 of bytes 0 to 119
+//
+// Numbers are unsigned and little-endian. Nothing follows the ids. The sums make a shard a place where preparing can go on
+// after a kill.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "data/token_stream.h"
+
+namespace sluice {
+class FileSystem;
+}
+
+namespace sluice::data {
+
+// Where the stream of a split stands at the end of a shard.
+struct SplitPosition {
+  std::uint64_t num_blocks = 0;  // read from the corpus so far
+  bool inside_document = false;  // the split has text of the current document, whose end is still to come
+  SplitCounts counts;
+  friend bool operator==(const SplitPosition&, const SplitPosition&) = default;
+};
+
+struct ShardHeader {
+  static constexpr std::size_t kBytes = 128;
+  static constexpr std::uint32_t kVersion = 1;
+
+  std::uint32_t bytes_per_token = 2;
+  std::uint64_t num_tokens = 0;
+  Hash128 payload_hash;
+  std::uint64_t vocab_size = 0;
+  std::uint64_t index = 0;
+  SplitPosition end;
+  std::uint64_t fingerprint_hash = 0;
+
+  std::array<char, kBytes> serialize() const;
+  // kBadData where it is damaged or does not fit a file of `file_bytes`.
+  static ShardHeader parse(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view name);
+};
+
+// Reads the header of a shard and compares its size. kBadData where it is damaged.
+ShardHeader read_shard_header(const std::filesystem::path& path);
+// Reads the whole shard. kBadData where its hash is wrong.
+void verify_shard(const std::filesystem::path& path);
+
+std::string shard_name(std::string_view split, std::uint64_t index);
+
+// Collects the ids of a split and writes a shard whenever one is full.
+class ShardWriter {
+ public:
+  struct Settings {
+    std::filesystem::path directory;
+    std::string split;  // "train" or "valid"
+    std::uint64_t vocab_size = 0;
+    std::string fingerprint;
+    std::uint64_t shard_bytes = 64 << 20;
+  };
+  // Goes on after the shards that are in the directory already; damaged ones and those behind them are removed.
+  ShardWriter(FileSystem& files, Settings settings);
+
+  const SplitPosition& position() const { return position_; }
+  // Adds what one block gave; `added` is where the split stands after it. Writes a shard when it is full.
+  void add(std::span<const std::int32_t> ids, const SplitPosition& after);
+  void finish();  // writes what is left
+  std::vector<std::filesystem::path> shards() const;
+
+ private:
+  void recover();
+  void write_shard();
+  int bytes_per_token() const { return settings_.vocab_size <= 65536 ? 2 : 4; }
+
+  FileSystem& files_;
+  Settings settings_;
+  SplitPosition position_;
+  std::uint64_t num_shards_ = 0;
+  std::uint64_t num_pending_ = 0;  // tokens in content_
+  std::string content_;            // of the next shard: room for the header, then ids
+};
+
+}  // namespace sluice::data

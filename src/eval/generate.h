@@ -1,0 +1,27 @@
+// Sampling text from a model.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "model/language_model.h"
+#include "text/tokenizer.h"
+
+namespace sluice::eval {
+
+struct SamplingConfig {
+  std::int64_t num_tokens = 128;
+  double temperature = 1.0;  // 0: always the likeliest
+  std::int64_t top_k = 0;    // 0: all
+  double top_p = 1.0;        // nucleus (Holtzman et al. 2020)
+  std::uint64_t seed = 1;
+  std::int64_t context_length = 256;  // tokens of context the model sees
+};
+
+// Continues `prompt` until num_tokens or the end token; `on_text` receives pieces of valid UTF-8 as they are sure. Returns all new text.
+std::string generate(const model::LanguageModel& model, const text::Tokenizer& tokenizer, std::string_view prompt,
+                     const SamplingConfig& config, const std::function<void(std::string_view)>& on_text = {});
+
+}  // namespace sluice::eval

@@ -1,0 +1,42 @@
+// Weights from a safetensors file into a model, strictly: the file holds every parameter of the model in its shape as fp32, and
+// nothing else.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/language_model.h"
+#include "store/safetensors.h"
+
+namespace sluice::eval {
+
+// A tensor and the name that it has in a file. fp32 or fp64, on any device.
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+// Copies each tensor of the file into the one of its name. kBadData, naming the file and the first tensor that is missing, unknown, or of
+// another shape or type; then nothing has been copied.
+void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to);
+// The same for all parameters of an allocated arena; refreshes the compute copy.
+void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors);
+
+struct ModelPlace {
+  c10::Device device = c10::kCPU;
+  c10::ScalarType compute = c10::kFloat;  // or c10::kBFloat16
+  bool with_gradients = false;
+};
+
+// Makes the model and loads `safetensors`. `vocab_size` and `sequence_length`: see model::make_model.
+std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length,
+                                                 const std::filesystem::path& safetensors, const ModelPlace& place);
+
+}  // namespace sluice::eval

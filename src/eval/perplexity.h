@@ -1,0 +1,32 @@
+// Perplexity, defined once (docs/metrics.md):
+//   log_perplexity = Σ −ln p(target | context) / num_tokens, in nats, over every target of the set, each scored once, no dropout
+//   perplexity = exp(log_perplexity)
+//   bits_per_byte = Σ nats / (ln 2 · num_bytes), bytes of the raw UTF-8 text
+//   word_perplexity = exp(Σ nats / num_words), words being maximal runs of non-whitespace
+// The last two do not depend on the tokenizer where it is lossless. They are those of the whole set: with a limit on tokens they are null.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "data/causal_batches.h"
+#include "data/token_stream.h"
+#include "model/language_model.h"
+
+namespace sluice::eval {
+
+struct Perplexity {
+  double log_perplexity = 0;
+  double perplexity = 0;
+  std::optional<double> bits_per_byte, word_perplexity;
+  std::uint64_t num_tokens = 0;                // targets scored
+  std::uint64_t num_bytes = 0, num_words = 0;  // of the whole set
+  std::uint64_t num_unknown = 0;
+};
+
+// Polls base/signals.h between batches and throws kInterrupted. Leaves model and gradients untouched.
+Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationWindows& windows, const data::SplitCounts& counts,
+                              at::Device device, const ops::Context& context);
+
+}  // namespace sluice::eval

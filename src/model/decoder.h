@@ -1,0 +1,37 @@
+// Decoder-only pre-norm Transformer: embedding, blocks, final norm, head (tied to the embedding or its own).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "model/block.h"
+#include "model/decoder_config.h"
+#include "model/language_model.h"
+#include "nn/position.h"
+
+namespace sluice::model {
+
+// Logical names: embedding.weight, position.weight, blocks.N.…, final_norm.scale, head.weight (untied), with biases where config.bias says so;
+// the head has none. Places of dropout: 0 the embedding output, then four per block.
+class Decoder final : public LanguageModel {
+ public:
+  Decoder(const DecoderConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
+  at::Tensor loss(const Batch& batch, double scale, const ops::Context& context) const override;
+  at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
+  at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
+
+ private:
+  // What the head reads: [B, T, d_model] in the compute dtype.
+  at::Tensor hidden(const at::Tensor& inputs_BT, const ops::Context& context) const;
+  at::Tensor head(const at::Tensor& hidden, const ops::Context& context) const;
+
+  double dropout_;
+  std::int64_t vocab_size_;
+  const ops::Weight *embedding_, *head_;
+  std::optional<nn::Position> position_;
+  std::deque<Block> blocks_;
+  std::optional<nn::Norm> final_norm_;
+};
+
+}  // namespace sluice::model

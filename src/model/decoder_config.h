@@ -1,0 +1,79 @@
+// `model: {type: decoder}`: a decoder-only pre-norm Transformer.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "config/field.h"
+#include "nn/ffn_variants.h"
+#include "nn/init.h"
+#include "nn/match_width.h"
+#include "nn/norm.h"
+#include "nn/position.h"
+
+namespace sluice::model {
+
+// Upper limits of sizes: far beyond any machine, and small enough that no count of elements or operations overflows 64 bits.
+inline constexpr double kMaxWidth = 65536, kMaxHiddenWidth = 16777216, kMaxHeads = 4096, kMaxHeadDim = 4096, kMaxLayers = 10000,
+                        kMaxVocabulary = 2147483647;
+
+struct DecoderConfig {
+  static constexpr std::string_view kind = "decoder";
+  config::Auto<std::int64_t> vocab_size;
+  std::int64_t num_layers = 4;
+  std::int64_t d_model = 192;
+  std::int64_t num_heads = 3;
+  config::Auto<std::int64_t> num_kv_heads;
+  config::Auto<std::int64_t> head_dim;
+  nn::FfnName ffn{"swiglu"};
+  config::WordOr<"match", std::int64_t> d_ff;
+  config::Auto<std::int64_t> d_ff_reference;
+  std::int64_t d_ff_multiple = 1;
+  nn::NormConfig norm;
+  nn::PositionConfig position;
+  bool bias = false;
+  bool tie_embeddings = true;
+  double dropout = 0.0;
+  nn::InitConfig init;
+  std::int64_t pad_vocab_multiple = 64;
+
+  static constexpr auto fields() {
+    using config::field;
+    using C = DecoderConfig;
+    return std::tuple{field<&C::vocab_size>(
+                          "Rows of the embedding that are used; `auto`: the tokenizer's. Where given, it must agree with the tokenizer.",
+                          config::Between{1, kMaxVocabulary}),
+                      field<&C::num_layers>("Transformer blocks.", config::Between{1, kMaxLayers}),
+                      field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
+                      field<&C::num_heads>("Query heads.", config::Between{1, kMaxHeads}),
+                      field<&C::num_kv_heads>("Key and value heads, a divisor of num_heads (grouped-query attention); `auto`: num_heads.",
+                                              config::Between{1, kMaxHeads}),
+                      field<&C::head_dim>("Width of a head; `auto`: d_model / num_heads.", config::Between{1, kMaxHeadDim}),
+                      field<&C::ffn>("Feed-forward layer, one of the table of variants."),
+                      field<&C::d_ff>("Hidden width of the feed-forward layer. `match`: the width with the parameters and multiply-adds of "
+                                      "a two-matrix layer of d_ff_reference.",
+                                      config::Between{1, kMaxHiddenWidth}),
+                      field<&C::d_ff_reference>("Width of the two-matrix layer that `d_ff: match` equals; `auto`: 4·d_model.",
+                                                config::Between{1, kMaxHiddenWidth}),
+                      field<&C::d_ff_multiple>("`d_ff: match` rounds to a multiple of this. A residual mismatch over 1 % is refused.",
+                                               config::Between{1, kMaxHiddenWidth}),
+                      field<&C::norm>("Normalisation before attention, before the feed-forward layer and before the head."),
+                      field<&C::position>("How positions enter."),
+                      field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
+                      field<&C::tie_embeddings>("The head uses the embedding matrix."),
+                      field<&C::dropout>("Probability of dropping an element of the embedding output and of each sublayer's output.",
+                                         config::Between{0, 0.99}),
+                      field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
+                      field<&C::pad_vocab_multiple>(
+                          "Stored embedding rows are rounded up to a multiple of this; the extra rows take no part in anything.",
+                          config::Between{1, kMaxWidth})};
+  }
+  static void check(const DecoderConfig& c, config::Problems& problems);
+
+  std::int64_t resolved_kv_heads() const { return num_kv_heads.is_word() ? num_heads : *num_kv_heads; }
+  std::int64_t resolved_head_dim() const { return head_dim.is_word() ? d_model / num_heads : *head_dim; }
+  nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
+};
+
+}  // namespace sluice::model

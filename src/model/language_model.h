@@ -1,0 +1,58 @@
+// A language model: what training, perplexity and generation need of it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/batch.h"
+#include "model/model_config.h"
+#include "ops/context.h"
+#include "ops/parameters.h"
+
+namespace sluice::model {
+
+class LanguageModel {
+ public:
+  virtual ~LanguageModel() = default;
+  // scale · Σ cross-entropy (nats) over the scored targets: a float64 scalar on the device. With gradients enabled, backward() of it
+  // adds to the arena's gradient buffer.
+  virtual at::Tensor loss(const Batch& batch, double scale, const ops::Context& context) const = 0;
+  // Logits of the last position, fp32 [B, vocab_size], padded rows left out. For generation.
+  virtual at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
+  // Logits of every position, fp32 [B, T, vocab_size]. For tests and tools: memory is B·T·vocab_size.
+  virtual at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
+
+  ops::Parameters& parameters() { return parameters_; }
+  const ops::Parameters& parameters() const { return parameters_; }
+
+ protected:
+  ops::Parameters parameters_;
+};
+
+// Declares the model: shapes and names only. The caller allocates and initialises or loads the parameters.
+// `vocab_size`: the tokenizer's; `sequence_length`: the training window, which `position: {type: learned}` stores vectors for.
+// kUsage where the configuration makes no model (d_ff mismatch, heads that do not divide, a vocabulary that disagrees, ...).
+std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
+
+// What `plan`, logs and mfu show. FLOPs per token of training: see flops_formula().
+struct Part {
+  std::string name;  // "embedding", "attention", "ffn", "norm", "head"
+  std::int64_t num_parameters = 0;
+  double flops_per_token = 0;  // forward and backward
+};
+struct ModelSizes {
+  std::vector<Part> parts;
+  std::int64_t num_parameters = 0;
+  std::int64_t num_non_embedding_parameters = 0;  // without token and position embeddings and an untied head
+  double flops_per_token = 0;
+  std::int64_t d_ff = 0;
+  double d_ff_mismatch = 0;  // (parameters of the layer − parameters of the reference) / the latter
+};
+ModelSizes model_sizes(const ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
+std::string flops_formula();
+
+}  // namespace sluice::model

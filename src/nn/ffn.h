@@ -1,0 +1,37 @@
+// Feed-forward layers of the GLU family (Shazeer 2020, "GLU Variants Improve Transformer", section 2).
+//
+// A variant is one row of kFfnVariants: the registry, the YAML names, the reference page, the schema and the test parameters
+// all come from it. Adding a variant is adding a row.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "config/field.h"
+#include "nn/ffn_variants.h"
+#include "nn/init.h"
+#include "ops/context.h"
+#include "ops/parameters.h"
+
+namespace sluice::nn {
+
+struct FfnSizes {
+  std::int64_t d_model = 0, d_ff = 0;
+  bool bias = false;
+};
+
+// y = f(x Wᵀ) W2ᵀ, or (f(x Wᵀ) * x Vᵀ) W2ᵀ for gated variants. Logical names PREFIX.{w,v,w2}.{weight,bias}; w and v share a slot.
+class Ffn {
+ public:
+  Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant, const FfnSizes& sizes, const InitRule& init);
+  at::Tensor forward(const at::Tensor& x, const ops::Context& context) const;  // [..., d_model] -> [..., d_model]
+
+ private:
+  const FfnVariant* variant_;
+  const ops::Weight *wv_, *w2_, *wv_bias_ = nullptr, *w2_bias_ = nullptr;
+};
+
+}  // namespace sluice::nn

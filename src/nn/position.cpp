@@ -1,0 +1,62 @@
+// Shapes: B sequences, T positions, D d_model.
+#include "nn/position.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/linear.h"
+
+namespace sluice::nn {
+namespace {
+
+// Even columns sin(position · 10000^(−i/d_model)), each odd one the cosine of the angle before it; fp32 [length, d_model].
+at::Tensor make_sinusoids(std::int64_t length, std::int64_t d_model, at::Device device) {
+  const at::TensorOptions precise = at::TensorOptions().dtype(at::kDouble);
+  const at::Tensor frequencies = at::exp(at::arange(0, d_model, 2, precise) * (-std::log(10000.0) / static_cast<double>(d_model)));
+  const at::Tensor angles = at::outer(at::arange(length, precise), frequencies);
+  return at::stack({at::sin(angles), at::cos(angles)}, -1).flatten(1).narrow(1, 0, d_model).to(at::kFloat).to(device);
+}
+
+}  // namespace
+
+Position::Position(ops::Parameters& parameters, const PositionConfig& config, const PositionSizes& sizes, const InitRule& init)
+    : config_(config), sizes_(sizes) {
+  if (const auto* learned = std::get_if<LearnedConfig>(&config)) {
+    if (!learned->max_length.is_word()) sizes_.sequence_length = *learned->max_length;
+    learned_ = parameters.add(
+        {.name = "position.weight", .shape = {sizes_.sequence_length, sizes.d_model}, .init = init.embedding(), .decay = true});
+  }
+}
+
+at::Tensor Position::add_to(const at::Tensor& x_BTD, const ops::Context& context) const {
+  const std::int64_t length = x_BTD.size(1);
+  if (learned_ != nullptr) {
+    invariant(length <= sizes_.sequence_length, "more positions than learned position vectors");
+    const at::Tensor positions_1T = at::arange(length, at::TensorOptions(at::kLong).device(x_BTD.device())).unsqueeze(0);
+    return x_BTD + ops::embedding(positions_1T, *learned_, context);
+  }
+  if (std::holds_alternative<SinusoidalConfig>(config_)) return x_BTD + sinusoids(length, x_BTD.device());
+  return x_BTD;
+}
+
+ops::Rotary Position::rotary(std::int64_t length, at::Device device) const {
+  const auto* rope = std::get_if<RopeConfig>(&config_);
+  if (rope == nullptr) return {};
+  if (length > sizes_.sequence_length) return ops::Rotary::make(length, sizes_.head_dim, rope->theta, device);
+  if (!rotary_.defined() || rotary_.cos.device() != device) {
+    rotary_ = ops::Rotary::make(sizes_.sequence_length, sizes_.head_dim, rope->theta, device);
+  }
+  return rotary_;
+}
+
+at::Tensor Position::sinusoids(std::int64_t length, at::Device device) const {
+  if (length > sizes_.sequence_length) return make_sinusoids(length, sizes_.d_model, device);
+  if (!sinusoids_TD_.defined() || sinusoids_TD_.device() != device) {
+    sinusoids_TD_ = make_sinusoids(sizes_.sequence_length, sizes_.d_model, device);
+  }
+  return sinusoids_TD_.narrow(0, 0, length);
+}
+
+}  // namespace sluice::nn

@@ -1,0 +1,140 @@
+// The passes between the products of tiled attention. Tiles are fp32 [kTile, kTile] (queries × keys in forward, keys × queries in
+// backward) or [kTile, D], contiguous.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "ops/kernels.h"
+#include "ops/scalar_math.h"
+
+namespace sluice::ops {
+
+inline constexpr std::int64_t kTile = 64;
+
+// Where rows of one head lie in a packed tensor, and how they turn. `first`: position of the first row.
+struct HeadRows {
+  std::int64_t rows, stride, head_dim, first;
+  const float *cos, *sin;  // [T, D/2]; nullptr: no rotation
+  float scale;
+};
+
+// tile [kTile, D] = scale · rotated rows; rows beyond `rows` are zero.
+struct LoadHeadKernel {
+  template <typename T>
+  [[gnu::always_inline]] static inline void run(const T* packed, float* tile, HeadRows head) {
+    const std::int64_t half = head.head_dim / 2;
+    for (std::int64_t row = 0; row < head.rows; ++row, packed += head.stride, tile += head.head_dim) {
+      const T* __restrict from = packed;
+      float* __restrict to = tile;
+      if (!head.cos) {
+        for (std::int64_t i = 0; i < head.head_dim; ++i) to[i] = load(from[i]) * head.scale;
+        continue;
+      }
+      const float* __restrict cos = head.cos + (head.first + row) * half;
+      const float* __restrict sin = head.sin + (head.first + row) * half;
+      for (std::int64_t i = 0; i < half; ++i) {
+        const float x = load(from[i]), y = load(from[half + i]);
+        to[i] = (x * cos[i] - y * sin[i]) * head.scale;
+        to[half + i] = (y * cos[i] + x * sin[i]) * head.scale;
+      }
+    }
+    std::fill(tile, tile + (kTile - head.rows) * head.head_dim, 0.0f);
+  }
+};
+
+// The transpose of LoadHeadKernel: packed = scale · rows of the tile turned back.
+struct StoreHeadKernel {
+  template <typename T>
+  [[gnu::always_inline]] static inline void run(const float* tile, T* packed, HeadRows head) {
+    const std::int64_t half = head.head_dim / 2;
+    for (std::int64_t row = 0; row < head.rows; ++row, packed += head.stride, tile += head.head_dim) {
+      const float* __restrict from = tile;
+      T* __restrict to = packed;
+      if (!head.cos) {
+        for (std::int64_t i = 0; i < head.head_dim; ++i) store(from[i] * head.scale, to[i]);
+        continue;
+      }
+      const float* __restrict cos = head.cos + (head.first + row) * half;
+      const float* __restrict sin = head.sin + (head.first + row) * half;
+      for (std::int64_t i = 0; i < half; ++i) {
+        const float x = from[i] * head.scale, y = from[half + i] * head.scale;
+        store(x * cos[i] + y * sin[i], to[i]);
+        store(y * cos[i] - x * sin[i], to[half + i]);
+      }
+    }
+  }
+};
+
+// scores: `tiles` tiles of one block of queries, the last on the diagonal -> exp(score − row maximum), 0 for future keys.
+// reciprocal_sum and log_sum_exp: one number per query.
+struct CausalSoftmaxKernel {
+  [[gnu::always_inline]] static inline void run(float* scores, std::int64_t tiles, float* reciprocal_sum, float* log_sum_exp) {
+    for (std::int64_t row = 0; row < kTile; ++row) {
+      float* diagonal = scores + ((tiles - 1) * kTile + row) * kTile;
+      float largest = diagonal[0], sum = 0;
+      for (std::int64_t k = 1; k <= row; ++k) largest = std::max(largest, diagonal[k]);
+      for (std::int64_t tile = 0; tile + 1 < tiles; ++tile) {
+        const float* s = scores + (tile * kTile + row) * kTile;
+#pragma omp simd reduction(max : largest)
+        for (std::int64_t k = 0; k < kTile; ++k) largest = std::max(largest, s[k]);
+      }
+      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        float* s = scores + (tile * kTile + row) * kTile;
+        const std::int64_t last = tile + 1 < tiles ? kTile : row;  // keys up to the query's own
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t k = 0; k < kTile; ++k) {
+          const float p = k <= last ? fast_exp(s[k] - largest) : 0.0f;
+          s[k] = p;
+          sum += p;
+        }
+      }
+      reciprocal_sum[row] = 1.0f / sum;
+      log_sum_exp[row] = largest + std::log(sum);
+    }
+  }
+};
+
+// Rows of an output tile, each times its factor.
+struct StoreScaledKernel {
+  template <typename T>
+  [[gnu::always_inline]] static inline void run(const float* tile, const float* factor, T* packed, HeadRows head) {
+    for (std::int64_t row = 0; row < head.rows; ++row)
+      for (std::int64_t i = 0; i < head.head_dim; ++i) store(tile[row * head.head_dim + i] * factor[row], packed[row * head.stride + i]);
+  }
+};
+
+// delta = Σ over the head of dy · y, per query.
+struct DeltaKernel {
+  template <typename T>
+  [[gnu::always_inline]] static inline void run(const T* y, const T* dy, float* delta, HeadRows head) {
+    for (std::int64_t row = 0; row < kTile; ++row) {
+      float sum = 0;
+      if (row < head.rows) {
+#pragma omp simd reduction(+ : sum)
+        for (std::int64_t i = 0; i < head.head_dim; ++i) sum += load(y[row * head.stride + i]) * load(dy[row * head.stride + i]);
+      }
+      delta[row] = sum;
+    }
+  }
+};
+
+// keys × queries: p becomes the probabilities exp(score − log_sum_exp), dp the gradient of the scores p (dp − delta).
+struct SoftmaxBackwardKernel {
+  [[gnu::always_inline]] static inline void run(float* p, float* dp, const float* __restrict log_sum_exp, const float* __restrict delta,
+                                                bool diagonal) {
+    for (std::int64_t key = 0; key < kTile; ++key) {
+      float* __restrict p_row = p + key * kTile;
+      float* __restrict dp_row = dp + key * kTile;
+      const std::int64_t first = diagonal ? key : 0;  // earlier queries do not see this key
+      for (std::int64_t query = 0; query < kTile; ++query) {
+        const float probability = query >= first ? fast_exp(p_row[query] - log_sum_exp[query]) : 0.0f;
+        p_row[query] = probability;
+        dp_row[query] = probability * (dp_row[query] - delta[query]);
+      }
+    }
+  }
+};
+
+}  // namespace sluice::ops

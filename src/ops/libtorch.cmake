@@ -1,0 +1,62 @@
+# LibTorch as one target, sluice::libtorch, and the precompiled header of the files that see it.
+#
+# TorchConfig.cmake only tells us where it lies. What it does beyond that does not fit: it asks for a CUDA toolkit when the wheel was built for
+# CUDA, although C++ code that only calls ATen needs none; it warns about libraries that are not missed; and it links MKL's OpenMP
+# where CMake finds one.
+
+find_path(SLUICE_TORCH_CONFIG_DIR TorchConfig.cmake HINTS ${Torch_DIR} $ENV{Torch_DIR}
+          PATH_SUFFIXES Torch share/cmake/Torch torch/share/cmake/Torch NO_CACHE)
+if(NOT SLUICE_TORCH_CONFIG_DIR)
+  message(FATAL_ERROR "LibTorch not found: run scripts/setup.sh, or pass -DCMAKE_PREFIX_PATH=$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')")
+endif()
+file(REAL_PATH ${SLUICE_TORCH_CONFIG_DIR}/../../.. SLUICE_TORCH_ROOT)
+
+set(version_header ${SLUICE_TORCH_ROOT}/include/torch/headeronly/version.h)
+if(NOT EXISTS ${version_header})
+  set(version_header ${SLUICE_TORCH_ROOT}/include/torch/csrc/api/include/torch/version.h)
+endif()
+file(STRINGS ${version_header} version_lines REGEX "define TORCH_VERSION_(MAJOR|MINOR) ")
+string(REGEX REPLACE "[^0-9]*([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2" SLUICE_TORCH_VERSION "${version_lines}")
+message(STATUS "LibTorch ${SLUICE_TORCH_VERSION} in ${SLUICE_TORCH_ROOT}")
+if(SLUICE_TORCH_VERSION VERSION_LESS 2.11 OR SLUICE_TORCH_VERSION VERSION_GREATER_EQUAL 2.14)
+  message(FATAL_ERROR "LibTorch ${SLUICE_TORCH_VERSION} in ${SLUICE_TORCH_ROOT}: supported are 2.11 to 2.13")
+endif()
+
+# One OpenMP runtime: the one beside libtorch. Its headers need -fopenmp for at::parallel_for to be parallel; that flag must not reach the linker,
+# which would add the system's.
+set(torch_lib ${SLUICE_TORCH_ROOT}/lib)
+file(GLOB openmp_runtime ${torch_lib}/libgomp*.so*)
+if(NOT openmp_runtime)
+  set(openmp_runtime gomp)
+endif()
+add_library(sluice::libtorch INTERFACE IMPORTED)
+target_include_directories(sluice::libtorch SYSTEM INTERFACE ${SLUICE_TORCH_ROOT}/include)
+target_compile_options(sluice::libtorch INTERFACE -fopenmp)
+# libtorch.so itself holds nothing; it pulls in the CUDA libraries where the wheel has them, which register themselves when loaded.
+target_link_libraries(sluice::libtorch INTERFACE
+  -Wl,--push-state,--no-as-needed ${torch_lib}/libtorch.so -Wl,--pop-state ${torch_lib}/libtorch_cpu.so ${torch_lib}/libc10.so ${openmp_runtime}
+  Threads::Threads)
+if(EXISTS ${torch_lib}/libtorch_cuda.so)
+  target_link_options(sluice::libtorch INTERFACE -Wl,--allow-shlib-undefined)   # CUDA's own libraries lie elsewhere, found by libtorch's rpath
+endif()
+set(CMAKE_BUILD_RPATH ${torch_lib})
+
+# The interpreter whose site-packages hold this torch.
+find_program(SLUICE_PYTHON python3 HINTS ${SLUICE_TORCH_ROOT}/../../../../bin NO_DEFAULT_PATH)
+
+# LibTorch's headers cost 10 s per file; precompiled once, 3 s.
+set(header_source ${CMAKE_BINARY_DIR}/generated/torch_header.cpp)
+file(CONFIGURE OUTPUT ${header_source} CONTENT "// Empty: carries the precompiled header.\n")
+add_library(sluice_torch_header STATIC ${header_source})
+target_link_libraries(sluice_torch_header PUBLIC sluice::libtorch)
+if(SLUICE_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(sluice_torch_header PUBLIC -fpch-preprocess)   # ccache wants it
+endif()
+target_precompile_headers(sluice_torch_header PRIVATE ${CMAKE_SOURCE_DIR}/src/ops/torch_header.h)
+
+function(sluice_use_torch_header target folder)
+  if(SLUICE_USES_TORCH_${folder})
+    target_precompile_headers(${target} REUSE_FROM sluice_torch_header)
+    target_compile_options(${target} PRIVATE $<TARGET_PROPERTY:sluice_torch_header,INTERFACE_COMPILE_OPTIONS>)
+  endif()
+endfunction()

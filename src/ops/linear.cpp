@@ -1,0 +1,68 @@
+// Shapes: N rows (all leading dimensions together), I in, O out.
+#include "ops/linear.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "base/error.h"
+#include "ops/choose.h"
+#include "ops/matrix_product.h"
+
+namespace sluice::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+at::Tensor reference_linear(const at::Tensor& x, const Weight& weight, const Weight* bias) {
+  const at::ScalarType dtype = weight.compute.scalar_type();
+  const at::Tensor y = at::matmul(x, weight.value.to(dtype).t());
+  return bias ? y + bias->value.to(dtype) : y;
+}
+
+at::Tensor rows_of(const at::Tensor& x) { return x.contiguous().view({-1, x.size(-1)}); }
+
+std::vector<std::int64_t> with_width(const at::Tensor& x, std::int64_t width) {
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  shape.back() = width;
+  return shape;
+}
+
+// The leaves are inputs so that the graph reaches them; their gradients go straight into the arena.
+struct FusedLinear : torch::autograd::Function<FusedLinear> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                            const Weight* compute, const Weight* bias_compute) {
+    const at::Tensor x_NI = rows_of(x), y = at::empty(with_width(x, weight.size(0)), x.options());
+    forward_product(y.view({-1, weight.size(0)}), x_NI, compute->compute);
+    if (bias_compute) y.add_(bias_compute->compute);
+    ctx->save_for_backward({x, weight, bias.value_or(at::Tensor()), compute->compute});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &compute_OI = saved[3];
+    const at::Tensor dy_NO = rows_of(gradients[0]);
+    at::Tensor dx;
+    if (ctx->needs_input_grad(0)) {
+      dx = at::empty(x.sizes(), x.options());
+      data_gradient(dx.view({-1, x.size(-1)}), dy_NO, compute_OI);
+    }
+    if (weight.requires_grad()) add_weight_gradient(gradient_of(weight), dy_NO, rows_of(x));
+    if (bias.defined() && bias.requires_grad()) gradient_of(bias).add_(dy_NO.sum(0, false, at::kFloat));
+    return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const Weight* bias, const Context& context) {
+  invariant(weight.value.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.value.size(1), "a linear layer's input has its weight's width");
+  invariant(x.scalar_type() == weight.compute.scalar_type(), "a linear layer's input has its weight's compute dtype");
+  invariant(!bias || (bias->value.dim() == 1 && bias->value.size(0) == weight.value.size(0)), "a bias has one element per output");
+  if (!choose_fused(x, context)) return reference_linear(x, weight, bias);
+  const std::optional<at::Tensor> bias_value = bias ? std::optional(bias->value) : std::nullopt;
+  return FusedLinear::apply(x, weight.value, bias_value, &weight, bias);
+}
+
+}  // namespace sluice::ops

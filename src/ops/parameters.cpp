@@ -1,0 +1,138 @@
+#include "ops/parameters.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
+
+#include <numeric>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+namespace sluice::ops {
+namespace {
+
+// Elements between slot boundaries: 64 bytes in bf16, 128 in fp32.
+constexpr std::int64_t kAlignment = 32;
+
+std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+std::int64_t product(const std::vector<std::int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+// A tensor over part of a flat buffer. Not an autograd view of it: each slot is a leaf with a version counter of its own.
+at::Tensor slot_tensor(const at::Tensor& buffer, std::int64_t offset, const std::vector<std::int64_t>& shape) {
+  std::vector<std::int64_t> strides(shape.size(), 1);
+  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return at::empty({0}, buffer.options()).set_(buffer.storage(), offset, shape, strides);
+}
+
+std::vector<std::int64_t> stacked_shape(const std::vector<ParameterSpec>& parts, std::int64_t row_multiple) {
+  std::vector<std::int64_t> shape = parts.front().shape;
+  invariant(!shape.empty(), "a parameter has at least one dimension");
+  shape[0] = 0;
+  for (const ParameterSpec& part : parts) {
+    invariant(part.num_elements() > 0, "a parameter has elements");
+    invariant(part.shape.size() == shape.size() && std::equal(shape.begin() + 1, shape.end(), part.shape.begin() + 1),
+              "parameters that share a slot agree in all dimensions but the first");
+    shape[0] += part.shape[0];
+  }
+  shape[0] = round_up(shape[0], row_multiple);
+  return shape;
+}
+
+void fill_normal(const at::Tensor& host, std::uint64_t key, double std) {
+  float* values = host.data_ptr<float>();
+  at::parallel_for(0, host.numel(), 4096, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(std * random_normal(key, static_cast<std::uint64_t>(i)));
+  });
+}
+
+}  // namespace
+
+std::int64_t ParameterSpec::num_elements() const { return product(shape); }
+
+const Weight* Parameters::add(std::vector<ParameterSpec> parts, std::int64_t row_multiple) {
+  invariant(!master_.defined(), "parameters are declared before they are allocated");
+  invariant(!parts.empty() && row_multiple > 0, "a slot holds at least one parameter");
+  Slot slot;
+  slot.shape = stacked_shape(parts, row_multiple);
+  slot.parts = std::move(parts);
+  slot.offset = arena_elements();
+  return &slots_.emplace_back(std::move(slot)).weight;
+}
+
+std::int64_t Parameters::num_parameters() const {
+  std::int64_t sum = 0;
+  for (const ParameterSpec* spec : specs()) sum += spec->num_elements();
+  return sum;
+}
+
+std::vector<const ParameterSpec*> Parameters::specs() const {
+  std::vector<const ParameterSpec*> all;
+  for (const Slot& slot : slots_)
+    for (const ParameterSpec& part : slot.parts) all.push_back(&part);
+  return all;
+}
+
+std::int64_t Parameters::arena_elements() const {
+  if (slots_.empty()) return 0;
+  return round_up(slots_.back().offset + product(slots_.back().shape), kAlignment);
+}
+
+void Parameters::allocate(at::Device device, at::ScalarType compute, bool with_gradients) {
+  invariant(!master_.defined(), "parameters are allocated once");
+  invariant(compute == at::kFloat || compute == at::kBFloat16, "the compute dtype is fp32 or bf16");
+  const at::TensorOptions options = at::TensorOptions().device(device).dtype(at::kFloat);
+  const std::int64_t n = arena_elements();
+  master_ = at::zeros({n}, options);
+  compute_ = compute == at::kFloat ? master_ : at::zeros({n}, options.dtype(compute));
+  if (with_gradients) gradient_ = at::zeros({n}, options);
+  for (Slot& slot : slots_) {
+    slot.weight.value = slot_tensor(master_, slot.offset, slot.shape);
+    slot.weight.compute = compute == at::kFloat ? slot.weight.value : slot_tensor(compute_, slot.offset, slot.shape);
+    if (!with_gradients) continue;
+    slot.weight.value.set_requires_grad(true);
+    slot.weight.value.mutable_grad() = slot_tensor(gradient_, slot.offset, slot.shape);
+  }
+}
+
+void Parameters::initialize(std::uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  for (const Named& parameter : named()) {
+    const Init& init = parameter.spec->init;
+    if (init.kind != Init::Kind::kNormal) {
+      parameter.value.fill_(init.kind == Init::Kind::kOnes ? 1.0 : 0.0);
+      continue;
+    }
+    const Hash128 name = hash_of(std::string_view(parameter.spec->name));
+    const at::Tensor host = at::empty(parameter.value.sizes(), at::kFloat);
+    fill_normal(host, random_key(seed, "init", {name.high, name.low}), init.std);
+    parameter.value.copy_(host);
+  }
+  refresh_compute();
+}
+
+void Parameters::refresh_compute() {
+  const at::NoGradGuard no_grad;
+  if (compute_.scalar_type() != master_.scalar_type()) compute_.copy_(master_);
+}
+
+std::vector<Parameters::Named> Parameters::named() const {
+  invariant(master_.defined(), "parameters are allocated before they are used");
+  std::vector<Named> all;
+  for (const Slot& slot : slots_) {
+    std::int64_t offset = slot.offset;
+    for (const ParameterSpec& part : slot.parts) {
+      const at::Tensor gradient = gradient_.defined() ? slot_tensor(gradient_, offset, part.shape) : at::Tensor();
+      all.push_back({&part, slot_tensor(master_, offset, part.shape), gradient, offset});
+      offset += part.num_elements();
+    }
+  }
+  return all;
+}
+
+}  // namespace sluice::ops

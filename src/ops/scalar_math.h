@@ -1,0 +1,56 @@
+// exp, the logistic function and the normal distribution in branch-free scalar fp32 that a compiler turns into vector code: no
+// library calls, no tables, NaN passes through. Relative error about 2e-7 for exp and sigmoid, 1e-6 for the
+// normal distribution down to -5, growing with x² below (5e-6 at -12, where the value is 1e-33).
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+namespace sluice::ops {
+
+// e^x for x clamped to [-87, 88], where neither the result nor the scale leaves the normal range.
+// x = n ln 2 + r with |r| <= ½ ln 2, and e^r by its Taylor polynomial (remainder below 6e-9).
+inline float fast_exp(float x) {
+  constexpr float kRoundToInteger = 12582912.0f;  // 1.5 · 2^23: adding it leaves no room for a fraction
+  const float clamped = std::max(std::min(x, 88.0f), -87.0f);
+  const float shifted = clamped * 1.44269504f + kRoundToInteger;
+  const float n = shifted - kRoundToInteger;
+  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, the first with few bits: n · it is exact
+  float p = 1.0f / 5040.0f;
+  p = p * r + 1.0f / 720.0f;
+  p = p * r + 1.0f / 120.0f;
+  p = p * r + 1.0f / 24.0f;
+  p = p * r + 1.0f / 6.0f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  // The low bits of `shifted` hold n; moved to the exponent field they make 2^n.
+  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) << 23) + (std::uint32_t{127} << 23);
+  return p * std::bit_cast<float>(exponent);
+}
+
+inline float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+// Φ(x) = ½ erfc(−x/√2), and erfc(z) = e^(−z²) t P(2t − 1), t = 1/(1 + 0.3 z), for z >= 0: P fitted here to 2e-8 relative over [0, 10].
+inline float normal_cdf(float x) {
+  const float z = std::abs(x) * 0.70710678f;
+  const float t = 1.0f / (1.0f + 0.3f * z);
+  const float u = 2.0f * t - 1.0f;
+  float p = -0.000505952305f;
+  p = p * u - 0.000254120901f;
+  p = p * u + 0.00438332229f;
+  p = p * u + 0.0204197563f;
+  p = p * u + 0.0569551796f;
+  p = p * u + 0.118716737f;
+  p = p * u + 0.198781521f;
+  p = p * u + 0.27652362f;
+  p = p * u + 0.324979918f;
+  const float tail = 0.5f * fast_exp(-0.5f * x * x) * t * p;  // x² straight from x: a rounding of z would be magnified by z
+  return x > 0.0f ? 1.0f - tail : tail;
+}
+
+inline float normal_density(float x) { return 0.39894228f * fast_exp(-0.5f * x * x); }
+
+}  // namespace sluice::ops

@@ -1,0 +1,24 @@
+// Loss and gradient of softmax cross-entropy for a chunk of rows of logits, in place.
+// Shapes: R rows of the chunk, V' columns of logits of which the first `vocab_size` count.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace sluice::ops {
+
+// loss_R (float64) receives logsumexp(logits) − logits[target], 0 for targets < 0. Where `with_gradient`, logits become
+// scale · (softmax − one-hot), 0 in the rows of negative targets and in the padded columns.
+struct LossSettings {
+  std::int64_t vocab_size;
+  double scale;
+  bool with_gradient;
+};
+
+void softmax_gradient_cpu(const at::Tensor& logits_RV, const at::Tensor& targets_R, const at::Tensor& loss_R, const LossSettings& settings);
+// The same in ATen calls: any device, no wait for it.
+void softmax_gradient_aten(const at::Tensor& logits_RV, const at::Tensor& targets_R, const at::Tensor& loss_R,
+                           const LossSettings& settings);
+
+}  // namespace sluice::ops

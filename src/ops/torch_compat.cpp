@@ -1,0 +1,29 @@
+#include "ops/torch_compat.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <malloc.h>
+#include <torch/headeronly/version.h>
+
+#include "base/error.h"
+
+static_assert(TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11, "LibTorch 2.11 or later of the 2.x series is needed");
+
+namespace sluice::ops {
+
+std::string torch_version() { return TORCH_VERSION; }
+
+void prepare_torch(int num_threads) {
+  invariant(num_threads > 0, "the number of threads is positive");
+  // Tensors of a step have the sizes of the step before: memory that goes back to the kernel would be faulted in again, page by page.
+  constexpr int kOneGigabyte = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, kOneGigabyte);
+  mallopt(M_TRIM_THRESHOLD, 2 * (kOneGigabyte - 1));
+  at::set_num_threads(num_threads);
+  at::set_num_interop_threads(1);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+  at::globalContext().setBenchmarkCuDNN(false);
+}
+
+}  // namespace sluice::ops

@@ -1,0 +1,50 @@
+#include "optim/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/error.h"
+
+namespace sluice::optim {
+namespace {
+
+// Where `step` stands after the warm-up: 0 at its end, 1 at the end of the run.
+double share_done(std::int64_t step, std::int64_t warmup_steps, std::int64_t total_steps) {
+  return static_cast<double>(step - warmup_steps) / static_cast<double>(std::max<std::int64_t>(total_steps - warmup_steps, 1));
+}
+
+double after_warmup(const ConstantSchedule&, std::int64_t, std::int64_t) { return 1; }
+
+double after_warmup(const LinearSchedule& c, std::int64_t step, std::int64_t total_steps) {
+  return 1 - (1 - c.final_fraction) * share_done(step, c.warmup_steps, total_steps);
+}
+
+double after_warmup(const CosineSchedule& c, std::int64_t step, std::int64_t total_steps) {
+  const double wave = (1 + std::cos(std::numbers::pi * share_done(step, c.warmup_steps, total_steps))) / 2;
+  return c.final_fraction + (1 - c.final_fraction) * wave;
+}
+
+double after_warmup(const InverseSqrtSchedule& c, std::int64_t step, std::int64_t) {
+  return std::sqrt(static_cast<double>(std::max<std::int64_t>(c.warmup_steps, 1)) / static_cast<double>(step + 1));
+}
+
+double after_warmup(const WsdSchedule& c, std::int64_t step, std::int64_t total_steps) {
+  const double decay_steps = c.decay_fraction * static_cast<double>(total_steps);
+  const double left = decay_steps > 0 ? std::min(static_cast<double>(total_steps - step) / decay_steps, 1.0) : 1.0;
+  return c.final_fraction + (1 - c.final_fraction) * left;
+}
+
+}  // namespace
+
+double schedule_factor(const ScheduleConfig& config, std::int64_t step, std::int64_t total_steps) {
+  invariant(step >= 0 && step < total_steps, "a schedule is asked about steps of the run");
+  return std::visit(
+      [&](const auto& c) {
+        if (step < c.warmup_steps) return static_cast<double>(step + 1) / static_cast<double>(c.warmup_steps);
+        return after_warmup(c, step, total_steps);
+      },
+      config);
+}
+
+}  // namespace sluice::optim

@@ -1,0 +1,14 @@
+// The byte tokenizer: ids 0-255 are bytes, 256 ends a document. Nothing is learnt; the file only names it.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "text/tokenizer.h"
+
+namespace sluice::text {
+
+// From {"type": "bytes", "version": 1, "vocab_size": 257, "eos": 256}. kBadData for anything else.
+std::unique_ptr<Tokenizer> parse_bytes_tokenizer(std::string_view serialized, std::string_view name);
+
+}  // namespace sluice::text

@@ -1,0 +1,94 @@
+#include "text/charsmap_check.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "text/utf8.h"
+
+namespace sluice::text {
+
+namespace {
+
+// The library's array for the matches along one path has this many places.
+constexpr int kMaxMatchesOnPath = 32;
+constexpr int kMaxDepth = 1024;
+
+std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return value;
+}
+
+class TrieWalk {
+ public:
+  TrieWalk(std::string_view units, std::string_view replacements)
+      : units_(units), num_units_(units.size() / 4), replacements_(replacements), matches_below_(num_units_, kUnseen) {}
+
+  std::string_view fault() {
+    if (num_units_ == 0) return "a normalisation table without units";
+    visit(0, 0);
+    return fault_;
+  }
+
+ private:
+  static constexpr int kUnseen = -1, kOnPath = -2;
+
+  std::uint32_t unit(std::uint64_t index) const { return read_u32(units_, index * 4); }
+  static std::uint32_t offset_of(std::uint32_t unit) { return (unit >> 10) << ((unit & (1U << 9)) >> 6); }
+  static std::uint32_t label_of(std::uint32_t unit) { return unit & ((1U << 31) | 0xFF); }
+  static bool has_leaf(std::uint32_t unit) { return (unit >> 8 & 1) == 1; }
+
+  int give_up(std::string_view fault) {
+    if (fault_.empty()) fault_ = fault;
+    return 0;
+  }
+
+  // Most matches on any path from unit `node` on. Branches may share units (the builder joins equal tails), so results are kept.
+  int visit(std::uint64_t node, int depth) {
+    if (!fault_.empty()) return 0;
+    if (matches_below_[node] == kOnPath) return give_up("a normalisation table that runs in a circle");
+    if (matches_below_[node] != kUnseen) return matches_below_[node];
+    if (depth > kMaxDepth) return give_up("a normalisation table that is too deep");
+    matches_below_[node] = kOnPath;
+    const std::uint32_t here = unit(node);
+    const std::uint64_t base = node ^ offset_of(here);
+    if ((base | 0xFF) >= num_units_) return give_up("a normalisation table that points outside itself");
+    const bool match = depth > 0 && has_leaf(here);
+    if (has_leaf(here)) check_value(unit(base));
+    int below = 0;
+    for (std::uint32_t byte = 0; byte < 256 && fault_.empty(); ++byte) {
+      const std::uint64_t child = base ^ byte;
+      if (label_of(unit(child)) == byte) below = std::max(below, visit(child, depth + 1));
+    }
+    const int matches = below + (match ? 1 : 0);
+    if (matches > kMaxMatchesOnPath) return give_up("a normalisation table with too many rules on one path");
+    matches_below_[node] = matches;
+    return matches;
+  }
+
+  void check_value(std::uint32_t value_unit) {
+    if ((value_unit & 0x7FFFFFFF) >= replacements_.size()) give_up("a normalisation rule that points outside the replacements");
+  }
+
+  std::string_view units_;
+  std::uint64_t num_units_;
+  std::string_view replacements_;
+  std::vector<int> matches_below_;
+  std::string_view fault_;
+};
+
+}  // namespace
+
+std::string_view fault_of_charsmap(std::string_view table) {
+  if (table.size() <= 4) return "a normalisation table of a few bytes";
+  const std::uint64_t trie_bytes = read_u32(table, 0);
+  table.remove_prefix(4);
+  if (trie_bytes >= table.size() || trie_bytes % 4 != 0) return "a normalisation table whose size is wrong";
+  const std::string_view replacements = table.substr(trie_bytes);
+  if (replacements.back() != '\0') return "normalisation rules without an end";
+  if (!is_valid_utf8(replacements)) return "normalisation rules that are not UTF-8";
+  return TrieWalk(table.substr(0, trie_bytes), replacements).fault();
+}
+
+}  // namespace sluice::text

@@ -1,0 +1,24 @@
+#include "text/corpus_config.h"
+
+#include <cmath>
+
+#include "base/text_format.h"
+
+namespace sluice::text {
+
+namespace {
+constexpr std::int64_t kShortestMaxLine = 64;
+constexpr std::int64_t kLongestMaxLine = std::int64_t{1} << 30;  // a line is held in memory
+}  // namespace
+
+void CorpusConfig::check(const CorpusConfig& c, config::Problems& problems) {
+  if (c.train.empty()) problems.add("train", "[]", "at least one file, directory or glob");
+  if (c.holdout >= 1 && c.holdout != std::floor(c.holdout)) {
+    problems.add("holdout", shortest(c.holdout), "a fraction below 1, or a whole number of documents");
+  }
+  if (c.max_line.count < kShortestMaxLine || c.max_line.count > kLongestMaxLine) {
+    problems.add("max_line", cat(c.max_line.count), cat("between ", kShortestMaxLine, " bytes and ", human_bytes(kLongestMaxLine)));
+  }
+}
+
+}  // namespace sluice::text

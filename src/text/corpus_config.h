@@ -1,0 +1,73 @@
+// Section `corpus`: where the text lies and how it is cut into documents.
+#pragma once
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/field.h"
+
+namespace sluice::text {
+
+enum class Format { kText, kLines, kParagraphs, kJsonl };
+constexpr auto names_of(Format) {
+  return std::array{std::pair{Format::kText, std::string_view("text")}, std::pair{Format::kLines, std::string_view("lines")},
+                    std::pair{Format::kParagraphs, std::string_view("paragraphs")}, std::pair{Format::kJsonl, std::string_view("jsonl")}};
+}
+
+enum class Separator { kEos, kNone };
+constexpr auto names_of(Separator) {
+  return std::array{std::pair{Separator::kEos, std::string_view("eos")}, std::pair{Separator::kNone, std::string_view("none")}};
+}
+
+// What to do with a fault in the text. All three count; the first place (file, byte offset) is reported.
+enum class Policy { kError, kReplace, kSkip };
+constexpr auto names_of(Policy) {
+  return std::array{std::pair{Policy::kError, std::string_view("error")}, std::pair{Policy::kReplace, std::string_view("replace")},
+                    std::pair{Policy::kSkip, std::string_view("skip")}};
+}
+
+struct CorpusConfig {
+  std::vector<std::string> train;
+  std::vector<std::string> valid;
+  double holdout = 0.05;
+  Format format = Format::kParagraphs;
+  Separator separator = Separator::kEos;
+  std::string text_field = "text";
+  Policy invalid_utf8 = Policy::kError;
+  Policy nul_bytes = Policy::kError;
+  Policy broken_json = Policy::kError;
+  Policy long_lines = Policy::kError;
+  config::Bytes max_line{64 << 20};
+  std::string prepared_dir = "data/prepared";
+
+  static constexpr auto fields() {
+    using config::field;
+    using C = CorpusConfig;
+    return std::tuple{
+        field<&C::train>(
+            "Training text: files, directories or globs; plain, .gz or .zst. Relative paths start from the working directory."),
+        field<&C::valid>("Held-out text, likewise. Where given, it wins over `holdout`."),
+        field<&C::holdout>(
+            "Held-out share of the training text: a fraction below 1, or a number of documents from 1 on. "
+            "Chosen by hash of the document (of 64 KiB line-aligned blocks of longer ones), so it does not move when files are added.",
+            config::NonNegative{}),
+        field<&C::format>("What a document is: `text` a file, `lines` a line, `paragraphs` a block between blank lines, `jsonl` one field "
+                          "of a JSON line."),
+        field<&C::separator>("Between documents: `eos` the tokenizer's end token, `none` nothing. Attention crosses documents either way."),
+        field<&C::text_field>("The field of a JSON line that holds the text.", config::NonEmpty{}),
+        field<&C::invalid_utf8>("Bytes that are not UTF-8: `error` stops, `replace` puts U+FFFD, `skip` drops the document."),
+        field<&C::nul_bytes>("NUL bytes: `error` stops, `replace` drops the byte, `skip` drops the document."),
+        field<&C::broken_json>(
+            "JSON lines that do not parse or lack the field: `error` stops, `replace` takes an empty text, `skip` drops the line."),
+        field<&C::long_lines>(
+            "Lines longer than `max_line`: `error` stops, `replace` cuts the line in pieces of that size, `skip` drops it."),
+        field<&C::max_line>("Longest line taken as it is."),
+        field<&C::prepared_dir>("Where token shards are kept, one folder per fingerprint; shared by runs.", config::NonEmpty{},
+                                config::MayChange{})};
+  }
+  static void check(const CorpusConfig& c, config::Problems& problems);
+};
+
+}  // namespace sluice::text

@@ -1,0 +1,161 @@
+#include "text/decompress.h"
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/text_format.h"
+
+namespace sluice::text {
+
+namespace {
+
+constexpr std::size_t kBufferBytes = 256 << 10;
+// Frames that ask for a larger window are refused: a few bytes could claim gigabytes. 128 MiB is zstd's own limit for `--long`.
+constexpr int kMaxZstdWindowLog = 27;
+
+class PlainSource : public ByteSource {
+ public:
+  explicit PlainSource(const std::filesystem::path& file) : name_(file.string()), file_(std::fopen(name_.c_str(), "rb")) {
+    if (file_ == nullptr) fail(ExitCode::kMissingInput, name_, std::strerror(errno), "a readable file");
+    std::setvbuf(file_, nullptr, _IONBF, 0);  // the readers above have buffers of their own
+  }
+  ~PlainSource() override { std::fclose(file_); }
+  PlainSource(const PlainSource&) = delete;
+  PlainSource& operator=(const PlainSource&) = delete;
+
+  std::size_t read(std::span<char> out) override {
+    const std::size_t count = std::fread(out.data(), 1, out.size(), file_);
+    if (count == 0 && std::ferror(file_) != 0) fail(ExitCode::kMissingInput, name_, std::strerror(errno), "a readable file");
+    return count;
+  }
+  void rewind() { std::rewind(file_); }
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+  std::FILE* file_;
+};
+
+[[noreturn]] void fail_damaged(const std::string& name, std::string_view kind, std::string_view reason) {
+  fail(ExitCode::kBadData, name, cat("damaged ", kind, " data (", reason, ")"), "the whole file, as it was compressed");
+}
+
+class GzipSource : public ByteSource {
+ public:
+  explicit GzipSource(std::unique_ptr<PlainSource> input) : input_(std::move(input)), buffer_(kBufferBytes) {
+    invariant(inflateInit2(&stream_, 15 + 16) == Z_OK, "zlib has no memory");
+  }
+  ~GzipSource() override { inflateEnd(&stream_); }
+  GzipSource(const GzipSource&) = delete;
+  GzipSource& operator=(const GzipSource&) = delete;
+
+  std::size_t read(std::span<char> out) override {
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream_.avail_out = static_cast<uInt>(out.size());
+    while (stream_.avail_out == out.size() && refill()) step();
+    return out.size() - stream_.avail_out;
+  }
+
+ private:
+  // False at the end of the file, which may only come between members.
+  bool refill() {
+    if (stream_.avail_in == 0) {
+      stream_.avail_in = static_cast<uInt>(input_->read(buffer_));
+      stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
+    }
+    if (stream_.avail_in != 0) return true;
+    if (inside_member_) fail_damaged(input_->name(), "gzip", "it ends too early");
+    return false;
+  }
+
+  void step() {
+    if (!inside_member_) {
+      if (skip_padding()) return;
+      inflateReset(&stream_);
+      inside_member_ = true;
+    }
+    const int status = inflate(&stream_, Z_NO_FLUSH);
+    if (status == Z_STREAM_END) {
+      inside_member_ = false;
+      num_members_ += 1;
+    } else if (status != Z_OK && status != Z_BUF_ERROR) {
+      fail_damaged(input_->name(), "gzip", stream_.msg != nullptr ? stream_.msg : "unknown fault");
+    }
+  }
+
+  // Tapes and some tools pad with zero bytes after the last member; gzip itself ignores them.
+  bool skip_padding() {
+    if (num_members_ == 0) return false;
+    while (stream_.avail_in > 0 && *stream_.next_in == 0) {
+      ++stream_.next_in;
+      --stream_.avail_in;
+    }
+    return stream_.avail_in == 0;
+  }
+
+  std::unique_ptr<PlainSource> input_;
+  std::vector<char> buffer_;
+  z_stream stream_{};
+  bool inside_member_ = false;
+  int num_members_ = 0;
+};
+
+class ZstdSource : public ByteSource {
+ public:
+  explicit ZstdSource(std::unique_ptr<PlainSource> input)
+      : input_(std::move(input)), buffer_(kBufferBytes), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {
+    invariant(context_ != nullptr, "zstd has no memory");
+    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
+  }
+
+  std::size_t read(std::span<char> out) override {
+    ZSTD_outBuffer target{out.data(), out.size(), 0};
+    while (target.pos == 0) {
+      if (pending_.pos == pending_.size && !flushing_ && !refill()) break;
+      const std::size_t status = ZSTD_decompressStream(context_.get(), &target, &pending_);
+      if (ZSTD_isError(status) != 0) fail_damaged(input_->name(), "zstd", ZSTD_getErrorName(status));
+      inside_frame_ = status != 0;
+      flushing_ = inside_frame_ && target.pos == target.size;  // more may wait inside the library
+    }
+    return target.pos;
+  }
+
+ private:
+  bool refill() {
+    pending_ = {buffer_.data(), input_->read(buffer_), 0};
+    if (pending_.size != 0) return true;
+    if (inside_frame_) fail_damaged(input_->name(), "zstd", "it ends too early");
+    return false;
+  }
+
+  std::unique_ptr<PlainSource> input_;
+  std::vector<char> buffer_;
+  std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context_;
+  ZSTD_inBuffer pending_{nullptr, 0, 0};
+  bool inside_frame_ = false;
+  bool flushing_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteSource> open_source(const std::filesystem::path& file) {
+  auto plain = std::make_unique<PlainSource>(file);
+  std::array<char, 4> magic{};
+  const std::size_t count = plain->read(magic);
+  plain->rewind();
+  const std::string_view start(magic.data(), count);
+  if (start.starts_with("\x1F\x8B")) return std::make_unique<GzipSource>(std::move(plain));
+  const bool skippable = count == 4 && (start[0] & '\xF0') == '\x50' && start.substr(1) == "\x2A\x4D\x18";
+  if (start == "\x28\xB5\x2F\xFD" || skippable) return std::make_unique<ZstdSource>(std::move(plain));
+  return plain;
+}
+
+}  // namespace sluice::text

@@ -1,0 +1,50 @@
+// What a SentencePiece .model holds (a protobuf message ModelProto), read by our own strict reader.
+//
+// The SentencePiece library trusts its models: damaged ones make it read outside its arrays, loop or abort. So a model is
+// checked here, completely, before the library sees a byte of it.
+// Format: https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::text {
+
+enum class PieceType { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+
+struct Piece {
+  std::string_view text;
+  float score = 0;
+  PieceType type = PieceType::kNormal;
+};
+
+struct NormalizerRules {
+  std::string_view charsmap;  // empty: text stays as it is
+  bool add_dummy_prefix = true;
+  bool remove_extra_whitespaces = true;
+  bool escape_whitespaces = true;
+};
+
+// Views into the serialized model, which must outlive it.
+struct SentencePieceModel {
+  enum class Type { kUnigram = 1, kBpe = 2, kWord = 3, kChar = 4 };
+  std::vector<Piece> pieces;
+  Type type = Type::kUnigram;
+  bool byte_fallback = false;
+  bool whitespace_as_suffix = false;
+  std::string_view eos_piece = "</s>";
+  NormalizerRules normalizer, denormalizer;
+  bool has_self_tests = false;
+};
+
+// Reads and checks: wire format without groups or nonsense, piece texts (valid UTF-8, no NUL, not empty, unique), exactly one unknown
+// piece, types, finite scores, all 256 byte pieces or none, normalisation tables without a way out of their bounds, sizes.
+// kBadData otherwise; `name` is the subject of the message.
+SentencePieceModel check_model(std::string_view serialized, std::string_view name);
+
+// The byte that a byte piece ("<0x0A>") stands for; -1 for any other text.
+int byte_of_piece(std::string_view text);
+
+}  // namespace sluice::text

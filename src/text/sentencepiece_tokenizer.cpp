@@ -1,0 +1,118 @@
+#include "text/sentencepiece_tokenizer.h"
+
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "text/sentencepiece_model.h"
+#include "text/utf8.h"
+#include "text/word_cache.h"
+
+namespace sluice::text {
+
+namespace {
+
+// Texts that a lossless tokenizer must give back as they are; each has something that some model loses.
+constexpr std::string_view kProbes[] = {
+    " two  blanks ",      "\n\nlines\n",
+    "tab\tand\rreturn",   "\xEF\xBC\xA1\xEF\xAC\x81\xC2\xA0",  // full-width A, ligature fi, no-break space
+    "e\xCC\x81 \xC3\xA9", "\xF0\x9F\x98\x80",
+    "<s></s><unk>",       "<0x41>\x01\x7F\xE2\x80\x8B",
+};
+
+class SentencePieceTokenizer : public Tokenizer {
+ public:
+  SentencePieceTokenizer(std::string serialized, std::string_view name) : serialized_(std::move(serialized)) {
+    const SentencePieceModel model = check_model(serialized_, name);
+    silence_sentencepiece();
+    const auto status = processor_.LoadFromSerializedProto(serialized_);
+    if (!status.ok()) fail(ExitCode::kBadData, name, cat("refused by SentencePiece: ", status.message()), "a sound SentencePiece model");
+    for (std::size_t id = 0; id < model.pieces.size(); ++id) note_piece(model, static_cast<std::int32_t>(id));
+    vocab_size_ = static_cast<std::int64_t>(model.pieces.size());
+    words_ = word_rules(model);
+    lossless_ = loses_nothing(model);
+  }
+
+  void encode(std::string_view text, std::vector<std::int32_t>& out) const override {
+    const auto encode_part = [this](std::string_view part, std::vector<std::int32_t>& ids) { encode_by_library(part, ids); };
+    if (words_.independent) {
+      cache_.encode(words_, text, encode_part, out);
+    } else {
+      encode_part(text, out);
+    }
+  }
+
+  std::string decode(std::span<const std::int32_t> ids) const override {
+    for (const std::int32_t id : ids) invariant(id >= 0 && id < vocab_size_, cat("token id ", id, " outside the vocabulary"));
+    std::string text;
+    const auto status = processor_.Decode(std::vector<int>(ids.begin(), ids.end()), &text);
+    invariant(status.ok(), "SentencePiece cannot decode ids of its own vocabulary");
+    return text;
+  }
+
+  std::int64_t vocab_size() const override { return vocab_size_; }
+  std::optional<std::int32_t> eos() const override { return eos_; }
+  std::optional<std::int32_t> unk() const override { return unk_; }
+  bool lossless() const override { return lossless_; }
+  std::string_view file_name() const override { return "tokenizer.model"; }
+  const std::string& serialized() const override { return serialized_; }
+
+ private:
+  void note_piece(const SentencePieceModel& model, std::int32_t id) {
+    const Piece& piece = model.pieces[static_cast<std::size_t>(id)];
+    if (piece.type == PieceType::kControl && piece.text == model.eos_piece) eos_ = id;
+    // With byte fallback the unknown piece is never produced.
+    if (piece.type == PieceType::kUnknown && !model.byte_fallback) unk_ = id;
+  }
+
+  void encode_by_library(std::string_view text, std::vector<std::int32_t>& out) const {
+    std::vector<int> ids;
+    const auto status = processor_.Encode(text, &ids);
+    if (!status.ok()) {
+      fail(ExitCode::kBadData, "tokenizer", cat("SentencePiece cannot encode `", printable(text), "`: ", status.message()),
+           "a model whose control pieces do not stand for ordinary text");
+    }
+    out.insert(out.end(), ids.begin(), ids.end());
+  }
+
+  bool loses_nothing(const SentencePieceModel& model) const {
+    const NormalizerRules& rules = model.normalizer;
+    const bool unused = std::any_of(model.pieces.begin(), model.pieces.end(), [](const Piece& p) { return p.type == PieceType::kUnused; });
+    if (!model.byte_fallback || !rules.charsmap.empty() || rules.remove_extra_whitespaces || !rules.escape_whitespaces) return false;
+    if (!model.denormalizer.charsmap.empty() || model.whitespace_as_suffix || unused) return false;
+    return std::all_of(std::begin(kProbes), std::end(kProbes), [this](std::string_view probe) {
+      std::vector<std::int32_t> ids;
+      encode_by_library(probe, ids);
+      return decode(ids) == probe;
+    });
+  }
+
+  std::string serialized_;
+  sentencepiece::SentencePieceProcessor processor_;
+  WordRules words_;
+  mutable WordCache cache_;
+  std::int64_t vocab_size_ = 0;
+  std::optional<std::int32_t> eos_, unk_;
+  bool lossless_ = false;
+};
+
+}  // namespace
+
+void silence_sentencepiece() {
+  // The one public way to set the level is to start a training, which ends at once for want of input. 3: only what aborts anyway.
+  static const bool done = [] {
+    const std::unordered_map<std::string, std::string> quiet{{"minloglevel", "3"}};
+    return !sentencepiece::SentencePieceTrainer::Train(quiet).ok();
+  }();
+  invariant(done, "a training without input has succeeded");
+}
+
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string serialized, std::string_view name) {
+  return std::make_unique<SentencePieceTokenizer>(std::move(serialized), name);
+}
+
+}  // namespace sluice::text

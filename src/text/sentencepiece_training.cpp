@@ -1,0 +1,125 @@
+#include <sentencepiece_trainer.h>
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "text/sentencepiece_tokenizer.h"
+#include "text/utf8.h"
+
+namespace sluice::text {
+
+namespace {
+
+// The likelihood of a line is summed in single precision; the library aborts where it overflows.
+constexpr std::size_t kLongestTrainingLine = 4000;
+// Sums are kept per thread and then added, so that the number decides the result: it is fixed, whatever the machine has.
+constexpr int kNumThreads = 4;
+
+// Hands the lines of the sample to the library. Newlines, tabs and the two characters that the library keeps for itself (U+2581, U+2585)
+// end a line: no piece may hold them, and at encoding time they fall back to bytes. A blank comes last, so that the one character
+// that must not fall back to bytes (it would come back as U+2581) is in every text.
+class TrainingLines : public sentencepiece::SentenceIterator {
+ public:
+  explicit TrainingLines(std::span<const std::string> sample) : sample_(sample) { Next(); }
+  bool has_text() const { return stage_ == Stage::kSample; }  // before the first Next()
+  bool done() const override { return stage_ == Stage::kDone; }
+  void Next() override {
+    while (stage_ == Stage::kSample && advance()) {
+      if (!line_.empty()) return;
+    }
+    stage_ = stage_ == Stage::kSample ? Stage::kBlank : Stage::kDone;
+    line_ = " ";
+  }
+  const std::string& value() const override { return line_; }
+  sentencepiece::util::Status status() const override { return {}; }
+
+ private:
+  static std::size_t length_of_line(std::string_view rest) {
+    std::size_t end = std::min(rest.find_first_of(std::string_view("\n\t\0", 3)), rest.size());
+    end = std::min({end, rest.find(kWordBoundary), rest.find(kReserved)});
+    if (end <= kLongestTrainingLine) return end;
+    const std::size_t blank = rest.rfind(' ', kLongestTrainingLine);
+    return blank != std::string_view::npos && blank > 0 ? blank : character_boundary(rest, kLongestTrainingLine);
+  }
+  static std::size_t separator_length(std::string_view rest) {
+    if (rest.empty() || rest[0] == ' ') return 0;
+    if (rest[0] == '\n' || rest[0] == '\t' || rest[0] == '\0') return 1;
+    return rest.starts_with(kWordBoundary) || rest.starts_with(kReserved) ? kReserved.size() : 0;
+  }
+  // Takes the next line, perhaps an empty one. False at the end.
+  bool advance() {
+    while (rest_.empty()) {
+      if (index_ == sample_.size()) return false;
+      rest_ = sample_[index_++];
+    }
+    const std::size_t length = length_of_line(rest_);
+    line_.assign(rest_.substr(0, length));
+    rest_.remove_prefix(length);
+    rest_.remove_prefix(separator_length(rest_));
+    return true;
+  }
+
+  static constexpr std::string_view kReserved = "\xE2\x96\x85";
+  std::span<const std::string> sample_;
+  std::size_t index_ = 0;
+  std::string_view rest_;
+  std::string line_;
+  enum class Stage { kSample, kBlank, kDone };
+  Stage stage_ = Stage::kSample;
+};
+
+std::unordered_map<std::string, std::string> trainer_settings(const SentencePieceConfig& config) {
+  return {
+      {"model_type", config.algorithm == Algorithm::kBpe ? "bpe" : "unigram"},
+      {"vocab_size", cat(config.vocab_size)},
+      // Nothing may be lost: no normalisation, blanks as they are, what is not in the vocabulary as bytes.
+      {"normalization_rule_name", "identity"},
+      {"add_dummy_prefix", "false"},
+      {"remove_extra_whitespaces", "false"},
+      {"byte_fallback", "true"},
+      {"allow_whitespace_only_pieces", "true"},
+      {"required_chars", std::string(kWordBoundary)},
+      {"character_coverage", "0.9995"},
+      {"max_sentence_length", cat(2 * kLongestTrainingLine)},
+      {"num_threads", cat(kNumThreads)},
+      {"shuffle_input_sentence", "false"},
+      {"minloglevel", "3"},
+  };
+}
+
+// The first whole number of `text` behind `mark`; 0 where there is none.
+std::int64_t number_behind(std::string_view text, std::string_view mark) {
+  const std::size_t at = text.find(mark);
+  std::int64_t number = 0;
+  if (at != std::string_view::npos) std::from_chars(text.data() + at + mark.size(), text.data() + text.size(), number);
+  return number;
+}
+
+[[noreturn]] void fail_training(const SentencePieceConfig& config, std::string_view message) {
+  const std::string received = cat(config.vocab_size);
+  const std::int64_t largest = number_behind(message, "value <= ");
+  if (largest > 0) fail(ExitCode::kUsage, "tokenizer.vocab_size", received, cat("at most ", largest, " with this text, or more text"));
+  const std::int64_t smallest = number_behind(message, " vs ");
+  if (smallest > 0)
+    fail(ExitCode::kUsage, "tokenizer.vocab_size", received, cat("at least ", smallest, ": the text has that many characters"));
+  fail(ExitCode::kBadData, "tokenizer training", message, "text that a vocabulary can be learnt from");
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> train_sentencepiece(const SentencePieceConfig& config, std::span<const std::string> sample) {
+  silence_sentencepiece();
+  TrainingLines lines(sample);
+  require(lines.has_text(), ExitCode::kBadData, "tokenizer training", "a sample without text", "a training split with text in it");
+  std::string serialized;
+  const auto status = sentencepiece::SentencePieceTrainer::Train(trainer_settings(config), &lines, &serialized);
+  if (!status.ok()) fail_training(config, status.message());
+  auto tokenizer = make_sentencepiece_tokenizer(std::move(serialized), "the tokenizer just trained");
+  invariant(tokenizer->lossless(), "a tokenizer was trained that loses text");
+  return tokenizer;
+}
+
+}  // namespace sluice::text

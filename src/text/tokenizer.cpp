@@ -1,0 +1,23 @@
+#include "text/tokenizer.h"
+
+#include "base/file.h"
+#include "text/bytes_tokenizer.h"
+#include "text/sentencepiece_tokenizer.h"
+
+namespace sluice::text {
+
+namespace {
+constexpr std::uint64_t kMaxFileBytes = 256 << 20;
+}  // namespace
+
+std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view serialized, std::string_view name) {
+  // A SentencePiece model starts with the tag of its first field, which is no brace.
+  if (serialized.starts_with('{')) return parse_bytes_tokenizer(serialized, name);
+  return make_sentencepiece_tokenizer(std::string(serialized), name);
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path) {
+  return parse_tokenizer(read_file(path, kMaxFileBytes), path.string());
+}
+
+}  // namespace sluice::text

@@ -1,0 +1,80 @@
+#include "text/utf8.h"
+
+#include <cstdint>
+#include <cstring>
+
+namespace sluice::text {
+
+namespace {
+
+// What a lead byte promises: the length, and the range of the second byte (which rules out overlong forms and surrogates).
+struct Lead {
+  std::size_t length = 0;  // 0: no lead byte
+  unsigned char low = 0x80, high = 0xBF;
+};
+
+Lead lead_of(unsigned char byte) {
+  if (byte < 0x80) return {1};
+  if (byte < 0xC2) return {0};
+  if (byte < 0xE0) return {2};
+  if (byte == 0xE0) return {3, 0xA0, 0xBF};
+  if (byte == 0xED) return {3, 0x80, 0x9F};
+  if (byte < 0xF0) return {3};
+  if (byte == 0xF0) return {4, 0x90, 0xBF};
+  if (byte < 0xF4) return {4};
+  if (byte == 0xF4) return {4, 0x80, 0x8F};
+  return {0};
+}
+
+// Bytes of the character at the start of `text` that are as they should be: equal to the lead's length for a whole character.
+std::size_t good_bytes(std::string_view text, const Lead& lead) {
+  std::size_t good = 1;
+  while (good < lead.length && good < text.size()) {
+    const auto byte = static_cast<unsigned char>(text[good]);
+    const bool fits = good == 1 ? byte >= lead.low && byte <= lead.high : byte >= 0x80 && byte <= 0xBF;
+    if (!fits) break;
+    ++good;
+  }
+  return good;
+}
+
+bool eight_ascii_bytes(const char* data) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, data, sizeof(word));
+  return (word & 0x8080808080808080ULL) == 0;
+}
+
+}  // namespace
+
+std::size_t valid_utf8_prefix(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (at + 8 <= text.size() && eight_ascii_bytes(text.data() + at)) {
+      at += 8;
+      continue;
+    }
+    const Lead lead = lead_of(static_cast<unsigned char>(text[at]));
+    if (lead.length == 0 || good_bytes(text.substr(at), lead) != lead.length) return at;
+    at += lead.length;
+  }
+  return at;
+}
+
+std::size_t invalid_utf8_length(std::string_view text) {
+  const Lead lead = lead_of(static_cast<unsigned char>(text[0]));
+  return lead.length == 0 ? 1 : good_bytes(text, lead);
+}
+
+std::size_t character_boundary(std::string_view text, std::size_t limit) {
+  if (limit >= text.size()) return text.size();
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
+  return limit;
+}
+
+std::size_t count_occurrences(std::string_view text, std::string_view needle) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(needle); at != std::string_view::npos; at = text.find(needle, at + needle.size())) ++count;
+  return count;
+}
+
+}  // namespace sluice::text

@@ -1,0 +1,58 @@
+#include "text/wire_format.h"
+
+namespace sluice::text {
+
+bool WireReader::read_varint(std::uint64_t& value) {
+  value = 0;
+  for (int shift = 0; shift < 64; shift += 7) {
+    if (rest_.empty()) return false;
+    const auto byte = static_cast<unsigned char>(rest_.front());
+    rest_.remove_prefix(1);
+    if (shift == 63 && byte > 1) return false;  // more than 64 bits
+    value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+bool WireReader::read_fixed(std::size_t num_bytes, std::uint64_t& value) {
+  if (rest_.size() < num_bytes) return false;
+  value = 0;
+  for (std::size_t i = num_bytes; i-- > 0;) value = value << 8 | static_cast<unsigned char>(rest_[i]);
+  rest_.remove_prefix(num_bytes);
+  return true;
+}
+
+std::optional<WireField> WireReader::give_up() {
+  failed_ = true;
+  return std::nullopt;
+}
+
+std::optional<WireField> WireReader::next() {
+  if (failed_ || rest_.empty()) return std::nullopt;
+  std::uint64_t key = 0;
+  if (!read_varint(key) || key >> 3 == 0 || key >> 3 > 0x1FFFFFFF) return give_up();
+  WireField field;
+  field.id = static_cast<std::uint32_t>(key >> 3);
+  switch (key & 7) {
+    case 0:
+      field.type = WireField::Type::kVarint;
+      return read_varint(field.number) ? std::optional(field) : give_up();
+    case 1:
+      field.type = WireField::Type::kFixed64;
+      return read_fixed(8, field.number) ? std::optional(field) : give_up();
+    case 5:
+      field.type = WireField::Type::kFixed32;
+      return read_fixed(4, field.number) ? std::optional(field) : give_up();
+    case 2:
+      field.type = WireField::Type::kBytes;
+      if (!read_varint(field.number) || field.number > rest_.size()) return give_up();
+      field.bytes = rest_.substr(0, field.number);
+      rest_.remove_prefix(field.number);
+      return field;
+    default:
+      return give_up();  // groups: long out of use, and a way to nest without end
+  }
+}
+
+}  // namespace sluice::text

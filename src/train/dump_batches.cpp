@@ -1,0 +1,26 @@
+#include "train/dump_batches.h"
+
+#include <vector>
+
+#include "base/file.h"
+#include "store/safetensors.h"
+
+namespace sluice::train {
+
+void dump_batches(const data::CausalBatches& batches, std::int64_t num_steps, const std::filesystem::path& path) {
+  std::vector<std::int32_t> inputs, targets;
+  std::vector<std::int64_t> shape{num_steps, 0, 0};
+  for (std::int64_t step = 0; step < num_steps; ++step) {
+    const data::Batch batch = batches.batch(static_cast<std::uint64_t>(step));
+    shape = {num_steps, batch.num_sequences, batch.sequence_length};
+    inputs.insert(inputs.end(), batch.inputs.begin(), batch.inputs.end());
+    targets.insert(targets.end(), batch.targets.begin(), batch.targets.end());
+  }
+  const std::vector<store::TensorView> tensors{{"inputs", store::Dtype::kI32, shape, std::as_bytes(std::span(inputs))},
+                                               {"targets", store::Dtype::kI32, shape, std::as_bytes(std::span(targets))}};
+  const std::unique_ptr<OutputFile> file = real_files().open(path, FileSystem::Mode::kCreate);
+  store::write_safetensors(*file, tensors);
+  file->close();
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,105 @@
+#include "train/metrics.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/clock.h"
+#include "train/divergence.h"
+
+namespace sluice::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Lines wait for at most this many steps, and not longer than a person likes to wait.
+constexpr std::size_t kMaxPending = 8;
+constexpr double kMaxPending_s = 1;
+
+Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+std::optional<double> number(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+}  // namespace
+
+void Metrics::return_to(std::int64_t step) {
+  pending_.clear();
+  last_step_ = step;
+  latest_.reset();
+  log_.truncate_after(step);
+}
+
+void Metrics::start_clock() {
+  step_started_s_ = monotonic_s();
+  if (!started_s_) started_s_ = step_started_s_;
+}
+
+double Metrics::seconds() const { return started_s_ ? monotonic_s() - *started_s_ : 0; }
+
+void Metrics::add(const Event& event) {
+  if (event.progress.step > last_step_) {
+    last_step_ = event.progress.step;
+    const double step_s = monotonic_s() - step_started_s_;
+    pending_.push_back({event.progress.step, event.progress.tokens, event.stats, event.lr, seconds(), step_s});
+    num_tokens_ += static_cast<std::uint64_t>(event.stats.num_targets);
+    training_s_ += step_s;
+  }
+  if (pending_.size() >= kMaxPending || monotonic_s() - written_s_ > kMaxPending_s || event.last) write_out();
+  start_clock();
+}
+
+void Metrics::write(const Line& line) {
+  const StepValues values = read_values(line.stats);
+  const double tokens_per_s = line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
+  const Json json = {{"step", line.step},
+                     {"tokens", line.tokens},
+                     {"loss", values.loss},
+                     {"log_perplexity", values.loss},
+                     {"perplexity", std::exp(values.loss)},
+                     {"grad_norm", values.grad_norm},
+                     {"lr", line.lr},
+                     {"time", {{"seconds", line.seconds}, {"tokens_per_s", tokens_per_s}, {"mfu", nullptr}, {"mfu_denominator", nullptr}}}};
+  log_.append(json.dump());
+  latest_ = {line.step, values.loss, training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
+}
+
+void Metrics::write_out() {
+  for (const Line& line : std::exchange(pending_, {})) write(line);
+  written_s_ = monotonic_s();
+}
+
+void Metrics::flush() {
+  write_out();
+  log_.flush();
+}
+
+void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result) {
+  write_out();
+  const Json json = {{"step", step},
+                     {"eval",
+                      {{"log_perplexity", result.log_perplexity},
+                       {"perplexity", result.perplexity},
+                       {"bits_per_byte", or_null(result.bits_per_byte)},
+                       {"word_perplexity", or_null(result.word_perplexity)},
+                       {"num_tokens", result.num_tokens}}}};
+  log_.append(json.dump());
+}
+
+std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path) {
+  std::vector<LoggedEvaluation> found;
+  store::read_metrics(path, [&](std::int64_t step, const Json& line) {
+    const auto eval = line.find("eval");
+    if (eval == line.end() || !eval->is_object()) return;
+    found.push_back({step, number(*eval, "log_perplexity"), number(*eval, "perplexity"), number(*eval, "bits_per_byte"),
+                     number(*eval, "word_perplexity")});
+  });
+  return found;
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,163 @@
+#include "train/observers.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text_format.h"
+#include "eval/perplexity.h"
+#include "train/open_checkpoint.h"
+
+namespace sluice::train {
+namespace {
+
+constexpr double kRedraw_s = 0.1;  // of the live line
+
+bool is_scheduled_save(const Watch& watch, std::int64_t step) { return step % watch.run.config.checkpoint.every_steps == 0; }
+bool is_finished(const Watch& watch, std::int64_t step) { return step == *watch.run.config.train.steps; }
+
+std::uint64_t evaluation_tokens(const Watch& watch, std::int64_t step) {
+  const EvaluateConfig& config = watch.run.config.evaluate;
+  const auto& limit = is_finished(watch, step) ? config.final_max_tokens : config.max_tokens;
+  return limit.is_word() ? 0 : static_cast<std::uint64_t>(*limit);
+}
+
+void note_best(Watch& watch, std::int64_t step) {
+  const bool is_kept = is_scheduled_save(watch, step) || is_finished(watch, step);
+  if (!is_kept || !watch.latest || watch.latest->step != step || !std::isfinite(watch.latest->log_perplexity)) return;
+  if (!watch.best || watch.latest->log_perplexity < watch.best->log_perplexity) watch.best = watch.latest;
+}
+
+void report_damage(const std::vector<store::DamagedCheckpoint>& damaged) {
+  for (const store::DamagedCheckpoint& one : damaged) log::warn(cat("checkpoint passed over: ", one.reason));
+}
+
+std::string progress_line(const Watch& watch, const Metrics::Latest& latest) {
+  const std::int64_t total = *watch.run.config.train.steps;
+  const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(watch.run.config.train.batch_sequences) *
+                             static_cast<double>(watch.run.config.train.sequence_length);
+  std::string line = cat("step ", latest.step, "/", total, "  loss ", fixed(latest.loss, 3), "  perplexity ",
+                         fixed(std::exp(latest.loss), 1), "  ", with_commas(std::llround(latest.tokens_per_s)), " tokens/s");
+  if (latest.step < total && latest.tokens_per_s > 0) line += "  ETA " + human_duration(tokens_left / latest.tokens_per_s);
+  return line;
+}
+
+void observe_evaluation(Watch& watch, const Event& event) {
+  const std::int64_t step = event.progress.step;
+  const bool interrupted = event.last && !is_finished(watch, step);
+  if (event.diverged || interrupted || (watch.latest && watch.latest->step == step)) return;
+  try {
+    evaluate(watch, step);
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kInterrupted) throw;  // the loop sees the stop itself, and saves
+  }
+  watch.metrics.start_clock();
+}
+
+void observe_checkpoint(Watch& watch, const Event& event) {
+  if (event.diverged) return;
+  save(watch, event.progress);
+  watch.metrics.start_clock();
+}
+
+Every progress_observer(Watch& watch) {
+  return {1, [&watch, shown_s = monotonic_s(), shown_step = std::int64_t{-1}](const Event& event) mutable {
+            const double now_s = monotonic_s(), wait_s = log::is_terminal() ? kRedraw_s : watch.run.config.train.log_interval.count;
+            const auto& latest = watch.metrics.latest();
+            if (!latest || latest->step == shown_step || (now_s - shown_s < wait_s && !event.last)) return;
+            shown_s = now_s;
+            shown_step = latest->step;
+            const std::string line = progress_line(watch, *latest);
+            if (!log::is_terminal()) return log::info(line);
+            log::progress(line);
+            if (event.last) log::end_progress();
+          }};
+}
+
+}  // namespace
+
+bool is_evaluated(const Watch& watch, std::int64_t step) {
+  const auto& every = watch.run.config.evaluate.every_steps;
+  if (every.is_word() || watch.data.valid.num_tokens() == 0) return false;
+  return step % *every == 0 || is_finished(watch, step);
+}
+
+void evaluate(Watch& watch, std::int64_t step) {
+  const RunConfig& config = watch.run.config;
+  const data::EvaluationWindows windows(watch.data.valid,
+                                        evaluation_settings(config, *watch.data.tokenizer, evaluation_tokens(watch, step)));
+  const eval::Perplexity result = eval::measure_perplexity(watch.run.model, windows, watch.data.valid_counts, watch.run.device, {});
+  watch.metrics.add_evaluation(step, result);
+  watch.latest = BestEvaluation{step, result.log_perplexity};
+  note_best(watch, step);
+  log::info(cat("step ", step, ": held-out log-perplexity ", fixed(result.log_perplexity, 4), ", perplexity ", fixed(result.perplexity, 2),
+                " (", with_commas(static_cast<std::int64_t>(result.num_tokens)), " tokens)"));
+}
+
+void catch_up_evaluation(Watch& watch, std::int64_t step) {
+  if (!is_evaluated(watch, step)) return;
+  const std::vector<LoggedEvaluation> done = read_evaluations(watch.metrics.path());
+  if (std::none_of(done.begin(), done.end(), [&](const LoggedEvaluation& one) { return one.step == step; })) evaluate(watch, step);
+}
+
+// An update of finite size can still carry a weight past fp32's range: such weights are never saved.
+void require_finite(const ops::Parameters& parameters) {
+  const at::NoGradGuard no_grad;
+  if (!at::isfinite(parameters.master()).all().item<bool>())
+    fail(ExitCode::kDiverged, "training", "weights that are not finite",
+         "needs finite weights to save a checkpoint; the last one is from before: lower the learning rate");
+}
+
+void save(Watch& watch, const Progress& progress) {
+  if (progress.step == watch.saved_step) return;
+  require_finite(watch.savable.parameters);
+  watch.metrics.flush();
+  const CheckpointState state{progress, watch.best, watch.data.fingerprint};
+  watch.checkpoints.require_space(watch.checkpoint_bytes);
+  watch.checkpoints.save(progress.step, checkpoint_files(watch.savable, state), checkpoint_notes(watch.savable, state));
+  watch.saved_step = progress.step;
+  // An unscheduled save deletes nothing, so that an interrupted run keeps what an unbroken one would return to.
+  if (!is_scheduled_save(watch, progress.step) && !is_finished(watch, progress.step)) return;
+  const store::CheckpointConfig& config = watch.run.config.checkpoint;
+  const bool with_best = config.keep_best && watch.best;
+  report_damage(watch.checkpoints.retain(config.keep_last, with_best ? std::optional(watch.best->step) : std::nullopt));
+}
+
+Progress return_to_checkpoint(Watch& watch, ops::Parameters& parameters) {
+  std::vector<std::int64_t> steps = watch.checkpoints.steps();
+  std::reverse(steps.begin(), steps.end());
+  std::stable_partition(steps.begin(), steps.end(), [&](std::int64_t step) { return is_scheduled_save(watch, step); });
+  for (const std::int64_t step : steps) {
+    const std::filesystem::path directory = watch.checkpoints.directory() / store::checkpoint_name(step);
+    try {
+      store::verify_checkpoint(directory);
+    } catch (const UserError& error) {
+      log::warn(cat("checkpoint passed over: ", error.what()));
+      continue;
+    }
+    const CheckpointState state = read_state(directory);
+    restore(directory, parameters, watch.savable.optimizer);
+    watch.metrics.return_to(step);
+    watch.saved_step = step;
+    watch.latest.reset();
+    return state.progress;
+  }
+  fail(ExitCode::kNoCheckpoint, watch.checkpoints.directory().string(), "no checkpoint that verifies", "needs one to roll back to");
+}
+
+std::vector<Every> observers_of(Watch& watch) {
+  std::vector<Every> observers;
+  observers.push_back({1, [&watch](const Event& event) { watch.metrics.add(event); }});
+  const auto& every = watch.run.config.evaluate.every_steps;
+  if (!every.is_word() && watch.data.valid.num_tokens() > 0)
+    observers.push_back({*every, [&watch](const Event& event) { observe_evaluation(watch, event); }});
+  observers.push_back({watch.run.config.checkpoint.every_steps, [&watch](const Event& event) { observe_checkpoint(watch, event); }});
+  observers.push_back(progress_observer(watch));
+  return observers;
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,47 @@
+// What stands around the loop: metrics, evaluations, checkpoints, a line for the person who waits. None of it touches the weights.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/causal_batches.h"
+#include "data/prepared.h"
+#include "store/checkpoint_store.h"
+#include "train/checkpoint.h"
+#include "train/metrics.h"
+#include "train/train.h"
+
+namespace sluice::train {
+
+// What the observers of a run share; `run`, `data` and the others are borrowed.
+struct Watch {
+  const Run& run;
+  const data::PreparedData& data;
+  const Savable& savable;
+  store::CheckpointStore& checkpoints;
+  Metrics& metrics;
+  std::uint64_t checkpoint_bytes = 0;  // of one, for the space check before each
+
+  std::optional<BestEvaluation> latest{}, best{};  // the evaluation done last; the best one with a checkpoint
+  std::int64_t saved_step = -1;                    // the newest checkpoint's
+};
+
+// Metrics, evaluation, checkpoints, progress, in the order in which they must be called. Keeps a reference.
+std::vector<Every> observers_of(Watch& watch);
+
+// True where the configuration wants an evaluation after `step` steps, and there is held-out text.
+bool is_evaluated(const Watch& watch, std::int64_t step);
+// Measures held-out perplexity, writes and shows it. kInterrupted when a stop is requested: then it is done on resume.
+void evaluate(Watch& watch, std::int64_t step);
+// The same where `step` is to be evaluated and the metrics have nothing of it: at the start of a run, and where a stop cut one short.
+void catch_up_evaluation(Watch& watch, std::int64_t step);
+
+// Saves, after the metrics; deletes older checkpoints after scheduled steps and the last one. Does nothing for a step just saved.
+void save(Watch& watch, const Progress& progress);
+
+// Model, optimizer and metrics back to the newest scheduled checkpoint that verifies. kNoCheckpoint where there is none.
+Progress return_to_checkpoint(Watch& watch, ops::Parameters& parameters);
+
+}  // namespace sluice::train

@@ -1,0 +1,109 @@
+#include "train/open_checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text_format.h"
+#include "config/config.h"
+#include "eval/load_model.h"
+#include "ops/torch_compat.h"
+#include "store/run_directory.h"
+#include "train/resolve.h"
+
+namespace sluice::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The run that a checkpoint lies in, if it does: RUN/checkpoints/step-N.
+std::optional<store::RunPaths> run_of(const fs::path& checkpoint) {
+  std::error_code ignored;
+  const fs::path absolute = fs::weakly_canonical(checkpoint, ignored);
+  const store::RunPaths paths{absolute.parent_path().parent_path()};
+  if (absolute.parent_path() != paths.checkpoints() || !store::is_run_directory(paths.root)) return std::nullopt;
+  return paths;
+}
+
+// Places are not part of a checkpoint; the run's own configuration has them.
+RunConfig config_with_places(const fs::path& checkpoint) {
+  RunConfig config = read_config(checkpoint);
+  const std::optional<store::RunPaths> run = run_of(checkpoint);
+  std::error_code ignored;
+  if (!run || !fs::exists(run->config(), ignored)) return config;
+  const RunConfig written = config::load<RunConfig>({.file = run->config(), .overrides = {}});
+  config.run.dir = run->root.string();
+  config.corpus.train = written.corpus.train;
+  config.corpus.valid = written.corpus.valid;
+  config.corpus.prepared_dir = written.corpus.prepared_dir;
+  return config;
+}
+
+}  // namespace
+
+Newest newest_checkpoint(const store::CheckpointStore& checkpoints) {
+  std::vector<store::DamagedCheckpoint> damaged;
+  Newest newest{.checkpoint = checkpoints.newest_valid(&damaged), .num_damaged = 0};
+  for (const store::DamagedCheckpoint& one : damaged) log::warn(cat("checkpoint passed over: ", one.directory.string(), ": ", one.reason));
+  newest.num_damaged = damaged.size();
+  return newest;
+}
+
+store::Checkpoint find_checkpoint(const fs::path& run_or_checkpoint) {
+  std::error_code ignored;
+  require(fs::is_directory(run_or_checkpoint, ignored), ExitCode::kMissingInput, run_or_checkpoint.string(), "no such directory",
+          "needs a run directory or a checkpoint");
+  if (fs::exists(run_or_checkpoint / store::kManifestName, ignored))
+    return {run_or_checkpoint, store::verify_checkpoint(run_or_checkpoint)};
+  const store::RunPaths paths{run_or_checkpoint};
+  require(store::is_run_directory(run_or_checkpoint), ExitCode::kMissingInput, run_or_checkpoint.string(), "neither a run nor a checkpoint",
+          "needs a run directory or a checkpoint");
+  Newest newest = newest_checkpoint(store::CheckpointStore(paths.checkpoints()));
+  require(newest.checkpoint.has_value(), ExitCode::kNoCheckpoint, paths.checkpoints().string(),
+          newest.num_damaged == 0 ? "no checkpoint yet" : cat(newest.num_damaged, " checkpoints, all damaged"), "needs one that verifies");
+  return *std::move(newest.checkpoint);
+}
+
+OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint) {
+  OpenedCheckpoint opened{.checkpoint = find_checkpoint(run_or_checkpoint), .config = {}, .state = {}, .tokenizer = {}, .model = {}};
+  const fs::path& directory = opened.checkpoint.directory;
+  opened.config = config_with_places(directory);
+  opened.state = read_state(directory);
+  opened.tokenizer = read_tokenizer(opened.checkpoint);
+  TrainConfig& train = opened.config.train;
+  if (!has_device(*train.device)) train.device = std::string("cpu");
+  opened.device = device_of(*train.device);
+  use_threads(*train.threads);
+  opened.model = eval::load_model(opened.config.model, opened.tokenizer->vocab_size(), train.sequence_length,
+                                  directory / "model.safetensors", {.device = opened.device, .compute = compute_type(*train.precision)});
+  return opened;
+}
+
+data::PreparedData open_data(const OpenedCheckpoint& opened) {
+  return data::open_prepared(opened.config.corpus.prepared_dir, opened.state.fingerprint);
+}
+
+data::PreparedData open_data(const store::Checkpoint& verified) {
+  return data::open_prepared(config_with_places(verified.directory).corpus.prepared_dir, read_state(verified.directory).fingerprint);
+}
+
+data::EvaluationWindows::Settings evaluation_settings(const RunConfig& resolved, const text::Tokenizer& tokenizer, std::uint64_t max_tokens,
+                                                      std::int64_t stride) {
+  const TrainConfig& train = resolved.train;
+  return {.sequence_length = train.sequence_length,
+          .stride = stride == 0 ? train.sequence_length : stride,
+          .batch_sequences = *train.micro_batch_sequences,
+          .max_tokens = max_tokens,
+          .start = tokenizer.eos().value_or(-1)};
+}
+
+void use_threads(std::int64_t num_threads) {
+  static const bool prepared = (ops::prepare_torch(static_cast<int>(num_threads)), true);
+  invariant(prepared, "LibTorch is prepared once");
+  at::set_num_threads(static_cast<int>(num_threads));
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,116 @@
+#include "train/resolve.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/machine.h"
+#include "base/text_format.h"
+
+namespace sluice::train {
+namespace {
+
+// Above this many tokens a pass gains nothing, while its activations leave the caches and its memory grows.
+constexpr std::int64_t kMicroBatchTokens = 4096;
+
+// Decides one field: as given, else as stored, else as computed.
+template <class Field, class Compute>
+void decide(Field& field, const Field* stored, const Compute& compute) {
+  if (!field.is_word()) return;
+  field = stored != nullptr && !stored->is_word() ? *stored : Field(compute());
+}
+
+template <class Section, class Member>
+auto member_of(const Section* section, Member Section::*member) {
+  return section != nullptr ? &(section->*member) : nullptr;
+}
+
+std::int64_t steps_of(const TrainConfig& c, std::uint64_t windows_per_epoch) {
+  if (c.steps) return *c.steps;
+  const double tokens_per_step = static_cast<double>(c.batch_sequences) * static_cast<double>(c.sequence_length);
+  const double steps = c.tokens ? std::ceil(static_cast<double>(*c.tokens) / tokens_per_step)
+                                : std::ceil(*c.epochs * static_cast<double>(windows_per_epoch) / static_cast<double>(c.batch_sequences));
+  constexpr double kMost = 1e12;
+  if (!(steps <= kMost))
+    fail(ExitCode::kUsage, c.tokens ? "train.tokens" : "train.epochs", cat(shortest(steps), " steps"), "a run of at most 1e12 steps");
+  return std::max<std::int64_t>(static_cast<std::int64_t>(steps), 1);
+}
+
+void resolve_model(model::DecoderConfig& c, const model::DecoderConfig* stored, const DataFacts& facts, std::int64_t sequence_length) {
+  using C = model::DecoderConfig;
+  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return facts.vocab_size; });
+  decide(c.num_kv_heads, member_of(stored, &C::num_kv_heads), [&] { return c.resolved_kv_heads(); });
+  decide(c.head_dim, member_of(stored, &C::head_dim), [&] { return c.resolved_head_dim(); });
+  const std::int64_t d_ff = c.resolved_d_ff().d_ff;
+  decide(c.d_ff_reference, member_of(stored, &C::d_ff_reference), [&] { return 4 * c.d_model; });
+  decide(c.d_ff, member_of(stored, &C::d_ff), [&] { return d_ff; });
+  auto* learned = std::get_if<nn::LearnedConfig>(&c.position);
+  const auto* stored_learned = stored != nullptr ? std::get_if<nn::LearnedConfig>(&stored->position) : nullptr;
+  if (learned != nullptr)
+    decide(learned->max_length, member_of(stored_learned, &nn::LearnedConfig::max_length), [&] { return sequence_length; });
+}
+
+const TrainConfig* train_of(const RunConfig* stored) { return stored != nullptr ? &stored->train : nullptr; }
+
+}  // namespace
+
+std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_length) {
+  const std::int64_t most = std::clamp<std::int64_t>(kMicroBatchTokens / sequence_length, 1, batch_sequences);
+  const std::int64_t num_passes = (batch_sequences + most - 1) / most;
+  return (batch_sequences + num_passes - 1) / num_passes;
+}
+
+std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored) {
+  config::Auto<std::int64_t> threads = config.threads;
+  decide(threads, member_of(train_of(stored), &TrainConfig::threads), [] { return machine().num_cpus; });
+  return *threads;
+}
+
+std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
+  config::Auto<std::string> device = config.device;
+  decide(device, member_of(train_of(stored), &TrainConfig::device), [] { return std::string(at::hasCUDA() ? "cuda" : "cpu"); });
+  device_of(*device);
+  return *device;
+}
+
+RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored) {
+  TrainConfig& c = config.train;
+  const TrainConfig* stored_train = train_of(stored);
+  c.steps = steps_of(c, facts.windows_per_epoch);
+  c.tokens.reset();
+  c.epochs.reset();
+  c.threads = resolve_threads(c, stored);
+  c.device = resolve_device(c, stored);
+  decide(c.precision, member_of(stored_train, &TrainConfig::precision),
+         [&] { return *c.device != "cpu" || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32; });
+  decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),
+         [&] { return choose_micro_batch(c.batch_sequences, c.sequence_length); });
+  std::visit(
+      [&](auto& section) {
+        using Section = std::remove_cvref_t<decltype(section)>;
+        resolve_model(section, stored != nullptr ? std::get_if<Section>(&stored->model) : nullptr, facts, c.sequence_length);
+      },
+      config.model);
+  return config;
+}
+
+c10::ScalarType compute_type(Precision precision) { return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat; }
+
+bool has_device(const std::string& name) {
+  const c10::Device device(name);
+  if (device.is_cpu()) return true;
+  return at::hasCUDA() && (!device.has_index() || device.index() < static_cast<int>(at::detail::getCUDAHooks().deviceCount()));
+}
+
+c10::Device device_of(const std::string& name) {
+  if (!has_device(name))
+    fail(ExitCode::kUsage, "train.device", name,
+         at::hasCUDA() ? "cpu or a GPU that this machine has" : "cpu: this LibTorch finds no GPU here");
+  return c10::Device(name);
+}
+
+}  // namespace sluice::train

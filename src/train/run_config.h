@@ -1,0 +1,42 @@
+// The root of the YAML: everything a run is made from.
+#pragma once
+
+#include "config/field.h"
+#include "model/model_config.h"
+#include "optim/optimizer_config.h"
+#include "optim/schedule.h"
+#include "store/checkpoint_config.h"
+#include "text/corpus_config.h"
+#include "text/tokenizer_config.h"
+#include "train/train_config.h"
+
+namespace sluice::train {
+
+struct RunConfig {
+  RunSection run;
+  text::CorpusConfig corpus;
+  text::TokenizerConfig tokenizer;
+  model::ModelConfig model;
+  optim::OptimizerConfig optimizer;
+  optim::ScheduleConfig schedule;
+  TrainConfig train;
+  EvaluateConfig evaluate;
+  store::CheckpointConfig checkpoint;
+
+  static constexpr auto fields() {
+    using config::field;
+    using C = RunConfig;
+    return std::tuple{field<&C::run>("Name, place and seed."),
+                      field<&C::corpus>("The text."),
+                      field<&C::tokenizer>("Text to tokens."),
+                      field<&C::model>("The network."),
+                      field<&C::optimizer>("How weights move."),
+                      field<&C::schedule>("The learning rate over the steps."),
+                      field<&C::train>("How long, how large, on what."),
+                      field<&C::evaluate>("Perplexity on held-out text.", config::MayChange{}),
+                      field<&C::checkpoint>("What is kept.", config::MayChange{})};
+  }
+  static void check(const RunConfig& c, config::Problems& problems);
+};
+
+}  // namespace sluice::train

@@ -1,0 +1,30 @@
+#include "train/run_record.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/machine.h"
+#include "base/version.h"
+#include "ops/torch_compat.h"
+
+namespace sluice::train {
+
+std::string run_record(const RunRecord& record) {
+  const Machine& cpu = machine();
+  const nlohmann::ordered_json json = {
+      {"name", record.config.run.name},
+      {"sluice", {{"version", version()}, {"revision", git_revision()}}},
+      {"libtorch", ops::torch_version()},
+      {"machine", {{"cpu", cpu.cpu_model}, {"features", cpu.features()}, {"num_cpus", cpu.num_cpus}, {"memory_bytes", cpu.memory_bytes}}},
+      {"threads", *record.config.train.threads},
+      {"device", *record.config.train.device},
+      {"command", record.command_line},
+      {"started", utc_timestamp()},
+      {"num_parameters", record.num_parameters},
+      {"data", {{"fingerprint", record.data.fingerprint}, {"directory", record.data.directory.string()}}},
+      {"tokenizer", {{"file", record.data.tokenizer->file_name()}, {"hash", record.data.tokenizer->hash().hex()}}},
+  };
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace sluice::train

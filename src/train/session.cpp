@@ -1,0 +1,209 @@
+#include "train/session.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+#include "config/config.h"
+#include "data/prepared.h"
+#include "train/dump_batches.h"
+#include "train/observers.h"
+#include "train/open_checkpoint.h"
+#include "train/resolve.h"
+#include "train/resume.h"
+#include "train/run_record.h"
+
+namespace sluice::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The checkpoint a run goes on from.
+struct Start {
+  store::Checkpoint checkpoint;
+  RunConfig config;  // resolved, without paths
+  CheckpointState state;
+};
+
+class LogFile {
+ public:
+  explicit LogFile(const fs::path& path) { log::open_file(path.string()); }
+  ~LogFile() { log::close_file(); }
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+};
+
+std::optional<Start> find_start(store::CheckpointStore& checkpoints) {
+  checkpoints.clean_temporaries();
+  const auto [newest, num_damaged] = newest_checkpoint(checkpoints);
+  require(newest.has_value() || num_damaged == 0, ExitCode::kNoCheckpoint, checkpoints.directory().string(),
+          cat(num_damaged, " checkpoints, all damaged"), "needs one that verifies: restore it from a copy, or start anew with --fresh");
+  if (!newest) return std::nullopt;
+  Start start{*newest, read_config(newest->directory), read_state(newest->directory)};
+  require(start.state.progress.step == start.checkpoint.manifest.step, ExitCode::kBadData, newest->directory.string(),
+          cat("step ", start.state.progress.step, " in train_state.json"),
+          cat("needs step ", start.checkpoint.manifest.step, " as in the manifest"));
+  return start;
+}
+
+data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_threads, const Start* start) {
+  const data::PrepareSettings settings{
+      .corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = static_cast<int>(num_threads)};
+  if (start == nullptr) return data::prepare(settings);
+  const std::string& fingerprint = start->state.fingerprint;
+  try {
+    return data::open_prepared(config.corpus.prepared_dir, fingerprint);
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kMissingInput) throw;
+    log::info(cat(error.what(), ": preparing again from the corpus"));
+  }
+  data::PreparedData prepared = data::prepare(settings);
+  require(prepared.fingerprint == fingerprint, ExitCode::kBadData, "corpus", cat("fingerprint ", prepared.fingerprint),
+          cat("needs ", fingerprint, ", the text and settings that the run was started with"));
+  return prepared;
+}
+
+std::unique_ptr<model::LanguageModel> make_model(const RunConfig& config, std::int64_t vocab_size, c10::Device device) {
+  std::unique_ptr<model::LanguageModel> made = model::make_model(config.model, vocab_size, config.train.sequence_length);
+  made->parameters().allocate(device, compute_type(*config.train.precision), /*with_gradients=*/true);
+  return made;
+}
+
+void check_tokenizer(const data::PreparedData& data, const Start& start) {
+  const std::string hash = data.tokenizer->hash().hex();
+  const std::string& expected = start.checkpoint.manifest.note("tokenizer_hash", start.checkpoint.directory.string());
+  require(hash == expected, ExitCode::kBadData, data.directory.string(), cat("tokenizer ", hash),
+          cat("needs tokenizer ", expected, ", that of the checkpoint"));
+}
+
+void begin(Watch& watch, const Start* start, ops::Parameters& parameters, Progress& progress) {
+  if (start != nullptr) {
+    restore(start->checkpoint.directory, parameters, watch.savable.optimizer);
+    progress = start->state.progress;
+    watch.best = start->state.best;
+    watch.saved_step = progress.step;
+    log::info(cat("going on from step ", progress.step));
+  } else {
+    parameters.initialize(watch.run.config.run.seed);
+  }
+  watch.metrics.return_to(start != nullptr ? progress.step : -1);
+  save(watch, progress);
+}
+
+Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progress& progress) {
+  Summary summary{.run_directory = paths.root, .checkpoint = paths.checkpoints() / store::checkpoint_name(progress.step)};
+  summary.fingerprint = watch.data.fingerprint;
+  summary.step = progress.step;
+  summary.tokens = progress.tokens;
+  summary.num_parameters = watch.savable.parameters.num_parameters();
+  for (const LoggedEvaluation& one : read_evaluations(paths.metrics())) {
+    if (one.step == 0) summary.initial_log_perplexity = one.log_perplexity;
+    if (one.step != progress.step) continue;
+    summary.log_perplexity = one.log_perplexity;
+    summary.perplexity = one.perplexity;
+    summary.bits_per_byte = one.bits_per_byte;
+    summary.word_perplexity = one.word_perplexity;
+  }
+  summary.seconds = watch.metrics.seconds();
+  if (watch.metrics.training_seconds() > 0)
+    summary.tokens_per_s = static_cast<double>(watch.metrics.num_tokens()) / watch.metrics.training_seconds();
+  return summary;
+}
+
+data::CausalBatches make_batches(const RunConfig& config, const data::TokenStream& stream) {
+  return {stream,
+          {.seed = config.run.seed, .batch_sequences = config.train.batch_sequences, .sequence_length = config.train.sequence_length}};
+}
+
+// What a run is made of; stays where it is made, since the parts refer to each other.
+struct Parts {
+  Parts(RunConfig resolved, data::PreparedData prepared)
+      : config(std::move(resolved)),
+        data(std::move(prepared)),
+        batches(make_batches(config, data.train)),
+        device(device_of(*config.train.device)),
+        model(make_model(config, data.tokenizer->vocab_size(), device)),
+        optimizer(optim::make_optimizer(config.optimizer, model->parameters())) {}
+
+  RunConfig config;
+  data::PreparedData data;
+  data::CausalBatches batches;
+  c10::Device device;
+  std::unique_ptr<model::LanguageModel> model;
+  std::unique_ptr<optim::Optimizer> optimizer;
+};
+
+std::unique_ptr<Parts> make_parts(const RunConfig& written, const Start* start) {
+  const RunConfig* stored = start != nullptr ? &start->config : nullptr;
+  const std::int64_t num_threads = resolve_threads(written.train, stored);
+  resolve_device(written.train, stored);  // a device that is not there shows before the corpus is read
+  data::PreparedData data = open_or_prepare(written, num_threads, start);
+  const DataFacts facts{data.tokenizer->vocab_size(), make_batches(written, data.train).windows_per_epoch()};
+  RunConfig config = resolve(written, facts, stored);
+  if (start != nullptr) {
+    check_changes(*stored, config);
+    check_tokenizer(data, *start);
+  }
+  use_threads(num_threads);
+  return std::make_unique<Parts>(std::move(config), std::move(data));
+}
+
+// All checkpoints that will ever lie there at once.
+std::uint64_t space_needed(const RunConfig& config, std::uint64_t checkpoint_bytes) {
+  return checkpoint_bytes * static_cast<std::uint64_t>(config.checkpoint.keep_last + config.checkpoint.keep_best + 1);
+}
+
+}  // namespace
+
+Summary run_training(const SessionOptions& options) {
+  const store::OpenRun run = store::open_run(options.config.run.dir, options.mode);
+  const store::RunPaths& paths = run.paths;
+  std::optional<LogFile> log_file;
+  if (run.existed) log_file.emplace(paths.log());
+  if (!run.renamed_to.empty()) log::info(cat("the run that was here lies now in ", run.renamed_to.string()));
+  store::CheckpointStore checkpoints(paths.checkpoints());
+  const std::optional<Start> start = find_start(checkpoints);
+  const Start* from = start ? &*start : nullptr;
+
+  // Until all of this stands, a new run leaves nothing in its directory that would count as a run.
+  const std::unique_ptr<Parts> parts = make_parts(options.config, from);
+  const RunConfig& config = parts->config;
+  const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
+  const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
+  checkpoints.require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
+  if (!options.dump_batches.empty()) dump_batches(parts->batches, options.dump_steps, options.dump_batches);
+
+  if (!log_file) log_file.emplace(paths.log());
+  real_files().write_atomically(paths.config(), config::to_yaml(config));
+  real_files().write_atomically(paths.run_json(),
+                                run_record({config, parts->data, savable.parameters.num_parameters(), options.command_line}));
+  Metrics metrics(paths.metrics());
+  Run loop{.model = *parts->model, .optimizer = *parts->optimizer, .batches = parts->batches, .config = config, .device = parts->device};
+  Watch watch{.run = loop,
+              .data = parts->data,
+              .savable = savable,
+              .checkpoints = checkpoints,
+              .metrics = metrics,
+              .checkpoint_bytes = one_checkpoint};
+  loop.return_to_checkpoint = [&] { return return_to_checkpoint(watch, parts->model->parameters()); };
+
+  Progress progress;
+  begin(watch, from, parts->model->parameters(), progress);
+  catch_up_evaluation(watch, progress.step);
+  metrics.start_clock();
+  progress = train(loop, std::move(progress), observers_of(watch));
+  if (progress.step < *config.train.steps)
+    fail(ExitCode::kInterrupted, paths.root.string(),
+         cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"), "run again with --resume");
+  catch_up_evaluation(watch, progress.step);  // where a stop came during the last one
+  log::info(cat("finished ", progress.step, " steps; checkpoint ", (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
+  return summarize(watch, paths, progress);
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,102 @@
+#include "train/train.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+#include "train/divergence.h"
+
+namespace sluice::train {
+namespace {
+
+double peak_lr(const RunConfig& config) {
+  return std::visit([](const auto& c) { return c.lr; }, config.optimizer);
+}
+
+// The limits as device scalars; undefined where there are none.
+void set_limits(const Run& run, const Progress& progress, StepConfig& step) {
+  const Limits limits = limits_of(progress, run.config.train.divergence);
+  step.loss_limit = step.norm_limit = at::Tensor();
+  if (std::isinf(limits.loss)) return;
+  const auto options = at::TensorOptions().dtype(at::kDouble).device(run.device);
+  step.loss_limit = at::full({}, limits.loss, options);
+  step.norm_limit = at::full({}, limits.norm, options);
+}
+
+bool is_judged(const Run& run, const Progress& progress) {
+  return progress.step % kJudgeEvery == 0 || progress.step % run.config.checkpoint.every_steps == 0 ||
+         progress.step == *run.config.train.steps;
+}
+
+[[noreturn]] void halt(const Run& run, const Progress& progress) {
+  const DivergenceConfig& config = run.config.train.divergence;
+  const bool by_policy = config.policy == DivergencePolicy::kHalt;
+  fail(ExitCode::kDiverged, "training", describe_divergence(progress, config),
+       by_policy ? "train.divergence.policy is halt; the last checkpoint is from before: lower the learning rate, or go on with --resume "
+                   "and policy skip or rollback"
+                 : cat("more than train.divergence.max_events (", config.max_events, ") of its kind: lower the learning rate"));
+}
+
+void notify(std::span<const Every> observers, const Event& event) {
+  for (const Every& observer : observers)
+    if (event.last || (observer.steps > 0 && event.progress.step % observer.steps == 0)) observer.observe(event);
+}
+
+Progress rolled_back(const Run& run, const Progress& progress) {
+  invariant(static_cast<bool>(run.return_to_checkpoint), "a run that may roll back knows how");
+  Progress earlier = run.return_to_checkpoint();
+  log::warn(cat("training: ", describe_divergence(progress, run.config.train.divergence), "; back to step ", earlier.step,
+                ", leaving out the data of the ", progress.data_step - earlier.data_step, " steps since"));
+  earlier.data_step = progress.data_step;
+  earlier.num_events = progress.num_events + 1;
+  std::erase_if(earlier.unjudged, [](const StepValues& v) { return !v.applied; });  // judged just now
+  return earlier;
+}
+
+}  // namespace
+
+Progress train(const Run& run, Progress progress, std::span<const Every> observers) {
+  const std::int64_t total_steps = *run.config.train.steps;
+  StepConfig step{.seed = run.config.run.seed, .device = run.device};
+  set_limits(run, progress, step);
+  std::vector<StepStats> recent;  // steps whose values the host has not read
+  StepStats stats;
+  while (progress.step < total_steps && !stop_requested()) {
+    step.step = static_cast<std::uint64_t>(progress.step);
+    step.lr = peak_lr(run.config) * optim::schedule_factor(run.config.schedule, progress.step, total_steps);
+    stats =
+        train_step(run.model, run.optimizer, run.batches.batch(progress.data_step).split(*run.config.train.micro_batch_sequences), step);
+    recent.push_back(stats);
+    ++progress.step;
+    ++progress.data_step;
+    progress.tokens += static_cast<std::uint64_t>(stats.num_targets);
+
+    const Verdict verdict = is_judged(run, progress) ? judge(progress, recent, run.config.train.divergence) : Verdict::kGoOn;
+    if (verdict == Verdict::kHalt) {
+      notify(observers, {.progress = progress, .stats = stats, .lr = step.lr, .last = true, .diverged = true});
+      halt(run, progress);
+    }
+    if (verdict == Verdict::kRollback) {
+      progress = rolled_back(run, progress);
+      set_limits(run, progress, step);
+      stats = {};
+      continue;
+    }
+    if (progress.step % kJudgeEvery == 0) {
+      settle(progress, run.config.train.divergence);
+      set_limits(run, progress, step);
+    }
+    if (progress.step < total_steps && !stop_requested()) notify(observers, {.progress = progress, .stats = stats, .lr = step.lr});
+  }
+  if (!stats.loss.defined()) return progress;  // no step was taken
+  for (const StepStats& unread : std::exchange(recent, {})) progress.unjudged.push_back(read_values(unread));
+  notify(observers, {.progress = progress, .stats = stats, .lr = step.lr, .last = true});
+  return progress;
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,110 @@
+// Sections `run`, `train` and `evaluate`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "config/field.h"
+
+namespace sluice::train {
+
+enum class Precision { kFp32, kBf16 };
+constexpr auto names_of(Precision) {
+  return std::array{std::pair{Precision::kFp32, std::string_view("fp32")}, std::pair{Precision::kBf16, std::string_view("bf16")}};
+}
+
+enum class DivergencePolicy { kHalt, kSkip, kRollback };
+constexpr auto names_of(DivergencePolicy) {
+  return std::array{std::pair{DivergencePolicy::kHalt, std::string_view("halt")},
+                    std::pair{DivergencePolicy::kSkip, std::string_view("skip")},
+                    std::pair{DivergencePolicy::kRollback, std::string_view("rollback")}};
+}
+
+struct RunSection {
+  std::string name = "run";
+  std::string dir = "runs/run";
+  std::uint64_t seed = 1;
+  static constexpr auto fields() {
+    using config::field;
+    using C = RunSection;
+    return std::tuple{
+        field<&C::name>("Shown in logs and reports.", config::MayChange{}),
+        field<&C::dir>("The run directory.", config::NonEmpty{}, config::MayChange{}),
+        field<&C::seed>(
+            "Initial weights, order of the training windows and dropout follow from it; neither split, tokenizer nor evaluation do.")};
+  }
+};
+
+struct DivergenceConfig {
+  DivergencePolicy policy = DivergencePolicy::kHalt;
+  double spike_factor = 0;
+  std::int64_t max_events = 10;
+  static constexpr auto fields() {
+    using config::field;
+    using C = DivergenceConfig;
+    return std::tuple{
+        field<&C::policy>("After a NaN, an Inf or a spike (such a step never changes the weights): `halt` stops with exit code 77, `skip` "
+                          "goes on with the next batch, "
+                          "`rollback` returns to the last checkpoint and leaves out the data up to here."),
+        field<&C::spike_factor>("A loss or gradient norm above this multiple of its running mean is a spike; 0: only NaN and Inf count.",
+                                config::NonNegative{}),
+        field<&C::max_events>("`skip` and `rollback` halt after this many events.", config::Positive{})};
+  }
+};
+
+struct TrainConfig {
+  std::optional<std::int64_t> steps;
+  std::optional<std::int64_t> tokens;
+  std::optional<double> epochs;
+  std::int64_t batch_sequences = 16;
+  std::int64_t sequence_length = 256;
+  config::Auto<std::int64_t> micro_batch_sequences;
+  config::Auto<Precision> precision;
+  config::Auto<std::string> device;
+  config::Auto<std::int64_t> threads;
+  DivergenceConfig divergence;
+  config::Seconds log_interval{10};
+
+  static constexpr auto fields() {
+    using config::field;
+    using C = TrainConfig;
+    return std::tuple{
+        field<&C::steps>("Optimizer steps. Give exactly one of steps, tokens, epochs.", config::Positive{}, config::MayChange{false}),
+        field<&C::tokens>("Training tokens, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
+        field<&C::epochs>("Passes over the training windows, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
+        field<&C::batch_sequences>("Sequences per optimizer step.", config::Positive{}),
+        field<&C::sequence_length>("Tokens per sequence.", config::AtLeast{2}),
+        field<&C::micro_batch_sequences>(
+            "Sequences per forward and backward pass; `auto`: what fits the caches. The loss does not depend on it.", config::Positive{},
+            config::MayChange{false}),
+        field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and loss in fp32. `auto`: bf16 where the "
+                             "hardware has it (AMX, AVX512-BF16, GPU), else fp32."),
+        field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::MayChange{false}),
+        field<&C::threads>("Processor threads; `auto`: the processors this process may use.", config::Positive{}, config::MayChange{false}),
+        field<&C::divergence>("What to do when training diverges.", config::MayChange{}),
+        field<&C::log_interval>("Time between progress lines where the console is no terminal.", config::MayChange{})};
+  }
+  static void check(const TrainConfig& c, config::Problems& problems);
+};
+
+struct EvaluateConfig {
+  config::WordOr<"never", std::int64_t> every_steps{100};
+  config::WordOr<"all", std::int64_t> max_tokens;
+  config::WordOr<"all", std::int64_t> final_max_tokens;
+  static constexpr auto fields() {
+    using config::field;
+    using C = EvaluateConfig;
+    return std::tuple{
+        field<&C::every_steps>("Steps between evaluations; before the first and after the last step there always is one, unless `never`.",
+                               config::Positive{}, config::MayChange{}),
+        field<&C::max_tokens>("Held-out tokens of the periodic evaluations, evenly spread; `all`: every one.", config::Positive{},
+                              config::MayChange{}),
+        field<&C::final_max_tokens>("The same for the evaluation after the last step.", config::Positive{}, config::MayChange{})};
+  }
+};
+
+}  // namespace sluice::train

@@ -1,0 +1,68 @@
+// What a model learns, by the shipped program: real English, and a language whose entropy is known exactly.
+#include <cmath>
+
+#include "tests/app/program.h"
+
+namespace sluice::app {
+namespace {
+
+class Learning : public ProgramTest {
+ protected:
+  Outcome make_corpus(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> command{SLUICE_PYTHON, std::string(SLUICE_SOURCE_DIR) + "/scripts/make_corpus.py"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run(command);
+  }
+  // The figures of `sluice train CONFIG` with these overrides, in the directory of the test.
+  nlohmann::json train(const std::string& config, std::vector<std::string> overrides) const {
+    std::vector<std::string> arguments{"train",
+                                       std::string(SLUICE_SOURCE_DIR) + "/configs/" + config,
+                                       "--run-dir",
+                                       "run",
+                                       "--json",
+                                       "--set",
+                                       "corpus.prepared_dir=prepared"};
+    arguments.insert(arguments.end(), overrides.begin(), overrides.end());
+    const Outcome outcome = sluice(arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.json();
+  }
+};
+
+// Unigrams of this held-out text lie at about 5.6 nats per token, the uniform distribution at 8.3.
+TEST_F(Learning, TheKingJamesBibleFromRawTextToPerplexity) {
+  const Outcome corpus = make_corpus({"kjv", "kjv.txt"});
+  if (corpus.exit_code != 0) GTEST_SKIP() << "no King James Bible on this machine: " << corpus.err;
+  const auto result = train("quickstart.yaml", {"corpus.train=[kjv.txt]", "train.steps=60", "schedule.warmup_steps=20",
+                                                "evaluate.max_tokens=4096", "evaluate.final_max_tokens=16384", "train.batch_sequences=8"});
+  EXPECT_NEAR(result.at("initial_log_perplexity").get<double>(), std::log(4096.0), 0.15);
+  EXPECT_LT(result.at("log_perplexity").get<double>(), 5.5);
+  const Outcome text = sluice({"generate", "run", "--prompt", "And the LORD said", "--tokens", "20"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_GT(text.out.size(), 30u);
+}
+
+// At least 80 % of the way from the best 5-gram down to the entropy: the model sees what lies further back than five words.
+TEST_F(Learning, AgreementOverLongDistancesThatNo5GramSees) {
+  ASSERT_EQ(make_corpus({"grammar", "letters.txt", "--alphabet", "letters"}).exit_code, 0);
+  const auto exact = nlohmann::json::parse(read("letters.json"));
+  const double entropy = exact.at("entropy_nats_per_symbol"), best_5gram = exact.at("best_5gram_nats_per_symbol");
+  ASSERT_GE(best_5gram - entropy, 0.3);
+  const std::vector<std::string> overrides = {"corpus.train=[letters.txt]", "train.precision=fp32", "evaluate.every_steps=never"};
+  const auto trained = train("grammar.yaml", overrides);
+  const Outcome outcome = sluice({"eval", "run", "--stride", "32", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const double reached = outcome.json().at("log_perplexity");
+  EXPECT_GE((best_5gram - reached) / (best_5gram - entropy), 0.8) << reached;
+  EXPECT_GE(reached, entropy - 0.01) << "nobody beats the entropy";
+
+  std::vector<std::string> plan{"plan", std::string(SLUICE_SOURCE_DIR) + "/configs/grammar.yaml", "--json", "--set",
+                                "corpus.prepared_dir=prepared"};
+  plan.insert(plan.end(), overrides.begin(), overrides.end());
+  const auto planned = sluice(plan).json();
+  EXPECT_EQ(planned.at("num_parameters"), trained.at("num_parameters"));
+  EXPECT_NEAR(planned.at("memory_bytes").get<double>() / trained.at("peak_memory_bytes").get<double>(), 1.0, 0.2);
+}
+
+}  // namespace
+}  // namespace sluice::app

@@ -1,0 +1,264 @@
+// Runs from start to finish by the shipped program: train, interrupt, resume, evaluate, generate, verify, and what can go wrong around them.
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "tests/app/program.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class Training : public ProgramTest {
+ protected:
+  void SetUp() override {
+    write_english();
+    write_tiny_config();
+  }
+  Process start(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), SLUICE_PROGRAM);
+    return Process(directory_.path(), arguments);
+  }
+  std::size_t num_metrics_lines(const std::string& run) const {
+    const std::string text = read(run + "/metrics.jsonl");
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+  // metrics.jsonl without the clock readings.
+  std::vector<nlohmann::json> metrics(const std::string& run) const {
+    std::vector<nlohmann::json> lines;
+    std::ifstream file(path(run) / "metrics.jsonl");
+    for (std::string line; std::getline(file, line);) {
+      lines.push_back(nlohmann::json::parse(line));
+      lines.back().erase("time");
+    }
+    return lines;
+  }
+  std::string model(const std::string& run, int step = 30) const {
+    return read(run + "/checkpoints/step-" + std::to_string(step) + "/model.safetensors");
+  }
+  std::string optimizer(const std::string& run, int step = 30) const {
+    return read(run + "/checkpoints/step-" + std::to_string(step) + "/optimizer.safetensors");
+  }
+  void expect_equal_runs(const std::string& a, const std::string& b) const {
+    EXPECT_FALSE(model(a).empty());
+    EXPECT_TRUE(model(a) == model(b)) << "weights differ";
+    EXPECT_TRUE(optimizer(a) == optimizer(b)) << "optimizer states differ";
+    EXPECT_EQ(metrics(a), metrics(b));
+  }
+  bool saving(const std::string& run) const {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(path(run) / "checkpoints", ignored)) {
+      if (entry.path().filename().string().find(".tmp-") != std::string::npos) return true;
+    }
+    return false;
+  }
+};
+
+TEST_F(Training, LearnsAndSaysSo) {
+  const Outcome outcome = sluice({"train", "tiny.yaml", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto result = outcome.json();
+  EXPECT_EQ(result.at("step"), 30);
+  EXPECT_LT(result.at("log_perplexity").get<double>(), result.at("initial_log_perplexity").get<double>() - 0.5);
+  for (const char* name : {"config.yaml", "run.json", "log.txt", "metrics.jsonl"}) EXPECT_TRUE(fs::exists(path("run") / name)) << name;
+
+  const auto lines = metrics("run");
+  std::vector<int> steps;
+  for (const auto& line : lines) {
+    if (!line.contains("loss")) continue;
+    steps.push_back(line.at("step"));
+    for (const char* key : {"tokens", "loss", "log_perplexity", "perplexity", "grad_norm", "lr"})
+      EXPECT_TRUE(line.at(key).is_number()) << key;
+    const int s = line.at("step").get<int>() - 1;  // finished steps before this one: five of warm-up, then a cosine to a tenth
+    const double factor = s < 5 ? (s + 1) / 5.0 : 0.1 + 0.9 * (1 + std::cos(std::acos(-1.0) * (s - 5) / 25.0)) / 2;
+    EXPECT_NEAR(line.at("lr").get<double>(), 2e-3 * factor, 1e-12);
+  }
+  ASSERT_EQ(steps.size(), 30u);
+  for (int i = 0; i < 30; ++i) EXPECT_EQ(steps[i], i + 1);
+}
+
+TEST_F(Training, EvaluationAgreesWithTrainingAndWithItself) {
+  const auto trained = sluice({"train", "tiny.yaml", "--json"}).json();
+  const Outcome outcome = sluice({"eval", "run", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto result = outcome.json();
+  EXPECT_EQ(result.at("log_perplexity"), trained.at("log_perplexity"));
+  EXPECT_NEAR(result.at("perplexity").get<double>(), std::exp(result.at("log_perplexity").get<double>()), 1e-9);
+  EXPECT_EQ(result.at("step"), 30);
+  // With byte tokens, an end token per document apart, bits per byte are nats per token over ln 2.
+  const double nats = result.at("log_perplexity").get<double>() * result.at("num_tokens").get<double>();
+  EXPECT_NEAR(result.at("bits_per_byte").get<double>(), nats / std::log(2.0) / result.at("num_bytes").get<double>(), 1e-9);
+  EXPECT_GT(result.at("word_perplexity").get<double>(), result.at("perplexity").get<double>());
+  EXPECT_EQ(result.at("lossless"), true);
+
+  const auto strided = sluice({"eval", "run", "--stride", "16", "--json"}).json();
+  EXPECT_EQ(strided.at("num_tokens"), result.at("num_tokens"));
+  EXPECT_NE(strided.at("log_perplexity"), result.at("log_perplexity"));
+  const auto other = sluice({"eval", "run/checkpoints/step-30", "--data", "text.txt", "--json"}).json();
+  EXPECT_EQ(other.at("num_bytes").get<std::size_t>() > 10'000, true);
+}
+
+TEST_F(Training, ALimitedEvaluationSaysNothingOfBytesAndWords) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
+  const std::int64_t all = sluice({"eval", "run", "--json"}).json().at("num_tokens");
+  const auto limited = sluice({"eval", "run", "--max-tokens", std::to_string(all - 1), "--json"}).json();
+  EXPECT_EQ(limited.at("num_tokens"), all - 1);
+  EXPECT_TRUE(limited.at("bits_per_byte").is_null());
+  EXPECT_TRUE(limited.at("word_perplexity").is_null());
+}
+
+TEST_F(Training, DumpedBatchesAreFiftyUnlessSaidOtherwise) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--dump-batches", "batches.safetensors", "--set", "train.steps=2"}).exit_code, 0);
+  EXPECT_NE(read("batches.safetensors").find(R"("shape":[50,4,64])"), std::string::npos);
+}
+
+TEST_F(Training, AnExistingRunIsRefusedWithTheWaysOut) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
+  const std::string before = model("run");
+  const Outcome refused = sluice({"train", "tiny.yaml"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("--resume"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("--fresh"), std::string::npos) << refused.err;
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume"}).exit_code, 0);  // finished: nothing left to do
+  EXPECT_TRUE(model("run") == before);
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--fresh"}).exit_code, 0);
+  EXPECT_TRUE(model("run") == before) << "same seed, same build, same weights";
+  EXPECT_TRUE(model("run.old-1") == before);
+  write("not-a-run/precious.txt", "keep me");
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--fresh", "--run-dir", "not-a-run"}).exit_code, 2);
+  EXPECT_EQ(read("not-a-run/precious.txt"), "keep me");
+}
+
+TEST_F(Training, ASignalSavesAndResumeEqualsNeverHavingStopped) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "unbroken"}).exit_code, 0);
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1}) {
+    const std::string run = "run-" + std::to_string(number);
+    Process process = start({"train", "tiny.yaml", "--run-dir", run});
+    while (process.running() && num_metrics_lines(run) < 8) std::this_thread::sleep_for(1ms);
+    process.signal(number);
+    const Outcome stopped = process.wait();
+    EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
+    EXPECT_NE(stopped.err.find("--resume"), std::string::npos) << stopped.err;
+    EXPECT_EQ(sluice({"train", "tiny.yaml", "--run-dir", run, "--resume"}).exit_code, 0);
+    expect_equal_runs(run, "unbroken");
+  }
+}
+
+// 20 kills, at least 5 of them inside a save; then the run is finished and compared with one that nobody disturbed.
+TEST_F(Training, KillsAtRandomMomentsLeaveNoTrace) {
+  const std::vector<std::string> more = {"--set", "checkpoint.every_steps=2", "checkpoint.keep_last=3", "model.d_model=96"};
+  const auto arguments = [&](const std::string& run) {
+    std::vector<std::string> all{"train", "tiny.yaml", "--run-dir", run, "--resume"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  ASSERT_EQ(sluice(arguments("unbroken")).exit_code, 0);
+  int num_kills = 0, num_inside_save = 0, round = 0;
+  for (; (num_kills < 20 || num_inside_save < 5) && round < 60; ++round) {
+    const std::string run = "run-" + std::to_string(num_kills / 4);
+    Process process = start(arguments(run));
+    if (round % 2 == 0) {
+      while (process.running() && !saving(run)) std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200 + 97 * round % 700));
+    }
+    if (!process.running()) continue;  // finished before the moment came
+    process.signal(SIGKILL);
+    process.wait();
+    ++num_kills;
+    num_inside_save += saving(run);
+  }
+  ASSERT_GE(num_kills, 20);
+  ASSERT_GE(num_inside_save, 5);
+  for (int i = 0; i <= (num_kills - 1) / 4; ++i) {
+    const std::string run = "run-" + std::to_string(i);
+    const Outcome finished = sluice(arguments(run));
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    expect_equal_runs(run, "unbroken");
+    EXPECT_FALSE(saving(run)) << "temporaries are left";
+  }
+}
+
+TEST_F(Training, DamageIsFoundAndTheOlderCheckpointTaken) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
+  EXPECT_EQ(sluice({"verify", "run"}).exit_code, 0);
+  std::string damaged = model("run");
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 1);
+  write("run/checkpoints/step-30/model.safetensors", damaged);
+  const Outcome found = sluice({"verify", "run"});
+  EXPECT_EQ(found.exit_code, 65);
+  EXPECT_NE(found.err.find("model.safetensors"), std::string::npos) << found.err;
+  EXPECT_EQ(sluice({"eval", "run/checkpoints/step-30"}).exit_code, 65);
+  const Outcome eval = sluice({"eval", "run", "--json"});
+  EXPECT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_EQ(eval.json().at("step"), 20);
+  EXPECT_NE(eval.err.find("step-30"), std::string::npos) << "a warning names what was passed over";
+
+  write("run/checkpoints/step-20/optimizer.safetensors", "");
+  EXPECT_EQ(sluice({"eval", "run"}).exit_code, 78);
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume"}).exit_code, 78);
+}
+
+TEST_F(Training, ARunSurvivesMovingItsDirectoryAndItsCorpus) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "unbroken"}).exit_code, 0);
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "a", "--set", "train.steps=30"}).exit_code, 0);
+  Process process = start({"train", "tiny.yaml", "--run-dir", "b"});
+  while (process.running() && num_metrics_lines("b") < 12) std::this_thread::sleep_for(1ms);
+  process.signal(SIGTERM);
+  ASSERT_EQ(process.wait().exit_code, 75);
+  fs::create_directory(path("elsewhere"));
+  fs::rename(path("b"), path("elsewhere/c"));
+  fs::rename(path("text.txt"), path("elsewhere/text.txt"));
+  const Outcome resumed = sluice({"train", "elsewhere/c/config.yaml", "--run-dir", "elsewhere/c", "--resume"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  expect_equal_runs("elsewhere/c", "unbroken");
+  EXPECT_EQ(sluice({"eval", "elsewhere/c"}).exit_code, 0);
+}
+
+TEST_F(Training, WhatMayNotChangeIsRefusedByNameOnResume) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
+  const Outcome refused = sluice({"train", "tiny.yaml", "--resume", "--set", "optimizer.lr=1e-3", "train.steps=40"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("optimizer.lr"), std::string::npos) << refused.err;
+  const Outcome longer = sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=40", "--json"});
+  EXPECT_EQ(longer.exit_code, 0) << longer.err;
+  EXPECT_EQ(longer.json().at("step"), 40);
+  EXPECT_NE(longer.err.find("train.steps"), std::string::npos) << "the difference is shown";
+}
+
+TEST_F(Training, TwoWritersInOneDirectoryAreRefused) {
+  Process first = start({"train", "tiny.yaml", "--set", "train.steps=100000"});
+  while (first.running() && num_metrics_lines("run") < 3) std::this_thread::sleep_for(1ms);
+  const Outcome second = sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=100000"});
+  EXPECT_EQ(second.exit_code, 2);
+  EXPECT_NE(second.err.find("process"), std::string::npos) << second.err;
+  first.signal(SIGKILL);
+  first.wait();
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=12"}).exit_code, 0) << "a dead writer's lock is no lock";
+}
+
+TEST_F(Training, GenerationIsRepeatableAndValid) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
+  const Outcome first = sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_FALSE(first.out.empty());
+  EXPECT_EQ(sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"}).out, first.out);
+  EXPECT_NE(sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "8"}).out, first.out);
+  const auto json = sluice({"generate", "run", "--prompt", "A", "--tokens", "5", "--temperature", "0", "--json"}).json();
+  EXPECT_TRUE(json.at("text").is_string());
+}
+
+TEST_F(Training, AFullDiskIsOneLineAndExitCode74) {
+  const Outcome outcome =
+      run({"/bin/sh", "-c", "ulimit -f 40; trap '' XFSZ; exec \"$0\" train tiny.yaml --set model.d_model=96", SLUICE_PROGRAM});
+  EXPECT_EQ(outcome.exit_code, 74) << outcome.err;
+  EXPECT_NE(outcome.err.find("File too large"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(saving("run")) << "temporaries are left";
+}
+
+}  // namespace
+}  // namespace sluice::app

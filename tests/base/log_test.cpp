@@ -1,0 +1,132 @@
+#include "base/log.h"
+
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <functional>
+#include <regex>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "tests/base/temporary_directory.h"
+
+namespace sluice {
+namespace {
+
+std::string drain(int descriptor) {
+  std::string text;
+  char piece[4096];
+  for (ssize_t got; (got = read(descriptor, piece, sizeof(piece))) > 0;) text.append(piece, static_cast<std::size_t>(got));
+  return text;  // a terminal whose other end is closed answers with an error
+}
+
+// What a fresh process prints on stderr: the log looks at its surroundings once.
+std::string printed(bool on_terminal, const char* no_color, const std::function<void()>& work) {
+  int ours = -1, theirs = -1, ends[2] = {-1, -1};
+  if (on_terminal) {
+    EXPECT_EQ(openpty(&ours, &theirs, nullptr, nullptr, nullptr), 0);
+  } else {
+    EXPECT_EQ(pipe(ends), 0);
+    ours = ends[0];
+    theirs = ends[1];
+  }
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("TERM", "xterm", 1);
+    no_color == nullptr ? unsetenv("NO_COLOR") : setenv("NO_COLOR", no_color, 1);
+    dup2(theirs, STDERR_FILENO);
+    work();
+    _exit(0);
+  }
+  close(theirs);
+  const std::string text = drain(ours);
+  close(ours);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  return text;
+}
+
+void three_lines() {
+  log::info("plain");
+  log::warn("look");
+  log::error("broken");
+}
+
+TEST(Log, LinesGoToStderrAndOnlyWarningsAndErrorsAreMarked) {
+  EXPECT_EQ(printed(false, nullptr, three_lines), "plain\nwarning: look\nerror: broken\n");
+}
+
+TEST(Log, ColoursOnATerminalUnlessNoColorIsSet) {
+  const std::string coloured = printed(true, nullptr, three_lines);
+  EXPECT_TRUE(coloured.starts_with("plain\r\n")) << coloured;
+  EXPECT_NE(coloured.find("\x1b[33m\x1b[1mwarning: \x1b[m"), std::string::npos) << coloured;
+  EXPECT_EQ(printed(true, "1", three_lines), "plain\r\nwarning: look\r\nerror: broken\r\n");
+  EXPECT_EQ(printed(true, "", three_lines), coloured);  // set but empty does not count: https://no-color.org
+}
+
+TEST(Log, TextIsNeverTakenForAFormat) {
+  EXPECT_EQ(printed(false, nullptr, [] { log::info("{} %v {0} %s"); }), "{} %v {0} %s\n");
+}
+
+TEST(Log, ProgressLivesOnTerminalsOnly) {
+  const auto work = [] {
+    log::progress("step 1");
+    log::progress("step 2");
+    log::info("saved");
+    log::progress("step 3");
+    log::end_progress();
+  };
+  EXPECT_EQ(printed(false, nullptr, work), "saved\n");
+  EXPECT_EQ(printed(true, "1", work), "\rstep 1\x1b[K\rstep 2\x1b[K\r\nsaved\r\n\rstep 3\x1b[K\r\n");
+}
+
+TEST(Log, ProgressFitsTheTerminal) {
+  const std::string text = printed(true, "1", [] { log::progress(std::string(500, 'x')); });
+  EXPECT_LE(text.size(), 90U);
+  EXPECT_NE(text.find("xx..."), std::string::npos);
+}
+
+TEST(Log, FileMirrorsLinesWithTimesButNotProgress) {
+  const testing::TemporaryDirectory folder;
+  const std::string path = folder / "log.txt";
+  printed(true, nullptr, [&] {
+    log::open_file(path);
+    log::warn("one");
+    log::progress("step");
+    log::close_file();
+    log::info("two");
+    log::open_file(path);
+    log::info("three");
+  });
+  const std::regex expected(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ warning: one\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ three\n)");
+  EXPECT_TRUE(std::regex_match(read_file(path), expected)) << read_file(path);
+}
+
+TEST(Log, AFileThatFailsIsToldOnceAndLeft) {
+  const std::string text = printed(false, nullptr, [] {
+    log::open_file("/dev/full");
+    log::info("one");
+    log::info("two");
+  });
+  EXPECT_TRUE(std::regex_match(text, std::regex("one\nwarning: the log file ends here: [^\n]*No space left on device[^\n]*\ntwo\n")))
+      << text;
+}
+
+TEST(Log, AFileThatCannotBeOpenedIsRefused) {
+  const testing::TemporaryDirectory folder;
+  const std::string text = printed(false, nullptr, [&] {
+    try {
+      log::open_file(folder.path().string());
+    } catch (const UserError& error) {
+      log::error(error.what());
+    }
+  });
+  EXPECT_TRUE(text.starts_with("error: " + folder.path().string() + ": ")) << text;
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,77 @@
+#include "base/text_format.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+namespace sluice {
+namespace {
+
+TEST(Cat, JoinsWhatStreamsPrint) { EXPECT_EQ(cat("step ", 3, ' ', std::string("of"), ' ', 0.5), "step 3 of 0.5"); }
+
+TEST(Fixed, RoundsToTheDigitsAskedFor) {
+  EXPECT_EQ(fixed(3.14159, 2), "3.14");
+  EXPECT_EQ(fixed(-0.5, 0), "-0");
+  EXPECT_EQ(fixed(1e20, 1), "100000000000000000000.0");
+}
+
+TEST(Shortest, ReadsBackAsTheSameDouble) {
+  EXPECT_EQ(shortest(0.1), "0.1");
+  EXPECT_EQ(shortest(1e-6), "1e-06");
+  for (const double value : {1.0 / 3, 5e-324, std::numeric_limits<double>::max(), 0.1 + 0.2, -0.0})
+    EXPECT_EQ(std::strtod(shortest(value).c_str(), nullptr), value);
+}
+
+TEST(WithCommas, GroupsThreeDigits) {
+  EXPECT_EQ(with_commas(0), "0");
+  EXPECT_EQ(with_commas(999), "999");
+  EXPECT_EQ(with_commas(1000), "1,000");
+  EXPECT_EQ(with_commas(1234567), "1,234,567");
+  EXPECT_EQ(with_commas(-123456), "-123,456");
+  EXPECT_EQ(with_commas(std::numeric_limits<std::int64_t>::min()), "-9,223,372,036,854,775,808");
+}
+
+TEST(HumanBytes, PicksTheUnit) {
+  EXPECT_EQ(human_bytes(0), "0 B");
+  EXPECT_EQ(human_bytes(1023), "1023 B");
+  EXPECT_EQ(human_bytes(1536), "1.5 KiB");
+  EXPECT_EQ(human_bytes(1024 * 1024 - 1), "1.0 MiB");
+  EXPECT_EQ(human_bytes(300ULL << 20), "300 MiB");
+  EXPECT_EQ(human_bytes(std::numeric_limits<std::uint64_t>::max()), "16.0 EiB");
+}
+
+TEST(HumanDuration, PicksTwoUnits) {
+  EXPECT_EQ(human_duration(0.25), "250 ms");
+  EXPECT_EQ(human_duration(4.21), "4.2 s");
+  EXPECT_EQ(human_duration(59.4), "59 s");
+  EXPECT_EQ(human_duration(59.6), "1 min");
+  EXPECT_EQ(human_duration(125), "2 min 5 s");
+  EXPECT_EQ(human_duration(3723), "1 h 2 min");
+  EXPECT_EQ(human_duration(90000), "1 d 1 h");
+  EXPECT_EQ(human_duration(-1), "?");
+  EXPECT_EQ(human_duration(std::nan("")), "?");
+}
+
+TEST(Printable, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(printable("a\nb\t\x1b[31m\x7f"), "a\\nb\\t\\x1b[31m\\x7f");
+  EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
+}
+
+TEST(Printable, KeepsUtf8AndEscapesWhatIsNone) {
+  EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"), "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
+  EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
+  EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                    // overlong
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // surrogate
+  EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // beyond Unicode
+}
+
+TEST(Printable, ShortensBetweenCharacters) {
+  EXPECT_EQ(printable("abcdef", 4), "abcd...");
+  EXPECT_EQ(printable("abcd", 4), "abcd");
+  EXPECT_EQ(printable("abc\xe2\x82\xac", 4), "abc...");
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,119 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "data/causal_batches.h"
+
+namespace sluice::data {
+namespace {
+
+TokenStream counting_stream(std::int32_t num_tokens) {
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(num_tokens));
+  std::iota(ids.begin(), ids.end(), 100);  // the token at position p is 100 + p
+  return TokenStream(std::move(ids));
+}
+
+constexpr std::int32_t kStart = 7;
+
+struct Scores {
+  std::vector<int> times;              // each position of the stream was a target
+  std::vector<std::int64_t> contexts;  // tokens the model saw before it, in its window
+  std::int64_t num_targets = 0;
+};
+
+Scores score(const TokenStream& stream, const EvaluationWindows& windows, const EvaluationWindows::Settings& settings) {
+  Scores scores{std::vector<int>(stream.num_tokens(), 0), std::vector<std::int64_t>(stream.num_tokens(), -1)};
+  for (std::uint64_t index = 0; index < windows.num_batches(); ++index) {
+    const Batch batch = windows.batch(index);
+    EXPECT_LE(batch.num_sequences, settings.batch_sequences);
+    EXPECT_GT(batch.num_sequences, 0);
+    std::int64_t here = 0;
+    for (std::size_t i = 0; i < batch.targets.size(); ++i) {
+      const std::int32_t target = batch.targets[i];
+      if (target == kIgnoredTarget) continue;
+      here += 1;
+      const std::int32_t before = target == 100 ? kStart : target - 1;
+      EXPECT_EQ(batch.inputs[i], before) << "the input is not what stands before the target";
+      scores.times[static_cast<std::size_t>(target - 100)] += 1;
+      scores.contexts[static_cast<std::size_t>(target - 100)] = static_cast<std::int64_t>(i) % settings.sequence_length + 1;
+    }
+    EXPECT_EQ(here, batch.num_targets);
+    scores.num_targets += here;
+  }
+  EXPECT_EQ(scores.num_targets, static_cast<std::int64_t>(windows.num_targets()));
+  return scores;
+}
+
+TEST(EvaluationWindows, EachTargetExactlyOnce) {
+  for (const std::int32_t size : {1, 2, 7, 8, 9, 15, 16, 17, 64, 100, 101}) {
+    const TokenStream stream = counting_stream(size);
+    for (const std::int64_t length : {1, 2, 8, 16}) {
+      for (std::int64_t stride = 1; stride <= length; ++stride) {
+        for (const std::int32_t start : {-1, kStart}) {
+          const EvaluationWindows::Settings settings{
+              .sequence_length = length, .stride = stride, .batch_sequences = 3, .max_tokens = 0, .start = start};
+          const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
+          for (std::int32_t p = 0; p < size; ++p) {
+            ASSERT_EQ(scores.times[static_cast<std::size_t>(p)], p == 0 && start < 0 ? 0 : 1)
+                << "size " << size << ", length " << length << ", stride " << stride << ", start " << start << ", position " << p;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(EvaluationWindows, StrideGivesContext) {
+  const TokenStream stream = counting_stream(100);
+  const EvaluationWindows::Settings settings{.sequence_length = 16, .stride = 4, .batch_sequences = 5, .max_tokens = 0, .start = kStart};
+  const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
+  for (std::size_t p = 16; p < 100; ++p) EXPECT_GT(scores.contexts[p], 12) << p;
+  for (std::size_t p = 0; p < 16; ++p) EXPECT_EQ(scores.contexts[p], static_cast<std::int64_t>(p) + 1);
+}
+
+TEST(EvaluationWindows, MaxTokensIsALimitAndSpread) {
+  const TokenStream stream = counting_stream(1000);
+  for (const std::int64_t stride : {3, 10}) {
+    for (const std::uint64_t limit : {1, 5, 10, 11, 95, 100, 500, 998, 999, 1000, 5000}) {
+      const EvaluationWindows::Settings settings{
+          .sequence_length = 10, .stride = stride, .batch_sequences = 4, .max_tokens = limit, .start = kStart};
+      const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
+      const auto wanted = static_cast<std::int64_t>(std::min<std::uint64_t>(limit, 1000));
+      EXPECT_LE(scores.num_targets, wanted);
+      EXPECT_GT(scores.num_targets, wanted - 10);
+      EXPECT_TRUE(std::all_of(scores.times.begin(), scores.times.end(), [](int times) { return times <= 1; }));
+    }
+  }
+  const EvaluationWindows::Settings settings{.sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 100, .start = kStart};
+  const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
+  for (std::size_t tenth = 0; tenth < 10; ++tenth) {
+    const auto begin = scores.times.begin() + static_cast<std::ptrdiff_t>(100 * tenth);
+    EXPECT_EQ(std::accumulate(begin, begin + 100, 0), 10) << tenth;
+  }
+}
+
+TEST(EvaluationWindows, NothingToScore) {
+  const TokenStream empty = counting_stream(0), one = counting_stream(1);
+  const EvaluationWindows::Settings settings{.sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 0, .start = -1};
+  EXPECT_EQ(EvaluationWindows(empty, settings).num_batches(), 0U);
+  EXPECT_EQ(EvaluationWindows(one, settings).num_targets(), 0U);
+  auto with_start = settings;
+  with_start.start = kStart;
+  EXPECT_EQ(EvaluationWindows(empty, with_start).num_batches(), 0U);
+  EXPECT_EQ(EvaluationWindows(one, with_start).num_targets(), 1U);
+}
+
+TEST(EvaluationWindows, WrongUse) {
+  const TokenStream stream = counting_stream(10);
+  for (const std::int64_t stride : {0, 11}) {
+    EXPECT_THROW(EvaluationWindows(stream, {.sequence_length = 10, .stride = stride, .batch_sequences = 1, .max_tokens = 0, .start = -1}),
+                 InvariantError);
+  }
+  const EvaluationWindows windows(stream, {.sequence_length = 10, .stride = 10, .batch_sequences = 1, .max_tokens = 0, .start = -1});
+  EXPECT_THROW(windows.batch(1), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::data

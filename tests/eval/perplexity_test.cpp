@@ -1,0 +1,118 @@
+#include "eval/perplexity.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/signals.h"
+
+namespace sluice::eval {
+namespace {
+
+constexpr std::int64_t kVocab = 30, kLength = 16;
+
+std::unique_ptr<model::LanguageModel> small_model(double dropout = 0) {
+  model::DecoderConfig config;
+  config.num_layers = 2;
+  config.d_model = 16;
+  config.num_heads = 2;
+  config.d_ff = std::int64_t{24};
+  config.dropout = dropout;
+  auto made = model::make_model(config, kVocab, kLength);
+  made->parameters().allocate(at::kCPU, at::kFloat, true);
+  made->parameters().initialize(1);
+  made->parameters().master().mul_(3);  // away from uniform, logits of order one
+  return made;
+}
+
+std::vector<std::int32_t> some_ids(std::int64_t count) {
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < count; ++i)
+    ids.push_back(static_cast<std::int32_t>(random_below(random_key(9, "ids"), static_cast<std::uint64_t>(i), kVocab)));
+  return ids;
+}
+
+// −ln p of every token in turn, by one forward pass per token over nothing but its context, in float64 from the logits on.
+double nats_token_by_token(const model::LanguageModel& model, const std::vector<std::int32_t>& ids, std::int32_t start) {
+  const at::NoGradGuard no_grad;
+  double sum = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::size_t window = i / kLength * kLength;  // windows that do not overlap, the start token before the first
+    std::vector<std::int64_t> context;
+    for (std::size_t at = window; at <= i; ++at) context.push_back(at == 0 ? start : ids[at - 1]);
+    const at::Tensor logits = model.next_logits(at::tensor(context).unsqueeze(0), {}).to(at::kDouble).flatten();
+    sum -= at::log_softmax(logits, 0)[ids[i]].item<double>();
+  }
+  return sum;
+}
+
+data::EvaluationWindows::Settings settings(std::int64_t batch_sequences = 3) {
+  return {.sequence_length = kLength, .stride = kLength, .batch_sequences = batch_sequences, .max_tokens = 0, .start = 7};
+}
+
+TEST(Perplexity, EqualsTheDefinitionTokenByToken) {
+  const auto model = small_model();
+  const std::vector<std::int32_t> ids = some_ids(101);
+  const data::TokenStream stream(ids);
+  const data::SplitCounts counts{.num_documents = 1, .num_bytes = 250, .num_words = 40, .num_tokens = 101};
+  const Perplexity result = measure_perplexity(*model, data::EvaluationWindows(stream, settings()), counts, at::kCPU, {});
+  const double nats = nats_token_by_token(*model, ids, 7);
+  EXPECT_EQ(result.num_tokens, 101u);
+  EXPECT_NEAR(result.log_perplexity, nats / 101, 1e-6);
+  EXPECT_NEAR(result.perplexity, std::exp(nats / 101), 1e-5 * result.perplexity);
+  ASSERT_TRUE(result.bits_per_byte && result.word_perplexity);
+  EXPECT_NEAR(*result.bits_per_byte, nats / std::log(2.0) / 250, 1e-5);
+  EXPECT_NEAR(*result.word_perplexity, std::exp(nats / 40), 1e-4 * *result.word_perplexity);
+}
+
+TEST(Perplexity, DoesNotDependOnTheBatchSize) {
+  const auto model = small_model();
+  const data::TokenStream stream(some_ids(200));
+  const double one = measure_perplexity(*model, data::EvaluationWindows(stream, settings(1)), {}, at::kCPU, {}).log_perplexity;
+  const double many = measure_perplexity(*model, data::EvaluationWindows(stream, settings(64)), {}, at::kCPU, {}).log_perplexity;
+  EXPECT_NEAR(one, many, 1e-6);
+}
+
+TEST(Perplexity, ALimitedEvaluationHasNoFiguresOfTheWholeSet) {
+  const auto model = small_model();
+  const data::TokenStream stream(some_ids(200));
+  auto limited = settings();
+  limited.max_tokens = 48;
+  const Perplexity result = measure_perplexity(*model, data::EvaluationWindows(stream, limited),
+                                               {.num_bytes = 300, .num_words = 50, .num_tokens = 200}, at::kCPU, {});
+  EXPECT_EQ(result.num_tokens, 48u);
+  EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
+}
+
+TEST(Perplexity, LeavesModelAndGradientsAndDropoutAlone) {
+  const auto model = small_model(0.5);
+  const data::TokenStream stream(some_ids(100));
+  const at::Tensor before = model->parameters().master().clone();
+  const data::EvaluationWindows windows(stream, settings());
+  const double first = measure_perplexity(*model, windows, {}, at::kCPU, {.training = true}).log_perplexity;
+  EXPECT_EQ(first, measure_perplexity(*model, windows, {}, at::kCPU, {.seed = 8}).log_perplexity);
+  EXPECT_NEAR(first, measure_perplexity(*small_model(0), windows, {}, at::kCPU, {}).log_perplexity, 1e-12);
+  EXPECT_TRUE(at::equal(model->parameters().master(), before));
+  EXPECT_EQ(model->parameters().gradient().abs().max().item<float>(), 0.0f);
+}
+
+TEST(Perplexity, AStopEndsIt) {
+  const auto model = small_model();
+  const data::TokenStream stream(some_ids(100));
+  const data::EvaluationWindows windows(stream, settings());
+  request_stop(SIGTERM);
+  try {
+    measure_perplexity(*model, windows, {}, at::kCPU, {});
+    ADD_FAILURE() << "went on";
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.code(), ExitCode::kInterrupted);
+  }
+  clear_stop();
+}
+
+}  // namespace
+}  // namespace sluice::eval

@@ -1,0 +1,140 @@
+// The decoder against the same model written in plain PyTorch (scripts/reference_model.py), float64, on the same weights: logits, loss and
+// the gradient of every parameter. One Python process answers for all cases.
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "base/text_format.h"
+#include "model/decoder.h"
+#include "ops/activations.h"
+#include "tests/model/model_support.h"
+
+#include "tests/base/temporary_directory.h"  // last: its namespace `testing` would stand before GoogleTest's
+
+namespace sluice::model::test {
+namespace {
+
+constexpr std::int64_t B = 3, T = 12;
+
+struct Case {
+  std::string name, yaml;
+};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> all;
+  for (const nn::FfnVariant& variant : nn::kFfnVariants) all.push_back({std::string(variant.name), cat("{ffn: ", variant.name, "}")});
+  all.push_back({"layernorm_bias_learned", "{ffn: gelu, norm: {type: layernorm, eps: 1e-4}, bias: true, position: {type: learned}}"});
+  all.push_back({"bias_sinusoidal", "{ffn: swiglu, bias: true, position: {type: sinusoidal}}"});
+  all.push_back(
+      {"untied_grouped", "{ffn: geglu, tie_embeddings: false, num_kv_heads: 2, head_dim: 8, position: {type: rope, theta: 100}}"});
+  all.push_back({"one_kv_head", "{ffn: reglu, num_kv_heads: 1, position: {type: none}, norm: {type: layernorm}, d_ff: 20}"});
+  return all;
+}
+
+template <typename Element>
+void write_raw(const std::filesystem::path& path, const std::vector<at::Tensor>& tensors) {
+  std::ofstream out(path, std::ios::binary);
+  for (const at::Tensor& tensor : tensors) {
+    const at::Tensor host = tensor.to(at::kCPU, c10::CppTypeToScalarType<Element>::value).contiguous();
+    out.write(reinterpret_cast<const char*>(host.const_data_ptr()), static_cast<std::streamsize>(host.nbytes()));
+  }
+}
+
+at::Tensor read_doubles(const std::filesystem::path& path) {
+  const at::Tensor all = at::empty({static_cast<std::int64_t>(std::filesystem::file_size(path) / sizeof(double))}, at::kDouble);
+  std::ifstream(path, std::ios::binary).read(static_cast<char*>(all.data_ptr()), static_cast<std::streamsize>(all.nbytes()));
+  return all;
+}
+
+std::unique_ptr<LanguageModel> filled(const Case& c, const Setting& setting) {
+  auto model = build({.config = small_decoder(c.yaml), .sequence_length = T, .setting = setting});
+  fill_with_numbers(*model, 0.25);
+  return model;
+}
+
+Batch inputs(at::Device device) { return random_batch(B, T, 9, device); }
+
+// Describes the cases, lets Python answer, and leaves the answers in the folder.
+void ask_python(const std::filesystem::path& folder) {
+  std::ofstream cases(folder / "cases.yaml");
+  for (const Case& c : all_cases()) {
+    const auto model = filled(c, {});
+    cases << "- name: " << c.name << "\n  model: " << small_yaml(c.yaml) << "\n  vocab_size: " << kVocabulary << "\n  batch: " << B
+          << "\n  length: " << T << "\n  tensors:\n";
+    std::vector<at::Tensor> values;
+    for (const ops::Parameters::Named& parameter : model->parameters().named()) {
+      cases << "  - [" << parameter.spec->name << ", [";
+      for (const std::int64_t size : parameter.spec->shape) cases << size << ", ";
+      cases << "]]\n";
+      values.push_back(parameter.value);
+    }
+    write_raw<float>(folder / (c.name + ".weights"), values);
+    write_raw<std::int64_t>(folder / (c.name + ".tokens"), {inputs(at::kCPU).inputs_BT, inputs(at::kCPU).targets_BT});
+  }
+  cases.close();
+  const std::string command =
+      cat('"', SLUICE_PYTHON, "\" \"", SLUICE_SOURCE_DIR, "/tests/model/reference_outputs.py\" \"", folder.string(), '"');
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+}
+
+// Relative to the whole tensor: 64 roundings of fp32, 8 of bf16 (weights are exact in both; what is between the ops is rounded). The slope of
+// relu jumps: of its inputs, a part as large as a rounding changes sides, each with an error of order 1, so that norms are off by the
+// square root of a rounding.
+double allowed(const DecoderConfig& config, at::ScalarType dtype) {
+  if (dtype != at::kBFloat16) return 64 * 1.1920929e-7;
+  return config.ffn->activation.name == ops::kRelu.name ? std::sqrt(1.0 / 256) : 8.0 / 256;
+}
+
+double distance(const at::Tensor& got, const at::Tensor& want) {
+  return (got.detach().to(at::kCPU, at::kDouble).flatten() - want).norm().item<double>();
+}
+
+void expect_gradients_agree(const LanguageModel& model, const at::Tensor& want, double tolerance, bool rope) {
+  std::int64_t first = 0;
+  double key_scale = 0;
+  for (const ops::Parameters::Named& parameter : model.parameters().named()) {
+    const at::Tensor gradient =
+        want.narrow(0, std::exchange(first, first + parameter.spec->num_elements()), parameter.spec->num_elements());
+    double scale = gradient.norm().item<double>();
+    if (parameter.spec->name.ends_with(".k.weight")) key_scale = scale;
+    // A bias of the keys moves all scores of a query alike: without rope its gradient is zero, and rounding is that of the keys.
+    if (parameter.spec->name.ends_with(".k.bias") && !rope) scale = key_scale;
+    EXPECT_LE(distance(parameter.gradient, gradient), tolerance * scale) << parameter.spec->name << ", of norm " << scale;
+  }
+  EXPECT_EQ(first, want.numel());
+}
+
+void expect_agrees(const Case& c, const at::Tensor& want, const Setting& setting) {
+  const auto model = filled(c, setting);
+  const DecoderConfig config = small_decoder(c.yaml);
+  const Batch batch = inputs(setting.device);
+  const double tolerance = allowed(config, setting.dtype);
+  const double loss = differentiate(*model, batch, 1.0 / static_cast<double>(num_scored(batch)), setting.context());
+  EXPECT_NEAR(loss, want[0].item<double>(), tolerance * want[0].item<double>());
+  const at::NoGradGuard no_grad;
+  constexpr std::int64_t kLogits = B * T * kVocabulary;
+  const at::Tensor logits = want.narrow(0, 1, kLogits);
+  EXPECT_LE(distance(model->logits(batch.inputs_BT, setting.context()), logits), tolerance * logits.norm().item<double>()) << "logits";
+  const at::Tensor gradients = want.narrow(0, 1 + kLogits, want.numel() - 1 - kLogits);
+  expect_gradients_agree(*model, gradients, tolerance, std::holds_alternative<nn::RopeConfig>(config.position));
+}
+
+TEST(DecoderOracle, agrees_in_loss_logits_and_gradients) {
+  const sluice::testing::TemporaryDirectory folder;
+  ASSERT_NO_FATAL_FAILURE(ask_python(folder.path()));
+  for (const Case& c : all_cases()) {
+    const at::Tensor want = read_doubles(folder.path() / (c.name + ".outputs"));
+    for (const Setting& setting : ops::test::all_settings()) {
+      SCOPED_TRACE(c.name + ' ' + name_of(setting));
+      expect_agrees(c, want, setting);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::model::test

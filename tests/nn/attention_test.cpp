@@ -1,0 +1,146 @@
+// Shapes: B sequences, T positions, H query heads, K key and value heads, E width of a head.
+#include "nn/attention.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "tests/nn/module_support.h"
+
+namespace sluice::nn::test {
+namespace {
+
+using ops::test::Setting;
+
+constexpr std::int64_t B = 2, T = 5, kWidth = 6;
+constexpr double kTheta = 100;
+
+struct Heads {
+  std::int64_t H, K, E;
+};
+
+// Head `head` of row (b, t), turned by the position where `rope` says so (Su et al. 2021, half-split).
+Array head_of(const Array& rows, std::int64_t num_heads, std::int64_t row, std::int64_t head, std::int64_t E, bool rope) {
+  Array x(rows.begin() + (row * num_heads + head) * E, rows.begin() + (row * num_heads + head + 1) * E);
+  if (!rope) return x;
+  const Array plain = x;
+  for (std::int64_t i = 0; i < E / 2; ++i) {
+    const double angle = static_cast<double>(row % T) * std::pow(kTheta, -2.0 * static_cast<double>(i) / static_cast<double>(E));
+    const std::size_t first = static_cast<std::size_t>(i), second = static_cast<std::size_t>(i + E / 2);
+    x[first] = plain[first] * std::cos(angle) - plain[second] * std::sin(angle);
+    x[second] = plain[second] * std::cos(angle) + plain[first] * std::sin(angle);
+  }
+  return x;
+}
+
+double dot(const Array& a, const Array& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// Vaswani et al. 2017, eq. 1, one query at a time; query head h reads key head h / (H / K) (Ainslie et al. 2023).
+Array formula(const Heads& s, const Arrays& p, bool bias, bool rope) {
+  const auto projected = [&](const std::string& n) {
+    return product(p.at("x"), p.at("a." + n + ".weight"), bias ? p.at("a." + n + ".bias") : Array{}, kWidth);
+  };
+  const Array q = projected("q"), k = projected("k"), v = projected("v");
+  Array mixed(static_cast<std::size_t>(B * T * s.H * s.E));
+  for (std::int64_t row = 0; row < B * T; ++row) {
+    for (std::int64_t h = 0; h < s.H; ++h) {
+      const std::int64_t first = row / T * T, shared = h / (s.H / s.K);
+      const Array query = head_of(q, s.H, row, h, s.E, rope);
+      Array weights;
+      double sum = 0;
+      for (std::int64_t j = first; j <= row; ++j) {
+        weights.push_back(std::exp(dot(query, head_of(k, s.K, j, shared, s.E, rope)) / std::sqrt(static_cast<double>(s.E))));
+        sum += weights.back();
+      }
+      for (std::int64_t j = first; j <= row; ++j) {
+        const Array value = head_of(v, s.K, j, shared, s.E, false);
+        for (std::int64_t e = 0; e < s.E; ++e) mixed[(row * s.H + h) * s.E + e] += weights[j - first] / sum * value[e];
+      }
+    }
+  }
+  return product(mixed, p.at("a.o.weight"), bias ? p.at("a.o.bias") : Array{}, s.H * s.E);
+}
+
+class Attentions : public testing::TestWithParam<Setting> {
+ protected:
+  ops::Rotary rotary(bool rope, std::int64_t E) const { return rope ? ops::Rotary::make(T, E, kTheta, GetParam().device) : ops::Rotary{}; }
+};
+
+TEST_P(Attentions, equal_the_formula_in_values_and_gradients) {
+  for (const Heads& s : {Heads{2, 2, 4}, Heads{4, 2, 2}, Heads{3, 1, 4}}) {
+    for (const bool bias : {false, true}) {
+      const bool rope = s.K != s.H || bias;
+      ops::Parameters parameters;
+      const Attention attention(parameters, "a", {s.H, s.K, s.E}, kWidth, bias, {});
+      fill(parameters, GetParam(), 0.5);
+      const at::Tensor x = ops::test::leaf(ops::test::numbers({B, T, kWidth}, 1), GetParam(), GetParam().dtype);
+      const at::Tensor y = attention.forward(x, rotary(rope, s.E), GetParam().context());
+      const Array upstream = array_of(ops::test::numbers({B * T, kWidth}, 2));
+      y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
+      Arrays inputs = values_of(parameters), got = gradients_of(parameters);
+      inputs["x"] = array_of(x);
+      got["x"] = array_of(x.grad());
+      const double allowed = tolerance(GetParam().dtype);
+      expect_close(array_of(y), formula(s, inputs, bias, rope), allowed, "output");
+      const auto want = gradient_by_differences([&](const Arrays& p) { return dot(upstream, formula(s, p, bias, rope)); }, inputs);
+      // A bias of the keys moves all scores of a query alike: without rope its gradient is zero but for rounding.
+      for (const auto& [name, elements] : want) {
+        if (name != "a.k.bias" || rope) expect_close(got.at(name), elements, allowed, name);
+      }
+    }
+  }
+}
+
+TEST_P(Attentions, grouped_queries_equal_full_attention_with_repeated_heads) {
+  ops::Parameters few, full;
+  const Attention grouped(few, "a", {4, 2, 4}, kWidth, true, {}), repeated(full, "a", {4, 4, 4}, kWidth, true, {});
+  fill(few, GetParam(), 0.5);
+  fill(full, GetParam(), 0.5);
+  {
+    const at::NoGradGuard no_grad;
+    for (const auto& to : full.named()) {
+      for (const auto& from : few.named()) {
+        if (to.spec->name != from.spec->name) continue;
+        const bool shared = from.value.size(0) != to.value.size(0);
+        to.value.copy_(shared ? from.value.unflatten(0, {2, 4}).repeat_interleave(2, 0).flatten(0, 1) : from.value);
+      }
+    }
+    full.refresh_compute();
+  }
+  const at::Tensor x = ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device);
+  const at::Tensor got = grouped.forward(x, rotary(true, 4), GetParam().context());
+  ops::test::expect_close(got, repeated.forward(x, rotary(true, 4), GetParam().context()), tolerance(GetParam().dtype), "output");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Attentions, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+
+TEST(Attention, declares_its_matrices_by_name) {
+  ops::Parameters parameters;
+  const Attention attention(parameters, "a", {4, 2, 3}, kWidth, true, {});
+  std::vector<std::string> names;
+  for (const ops::ParameterSpec* spec : parameters.specs()) {
+    names.push_back(spec->name);
+    EXPECT_EQ(spec->decay, spec->shape.size() == 2) << spec->name;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"a.q.weight", "a.k.weight", "a.v.weight", "a.q.bias", "a.k.bias", "a.v.bias", "a.o.weight",
+                                             "a.o.bias"}));
+  EXPECT_EQ(parameters.num_parameters(), (12 + 6 + 6) * kWidth + 24 + 12 * kWidth + kWidth);
+}
+
+TEST(Attention, refuses_rotary_tables_of_another_shape) {
+  ops::Parameters parameters;
+  const Attention attention(parameters, "a", {2, 2, 4}, kWidth, false, {});
+  fill(parameters, {}, 0.5);
+  const at::Tensor x = at::zeros({1, T, kWidth});
+  EXPECT_THROW(attention.forward(x, ops::Rotary::make(T, 2, kTheta, at::kCPU), {}), InvariantError);
+  EXPECT_THROW(attention.forward(x, ops::Rotary::make(T - 1, 4, kTheta, at::kCPU), {}), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::nn::test

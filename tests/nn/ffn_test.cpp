@@ -1,0 +1,149 @@
+#include "nn/ffn.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "base/error.h"
+#include "ops/activations.h"
+#include "tests/nn/module_support.h"
+
+namespace sluice::nn::test {
+namespace {
+
+using ops::test::Setting;
+
+// A row that the table does not have: what holds for its rows holds for a new one.
+struct Softsign {
+  static constexpr std::string_view name = "softsign";
+  static float value(float x) { return x / (1.0f + std::abs(x)); }
+  static float slope(float x) { return 1.0f / ((1.0f + std::abs(x)) * (1.0f + std::abs(x))); }
+  static at::Tensor reference(const at::Tensor& a) { return a / (1 + a.abs()); }
+};
+constexpr FfnVariant kNewRows[] = {
+    {.name = "softsign", .activation = ops::activation_of<Softsign>(), .gated = false, .summary = "softsign(xW) W2"},
+    {.name = "softsign_glu", .activation = ops::activation_of<Softsign>(), .gated = true, .summary = "(softsign(xW) * xV) W2"},
+};
+
+std::vector<const FfnVariant*> all_variants() {
+  std::vector<const FfnVariant*> all;
+  for (const FfnVariant& variant : kFfnVariants) all.push_back(&variant);
+  for (const FfnVariant& variant : kNewRows) all.push_back(&variant);
+  return all;
+}
+
+double swish(double a) { return a / (1 + std::exp(-a)); }
+double relu(double a) { return a > 0 ? a : 0; }
+double gelu_tanh(double a) { return 0.5 * a * (1 + std::tanh(std::sqrt(2 / M_PI) * (a + 0.044715 * a * a * a))); }
+double gelu_erf(double a) { return 0.5 * a * (1 + std::erf(a / std::sqrt(2.0))); }
+
+// Shazeer 2020, equations 1 to 6, and the further variants, by their names in YAML. A row that is not named here is held to its own
+// reference form.
+double hidden(const FfnVariant& variant, double a, double b) {
+  const std::string_view name = variant.name;
+  if (name == "relu") return relu(a);
+  if (name == "gelu") return gelu_tanh(a);
+  if (name == "swish") return swish(a);
+  if (name == "glu") return b / (1 + std::exp(-a));
+  if (name == "bilinear") return a * b;
+  if (name == "reglu") return relu(a) * b;
+  if (name == "geglu") return gelu_tanh(a) * b;
+  if (name == "swiglu") return swish(a) * b;
+  if (name == "squared_relu") return relu(a) * relu(a);
+  if (name == "squared_reglu") return relu(a) * relu(a) * b;
+  if (name == "gelu_erf") return gelu_erf(a);
+  if (name == "geglu_erf") return gelu_erf(a) * b;
+  const double f = variant.activation.reference(at::scalar_tensor(a, at::kDouble)).item<double>();
+  return variant.gated ? f * b : f;
+}
+
+constexpr std::int64_t kWidth = 10, kHidden = 14, kRows = 6;
+
+Array formula(const FfnVariant& variant, const Arrays& p, bool bias) {
+  const auto bias_of = [&](const char* name) { return bias ? p.at(name) : Array{}; };
+  const Array a = product(p.at("x"), p.at("ffn.w.weight"), bias_of("ffn.w.bias"), kWidth);
+  const Array b = variant.gated ? product(p.at("x"), p.at("ffn.v.weight"), bias_of("ffn.v.bias"), kWidth) : Array(a.size());
+  Array h(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i) h[i] = hidden(variant, a[i], b[i]);
+  return product(h, p.at("ffn.w2.weight"), bias_of("ffn.w2.bias"), kHidden);
+}
+
+class FfnVariants : public testing::TestWithParam<const FfnVariant*> {
+ protected:
+  static void expect_equals_formula(const FfnVariant& variant, const Setting& setting, bool bias);
+};
+
+void FfnVariants::expect_equals_formula(const FfnVariant& variant, const Setting& setting, bool bias) {
+  ops::Parameters parameters;
+  const Ffn ffn(parameters, "ffn", variant, {.d_model = kWidth, .d_ff = kHidden, .bias = bias}, {});
+  fill(parameters, setting, 0.5);
+  const at::Tensor x = ops::test::leaf(ops::test::numbers({2, kRows / 2, kWidth}, 1), setting, setting.dtype);
+  const at::Tensor y = ffn.forward(x, setting.context());
+  const Array upstream = array_of(ops::test::numbers({kRows, kWidth}, 2));
+  y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
+
+  Arrays inputs = values_of(parameters), got = gradients_of(parameters);
+  inputs["x"] = array_of(x);
+  got["x"] = array_of(x.grad());
+  const double allowed = tolerance(setting.dtype);
+  expect_close(array_of(y), formula(variant, inputs, bias), allowed, "output");
+  const auto weighted = [&](const Arrays& p) {
+    const Array out = formula(variant, p, bias);
+    return std::inner_product(out.begin(), out.end(), upstream.begin(), 0.0);
+  };
+  expect_close(got, gradient_by_differences(weighted, inputs), allowed);
+}
+
+TEST_P(FfnVariants, equal_the_formula_in_values_and_gradients) {
+  for (const Setting& setting : ops::test::all_settings()) {
+    for (const bool bias : {false, true}) {
+      SCOPED_TRACE(name_of(setting) + (bias ? " with biases" : ""));
+      expect_equals_formula(*GetParam(), setting, bias);
+    }
+  }
+}
+
+std::string variant_name(const testing::TestParamInfo<const FfnVariant*>& info) { return std::string(info.param->name); }
+
+INSTANTIATE_TEST_SUITE_P(All, FfnVariants, testing::ValuesIn(all_variants()), variant_name);
+
+TEST(FfnVariantTable, holds_the_papers_eight_and_four_more_each_once) {
+  std::set<std::string_view> names, formulas;
+  for (const FfnVariant& variant : kFfnVariants) {
+    names.insert(variant.name);
+    formulas.insert(variant.summary);
+    const bool gated = variant.name.find("glu") != std::string_view::npos || variant.name == "bilinear";
+    EXPECT_EQ(variant.gated, gated) << variant.name;
+  }
+  const std::set<std::string_view> paper = {"relu", "gelu", "swish", "glu", "bilinear", "reglu", "geglu", "swiglu"};
+  EXPECT_TRUE(std::includes(names.begin(), names.end(), paper.begin(), paper.end()));
+  EXPECT_EQ(names.size(), std::size(kFfnVariants));
+  EXPECT_EQ(formulas.size(), std::size(kFfnVariants));
+}
+
+TEST(Ffn, declares_the_matrices_of_the_paper_by_name) {
+  ops::Parameters gated, plain;
+  const Ffn a(gated, "f", *FfnName("swiglu"), {.d_model = 8, .d_ff = 12, .bias = true}, {});
+  const Ffn b(plain, "f", *FfnName("relu"), {.d_model = 8, .d_ff = 12}, {});
+  std::vector<std::string> names;
+  for (const ops::ParameterSpec* spec : gated.specs()) {
+    names.push_back(spec->name);
+    EXPECT_EQ(spec->decay, spec->shape.size() == 2) << spec->name;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"f.w.weight", "f.v.weight", "f.w.bias", "f.v.bias", "f.w2.weight", "f.w2.bias"}));
+  EXPECT_EQ(gated.num_parameters(), 3 * 8 * 12 + 2 * 12 + 8);
+  EXPECT_EQ(plain.num_parameters(), 2 * 8 * 12);
+}
+
+TEST(Ffn, refuses_an_input_of_another_width) {
+  ops::Parameters parameters;
+  const Ffn ffn(parameters, "f", *FfnName("swiglu"), {.d_model = 8, .d_ff = 12}, {});
+  fill(parameters, {}, 0.1);
+  EXPECT_THROW(ffn.forward(at::zeros({2, 9}), {}), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::nn::test

@@ -1,0 +1,78 @@
+#include "nn/norm.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "tests/nn/module_support.h"
+
+namespace sluice::nn::test {
+namespace {
+
+using ops::test::Setting;
+
+constexpr std::size_t kWidth = 12, kRows = 5;
+constexpr double kEps = 1e-3;
+
+// Zhang & Sennrich 2019, eq. 4; Ba et al. 2016, eq. 3 and 4.
+Array formula(NormType type, const Arrays& p, bool bias) {
+  const Array& x = p.at("x");
+  Array y(x.size());
+  for (std::size_t r = 0; r < kRows; ++r) {
+    double mean = 0, square = 0;
+    for (std::size_t i = 0; i < kWidth; ++i) mean += x[r * kWidth + i] / kWidth;
+    if (type == NormType::kRmsNorm) mean = 0;
+    for (std::size_t i = 0; i < kWidth; ++i) square += std::pow(x[r * kWidth + i] - mean, 2) / kWidth;
+    for (std::size_t i = 0; i < kWidth; ++i) {
+      y[r * kWidth + i] = (x[r * kWidth + i] - mean) / std::sqrt(square + kEps) * p.at("n.scale")[i] + (bias ? p.at("n.bias")[i] : 0);
+    }
+  }
+  return y;
+}
+
+class Norms : public testing::TestWithParam<Setting> {};
+
+TEST_P(Norms, equal_the_formula_in_values_and_gradients) {
+  for (const NormType type : {NormType::kRmsNorm, NormType::kLayerNorm}) {
+    for (const bool bias : {false, true}) {
+      ops::Parameters parameters;
+      const Norm norm(parameters, "n", {.type = type, .eps = kEps}, kWidth, bias);
+      fill(parameters, GetParam(), 1.0);
+      const at::Tensor x = ops::test::leaf(ops::test::numbers({1, kRows, kWidth}, 1), GetParam(), at::kFloat);
+      const at::Tensor y = norm.forward(x, GetParam().dtype, GetParam().context());
+      EXPECT_EQ(y.scalar_type(), GetParam().dtype);
+      const Array upstream = array_of(ops::test::numbers({kRows, kWidth}, 2));
+      y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
+
+      const bool shifted = bias && type == NormType::kLayerNorm;
+      Arrays inputs = values_of(parameters), got = gradients_of(parameters);
+      EXPECT_EQ(inputs.size(), shifted ? 2u : 1u);
+      inputs["x"] = array_of(x);
+      got["x"] = array_of(x.grad());
+      const double allowed = ops::test::tolerance(GetParam().dtype);
+      expect_close(array_of(y), formula(type, inputs, shifted), allowed, "output");
+      const auto weighted = [&](const Arrays& p) {
+        const Array out = formula(type, p, shifted);
+        double sum = 0;
+        for (std::size_t i = 0; i < out.size(); ++i) sum += upstream[i] * out[i];
+        return sum;
+      };
+      expect_close(got, gradient_by_differences(weighted, inputs), allowed);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+
+TEST(Norm, starts_as_ones_without_decay) {
+  ops::Parameters parameters;
+  const Norm norm(parameters, "n", {.type = NormType::kLayerNorm}, 7, true);
+  parameters.allocate(at::kCPU, at::kFloat, false);
+  parameters.initialize(1);
+  EXPECT_TRUE(at::equal(parameters.named()[0].value, at::ones({7})));
+  EXPECT_TRUE(at::equal(parameters.named()[1].value, at::zeros({7})));
+  for (const ops::ParameterSpec* spec : parameters.specs()) EXPECT_FALSE(spec->decay) << spec->name;
+}
+
+}  // namespace
+}  // namespace sluice::nn::test

@@ -1,0 +1,105 @@
+#include "nn/position.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "tests/nn/module_support.h"
+
+namespace sluice::nn::test {
+namespace {
+
+constexpr std::int64_t kWidth = 6, kHead = 4, kLength = 5;
+constexpr PositionSizes kSizes{.d_model = kWidth, .head_dim = kHead, .sequence_length = kLength};
+
+class Positions : public testing::TestWithParam<ops::test::Setting> {};
+
+TEST_P(Positions, sinusoids_follow_the_formula_at_any_length) {
+  ops::Parameters parameters;
+  const Position position(parameters, SinusoidalConfig{}, kSizes, {});
+  EXPECT_TRUE(parameters.specs().empty());
+  for (const std::int64_t length : {3, 5, 9}) {
+    const at::Tensor y = position.add_to(at::ones({2, length, kWidth}, GetParam().device), GetParam().context());
+    Array want;
+    for (int b = 0; b < 2; ++b) {
+      for (std::int64_t t = 0; t < length; ++t) {
+        for (std::int64_t i = 0; i < kWidth; ++i) {
+          const double angle = static_cast<double>(t) / std::pow(10000.0, static_cast<double>(i / 2 * 2) / kWidth);
+          want.push_back(1 + (i % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+        }
+      }
+    }
+    expect_close(array_of(y), want, 1e-6, "sinusoids");
+    EXPECT_FALSE(position.rotary(length, GetParam().device).defined());
+  }
+}
+
+TEST_P(Positions, rotary_tables_follow_the_formula_at_any_length) {
+  ops::Parameters parameters;
+  const Position position(parameters, RopeConfig{.theta = 500}, kSizes, {});
+  EXPECT_TRUE(parameters.specs().empty());
+  const at::Tensor x = at::ones({1, kLength, kWidth}, GetParam().device);
+  EXPECT_TRUE(position.add_to(x, GetParam().context()).is_same(x));
+  for (const std::int64_t length : {3, 5, 9}) {
+    const ops::Rotary rotary = position.rotary(length, GetParam().device);
+    ASSERT_GE(rotary.cos.size(0), length);
+    Array cosines, sines;
+    for (std::int64_t t = 0; t < length; ++t) {
+      for (std::int64_t i = 0; i < kHead / 2; ++i) {
+        const double angle = static_cast<double>(t) * std::pow(500.0, -2.0 * static_cast<double>(i) / kHead);
+        cosines.push_back(std::cos(angle));
+        sines.push_back(std::sin(angle));
+      }
+    }
+    expect_close(array_of(rotary.cos.narrow(0, 0, length)), cosines, 1e-6, "cos");
+    expect_close(array_of(rotary.sin.narrow(0, 0, length)), sines, 1e-6, "sin");
+  }
+}
+
+TEST_P(Positions, learned_vectors_are_added_and_receive_the_sum_over_the_batch) {
+  ops::Parameters parameters;
+  const Position position(parameters, LearnedConfig{}, kSizes, {});
+  fill(parameters, GetParam(), 1.0);
+  const at::Tensor x = ops::test::numbers({2, 3, kWidth}, 1).to(at::kFloat).to(GetParam().device);
+  const at::Tensor y = position.add_to(x, GetParam().context());
+  const Array table = values_of(parameters).at("position.weight"), input = array_of(x);
+  Array want = input, gradient(static_cast<std::size_t>(kLength * kWidth));
+  for (std::size_t i = 0; i < want.size(); ++i) want[i] += table[i % (3 * kWidth)];
+  expect_close(array_of(y), want, 1e-6, "sum");
+  y.backward(x);
+  for (std::size_t i = 0; i < 3 * kWidth; ++i) gradient[i] = input[i] + input[i + 3 * kWidth];
+  expect_close(gradients_of(parameters).at("position.weight"), gradient, 1e-6, "gradient");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Positions, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+
+TEST(Position, learned_vectors_end_at_max_length) {
+  ops::Parameters parameters;
+  const Position position(parameters, LearnedConfig{.max_length = 7}, kSizes, {});
+  fill(parameters, {}, 1.0);
+  EXPECT_EQ(parameters.num_parameters(), 7 * kWidth);
+  EXPECT_NO_THROW(position.add_to(at::zeros({1, 7, kWidth}), {}));
+  EXPECT_THROW(position.add_to(at::zeros({1, 8, kWidth}), {}), InvariantError);
+}
+
+TEST(Position, none_adds_and_turns_nothing) {
+  ops::Parameters parameters;
+  const Position position(parameters, NoPositionConfig{}, kSizes, {});
+  const at::Tensor x = at::ones({1, 4, kWidth});
+  EXPECT_TRUE(position.add_to(x, {}).is_same(x));
+  EXPECT_FALSE(position.rotary(4, at::kCPU).defined());
+  EXPECT_TRUE(parameters.specs().empty());
+}
+
+// What a run computes does not depend on longer texts that were read in between.
+TEST(Position, a_longer_input_leaves_the_tables_of_training_as_they_were) {
+  ops::Parameters parameters;
+  const Position position(parameters, RopeConfig{}, kSizes, {});
+  const ops::Rotary before = position.rotary(kLength, at::kCPU);
+  position.rotary(10 * kLength, at::kCPU);
+  EXPECT_TRUE(position.rotary(kLength, at::kCPU).cos.is_same(before.cos));
+}
+
+}  // namespace
+}  // namespace sluice::nn::test

@@ -1,0 +1,130 @@
+#include "ops/attention.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "ops/attention_forms.h"
+#include "ops/tiled_product.h"
+#include "tests/ops/settings.h"
+
+namespace sluice::ops::test {
+namespace {
+
+struct Sizes {
+  std::int64_t batch, length;
+  AttentionShape shape;
+  bool rotary;
+};
+
+class Attention : public testing::TestWithParam<Setting> {};
+
+Rotary rotary_for(const Sizes& size, const Setting& setting) {
+  if (!size.rotary) return {};
+  const Rotary made = Rotary::make(size.length + 3, size.shape.head_dim, 10000, setting.device);
+  return {made.cos.to(setting.master()), made.sin.to(setting.master())};
+}
+
+// Backward reads the output that forward rounded (its product with the upstream gradient is subtracted from every score's), and rounds
+// its result: twice the roundings of other ops.
+constexpr double kGradientFactor = 2;
+// LibTorch's form rounds the turned q and k, the probabilities and each query head's dK and dV besides.
+constexpr double kLibraryGradientFactor = 4;
+
+using AttentionForm = at::Tensor (*)(const at::Tensor&, const AttentionShape&, const Rotary&);
+
+// `form`: one of them by name; nullptr: the one that causal_attention chooses.
+Run run_of(Sizes size, AttentionForm form = nullptr) {
+  return [=](const Setting& setting) {
+    const at::Tensor qkv = leaf(numbers({size.batch, size.length, size.shape.packed_columns()}, 1), setting, setting.dtype);
+    const Rotary rotary = rotary_for(size, setting);
+    const bool named = form != nullptr && setting.dtype != at::kDouble;
+    const at::Tensor y = named ? form(qkv, size.shape, rotary) : causal_attention(qkv, size.shape, rotary, setting.context());
+    EXPECT_EQ(y.scalar_type(), setting.dtype);
+    y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
+    return std::vector<at::Tensor>{y, qkv.grad()};
+  };
+}
+
+// One position; lengths that end within a tile and span several; grouped queries; odd and large head widths.
+const Sizes kSizes[] = {
+    {2, 1, {2, 2, 8}, true},    {2, 37, {3, 3, 16}, true},  {1, 64, {2, 1, 64}, true},  {2, 130, {4, 2, 32}, true},
+    {1, 200, {1, 1, 7}, false}, {3, 65, {6, 3, 64}, false}, {1, 70, {2, 2, 128}, true},
+};
+
+TEST_P(Attention, equals_float64) {
+  for (const Sizes& size : kSizes) {
+    SCOPED_TRACE(testing::Message() << "length " << size.length << ", heads " << size.shape.num_heads << "/" << size.shape.num_kv_heads
+                                    << " of " << size.shape.head_dim);
+    expect_equals_float64(GetParam(), run_of(size), kGradientFactor);
+  }
+}
+
+// By name too: which of them causal_attention chooses depends on the machine.
+TEST_P(Attention, every_form_equals_float64) {
+  for (const auto form : {&library_attention, &tiled_attention}) {
+    if (form == &tiled_attention && (GetParam().device.is_cuda() || !has_tile_kernel())) continue;
+    const double factor = form == &library_attention ? kLibraryGradientFactor : kGradientFactor;
+    for (const Sizes& size : {kSizes[1], kSizes[3], kSizes[5]}) expect_equals_float64(GetParam(), run_of(size, form), factor);
+  }
+}
+
+TEST_P(Attention, no_future_position_changes_the_past) {
+  const Setting& setting = GetParam();
+  const AttentionShape shape{2, 1, 16};
+  const at::Tensor qkv = numbers({1, 100, shape.packed_columns()}, 1).to(at::TensorOptions().dtype(setting.dtype).device(setting.device));
+  const Rotary rotary = Rotary::make(100, 16, 10000, setting.device);
+  const at::Tensor before = causal_attention(qkv, shape, rotary, setting.context());
+  const at::Tensor changed = qkv.clone();
+  changed.narrow(1, 60, 40).mul_(-3);
+  const at::Tensor after = causal_attention(changed, shape, rotary, setting.context());
+  EXPECT_TRUE(at::equal(before.narrow(1, 0, 60), after.narrow(1, 0, 60)));
+  EXPECT_FALSE(at::equal(before.narrow(1, 60, 40), after.narrow(1, 60, 40)));
+}
+
+TEST_P(Attention, is_repeatable) {
+  const std::vector<at::Tensor> first = run_of(kSizes[3])(GetParam()), second = run_of(kSizes[3])(GetParam());
+  for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], second[i]));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Attention, testing::ValuesIn(all_settings()), setting_name);
+
+TEST(Attention, reference_is_softmax_of_scaled_products) {
+  const AttentionShape shape{4, 2, 6};
+  const at::Tensor qkv = numbers({2, 9, shape.packed_columns()}, 1), heads = qkv.view({2, 9, 8, 6}).transpose(1, 2);
+  const at::Tensor k = heads.narrow(1, 4, 2).repeat_interleave(2, 1), v = heads.narrow(1, 6, 2).repeat_interleave(2, 1);
+  const at::Tensor want = at::scaled_dot_product_attention(heads.narrow(1, 0, 4), k, v, {}, 0.0, /*is_causal=*/true);
+  expect_close(causal_attention(qkv, shape, {}, exact().context()), want.transpose(1, 2).reshape({2, 9, 24}), 1e-12, "attention");
+}
+
+// Turning q and k of positions t and s leaves a product that depends on t − s alone, and turns by the stated angles.
+TEST(Attention, rotation_has_the_stated_angles) {
+  const Rotary rotary = Rotary::make(50, 8, 100.0, at::kCPU);
+  EXPECT_EQ(rotary.cos.sizes(), (std::vector<std::int64_t>{50, 4}));
+  for (std::int64_t t : {0, 1, 49})
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const double angle = static_cast<double>(t) * std::pow(100.0, -2.0 * static_cast<double>(i) / 8);
+      EXPECT_NEAR(rotary.cos[t][i].item<double>(), std::cos(angle), 1e-7);
+      EXPECT_NEAR(rotary.sin[t][i].item<double>(), std::sin(angle), 1e-7);
+    }
+}
+
+TEST(Attention, rotation_depends_on_distance_alone) {
+  // One head; the same q, k at every position: then the weights depend on positions only, and a table shifted by 20 gives the same output.
+  const AttentionShape shape{1, 1, 8};
+  const at::Tensor v = numbers({1, 30, 8}, 2), qk = numbers({1, 1, 16}, 1).expand({1, 30, 16}), qkv = at::cat({qk, v}, -1);
+  const Rotary rotary = Rotary::make(50, 8, 100.0, at::kCPU);
+  const Rotary here{rotary.cos.to(at::kDouble), rotary.sin.to(at::kDouble)},
+      shifted{here.cos.narrow(0, 20, 30), here.sin.narrow(0, 20, 30)};
+  expect_close(causal_attention(qkv, shape, shifted, exact().context()), causal_attention(qkv, shape, here, exact().context()), 1e-6,
+               "shifted");
+}
+
+TEST(Attention, wrong_shapes_are_refused) {
+  EXPECT_THROW(causal_attention(at::zeros({1, 2, 10}), {2, 2, 4}, {}, Context{}), InvariantError);
+  EXPECT_THROW(causal_attention(at::zeros({1, 2, 28}), {3, 2, 4}, {}, Context{}), InvariantError);
+  EXPECT_THROW(causal_attention(at::zeros({1, 5, 12}), {1, 1, 4}, Rotary::make(4, 4, 10000, at::kCPU), Context{}), InvariantError);
+  EXPECT_THROW(Rotary::make(4, 5, 10000, at::kCPU), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::ops::test

@@ -1,0 +1,286 @@
+#include "optim/adamw.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "tests/base/temporary_directory.h"
+
+namespace sluice::optim {
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+at::Tensor scalar(double value) { return at::full({}, value, at::kDouble); }
+
+// A matrix that decays, a vector that does not, a slot of two matrices with padded rows, and a larger matrix of several pieces.
+std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kFloat) {
+  auto parameters = std::make_unique<ops::Parameters>();
+  const ops::Init normal{.kind = ops::Init::Kind::kNormal, .std = 0.5};
+  parameters->add({.name = "matrix", .shape = {5, 7}, .init = normal, .decay = true});
+  parameters->add({.name = "scale", .shape = {7}, .init = {.kind = ops::Init::Kind::kOnes}});
+  parameters->add(
+      {{.name = "q", .shape = {3, 4}, .init = normal, .decay = true}, {.name = "k", .shape = {2, 4}, .init = normal, .decay = true}}, 8);
+  parameters->add({.name = "bias", .shape = {3}, .init = normal});
+  parameters->add({.name = "large", .shape = {70, 500}, .init = normal, .decay = true});
+  parameters->allocate(at::kCPU, compute, true);
+  parameters->initialize(3);
+  return parameters;
+}
+
+// The same pseudo-random gradients for every caller; `scale` 0.05 gives a norm of about 9.
+void set_gradients(ops::Parameters& parameters, std::uint64_t step, double scale = 0.05) {
+  for (const auto& parameter : parameters.named()) {
+    const std::uint64_t key = random_key(step, "gradient", {hash_of(std::string_view(parameter.spec->name)).low});
+    const at::Tensor flat = at::empty({parameter.spec->num_elements()}, at::kFloat);
+    for (std::int64_t i = 0; i < flat.numel(); ++i)
+      flat.data_ptr<float>()[i] = static_cast<float>(scale * random_normal(key, static_cast<std::uint64_t>(i)));
+    at::Tensor gradient = parameter.gradient;
+    gradient.copy_(flat.view(parameter.spec->shape));
+  }
+}
+
+std::vector<double> numbers(const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.detach().to(at::kDouble).flatten().contiguous();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+double lr_of(int step) { return 0.01 / (1 + step); }
+
+struct Case {
+  ops::Form form;
+  double clip_norm;
+};
+
+class BothForms : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }  // too little work for more
+  AdamWConfig config() const {
+    return {.lr = 1, .betas = {0.9, 0.95}, .eps = 1e-6, .weight_decay = 0.3, .clip_norm = GetParam().clip_norm};
+  }
+};
+
+std::string form_name(ops::Form form) { return form == ops::Form::kFastest ? "Fused" : "Reference"; }
+
+// The formula of the header in float64, element by element.
+TEST_P(BothForms, FollowsTheFormula) {
+  const auto parameters = some_parameters();
+  AdamW optimizer(config(), *parameters, GetParam().form);
+  std::vector<std::vector<double>> weights, m, v;
+  for (const auto& parameter : parameters->named()) {
+    weights.push_back(numbers(parameter.value));
+    m.emplace_back(weights.back().size(), 0.0);
+    v.emplace_back(weights.back().size(), 0.0);
+  }
+  for (int step = 0; step < 6; ++step) {
+    set_gradients(*parameters, static_cast<std::uint64_t>(step));
+    std::vector<std::vector<double>> gradients;
+    double squares = 0;
+    for (const auto& parameter : parameters->named()) {
+      gradients.push_back(numbers(parameter.gradient));
+      for (const double g : gradients.back()) squares += g * g;
+    }
+    const double norm = std::sqrt(squares), clip = GetParam().clip_norm > 0 ? std::min(1.0, GetParam().clip_norm / norm) : 1.0,
+                 lr = lr_of(step);
+    const UpdateReport report = optimizer.update({.lr = lr, .loss = scalar(1)});
+    EXPECT_NEAR(report.grad_norm.item<double>(), norm, 1e-6 * norm);
+    EXPECT_TRUE(report.applied.item<bool>());
+    const auto named = parameters->named();
+    for (std::size_t p = 0; p < named.size(); ++p) {
+      const std::vector<double> now = numbers(named[p].value);
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        const double g = gradients[p][i] * clip;
+        m[p][i] = 0.9 * m[p][i] + 0.1 * g;
+        v[p][i] = 0.95 * v[p][i] + 0.05 * g * g;
+        const double decay = named[p].spec->decay ? lr * 0.3 : 0.0;
+        const double denominator = std::sqrt(v[p][i]) / std::sqrt(1 - std::pow(0.95, step + 1)) + 1e-6;
+        weights[p][i] = weights[p][i] * (1 - decay) - lr / (1 - std::pow(0.9, step + 1)) * m[p][i] / denominator;
+        ASSERT_NEAR(now[i], weights[p][i], 2e-6) << named[p].spec->name << "[" << i << "] step " << step;
+      }
+    }
+  }
+}
+
+nlohmann::json ask_pytorch(const nlohmann::json& request) {
+  const sluice::testing::TemporaryDirectory directory;
+  std::ofstream(directory.path() / "in.json") << request;
+  const std::string command = std::string("OMP_NUM_THREADS=1 '") + SLUICE_PYTHON + "' '" + SLUICE_SOURCE_DIR +
+                              "/tests/optim/adamw_oracle.py' < '" + (directory.path() / "in.json").string() + "' > '" +
+                              (directory.path() / "out.json").string() + "'";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  std::ifstream out(directory.path() / "out.json");
+  return nlohmann::json::parse(out);
+}
+
+class BothFormsOnce : public BothForms {};
+
+TEST_P(BothFormsOnce, EqualsPyTorch) {
+  const auto parameters = some_parameters();
+  const AdamWConfig c = config();
+  AdamW optimizer(c, *parameters, GetParam().form);
+  nlohmann::json request = {
+      {"dtype", "float32"}, {"betas", c.betas}, {"eps", c.eps}, {"weight_decay", c.weight_decay}, {"clip_norm", c.clip_norm}};
+  for (const auto& parameter : parameters->named())
+    request["parameters"].push_back({{"values", numbers(parameter.value)}, {"decay", parameter.spec->decay}});
+  std::vector<double> norms;
+  for (int step = 0; step < 8; ++step) {
+    set_gradients(*parameters, static_cast<std::uint64_t>(step));
+    nlohmann::json gradients;
+    for (const auto& parameter : parameters->named()) gradients.push_back(numbers(parameter.gradient));
+    request["steps"].push_back({{"gradients", gradients}, {"lr", lr_of(step)}});
+    norms.push_back(optimizer.update({.lr = lr_of(step), .loss = scalar(1)}).grad_norm.item<double>());
+  }
+  const nlohmann::json answer = ask_pytorch(request);
+  for (std::size_t i = 0; i < norms.size(); ++i) EXPECT_NEAR(norms[i], answer.at("norms")[i].get<double>(), 1e-5 * norms[i]);
+  const auto named = parameters->named();
+  const auto state = optimizer.state();
+  const auto expect_near = [](const at::Tensor& ours, const nlohmann::json& theirs, double tolerance, const std::string& name) {
+    const std::vector<double> values = numbers(ours), expected = theirs.get<std::vector<double>>();
+    ASSERT_EQ(values.size(), expected.size());
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], expected[i], tolerance) << name << "[" << i << "]";
+  };
+  for (std::size_t p = 0; p < named.size(); ++p) {
+    expect_near(named[p].value, answer.at("values")[p], 3e-6, named[p].spec->name);
+    expect_near(state[p].tensor, answer.at("exp_avg")[p], 1e-6, state[p].name);
+    expect_near(state[named.size() + p].tensor, answer.at("exp_avg_sq")[p], 1e-6, state[named.size() + p].name);
+  }
+}
+
+TEST_P(BothForms, ClearsGradientsAndLeavesPaddingZero) {
+  const auto parameters = some_parameters();
+  AdamW optimizer(config(), *parameters, GetParam().form);
+  for (int step = 0; step < 3; ++step) {
+    set_gradients(*parameters, static_cast<std::uint64_t>(step));
+    optimizer.update({.lr = 0.1, .loss = scalar(1)});
+    EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f);
+  }
+  at::Tensor padding = parameters->master().clone();
+  for (const auto& parameter : parameters->named()) padding.narrow(0, parameter.offset, parameter.spec->num_elements()).zero_();
+  EXPECT_EQ(padding.abs().max().item<float>(), 0.0f);
+}
+
+TEST_P(BothForms, WritesTheComputeCopyRoundedToNearest) {
+  const auto parameters = some_parameters(at::kBFloat16);
+  AdamW optimizer(config(), *parameters, GetParam().form);
+  set_gradients(*parameters, 1);
+  optimizer.update({.lr = 0.1, .loss = scalar(1)});
+  EXPECT_TRUE(at::equal(parameters->compute(), parameters->master().to(at::kBFloat16)));
+}
+
+// Weights, state and copy stay bit for bit where a step is refused; the gradients are cleared all the same.
+TEST_P(BothForms, ABadStepMovesNothing) {
+  struct Bad {
+    const char* what;
+    double loss, gradient, loss_limit, norm_limit;
+  };
+  const double nan = std::nan("");
+  for (const Bad& bad :
+       {Bad{"NaN loss", nan, 0.05, kInf, kInf}, Bad{"infinite loss", kInf, 0.05, kInf, kInf}, Bad{"NaN gradient", 1, nan, kInf, kInf},
+        Bad{"infinite gradient", 1, kInf, kInf, kInf}, Bad{"loss spike", 11, 0.05, 10, kInf}, Bad{"norm spike", 1, 0.05, kInf, 2}}) {
+    const auto parameters = some_parameters(at::kBFloat16);
+    AdamW optimizer(config(), *parameters, GetParam().form);
+    set_gradients(*parameters, 1);
+    optimizer.update({.lr = 0.1, .loss = scalar(1)});
+    std::vector<at::Tensor> before{parameters->master().clone(), parameters->compute().clone()};
+    for (const auto& state : optimizer.state()) before.push_back(state.tensor.clone());
+
+    set_gradients(*parameters, 2);
+    if (!std::isfinite(bad.gradient)) parameters->named()[2].gradient.fill_(bad.gradient);
+    const UpdateReport report =
+        optimizer.update({.lr = 0.1, .loss = scalar(bad.loss), .loss_limit = scalar(bad.loss_limit), .norm_limit = scalar(bad.norm_limit)});
+    EXPECT_FALSE(report.applied.item<bool>()) << bad.what;
+    std::vector<at::Tensor> after{parameters->master(), parameters->compute()};
+    for (const auto& state : optimizer.state()) after.push_back(state.tensor);
+    for (std::size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i], after[i])) << bad.what << " tensor " << i;
+    EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f) << bad.what;
+  }
+}
+
+// The very first step too: there the bias corrections would divide by zero.
+TEST_P(BothForms, ABadFirstStepMovesNothing) {
+  const auto parameters = some_parameters();
+  AdamW optimizer(config(), *parameters, GetParam().form);
+  const at::Tensor before = parameters->master().clone();
+  set_gradients(*parameters, 1);
+  EXPECT_FALSE(optimizer.update({.lr = 0.1, .loss = scalar(std::nan(""))}).applied.item<bool>());
+  EXPECT_TRUE(at::equal(parameters->master(), before));
+  set_gradients(*parameters, 2);
+  EXPECT_TRUE(optimizer.update({.lr = 0.1, .loss = scalar(1)}).applied.item<bool>());
+  EXPECT_TRUE(at::isfinite(parameters->master()).all().item<bool>());
+}
+
+TEST_P(BothForms, StateGoesByLogicalNames) {
+  const auto parameters = some_parameters();
+  AdamW optimizer(config(), *parameters, GetParam().form);
+  std::vector<std::string> names;
+  for (const auto& state : optimizer.state()) names.push_back(state.name);
+  const std::vector<std::string> expected{"exp_avg.matrix",  "exp_avg.scale",     "exp_avg.q",        "exp_avg.k",    "exp_avg.bias",
+                                          "exp_avg.large",   "exp_avg_sq.matrix", "exp_avg_sq.scale", "exp_avg_sq.q", "exp_avg_sq.k",
+                                          "exp_avg_sq.bias", "exp_avg_sq.large",  "num_updates"};
+  EXPECT_EQ(names, expected);
+  EXPECT_EQ(optimizer.state()[2].tensor.sizes(), (std::vector<std::int64_t>{3, 4}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, BothForms,
+                         ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kFastest, 0.0}, Case{ops::Form::kReference, 1.0},
+                                           Case{ops::Form::kReference, 0.0}),
+                         [](const auto& test) {
+                           return form_name(test.param.form) + (test.param.clip_norm > 0 ? "Clipped" : "Unclipped");
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Forms, BothFormsOnce, ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kReference, 0.0}),
+                         [](const auto& test) { return form_name(test.param.form); });
+
+TEST(AdamW, TheNumberOfThreadsChangesNoBit) {
+  const int threads_before = at::get_num_threads();
+  std::vector<at::Tensor> results, norms;
+  for (const int num_threads : {1, 2, 3}) {
+    at::set_num_threads(num_threads);
+    const auto parameters = some_parameters();
+    AdamW optimizer({}, *parameters);
+    for (int step = 0; step < 3; ++step) {
+      set_gradients(*parameters, static_cast<std::uint64_t>(step));
+      norms.push_back(optimizer.update({.lr = 0.01, .loss = scalar(1)}).grad_norm);
+    }
+    results.push_back(parameters->master().clone());
+  }
+  at::set_num_threads(threads_before);
+  for (std::size_t i = 1; i < results.size(); ++i) EXPECT_TRUE(at::equal(results[0], results[i]));
+  for (std::size_t i = 3; i < norms.size(); ++i) EXPECT_TRUE(at::equal(norms[i % 3], norms[i]));
+}
+
+TEST(AdamW, SegmentsCoverTheArenaAndFollowTheFlags) {
+  const auto parameters = some_parameters();
+  const std::vector<Segment> segments = decay_segments(*parameters);
+  std::int64_t at = 0;
+  for (const Segment& segment : segments) {
+    EXPECT_EQ(segment.begin, at);
+    EXPECT_GT(segment.end, segment.begin);
+    at = segment.end;
+  }
+  EXPECT_EQ(at, parameters->arena_elements());
+  for (const auto& parameter : parameters->named())
+    for (const Segment& segment : segments)
+      if (parameter.offset >= segment.begin && parameter.offset < segment.end) {
+        EXPECT_EQ(segment.decay, parameter.spec->decay) << parameter.spec->name;
+      }
+}
+
+TEST(AdamW, NeedsGradients) {
+  ops::Parameters parameters;
+  parameters.add({.name = "w", .shape = {2, 2}});
+  parameters.allocate(at::kCPU, at::kFloat, false);
+  EXPECT_THROW(AdamW({}, parameters), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::optim

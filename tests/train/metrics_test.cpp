@@ -1,0 +1,99 @@
+#include "train/metrics.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/text_format.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+class MetricsTest : public ::testing::Test {
+ protected:
+  StepStats stats(double loss) const {
+    return {.loss = at::full({}, loss, at::kDouble),
+            .grad_norm = at::full({}, 0.5, at::kDouble),
+            .applied = at::full({}, true, at::kBool),
+            .num_targets = 10};
+  }
+  void add(Metrics& metrics, std::int64_t step, double loss, bool last = false) const {
+    const Progress progress{.step = step, .tokens = static_cast<std::uint64_t>(10 * step)};
+    const StepStats values = stats(loss);
+    metrics.add({.progress = progress, .stats = values, .lr = 0.25, .last = last});
+  }
+  std::vector<std::string> lines() const { return test::metrics_without_time(path_); }
+
+  sluice::testing::TemporaryDirectory directory_;
+  std::filesystem::path path_ = directory_ / "metrics.jsonl";
+};
+
+TEST_F(MetricsTest, EveryKeyOfALineIsThere) {
+  Metrics metrics(path_);
+  metrics.start_clock();
+  add(metrics, 1, 2.0, true);
+  EXPECT_EQ(lines(), std::vector<std::string>{cat(R"({"step":1,"tokens":10,"loss":2.0,"log_perplexity":2.0,"perplexity":)",
+                                                  shortest(std::exp(2.0)), R"(,"grad_norm":0.5,"lr":0.25})")});
+}
+
+TEST_F(MetricsTest, DeviceValuesAreReadLateButNotTooLate) {
+  Metrics metrics(path_);
+  metrics.start_clock();
+  metrics.write_out();
+  for (std::int64_t step = 1; step <= 7; ++step) add(metrics, step, 1.0);
+  EXPECT_EQ(lines().size(), 0u);
+  add(metrics, 8, 1.0);
+  EXPECT_EQ(lines().size(), 8u);
+  add(metrics, 9, 1.0);
+  metrics.flush();
+  EXPECT_EQ(lines().size(), 9u);
+  EXPECT_EQ(metrics.latest()->step, 9);
+  EXPECT_EQ(metrics.num_tokens(), 90u);
+}
+
+TEST_F(MetricsTest, AStepToldTwiceIsOneLine) {
+  Metrics metrics(path_);
+  add(metrics, 1, 1.0);
+  add(metrics, 1, 1.0, true);
+  EXPECT_EQ(lines().size(), 1u);
+}
+
+TEST_F(MetricsTest, WhatIsNoNumberIsNull) {
+  Metrics metrics(path_);
+  add(metrics, 1, std::nan(""), true);
+  EXPECT_NE(lines().at(0).find(R"("loss":null)"), std::string::npos);
+}
+
+TEST_F(MetricsTest, EvaluationsStandAfterTheirStepAndReadBack) {
+  Metrics metrics(path_);
+  add(metrics, 1, 1.0);
+  metrics.add_evaluation(1, {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5, .num_tokens = 100});
+  metrics.add_evaluation(2, {.log_perplexity = std::nan("")});
+  EXPECT_NE(lines().at(1).find(R"("eval")"), std::string::npos);
+  const auto found = read_evaluations(path_);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].step, 1);
+  EXPECT_EQ(found[0].log_perplexity, 1.5);
+  EXPECT_EQ(found[0].bits_per_byte, 2.5);
+  EXPECT_FALSE(found[0].word_perplexity);
+  EXPECT_FALSE(found[1].log_perplexity);
+}
+
+TEST_F(MetricsTest, ReturningDropsWhatComesAgain) {
+  Metrics metrics(path_);
+  for (std::int64_t step = 1; step <= 10; ++step) add(metrics, step, 1.0);
+  metrics.return_to(4);
+  EXPECT_EQ(lines().size(), 4u);
+  for (std::int64_t step = 5; step <= 6; ++step) add(metrics, step, 2.0, step == 6);
+  EXPECT_EQ(lines().size(), 6u);
+  EXPECT_NE(lines()[4].find(R"("step":5,)"), std::string::npos);
+  metrics.return_to(-1);
+  EXPECT_TRUE(lines().empty());
+}
+
+}  // namespace
+}  // namespace sluice::train

@@ -1,0 +1,59 @@
+#include "train/open_checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "eval/generate.h"
+#include "eval/perplexity.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+namespace fs = std::filesystem;
+using test::error_of;
+using test::SessionTest;
+
+TEST_F(SessionTest, AnOpenedRunMeasuresWhatTrainingMeasured) {
+  const Summary summary = run_training(options());
+  const OpenedCheckpoint opened = open_checkpoint(directory_ / "run");
+  EXPECT_EQ(opened.state.progress.step, 20);
+  EXPECT_EQ(opened.config.corpus.prepared_dir, (directory_ / "prepared").string());
+  EXPECT_FALSE(opened.model->parameters().gradient().defined());
+  const data::PreparedData data = open_data(opened);
+  const data::EvaluationWindows windows(data.valid, evaluation_settings(opened.config, *opened.tokenizer, 0));
+  const auto result = eval::measure_perplexity(*opened.model, windows, data.valid_counts, opened.device, {});
+  EXPECT_EQ(result.log_perplexity, *summary.log_perplexity);
+  EXPECT_EQ(result.num_tokens, data.valid.num_tokens());
+  EXPECT_FALSE(eval::generate(*opened.model, *opened.tokenizer, "The", {.num_tokens = 20, .context_length = 32}).empty());
+}
+
+TEST_F(SessionTest, ARunStandsForItsNewestGoodCheckpointAndACheckpointForItself) {
+  run_training(options());
+  EXPECT_EQ(find_checkpoint(directory_ / "run").manifest.step, 20);
+  EXPECT_EQ(find_checkpoint(directory_ / "run" / "checkpoints" / "step-10").manifest.step, 10);
+  fs::remove(directory_ / "run" / "checkpoints" / "step-20" / "model.safetensors");
+  EXPECT_EQ(find_checkpoint(directory_ / "run").manifest.step, 10);
+  error_of(ExitCode::kBadData, [&] { find_checkpoint(directory_ / "run" / "checkpoints" / "step-20"); });
+  fs::remove(directory_ / "run" / "checkpoints" / "step-10" / "model.safetensors");
+  error_of(ExitCode::kNoCheckpoint, [&] { find_checkpoint(directory_ / "run"); });
+  error_of(ExitCode::kMissingInput, [&] { find_checkpoint(directory_ / "nothing"); });
+  error_of(ExitCode::kMissingInput, [&] { find_checkpoint(directory_ / "prepared"); });
+}
+
+// A checkpoint that was copied out of its run still opens; only its data is wherever the default says.
+TEST_F(SessionTest, ACheckpointOpensOutsideItsRun) {
+  run_training(options());
+  fs::copy(directory_ / "run" / "checkpoints" / "step-20", directory_ / "model", fs::copy_options::recursive);
+  // A directory that is not called step-N is taken by its manifest.
+  const OpenedCheckpoint opened = open_checkpoint(directory_ / "model");
+  EXPECT_EQ(opened.state.progress.step, 20);
+  EXPECT_EQ(opened.config.corpus.prepared_dir, text::CorpusConfig{}.prepared_dir);
+  EXPECT_FALSE(eval::generate(*opened.model, *opened.tokenizer, "The", {.num_tokens = 5, .context_length = 32}).empty());
+}
+
+}  // namespace
+}  // namespace sluice::train

@@ -1,0 +1,109 @@
+#include "train/resolve.h"
+
+#include <ATen/Context.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/machine.h"
+#include "config/config.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+using test::small_config;
+
+const DataFacts kFacts{.vocab_size = 257, .windows_per_epoch = 250};
+
+RunConfig all_auto() {
+  RunConfig config = small_config();
+  config.train.micro_batch_sequences = {};
+  config.train.precision = {};
+  config.train.device = {};
+  config.train.threads = {};
+  model::DecoderConfig model;
+  model.d_model = 48;
+  model.num_heads = 4;
+  model.position = nn::LearnedConfig{};
+  config.model = model;
+  return config;
+}
+
+TEST(Resolve, LeavesNothingUndecided) {
+  const RunConfig config = resolve(all_auto(), kFacts);
+  const auto& model = std::get<model::DecoderConfig>(config.model);
+  EXPECT_EQ(*model.vocab_size, 257);
+  EXPECT_EQ(*model.num_kv_heads, 4);
+  EXPECT_EQ(*model.head_dim, 12);
+  EXPECT_EQ(*model.d_ff_reference, 192);
+  EXPECT_EQ(*model.d_ff, 128);  // 8/3 of 48: the gated match of 4 · 48
+  EXPECT_EQ(*std::get<nn::LearnedConfig>(model.position).max_length, config.train.sequence_length);
+  EXPECT_EQ(*config.train.threads, machine().num_cpus);
+  EXPECT_EQ(*config.train.device, at::hasCUDA() ? "cuda" : "cpu");
+  EXPECT_EQ(*config.train.precision, at::hasCUDA() || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32);
+  EXPECT_FALSE(config.train.micro_batch_sequences.is_word());
+}
+
+TEST(Resolve, ResolvingTwiceChangesNothing) {
+  const RunConfig once = resolve(all_auto(), kFacts);
+  EXPECT_TRUE(config::changes(once, resolve(once, kFacts)).empty());
+}
+
+TEST(Resolve, LengthsBecomeWholeSteps) {
+  RunConfig config = small_config();  // 4 sequences of 8 per step
+  config.train.steps.reset();
+  config.train.tokens = 320;
+  EXPECT_EQ(*resolve(config, kFacts).train.steps, 10);
+  config.train.tokens = 321;
+  EXPECT_EQ(*resolve(config, kFacts).train.steps, 11);
+  config.train.tokens = 1;
+  EXPECT_EQ(*resolve(config, kFacts).train.steps, 1);
+  config.train.tokens.reset();
+  config.train.epochs = 2;
+  EXPECT_EQ(*resolve(config, kFacts).train.steps, 125);
+  config.train.epochs = 0.5;
+  EXPECT_EQ(*resolve(config, kFacts).train.steps, 32);  // 31.25, rounded up
+  EXPECT_FALSE(resolve(config, kFacts).train.epochs.has_value());
+  config.train.epochs = 1e300;
+  EXPECT_NE(test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); }).find("train.epochs"), std::string::npos);
+}
+
+TEST(Resolve, WhatIsLeftToUsIsTakenFromTheRunThatGoesOn) {
+  RunConfig stored = resolve(all_auto(), kFacts);
+  stored.train.micro_batch_sequences = std::int64_t{3};
+  stored.train.threads = std::int64_t{5};
+  stored.train.precision = Precision::kBf16;
+  std::get<model::DecoderConfig>(stored.model).d_ff = std::int64_t{129};
+  const RunConfig again = resolve(all_auto(), kFacts, &stored);
+  EXPECT_TRUE(config::changes(stored, again).empty());
+  RunConfig given = all_auto();
+  given.train.threads = std::int64_t{2};
+  EXPECT_EQ(*resolve(given, kFacts, &stored).train.threads, 2);  // what is given wins
+}
+
+TEST(Resolve, MicroBatchesHaveABoundedNumberOfTokensAndLikeSizes) {
+  EXPECT_EQ(choose_micro_batch(16, 256), 16);
+  EXPECT_EQ(choose_micro_batch(17, 256), 9);  // 9 and 8 rather than 16 and 1
+  EXPECT_EQ(choose_micro_batch(64, 256), 16);
+  EXPECT_EQ(choose_micro_batch(4, 100000), 1);
+  EXPECT_EQ(choose_micro_batch(1, 2), 1);
+  for (std::int64_t batch = 1; batch < 100; ++batch)
+    for (const std::int64_t length : {2, 100, 256, 1000, 5000}) {
+      const std::int64_t size = choose_micro_batch(batch, length);
+      EXPECT_GE(size, 1);
+      EXPECT_LE(size, batch);
+      EXPECT_TRUE(size == 1 || size * length <= 4096);
+    }
+}
+
+TEST(Resolve, ADeviceThatIsNotThereIsRefused) {
+  EXPECT_TRUE(has_device("cpu"));
+  EXPECT_FALSE(has_device("cuda:63"));
+  EXPECT_NE(test::error_of(ExitCode::kUsage, [] { device_of("cuda:63"); }).find("train.device"), std::string::npos);
+  RunConfig config = small_config();
+  config.train.device = std::string("cuda:63");
+  test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); });
+}
+
+}  // namespace
+}  // namespace sluice::train

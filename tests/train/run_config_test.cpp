@@ -1,0 +1,65 @@
+#include "train/run_config.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "config/config.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+RunConfig parse(const std::string& rest) { return config::parse<RunConfig>("corpus: {train: [a.txt]}\n" + rest, "test"); }
+
+TEST(RunConfig, NeedsExactlyOneLength) {
+  EXPECT_EQ(*parse("train: {steps: 5}").train.steps, 5);
+  EXPECT_EQ(*parse("train: {tokens: 500}").train.tokens, 500);
+  EXPECT_EQ(*parse("train: {epochs: 1.5}").train.epochs, 1.5);
+  for (const char* bad : {"", "train: {batch_sequences: 4}", "train: {steps: 5, epochs: 2}", "train: {steps: 5, tokens: 100, epochs: 2}"}) {
+    const std::string message = test::error_of(ExitCode::kUsage, [&] { parse(bad); });
+    EXPECT_NE(message.find("train.steps"), std::string::npos) << message;
+    EXPECT_NE(message.find("exactly one"), std::string::npos) << message;
+  }
+}
+
+TEST(RunConfig, RefusesWhatMakesNoSenseByName) {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"train: {steps: 5, batch_sequences: 4, micro_batch_sequences: 5}", "train.micro_batch_sequences"},
+      {"train: {steps: 5, device: tpu}", "train.device"},
+      {"train: {steps: 5, device: 'cuda:'}", "train.device"},
+      {"train: {steps: 5, device: 'cuda:-1'}", "train.device"},
+      {"train: {steps: 5, device: 'cuda:1000'}", "train.device"},
+      {"train: {steps: 0}", "train.steps"},
+      {"train: {steps: 2000000000000}", "train.steps"},
+      {"train: {steps: 5, sequence_length: 1}", "train.sequence_length"},
+      {"train: {steps: 5, sequence_length: 1000000, batch_sequences: 1000000}", "train.batch_sequences"},
+      {"train: {steps: 5, sequence_length: 64}\nmodel: {position: {type: learned, max_length: 32}}", "model.position.max_length"},
+      {"train: {steps: 5, divergence: {policy: panic}}", "train.divergence.policy"},
+      {"train: {steps: 5}\nevaluate: {every_steps: 0}", "evaluate.every_steps"},
+      {"train: {steps: 5}\nrun: {dir: ''}", "run.dir"},
+  };
+  for (const auto& [text, path] : bad) {
+    const std::string message = test::error_of(ExitCode::kUsage, [&] { parse(text); });
+    EXPECT_NE(message.find(path), std::string::npos) << text << "\n" << message;
+  }
+}
+
+TEST(RunConfig, AcceptsEveryDevice) {
+  for (const char* device : {"cpu", "cuda", "'cuda:0'", "'cuda:15'", "auto"})
+    EXPECT_NO_THROW(parse(std::string("train: {steps: 5, device: ") + device + "}")) << device;
+}
+
+TEST(RunConfig, TheShippedConfigurationsAreRight) {
+  for (const char* name : {"quickstart.yaml", "kjv.yaml", "bench.yaml"})
+    EXPECT_NO_THROW(config::load<RunConfig>({.file = std::string(SLUICE_SOURCE_DIR) + "/configs/" + name, .overrides = {}})) << name;
+}
+
+// The written form of a configuration is a configuration, and the same.
+TEST(RunConfig, SurvivesBeingWrittenAndRead) {
+  const RunConfig config = test::small_config();
+  const auto again = config::parse<RunConfig>(config::to_yaml(config), "written");
+  EXPECT_TRUE(config::changes(config, again).empty());
+}
+
+}  // namespace
+}  // namespace sluice::train

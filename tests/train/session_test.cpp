@@ -1,0 +1,303 @@
+#include "train/session.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/signals.h"
+#include "config/config.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+namespace fs = std::filesystem;
+using test::error_of;
+using test::SessionTest;
+
+// Runs until `stop_after` steps are finished: a stop is asked for when the metrics of that step appear. In-process, hence exact.
+void run_until(const SessionOptions& options, std::int64_t stop_after) {
+  SessionOptions shorter = options;
+  shorter.config.train.steps = stop_after;
+  run_training(shorter);
+}
+
+TEST_F(SessionTest, TrainsEvaluatesAndLeavesWhatItPromises) {
+  SessionOptions asked = options();
+  asked.command_line = "sluice train \"tiny.yaml\"";
+  const Summary summary = run_training(asked);
+  EXPECT_EQ(summary.step, 20);
+  EXPECT_EQ(summary.tokens, 20u * 4 * 32);
+  ASSERT_TRUE(summary.initial_log_perplexity && summary.log_perplexity && summary.perplexity && summary.bits_per_byte &&
+              summary.word_perplexity);
+  EXPECT_NEAR(*summary.initial_log_perplexity, std::log(257.0), 0.1);
+  EXPECT_LT(*summary.log_perplexity, *summary.initial_log_perplexity - 0.5);
+  EXPECT_NEAR(*summary.perplexity, std::exp(*summary.log_perplexity), 1e-9 * *summary.perplexity);
+  for (const char* name : {"config.yaml", "run.json", "log.txt", "metrics.jsonl", "checkpoints"})
+    EXPECT_TRUE(fs::exists(directory_ / "run" / name)) << name;
+  for (const char* name :
+       {"model.safetensors", "optimizer.safetensors", "tokenizer.json", "config.yaml", "train_state.json", "manifest.json"})
+    EXPECT_TRUE(fs::exists(summary.checkpoint / name)) << name;
+  const auto record = nlohmann::json::parse(read_file(directory_ / "run" / "run.json"));
+  EXPECT_EQ(record.at("command"), asked.command_line);
+  EXPECT_EQ(record.at("data").at("fingerprint"), summary.fingerprint);
+  EXPECT_EQ(record.at("num_parameters"), summary.num_parameters);
+  for (const char* key : {"sluice", "libtorch", "machine", "threads", "tokenizer"}) EXPECT_TRUE(record.contains(key)) << key;
+}
+
+TEST_F(SessionTest, MetricsHaveOneLinePerStepAndEvaluation) {
+  run_training(options());
+  std::ifstream file(directory_ / "run" / "metrics.jsonl");
+  std::vector<std::int64_t> steps, evaluations;
+  for (std::string text; std::getline(file, text);) {
+    const auto line = nlohmann::json::parse(text);
+    if (line.contains("eval")) {
+      evaluations.push_back(line.at("step"));
+      for (const char* key : {"log_perplexity", "perplexity", "bits_per_byte", "word_perplexity", "num_tokens"})
+        EXPECT_TRUE(line.at("eval").at(key).is_number()) << key;
+      continue;
+    }
+    steps.push_back(line.at("step"));
+    EXPECT_EQ(line.at("tokens"), steps.back() * 4 * 32);
+    EXPECT_NEAR(line.at("perplexity").get<double>(), std::exp(line.at("log_perplexity").get<double>()),
+                1e-9 * line.at("perplexity").get<double>());
+    for (const char* key : {"loss", "grad_norm", "lr"}) EXPECT_TRUE(line.at(key).is_number()) << key;
+    for (const char* key : {"seconds", "tokens_per_s", "mfu", "mfu_denominator"}) EXPECT_TRUE(line.at("time").contains(key)) << key;
+  }
+  EXPECT_EQ(steps.size(), 20u);
+  EXPECT_TRUE(std::is_sorted(steps.begin(), steps.end()));
+  EXPECT_EQ(evaluations, (std::vector<std::int64_t>{0, 10, 20}));
+}
+
+// The later checkpoints vanish, as after a crash that came before them: what is done again equals what was there.
+TEST_F(SessionTest, ResumingFromAnyCheckpointEqualsNeverHavingStopped) {
+  SessionOptions unbroken = options("unbroken");
+  unbroken.config.checkpoint = {.every_steps = 5, .keep_last = 100, .keep_best = true};
+  run_training(unbroken);
+  for (const std::int64_t step : {0, 5, 10, 15}) {
+    const std::string name = "from-" + std::to_string(step);
+    fs::copy(directory_ / "unbroken", directory_ / name, fs::copy_options::recursive);
+    for (std::int64_t later = step + 5; later <= 20; later += 5)
+      fs::remove_all(directory_ / name / "checkpoints" / store::checkpoint_name(later));
+    std::ofstream(directory_ / name / "metrics.jsonl", std::ios::app) << "{\"step\": 19, \"torn";
+    SessionOptions again = options(name);
+    again.config.checkpoint = unbroken.config.checkpoint;
+    EXPECT_EQ(run_training(again).step, 20);
+    expect_equal_runs(name, "unbroken", 20);
+  }
+}
+
+TEST_F(SessionTest, TheSameConfigurationGivesTheSameBytesAndASeedOthers) {
+  run_training(options("a"));
+  run_training(options("b"));
+  expect_equal_runs("a", "b", 20);
+  SessionOptions other = options("c");
+  other.config.run.seed = 2;
+  run_training(other);
+  EXPECT_FALSE(file("a", 20, "model.safetensors") == file("c", 20, "model.safetensors"));
+}
+
+TEST_F(SessionTest, DropoutIsResumedToo) {
+  SessionOptions unbroken = options("unbroken");
+  std::get<model::DecoderConfig>(unbroken.config.model).dropout = 0.2;
+  run_training(unbroken);
+  SessionOptions broken = unbroken;
+  broken.config.run.dir = (directory_ / "broken").string();
+  run_training(broken);
+  fs::remove_all(directory_ / "broken" / "checkpoints" / "step-20");
+  run_training(broken);
+  expect_equal_runs("broken", "unbroken", 20);
+}
+
+TEST_F(SessionTest, ACorpusThatMovedOrWentIsNotMissedOnResume) {
+  run_training(options("unbroken"));
+  run_training(options("run"));
+  fs::remove_all(directory_ / "run" / "checkpoints" / "step-20");
+  fs::rename(directory_ / "text.txt", directory_ / "elsewhere.txt");
+  run_training(options("run"));
+  expect_equal_runs("run", "unbroken", 20);
+
+  // Without the prepared folder the corpus is needed again, and it must be the same text.
+  fs::remove_all(directory_ / "run" / "checkpoints" / "step-20");
+  fs::remove_all(directory_ / "prepared");
+  error_of(ExitCode::kMissingInput, [&] { run_training(options("run")); });
+  SessionOptions moved = options("run");
+  moved.config.corpus.train = {(directory_ / "elsewhere.txt").string()};
+  run_training(moved);
+  expect_equal_runs("run", "unbroken", 20);
+  fs::remove_all(directory_ / "run" / "checkpoints" / "step-20");
+  fs::remove_all(directory_ / "prepared");
+  std::ofstream(directory_ / "elsewhere.txt", std::ios::app) << "one more line\n";
+  const std::string message = error_of(ExitCode::kBadData, [&] { run_training(moved); });
+  EXPECT_NE(message.find("fingerprint"), std::string::npos) << message;
+}
+
+TEST_F(SessionTest, WhatMayNotChangeIsRefusedByNameAndTheRestAccepted) {
+  run_training(options());
+  SessionOptions changed = options();
+  std::get<optim::AdamWConfig>(changed.config.optimizer).lr = 1e-3;
+  changed.config.run.seed = 7;
+  changed.config.train.steps = 25;
+  const std::string message = error_of(ExitCode::kUsage, [&] { run_training(changed); });
+  for (const char* name : {"optimizer.lr", "run.seed"}) EXPECT_NE(message.find(name), std::string::npos) << message;
+  EXPECT_EQ(message.find("train.steps"), std::string::npos) << message;
+
+  SessionOptions accepted = options();
+  accepted.config.train.steps = 25;
+  accepted.config.run.name = "longer";
+  accepted.config.checkpoint.every_steps = 7;
+  accepted.config.train.micro_batch_sequences = std::int64_t{4};
+  EXPECT_EQ(run_training(accepted).step, 25);
+  const std::string log = read_file(directory_ / "run" / "log.txt");
+  for (const char* name :
+       {"train.steps: 20 -> 25", "train.micro_batch_sequences: 2 -> 4", "checkpoint.every_steps: 10 -> 7", "not bit-equal"})
+    EXPECT_NE(log.find(name), std::string::npos) << name << "\n" << log;
+}
+
+TEST_F(SessionTest, AutoIsResolvedOnceAndReused) {
+  SessionOptions first = options();
+  first.config.train.micro_batch_sequences = {};
+  first.config.train.threads = {};
+  first.config.train.precision = {};
+  std::get<model::DecoderConfig>(first.config.model).d_ff = {};
+  run_until(first, 10);
+  const auto resolved = config::load<RunConfig>({.file = directory_ / "run" / "config.yaml", .overrides = {}});
+  EXPECT_FALSE(resolved.train.micro_batch_sequences.is_word() || resolved.train.threads.is_word() || resolved.train.precision.is_word() ||
+               resolved.train.device.is_word());
+  const auto& model = std::get<model::DecoderConfig>(resolved.model);
+  EXPECT_FALSE(model.vocab_size.is_word() || model.d_ff.is_word() || model.head_dim.is_word() || model.num_kv_heads.is_word());
+  EXPECT_EQ(*model.vocab_size, 257);
+  EXPECT_EQ(*model.d_ff, 64);
+  EXPECT_EQ(run_training(first).step, 20);
+
+  // The resolved file trains as it is.
+  SessionOptions from_file = options();
+  from_file.config = resolved;
+  from_file.config.run.dir = (directory_ / "again").string();
+  run_training(from_file);
+  EXPECT_TRUE(file("again", 10, "model.safetensors") == file("run", 10, "model.safetensors"));
+}
+
+TEST_F(SessionTest, DamagedCheckpointsArePassedOver) {
+  run_training(options("unbroken"));
+  run_training(options());
+  std::ofstream(directory_ / "run" / "checkpoints" / "step-20" / "model.safetensors", std::ios::in | std::ios::out).seekp(5000).put('!');
+  EXPECT_EQ(run_training(options()).step, 20);
+  expect_equal_runs("run", "unbroken", 20);
+  for (const auto& entry : fs::directory_iterator(directory_ / "run" / "checkpoints")) fs::remove(entry.path() / "train_state.json");
+  error_of(ExitCode::kNoCheckpoint, [&] { run_training(options()); });
+}
+
+TEST_F(SessionTest, AStopBeforeTheFirstStepSavesAndSaysSo) {
+  run_until(options(), 10);
+  request_stop(SIGTERM);
+  const std::string message = error_of(ExitCode::kInterrupted, [&] { run_training(options()); });
+  EXPECT_NE(message.find("SIGTERM"), std::string::npos) << message;
+  EXPECT_NE(message.find("--resume"), std::string::npos) << message;
+  clear_stop();
+  EXPECT_EQ(run_training(options()).step, 20);
+}
+
+// An evaluation that a stop cut short is done on resume, so that no line is missing.
+TEST_F(SessionTest, AnEvaluationThatIsMissingIsDoneOnResume) {
+  run_training(options("unbroken"));
+  run_until(options(), 10);
+  std::string kept;
+  std::ifstream in(directory_ / "run" / "metrics.jsonl");
+  for (std::string line; std::getline(in, line);)
+    if (line.find("\"eval\"") == std::string::npos || line.find("{\"step\":10,") == std::string::npos) kept += line + "\n";
+  std::ofstream(directory_ / "run" / "metrics.jsonl") << kept;
+  run_training(options());
+  const auto lines = test::metrics_without_time(directory_ / "run" / "metrics.jsonl"),
+             expected = test::metrics_without_time(directory_ / "unbroken" / "metrics.jsonl");
+  EXPECT_EQ(lines.size(), expected.size());
+}
+
+TEST_F(SessionTest, AStartThatFailsLeavesNoRunBehind) {
+  SessionOptions bad = options();
+  bad.config.corpus.train = {(directory_ / "nothing.txt").string()};
+  bad.mode = store::StartMode::kNew;
+  error_of(ExitCode::kMissingInput, [&] { run_training(bad); });
+  EXPECT_FALSE(store::is_run_directory(directory_ / "run"));
+  SessionOptions good = options();
+  good.mode = store::StartMode::kNew;
+  run_training(good);
+  const std::string message = error_of(ExitCode::kUsage, [&] { run_training(good); });
+  EXPECT_NE(message.find("--resume"), std::string::npos);
+  EXPECT_NE(message.find("--fresh"), std::string::npos);
+  good.mode = store::StartMode::kFresh;
+  run_training(good);
+  EXPECT_TRUE(fs::exists(directory_ / "run.old-1" / "checkpoints" / "step-20"));
+}
+
+TEST_F(SessionTest, WithoutHeldOutTextNothingIsEvaluated) {
+  SessionOptions blind = options();
+  blind.config.evaluate.every_steps = {};
+  const Summary summary = run_training(blind);
+  EXPECT_FALSE(summary.initial_log_perplexity || summary.log_perplexity);
+  EXPECT_TRUE(summary.tokens_per_s.has_value());
+}
+
+TEST_F(SessionTest, SequencesLongerThanTheCorpusAreRefused) {
+  SessionOptions long_ones = options();
+  long_ones.config.train.sequence_length = 1 << 20;
+  error_of(ExitCode::kBadData, [&] { run_training(long_ones); });
+  EXPECT_FALSE(store::is_run_directory(directory_ / "run"));
+}
+
+// ---- The oracle: plain PyTorch, from the same initial weights and the same batches. ----
+
+nlohmann::json losses_of_pytorch(const fs::path& directory, const std::string& run) {
+  const fs::path out = directory / "losses.json";
+  const std::string command = std::string("'") + SLUICE_PYTHON + "' '" + SLUICE_SOURCE_DIR + "/scripts/reference_train.py' --config '" +
+                              (directory / run / "config.yaml").string() + "' --initial '" +
+                              (directory / run / "checkpoints" / "step-0" / "model.safetensors").string() + "' --batches '" +
+                              (directory / "batches.safetensors").string() + "' --threads 1 --micro-batch 2 > '" + out.string() + "'";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  return nlohmann::json::parse(read_file(out));
+}
+
+class PlainPyTorch : public SessionTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(PlainPyTorch, ReproducesFiftyLosses) {
+  SessionOptions asked = options();
+  asked.config.train.steps = 50;
+  asked.config.checkpoint = {.every_steps = 50, .keep_last = 2, .keep_best = false};
+  asked.config.evaluate.every_steps = {};
+  asked.config.train.sequence_length = 48;
+  asked.config.train.batch_sequences = 6;
+  asked.config.train.micro_batch_sequences = std::int64_t{4};  // passes of four and of two: unequal
+  asked.config.optimizer = optim::AdamWConfig{.lr = 3e-3, .weight_decay = 0.1, .clip_norm = 0.5};
+  asked.config.schedule = optim::CosineSchedule{.warmup_steps = 10, .final_fraction = 0.1};
+  auto& model = std::get<model::DecoderConfig>(asked.config.model);
+  model.num_layers = 2;
+  model.ffn = nn::FfnName(GetParam());
+  asked.dump_batches = (directory_ / "batches.safetensors").string();
+  asked.dump_steps = 50;
+  run_training(asked);
+  const auto reference = losses_of_pytorch(directory_.path(), "run");
+  ASSERT_EQ(reference.at("losses").size(), 50u);
+  std::ifstream file(directory_ / "run" / "metrics.jsonl");
+  std::size_t step = 0;
+  bool clipped = false, unclipped = false;
+  for (std::string text; std::getline(file, text); ++step) {
+    const auto line = nlohmann::json::parse(text);
+    const double loss = reference.at("losses").at(step), norm = reference.at("grad_norms").at(step), lr = reference.at("lr").at(step);
+    EXPECT_NEAR(line.at("loss").get<double>(), loss, 1e-4 * loss) << "step " << step + 1;
+    EXPECT_NEAR(line.at("grad_norm").get<double>(), norm, 1e-2 * norm) << "step " << step + 1;
+    EXPECT_NEAR(line.at("lr").get<double>(), lr, 1e-12) << "step " << step + 1;
+    (norm > 0.5 ? clipped : unclipped) = true;
+  }
+  EXPECT_EQ(step, 50u);
+  EXPECT_TRUE(clipped) << "clipping was never put to the test";
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, PlainPyTorch, ::testing::Values("swiglu", "relu"));
+
+}  // namespace
+}  // namespace sluice::train

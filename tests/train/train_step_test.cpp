@@ -1,0 +1,204 @@
+#include "train/train_step.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/record_function.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+constexpr std::int64_t kVocab = 50, kLength = 12;
+
+data::Batch random_batch(std::int64_t num_sequences, std::uint64_t seed) {
+  data::Batch batch{.num_sequences = num_sequences, .sequence_length = kLength};
+  const std::uint64_t key = random_key(seed, "batch");
+  for (std::int64_t i = 0; i < num_sequences * kLength; ++i) {
+    batch.inputs.push_back(static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i), kVocab)));
+    batch.targets.push_back(static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i + 1), kVocab)));
+  }
+  batch.num_targets = num_sequences * kLength;
+  return batch;
+}
+
+// Sequence b keeps its first `kept[b]` targets.
+void ignore_targets(data::Batch& batch, const std::vector<std::int64_t>& kept) {
+  for (std::int64_t b = 0; b < batch.num_sequences; ++b)
+    for (std::int64_t t = kept[static_cast<std::size_t>(b)]; t < kLength; ++t) {
+      batch.targets[static_cast<std::size_t>(b * kLength + t)] = data::kIgnoredTarget;
+      --batch.num_targets;
+    }
+}
+
+std::unique_ptr<model::LanguageModel> small_model(double dropout = 0, at::ScalarType compute = at::kFloat) {
+  at::set_num_threads(1);  // too little work for more
+  model::DecoderConfig config = test::small_decoder(40);
+  config.num_layers = 2;
+  config.dropout = dropout;
+  auto made = model::make_model(config, kVocab, kLength);
+  made->parameters().allocate(at::kCPU, compute, true);
+  made->parameters().initialize(1);
+  return made;
+}
+
+struct Result {
+  double loss, norm;
+  at::Tensor weights;
+};
+
+Result one_step(const data::Batch& batch, const std::vector<std::int64_t>& sizes, double dropout = 0) {
+  const auto model = small_model(dropout);
+  const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
+  std::vector<data::Batch> parts;
+  std::int64_t row = 0;
+  for (const std::int64_t size : sizes) {
+    parts.push_back(batch.rows(row, size));
+    row += size;
+  }
+  const StepStats stats = train_step(*model, *optimizer, parts, {.seed = 3, .step = 5, .lr = 1e-3});
+  EXPECT_EQ(stats.num_targets, batch.num_targets);
+  EXPECT_TRUE(stats.applied.item<bool>());
+  return {stats.loss.item<double>(), stats.grad_norm.item<double>(), model->parameters().master().clone()};
+}
+
+void expect_agreement(const Result& a, const Result& b) {
+  EXPECT_NEAR(a.loss, b.loss, 1e-6 * std::abs(b.loss));
+  EXPECT_NEAR(a.norm, b.norm, 1e-5 * b.norm);
+  // Adam takes first steps of size lr for any gradient; where one is all but zero, rounding decides its sign. So: the mean.
+  const at::Tensor difference = (a.weights - b.weights).abs();
+  EXPECT_LT(difference.mean().item<double>(), 1e-6);
+}
+
+TEST(TrainStep, MicroBatchSizesAgree) {
+  const data::Batch batch = random_batch(6, 1);
+  const Result whole = one_step(batch, {6});
+  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {4, 2}, {1, 5}})
+    expect_agreement(one_step(batch, sizes), whole);
+}
+
+TEST(TrainStep, MicroBatchSizesAgreeWithUnequalTargetCounts) {
+  data::Batch batch = random_batch(6, 2);
+  ignore_targets(batch, {12, 1, 7, 0, 0, 3});
+  const Result whole = one_step(batch, {6});
+  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {3, 2, 1}})
+    expect_agreement(one_step(batch, sizes), whole);
+}
+
+// A mean of the micro-batches' means would be something else.
+TEST(TrainStep, TheLossIsTheMeanOverAllTargetsOfTheStep) {
+  data::Batch batch = random_batch(2, 3);
+  ignore_targets(batch, {12, 1});
+  const auto model = small_model();
+  const auto logits =
+      model->logits(at::tensor(std::vector<std::int64_t>(batch.inputs.begin(), batch.inputs.end())).view({2, kLength}), {}).to(at::kDouble);
+  const at::Tensor log_p = at::log_softmax(logits, -1).view({-1, kVocab});
+  double sum = 0;
+  for (std::size_t i = 0; i < batch.targets.size(); ++i)
+    if (batch.targets[i] >= 0) sum -= log_p[static_cast<std::int64_t>(i)][batch.targets[i]].item<double>();
+  EXPECT_NEAR(one_step(batch, {1, 1}).loss, sum / 13, 1e-6);
+}
+
+TEST(TrainStep, DropoutMasksDoNotDependOnTheMicroBatchSize) {
+  const data::Batch batch = random_batch(4, 4);
+  const Result whole = one_step(batch, {4}, 0.3);
+  expect_agreement(one_step(batch, {2, 2}, 0.3), whole);
+  expect_agreement(one_step(batch, {1, 3}, 0.3), whole);
+  EXPECT_GT(std::abs(whole.loss - one_step(batch, {4}, 0).loss), 1e-4);
+}
+
+TEST(TrainStep, OverfitsOneBatch) {
+  for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
+    const auto model = small_model(0, compute);
+    const auto optimizer = optim::make_optimizer(optim::AdamWConfig{.weight_decay = 0}, model->parameters());
+    const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
+    double first = 0, last = 0;
+    for (std::uint64_t step = 0; step < 150; ++step) {
+      last = train_step(*model, *optimizer, parts, {.step = step, .lr = 0.01}).loss.item<double>();
+      if (step == 0) first = last;
+    }
+    EXPECT_NEAR(first, std::log(static_cast<double>(kVocab)), 0.15);
+    EXPECT_LT(last, 0.05) << "precision " << compute;
+  }
+}
+
+TEST(TrainStep, WithoutTargetsThereIsNoStep) {
+  data::Batch batch = random_batch(2, 3);
+  ignore_targets(batch, {0, 0});
+  const auto model = small_model();
+  const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
+  EXPECT_THROW(train_step(*model, *optimizer, std::vector{batch}, {}), InvariantError);
+}
+
+// ---- invariant 5: no step waits for the host ----
+
+std::mutex& seen_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+std::set<std::string>& seen_operations() {
+  static std::set<std::string> seen;
+  return seen;
+}
+
+std::unique_ptr<at::ObserverContext> note_operation(const at::RecordFunction& function) {
+  const std::lock_guard lock(seen_mutex());
+  seen_operations().insert(function.name());
+  return nullptr;
+}
+
+class OperationRecorder {
+ public:
+  OperationRecorder() : handle_(at::addGlobalCallback(at::RecordFunctionCallback(&note_operation).scopes({at::RecordScope::FUNCTION}))) {
+    seen_operations().clear();
+  }
+  ~OperationRecorder() { at::removeCallback(handle_); }
+  std::set<std::string> seen() const {
+    const std::lock_guard lock(seen_mutex());
+    return seen_operations();
+  }
+
+ private:
+  at::CallbackHandle handle_;
+};
+
+const std::set<std::string> kReadsByTheHost = {"aten::item",     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero",
+                                               "aten::equal",    "aten::masked_select",       "aten::unique_dim", "aten::_unique2",
+                                               "aten::is_pinned"};
+
+std::vector<std::string> host_reads(const std::set<std::string>& seen) {
+  std::vector<std::string> found;
+  std::set_intersection(seen.begin(), seen.end(), kReadsByTheHost.begin(), kReadsByTheHost.end(), std::back_inserter(found));
+  return found;
+}
+
+TEST(TrainStep, NeverWaitsForTheHost) {
+  for (const ops::Form form : {ops::Form::kFastest, ops::Form::kReference}) {
+    const auto model = small_model(0.1, at::kBFloat16);
+    const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
+    const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
+    const at::Tensor limit = at::full({}, 1e9, at::kDouble);
+    const OperationRecorder recorder;
+    const StepStats stats = train_step(*model, *optimizer, parts, {.lr = 0.01, .form = form, .loss_limit = limit, .norm_limit = limit});
+    const std::set<std::string> seen = recorder.seen();
+    EXPECT_GT(seen.size(), 5u) << "the recorder saw nothing";
+    EXPECT_EQ(host_reads(seen), std::vector<std::string>{});
+    EXPECT_TRUE(stats.applied.item<bool>());
+  }
+}
+
+TEST(TrainStep, TheRecorderWouldNoticeAHostRead) {
+  const OperationRecorder recorder;
+  at::full({}, 1.0, at::kDouble).item<double>();
+  EXPECT_FALSE(host_reads(recorder.seen()).empty());
+}
+
+}  // namespace
+}  // namespace sluice::train

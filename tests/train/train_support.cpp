@@ -1,0 +1,192 @@
+#include "tests/train/train_support.h"
+
+#include <ATen/ATen.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/signals.h"
+#include "config/config.h"
+#include "train/open_checkpoint.h"
+
+namespace sluice::train::test {
+namespace {
+
+constexpr std::int64_t kVocab = 257, kWidth = 6;
+
+data::PreparedData prepared_in_memory() {
+  data::PreparedData data{.directory = "memory",
+                          .fingerprint = std::string(32, 'f'),
+                          .tokenizer = text::make_bytes_tokenizer(),
+                          .train = data::TokenStream(learnable_ids(2000, kVocab)),
+                          .valid = data::TokenStream(learnable_ids(200, kVocab))};
+  data.valid_counts = {.num_documents = 1, .num_bytes = 200, .num_words = 40, .num_tokens = 200};
+  return data;
+}
+
+}  // namespace
+
+BigramModel::BigramModel(std::int64_t vocab_size, Disturbance disturbance) : disturbance_(std::move(disturbance)) {
+  const ops::Init init{.kind = ops::Init::Kind::kNormal, .std = 0.3};
+  embedding_ = parameters_.add({.name = "embedding.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
+  head_ = parameters_.add({.name = "head.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
+}
+
+at::Tensor BigramModel::logits(const at::Tensor& inputs_BT, const ops::Context&) const {
+  return at::matmul(at::embedding(embedding_->value, inputs_BT), head_->value.t());
+}
+
+at::Tensor BigramModel::next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const {
+  return logits(inputs_BT, context).select(1, inputs_BT.size(1) - 1);
+}
+
+at::Tensor BigramModel::loss(const model::Batch& batch, double scale, const ops::Context& context) const {
+  const at::Tensor rows = logits(batch.inputs_BT, context).flatten(0, 1);
+  const at::Tensor nats = at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::Sum, -1).to(at::kDouble);
+  return nats * (scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
+}
+
+std::vector<std::int32_t> learnable_ids(std::int64_t count, std::int64_t vocab_size) {
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto last = static_cast<std::uint64_t>(ids.empty() ? 0 : ids.back());
+    const std::uint64_t jump = random_below(random_key(5, "text"), static_cast<std::uint64_t>(i), 3);
+    ids.push_back(static_cast<std::int32_t>((last * 7 + 3 + jump) % static_cast<std::uint64_t>(vocab_size)));
+  }
+  return ids;
+}
+
+model::DecoderConfig small_decoder(std::int64_t d_ff) {
+  model::DecoderConfig config;
+  config.num_layers = 1;
+  config.d_model = 24;
+  config.num_heads = 2;
+  config.d_ff = d_ff;
+  return config;
+}
+
+RunConfig small_config() {
+  RunConfig config;
+  config.corpus.train = {"text.txt"};
+  config.tokenizer = text::BytesConfig{};
+  config.optimizer = optim::AdamWConfig{.lr = 0.02};
+  config.schedule = optim::CosineSchedule{.warmup_steps = 4};
+  config.train.steps = 40;
+  config.train.batch_sequences = 4;
+  config.train.sequence_length = 8;
+  config.train.micro_batch_sequences = std::int64_t{2};
+  config.train.precision = Precision::kFp32;
+  config.train.device = std::string("cpu");
+  config.train.threads = std::int64_t{1};
+  config.evaluate.every_steps = std::int64_t{10};
+  config.checkpoint = {.every_steps = 10, .keep_last = 2, .keep_best = true};
+  return config;
+}
+
+SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Disturbance disturbance)
+    : config_(std::move(config)),
+      directory_(directory),
+      data_(prepared_in_memory()),
+      batches_(
+          data_.train,
+          {.seed = config_.run.seed, .batch_sequences = config_.train.batch_sequences, .sequence_length = config_.train.sequence_length}),
+      model_(kVocab, std::move(disturbance)),
+      checkpoints_(directory / "checkpoints") {
+  use_threads(*config_.train.threads);
+  std::filesystem::create_directories(directory);
+  model_.parameters().allocate(at::kCPU, at::kFloat, true);
+  optimizer_ = optim::make_optimizer(config_.optimizer, model_.parameters());
+}
+
+Progress SmallRun::go(std::int64_t stop_after) {
+  Run run{.model = model_, .optimizer = *optimizer_, .batches = batches_, .config = config_};
+  const Savable savable{model_.parameters(), *optimizer_, *data_.tokenizer, config_};
+  Metrics metrics(directory_ / "metrics.jsonl");
+  Watch watch{.run = run, .data = data_, .savable = savable, .checkpoints = checkpoints_, .metrics = metrics};
+  run.return_to_checkpoint = [&] { return return_to_checkpoint(watch, model_.parameters()); };
+  Progress progress;
+  if (const auto newest = checkpoints_.newest_valid()) {
+    restore(newest->directory, model_.parameters(), *optimizer_);
+    const CheckpointState state = read_state(newest->directory);
+    progress = state.progress;
+    watch.best = state.best;
+    watch.saved_step = progress.step;
+  } else {
+    model_.parameters().initialize(config_.run.seed);
+  }
+  metrics.return_to(progress.step == 0 && watch.saved_step < 0 ? -1 : progress.step);
+  save(watch, progress);
+  catch_up_evaluation(watch, progress.step);
+  metrics.start_clock();
+  std::vector<Every> observers = observers_of(watch);
+  observers.insert(observers.begin(), {1, [&](const Event& event) {
+                                         if (event.progress.step == stop_after) request_stop(SIGTERM);
+                                       }});
+  struct Clear {
+    ~Clear() { clear_stop(); }
+  } clear_at_end;
+  return train(run, std::move(progress), observers);
+}
+
+std::vector<at::Tensor> SmallRun::optimizer_state() const {
+  std::vector<at::Tensor> all;
+  for (const auto& state : optimizer_->state()) all.push_back(state.tensor.clone());
+  return all;
+}
+
+std::vector<std::string> SmallRun::metrics() const { return metrics_without_time(directory_ / "metrics.jsonl"); }
+
+std::vector<std::string> metrics_without_time(const std::filesystem::path& path) {
+  std::vector<std::string> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::parse(line);
+    json.erase("time");
+    lines.push_back(json.dump());
+  }
+  return lines;
+}
+
+SessionTest::SessionTest() { std::filesystem::copy_file(std::filesystem::path(SLUICE_SOURCE_DIR) / "LICENSE", directory_ / "text.txt"); }
+
+SessionTest::~SessionTest() { clear_stop(); }
+
+SessionOptions SessionTest::options(const std::string& run) const {
+  SessionOptions options{.config = small_config()};
+  RunConfig& config = options.config;
+  config.run.dir = (directory_ / run).string();
+  config.corpus.train = {(directory_ / "text.txt").string()};
+  config.corpus.holdout = 0.2;
+  config.corpus.prepared_dir = (directory_ / "prepared").string();
+  config.model = small_decoder(64);
+  config.train.steps = 20;
+  config.train.sequence_length = 32;
+  options.mode = store::StartMode::kResume;
+  return options;
+}
+
+std::string SessionTest::file(const std::string& run, std::int64_t step, const std::string& name) const {
+  return read_file(directory_ / run / "checkpoints" / store::checkpoint_name(step) / name);
+}
+
+void SessionTest::expect_equal_runs(const std::string& a, const std::string& b, std::int64_t step) const {
+  for (const char* name : {"model.safetensors", "optimizer.safetensors", "train_state.json", "config.yaml", "tokenizer.json"})
+    EXPECT_TRUE(file(a, step, name) == file(b, step, name)) << name << " of " << a << " and " << b;
+  EXPECT_EQ(metrics_without_time(directory_ / a / "metrics.jsonl"), metrics_without_time(directory_ / b / "metrics.jsonl"));
+}
+
+std::string error_of(ExitCode code, const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no UserError";
+  return {};
+}
+
+}  // namespace sluice::train::test

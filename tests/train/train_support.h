@@ -1,0 +1,87 @@
+// A small run in memory and a small run on disk, for the tests of training.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "tests/base/temporary_directory.h"
+#include "train/observers.h"
+#include "train/session.h"
+
+namespace sluice::train::test {
+
+// What a test does to the loss of a batch: `inputs` the batch's tokens, the result a factor.
+using Disturbance = std::function<double(const at::Tensor& inputs_BT)>;
+
+// Predicts the next token from the last one alone, logits = E[token] Hᵀ: quick, and its loss can be disturbed.
+class BigramModel final : public model::LanguageModel {
+ public:
+  BigramModel(std::int64_t vocab_size, Disturbance disturbance);
+  at::Tensor loss(const model::Batch& batch, double scale, const ops::Context& context) const override;
+  at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
+  at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
+
+ private:
+  const ops::Weight *embedding_, *head_;
+  Disturbance disturbance_;
+};
+
+// A stream that a bigram model can learn something from.
+std::vector<std::int32_t> learnable_ids(std::int64_t count, std::int64_t vocab_size);
+
+// One block of width 24 with two heads.
+model::DecoderConfig small_decoder(std::int64_t d_ff);
+
+// A resolved configuration for byte tokens: 4 sequences of 8 per step.
+RunConfig small_config();
+
+// One process's life on a run directory: what session.cpp does, on a bigram model and tokens in memory.
+class SmallRun {
+ public:
+  SmallRun(const std::filesystem::path& directory, RunConfig config, Disturbance disturbance = {});
+  // From the newest checkpoint, or from the start, until the end or until `stop_after` steps are finished.
+  Progress go(std::int64_t stop_after = -1);
+
+  at::Tensor weights() const { return model_.parameters().master().clone(); }
+  std::vector<at::Tensor> optimizer_state() const;
+  std::vector<std::string> metrics() const;  // lines without `time`
+  std::vector<std::int64_t> checkpoints() const { return checkpoints_.steps(); }
+  optim::Optimizer& optimizer() { return *optimizer_; }
+
+ private:
+  RunConfig config_;
+  std::filesystem::path directory_;
+  data::PreparedData data_;
+  data::CausalBatches batches_;
+  BigramModel model_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  store::CheckpointStore checkpoints_;
+};
+
+// The lines of a metrics file without their clock readings.
+std::vector<std::string> metrics_without_time(const std::filesystem::path& path);
+
+// A directory with 11 kB of English and options that train a tiny Transformer on it, on two threads at most.
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest();
+  ~SessionTest() override;
+  SessionOptions options(const std::string& run = "run") const;
+  std::string file(const std::string& run, std::int64_t step, const std::string& name) const;
+  void expect_equal_runs(const std::string& a, const std::string& b, std::int64_t step) const;
+
+  sluice::testing::TemporaryDirectory directory_;
+};
+
+// The message of the UserError that `call` throws, its code checked.
+std::string error_of(ExitCode code, const std::function<void()>& call);
+
+}  // namespace sluice::train::test
