@@ -48,7 +48,9 @@ Process::~Process() {
   }
 }
 
-void Process::signal(int number) const { kill(pid_, number); }
+void Process::signal(int number) const {
+  if (!ended_) kill(pid_, number);
+}
 
 bool Process::running() {
   if (!ended_ && waitpid(pid_, &status_, WNOHANG) == pid_) ended_ = true;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <csignal>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include "tests/app/program.h"
@@ -43,10 +44,10 @@ class Training : public ProgramTest {
   std::string optimizer(const std::string& run, int step = 30) const {
     return read(run + "/checkpoints/step-" + std::to_string(step) + "/optimizer.safetensors");
   }
-  void expect_equal_runs(const std::string& a, const std::string& b) const {
-    EXPECT_FALSE(model(a).empty());
-    EXPECT_TRUE(model(a) == model(b)) << "weights differ";
-    EXPECT_TRUE(optimizer(a) == optimizer(b)) << "optimizer states differ";
+  void expect_equal_runs(const std::string& a, const std::string& b, int step = 30) const {
+    EXPECT_FALSE(model(a, step).empty());
+    EXPECT_TRUE(model(a, step) == model(b, step)) << "weights differ";
+    EXPECT_TRUE(optimizer(a, step) == optimizer(b, step)) << "optimizer states differ";
     EXPECT_EQ(metrics(a), metrics(b));
   }
   bool saving(const std::string& run) const {
@@ -150,36 +151,52 @@ TEST_F(Training, ASignalSavesAndResumeEqualsNeverHavingStopped) {
 
 // 20 kills, at least 5 of them inside a save; then the run is finished and compared with one that nobody disturbed.
 TEST_F(Training, KillsAtRandomMomentsLeaveNoTrace) {
-  const std::vector<std::string> more = {"--set", "checkpoint.every_steps=2", "checkpoint.keep_last=3", "model.d_model=96"};
-  const auto arguments = [&](const std::string& run) {
-    std::vector<std::string> all{"train", "tiny.yaml", "--run-dir", run, "--resume"};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+  constexpr int kSteps = 60, kKillsPerRun = 4;
+  const auto arguments = [&](int run) {
+    return std::vector<std::string>{"train",
+                                    "tiny.yaml",
+                                    "--run-dir",
+                                    "run-" + std::to_string(run),
+                                    "--resume",
+                                    "--set",
+                                    "train.steps=" + std::to_string(kSteps),
+                                    "checkpoint.every_steps=2",
+                                    "model.d_model=96"};
   };
-  ASSERT_EQ(sluice(arguments("unbroken")).exit_code, 0);
-  int num_kills = 0, num_inside_save = 0, round = 0;
-  for (; (num_kills < 20 || num_inside_save < 5) && round < 60; ++round) {
-    const std::string run = "run-" + std::to_string(num_kills / 4);
+  constexpr int kUnbroken = 0;
+  ASSERT_EQ(sluice(arguments(kUnbroken)).exit_code, 0);
+  std::mt19937 random(1);
+  int num_kills = 0, num_inside_save = 0, kills_of_run = 0, run = 1;
+  for (int round = 0; (num_kills < 20 || num_inside_save < 5) && round < 80; ++round) {
+    const std::string name = "run-" + std::to_string(run);
     Process process = start(arguments(run));
     if (round % 2 == 0) {
-      while (process.running() && !saving(run)) std::this_thread::yield();
+      while (process.running() && !saving(name)) std::this_thread::yield();
     } else {
-      std::this_thread::sleep_for(std::chrono::milliseconds(200 + 97 * round % 700));
+      // From its start-up to somewhere in its steps, whatever the machine's speed.
+      const auto start_up = std::chrono::milliseconds(random() % 200);
+      std::this_thread::sleep_for(start_up);
+      const std::size_t lines = num_metrics_lines(name) + random() % (kSteps / kKillsPerRun);
+      while (process.running() && num_metrics_lines(name) < lines) std::this_thread::sleep_for(1ms);
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
     }
-    if (!process.running()) continue;  // finished before the moment came
+    const bool finished = !process.running();
     process.signal(SIGKILL);
     process.wait();
-    ++num_kills;
-    num_inside_save += saving(run);
+    if (!finished) {
+      num_kills += 1;
+      num_inside_save += saving(name);
+    }
+    kills_of_run = finished || kills_of_run + 1 == kKillsPerRun ? 0 : kills_of_run + 1;
+    run += kills_of_run == 0;
   }
   ASSERT_GE(num_kills, 20);
   ASSERT_GE(num_inside_save, 5);
-  for (int i = 0; i <= (num_kills - 1) / 4; ++i) {
-    const std::string run = "run-" + std::to_string(i);
-    const Outcome finished = sluice(arguments(run));
+  for (int i = 1; i < run + (kills_of_run > 0); ++i) {
+    const Outcome finished = sluice(arguments(i));
     ASSERT_EQ(finished.exit_code, 0) << finished.err;
-    expect_equal_runs(run, "unbroken");
-    EXPECT_FALSE(saving(run)) << "temporaries are left";
+    expect_equal_runs("run-" + std::to_string(i), "run-0", kSteps);
+    EXPECT_FALSE(saving("run-" + std::to_string(i))) << "temporaries are left";
   }
 }
 
