@@ -28,15 +28,16 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { return refuse("binary"); }
 
   bool number_unsigned(number_unsigned_t value) override {
-    HeaderEntry* entry = entries_.empty() ? nullptr : &entries_.back();
+    const bool is_offset = place_ == Place::kOffsets && num_offsets_ < 2;
+    if (place_ != Place::kShape && !is_offset) return refuse(cat("the number ", value));
+    HeaderEntry& entry = entries_.back();
     if (place_ == Place::kShape) {
       if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return refuse(cat("the extent ", value));
-      if (entry->shape.size() == kMaxDimensions) return refuse(cat("a shape of more than ", kMaxDimensions, " dimensions"));
-      entry->shape.push_back(static_cast<std::int64_t>(value));
+      if (entry.shape.size() == kMaxDimensions) return refuse(cat("a shape of more than ", kMaxDimensions, " dimensions"));
+      entry.shape.push_back(static_cast<std::int64_t>(value));
       return true;
     }
-    if (place_ != Place::kOffsets || num_offsets_ == 2) return refuse(cat("the number ", value));
-    (num_offsets_ == 0 ? entry->begin : entry->end) = value;
+    (num_offsets_ == 0 ? entry.begin : entry.end) = value;
     ++num_offsets_;
     return true;
   }
