@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 BUILD := build
 # Looked up when used, that is, after set-up. A build folder keeps the generator that it was made with.
 generator = $(if $(wildcard $(BUILD)/CMakeCache.txt),,$(if $(shell command -v ninja),-G Ninja))
-python = $(shell sed -n 's/^set(SLUICE_PYTHON "\([^"]*\)".*/\1/p' $(BUILD)/setup.cmake)
+python = $(shell grep SLUICE_PYTHON $(BUILD)/setup.cmake | cut -d '"' -f 2)
 
 .PHONY: help build test quickstart bench lint format asan clean configure setup setup-tests setup-lint
 

@@ -13,7 +13,6 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import shlex
 import shutil
 import statistics
@@ -141,7 +140,7 @@ def machine():
     flags = field("/proc/cpuinfo", "flags").split()
     features = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     memory_gib = int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20
-    return f"{field('/proc/cpuinfo', 'model name')} ({', '.join(features)}), {len(os.sched_getaffinity(0))} processors, {memory_gib:.0f} GiB, {platform.system()} {platform.release()}"
+    return f"{field('/proc/cpuinfo', 'model name')} ({', '.join(features)}), {len(os.sched_getaffinity(0))} processors, {memory_gib:.0f} GiB"
 
 
 def report(options, pairs, version):
