@@ -8,10 +8,12 @@ namespace sluice::data {
 
 Batch Batch::rows(std::int64_t begin, std::int64_t count) const {
   invariant(begin >= 0 && count >= 0 && begin <= num_sequences && count <= num_sequences - begin, "rows outside the batch");
-  const auto first = begin * sequence_length, last = (begin + count) * sequence_length;
-  Batch part{.num_sequences = count, .sequence_length = sequence_length};
-  part.inputs.assign(inputs.begin() + first, inputs.begin() + last);
-  part.targets.assign(targets.begin() + first, targets.begin() + last);
+  const auto part_of = [&](const std::vector<std::int32_t>& ids, std::int64_t length) {
+    return std::vector(ids.begin() + begin * length, ids.begin() + (begin + count) * length);
+  };
+  Batch part{.num_sequences = count, .input_length = input_length, .target_length = target_length};
+  part.inputs = part_of(inputs, input_length);
+  part.targets = part_of(targets, target_length);
   part.num_targets = std::count_if(part.targets.begin(), part.targets.end(), [](std::int32_t id) { return id != kIgnoredTarget; });
   return part;
 }

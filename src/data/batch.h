@@ -8,10 +8,12 @@ namespace sluice::data {
 
 constexpr std::int32_t kIgnoredTarget = -1;  // this position is not scored
 
-// inputs and targets are [num_sequences, sequence_length], row-major: targets[b][t] is what should follow inputs[b][0..t].
+// inputs [num_sequences, input_length] and targets [num_sequences, target_length], row-major. Causal language modelling: both lengths are
+// the same, and targets[b][t] is what should follow inputs[b][0..t]. Encoder-decoder: targets[b] is what the decoder should write, having read
+// all of inputs[b].
 struct Batch {
   std::int64_t num_sequences = 0;
-  std::int64_t sequence_length = 0;
+  std::int64_t input_length = 0, target_length = 0;
   std::vector<std::int32_t> inputs{};
   std::vector<std::int32_t> targets{};
   std::int64_t num_targets = 0;                              // targets that are not kIgnoredTarget

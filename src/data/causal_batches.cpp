@@ -58,7 +58,8 @@ std::uint64_t CausalBatches::num_dropped_tokens() const {
 
 Batch CausalBatches::batch(std::uint64_t step) const {
   const auto length = static_cast<std::size_t>(settings_.sequence_length);
-  Batch batch{.num_sequences = settings_.batch_sequences, .sequence_length = settings_.sequence_length};
+  Batch batch{
+      .num_sequences = settings_.batch_sequences, .input_length = settings_.sequence_length, .target_length = settings_.sequence_length};
   std::vector<std::int32_t> window(length + 1);
   for (std::int64_t row = 0; row < settings_.batch_sequences; ++row) {
     stream_.read(window_at(step, row) * length, window);

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include "data/batch.h"
+#include "data/batch_source.h"
 #include "data/token_stream.h"
 
 namespace sluice::data {
@@ -24,7 +24,7 @@ class KeyedPermutation {
   int half_bits_;
 };
 
-class CausalBatches {
+class CausalBatches final : public TrainingBatches {
  public:
   struct Settings {
     std::uint64_t seed = 1;
@@ -33,10 +33,10 @@ class CausalBatches {
   };
   // kBadData where the stream is shorter than one window.
   CausalBatches(const TokenStream& stream, Settings settings);  // keeps a reference
-  Batch batch(std::uint64_t step) const;                        // a pure function of its argument
-  std::uint64_t windows_per_epoch() const { return num_windows_; }
+  Batch batch(std::uint64_t step) const override;
+  std::uint64_t windows_per_epoch() const override { return num_windows_; }
   std::uint64_t window_at(std::uint64_t step, std::int64_t row) const;
-  std::uint64_t num_dropped_tokens() const;
+  std::uint64_t num_dropped_tokens() const override;
 
  private:
   const TokenStream& stream_;
@@ -46,7 +46,7 @@ class CausalBatches {
 
 // Windows of the held-out set: every token of the stream is a target exactly once. Window k covers positions from k·stride
 // on; only targets not yet scored count. `start` (the end token), where given, stands before the first token of the stream, so that this one is scored too.
-class EvaluationWindows {
+class EvaluationWindows final : public EvaluationBatches {
  public:
   struct Settings {
     std::int64_t sequence_length = 256;
@@ -56,10 +56,10 @@ class EvaluationWindows {
     std::int32_t start = -1;       // -1: none
   };
   EvaluationWindows(const TokenStream& stream, Settings settings);
-  std::uint64_t num_batches() const;
-  Batch batch(std::uint64_t index) const;  // the last one may have fewer sequences; unscored targets are kIgnoredTarget
-  std::uint64_t num_targets() const;
-  bool is_whole() const { return budget_ == num_all_targets_; }  // max_tokens leaves nothing out
+  std::uint64_t num_batches() const override;
+  Batch batch(std::uint64_t index) const override;
+  std::uint64_t num_targets() const override;
+  bool is_whole() const override { return budget_ == num_all_targets_; }
 
  private:
   // What the window at one place of the evaluation scores: `count` targets from the `begin`-th of the stream on.

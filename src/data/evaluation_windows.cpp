@@ -65,7 +65,9 @@ Batch EvaluationWindows::batch(std::uint64_t index) const {
   const auto rows = static_cast<std::uint64_t>(settings_.batch_sequences);
   const std::uint64_t first = index * rows, count = std::min(rows, num_windows_ - first);
   const auto length = static_cast<std::size_t>(settings_.sequence_length);
-  Batch batch{.num_sequences = static_cast<std::int64_t>(count), .sequence_length = settings_.sequence_length};
+  Batch batch{.num_sequences = static_cast<std::int64_t>(count),
+              .input_length = settings_.sequence_length,
+              .target_length = settings_.sequence_length};
   batch.inputs.assign(count * length, 0);  // behind the end of the stream: any id, never scored
   batch.targets.assign(count * length, kIgnoredTarget);
   for (std::uint64_t row = 0; row < count; ++row) {

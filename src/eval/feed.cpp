@@ -10,7 +10,7 @@ namespace sluice::eval {
 namespace {
 
 at::Tensor widened(const std::vector<std::int32_t>& ids, std::int64_t rows, std::int64_t columns, at::Device device) {
-  invariant(static_cast<std::int64_t>(ids.size()) == rows * columns, "a batch holds num_sequences * sequence_length tokens");
+  invariant(static_cast<std::int64_t>(ids.size()) == rows * columns, "a batch holds num_sequences rows of tokens");
   const at::Tensor host = at::empty({rows, columns}, at::TensorOptions().dtype(at::kLong).pinned_memory(device.is_cuda()));
   std::copy(ids.begin(), ids.end(), static_cast<std::int64_t*>(host.mutable_data_ptr()));
   return device.is_cpu() ? host : host.to(device, /*non_blocking=*/true);
@@ -19,8 +19,8 @@ at::Tensor widened(const std::vector<std::int32_t>& ids, std::int64_t rows, std:
 }  // namespace
 
 model::Batch to_device(const data::Batch& batch, at::Device device) {
-  return {widened(batch.inputs, batch.num_sequences, batch.sequence_length, device),
-          widened(batch.targets, batch.num_sequences, batch.sequence_length, device)};
+  return {widened(batch.inputs, batch.num_sequences, batch.input_length, device),
+          widened(batch.targets, batch.num_sequences, batch.target_length, device)};
 }
 
 }  // namespace sluice::eval

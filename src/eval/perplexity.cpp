@@ -11,20 +11,20 @@
 
 namespace sluice::eval {
 
-Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationWindows& windows, const data::SplitCounts& counts,
+Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationBatches& batches, const data::SplitCounts& counts,
                               at::Device device, const ops::Context& context) {
   const at::NoGradGuard no_grad;
   ops::Context without_dropout = context;
   without_dropout.training = false;
   at::Tensor nats = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(device));
   std::uint64_t num_scored = 0;
-  for (std::uint64_t i = 0; i < windows.num_batches(); ++i) {
+  for (std::uint64_t i = 0; i < batches.num_batches(); ++i) {
     throw_if_stopped("evaluation");
-    const data::Batch batch = windows.batch(i);
-    nats = nats + model.loss(to_device(batch, device), 1.0, without_dropout);
+    const data::Batch batch = batches.batch(i);
+    nats = nats + model.loss(to_device(batch, device), {}, without_dropout).cross_entropy;
     num_scored += static_cast<std::uint64_t>(batch.num_targets);
   }
-  invariant(num_scored == windows.num_targets(), "an evaluation scores every target of its windows once");
+  invariant(num_scored == batches.num_targets(), "an evaluation scores every target of its windows once");
   require(num_scored > 0, ExitCode::kBadData, "held-out set", "no tokens", "needs at least one token to measure perplexity on");
 
   const double sum = nats.item<double>();
@@ -36,8 +36,8 @@ Perplexity measure_perplexity(const model::LanguageModel& model, const data::Eva
   result.log_perplexity = sum / static_cast<double>(num_scored);
   result.perplexity = std::exp(result.log_perplexity);
   // Without a start token the first token of the set is not scored, which is too little to spoil the figures of a whole set.
-  if (windows.is_whole() && counts.num_bytes > 0) result.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(counts.num_bytes));
-  if (windows.is_whole() && counts.num_words > 0) result.word_perplexity = std::exp(sum / static_cast<double>(counts.num_words));
+  if (batches.is_whole() && counts.num_bytes > 0) result.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(counts.num_bytes));
+  if (batches.is_whole() && counts.num_words > 0) result.word_perplexity = std::exp(sum / static_cast<double>(counts.num_words));
   return result;
 }
 

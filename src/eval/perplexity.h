@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "data/causal_batches.h"
+#include "data/batch_source.h"
 #include "data/token_stream.h"
 #include "model/language_model.h"
 
@@ -26,7 +26,7 @@ struct Perplexity {
 };
 
 // Polls base/signals.h between batches and throws kInterrupted. Leaves model and gradients untouched.
-Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationWindows& windows, const data::SplitCounts& counts,
+Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationBatches& batches, const data::SplitCounts& counts,
                               at::Device device, const ops::Context& context);
 
 }  // namespace sluice::eval

@@ -7,17 +7,18 @@
 
 namespace sluice::train {
 
-void dump_batches(const data::CausalBatches& batches, std::int64_t num_steps, const std::filesystem::path& path) {
+void dump_batches(const data::TrainingBatches& batches, std::int64_t num_steps, const std::filesystem::path& path) {
   std::vector<std::int32_t> inputs, targets;
-  std::vector<std::int64_t> shape{num_steps, 0, 0};
+  std::vector<std::int64_t> input_shape{num_steps, 0, 0}, target_shape{num_steps, 0, 0};
   for (std::int64_t step = 0; step < num_steps; ++step) {
     const data::Batch batch = batches.batch(static_cast<std::uint64_t>(step));
-    shape = {num_steps, batch.num_sequences, batch.sequence_length};
+    input_shape = {num_steps, batch.num_sequences, batch.input_length};
+    target_shape = {num_steps, batch.num_sequences, batch.target_length};
     inputs.insert(inputs.end(), batch.inputs.begin(), batch.inputs.end());
     targets.insert(targets.end(), batch.targets.begin(), batch.targets.end());
   }
-  const std::vector<store::TensorView> tensors{{"inputs", store::Dtype::kI32, shape, std::as_bytes(std::span(inputs))},
-                                               {"targets", store::Dtype::kI32, shape, std::as_bytes(std::span(targets))}};
+  const std::vector<store::TensorView> tensors{{"inputs", store::Dtype::kI32, input_shape, std::as_bytes(std::span(inputs))},
+                                               {"targets", store::Dtype::kI32, target_shape, std::as_bytes(std::span(targets))}};
   const std::unique_ptr<OutputFile> file = real_files().open(path, FileSystem::Mode::kCreate);
   store::write_safetensors(*file, tensors);
   file->close();

@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "data/causal_batches.h"
+#include "data/batch_source.h"
 
 namespace sluice::train {
 
-// Writes safetensors with `inputs` and `targets`, int32 [num_steps, batch_sequences, sequence_length]; targets below 0 are not scored.
+// Writes safetensors with int32 `inputs` [num_steps, batch_sequences, input_length] and `targets` [..., target_length]; targets below 0 are
+// not scored.
 // kIo where that fails.
-void dump_batches(const data::CausalBatches& batches, std::int64_t num_steps, const std::filesystem::path& path);
+void dump_batches(const data::TrainingBatches& batches, std::int64_t num_steps, const std::filesystem::path& path);
 
 }  // namespace sluice::train

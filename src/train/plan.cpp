@@ -82,7 +82,8 @@ std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_eleme
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {
-  data::Batch batch{.num_sequences = plan.config.train.batch_sequences, .sequence_length = plan.config.train.sequence_length};
+  const std::int64_t length = plan.config.train.sequence_length;
+  data::Batch batch{.num_sequences = plan.config.train.batch_sequences, .input_length = length, .target_length = length};
   const auto size = static_cast<std::uint64_t>(plan.tokens_per_step);
   const std::uint64_t key = random_key(1, "plan", {step});
   for (std::uint64_t i = 0; i < size; ++i) {

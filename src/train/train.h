@@ -5,7 +5,7 @@
 #include <functional>
 #include <span>
 
-#include "data/causal_batches.h"
+#include "data/batch_source.h"
 #include "train/progress.h"
 #include "train/run_config.h"
 #include "train/train_step.h"
@@ -16,7 +16,7 @@ namespace sluice::train {
 struct Run {
   model::LanguageModel& model;
   optim::Optimizer& optimizer;
-  const data::CausalBatches& batches;
+  const data::TrainingBatches& batches;
   const RunConfig& config;  // resolved
   at::Device device = at::kCPU;
   // `divergence.policy: rollback`: brings model and optimizer back to an earlier checkpoint and returns where that one stands.

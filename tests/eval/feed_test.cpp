@@ -16,7 +16,8 @@ std::vector<at::Device> devices() {
 
 TEST(Feed, KeepsEveryTokenAndWhatIsNotScored) {
   const data::Batch batch{.num_sequences = 2,
-                          .sequence_length = 3,
+                          .input_length = 3,
+                          .target_length = 3,
                           .inputs = {1, 2, 3, 70000, 5, 6},
                           .targets = {2, 3, data::kIgnoredTarget, 5, 6, 7},
                           .num_targets = 5};
@@ -31,8 +32,9 @@ TEST(Feed, KeepsEveryTokenAndWhatIsNotScored) {
 }
 
 TEST(Feed, ABatchOfAnotherSizeThanItSaysIsABug) {
-  EXPECT_THROW(to_device({.num_sequences = 2, .sequence_length = 3, .inputs = {1}, .targets = {2}, .num_targets = 1}, at::kCPU),
-               InvariantError);
+  EXPECT_THROW(
+      to_device({.num_sequences = 2, .input_length = 3, .target_length = 3, .inputs = {1}, .targets = {2}, .num_targets = 1}, at::kCPU),
+      InvariantError);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/signals.h"
+#include "data/causal_batches.h"
 
 namespace sluice::eval {
 namespace {

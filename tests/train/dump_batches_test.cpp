@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/causal_batches.h"
 #include "store/safetensors.h"
 #include "tests/train/train_support.h"
 

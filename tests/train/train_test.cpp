@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/signals.h"
+#include "data/causal_batches.h"
 #include "tests/train/train_support.h"
 #include "train/divergence.h"
 
@@ -45,7 +46,7 @@ test::Disturbance spoil(std::vector<std::uint64_t> data_steps, double factor) {
     const std::int64_t* row = inputs_BT.const_data_ptr<std::int64_t>();
     for (const std::uint64_t data_step : data_steps) {
       const data::Batch batch = batches->batch(data_step);
-      if (std::equal(batch.inputs.begin(), batch.inputs.begin() + batch.sequence_length, row)) return factor;
+      if (std::equal(batch.inputs.begin(), batch.inputs.begin() + batch.input_length, row)) return factor;
     }
     return 1.0;
   };
