@@ -1,0 +1,89 @@
+// A comparison of runs as data: what compare/ collects from run directories and report/ turns into tables and a page. No statistics in
+// here: they follow from the cells (stats/).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sluice::report {
+
+// Values of the varied keys, in the order of `compare.vary`: {"model.ffn", "geglu"}.
+using Settings = std::vector<std::pair<std::string, std::string>>;
+std::string label_of(const Settings& settings);  // "geglu"; "geglu, 3e-3" where several keys vary
+
+enum class CellStatus { kFinished, kDiverged, kFailed, kWaiting };
+
+// One point of a curve. In the middle of a curve the learning rate has not decayed: comparisons there are approximate.
+struct CurvePoint {
+  std::int64_t step = 0;
+  double log_perplexity = 0;
+  double seconds = 0;  // of training so far
+};
+
+// Held-out cross-entropy of one document under one cell.
+struct DocumentLoss {
+  double nats = 0;
+  std::uint64_t num_targets = 0;
+};
+
+// One run of the grid.
+struct Cell {
+  Settings settings;
+  std::uint64_t seed = 0;
+  CellStatus status = CellStatus::kWaiting;
+  std::string remark;                    // why it failed or diverged, in one line
+  std::optional<double> log_perplexity;  // held-out, after the last step; finished cells only
+  std::optional<double> bits_per_byte;
+  std::vector<DocumentLoss> documents;  // the same documents in the same order in every cell
+  std::int64_t steps = 0;
+  std::uint64_t tokens = 0;  // target tokens trained on
+  double training_seconds = 0;
+  std::vector<CurvePoint> training, held_out;  // thinned to a few hundred points
+  std::string hash;                            // of everything that determines the result
+  std::string build, libtorch, cpu, device, precision;
+  std::int64_t threads = 0;
+  std::string directory;  // where its run lies, relative to the comparison's directory
+};
+
+// What does not depend on the seed.
+struct Variant {
+  Settings settings;
+  std::int64_t num_parameters = 0, d_ff = 0;
+  double d_ff_mismatch = 0;            // see model::ModelSizes
+  double multiply_adds_per_token = 0;  // forward, per target token
+  double flops_per_token = 0;          // training
+  Settings tuned;                      // values chosen on the third split: {"optimizer.lr", "3e-3"}; empty without tuning
+  std::optional<double> paper_65536, paper_65536_std, paper_524288;  // log-perplexity in the paper's Table 1, where the variant is in it
+};
+
+// One candidate of compare.tune, averaged over the tuning seeds, on the third split.
+struct TuningPoint {
+  Settings settings;                   // of the variant
+  Settings candidate;                  // {"optimizer.lr", "3e-3"}
+  std::vector<double> log_perplexity;  // one per tuning seed
+  std::string remark;                  // a diverged or failed candidate says so
+  bool chosen = false;
+};
+
+struct Comparison {
+  std::string name;  // run.name
+  std::string metric = "log_perplexity";
+  std::string equalize = "steps";    // or "time"
+  std::string objective;             // "causal_lm", "span_corruption"
+  std::vector<std::uint64_t> seeds;  // all that were asked for
+  std::vector<Variant> variants;     // in the order asked for
+  std::size_t baseline = 0;          // index into variants
+  std::vector<Cell> cells;           // variants × seeds, waiting ones included
+  std::vector<TuningPoint> tuning;
+  std::string tuning_note;            // "same learning rate for all", or what was tuned on which seeds
+  std::string config;                 // the comparison's YAML, merged and overridden
+  std::vector<std::string> commands;  // how to do it again
+  std::string data_fingerprint, tokenizer_hash;
+  std::string version;  // of the program that wrote the report
+};
+
+}  // namespace sluice::report
