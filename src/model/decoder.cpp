@@ -44,10 +44,12 @@ at::Tensor Decoder::head(const at::Tensor& hidden, const ops::Context& context) 
   return ops::linear(hidden, *head_, nullptr, context).narrow(-1, 0, vocab_size_).to(at::kFloat);
 }
 
-at::Tensor Decoder::loss(const Batch& batch, double scale, const ops::Context& context) const {
+Loss Decoder::loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const {
   const at::Tensor hidden_BTD = hidden(batch.inputs_BT, context);
-  return ops::linear_cross_entropy(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}), vocab_size_,
-                                   scale, context);
+  const ops::CrossEntropy result =
+      ops::linear_cross_entropy(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}),
+                                {.vocab_size = vocab_size_, .scale = scale.scale, .z_loss = scale.z_loss}, context);
+  return {result.total, result.cross_entropy};
 }
 
 at::Tensor Decoder::next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const {

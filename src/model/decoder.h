@@ -17,7 +17,7 @@ namespace sluice::model {
 class Decoder final : public LanguageModel {
  public:
   Decoder(const DecoderConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
-  at::Tensor loss(const Batch& batch, double scale, const ops::Context& context) const override;
+  Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
   at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
 

@@ -15,12 +15,21 @@
 
 namespace sluice::model {
 
+// Sums over the scored targets, in nats times LossScale::scale: float64 scalars on the device.
+struct Loss {
+  at::Tensor total;          // what training minimises: cross-entropy and z-loss. With gradients enabled, backward() of it adds to the
+                             // arena's gradient buffer
+  at::Tensor cross_entropy;  // the log-perplexity part, without gradients; the same as `total` where there is no z-loss
+};
+struct LossScale {
+  double scale = 1;   // 1 / targets of the whole step
+  double z_loss = 0;  // coefficient of (log Z)² per target (Mesh TensorFlow; de Brébisson & Vincent 2016)
+};
+
 class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
-  // scale · Σ cross-entropy (nats) over the scored targets: a float64 scalar on the device. With gradients enabled, backward() of it
-  // adds to the arena's gradient buffer.
-  virtual at::Tensor loss(const Batch& batch, double scale, const ops::Context& context) const = 0;
+  virtual Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const = 0;
   // Logits of the last position, fp32 [B, vocab_size], padded rows left out. For generation.
   virtual at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
   // Logits of every position, fp32 [B, T, vocab_size]. For tests and tools: memory is B·T·vocab_size.

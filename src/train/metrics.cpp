@@ -56,12 +56,13 @@ void Metrics::add(const Event& event) {
 
 void Metrics::write(const Line& line) {
   const StepValues values = read_values(line.stats);
+  const auto log_perplexity = line.stats.log_perplexity.item<double>();
   const double tokens_per_s = line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
   const Json json = {{"step", line.step},
                      {"tokens", line.tokens},
                      {"loss", values.loss},
-                     {"log_perplexity", values.loss},
-                     {"perplexity", std::exp(values.loss)},
+                     {"log_perplexity", log_perplexity},
+                     {"perplexity", std::exp(log_perplexity)},
                      {"grad_norm", values.grad_norm},
                      {"lr", line.lr},
                      {"time", {{"seconds", line.seconds}, {"tokens_per_s", tokens_per_s}, {"mfu", nullptr}, {"mfu_denominator", nullptr}}}};

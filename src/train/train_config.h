@@ -66,6 +66,7 @@ struct TrainConfig {
   config::Auto<Precision> precision;
   config::Auto<std::string> device;
   config::Auto<std::int64_t> threads;
+  double z_loss = 0;
   DivergenceConfig divergence;
   config::Seconds log_interval{10};
 
@@ -85,6 +86,10 @@ struct TrainConfig {
                              "hardware has it (AMX, AVX512-BF16, GPU), else fp32."),
         field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::MayChange{false}),
         field<&C::threads>("Processor threads; `auto`: the processors this process may use.", config::Positive{}, config::MayChange{false}),
+        field<&C::z_loss>(
+            "Coefficient of (log Z)² in the training loss, Z being the softmax's denominator (T5: 1e-4). Part of `loss`, never "
+            "of `log_perplexity`.",
+            config::NonNegative{}),
         field<&C::divergence>("What to do when training diverges.", config::MayChange{}),
         field<&C::log_interval>("Time between progress lines where the console is no terminal.", config::MayChange{})};
   }

@@ -7,18 +7,24 @@
 
 namespace sluice::train {
 
+namespace {
+void add(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
+}  // namespace
+
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer, std::span<const data::Batch> micro_batches,
                      const StepConfig& config) {
   StepStats stats;
   for (const data::Batch& batch : micro_batches) stats.num_targets += batch.num_targets;
   invariant(stats.num_targets > 0, "a step has targets");
 
+  const model::LossScale scale{.scale = 1.0 / static_cast<double>(stats.num_targets), .z_loss = config.z_loss};
   ops::Context context{.form = config.form, .training = true, .seed = config.seed, .step = config.step};
   for (const data::Batch& batch : micro_batches) {
     if (batch.num_targets > 0) {
-      const at::Tensor loss = model.loss(eval::to_device(batch, config.device), 1.0 / static_cast<double>(stats.num_targets), context);
-      loss.backward();
-      stats.loss = stats.loss.defined() ? stats.loss + loss.detach() : loss.detach();
+      const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);
+      loss.total.backward();
+      add(stats.loss, loss.total.detach());
+      add(stats.log_perplexity, loss.cross_entropy);
     }
     context.first_sample += batch.num_sequences;
   }

@@ -16,6 +16,7 @@ struct StepConfig {
   std::uint64_t seed = 1;  // of dropout
   std::uint64_t step = 0;  // finished steps before this one: names the dropout masks
   double lr = 0;
+  double z_loss = 0;
   at::Device device = at::kCPU;
   ops::Form form = ops::Form::kFastest;
   at::Tensor loss_limit{}, norm_limit{};  // see optim::Update
@@ -23,9 +24,10 @@ struct StepConfig {
 
 // Device values: whoever reads them late makes nobody wait.
 struct StepStats {
-  at::Tensor loss;       // float64: nats per target token of the whole step
-  at::Tensor grad_norm;  // float64
-  at::Tensor applied;    // bool
+  at::Tensor loss;            // float64: nats per target token of the whole step, z-loss included
+  at::Tensor log_perplexity;  // float64: its cross-entropy part
+  at::Tensor grad_norm;       // float64
+  at::Tensor applied;         // bool
   std::int64_t num_targets = 0;
 };
 

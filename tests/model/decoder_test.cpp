@@ -99,7 +99,7 @@ TEST_P(Decoders, loss_is_the_same_with_and_without_gradients) {
   const Batch batch = random_batch(3, 12, 3, GetParam().device);
   const double with = differentiate(*model, batch, 0.1, GetParam().context());
   const at::NoGradGuard no_grad;
-  EXPECT_EQ(model->loss(batch, 0.1, GetParam().context()).item<double>(), with);
+  EXPECT_EQ(model->loss(batch, {.scale = 0.1}, GetParam().context()).total.item<double>(), with);
 }
 
 // Micro-batches with unequal numbers of targets, dropout on: the step's loss and gradient stay what they are.
@@ -123,7 +123,7 @@ TEST_P(Decoders, micro_batches_add_up_to_the_whole_batch) {
       const std::int64_t rows = std::min(size, 6 - first);
       context.first_sample = first;
       const at::Tensor part =
-          model->loss({batch.inputs_BT.narrow(0, first, rows), batch.targets_BT.narrow(0, first, rows)}, scale, context);
+          model->loss({batch.inputs_BT.narrow(0, first, rows), batch.targets_BT.narrow(0, first, rows)}, {.scale = scale}, context).total;
       part.backward();
       sum += part.item<double>();
     }
@@ -136,7 +136,7 @@ TEST_P(Decoders, dropout_is_a_function_of_the_step_and_only_of_training) {
   const auto model = build({.config = small_decoder("{dropout: 0.3}"), .setting = GetParam()});
   const Batch batch = random_batch(2, 12, 3, GetParam().device);
   ops::Context context = GetParam().context();
-  const auto loss = [&] { return model->loss(batch, 1.0, context).item<double>(); };
+  const auto loss = [&] { return model->loss(batch, {}, context).total.item<double>(); };
   const double whole = loss();
   context.step = 4;
   EXPECT_EQ(loss(), whole);
@@ -196,7 +196,7 @@ TEST_P(FreshModels, begin_at_the_loss_of_guessing) {
         config.num_heads = num_heads;
         config.num_layers = num_layers;
         const auto model = build({.config = config, .vocab_size = vocab_size, .sequence_length = 64});
-        const double loss = model->loss(batch, 1.0 / static_cast<double>(num_scored(batch)), {}).item<double>();
+        const double loss = model->loss(batch, {.scale = 1.0 / static_cast<double>(num_scored(batch))}, {}).total.item<double>();
         const double spread = 0.5 * static_cast<double>(d_model) * config.init.std * config.init.std;
         EXPECT_GT(loss, 0.99 * guess) << variant.name << ' ' << norm << " tied " << tied;
         EXPECT_LT(loss, 1.01 * guess + spread) << variant.name << ' ' << norm << " tied " << tied;

@@ -60,7 +60,7 @@ at::Tensor value_of(const LanguageModel& model, const std::string& name) { retur
 double differentiate(LanguageModel& model, const Batch& batch, double scale, const ops::Context& context) {
   at::Tensor gradient = model.parameters().gradient();
   gradient.zero_();
-  const at::Tensor loss = model.loss(batch, scale, context);
+  const at::Tensor loss = model.loss(batch, {.scale = scale}, context).total;
   loss.backward();
   return loss.item<double>();
 }

@@ -10,6 +10,7 @@ namespace {
 
 StepStats stats(double loss, double norm, bool applied) {
   return {.loss = at::full({}, loss, at::kDouble),
+          .log_perplexity = at::full({}, loss, at::kDouble),
           .grad_norm = at::full({}, norm, at::kDouble),
           .applied = at::full({}, applied, at::kBool),
           .num_targets = 1};

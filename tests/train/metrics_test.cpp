@@ -17,6 +17,7 @@ class MetricsTest : public ::testing::Test {
  protected:
   StepStats stats(double loss) const {
     return {.loss = at::full({}, loss, at::kDouble),
+            .log_perplexity = at::full({}, loss, at::kDouble),
             .grad_norm = at::full({}, 0.5, at::kDouble),
             .applied = at::full({}, true, at::kBool),
             .num_targets = 10};

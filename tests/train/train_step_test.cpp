@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kVocab = 50, kLength = 12;
 
 data::Batch random_batch(std::int64_t num_sequences, std::uint64_t seed) {
-  data::Batch batch{.num_sequences = num_sequences, .sequence_length = kLength};
+  data::Batch batch{.num_sequences = num_sequences, .input_length = kLength, .target_length = kLength};
   const std::uint64_t key = random_key(seed, "batch");
   for (std::int64_t i = 0; i < num_sequences * kLength; ++i) {
     batch.inputs.push_back(static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i), kVocab)));

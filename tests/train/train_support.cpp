@@ -43,10 +43,11 @@ at::Tensor BigramModel::next_logits(const at::Tensor& inputs_BT, const ops::Cont
   return logits(inputs_BT, context).select(1, inputs_BT.size(1) - 1);
 }
 
-at::Tensor BigramModel::loss(const model::Batch& batch, double scale, const ops::Context& context) const {
+model::Loss BigramModel::loss(const model::Batch& batch, const model::LossScale& scale, const ops::Context& context) const {
   const at::Tensor rows = logits(batch.inputs_BT, context).flatten(0, 1);
   const at::Tensor nats = at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::Sum, -1).to(at::kDouble);
-  return nats * (scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
+  const at::Tensor total = nats * (scale.scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
+  return {total, total.detach()};
 }
 
 std::vector<std::int32_t> learnable_ids(std::int64_t count, std::int64_t vocab_size) {

@@ -25,7 +25,7 @@ using Disturbance = std::function<double(const at::Tensor& inputs_BT)>;
 class BigramModel final : public model::LanguageModel {
  public:
   BigramModel(std::int64_t vocab_size, Disturbance disturbance);
-  at::Tensor loss(const model::Batch& batch, double scale, const ops::Context& context) const override;
+  model::Loss loss(const model::Batch& batch, const model::LossScale& scale, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
   at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
 
