@@ -3,6 +3,7 @@
 
   make_corpus.py kjv OUT        the King James Bible from Debian's package bible-kjv: references stripped, one verse per line,
                                 one chapter per blank-line block, checked against a known hash
+  make_corpus.py prose OUT      30 MB of English prose from four Debian packages (prose.py), cleaned, without repetitions, checked likewise
   make_corpus.py grammar OUT    text of a probabilistic grammar whose entropy is known exactly; OUT's name with .json for its suffix
                                 gets the figures
 
@@ -16,13 +17,18 @@ import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import sys
+import tempfile
+import zlib
 
 import grammar
+import prose
 
 KJV_SHA256 = "82a24e4e23c644fe579ed387b20e54eb529cc0a87a25e0810064edb2216780c2"
 KJV_VERSES = 31102
+PROSE_SHA256 = "c90c572bdf88e38b7fa2e51ac15936f0e61868c9845306bd6ca45cfa56815ae4"
 USAGE, BAD_DATA, MISSING_INPUT, IO_ERROR = 2, 65, 66, 74
 
 
@@ -89,6 +95,28 @@ def make_kjv(out):
     print(f"{out}: {num_verses} verses, {text.count(chr(10) * 2) + 1} chapters, {len(data)} bytes")
 
 
+def make_prose(out):
+    if out.exists() and hashlib.sha256(out.read_bytes()).hexdigest() == PROSE_SHA256:
+        print(f"{out}: already there, hash as expected")
+        return
+    kjv, _ = strip_references(read_kjv())
+    with tempfile.TemporaryDirectory(prefix="prose-") as folder:
+        try:
+            documents, sizes = prose.assemble(kjv.strip("\n").split("\n\n"), folder)
+        except prose.Unreadable as error:
+            fail(MISSING_INPUT, f"prose: {error}")
+        except (OSError, ValueError, IndexError, zlib.error, struct.error) as error:
+            fail(BAD_DATA, f"prose: a package is not as expected: {error}")
+    data = ("\n\n".join(documents) + "\n").encode()
+    received = hashlib.sha256(data).hexdigest()
+    if received != PROSE_SHA256:
+        fail(BAD_DATA, f"prose: sha256 {received}, {len(data)} bytes from {sizes}; expected {PROSE_SHA256} (bible-kjv 4.38, "
+             "r-cran-janeaustenr 1.0.0, sword-comm-tdavid 2.1, anarchism 15.3)")
+    write_atomically(out, data)
+    parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
+    print(f"{out}: {len(documents)} documents, {len(data)} bytes ({parts})")
+
+
 def make_grammar(out, arguments):
     paragraph = arguments.paragraph
     if paragraph is None:
@@ -119,6 +147,8 @@ def main():
     kinds = parser.add_subparsers(dest="kind", required=True)
     kjv = kinds.add_parser("kjv", help="the King James Bible (4.1 MB)")
     kjv.add_argument("out", type=pathlib.Path)
+    english = kinds.add_parser("prose", help="English prose from four Debian packages (30 MB)")
+    english.add_argument("out", type=pathlib.Path)
     generated = kinds.add_parser("grammar", help="generated text of known entropy")
     generated.add_argument("out", type=pathlib.Path)
     generated.add_argument("--bytes", type=at_least(1), default=4_000_000, help="size at which to stop, after a whole sentence (default 4000000)")
@@ -129,6 +159,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.kind == "kjv":
         make_kjv(arguments.out)
+    elif arguments.kind == "prose":
+        make_prose(arguments.out)
     else:
         make_grammar(arguments.out, arguments)
 
