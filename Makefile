@@ -6,10 +6,11 @@ BUILD := build
 generator = $(if $(wildcard $(BUILD)/CMakeCache.txt),,$(if $(shell command -v ninja),-G Ninja))
 python = $(shell grep SLUICE_PYTHON $(BUILD)/setup.cmake | cut -d '"' -f 2)
 
-.PHONY: help build test quickstart bench lint format asan clean configure setup setup-tests setup-lint
+.PHONY: help build test quickstart train bench lint format asan clean configure setup setup-tests setup-lint
 
 help:
-	@echo "make quickstart   install what is missing, build, train a small model on real text"
+	@echo "make quickstart   install what is missing, build, compare the eight layers of the paper in miniature, on real text"
+	@echo "make train        the same with one model, trained longer"
 	@echo "make build        build/sluice, optimised"
 	@echo "make test         build everything and run all tests"
 	@echo "make bench        training speed against PyTorch, into docs/benchmarks.md"
@@ -40,7 +41,10 @@ test: setup-tests
 	@ctest --test-dir $(BUILD) --output-on-failure --output-junit results.xml -j $(JOBS)
 
 quickstart:
-	@scripts/quickstart.sh
+	@scripts/quickstart.sh compare
+
+train:
+	@scripts/quickstart.sh train
 
 bench: setup-tests build
 	@python3 scripts/make_corpus.py kjv data/kjv.txt
