@@ -57,7 +57,6 @@ struct Variant {
   double multiply_adds_per_token = 0;  // forward, per target token
   double flops_per_token = 0;          // training
   Settings tuned;                      // values chosen on the third split: {"optimizer.lr", "3e-3"}; empty without tuning
-  std::optional<double> paper_65536, paper_65536_std, paper_524288;  // log-perplexity in the paper's Table 1, where the variant is in it
 };
 
 // One candidate of compare.tune, averaged over the tuning seeds, on the third split.
