@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "stats/held_out_error.h"
+
 namespace sluice::report {
 
 // Values of the varied keys, in the order of `compare.vary`: {"model.ffn", "geglu"}.
@@ -24,11 +26,7 @@ struct CurvePoint {
   double seconds = 0;  // of training so far
 };
 
-// Held-out cross-entropy of one document under one cell.
-struct DocumentLoss {
-  double nats = 0;
-  std::uint64_t num_targets = 0;
-};
+using stats::DocumentLoss;  // held-out cross-entropy of one document under one cell
 
 // One run of the grid.
 struct Cell {

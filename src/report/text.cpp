@@ -1,8 +1,10 @@
 #include "report/text.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/text_format.h"
 #include "config/number_text.h"
@@ -72,7 +74,7 @@ std::string markdown_text(std::string_view text) {
 }
 
 std::string latex_text(std::string_view text) {
-  return replaced(text, [](char c) -> std::string_view {
+  std::string out = replaced(text, [](char c) -> std::string_view {
     if (c == '\\') return "\\textbackslash{}";
     if (c == '{') return "\\{";
     if (c == '}') return "\\}";
@@ -91,6 +93,14 @@ std::string latex_text(std::string_view text) {
     if (c == ']') return "{]}";
     return "";
   });
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kSigns = {
+      {{kMinus, "$-$"}, {kUnknown, "--"}, {"…", "\\ldots{}"}, {"±", "$\\pm$"}}};
+  for (const auto& [sign, command] : kSigns) {
+    for (std::size_t at = out.find(sign); at != std::string::npos; at = out.find(sign, at + command.size())) {
+      out.replace(at, sign.size(), command);
+    }
+  }
+  return out;
 }
 
 std::string console_text(std::string_view text) { return clean(text); }
