@@ -37,11 +37,13 @@ bool only_one_seed(const Comparison& comparison, const Analysis& analysis) {
 }
 
 std::string tests_note(const Analysis& analysis) {
-  std::string text = cat(
-      "Differences are variant − baseline in nats per target token: below 0 the variant is better. They, their p and their simultaneous 95 % "
-      "intervals (Bonferroni) come from the additive variant + seed model over ",
-      analysis.summary.blocks.size(), " seeds; p is adjusted by Holm's rule. The paired t-test beside it needs no equal variances. Variants "
-      "that share a letter cannot be told apart (all pairs, Holm). A difference is called real where p, Holm, is at most 0.05.");
+  std::string text =
+      cat("Differences are variant − baseline in nats per target token: below 0 the variant is better. They, their p and their "
+          "simultaneous 95 % "
+          "intervals (Bonferroni) come from the additive variant + seed model over ",
+          analysis.summary.blocks.size(),
+          " seeds; p is adjusted by Holm's rule. The paired t-test beside it needs no equal variances. Variants "
+          "that share a letter cannot be told apart (all pairs, Holm). A difference is called real where p, Holm, is at most 0.05.");
   return text;
 }
 
@@ -112,8 +114,9 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
     if (!status.empty()) add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "." : "; no verdict."));
   }
   add(power_note(analysis));
-  add(cat(analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
-          "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
+  add(cat(
+      analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
+      "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
   add(equal_note(comparison));
   add(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note, "."));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
@@ -121,7 +124,8 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   const bool has_paper = std::any_of(comparison.variants.begin(), comparison.variants.end(),
                                      [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
   if (has_paper) {
-    add("Paper: Shazeer 2020, \"GLU Variants Improve Transformer\", Table 1: T5 base on C4, mean (std of 4 runs) at 65,536 steps and one run of "
+    add("Paper: Shazeer 2020, \"GLU Variants Improve Transformer\", Table 1: T5 base on C4, mean (std of 4 runs) at 65,536 steps and one "
+        "run of "
         "524,288. Its levels come from other data and another size; differences are what can be compared.");
   }
   return lines;

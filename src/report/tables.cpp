@@ -98,10 +98,14 @@ std::string cell_text(const Cell* cell) {
 
 std::string_view status_name(CellStatus status) {
   switch (status) {
-    case CellStatus::kFinished: return "finished";
-    case CellStatus::kDiverged: return "diverged";
-    case CellStatus::kFailed: return "failed";
-    case CellStatus::kWaiting: break;
+    case CellStatus::kFinished:
+      return "finished";
+    case CellStatus::kDiverged:
+      return "diverged";
+    case CellStatus::kFailed:
+      return "failed";
+    case CellStatus::kWaiting:
+      break;
   }
   return "waiting";
 }
@@ -167,8 +171,9 @@ TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
 }
 
 TextTable tuning_table(const Comparison& comparison) {
-  TextTable table{.columns = {{"variant", false}, {"candidate", false}, {"seeds"}, {cat(metric_title(comparison), ", mean (std)")}, {"", false}},
-                  .rows = {}};
+  TextTable table{
+      .columns = {{"variant", false}, {"candidate", false}, {"seeds"}, {cat(metric_title(comparison), ", mean (std)")}, {"", false}},
+      .rows = {}};
   for (const TuningPoint& point : comparison.tuning) {
     stats::VariantSummary figures;
     if (!point.log_perplexity.empty()) figures.mean = stats::mean_of(point.log_perplexity);
