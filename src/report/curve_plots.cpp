@@ -13,7 +13,7 @@ namespace sluice::report {
 namespace {
 
 constexpr std::size_t kMaxPoints = 120, kPanelPoints = 60, kNumColours = 7, kNameCharacters = 22;
-constexpr double kNameGap = 15;
+constexpr double kNameGap = 15, kDodge = 6, kMaxDodge = 60;
 
 using Bands = std::vector<Band>;
 
@@ -76,29 +76,30 @@ Range loss_range(const Bands& bands) {
     const double last_step = band.back().step;
     for (const BandPoint& point : band) {
       range.low = std::min(range.low, point.low);
-      if (point.step >= 0.08 * last_step) range.high = std::max(range.high, point.high);
+      if (point.step >= 0.12 * last_step) range.high = std::max(range.high, point.high);
     }
   }
   const double margin = 0.04 * std::max(range.high - range.low, 1e-3);
   return {range.low - margin, range.high + margin};
 }
 
-// Whole bands and what lies on both sides of 0, the same for all panels.
+// The same for all panels, 0 inside. The first tenth swings widely and tells nothing.
 Range difference_range(const Bands& bands) {
-  std::vector<double> sizes;
+  Range range{.low = 0, .high = 0};
   for (const Band& band : bands) {
-    // The first tenth swings widely and tells nothing.
     for (const BandPoint& point : band) {
-      if (point.step >= 0.1 * band.back().step) sizes.push_back(std::max(std::abs(point.low), std::abs(point.high)));
+      if (point.step < 0.1 * band.back().step) continue;
+      range.low = std::min(range.low, point.low);
+      range.high = std::max(range.high, point.high);
     }
   }
-  const double largest = sizes.empty() ? 0 : *std::max_element(sizes.begin(), sizes.end());
-  return {-1.05 * std::max(largest, 1e-4), 1.05 * std::max(largest, 1e-4)};
+  const double margin = 0.06 * std::max(range.high - range.low, 1e-4);
+  return {range.low - margin, range.high + margin};
 }
 
 std::string panel(const Comparison& comparison, const Analysis& analysis, std::size_t v, const Bands& bands) {
   const double width = 232, height = 168;
-  const std::string end = signed_text(bands[v].back().mean, 4);
+  const std::string end = signed_text(analysis.summary.variants[v].difference->value, 4);
   Svg svg(width, height,
           cat("Difference of ", analysis.labels[v], " to ", analysis.labels[comparison.baseline], " along training, at the end ", end));
   double last_step = 0;
@@ -164,6 +165,21 @@ std::vector<End> ends_of(const Comparison& comparison, const Analysis& analysis,
   return ends;
 }
 
+// Ends that cost the same would hide each other: how far to the side each is drawn, in pixels.
+std::vector<double> dodges(const std::vector<End>& ends, double same) {
+  std::vector<double> offsets(ends.size(), 0);
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    double before = 0, all = 0;
+    for (std::size_t k = 0; k < ends.size(); ++k) {
+      if (std::abs(ends[k].cost - ends[i].cost) > same) continue;
+      all += 1;
+      before += k < i ? 1 : 0;
+    }
+    offsets[i] = std::min(kDodge, kMaxDodge / all) * (before - (all - 1) / 2);
+  }
+  return offsets;
+}
+
 Range end_range(const std::vector<End>& ends) {
   double low = INFINITY, high = -INFINITY;
   for (const End& end : ends) {
@@ -199,7 +215,7 @@ void draw_names(Svg& svg, const Comparison& comparison, const Analysis& analysis
 std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind, PlotSize size) {
   const Bands bands = bands_of(comparison, analysis, kind);
   if (!any_curve(bands)) return "";
-  const char* what = kind == CurveKind::kTraining ? "training loss" : "held-out";
+  const char* what = kind == CurveKind::kTraining ? "training" : "held-out";
   Svg svg(size.width, size.height, cat("Curves of ", what, " ", metric_title(comparison), ", one line per variant"));
   double last_step = 0;
   for (const Band& band : bands) last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
@@ -218,7 +234,7 @@ std::string loss_plot(const Comparison& comparison, const Analysis& analysis, Cu
 std::vector<std::string> difference_panels(const Comparison& comparison, const Analysis& analysis) {
   Bands bands;
   for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
-    bands.push_back(v == comparison.baseline ? Band() : difference_band(comparison, analysis, v, kPanelPoints));
+    bands.push_back(analysis.summary.variants[v].difference ? difference_band(comparison, analysis, v, kPanelPoints) : Band());
   }
   std::vector<std::string> panels;
   for (std::size_t v = 0; v < bands.size(); ++v) {
@@ -235,7 +251,7 @@ std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Co
   const Unit unit = unit_of(cost, largest);
   Svg svg(size.width, size.height, cat("Held-out ", metric_title(comparison), " against ", unit.title));
   const Box box = {54, 26, size.width - name_space(analysis, size), size.height - 42};
-  const Frame frame = draw_frame(svg, box, {0.4 * largest / unit.size, 1.03 * largest / unit.size}, end_range(ends),
+  const Frame frame = draw_frame(svg, box, {0.4 * largest / unit.size, 1.07 * largest / unit.size}, end_range(ends),
                                  {unit.title, cat("held-out ", metric_title(comparison))});
   Bands bands = bands_of(comparison, analysis, CurveKind::kHeldOut);
   for (Band& band : bands) {
@@ -245,8 +261,10 @@ std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Co
   draw_bands(svg, comparison, bands, frame, [&](const BandPoint& point) { return spent(point, cost) / unit.size; });
   svg.close_group();
   std::vector<LineEnd> names;
-  for (const End& end : ends) {
-    const Point at = {frame.x.at(end.cost / unit.size), frame.y.at(end.mean)};
+  const std::vector<double> offsets = dodges(ends, 1e-3 * largest);
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const End& end = ends[i];
+    const Point at = {frame.x.at(end.cost / unit.size) + offsets[i], frame.y.at(end.mean)};
     svg.open_group(variant_class(comparison, end.variant));
     svg.line({at.x, frame.y.at(end.mean - end.std)}, {at.x, frame.y.at(end.mean + end.std)}, "line");
     svg.dot(at, 4, "end", cat(analysis.labels[end.variant], " ", number_text(end.mean, 4)));

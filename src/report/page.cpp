@@ -79,7 +79,8 @@ std::string facts(const Comparison& comparison) {
 
 std::string result_section(const Comparison& comparison, const Analysis& analysis) {
   std::string out;
-  const std::string wide = interval_plot(comparison, analysis, 900);
+  std::vector<std::string> lines = notes(comparison, analysis);
+  const std::string wide = interval_plot(comparison, analysis, 960);
   if (!wide.empty()) {
     const bool paper = published_result(comparison, comparison.variants[comparison.baseline]) != nullptr;
     out += figure(
@@ -92,28 +93,32 @@ std::string result_section(const Comparison& comparison, const Analysis& analysi
                      : "",
                "</p>\n");
   } else {
-    const std::vector<std::string> lines = notes(comparison, analysis);
     out += cat("<p class=\"note\" role=\"note\">", html_text(lines.front()), "</p>\n");
+    lines.erase(lines.begin());
   }
   out += html_table(result_table(comparison, analysis), "Results, one row per variant");
-  out += "<ul class=\"small\">\n";
-  for (const std::string& line : notes(comparison, analysis)) out += cat("<li>", html_text(line), "</li>\n");
+  out += "<ul class=\"small columns\">\n";
+  for (const std::string& line : lines) out += cat("<li>", html_text(line), "</li>\n");
   return out + "</ul>\n";
+}
+
+std::string pair(const std::string& left, const std::string& right) {
+  return left.empty() && right.empty() ? "" : cat("<div class=\"pair\">\n", left, right, "</div>\n");
 }
 
 std::string curve_section(const Comparison& comparison, const Analysis& analysis) {
   const auto both = [&](CurveKind kind, std::string_view caption) {
     return figure(loss_plot(comparison, analysis, kind, kWide), loss_plot(comparison, analysis, kind, kNarrow), caption);
   };
-  std::string out =
-      both(CurveKind::kHeldOut,
-           "Held-out log-perplexity along training: mean and, shaded, lowest to highest seed. The steep start is cut off above. Readings "
-           "before the end are approximate: their learning rate has not decayed.");
-  out += panels(difference_panels(comparison, analysis), cat("The same curves as differences to ", analysis.labels[comparison.baseline],
-                                                             ", seed by seed: mean and, shaded, lowest to highest seed, against steps. "
-                                                             "Below the line is better. Approximate before the end."));
-  out += both(CurveKind::kTraining,
-              "Training loss, averaged over neighbouring steps: mean and range over the seeds. One batch each, so it is noisy.");
+  const std::string out =
+      pair(both(CurveKind::kHeldOut,
+                "Held-out log-perplexity along training: mean and, shaded, lowest to highest seed. The steep start is cut off. Readings "
+                "before the end "
+                "are approximate: their learning rate has not decayed."),
+           both(CurveKind::kTraining, "Training loss, averaged over neighbouring steps: mean and, shaded, lowest to highest seed.")) +
+      panels(difference_panels(comparison, analysis), cat("The held-out curves as differences to ", analysis.labels[comparison.baseline],
+                                                          ", seed by seed: mean and, shaded, lowest to highest seed, against steps. Below "
+                                                          "the line is better. Approximate before the end."));
   return out.empty() ? paragraph("No curves yet.") : out;
 }
 
@@ -121,14 +126,15 @@ std::string cost_section(const Comparison& comparison, const Analysis& analysis)
   const auto both = [&](Cost cost, std::string_view caption) {
     return figure(cost_plot(comparison, analysis, cost, kWide), cost_plot(comparison, analysis, cost, kNarrow), caption);
   };
-  std::string out = both(Cost::kFlops,
-                         "End of training against training FLOPs: mean ± one standard deviation after the last step. Faint lines are the "
-                         "way there, approximate. At "
-                         "matched widths equal steps are equal FLOPs, and the points stand above each other.");
-  out +=
-      both(Cost::kSeconds,
-           "The same against time spent in training steps, evaluations left out. Time depends on the machine and on what else ran there.");
-  return out + html_table(size_table(comparison, analysis), "Sizes and cost, one row per variant");
+  return pair(both(Cost::kFlops,
+                   "The end of training against FLOPs spent: mean ± one standard deviation after the last step. Faint lines are the way "
+                   "there and "
+                   "approximate. At matched widths equal steps are equal FLOPs, so the points share one place across; they are drawn a "
+                   "little apart."),
+              both(Cost::kSeconds,
+                   "The same against time spent in training steps, evaluations left out. It depends on the machine and on what else ran "
+                   "there.")) +
+         html_table(size_table(comparison, analysis), "Sizes and cost, one row per variant");
 }
 
 std::string tuning_section(const Comparison& comparison, const Analysis& analysis) {
@@ -140,7 +146,7 @@ std::string tuning_section(const Comparison& comparison, const Analysis& analysi
                     "Sensitivity: log-perplexity on the third split for every candidate, mean over the tuning seeds. Filled: chosen. "
                     "Candidates that trained far "
                     "worse lie beyond the top; the table has them."),
-             html_table(tuning_table(comparison), "Tuning, one row per candidate"));
+             html_table(tuning_table(comparison), "Tuning, one row per variant"));
 }
 
 std::string cell_section(const Comparison& comparison, const Analysis& analysis) {

@@ -25,7 +25,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink);
   font: 1.0625rem/1.6 Charter, "Bitstream Charter", "Iowan Old Style", "Palatino Linotype", Palatino, Georgia, "DejaVu Serif", serif;
 }
-main { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
+main { max-width: 74rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
 h1, h2, h3, table, figcaption, svg, .facts, nav, .note, pre, code, .key { font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .75rem; overflow-wrap: anywhere; letter-spacing: -.01em; }
 h2 { font-size: 1.25rem; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
@@ -36,21 +36,23 @@ li { margin: .3rem 0; }
 a { color: var(--link); }
 .lead { font-size: 1.2rem; line-height: 1.5; }
 nav { font-size: .875rem; margin: 1.25rem 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: .8rem 1.5rem; margin: 1.5rem 0; max-width: none; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .8rem 1.5rem; margin: 1.5rem 0; max-width: none; }
 .facts div { border-top: 2px solid var(--ink); padding-top: .35rem; min-width: 0; }
 .facts dt { font-size: .78rem; color: var(--soft); }
 .facts dd { margin: 0; font-size: .95rem; line-height: 1.35; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .note { background: var(--tint); border-left: 4px solid var(--higher); padding: .7rem 1rem; max-width: 44rem; font-size: .95rem; line-height: 1.5; }
 .small { font-size: .92rem; line-height: 1.5; color: var(--soft); }
-.small li { max-width: 44rem; }
+.columns { columns: 26rem; column-gap: 3rem; max-width: none; }
+.columns li { break-inside: avoid; }
+.columns li:first-child { margin-top: 0; }
 .scroll { overflow: auto; max-height: 36rem; margin: 1rem 0; border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); }
 .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .84rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
-th, td { padding: .38rem .7rem; text-align: left; vertical-align: baseline; white-space: nowrap; }
+th, td { padding: .38rem .6rem; text-align: left; vertical-align: baseline; white-space: nowrap; }
 th:first-child, td:first-child { padding-left: .2rem; }
 thead th { position: sticky; top: 0; background: var(--paper); vertical-align: bottom; white-space: normal; min-width: 4.4rem; font-weight: 600; border-bottom: 1px solid var(--ink); }
-tbody th { font-weight: 600; }
-tbody tr:nth-child(even) { background: var(--tint); }
+tbody th { font-weight: 600; position: sticky; left: 0; background: var(--paper); }
+tbody tr:nth-child(even), tbody tr:nth-child(even) th { background: var(--tint); }
 .n { text-align: right; }
 td:last-child { max-width: 34rem; overflow-wrap: anywhere; }
 figure { margin: 1.25rem 0; }
@@ -58,6 +60,7 @@ figcaption { font-size: .86rem; line-height: 1.45; color: var(--soft); max-width
 svg { display: block; max-width: 100%; height: auto; overflow: visible; font-size: 12.5px; }
 svg svg { overflow: hidden; }
 .narrow { display: none; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 0 2rem; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1.1rem 1rem; }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; font-size: .82rem; color: var(--soft); margin: .5rem 0 0; max-width: none; }
 .key span { display: inline-flex; align-items: center; gap: .4rem; }
@@ -70,6 +73,7 @@ text { fill: var(--ink); }
 .tick, .title { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 .value { font-size: 12px; font-variant-numeric: tabular-nums; }
 .name { font-weight: 600; }
+.missing { fill: var(--soft); font-style: italic; }
 .e { text-anchor: end; }
 .m { text-anchor: middle; }
 .grid { stroke: var(--rule); stroke-width: 1; }
@@ -114,6 +118,7 @@ text { fill: var(--ink); }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   table { font-size: 7.5pt; }
   th, td { padding: .2rem .35rem; white-space: normal; }
+  tbody th { position: static; }
   thead th { position: static; min-width: 0; }
   .wide { display: block; }
   .narrow { display: none; }

@@ -4,7 +4,7 @@
 namespace sluice::report {
 
 std::string_view how_to_read() {
-  return R"html(<ul>
+  return R"html(<ul class="columns">
 <li><b>The figure</b> is held-out log-perplexity: the mean cross-entropy in nats over all held-out target tokens, after the last step. Lower is
 better. A difference of 0.01 is 1&#160;% in perplexity. It is never the best of several evaluations.</li>
 <li><b>A difference is real</b> here when its <i>p</i> after <a href="#holm">Holm's adjustment</a> is at most 0.05, so that the chance of even one false alarm
@@ -15,6 +15,8 @@ large one had to be.</li>
 from the same values. So luck that all share cancels in the differences, and the differences are surer than the standard deviations suggest.</li>
 <li><b>Two tests stand side by side.</b> The <a href="#blocks">block model</a> pools the spread of all variants and is the sharper one; the
 <a href="#paired">paired t-test</a> does without equal variances and is blunt with few seeds. Where they disagree, trust neither before there are more seeds.</li>
+<li><b>Three ways to share out the 5&#160;%</b> can part at the border. <i>p</i> by Holm is sharper than the intervals, which are Bonferroni's: it may be
+below 0.05 where the interval just holds 0. The letters compare all pairs, not only those with the baseline, and are the strictest.</li>
 <li><b>What an interval covers</b>: the randomness of training, that is another draw of seeds. Not covered: other data, another size, another learning rate, longer
 training. The <a href="#heldout">held-out error</a> says how much the difference would move had other documents been held out.</li>
 <li><b>One learning rate</b> can favour a variant. The settings say whether it was tuned, on which data and seeds; the figures above were never used for it.</li>

@@ -14,7 +14,7 @@ struct PlotSize {
   double width = 0;
   double height = 0;
 };
-inline constexpr PlotSize kWide = {760, 400}, kNarrow = {356, 360};
+inline constexpr PlotSize kWide = {540, 370}, kNarrow = {356, 340};
 
 // Mean and range over the seeds against steps. The worst part of the first steps is cut off. Empty where no cell has a curve of that kind.
 std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind, PlotSize size);

@@ -177,8 +177,12 @@ std::string tuning_panel(const Comparison& comparison, const Analysis& analysis,
 }  // namespace
 
 std::string interval_plot(const Comparison& comparison, const Analysis& analysis, double width) {
-  const std::vector<std::size_t> variants = tested_variants(analysis);
-  if (variants.empty()) return "";
+  const std::vector<std::size_t> tested = tested_variants(analysis);
+  if (tested.empty()) return "";
+  std::vector<std::size_t> variants;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    if (v != comparison.baseline) variants.push_back(v);
+  }
   const bool wide = width >= kWideEnough;
   double names = 0;
   for (const std::size_t v : variants) names = std::max(names, text_width(shortened(analysis.labels[v], 26)));
@@ -186,9 +190,9 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
   const double height = 34 + kRow * static_cast<double>(variants.size()) + 44;
   Svg svg(width, height, cat("Differences to ", analysis.labels[comparison.baseline], " with simultaneous 95 % intervals"));
   const Box box = {left, 34, width - right, height - 44};
-  const Range x = range_of_differences(comparison, analysis, variants);
+  const Range x = range_of_differences(comparison, analysis, tested);
   const Frame frame = {.x = {x.low, x.high, box.left, box.right}, .y = {}, .box = box};
-  const Ticks ticks = nice_ticks(x.low, x.high, static_cast<int>((box.right - box.left) / 76));
+  const Ticks ticks = nice_ticks(x.low, x.high, std::max(4, static_cast<int>((box.right - box.left) / 76)));
   for (const double value : ticks.values) {
     svg.line({frame.x.at(value), box.top}, {frame.x.at(value), box.bottom}, "grid");
     svg.text({frame.x.at(value), box.bottom + 17}, signed_text(value, ticks.digits), "tick m");
@@ -201,6 +205,10 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
   for (std::size_t i = 0; i < variants.size(); ++i) {
     const double y = box.top + kRow * (static_cast<double>(i) + 0.45);
     svg.text({0, y + 4}, shortened(analysis.labels[variants[i]], 26), "name");
+    if (verdict_of(analysis, variants[i]) == Verdict::kNone) {
+      svg.text({(box.left + box.right) / 2, y + 4}, cat(status_of(analysis, variants[i]), ": no verdict"), "missing m");
+      continue;
+    }
     draw_interval(svg, comparison, analysis, frame, variants[i], y);
     if (wide) svg.text({width, y + 4}, interval_words(*analysis.summary.variants[variants[i]].difference), "value e");
   }
