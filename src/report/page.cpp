@@ -83,10 +83,10 @@ std::string result_section(const Comparison& comparison, const Analysis& analysi
   const std::string wide = interval_plot(comparison, analysis, 960);
   if (!wide.empty()) {
     const bool paper = published_result(comparison, comparison.variants[comparison.baseline]) != nullptr;
-    out += figure(
-        wide, interval_plot(comparison, analysis, kNarrow.width),
-        cat("Difference to ", analysis.labels[comparison.baseline],
-            " in held-out log-perplexity after the last step, with simultaneous 95 % intervals. Small dots below are single seeds."));
+    out += figure(wide, interval_plot(comparison, analysis, kNarrow.width),
+                  cat("Difference to ", analysis.labels[comparison.baseline], " in held-out ", metric_title(comparison),
+                      " after the last step, with simultaneous 95 % intervals.",
+                      analysis.summary.blocks.size() > kMaxSeedDots ? "" : " Small dots below are single seeds."));
     out += cat(dot_plot_key(),
                paper ? "<span><svg width=\"12\" height=\"12\" viewBox=\"0 0 12 12\" aria-hidden=\"true\"><path class=\"paper\" d=\"M6 "
                        "1 11 6 6 11 1 6Z\"/></svg>the paper's difference at 65,536 steps</span>\n"
@@ -126,11 +126,11 @@ std::string cost_section(const Comparison& comparison, const Analysis& analysis)
   const auto both = [&](Cost cost, std::string_view caption) {
     return figure(cost_plot(comparison, analysis, cost, kWide), cost_plot(comparison, analysis, cost, kNarrow), caption);
   };
+  const std::string_view equal = comparison.equalize == "steps" ? " At matched widths equal steps are equal FLOPs." : "";
   return pair(both(Cost::kFlops,
-                   "The end of training against FLOPs spent: mean ± one standard deviation after the last step. Faint lines are the way "
-                   "there and "
-                   "approximate. At matched widths equal steps are equal FLOPs, so the points share one place across; they are drawn a "
-                   "little apart."),
+                   cat("The end of training against FLOPs spent: mean ± one standard deviation after the last step. Faint lines are the "
+                       "way there and approximate. Points that cost the same are drawn a little apart.",
+                       equal)),
               both(Cost::kSeconds,
                    "The same against time spent in training steps, evaluations left out. It depends on the machine and on what else ran "
                    "there.")) +
@@ -174,7 +174,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kSections
                                                                                      {"read", "How to read this"},
                                                                                      {"curves", "Along training"},
                                                                                      {"cost", "Against FLOPs and time"},
-                                                                                     {"tuning", "Learning rate"},
+                                                                                     {"tuning", "Tuning"},
                                                                                      {"runs", "Every run"},
                                                                                      {"again", "Settings, and how to do it again"},
                                                                                      {"formulas", "Formulas"}}};

@@ -103,6 +103,7 @@ text { fill: var(--ink); }
   .narrow { display: block; }
   .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .7rem 1rem; }
 }
+@page { margin: 15mm; }
 @media print {
   :root {
     --paper: #fff; --ink: #000; --soft: #444; --rule: #ccc; --tint: #f6f6f6; --link: #000;
@@ -116,8 +117,10 @@ text { fill: var(--ink); }
   figure, tr, .note { break-inside: avoid; }
   .scroll, pre { overflow: visible; max-height: none; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-  table { font-size: 7.5pt; }
-  th, td { padding: .2rem .35rem; white-space: normal; }
+  table { font-size: 6.8pt; }
+  .small, figcaption { font-size: 8.5pt; }
+  th, td { padding: .2rem .25rem; white-space: normal; }
+  td.n { white-space: nowrap; }
   tbody th { position: static; }
   thead th { position: static; min-width: 0; }
   .wide { display: block; }

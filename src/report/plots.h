@@ -14,6 +14,7 @@ struct PlotSize {
   double width = 0;
   double height = 0;
 };
+inline constexpr std::size_t kMaxSeedDots = 40;  // more dots under an interval would be a smear
 inline constexpr PlotSize kWide = {540, 370}, kNarrow = {356, 340};
 
 // Mean and range over the seeds against steps. The worst part of the first steps is cut off. Empty where no cell has a curve of that kind.

@@ -15,7 +15,6 @@ namespace sluice::report {
 namespace {
 
 constexpr double kRow = 34, kWideEnough = 560;
-constexpr std::size_t kMaxSeedDots = 40;  // more would be a smear
 
 std::optional<double> published_difference(const Comparison& comparison, std::size_t v) {
   const Published* ours = published_result(comparison, comparison.variants[v]);
@@ -24,8 +23,10 @@ std::optional<double> published_difference(const Comparison& comparison, std::si
   return ours->mean - other->mean;
 }
 
-std::vector<double> seed_differences(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+// Each seed's difference; none where there are too many.
+std::vector<double> drawn_seeds(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   std::vector<double> values;
+  if (analysis.summary.blocks.size() > kMaxSeedDots) return values;
   for (const std::size_t s : analysis.summary.blocks) {
     values.push_back(*analysis.grid[v][s]->log_perplexity - *analysis.grid[comparison.baseline][s]->log_perplexity);
   }
@@ -52,7 +53,7 @@ Range range_of_differences(const Comparison& comparison, const Analysis& analysi
     include(difference.value);
     if (difference.interval) include(difference.interval->low);
     if (difference.interval) include(difference.interval->high);
-    for (const double value : seed_differences(comparison, analysis, v)) include(value);
+    for (const double value : drawn_seeds(comparison, analysis, v)) include(value);
     if (const auto published = published_difference(comparison, v)) include(*published);
   }
   const double margin = 0.06 * std::max(range.high - range.low, 1e-4);
@@ -76,10 +77,7 @@ void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analy
   if (const auto published = published_difference(comparison, v)) {
     svg.diamond({frame.x.at(*published), y}, 5.5, "paper", cat("paper: ", signed_text(*published, 3)));
   }
-  const std::vector<double> seeds = seed_differences(comparison, analysis, v);
-  if (seeds.size() <= kMaxSeedDots) {
-    for (const double value : seeds) svg.dot({frame.x.at(value), y + 9}, 1.8, "seed");
-  }
+  for (const double value : drawn_seeds(comparison, analysis, v)) svg.dot({frame.x.at(value), y + 9}, 1.8, "seed");
   if (difference.interval) {
     const double low = frame.x.at(difference.interval->low), high = frame.x.at(difference.interval->high);
     svg.line({low, y}, {high, y}, "interval");
