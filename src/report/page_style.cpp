@@ -3,9 +3,9 @@
 #include "report/page_parts.h"
 
 namespace sluice::report {
+namespace {
 
-std::string_view page_style() {
-  return R"css(
+constexpr std::string_view kStyle = R"css(
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --ink: #1b1d21; --soft: #5a6069; --rule: #d9dce1; --tint: #f5f6f8; --link: #0b5cad;
@@ -127,6 +127,9 @@ text { fill: var(--ink); }
   .narrow { display: none; }
 }
 )css";
-}
+
+}  // namespace
+
+std::string_view page_style() { return kStyle; }
 
 }  // namespace sluice::report

@@ -113,7 +113,7 @@ std::string csv_field(std::string_view text) {
   std::string field = clean(text);
   const bool is_formula = !field.empty() && std::string_view("=+-@").find(field[0]) != std::string_view::npos;
   if (is_formula && !config::is_number(field)) field.insert(0, 1, '\'');
-  if (field.find_first_of(",\" ") == std::string::npos) return field;
+  if (field.find_first_of(",\"") == std::string::npos) return field;
   std::string quoted = "\"";
   for (const char c : field) quoted.append(c == '"' ? 2 : 1, c);
   return quoted + "\"";
