@@ -47,6 +47,15 @@ TEST(SpanEvaluation, EveryWholeSegmentOnceWithFixedSpans) {
   EXPECT_THROW(all.documents_of(7), InvariantError);
 }
 
+// The masks of an evaluation are a promise too: figures of different versions stay comparable.
+TEST(SpanEvaluation, SpansAreFixedForEver) {
+  const SpanRules rules = rules_for(span_config(64));
+  const TokenStream stream = counting_stream(2 * static_cast<std::uint64_t>(rules.shape.segment_length));
+  const Batch batch = SpanCorruptionEvaluation(stream, {.rules = rules}).batch(0);
+  EXPECT_EQ(batch.targets, (Ids{1000099, 41, 42, 43, 44,      1000098, 50,  1000097, 66,  67,  68,  69,      70,  0,
+                                1000099, 78, 79, 80, 1000098, 99,      100, 101,     102, 103, 104, 1000097, 140, 0}));
+}
+
 TEST(SpanEvaluation, MaxTokensTakesWholeSegmentsSpread) {
   const SpanRules rules = rules_for(span_config(64));
   const TokenStream stream = counting_stream(100 * 70);
