@@ -94,6 +94,14 @@ Loss EncoderDecoder::loss(const Batch& batch, const LossScale& scale, const ops:
   return {result.total, result.cross_entropy};
 }
 
+at::Tensor EncoderDecoder::target_nats(const Batch& batch, const ops::Context& context) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor hidden_BTD = hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
+  return ops::cross_entropy_of_rows(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}), vocab_size_,
+                                    context)
+      .view_as(batch.targets_BT);
+}
+
 at::Tensor EncoderDecoder::logits(const Batch& batch, const ops::Context& context) const {
   return head(hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context), context);
 }
