@@ -103,7 +103,8 @@ class Trainer:
         """Sums over the scored targets: cross-entropy in nats, and (log Z)^2."""
         import torch
         start_B1 = torch.full_like(targets_BT[:, :1], self.start)
-        shifted_BT = torch.cat([start_B1, targets_BT[:, :-1]], dim=1).clamp(min=0)
+        read_BT = torch.where(targets_BT < 0, self.start, targets_BT)
+        shifted_BT = torch.cat([start_B1, read_BT[:, :-1]], dim=1)
         logits_BTV = self.model(input_ids=inputs_BT, decoder_input_ids=shifted_BT).logits.float()
         log_z_BT = torch.logsumexp(logits_BTV, dim=-1)
         target_BT = logits_BTV.gather(-1, targets_BT.clamp(min=0)[..., None])[..., 0]
