@@ -211,19 +211,19 @@ def sinusoids(length, d_model):
 PACKED = {"attention.qkv": ("q", "k", "v"), "ffn.wv": ("w", "v")}
 
 
-def logical_parameters(model):
-    """{logical name: view of the parameter}, as files name them."""
+def logical_parameters(model, of=lambda parameter: parameter.detach()):
+    """{logical name: view of the parameter}, as files name them; or of what `of` makes of it: its gradient."""
     views = {}
     for name, parameter in model.named_parameters():
         owner, kind = name.rsplit(".", 1)
         group = next((g for g in PACKED if owner.endswith(g)), None)
         if group is None:
-            views[name] = parameter.detach()
+            views[name] = of(parameter)
             continue
         module = model.get_submodule(owner.rsplit(".", 1)[0])
         rows = module.rows if group == "attention.qkv" else [model.shape.d_ff] * (2 if module.gated else 1)
         prefix = owner[: -len(group)] + group.split(".")[0]
-        for part, piece in zip(PACKED[group], parameter.detach().split(rows)):
+        for part, piece in zip(PACKED[group], of(parameter).split(rows)):
             views[f"{prefix}.{part}.{kind}"] = piece
     return views
 

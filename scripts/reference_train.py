@@ -7,9 +7,9 @@
 --batches: a safetensors file with `inputs` and `targets`, int32 [steps, sequences, length], targets below 0 not scored, as written by
 `sluice train CONFIG --dump-batches FILE`. Without it the tokens are random.
 
-What it does, in full: AdamW (Loshchilov & Hutter 2019), decay on tensors of two dimensions only; gradients scaled to the global norm
-clip_norm where they exceed it; learning rate lr * factor(step), step counted from 0 (src/optim/schedule.h has the formulas); micro-batches
-whose sums are all divided by the scored targets of the whole step.
+What it does, in full: AdamW (Loshchilov & Hutter 2019), decay on tensors of two dimensions only, or Adafactor as numpy_adafactor.py has it;
+gradients scaled to the global norm clip_norm where they exceed it; learning rate lr * factor(step), step counted from 0 (src/optim/schedule.h
+has the formulas); micro-batches whose sums are all divided by the scored targets of the whole step.
 
 It is tuned as its users would tune it: SDPA, fused AdamW, autocast for bf16, packed projections, and glibc told to keep its memory
 (MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: the script starts itself again with them set).
@@ -55,17 +55,30 @@ def schedule_factor(schedule, step, total_steps):
         return final + (1 - final) * (1 + math.cos(math.pi * t)) / 2
     if kind == "inverse_sqrt":
         return math.sqrt(max(warmup, 1) / (step + 1))
+    if kind == "t5":
+        fixed = schedule.get("total_steps", "auto")
+        total = total_steps if fixed == "auto" else int(fixed)
+        decay_steps = float(schedule.get("decay_fraction", 0.1)) * total
+        left = min(max((total - step) / decay_steps, 0.0), 1.0) if decay_steps > 0 else 1.0
+        return left / math.sqrt(max(step, int(schedule.get("constant_steps", 10_000))))
     if kind == "wsd":
         decay_steps = float(schedule.get("decay_fraction", 0.2)) * total_steps
         left = (total_steps - step) / decay_steps if decay_steps > 0 else 1.0
         return final + (1 - final) * min(left, 1.0)
-    raise ValueError(f"schedule.type: {kind}; expected constant, linear, cosine, inverse_sqrt or wsd")
+    raise ValueError(f"schedule.type: {kind}; expected constant, linear, cosine, inverse_sqrt, wsd or t5")
 
 
 class Trainer:
     def __init__(self, model, optimizer_config, dtype):
         import torch
         self.torch, self.model, self.dtype = torch, model, dtype
+        self.adafactor = None
+        if optimizer_config.get("type", "adamw") == "adafactor":
+            import numpy_adafactor
+            import reference_model
+            self.logical_parameters, self.lr = reference_model.logical_parameters, float(optimizer_config.get("lr", 1.0))
+            self.adafactor = numpy_adafactor.Optimizer({n: tuple(v.shape) for n, v in self.logical_parameters(model).items()}, optimizer_config)
+            return
         self.lr = float(optimizer_config.get("lr", 2e-3))
         self.clip_norm = float(optimizer_config.get("clip_norm", 1.0))
         parameters = list(model.parameters())
@@ -84,6 +97,8 @@ class Trainer:
                 part = self.model.loss_sum(inputs_BT[rows], targets_BT[rows]) / num_targets
             part.backward()
             loss = loss + part.detach()
+        if self.adafactor is not None:
+            return loss, self.step_adafactor(factor)
         norm = self.torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters()])
         if self.clip_norm > 0:
             scale = self.torch.clamp(self.clip_norm / norm, max=1.0)
@@ -93,6 +108,16 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss, norm
+
+    def step_adafactor(self, factor):
+        values = self.logical_parameters(self.model)
+        gradients = self.logical_parameters(self.model, of=lambda parameter: parameter.grad)
+        moved, norm = self.adafactor.step({n: v.numpy() for n, v in values.items()}, {n: g.numpy() for n, g in gradients.items()},
+                                          self.lr * factor)
+        for name, value in values.items():
+            value.copy_(self.torch.from_numpy(moved[name]))
+        self.model.zero_grad(set_to_none=True)
+        return self.torch.tensor(norm)
 
 
 def read_batches(arguments, config, vocab_size):

@@ -1,6 +1,10 @@
 // AdamW (Loshchilov & Hutter 2019, algorithm 2) over the parameter arena. With g the clipped gradient and n counting applied updates:
 //   m = β1 m + (1 − β1) g          v = β2 v + (1 − β2) g²
 //   w = w − lr·weight_decay·w − lr / (1 − β1ⁿ) · m / (sqrt(v) / sqrt(1 − β2ⁿ) + eps)
+// With scale_by_rms it is the AdamWScale of nanoT5 (Nawrot 2023, nanoT5/utils/copied_utils.py in github.com/PiotrNawrot/nanoT5), after Adafactor:
+//   w = w − lr·weight_decay·w − max(1e-3, rms(w)) · lr·sqrt(1 − β2ⁿ) / (1 − β1ⁿ) · m / (sqrt(v) + eps)
+// with rms(w) over one logical matrix or vector, before the update. There eps is added before the bias correction, as Adam's first
+// version does. The decay is not scaled by rms(w), as there; it takes from the old w, there from the new (without decay: the same).
 // Clipping (Pascanu et al. 2013): g = gradient · min(1, clip_norm / norm), norm over all parameters.
 #pragma once
 
@@ -9,6 +13,7 @@
 #include <vector>
 
 #include "ops/context.h"
+#include "optim/adamw_kernels.h"
 #include "optim/optimizer.h"
 
 namespace sluice::optim {
@@ -20,6 +25,8 @@ struct Segment {
   bool decay = false;
 };
 std::vector<Segment> decay_segments(const ops::Parameters& parameters);
+// One logical parameter each, without gaps and padded rows.
+std::vector<Segment> parameter_segments(const ops::Parameters& parameters);
 
 class AdamW final : public Optimizer {
  public:
@@ -29,14 +36,20 @@ class AdamW final : public Optimizer {
   std::vector<State> state() override;
 
  private:
+  struct Piece {
+    std::int64_t begin = 0, end = 0;
+    std::size_t segment = 0;
+  };
   UpdateReport update_fused(const Update& update);
   UpdateReport update_with_aten(const Update& update);
+  std::vector<double> squares_of_pieces(const float* flat) const;
+  std::vector<AdamWNumbers> numbers_of_segments(double lr, double norm) const;  // for update `num_updates_`, already counted
 
   AdamWConfig config_;
   ops::Parameters& parameters_;
   bool fused_;
-  std::vector<Segment> segments_;    // cover the arena
-  std::vector<Segment> pieces_;      // the same in pieces of a fixed size, the unit of work and of summation
+  std::vector<Segment> segments_;    // what shares one AdamWNumbers; they hold every parameter
+  std::vector<Piece> pieces_;        // the same, cut
   at::Tensor exp_avg_, exp_avg_sq_;  // fp32, laid out as the arena
   at::Tensor num_updates_;           // float64
 };

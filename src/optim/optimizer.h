@@ -41,10 +41,14 @@ class Optimizer {
   virtual std::vector<State> state() = 0;
 };
 
-// Memory of the state, in bytes per parameter; `plan` needs it without an optimizer.
-std::int64_t state_bytes_per_parameter(const OptimizerConfig& config);
+// Size of the state for declared parameters, allocated or not; `plan` needs it without an optimizer.
+struct StateSize {
+  std::uint64_t memory_bytes = 0;      // with what an update computes in
+  std::uint64_t checkpoint_bytes = 0;  // the fp32 tensors of state()
+};
+StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters);
 
-// Number of applied updates is part of the state (Adam's bias correction), as a float64 device tensor "num_updates".
+// Number of applied updates is part of the state (Adam's bias correction, Adafactor's decay rate), as a float64 device tensor "num_updates".
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, ops::Parameters& parameters);
 
 }  // namespace sluice::optim

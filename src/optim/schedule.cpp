@@ -35,16 +35,24 @@ double after_warmup(const WsdSchedule& c, std::int64_t step, std::int64_t total_
   return c.final_fraction + (1 - c.final_fraction) * left;
 }
 
+template <class Schedule>
+double factor(const Schedule& c, std::int64_t step, std::int64_t total_steps) {
+  if (step < c.warmup_steps) return static_cast<double>(step + 1) / static_cast<double>(c.warmup_steps);
+  return after_warmup(c, step, total_steps);
+}
+
+double factor(const T5Schedule& c, std::int64_t step, std::int64_t total_steps) {
+  const std::int64_t total = c.total_steps.is_word() ? total_steps : *c.total_steps;
+  const double decay_steps = c.decay_fraction * static_cast<double>(total);
+  const double left = decay_steps > 0 ? std::clamp(static_cast<double>(total - step) / decay_steps, 0.0, 1.0) : 1.0;
+  return left / std::sqrt(static_cast<double>(std::max(step, c.constant_steps)));
+}
+
 }  // namespace
 
 double schedule_factor(const ScheduleConfig& config, std::int64_t step, std::int64_t total_steps) {
   invariant(step >= 0 && step < total_steps, "a schedule is asked about steps of the run");
-  return std::visit(
-      [&](const auto& c) {
-        if (step < c.warmup_steps) return static_cast<double>(step + 1) / static_cast<double>(c.warmup_steps);
-        return after_warmup(c, step, total_steps);
-      },
-      config);
+  return std::visit([&](const auto& c) { return factor(c, step, total_steps); }, config);
 }
 
 }  // namespace sluice::optim

@@ -1,9 +1,11 @@
 // Section `schedule`: the learning rate as a factor of the peak, a pure function of the step.
 //
-// Step s counts finished steps, from 0. All warm up linearly over w = warmup_steps: factor (s + 1) / w for s < w. Then, with
+// Step s counts finished steps, from 0. All but t5 warm up linearly over w = warmup_steps: factor (s + 1) / w for s < w. Then, with
 // t = (s − w) / (total − w) in [0, 1) and f = final_fraction:
 //   constant 1 · linear 1 − (1 − f)·t · cosine f + (1 − f)·(1 + cos πt)/2 · inverse_sqrt sqrt(w' / (s + 1)), w' = max(w, 1)
 //   wsd 1 until the last `decay_fraction` of the steps, then linearly to f.
+//   t5 1 / sqrt(max(s, constant_steps)) · min(1, (T − s) / (decay_fraction·T)), T = total_steps (Shazeer 2020 with Raffel et al. 2020): no
+//   warm-up, and no peak of 1: optimizer.lr is a plain factor.
 #pragma once
 
 #include <cstdint>
@@ -62,9 +64,24 @@ struct WsdSchedule {
         config::field<&WsdSchedule::final_fraction>("Learning rate at the end, as a fraction of the peak.", config::Between{0, 1})};
   }
 };
+struct T5Schedule {
+  static constexpr std::string_view kind = "t5";
+  std::int64_t constant_steps = 10000;
+  double decay_fraction = 0.1;
+  config::Auto<std::int64_t> total_steps;
+  static constexpr auto fields() {
+    return std::tuple{config::field<&T5Schedule::constant_steps>(
+                          "Steps at the start with the constant rate 1/sqrt(constant_steps); then 1/sqrt(step).", config::Positive{}),
+                      config::field<&T5Schedule::decay_fraction>(
+                          "Share of all steps, at the end, in which the rate also falls linearly to 0.", config::Between{0, 1}),
+                      config::field<&T5Schedule::total_steps>("Steps that `decay_fraction` is a share of; `auto`: those of this run.",
+                                                              config::Positive{}, config::MayChange{false})};
+  }
+};
 
-using ScheduleConfig = std::variant<CosineSchedule, ConstantSchedule, LinearSchedule, InverseSqrtSchedule, WsdSchedule>;
+using ScheduleConfig = std::variant<CosineSchedule, ConstantSchedule, LinearSchedule, InverseSqrtSchedule, WsdSchedule, T5Schedule>;
 
+// What optimizer.lr is multiplied with for the step after `step` finished ones, of total_steps.
 double schedule_factor(const ScheduleConfig& config, std::int64_t step, std::int64_t total_steps);
 
 }  // namespace sluice::optim

@@ -1,7 +1,7 @@
 // What a checkpoint holds. How it gets to disk: store/checkpoint_store.h; docs/checkpoints.md describes the files.
 //
 //   model.safetensors       every logical parameter, fp32 (master weights), without padded rows
-//   optimizer.safetensors   "exp_avg.NAME", "exp_avg_sq.NAME" in fp32, "num_updates" in fp64
+//   optimizer.safetensors   the optimizer's state by name ("exp_avg_sq.NAME") in fp32, "num_updates" in fp64
 //   tokenizer.model|.json   the tokenizer's serialized form
 //   config.yaml             the resolved configuration without paths (portable_config)
 //   train_state.json        where the run stands

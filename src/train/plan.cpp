@@ -63,7 +63,7 @@ std::uint64_t passing_bytes_per_token(const model::DecoderConfig& c, std::uint64
   return 8 * d + element * (d + (c.ffn->gated ? 3 : 2) * d_ff);
 }
 
-std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_elements) {
+std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_elements, std::uint64_t optimizer_bytes) {
   const RunConfig& config = plan.config;
   const bool bf16 = *config.train.precision == Precision::kBf16;
   const std::uint64_t element = bf16 ? 2 : 4;
@@ -75,7 +75,7 @@ std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_eleme
           {"weights, fp32", 4 * arena_elements},
           {"gradients, fp32", 4 * arena_elements},
           {"weights, bf16 copy", bf16 ? 2 * arena_elements : 0},
-          {"optimizer state, fp32", static_cast<std::uint64_t>(optim::state_bytes_per_parameter(config.optimizer)) * arena_elements},
+          {"optimizer state, fp32", optimizer_bytes},
           {"activations kept for backward", micro_tokens * kept_bytes_per_token(model, element)},
           {"passing gradients", micro_tokens * passing_bytes_per_token(model, element)},
           {"logits, one chunk", chunk_rows * vocab * element}};
@@ -108,10 +108,10 @@ Plan make_plan(const RunConfig& config) {
   if (windows || !config.train.epochs) plan.total_steps = train.steps;
 
   const auto model = model::make_model(plan.config.model, plan.vocab_size, train.sequence_length);
-  plan.memory = memory_parts(plan, static_cast<std::uint64_t>(model->parameters().arena_elements()));
+  const optim::StateSize state = optim::state_size(plan.config.optimizer, model->parameters());
+  plan.memory = memory_parts(plan, static_cast<std::uint64_t>(model->parameters().arena_elements()), state.memory_bytes);
   for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
-  const auto state = static_cast<std::uint64_t>(optim::state_bytes_per_parameter(config.optimizer));
-  plan.checkpoint_bytes = static_cast<std::uint64_t>(plan.sizes.num_parameters) * (4 + state) +
+  plan.checkpoint_bytes = static_cast<std::uint64_t>(plan.sizes.num_parameters) * 4 + state.checkpoint_bytes +
                           static_cast<std::uint64_t>(plan.vocab_size) * kTokenizerBytesPerPiece + kSmallFilesBytes;
   plan.disk_bytes = plan.checkpoint_bytes * static_cast<std::uint64_t>(config.checkpoint.keep_last + config.checkpoint.keep_best + 1);
   return plan;

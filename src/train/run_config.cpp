@@ -18,6 +18,12 @@ bool is_device(std::string_view text) {
   return !text.empty() && text.size() <= 2 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+void check_schedule(const RunConfig& c, config::Problems& problems) {
+  const auto* t5 = std::get_if<optim::T5Schedule>(&c.schedule);
+  if (t5 == nullptr || t5->total_steps.is_word() || !c.train.steps || *t5->total_steps >= *c.train.steps) return;
+  problems.add("schedule.total_steps", cat(*t5->total_steps), cat("auto, or at least train.steps ", *c.train.steps));
+}
+
 }  // namespace
 
 void TrainConfig::check(const TrainConfig& c, config::Problems& problems) {
@@ -35,6 +41,7 @@ void TrainConfig::check(const TrainConfig& c, config::Problems& problems) {
 }
 
 void RunConfig::check(const RunConfig& c, config::Problems& problems) {
+  check_schedule(c, problems);
   const auto* decoder = std::get_if<model::DecoderConfig>(&c.model);
   if (decoder == nullptr) return;
   const auto* learned = std::get_if<nn::LearnedConfig>(&decoder->position);

@@ -7,20 +7,19 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/hash.h"
-#include "base/random.h"
 #include "tests/base/temporary_directory.h"
+#include "tests/optim/optim_support.h"
 
 namespace sluice::optim {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
-at::Tensor scalar(double value) { return at::full({}, value, at::kDouble); }
+using test::kInf;
+using test::numbers;
+using test::scalar;
+using test::set_gradients;
 
 // A matrix that decays, a vector that does not, a slot of two matrices with padded rows, and a larger matrix of several pieces.
 std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kFloat) {
@@ -37,35 +36,24 @@ std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kF
   return parameters;
 }
 
-// The same pseudo-random gradients for every caller; `scale` 0.05 gives a norm of about 9.
-void set_gradients(ops::Parameters& parameters, std::uint64_t step, double scale = 0.05) {
-  for (const auto& parameter : parameters.named()) {
-    const std::uint64_t key = random_key(step, "gradient", {hash_of(std::string_view(parameter.spec->name)).low});
-    const at::Tensor flat = at::empty({parameter.spec->num_elements()}, at::kFloat);
-    for (std::int64_t i = 0; i < flat.numel(); ++i)
-      flat.data_ptr<float>()[i] = static_cast<float>(scale * random_normal(key, static_cast<std::uint64_t>(i)));
-    at::Tensor gradient = parameter.gradient;
-    gradient.copy_(flat.view(parameter.spec->shape));
-  }
-}
-
-std::vector<double> numbers(const at::Tensor& tensor) {
-  const at::Tensor flat = tensor.detach().to(at::kDouble).flatten().contiguous();
-  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
-}
-
 double lr_of(int step) { return 0.01 / (1 + step); }
 
 struct Case {
   ops::Form form;
   double clip_norm;
+  bool scale_by_rms = false;
 };
 
 class BothForms : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override { at::set_num_threads(1); }  // too little work for more
   AdamWConfig config() const {
-    return {.lr = 1, .betas = {0.9, 0.95}, .eps = 1e-6, .weight_decay = 0.3, .clip_norm = GetParam().clip_norm};
+    return {.lr = 1,
+            .betas = {0.9, 0.95},
+            .eps = 1e-6,
+            .weight_decay = 0.3,
+            .clip_norm = GetParam().clip_norm,
+            .scale_by_rms = GetParam().scale_by_rms};
   }
 };
 
@@ -97,13 +85,20 @@ TEST_P(BothForms, FollowsTheFormula) {
     const auto named = parameters->named();
     for (std::size_t p = 0; p < named.size(); ++p) {
       const std::vector<double> now = numbers(named[p].value);
+      double scale = 1, eps_scale = 1;
+      if (GetParam().scale_by_rms) {
+        double sum = 0;
+        for (const double w : weights[p]) sum += w * w;
+        scale = std::max(1e-3, std::sqrt(sum / static_cast<double>(weights[p].size())));
+        eps_scale = 1 / std::sqrt(1 - std::pow(0.95, step + 1));
+      }
       for (std::size_t i = 0; i < now.size(); ++i) {
         const double g = gradients[p][i] * clip;
         m[p][i] = 0.9 * m[p][i] + 0.1 * g;
         v[p][i] = 0.95 * v[p][i] + 0.05 * g * g;
         const double decay = named[p].spec->decay ? lr * 0.3 : 0.0;
-        const double denominator = std::sqrt(v[p][i]) / std::sqrt(1 - std::pow(0.95, step + 1)) + 1e-6;
-        weights[p][i] = weights[p][i] * (1 - decay) - lr / (1 - std::pow(0.9, step + 1)) * m[p][i] / denominator;
+        const double denominator = std::sqrt(v[p][i]) / std::sqrt(1 - std::pow(0.95, step + 1)) + 1e-6 * eps_scale;
+        weights[p][i] = weights[p][i] * (1 - decay) - scale * lr / (1 - std::pow(0.9, step + 1)) * m[p][i] / denominator;
         ASSERT_NEAR(now[i], weights[p][i], 2e-6) << named[p].spec->name << "[" << i << "] step " << step;
       }
     }
@@ -163,9 +158,7 @@ TEST_P(BothForms, ClearsGradientsAndLeavesPaddingZero) {
     optimizer.update({.lr = 0.1, .loss = scalar(1)});
     EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f);
   }
-  at::Tensor padding = parameters->master().clone();
-  for (const auto& parameter : parameters->named()) padding.narrow(0, parameter.offset, parameter.spec->num_elements()).zero_();
-  EXPECT_EQ(padding.abs().max().item<float>(), 0.0f);
+  EXPECT_TRUE(test::padding_is_zero(*parameters));
 }
 
 TEST_P(BothForms, WritesTheComputeCopyRoundedToNearest) {
@@ -232,21 +225,25 @@ TEST_P(BothForms, StateGoesByLogicalNames) {
 
 INSTANTIATE_TEST_SUITE_P(Forms, BothForms,
                          ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kFastest, 0.0}, Case{ops::Form::kReference, 1.0},
-                                           Case{ops::Form::kReference, 0.0}),
+                                           Case{ops::Form::kReference, 0.0}, Case{ops::Form::kFastest, 1.0, true},
+                                           Case{ops::Form::kReference, 1.0, true}),
                          [](const auto& test) {
-                           return form_name(test.param.form) + (test.param.clip_norm > 0 ? "Clipped" : "Unclipped");
+                           return form_name(test.param.form) + (test.param.clip_norm > 0 ? "Clipped" : "Unclipped") +
+                                  (test.param.scale_by_rms ? "Scaled" : "");
                          });
 
 INSTANTIATE_TEST_SUITE_P(Forms, BothFormsOnce, ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kReference, 0.0}),
                          [](const auto& test) { return form_name(test.param.form); });
 
-TEST(AdamW, TheNumberOfThreadsChangesNoBit) {
+class AdamWThreads : public ::testing::TestWithParam<bool> {};
+
+TEST_P(AdamWThreads, TheirNumberChangesNoBit) {
   const int threads_before = at::get_num_threads();
   std::vector<at::Tensor> results, norms;
   for (const int num_threads : {1, 2, 3}) {
     at::set_num_threads(num_threads);
     const auto parameters = some_parameters();
-    AdamW optimizer({}, *parameters);
+    AdamW optimizer({.scale_by_rms = GetParam()}, *parameters);
     for (int step = 0; step < 3; ++step) {
       set_gradients(*parameters, static_cast<std::uint64_t>(step));
       norms.push_back(optimizer.update({.lr = 0.01, .loss = scalar(1)}).grad_norm);
@@ -257,6 +254,8 @@ TEST(AdamW, TheNumberOfThreadsChangesNoBit) {
   for (std::size_t i = 1; i < results.size(); ++i) EXPECT_TRUE(at::equal(results[0], results[i]));
   for (std::size_t i = 3; i < norms.size(); ++i) EXPECT_TRUE(at::equal(norms[i % 3], norms[i]));
 }
+
+INSTANTIATE_TEST_SUITE_P(PlainAndScaled, AdamWThreads, ::testing::Bool());
 
 TEST(AdamW, SegmentsCoverTheArenaAndFollowTheFlags) {
   const auto parameters = some_parameters();
@@ -273,6 +272,18 @@ TEST(AdamW, SegmentsCoverTheArenaAndFollowTheFlags) {
       if (parameter.offset >= segment.begin && parameter.offset < segment.end) {
         EXPECT_EQ(segment.decay, parameter.spec->decay) << parameter.spec->name;
       }
+}
+
+TEST(AdamW, ParameterSegmentsAreTheLogicalParameters) {
+  const auto parameters = some_parameters();
+  const std::vector<Segment> segments = parameter_segments(*parameters);
+  const auto named = parameters->named();
+  ASSERT_EQ(segments.size(), named.size());
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    EXPECT_EQ(segments[i].begin, named[i].offset);
+    EXPECT_EQ(segments[i].end - segments[i].begin, named[i].spec->num_elements());
+    EXPECT_EQ(segments[i].decay, named[i].spec->decay);
+  }
 }
 
 TEST(AdamW, NeedsGradients) {

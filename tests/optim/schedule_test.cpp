@@ -3,13 +3,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/text_format.h"
+#include "tests/base/temporary_directory.h"
 
 namespace sluice::optim {
 namespace {
 
 constexpr std::int64_t kTotal = 100;
+constexpr std::size_t kNumWithoutWarmUp = 2;  // the last of the table
 
 const std::vector<ScheduleConfig>& schedules() {
   static const std::vector<ScheduleConfig> all = {
@@ -22,15 +29,29 @@ const std::vector<ScheduleConfig>& schedules() {
       InverseSqrtSchedule{.warmup_steps = 0},
       WsdSchedule{.warmup_steps = 5, .decay_fraction = 0.25, .final_fraction = 0.05},
       WsdSchedule{.warmup_steps = 0, .decay_fraction = 0, .final_fraction = 0.5},
+      T5Schedule{.constant_steps = 10, .decay_fraction = 0.3},
+      T5Schedule{.constant_steps = 1, .decay_fraction = 0, .total_steps = 40},
   };
   return all;
 }
 
-std::int64_t warmup_of(const ScheduleConfig& schedule) {
-  return std::visit([](const auto& c) { return c.warmup_steps; }, schedule);
+// Of T5's there is none.
+std::int64_t* warmup_of(ScheduleConfig& schedule) {
+  return std::visit(
+      [](auto& c) -> std::int64_t* {
+        if constexpr (requires { c.warmup_steps; }) return &c.warmup_steps;
+        return nullptr;
+      },
+      schedule);
 }
 
-class EverySchedule : public testing::TestWithParam<std::size_t> {
+std::int64_t warmup_of(const ScheduleConfig& schedule) {
+  ScheduleConfig copy = schedule;
+  const std::int64_t* warmup = warmup_of(copy);
+  return warmup != nullptr ? *warmup : 0;
+}
+
+class EverySchedule : public ::testing::TestWithParam<std::size_t> {
  protected:
   const ScheduleConfig& schedule() const { return schedules()[GetParam()]; }
   double factor(std::int64_t step) const { return schedule_factor(schedule(), step, kTotal); }
@@ -59,14 +80,18 @@ TEST_P(EverySchedule, RefusesStepsOutsideTheRun) {
   EXPECT_THROW(factor(kTotal), InvariantError);
 }
 
-TEST_P(EverySchedule, AWarmUpLongerThanTheRunIsJustAWarmUp) {
+class EveryWarmUp : public EverySchedule {};
+
+TEST_P(EveryWarmUp, LongerThanTheRunIsJustAWarmUp) {
   ScheduleConfig slow = schedule();
-  std::visit([](auto& c) { c.warmup_steps = 1000; }, slow);
+  ASSERT_NE(warmup_of(slow), nullptr);
+  *warmup_of(slow) = 1000;
   for (std::int64_t step = 0; step < kTotal; ++step)
     EXPECT_DOUBLE_EQ(schedule_factor(slow, step, kTotal), static_cast<double>(step + 1) / 1000);
 }
 
-INSTANTIATE_TEST_SUITE_P(Schedules, EverySchedule, testing::Range<std::size_t>(0, schedules().size()));
+INSTANTIATE_TEST_SUITE_P(Schedules, EverySchedule, ::testing::Range<std::size_t>(0, schedules().size()));
+INSTANTIATE_TEST_SUITE_P(Schedules, EveryWarmUp, ::testing::Range<std::size_t>(0, schedules().size() - kNumWithoutWarmUp));
 
 TEST(Schedule, ConstantIsOne) { EXPECT_EQ(schedule_factor(ConstantSchedule{}, 57, kTotal), 1.0); }
 
@@ -96,6 +121,54 @@ TEST(Schedule, WsdHoldsThenFalls) {
   EXPECT_DOUBLE_EQ(schedule_factor(c, 80, kTotal), 1.0);
   EXPECT_DOUBLE_EQ(schedule_factor(c, 90, kTotal), 0.55);
   EXPECT_DOUBLE_EQ(schedule_factor(c, 99, kTotal), 0.1 + 0.9 / 20);
+}
+
+struct T5Case {
+  std::int64_t total_steps, constant_steps;
+  double decay_fraction;
+};
+
+class T5 : public ::testing::TestWithParam<T5Case> {};
+
+TEST_P(T5, EqualsNumPyAtEveryStep) {
+  const auto [total_steps, constant_steps, decay_fraction] = GetParam();
+  const sluice::testing::TemporaryDirectory directory;
+  const std::string file = (directory.path() / "rates").string();
+  const std::string command = cat("'", SLUICE_PYTHON, "' '", SLUICE_SOURCE_DIR, "/tests/optim/t5_schedule_oracle.py' ", total_steps, " ",
+                                  constant_steps, " ", shortest(decay_fraction), " > '", file, "'");
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  std::vector<double> rates(static_cast<std::size_t>(total_steps));
+  std::ifstream in(file, std::ios::binary);
+  in.read(reinterpret_cast<char*>(rates.data()), static_cast<std::streamsize>(rates.size() * sizeof(double)));
+  ASSERT_TRUE(in.good());
+  const T5Schedule c{.constant_steps = constant_steps, .decay_fraction = decay_fraction};
+  for (std::int64_t step = 0; step < total_steps; ++step)
+    ASSERT_DOUBLE_EQ(schedule_factor(c, step, total_steps), rates[static_cast<std::size_t>(step)]) << step;
+}
+
+INSTANTIATE_TEST_SUITE_P(Schedules, T5,
+                         ::testing::Values(T5Case{65536, 10000, 0.1}, T5Case{524288, 10000, 0.1}, T5Case{1000, 10000, 0.1},
+                                           T5Case{777, 50, 0.25}, T5Case{100, 1, 0}, T5Case{3, 2, 1}, T5Case{1, 1, 0.1}),
+                         [](const auto& test) { return cat("Of", test.param.total_steps, "Steps"); });
+
+// The published figures of a run of 65,536 steps (Shazeer 2020).
+TEST(Schedule, T5OfThePaper) {
+  constexpr std::int64_t kSteps = 65536;
+  const T5Schedule c;
+  EXPECT_DOUBLE_EQ(schedule_factor(c, 0, kSteps), 0.01);
+  EXPECT_DOUBLE_EQ(schedule_factor(c, 10000, kSteps), 0.01);
+  EXPECT_NEAR(schedule_factor(c, 50000, kSteps), 0.004472136, 5e-10);
+  EXPECT_NEAR(schedule_factor(c, 58982, kSteps), 0.004117563, 5e-10);
+  EXPECT_DOUBLE_EQ(schedule_factor(c, 58982, kSteps), 1 / std::sqrt(58982));
+  EXPECT_LT(schedule_factor(c, 58983, kSteps), 1 / std::sqrt(58983) * (1 - 5e-5));
+}
+
+TEST(Schedule, T5DecaysByItsOwnTotalWhereOneIsGiven) {
+  const T5Schedule c{.constant_steps = 4, .decay_fraction = 0.5, .total_steps = 40};
+  EXPECT_DOUBLE_EQ(schedule_factor(c, 25, 1000), 0.2 * 15 / 20);
+  EXPECT_DOUBLE_EQ(schedule_factor(c, 39, 1000), 1 / std::sqrt(39) / 20);
+  EXPECT_EQ(schedule_factor(c, 40, 1000), 0.0);
+  EXPECT_EQ(schedule_factor(c, 999, 1000), 0.0);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 import reference_model
 import reference_train
+from numpy_adafactor import t5_learning_rates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 erf = np.vectorize(math.erf)
@@ -195,6 +196,11 @@ class Schedules(unittest.TestCase):
         wsd = {"type": "wsd", "warmup_steps": 0, "decay_fraction": 0.2, "final_fraction": 0.0}
         self.assertEqual([round(factor(wsd, s, 100), 6) for s in (0, 79, 80, 90, 95)], [1, 1, 1, 0.5, 0.25])
         self.assertEqual(factor({"type": "constant"}, 70, 100), 1.0)
+        for t5, total in (({"type": "t5"}, 12_000), ({"type": "t5", "constant_steps": 30, "decay_fraction": 0.25}, 100),
+                          ({"type": "t5", "constant_steps": 1, "decay_fraction": 0}, 100)):
+            rates = t5_learning_rates(total, **{key: value for key, value in t5.items() if key != "type"})
+            np.testing.assert_allclose([factor(t5, step, total) for step in range(total)], rates, rtol=1e-14)
+        self.assertAlmostEqual(factor({"type": "t5", "constant_steps": 4, "decay_fraction": 0.5, "total_steps": 40}, 25, 1000), 0.15)
         with self.assertRaises(ValueError):
             factor({"type": "staircase"}, 0, 1)
 

@@ -18,8 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 using test::error_of;
 
-RunConfig some_config(at::ScalarType compute) {
+RunConfig some_config(at::ScalarType compute, const optim::OptimizerConfig& optimizer) {
   RunConfig config = test::small_config();
+  config.optimizer = optimizer;
   config.model = test::small_decoder(40);
   config.train.precision = compute == at::kFloat ? Precision::kFp32 : Precision::kBf16;
   return resolve(config, {.vocab_size = 257, .windows_per_epoch = 10});
@@ -27,8 +28,9 @@ RunConfig some_config(at::ScalarType compute) {
 
 // A model and an optimizer whose state is not zero.
 struct Trained {
-  explicit Trained(std::uint64_t seed, at::ScalarType compute = at::kFloat)
-      : config(some_config(compute)), tokenizer(text::make_bytes_tokenizer()) {
+  explicit Trained(std::uint64_t seed, at::ScalarType compute = at::kFloat,
+                   const optim::OptimizerConfig& chosen = test::small_config().optimizer)
+      : config(some_config(compute, chosen)), tokenizer(text::make_bytes_tokenizer()) {
     model = model::make_model(config.model, 257, 8);
     model->parameters().allocate(at::kCPU, compute, true);
     model->parameters().initialize(seed);
@@ -55,7 +57,9 @@ struct Trained {
 class CheckpointTest : public ::testing::Test {
  protected:
   store::Checkpoint save(const Trained& trained, std::int64_t step = 7) {
-    CheckpointState state{.progress = {.step = step}, .fingerprint = "f"};
+    CheckpointState state;
+    state.progress.step = step;
+    state.fingerprint = "f";
     store::CheckpointStore store(directory_ / "checkpoints");
     store.save(step, checkpoint_files(trained.savable(), state), checkpoint_notes(trained.savable(), state));
     return *store.newest_valid();
@@ -63,9 +67,11 @@ class CheckpointTest : public ::testing::Test {
   sluice::testing::TemporaryDirectory directory_;
 };
 
-TEST_F(CheckpointTest, RestoresEveryBit) {
+class EveryOptimizer : public CheckpointTest, public ::testing::WithParamInterface<optim::OptimizerConfig> {};
+
+TEST_P(EveryOptimizer, RestoresEveryBit) {
   for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
-    const Trained from(1, compute), to(2, compute);
+    const Trained from(1, compute, GetParam()), to(2, compute, GetParam());
     const store::Checkpoint saved = save(from, compute == at::kFloat ? 1 : 2);
     restore(saved.directory, to.model->parameters(), *to.optimizer);
     const auto expected = from.tensors(), got = to.tensors();
@@ -75,6 +81,11 @@ TEST_F(CheckpointTest, RestoresEveryBit) {
     EXPECT_TRUE(config::changes(read_config(saved.directory), portable_config(from.config)).empty());
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Optimizers, EveryOptimizer,
+                         ::testing::Values(optim::AdamWConfig{}, optim::AdamWConfig{.scale_by_rms = true}, optim::AdafactorConfig{},
+                                           optim::AdafactorConfig{.factored_min_dim = 24}),
+                         [](const auto& test) { return std::to_string(test.index); });
 
 TEST_F(CheckpointTest, HoldsMasterWeightsByLogicalNameWithoutPaddedRows) {
   const Trained trained(1, at::kBFloat16);
@@ -110,6 +121,14 @@ TEST_F(CheckpointTest, TheSizeIsKnownBeforehand) {
   const std::uint64_t told = checkpoint_bytes(trained.savable());
   EXPECT_GE(told, size);
   EXPECT_LE(told, size + (512 << 10));
+}
+
+// The statistics of Adafactor's kinds of parameters have names of their own: another limit does not fit.
+TEST_F(CheckpointTest, StatisticsOfAnotherKindAreRefused) {
+  const Trained factored(1, at::kFloat, optim::AdafactorConfig{.factored_min_dim = 24}), full(1, at::kFloat, optim::AdafactorConfig{});
+  const store::Checkpoint saved = save(factored);
+  const std::string message = error_of(ExitCode::kBadData, [&] { restore(saved.directory, full.model->parameters(), *full.optimizer); });
+  EXPECT_NE(message.find("exp_avg_sq"), std::string::npos) << message;
 }
 
 // Damage that a manifest made to fit would hide.

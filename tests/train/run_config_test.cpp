@@ -37,11 +37,34 @@ TEST(RunConfig, RefusesWhatMakesNoSenseByName) {
       {"train: {steps: 5, divergence: {policy: panic}}", "train.divergence.policy"},
       {"train: {steps: 5}\nevaluate: {every_steps: 0}", "evaluate.every_steps"},
       {"train: {steps: 5}\nrun: {dir: ''}", "run.dir"},
+      {"train: {steps: 5}\nschedule: {type: t5, total_steps: 4}", "schedule.total_steps"},
+      {"train: {steps: 5}\nschedule: {type: t5, constant_steps: 0}", "schedule.constant_steps"},
+      {"train: {steps: 5}\nschedule: {type: t5, decay_fraction: 1.5}", "schedule.decay_fraction"},
+      {"train: {steps: 5}\nschedule: {type: t5, warmup_steps: 3}", "schedule.warmup_steps"},
+      {"train: {steps: 5}\noptimizer: {type: adafactor, decay_rate: 2}", "optimizer.decay_rate"},
+      {"train: {steps: 5}\noptimizer: {type: adafactor, eps: 0}", "optimizer.eps"},
+      {"train: {steps: 5}\noptimizer: {type: adafactor, factored_min_dim: 0}", "optimizer.factored_min_dim"},
+      {"train: {steps: 5}\noptimizer: {type: adafactor, weight_decay: 0.1}", "optimizer.weight_decay"},
   };
   for (const auto& [text, path] : bad) {
     const std::string message = test::error_of(ExitCode::kUsage, [&] { parse(text); });
     EXPECT_NE(message.find(path), std::string::npos) << text << "\n" << message;
   }
+}
+
+// "GLU Variants Improve Transformer" as its sections are written, and nanoT5's recipe.
+TEST(RunConfig, ThePapersOptimizerAndSchedule) {
+  const RunConfig paper = parse(
+      "optimizer: {type: adafactor, decay_rate: 0.8, clip_update: 1.0, factored_min_dim: 128}\n"
+      "schedule: {type: t5, constant_steps: 10000, decay_fraction: 0.1}\ntrain: {steps: 65536}");
+  EXPECT_EQ(std::get<optim::AdafactorConfig>(paper.optimizer).lr, 1.0);
+  EXPECT_EQ(std::get<optim::AdafactorConfig>(paper.optimizer).clip_norm, 0.0);
+  EXPECT_TRUE(std::get<optim::T5Schedule>(paper.schedule).total_steps.is_word());
+  EXPECT_NO_THROW(parse("schedule: {type: t5, total_steps: 524288}\ntrain: {steps: 65536}"));
+  const RunConfig nano_t5 = parse(
+      "optimizer: {type: adamw, scale_by_rms: true, lr: 2e-2, betas: [0.9, 0.999], eps: 1e-6, weight_decay: 0}\n"
+      "schedule: {type: cosine, warmup_steps: 10000, final_fraction: 5e-4}\ntrain: {steps: 65536}");
+  EXPECT_TRUE(std::get<optim::AdamWConfig>(nano_t5.optimizer).scale_by_rms);
 }
 
 TEST(RunConfig, AcceptsEveryDevice) {

@@ -262,7 +262,15 @@ nlohmann::json losses_of_pytorch(const fs::path& directory, const std::string& r
   return nlohmann::json::parse(read_file(out));
 }
 
-class PlainPyTorch : public SessionTest, public ::testing::WithParamInterface<const char*> {};
+struct Recipe {
+  const char* name;
+  const char* ffn;
+  optim::OptimizerConfig optimizer;
+  optim::ScheduleConfig schedule;
+  double clip_norm;
+};
+
+class PlainPyTorch : public SessionTest, public ::testing::WithParamInterface<Recipe> {};
 
 TEST_P(PlainPyTorch, ReproducesFiftyLosses) {
   SessionOptions asked = options();
@@ -272,11 +280,11 @@ TEST_P(PlainPyTorch, ReproducesFiftyLosses) {
   asked.config.train.sequence_length = 48;
   asked.config.train.batch_sequences = 6;
   asked.config.train.micro_batch_sequences = std::int64_t{4};  // passes of four and of two: unequal
-  asked.config.optimizer = optim::AdamWConfig{.lr = 3e-3, .weight_decay = 0.1, .clip_norm = 0.5};
-  asked.config.schedule = optim::CosineSchedule{.warmup_steps = 10, .final_fraction = 0.1};
+  asked.config.optimizer = GetParam().optimizer;
+  asked.config.schedule = GetParam().schedule;
   auto& model = std::get<model::DecoderConfig>(asked.config.model);
   model.num_layers = 2;
-  model.ffn = nn::FfnName(GetParam());
+  model.ffn = nn::FfnName(GetParam().ffn);
   asked.dump_batches = (directory_ / "batches.safetensors").string();
   asked.dump_steps = 50;
   run_training(asked);
@@ -284,20 +292,30 @@ TEST_P(PlainPyTorch, ReproducesFiftyLosses) {
   ASSERT_EQ(reference.at("losses").size(), 50u);
   std::ifstream file(directory_ / "run" / "metrics.jsonl");
   std::size_t step = 0;
-  bool clipped = false, unclipped = false;
+  bool clipped = false;
   for (std::string text; std::getline(file, text); ++step) {
     const auto line = nlohmann::json::parse(text);
     const double loss = reference.at("losses").at(step), norm = reference.at("grad_norms").at(step), lr = reference.at("lr").at(step);
     EXPECT_NEAR(line.at("loss").get<double>(), loss, 1e-4 * loss) << "step " << step + 1;
     EXPECT_NEAR(line.at("grad_norm").get<double>(), norm, 1e-2 * norm) << "step " << step + 1;
     EXPECT_NEAR(line.at("lr").get<double>(), lr, 1e-12) << "step " << step + 1;
-    (norm > 0.5 ? clipped : unclipped) = true;
+    clipped = clipped || norm > GetParam().clip_norm;
   }
   EXPECT_EQ(step, 50u);
   EXPECT_TRUE(clipped) << "clipping was never put to the test";
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, PlainPyTorch, ::testing::Values("swiglu", "relu"));
+const optim::AdamWConfig kAdamW{.lr = 3e-3, .weight_decay = 0.1, .clip_norm = 0.5};
+const optim::CosineSchedule kCosine{.warmup_steps = 10, .final_fraction = 0.1};
+// At this width q, k, v and o are factored, and the other matrices too where both sides reach 24.
+const optim::AdafactorConfig kAdafactor{.factored_min_dim = 24, .clip_norm = 0.5};
+const optim::T5Schedule kT5{.constant_steps = 400, .decay_fraction = 0.2};
+
+INSTANTIATE_TEST_SUITE_P(Recipes, PlainPyTorch,
+                         ::testing::Values(Recipe{"SwiGluAdamW", "swiglu", kAdamW, kCosine, 0.5},
+                                           Recipe{"ReluAdamW", "relu", kAdamW, kCosine, 0.5},
+                                           Recipe{"GeGluAdafactor", "geglu", kAdafactor, kT5, 0.5}),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace sluice::train

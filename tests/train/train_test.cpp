@@ -76,6 +76,29 @@ TEST_F(Train, ResumingEqualsNeverHavingStopped) {
   }
 }
 
+TEST_F(Train, ResumingEqualsNeverHavingStoppedWithEveryOptimizerAndSchedule) {
+  struct Recipe {
+    const char* name;
+    optim::OptimizerConfig optimizer;
+    optim::ScheduleConfig schedule;
+  };
+  for (const Recipe& recipe :
+       {Recipe{"factored", optim::AdafactorConfig{.factored_min_dim = 6}, optim::T5Schedule{.constant_steps = 20, .decay_fraction = 0.5}},
+        Recipe{"full", optim::AdafactorConfig{.lr = 0.3}, optim::ConstantSchedule{}},
+        Recipe{"scaled", optim::AdamWConfig{.lr = 0.02, .scale_by_rms = true}, optim::CosineSchedule{.warmup_steps = 4}}}) {
+    RunConfig config = small_config();
+    config.optimizer = recipe.optimizer;
+    config.schedule = recipe.schedule;
+    SmallRun unbroken(directory_ / recipe.name / "unbroken", config);
+    unbroken.go();
+    const auto directory = directory_ / recipe.name / "broken";
+    for (const std::int64_t stop : {7, 10, 31}) EXPECT_EQ(SmallRun(directory, config).go(stop).step, stop);
+    SmallRun last(directory, config);
+    EXPECT_EQ(last.go().step, 40);
+    expect_equal_runs(last, unbroken);
+  }
+}
+
 // Invariant 3: what is watched, and how often, leaves no trace in the weights.
 TEST_F(Train, WatchingNeverChangesTheRun) {
   SmallRun usual(directory_ / "usual", small_config());

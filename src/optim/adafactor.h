@@ -1,0 +1,85 @@
+// Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) without momentum, as T5 and "GLU Variants Improve Transformer" use it. For each logical
+// matrix or vector θ with gradient g, t counting applied updates from 0, and β = 1 − (t + 1)^-decay_rate:
+//   matrices whose smaller dimension is at least factored_min_dim:
+//     r = β r + (1 − β) (mean of g² over each row + eps)        c = β c + (1 − β) (mean of g² over each column + eps)
+//     u = g · rsqrt(r / mean(r)) · rsqrt(c)
+//   everything else:
+//     v = β v + (1 − β) (g² + eps)                              u = g · rsqrt(v)
+//   θ = θ − lr · max(min_scale, rms(θ)) · u / max(1, rms(u) / clip_update)
+// One logical matrix has one statistic, also where several share a slot (q, k, v); padded rows belong to none. Embeddings are no exception.
+// Clipping by the global norm, off by default, comes first: g = gradient · min(1, clip_norm / norm).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/context.h"
+#include "optim/adafactor_kernels.h"
+#include "optim/optimizer.h"
+
+namespace sluice::optim {
+
+// Whether this parameter keeps row and column means.
+bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec);
+
+// One parameter in plain ATen calls: the reference form, on any device and in any floating type (tests use float64).
+struct AdafactorTensors {
+  at::Tensor weight, gradient;  // moved; read
+  at::Tensor row, column;       // statistics of a factored matrix
+  at::Tensor full;              // or this one
+};
+// What all parameters of an update share, as float64 scalars on the device; `applied` bool: where false nothing moves.
+struct AdafactorScalars {
+  double lr = 0;
+  at::Tensor one_minus_beta, clip, applied;
+};
+void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scalars, const AdafactorTensors& tensors);
+
+class Adafactor final : public Optimizer {
+ public:
+  // kFastest: on a CPU three fused passes over the arena; kReference, and other devices: plain ATen calls.
+  Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest);
+  UpdateReport update(const Update& update) override;
+  std::vector<State> state() override;
+
+ private:
+  // One logical parameter, in fused form. Vectors and unfactored matrices are one row of all their elements.
+  struct Part {
+    const ops::ParameterSpec* spec = nullptr;
+    bool factored = false;
+    std::int64_t offset = 0;  // in the arena
+    std::int64_t rows = 1, columns = 0;
+    at::Tensor row, column, full;  // as in AdafactorTensors; views of statistics_
+    std::size_t first_piece = 0, end_piece = 0;
+    std::int64_t row_at = 0, column_at = 0;  // in row_sums_ and row_factors_; in column_factors_
+  };
+  struct Piece {
+    std::size_t part = 0;
+    std::int64_t begin = 0, end = 0;  // rows of a factored matrix, else elements
+    std::int64_t columns_at = 0;      // in column_sums_
+  };
+  void add_part(const ops::Parameters::Named& parameter, std::int64_t& statistics_at);
+  UpdateReport update_fused(const Update& update);
+  UpdateReport update_with_aten(const Update& update);
+  void measure(const Piece& piece, std::size_t i);
+  void fold_sums(const Part& part, double beta, double clip);
+  FactoredRows rows_of(const Piece& piece);
+  FullPiece elements_of(const Piece& piece);
+  double step_of(const Part& part, double lr) const;
+
+  AdafactorConfig config_;
+  ops::Parameters& parameters_;
+  bool fused_;
+  at::Tensor statistics_;   // fp32
+  at::Tensor num_updates_;  // float64
+  std::vector<Part> parts_;
+  std::vector<Piece> pieces_;  // the unit of work and of summation
+  // What the fused form computes in: sums of g² by row, and by column of each piece; what rows and columns multiply the gradient with; sums of
+  // squares by piece.
+  std::vector<double> row_sums_, column_sums_, gradient_squares_, weight_squares_, update_squares_;
+  std::vector<float> row_factors_, column_factors_;
+};
+
+StateSize adafactor_state_size(const AdafactorConfig& config, const ops::Parameters& parameters);
+
+}  // namespace sluice::optim
