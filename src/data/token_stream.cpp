@@ -111,7 +111,11 @@ void TokenStream::documents(std::uint64_t begin, std::span<std::uint32_t> out) c
     std::uint64_t next = 0;  // the first end behind the token: found by halving, then step by step
     for (std::uint64_t limit = shard.num_ends; next < limit;) {
       const std::uint64_t middle = next + (limit - next) / 2;
-      shard.end_at(middle) <= skipped ? next = middle + 1 : limit = middle;
+      if (shard.end_at(middle) <= skipped) {
+        next = middle + 1;
+      } else {
+        limit = middle;
+      }
     }
     for (std::uint32_t& document : here) {
       while (next < shard.num_ends && shard.end_at(next) <= skipped) ++next;

@@ -37,7 +37,7 @@ class TokenStream {
   // The documents (from 0) that the tokens from position `begin` on belong to. A separator belongs to the document that it ends.
   // kBadData where tokens stand behind the end of the last one.
   void documents(std::uint64_t begin, std::span<std::uint32_t> out) const;
-  void verify() const;  // full hash of every shard
+  void verify() const;  // the hash of every shard, and the order of the ends in it
 
  private:
   struct Shard {

@@ -54,6 +54,17 @@ class Shards : public ::testing::Test {
       }
     }
   }
+  void expect_documents(const TokenStream& stream, std::uint64_t num_documents) {
+    stream.verify();
+    ASSERT_EQ(stream.num_tokens(), documents_.size());
+    ASSERT_EQ(stream.num_documents(), num_documents);
+    for (int i = 0; i < 50; ++i) {
+      const std::uint64_t begin = random_() % (documents_.size() + 1), count = random_() % (documents_.size() - begin + 1);
+      std::vector<std::uint32_t> part(count);
+      stream.documents(begin, part);
+      ASSERT_TRUE(std::equal(part.begin(), part.end(), documents_.begin() + static_cast<std::ptrdiff_t>(begin)));
+    }
+  }
   static void expect_documents_inside(const TokenStream& stream) {
     std::vector<std::uint32_t> documents(stream.num_tokens());
     try {
@@ -124,30 +135,19 @@ TEST_F(Shards, LayoutIsAsDocumented) {
 
 // Whatever the separator and wherever a shard is cut: at the end of a document, inside one, behind one without tokens.
 TEST_F(Shards, EveryTokenKnowsItsDocument) {
-  for (const std::uint64_t vocab_size : {300, 70'000}) {
-    for (const std::size_t separators : {0, 1}) {
-      for (const std::uint64_t shard_bytes : {132, 200, 1 << 20}) {
-        documents_.clear();
-        const TemporaryDirectory folder;
-        ShardWriter to(real_files(), {.directory = folder.path(),
-                                      .split = "valid",
-                                      .vocab_size = vocab_size,
-                                      .fingerprint = kFingerprint,
-                                      .shard_bytes = shard_bytes});
-        add_documents(to, 30, separators);
-        to.finish();
-        const TokenStream stream(to.shards());
-        stream.verify();
-        ASSERT_EQ(stream.num_tokens(), documents_.size());
-        ASSERT_EQ(stream.num_documents(), 30U);
-        EXPECT_EQ(read_shard_header(to.shards().back()).end, to.position()) << "an end is in no shard";
-        for (int i = 0; i < 50; ++i) {
-          const std::uint64_t begin = random_() % (documents_.size() + 1), count = random_() % (documents_.size() - begin + 1);
-          std::vector<std::uint32_t> part(count);
-          stream.documents(begin, part);
-          ASSERT_TRUE(std::equal(part.begin(), part.end(), documents_.begin() + static_cast<std::ptrdiff_t>(begin)));
-        }
-      }
+  for (const std::uint64_t shard_bytes : {132, 200, 1 << 20}) {
+    for (const auto& [separators, vocab_size] : {std::pair{0, 300}, {1, 300}, {0, 70'000}}) {
+      documents_.clear();
+      const TemporaryDirectory folder;
+      ShardWriter to(real_files(), {.directory = folder.path(),
+                                    .split = "valid",
+                                    .vocab_size = static_cast<std::uint64_t>(vocab_size),
+                                    .fingerprint = kFingerprint,
+                                    .shard_bytes = shard_bytes});
+      add_documents(to, 30, static_cast<std::size_t>(separators));
+      to.finish();
+      EXPECT_EQ(read_shard_header(to.shards().back()).end, to.position()) << "an end is in no shard";
+      expect_documents(TokenStream(to.shards()), 30);
     }
   }
 }
