@@ -5,7 +5,7 @@
 namespace sluice::report {
 
 const Published* published_result(const Comparison& comparison, const Variant& variant) {
-  if (comparison.objective != "span_corruption") return nullptr;
+  if (comparison.objective != "span_corruption" || comparison.metric != "log_perplexity") return nullptr;
   for (const auto& [key, value] : variant.settings) {
     if (key != "model.ffn") continue;
     const auto found = std::find_if(kPublished.begin(), kPublished.end(), [&](const Published& row) { return row.ffn == value; });
