@@ -129,9 +129,9 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
     if (!status.empty()) add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "." : "; no verdict."));
   }
   add(power_note(analysis));
-  add(cat(
-      analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
-      "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
+  if (analysis.is_tested()) add("Intervals cover the randomness of training.");
+  if (analysis.has_sample_errors())
+    add("The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document).");
   add(equal_note(comparison));
   add(sentence(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note)));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
