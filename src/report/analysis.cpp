@@ -33,17 +33,15 @@ std::vector<std::vector<const Cell*>> grid_of(const Comparison& comparison) {
   return grid;
 }
 
-bool is_finished(const Cell& cell) { return cell.status == CellStatus::kFinished; }
-
-stats::Table table_of(const std::vector<std::vector<const Cell*>>& grid, std::size_t num_seeds) {
-  stats::Table table(grid.size(), num_seeds);
+stats::Table table_of(const Comparison& comparison, const std::vector<std::vector<const Cell*>>& grid) {
+  stats::Table table(grid.size(), comparison.seeds.size());
   for (std::size_t v = 0; v < grid.size(); ++v) {
-    for (std::size_t s = 0; s < num_seeds; ++s) {
+    for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
       const Cell* cell = grid[v][s];
       if (cell == nullptr || cell->status == CellStatus::kWaiting) continue;
       // A cell that ended without a finite figure has diverged, whatever its status says.
-      if (is_finished(*cell) && cell->log_perplexity && std::isfinite(*cell->log_perplexity)) {
-        table.set(v, s, *cell->log_perplexity);
+      if (const auto figure = figure_of(comparison, *cell)) {
+        table.set(v, s, *figure);
       } else {
         table.set_broken(v, s);
       }
@@ -52,8 +50,9 @@ stats::Table table_of(const std::vector<std::vector<const Cell*>>& grid, std::si
   return table;
 }
 
-// Over the blocks, as the difference that it stands beside.
-std::optional<stats::SampleError> sample_error(const Analysis& analysis, std::size_t variant) {
+// Over the blocks, as the difference that it stands beside. In nats per target: none for another metric, whose tokens may differ.
+std::optional<stats::SampleError> sample_error(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
+  if (comparison.metric != "log_perplexity") return std::nullopt;
   const std::size_t baseline = analysis.summary.baseline;
   if (variant == baseline || !analysis.summary.variants[variant].difference) return std::nullopt;
   std::vector<stats::DocumentPair> pairs;
@@ -78,23 +77,26 @@ void add_power(Analysis& analysis) {
 
 }  // namespace
 
+bool Analysis::has_sample_errors() const {
+  return std::any_of(sample_error.begin(), sample_error.end(), [](const auto& error) { return error && error->std_error; });
+}
+
 Analysis analyse(const Comparison& comparison) {
   invariant(comparison.baseline < comparison.variants.size(), "the baseline is none of the comparison's variants");
   Analysis analysis;
   for (const Variant& variant : comparison.variants) analysis.labels.push_back(label_of(variant.settings));
   analysis.grid = grid_of(comparison);
-  analysis.summary = stats::summarise(table_of(analysis.grid, comparison.seeds.size()), comparison.baseline);
-  for (std::size_t v = 0; v < comparison.variants.size(); ++v) analysis.sample_error.push_back(sample_error(analysis, v));
+  analysis.summary = stats::summarise(table_of(comparison, analysis.grid), comparison.baseline);
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) analysis.sample_error.push_back(sample_error(comparison, analysis, v));
   add_power(analysis);
   return analysis;
 }
 
-std::string status_of(const Analysis& analysis, std::size_t variant) {
+std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
   std::size_t num_diverged = 0, num_failed = 0, num_waiting = 0;
   for (const Cell* cell : analysis.grid[variant]) {
     const CellStatus status = cell == nullptr ? CellStatus::kWaiting : cell->status;
-    const bool without_figure =
-        status == CellStatus::kFinished && !(cell->log_perplexity.has_value() && std::isfinite(*cell->log_perplexity));
+    const bool without_figure = status == CellStatus::kFinished && !figure_of(comparison, *cell);
     if (status == CellStatus::kDiverged || without_figure) ++num_diverged;
     if (status == CellStatus::kFailed) ++num_failed;
     if (status == CellStatus::kWaiting) ++num_waiting;

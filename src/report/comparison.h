@@ -61,20 +61,20 @@ struct Variant {
 struct TuningPoint {
   Settings settings;                   // of the variant
   Settings candidate;                  // {"optimizer.lr", "3e-3"}
-  std::vector<double> log_perplexity;  // one per tuning seed
+  std::vector<double> log_perplexity;  // one per tuning seed, whatever the metric
   std::string remark;                  // a diverged or failed candidate says so
   bool chosen = false;
 };
 
 struct Comparison {
-  std::string name;  // run.name
-  std::string metric = "log_perplexity";
-  std::string equalize = "steps";    // or "time"
-  std::string objective;             // "causal_lm", "span_corruption"
-  std::vector<std::uint64_t> seeds;  // all that were asked for
-  std::vector<Variant> variants;     // in the order asked for
-  std::size_t baseline = 0;          // index into variants
-  std::vector<Cell> cells;           // variants × seeds, waiting ones included
+  std::string name;                       // run.name
+  std::string metric = "log_perplexity";  // or "bits_per_byte"
+  std::string equalize = "steps";         // or "time"
+  std::string objective;                  // "causal_lm", "span_corruption"
+  std::vector<std::uint64_t> seeds;       // all that were asked for
+  std::vector<Variant> variants;          // in the order asked for
+  std::size_t baseline = 0;               // index into variants
+  std::vector<Cell> cells;                // variants × seeds, waiting ones included
   std::vector<TuningPoint> tuning;
   std::string tuning_note;            // "same learning rate for all", or what was tuned on which seeds
   std::string config;                 // the comparison's YAML, merged and overridden
@@ -82,5 +82,10 @@ struct Comparison {
   std::string data_fingerprint, tokenizer_hash;
   std::string version;  // of the program that wrote the report
 };
+
+// The metric's value of a finished cell; none where it is not finite or not there.
+std::optional<double> figure_of(const Comparison& comparison, const Cell& cell);
+std::string metric_title(const Comparison& comparison);      // "log-perplexity", "bits per byte"
+std::string_view metric_unit(const Comparison& comparison);  // "nats per target token", "bits per byte"
 
 }  // namespace sluice::report

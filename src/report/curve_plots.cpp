@@ -215,13 +215,14 @@ void draw_names(Svg& svg, const Comparison& comparison, const Analysis& analysis
 std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind, PlotSize size) {
   const Bands bands = bands_of(comparison, analysis, kind);
   if (!any_curve(bands)) return "";
-  const char* what = kind == CurveKind::kTraining ? "training" : "held-out";
-  Svg svg(size.width, size.height, cat("Curves of ", what, " ", metric_title(comparison), ", one line per variant"));
+  const std::string what = kind == CurveKind::kTraining ? "training log-perplexity" : cat("held-out ", metric_title(comparison));
+  const std::string_view unit = kind == CurveKind::kTraining ? "nats per target token" : metric_unit(comparison);
+  Svg svg(size.width, size.height, cat("Curves of ", what, ", one line per variant"));
   double last_step = 0;
   for (const Band& band : bands) last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
   const Box box = {48, 26, size.width - name_space(analysis, size), size.height - 42};
-  const Frame frame = draw_frame(svg, box, {0, last_step}, loss_range(bands),
-                                 {"steps", cat(what, " ", metric_title(comparison), ", nats per target token")});
+  const Frame frame =
+      draw_frame(svg, box, {0, last_step}, loss_range(bands), {"steps", cat(what, what.ends_with(unit) ? "" : cat(", ", unit))});
   draw_bands(svg, comparison, bands, frame, [](const BandPoint& point) { return point.step; });
   std::vector<LineEnd> ends;
   for (std::size_t v = 0; v < bands.size(); ++v) {

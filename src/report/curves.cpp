@@ -17,6 +17,12 @@ const std::vector<CurvePoint>& curve_of(const Cell& cell, CurveKind kind) {
   return kind == CurveKind::kTraining ? cell.training : cell.held_out;
 }
 
+// From nats per target to the metric's unit. Exact for readings over the whole held-out set; its share of bytes per target is the same all along.
+double held_out_scale(const Comparison& comparison, const Cell& cell) {
+  const auto figure = figure_of(comparison, cell);
+  return figure && cell.log_perplexity && *cell.log_perplexity > 0 ? *figure / *cell.log_perplexity : 1;
+}
+
 double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
   for (const Cell* cell : analysis.grid[variant]) {
     if (cell == nullptr || cell->status != CellStatus::kFinished || cell->steps <= 0) continue;
@@ -77,9 +83,10 @@ Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t
   for (const Cell* cell : analysis.grid[variant]) {
     if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
     ++num_curves;
+    const double scale = kind == CurveKind::kHeldOut ? held_out_scale(comparison, *cell) : 1;
     for (const CurvePoint& point : curve_of(*cell, kind)) {
       if (!std::isfinite(point.log_perplexity)) continue;
-      by_steps[point.step].values.push_back(point.log_perplexity);
+      by_steps[point.step].values.push_back(scale * point.log_perplexity);
       by_steps[point.step].seconds.push_back(point.seconds);
     }
   }
@@ -90,12 +97,15 @@ Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t
 Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant, std::size_t max_points) {
   BySteps by_steps;
   for (const std::size_t s : analysis.summary.blocks) {
+    const Cell &ours = *analysis.grid[variant][s], &other = *analysis.grid[comparison.baseline][s];
+    const double our_scale = held_out_scale(comparison, ours), other_scale = held_out_scale(comparison, other);
     std::map<std::int64_t, double> baseline;
-    for (const CurvePoint& point : analysis.grid[comparison.baseline][s]->held_out) baseline[point.step] = point.log_perplexity;
-    for (const CurvePoint& point : analysis.grid[variant][s]->held_out) {
+    for (const CurvePoint& point : other.held_out) baseline[point.step] = other_scale * point.log_perplexity;
+    for (const CurvePoint& point : ours.held_out) {
       const auto found = baseline.find(point.step);
-      if (found == baseline.end() || !std::isfinite(point.log_perplexity - found->second)) continue;
-      by_steps[point.step].values.push_back(point.log_perplexity - found->second);
+      const double value = our_scale * point.log_perplexity;
+      if (found == baseline.end() || !std::isfinite(value - found->second)) continue;
+      by_steps[point.step].values.push_back(value - found->second);
       by_steps[point.step].seconds.push_back(point.seconds);
     }
   }

@@ -11,7 +11,7 @@ namespace sluice::report {
 
 struct BandPoint {
   double step = 0, flops = 0, seconds = 0;  // of training so far; seconds: mean over the seeds
-  double mean = 0, low = 0, high = 0;       // nats per target token
+  double mean = 0, low = 0, high = 0;       // held-out: the metric; training: nats per target token
 };
 using Band = std::vector<BandPoint>;
 

@@ -66,7 +66,7 @@ Json summary_json(const Comparison& comparison, const Analysis& analysis, std::s
   return {{"settings", settings_json(variant.settings)},
           {"baseline", v == comparison.baseline},
           {"n", figures.num_finished},
-          {"status", or_null(status_of(analysis, v))},
+          {"status", or_null(status_of(comparison, analysis, v))},
           {"mean", or_null(figures.mean)},
           {"std", or_null(figures.std)},
           {"difference", figures.difference ? Json(difference.value) : Json()},

@@ -46,9 +46,10 @@ bool only_one_seed(const Comparison& comparison, const Analysis& analysis) {
   return comparison.seeds.size() == 1 || (analysis.summary.num_analysed > 1 && analysis.summary.blocks.size() == 1);
 }
 
-std::string tests_note(const Analysis& analysis) {
+std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
   std::string text =
-      cat("Differences are variant − baseline in nats per target token: below 0 the variant is better. They, their p and their "
+      cat("Differences are variant − baseline in ", metric_unit(comparison),
+          ": below 0 the variant is better. They, their p and their "
           "simultaneous 95 % "
           "intervals (Bonferroni) come from the additive variant + seed model over ",
           analysis.summary.blocks.size(),
@@ -120,17 +121,17 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   if (only_one_seed(comparison, analysis)) {
     add(std::string(kOneSeed));
   } else {
-    add(analysis.is_tested() ? tests_note(analysis) : sentence(cat("No tests: ", analysis.summary.untested)));
+    add(analysis.is_tested() ? tests_note(comparison, analysis) : sentence(cat("No tests: ", analysis.summary.untested)));
   }
   for (const std::string& remark : analysis.summary.remarks) add(sentence(remark));
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
-    const std::string status = status_of(analysis, v);
+    const std::string status = status_of(comparison, analysis, v);
     if (!status.empty()) add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "." : "; no verdict."));
   }
   add(power_note(analysis));
-  add(cat(
-      analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
-      "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
+  if (analysis.is_tested()) add("Intervals cover the randomness of training.");
+  if (analysis.has_sample_errors())
+    add("The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document).");
   add(equal_note(comparison));
   add(sentence(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note)));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "

@@ -112,7 +112,7 @@ std::string curve_section(const Comparison& comparison, const Analysis& analysis
   };
   const std::string out =
       pair(both(CurveKind::kHeldOut,
-                "Held-out log-perplexity along training: mean and, shaded, lowest to highest seed. The steep start is cut off. Readings "
+                "Held-out figure along training: mean and, shaded, lowest to highest seed. The steep start is cut off. Readings "
                 "before the end "
                 "are approximate: their learning rate has not decayed."),
            both(CurveKind::kTraining, "Training loss, averaged over neighbouring steps: mean and, shaded, lowest to highest seed.")) +
@@ -156,7 +156,7 @@ std::string cell_section(const Comparison& comparison, const Analysis& analysis)
       "machine and directory.");
   const TextTable trouble = trouble_table(comparison);
   if (!trouble.rows.empty()) out += html_table(trouble, "Runs that diverged or failed");
-  return out + html_table(cell_table(comparison, analysis), "Held-out log-perplexity, one row per seed");
+  return out + html_table(cell_table(comparison, analysis), "Held-out figures, one row per seed");
 }
 
 std::string again_section(const Comparison& comparison) {

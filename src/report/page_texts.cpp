@@ -5,8 +5,9 @@ namespace sluice::report {
 
 std::string_view how_to_read() {
   return R"html(<ul class="columns">
-<li><b>The figure</b> is held-out log-perplexity: the mean cross-entropy in nats over all held-out target tokens, after the last step. Lower is
-better. A difference of 0.01 is 1&#160;% in perplexity. It is never the best of several evaluations.</li>
+<li><b>The figure</b> is taken on held-out text after the last step, never from the best of several evaluations. Log-perplexity is the mean
+cross-entropy in nats over all target tokens, so that a difference of 0.01 is 1&#160;% in perplexity; bits per byte spread the same nats over the bytes of the text.
+Lower is better.</li>
 <li><b>A difference is real</b> here when its <i>p</i> after <a href="#holm">Holm's adjustment</a> is at most 0.05, so that the chance of even one false alarm
 among all comparisons with the baseline is at most 5&#160;%. “Real” says nothing about large: look at the interval.</li>
 <li><b>Not told apart is not equal.</b> It means that these seeds cannot show a difference. The <a href="#power">detectable difference</a> says how

@@ -28,7 +28,7 @@ std::vector<double> drawn_seeds(const Comparison& comparison, const Analysis& an
   std::vector<double> values;
   if (analysis.summary.blocks.size() > kMaxSeedDots) return values;
   for (const std::size_t s : analysis.summary.blocks) {
-    values.push_back(*analysis.grid[v][s]->log_perplexity - *analysis.grid[comparison.baseline][s]->log_perplexity);
+    values.push_back(*figure_of(comparison, *analysis.grid[v][s]) - *figure_of(comparison, *analysis.grid[comparison.baseline][s]));
   }
   return values;
 }
@@ -199,12 +199,12 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
   const bool zero_is_right = frame.x.at(0) > (box.left + box.right) / 2;
   svg.text({frame.x.at(0), box.top - 12}, shortened(analysis.labels[comparison.baseline], 26), zero_is_right ? "name e" : "name");
   svg.text({(box.left + box.right) / 2, box.bottom + 35},
-           wide ? "difference, nats per target token  (left of the line is better)" : "difference, nats  (left is better)", "title m");
+           cat("difference, ", metric_unit(comparison), wide ? "  (left of the line is better)" : ""), "title m");
   for (std::size_t i = 0; i < variants.size(); ++i) {
     const double y = box.top + kRow * (static_cast<double>(i) + 0.45);
     svg.text({0, y + 4}, shortened(analysis.labels[variants[i]], 26), "name");
     if (verdict_of(analysis, variants[i]) == Verdict::kNone) {
-      svg.text({(box.left + box.right) / 2, y + 4}, cat(status_of(analysis, variants[i]), ": no verdict"), "missing m");
+      svg.text({(box.left + box.right) / 2, y + 4}, cat(status_of(comparison, analysis, variants[i]), ": no verdict"), "missing m");
       continue;
     }
     draw_interval(svg, comparison, analysis, frame, variants[i], y);

@@ -5,13 +5,12 @@
 namespace sluice::report {
 
 const Published* published_result(const Comparison& comparison, const Variant& variant) {
-  if (comparison.objective != "span_corruption") return nullptr;
-  for (const auto& [key, value] : variant.settings) {
-    if (key != "model.ffn") continue;
-    const auto found = std::find_if(kPublished.begin(), kPublished.end(), [&](const Published& row) { return row.ffn == value; });
-    return found == kPublished.end() ? nullptr : &*found;
-  }
-  return nullptr;
+  if (comparison.objective != "span_corruption" || comparison.metric != "log_perplexity") return nullptr;
+  const auto is_ffn = [](const auto& setting) { return setting.first == "model.ffn"; };
+  const auto setting = std::find_if(variant.settings.begin(), variant.settings.end(), is_ffn);
+  if (setting == variant.settings.end()) return nullptr;
+  const auto row = std::find_if(kPublished.begin(), kPublished.end(), [&](const Published& one) { return one.ffn == setting->second; });
+  return row == kPublished.end() ? nullptr : &*row;
 }
 
 }  // namespace sluice::report

@@ -26,7 +26,7 @@ inline constexpr std::array<Published, 8> kPublished = {{{"relu", 1.997, 0.005, 
                                                          {"swiglu", 1.944, 0.010, 1.636},
                                                          {"reglu", 1.953, 0.003, 1.645}}};
 
-// nullptr where the paper has no such figure: another objective, or a feed-forward layer that is not in it.
+// nullptr where the paper has no such figure: another objective or metric, or a feed-forward layer that is not in it.
 const Published* published_result(const Comparison& comparison, const Variant& variant);
 
 }  // namespace sluice::report

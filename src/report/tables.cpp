@@ -26,25 +26,26 @@ std::string difference_text(const stats::Difference& difference) {
 }
 
 // What stands in the difference's place where there is none.
-std::string no_difference(const Analysis& analysis, std::size_t v) {
-  if (v == analysis.summary.baseline) return analysis.summary.variants[v].analysed ? "baseline" : cat("baseline; ", status_of(analysis, v));
-  const std::string status = status_of(analysis, v);
+std::string no_difference(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+  if (v == analysis.summary.baseline)
+    return analysis.summary.variants[v].analysed ? "baseline" : cat("baseline; ", status_of(comparison, analysis, v));
+  const std::string status = status_of(comparison, analysis, v);
   return status.empty() ? std::string(kUnknown) : cat(status, ": no verdict");
 }
 
-std::vector<std::string> result_row(const Analysis& analysis, std::size_t v) {
+std::vector<std::string> result_row(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   const stats::VariantSummary& variant = analysis.summary.variants[v];
   const stats::Difference none, &difference = variant.difference ? *variant.difference : none;
   const auto& error = analysis.sample_error[v];
   const std::string unknown(kUnknown);
   std::vector<std::string> row = {analysis.labels[v], std::to_string(variant.num_finished), mean_text(variant),
-                                  variant.difference ? difference_text(difference) : no_difference(analysis, v)};
+                                  variant.difference ? difference_text(difference) : no_difference(comparison, analysis, v)};
   if (analysis.is_tested()) {
     row.push_back(p_text(difference.p_holm));
     row.push_back(p_text(difference.paired_p_holm));
     row.push_back(variant.letters.empty() ? unknown : variant.letters);
   }
-  row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits)) : unknown);
+  if (analysis.has_sample_errors()) row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits)) : unknown);
   return row;
 }
 
@@ -97,9 +98,9 @@ std::string tuning_text(const TuningPoint& point) {
   return figures.mean ? cat(mean_text(figures), "; ", remark) : remark;
 }
 
-std::string cell_text(const Cell* cell) {
+std::string cell_text(const Comparison& comparison, const Cell* cell) {
   if (cell == nullptr) return "waiting";
-  if (cell->status == CellStatus::kFinished) return number_text(cell->log_perplexity, kDigits);
+  if (cell->status == CellStatus::kFinished) return number_text(figure_of(comparison, *cell), kDigits);
   return std::string(status_name(cell->status));
 }
 
@@ -125,12 +126,6 @@ std::string settings_text(const Settings& settings) {
   return text.empty() ? std::string(kUnknown) : text;
 }
 
-std::string metric_title(const Comparison& comparison) {
-  std::string title = comparison.metric;
-  std::replace(title.begin(), title.end(), '_', '-');
-  return title;
-}
-
 TextTable short_result_table(const Comparison& comparison, const Analysis& analysis) {
   const bool has_std = std::any_of(analysis.summary.variants.begin(), analysis.summary.variants.end(),
                                    [](const stats::VariantSummary& variant) { return variant.std.has_value(); });
@@ -140,8 +135,8 @@ TextTable short_result_table(const Comparison& comparison, const Analysis& analy
   if (analysis.is_tested()) {
     table.columns.insert(table.columns.end(), {{"p, Holm"}, {"paired p, Holm"}, {"letters", false}});
   }
-  table.columns.push_back({"held-out error"});
-  for (std::size_t v = 0; v < comparison.variants.size(); ++v) table.rows.push_back(result_row(analysis, v));
+  if (analysis.has_sample_errors()) table.columns.push_back({"held-out error"});
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) table.rows.push_back(result_row(comparison, analysis, v));
   return table;
 }
 
@@ -208,7 +203,7 @@ TextTable cell_table(const Comparison& comparison, const Analysis& analysis) {
   for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
     std::vector<std::string>& row = table.rows.emplace_back();
     row.push_back(std::to_string(comparison.seeds[s]));
-    for (const auto& cells : analysis.grid) row.push_back(cell_text(cells[s]));
+    for (const auto& cells : analysis.grid) row.push_back(cell_text(comparison, cells[s]));
   }
   return table;
 }

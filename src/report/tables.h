@@ -20,8 +20,7 @@ TextTable cell_table(const Comparison& comparison, const Analysis& analysis);
 // Cells that diverged or failed, with the reason.
 TextTable trouble_table(const Comparison& comparison);
 
-std::string_view status_name(CellStatus status);         // "finished", ...
-std::string settings_text(const Settings& settings);     // "optimizer.lr 3e-3, ..."; "–" where empty
-std::string metric_title(const Comparison& comparison);  // "log-perplexity"
+std::string_view status_name(CellStatus status);      // "finished", ...
+std::string settings_text(const Settings& settings);  // "optimizer.lr 3e-3, ..."; "–" where empty
 
 }  // namespace sluice::report

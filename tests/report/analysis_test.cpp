@@ -62,7 +62,7 @@ TEST(Analysis, ABrokenCellTakesTheVerdict) {
   Comparison comparison = example_comparison({});
   break_cell(cell_at(comparison, 5, 2), CellStatus::kDiverged, "NaN");
   const Analysis analysis = analyse(comparison);
-  EXPECT_EQ(status_of(analysis, 5), "1 of 5 diverged");
+  EXPECT_EQ(status_of(comparison, analysis, 5), "1 of 5 diverged");
   EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
   EXPECT_FALSE(analysis.summary.variants[5].difference);
   EXPECT_EQ(verdict_of(analysis, 6), Verdict::kLower);
@@ -74,7 +74,7 @@ TEST(Analysis, AFinishedCellWithoutAFigureHasDiverged) {
   Comparison comparison = example_comparison({});
   cell_at(comparison, 5, 2).log_perplexity.reset();
   const Analysis analysis = analyse(comparison);
-  EXPECT_EQ(status_of(analysis, 5), "1 of 5 diverged");
+  EXPECT_EQ(status_of(comparison, analysis, 5), "1 of 5 diverged");
   EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
 }
 
@@ -90,8 +90,8 @@ TEST(Analysis, WaitingCellsMakeItPreliminary) {
   for (std::size_t v = 0; v < 8; ++v) break_cell(cell_at(comparison, v, 4), CellStatus::kWaiting, "");
   comparison.cells.erase(comparison.cells.begin() + 39);  // a cell that is not even listed waits as well
   const Analysis analysis = analyse(comparison);
-  EXPECT_EQ(status_of(analysis, 3), "1 of 5 waiting");
-  EXPECT_EQ(status_of(analysis, 7), "1 of 5 waiting");
+  EXPECT_EQ(status_of(comparison, analysis, 3), "1 of 5 waiting");
+  EXPECT_EQ(status_of(comparison, analysis, 7), "1 of 5 waiting");
   EXPECT_EQ(analysis.summary.blocks.size(), 4U);
   EXPECT_EQ(verdict_of(analysis, 5), Verdict::kLower);
   EXPECT_TRUE(has_note(comparison, "reliminary"));
@@ -112,7 +112,7 @@ TEST(Analysis, NothingFinishedYet) {
   for (Cell& cell : comparison.cells) cell = {.settings = cell.settings, .seed = cell.seed};
   const Analysis analysis = analyse(comparison);
   EXPECT_FALSE(analysis.is_tested());
-  EXPECT_EQ(status_of(analysis, 0), "5 of 5 waiting");
+  EXPECT_EQ(status_of(comparison, analysis, 0), "5 of 5 waiting");
   EXPECT_EQ(headline(comparison, analysis).find("No verdict: "), 0U);
 }
 
@@ -145,6 +145,21 @@ TEST(Analysis, SaysWhetherTheLearningRateWasTuned) {
   EXPECT_TRUE(has_note(comparison, "on the third split with seeds 101 and 102"));
   comparison.tuning_note.clear();
   EXPECT_TRUE(has_note(comparison, "the same for all variants, not tuned"));
+}
+
+TEST(Analysis, BitsPerByteWhereThatIsTheMetric) {
+  Comparison comparison = example_comparison({.num_variants = 3});
+  const Analysis nats = analyse(comparison);
+  comparison.metric = "bits_per_byte";
+  cell_at(comparison, 2, 0).documents.clear();  // other tokens: documents do not match, and need not
+  const Analysis bits = analyse(comparison);
+  EXPECT_NEAR(*bits.summary.variants[1].mean, *nats.summary.variants[1].mean / 3.1, 1e-12);
+  EXPECT_TRUE(nats.sample_error[1]);
+  EXPECT_FALSE(bits.has_sample_errors());
+  EXPECT_FALSE(has_note(comparison, "held-out error"));
+  EXPECT_TRUE(has_note(comparison, "variant − baseline in bits per byte"));
+  cell_at(comparison, 1, 0).bits_per_byte.reset();
+  EXPECT_EQ(status_of(comparison, analyse(comparison), 1), "1 of 5 diverged");
 }
 
 TEST(Published, OnlyForThePapersObjectiveAndLayers) {

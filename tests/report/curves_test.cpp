@@ -67,6 +67,16 @@ TEST(Curves, DifferencesArePairedWithinSeeds) {
   EXPECT_DOUBLE_EQ(band[1].high, -1);
 }
 
+TEST(Curves, HeldOutReadingsHaveTheMetricsUnit) {
+  Comparison comparison = example_comparison({.num_variants = 2, .num_seeds = 2});
+  comparison.metric = "bits_per_byte";
+  const Analysis analysis = analyse(comparison);
+  const Band held_out = band_of(comparison, analysis, 1, CurveKind::kHeldOut, 100),
+             difference = difference_band(comparison, analysis, 1, 100);
+  EXPECT_NEAR(held_out.back().mean, *analysis.summary.variants[1].mean, 1e-12);
+  EXPECT_NEAR(difference.back().mean, analysis.summary.variants[1].difference->value, 1e-12);
+}
+
 TEST(Curves, ThinningKeepsTheEnd) {
   const Comparison comparison = example_comparison({.num_variants = 2, .num_seeds = 2, .num_points = 300});
   const Analysis analysis = analyse(comparison);
