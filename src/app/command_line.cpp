@@ -76,8 +76,7 @@ void add_train(CLI::App& app, Action& action, std::string command_line) {
   command->add_option("--run-dir", options->run_dir, "Run directory, instead of the configuration's run.dir")->type_name("DIR");
   command->add_option("--dump-batches", options->dump_batches, "Also write the first batches to a safetensors file (inputs, targets)")
       ->type_name("FILE");
-  command->add_option("--dump-steps", options->dump_steps, "How many steps' batches --dump-batches writes (default 50)")
-      ->check(positive());
+  command->add_option("--dump-steps", options->dump_steps, "How many steps' batches --dump-batches writes (default 50)")->check(positive());
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice train configs/quickstart.yaml --set train.steps=100 model.ffn=geglu --run-dir runs/geglu");
   command->callback([=, &action] {

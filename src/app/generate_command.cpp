@@ -23,9 +23,8 @@ void generate_command(const GenerateOptions& options) {
   }
   // The prompt with the first piece: nothing is printed of what is refused.
   std::string unprinted = options.prompt;
-  eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
-    std::cout << std::exchange(unprinted, "") << piece << std::flush;
-  });
+  eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling,
+                 [&](std::string_view piece) { std::cout << std::exchange(unprinted, "") << piece << std::flush; });
   std::cout << unprinted << "\n";
 }
 
