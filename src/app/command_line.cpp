@@ -39,8 +39,25 @@ void add_config(CLI::App& command, ConfigOptions& options) {
             }
           },
           "Override a field: optimizer.lr=1e-3, model.ffn=geglu; any number of them")
-      ->type_name("KEY=VALUE ...")
+      ->type_name("KEY=VALUE")
       ->take_all();
+}
+
+// CLI11's own checks print their limits with 300 digits.
+CLI::Validator number_that(const char* name, const char* expected, bool (*holds)(double)) {
+  return {[=](const std::string& word) {
+            double value = 0;
+            return CLI::detail::lexical_cast(word, value) && holds(value) ? "" : cat("received ", printable(word), "; expected ", expected);
+          },
+          name};
+}
+
+CLI::Validator positive() {
+  return number_that("above 0", "a whole number above 0", [](double value) { return value > 0; });
+}
+
+CLI::Validator not_negative() {
+  return number_that("0 or more", "0 or more", [](double value) { return value >= 0; });
 }
 
 void require_config(const ConfigOptions& options) {
@@ -59,8 +76,7 @@ void add_train(CLI::App& app, Action& action, std::string command_line) {
   command->add_option("--run-dir", options->run_dir, "Run directory, instead of the configuration's run.dir")->type_name("DIR");
   command->add_option("--dump-batches", options->dump_batches, "Also write the first batches to a safetensors file (inputs, targets)")
       ->type_name("FILE");
-  command->add_option("--dump-steps", options->dump_steps, "How many steps' batches --dump-batches writes (default 50)")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--dump-steps", options->dump_steps, "How many steps' batches --dump-batches writes (default 50)")->check(positive());
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice train configs/quickstart.yaml --set train.steps=100 model.ffn=geglu --run-dir runs/geglu");
   command->callback([=, &action] {
@@ -91,12 +107,12 @@ void add_eval(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("eval", "Perplexity on the run's held-out set or on any text");
   command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
   command->add_option("--data", options->data, "Text files to score instead of the held-out set, read as the run's corpus.format")
-      ->type_name("FILE ...");
+      ->type_name("FILE");
   command
       ->add_option("--stride", options->stride,
                    "Tokens between the starts of windows; smaller than the sequence length gives each token more context")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--max-tokens", options->max_tokens, "Score at most this many tokens, evenly spread")->check(CLI::PositiveNumber);
+      ->check(positive());
+  command->add_option("--max-tokens", options->max_tokens, "Score at most this many tokens, evenly spread")->check(positive());
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice eval runs/quickstart --stride 64 --json");
   command->callback([=, &action] { action = [=] { eval_command(*options); }; });
@@ -107,15 +123,15 @@ void add_generate(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model");
   command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
   command->add_option("--prompt", options->prompt, "Text to continue")->required()->type_name("TEXT");
-  command->add_option("--tokens", options->num_tokens, "Most tokens to generate")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--tokens", options->num_tokens, "Most tokens to generate")->check(positive())->capture_default_str();
   command->add_option("--temperature", options->temperature, "Divides the logits; 0 takes the likeliest token")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command->add_option("--top-k", options->top_k, "Sample among the k likeliest tokens only; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   command->add_option("--top-p", options->top_p, "Sample among the likeliest tokens that hold this probability")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_that("from 0 to 1", "a number above 0, at most 1", [](double value) { return value > 0 && value <= 1; }))
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Seed of the sampling")->capture_default_str();
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
@@ -241,7 +257,9 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, std::cout, std::cerr) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help, --version
+    log::error(cat(error.what(), "; `sluice COMMAND --help` shows what a command takes"));
+    return static_cast<int>(ExitCode::kUsage);
   }
   install_signal_handlers();
   const ExitCode code = guarded(action);

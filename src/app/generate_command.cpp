@@ -1,5 +1,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "app/commands.h"
 #include "eval/generate.h"
@@ -20,10 +21,11 @@ void generate_command(const GenerateOptions& options) {
     std::cout << nlohmann::ordered_json{{"prompt", options.prompt}, {"text", text}, {"step", opened.state.progress.step}}.dump() << "\n";
     return;
   }
-  std::cout << options.prompt;
+  // The prompt with the first piece: nothing is printed of what is refused.
+  std::string unprinted = options.prompt;
   eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling,
-                 [](std::string_view piece) { std::cout << piece << std::flush; });
-  std::cout << "\n";
+                 [&](std::string_view piece) { std::cout << std::exchange(unprinted, "") << piece << std::flush; });
+  std::cout << unprinted << "\n";
 }
 
 }  // namespace sluice::app

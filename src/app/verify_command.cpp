@@ -54,12 +54,21 @@ std::vector<Finding> examine_run(const fs::path& run) {
   return findings;
 }
 
+// A checkpoint, however damaged, lies in a directory of its name or has a manifest. Anything else is a mistake in the command.
+void require_checkpoint(const fs::path& path) {
+  std::error_code ignored;
+  require(fs::exists(path, ignored), ExitCode::kMissingInput, path.string(), "nothing there", "a run directory or a checkpoint");
+  const std::string name = fs::weakly_canonical(path, ignored).filename().string();
+  require(fs::is_directory(path, ignored) && (name.starts_with("step-") || fs::exists(path / store::kManifestName, ignored)),
+          ExitCode::kMissingInput, path.string(), "neither a run nor a checkpoint", "a run directory or a checkpoint");
+}
+
 }  // namespace
 
 void verify_command(const VerifyOptions& options) {
   const fs::path path = options.run;
-  require(fs::exists(path), ExitCode::kMissingInput, options.run, "nothing there", "a run directory or a checkpoint");
   const bool is_run = store::is_run_directory(path);
+  if (!is_run) require_checkpoint(path);
   const std::vector<Finding> findings =
       is_run ? examine_run(path) : std::vector{examine(options.run, [&] { store::verify_checkpoint(path); })};
   std::size_t num_faults = 0;

@@ -27,6 +27,10 @@ std::string token_settings(const PrepareSettings& settings, const std::optional<
   out += line("corpus.format", name_of(corpus.format)) + line("corpus.separator", name_of(corpus.separator));
   out += line("corpus.invalid_utf8", name_of(corpus.invalid_utf8)) + line("corpus.nul_bytes", name_of(corpus.nul_bytes));
   out += line("corpus.long_lines", name_of(corpus.long_lines)) + line("corpus.max_line", corpus.max_line.count);
+  // The default adds nothing: data that was prepared before these keys were there keeps its fingerprint.
+  if (corpus.byte_order_mark != text::CorpusConfig{}.byte_order_mark)
+    out += line("corpus.byte_order_mark", name_of(corpus.byte_order_mark));
+  if (corpus.crlf != text::CorpusConfig{}.crlf) out += line("corpus.crlf", name_of(corpus.crlf));
   if (corpus.valid.empty()) out += line("corpus.holdout", shortest(corpus.holdout));
   if (corpus.tune_holdout > 0) out += line("corpus.tune_holdout", shortest(corpus.tune_holdout));
   if (corpus.format == text::Format::kJsonl) {

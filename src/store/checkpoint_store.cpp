@@ -52,16 +52,24 @@ bool holds_the_same(const fs::path& directory, const fs::path& other) {
 }  // namespace
 
 CheckpointStore::CheckpointStore(fs::path directory, FileSystem& file_system)
-    : directory_(std::move(directory)), file_system_(file_system) {}
+    : directory_(std::move(directory)), file_system_(file_system), lock_(identity_of(directory_.parent_path() / "lock")) {}
+
+void CheckpointStore::require_in_place() const {
+  const fs::path run = directory_.parent_path();
+  if (!lock_ || identity_of(run / "lock") == lock_) return;
+  fail(ExitCode::kIo, run.string(), "moved or deleted while a process works in it",
+       "a run directory that stays in its place: go on with --resume from where it lies now");
+}
 
 void CheckpointStore::require_space(std::uint64_t bytes_needed) const {
   const std::uint64_t free = file_system_.free_bytes(directory_);
   if (free >= bytes_needed) return;
   fail(ExitCode::kIo, directory_.string(), cat(human_bytes(free), " (", free, " bytes) free on the disk"),
-       cat(human_bytes(bytes_needed), " (", bytes_needed, " bytes), the size of one checkpoint"));
+       cat(human_bytes(bytes_needed), " (", bytes_needed, " bytes) for checkpoints"));
 }
 
 void CheckpointStore::save(std::int64_t step, std::span<const CheckpointFile> files, const std::map<std::string, std::string>& notes) {
+  require_in_place();
   verified_.erase(step);
   Manifest manifest{std::string(version()), step, notes, {}};
   for (const CheckpointFile& f : files) manifest.files.push_back({f.name, 0, {}});

@@ -15,6 +15,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -48,7 +49,8 @@ Manifest verify_checkpoint(const fs::path& directory);
 
 class CheckpointStore {
  public:
-  // `directory` is RUN/checkpoints; created by the first save.
+  // `directory` is RUN/checkpoints; created by the first save. A writer holds RUN/lock by then: save() refuses, with kIo, once the
+  // run has been moved or deleted, since what lies at its path now is not the directory that the lock protects.
   explicit CheckpointStore(fs::path directory, FileSystem& file_system = real_files());
 
   const fs::path& directory() const { return directory_; }
@@ -75,6 +77,7 @@ class CheckpointStore {
   void clean_temporaries();
 
  private:
+  void require_in_place() const;
   void write_temporary(const fs::path& temporary, Manifest& manifest, std::span<const CheckpointFile> files);
   void commit(const fs::path& temporary, std::int64_t step);
   void discard(std::int64_t step);
@@ -82,7 +85,8 @@ class CheckpointStore {
 
   fs::path directory_;
   FileSystem& file_system_;
-  std::set<std::int64_t> verified_;  // read back by this object since they were written
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> lock_;  // device and inode of RUN/lock; nothing where there was none
+  std::set<std::int64_t> verified_;                              // read back by this object since they were written
 };
 
 }  // namespace sluice::store

@@ -38,6 +38,8 @@ struct CorpusConfig {
   std::string text_field = "text";
   Policy invalid_utf8 = Policy::kError;
   Policy nul_bytes = Policy::kError;
+  Policy byte_order_mark = Policy::kReplace;
+  Policy crlf = Policy::kReplace;
   Policy broken_json = Policy::kError;
   Policy long_lines = Policy::kError;
   config::Bytes max_line{64 << 20};
@@ -63,6 +65,9 @@ struct CorpusConfig {
         field<&C::text_field>("The field of a JSON line that holds the text.", config::NonEmpty{}),
         field<&C::invalid_utf8>("Bytes that are not UTF-8: `error` stops, `replace` puts U+FFFD, `skip` drops the document."),
         field<&C::nul_bytes>("NUL bytes: `error` stops, `replace` drops the byte, `skip` drops the document."),
+        field<&C::byte_order_mark>("A byte order mark at the start of a file: `error` stops, `replace` drops the mark, `skip` drops the "
+                                   "document it stands in."),
+        field<&C::crlf>("Lines that end in CRLF: `error` stops, `replace` puts LF, `skip` drops the document."),
         field<&C::broken_json>(
             "JSON lines that do not parse or lack the field: `error` stops, `replace` takes an empty text, `skip` drops the line."),
         field<&C::long_lines>(

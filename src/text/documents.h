@@ -45,8 +45,7 @@ struct BlockVisitor {
   std::function<void()> end_of_document;
 };
 
-// Reads `file`. Plain, gzip and zstd by content, not by name. A byte order mark is dropped and CRLF becomes LF, both counted;
-// the other faults follow the policies of `config`: `skip` drops the block with the fault, which is the whole document unless it is
+// Reads `file`. Plain, gzip and zstd by content, not by name. Faults are counted and follow the policies of `config`: `skip` drops the block with the fault, which is the whole document unless it is
 // longer than a block. kBadData for faults whose policy is `error`, and for damaged compressed data.
 //
 // Documents: `text` the file as it is; `lines` a line without its end, empty ones left out; `paragraphs` the lines between blank

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -33,7 +34,8 @@ void LineReader::drop_byte_order_mark() {
     end_ += count;
   }
   if (!std::string_view(buffer_.data(), end_).starts_with(kByteOrderMark)) return;
-  report_.add("byte order mark", name_, 0);
+  fault("byte order mark", config_.byte_order_mark, 0, "text without it, or corpus.byte_order_mark: replace or skip");
+  skips_next_line_ = config_.byte_order_mark == Policy::kSkip;
   begin_ = offset_ = kByteOrderMark.size();
 }
 
@@ -116,11 +118,14 @@ void LineReader::discard_rest_of_line() {
 bool LineReader::next() {
   line_.clear();
   line_offset_ = offset_;
-  ended_by_newline_ = must_be_skipped_ = false;
+  ended_by_newline_ = false;
+  must_be_skipped_ = std::exchange(skips_next_line_, false);
   if (!take_raw_line()) return false;
   if (line_.ends_with('\r') && ended_by_newline_ && !continues_long_line_) {
-    report_.add("CRLF line ends", name_, line_offset_ + line_.size() - 1);
+    fault("CRLF line ends", config_.crlf, line_offset_ + line_.size() - 1, "lines that end in LF, or corpus.crlf: replace or skip");
     line_.pop_back();
+    // An empty line has nothing to drop, and still ends a paragraph.
+    if (config_.crlf == Policy::kSkip && !line_.empty()) must_be_skipped_ = true;
   }
   if (clean(line_, line_offset_)) must_be_skipped_ = true;
   return true;

@@ -49,6 +49,7 @@ class LineReader {
   std::uint64_t line_offset_ = 0;
   bool ended_by_newline_ = false;
   bool must_be_skipped_ = false;
+  bool skips_next_line_ = false;
   bool continues_long_line_ = false;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -104,10 +105,17 @@ void catch_up_evaluation(Watch& watch, std::int64_t step) {
   if (std::none_of(done.begin(), done.end(), [&](const LoggedEvaluation& one) { return one.step == step; })) evaluate(watch, step);
 }
 
+// In pieces: isfinite makes 7 bytes of temporaries per element, which at once would be the peak of a run of large weights.
+bool all_finite(const at::Tensor& flat) {
+  constexpr std::int64_t kPiece = 1 << 20;
+  const std::vector<at::Tensor> pieces = flat.split(kPiece);
+  return std::all_of(pieces.begin(), pieces.end(), [](const at::Tensor& piece) { return at::isfinite(piece).all().item<bool>(); });
+}
+
 // An update of finite size can still carry a weight past fp32's range: such weights are never saved.
 void require_finite(const ops::Parameters& parameters) {
   const at::NoGradGuard no_grad;
-  if (!at::isfinite(parameters.master()).all().item<bool>())
+  if (!all_finite(parameters.master()))
     fail(ExitCode::kDiverged, "training", "weights that are not finite",
          "needs finite weights to save a checkpoint; the last one is from before: lower the learning rate");
 }

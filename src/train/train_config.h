@@ -85,7 +85,8 @@ struct TrainConfig {
         field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and loss in fp32. `auto`: bf16 where the "
                              "hardware has it (AMX, AVX512-BF16, GPU), else fp32."),
         field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::MayChange{false}),
-        field<&C::threads>("Processor threads; `auto`: the processors this process may use.", config::Positive{}, config::MayChange{false}),
+        field<&C::threads>("Processor threads; `auto`: the processors this process may use.", config::Between{1, 1024},
+                           config::MayChange{false}),
         field<&C::z_loss>(
             "Coefficient of (log Z)² in the training loss, Z being the softmax's denominator (T5: 1e-4). Part of `loss`, never "
             "of `log_perplexity`.",

@@ -41,13 +41,19 @@ TEST_F(CommandLine, WrongUseIsExitCodeTwo) {
                                                        {"train", "tiny.yaml", "--set", "train.steps=many"},
                                                        {"train", "tiny.yaml", "--set", "train.tokens=100000"},
                                                        {"train", "tiny.yaml", "--set", "model.num_heads=5"},
+                                                       {"train", "tiny.yaml", "--set", "train.threads=100000"},
+                                                       {"train", "tiny.yaml", "--dump-steps", "0"},
                                                        {"generate", "run", "--prompt", "x", "--top-p", "2"},
+                                                       {"generate", "run", "--prompt", "x", "--top-p", "nan"},
+                                                       {"generate", "run", "--prompt", "x", "--temperature", "-1"},
+                                                       {"eval", "run", "--stride", "0"},
                                                        {"eval"}};
   for (const std::vector<std::string>& arguments : wrong) {
     const Outcome outcome = sluice(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << ::testing::PrintToString(arguments) << outcome.err;
     EXPECT_EQ(outcome.out, "") << ::testing::PrintToString(arguments);
-    EXPECT_NE(outcome.err, "");
+    // One line, which a person can read to its end.
+    EXPECT_TRUE(std::regex_match(outcome.err, std::regex("error: .{10,400}\n"))) << outcome.err;
   }
 }
 
@@ -64,6 +70,8 @@ TEST_F(CommandLine, MissingFilesAreExitCode66) {
   EXPECT_EQ(sluice({"train", "nowhere.yaml"}).exit_code, 66);
   EXPECT_EQ(sluice({"eval", "nowhere"}).exit_code, 66);
   EXPECT_EQ(sluice({"verify", "nowhere"}).exit_code, 66);
+  write("notes.txt", "no checkpoint");
+  EXPECT_EQ(sluice({"verify", "notes.txt"}).exit_code, 66);
   write_tiny_config();
   const Outcome no_corpus = sluice({"train", "tiny.yaml"});
   EXPECT_EQ(no_corpus.exit_code, 66);

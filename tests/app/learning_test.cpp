@@ -42,6 +42,20 @@ TEST_F(Learning, TheKingJamesBibleFromRawTextToPerplexity) {
   EXPECT_GT(text.out.size(), 30u);
 }
 
+// Most of the memory is weights here, so that a second copy of them anywhere shows.
+TEST_F(Learning, ThePlanKnowsTheMemoryOfARunOfLargeWeights) {
+  write_english();
+  write_tiny_config();
+  const std::vector<std::string> large = {
+      "--set",         "model.d_model=768",          "model.num_heads=12",           "model.num_layers=3", "train.batch_sequences=1",
+      "train.steps=1", "evaluate.every_steps=never", "train.micro_batch_sequences=1"};
+  std::vector<std::string> plan = {"plan", "tiny.yaml", "--json"}, train = {"train", "tiny.yaml", "--json"};
+  plan.insert(plan.end(), large.begin(), large.end());
+  train.insert(train.end(), large.begin(), large.end());
+  const auto planned = sluice(plan).json(), trained = sluice(train).json();
+  EXPECT_NEAR(planned.at("memory_bytes").get<double>() / trained.at("peak_memory_bytes").get<double>(), 1.0, 0.2);
+}
+
 // At least 80 % of the way from the best 5-gram down to the entropy: the model sees what lies further back than five words.
 TEST_F(Learning, AgreementOverLongDistancesThatNo5GramSees) {
   ASSERT_EQ(make_corpus({"grammar", "letters.txt", "--alphabet", "letters"}).exit_code, 0);

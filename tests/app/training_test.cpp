@@ -258,6 +258,17 @@ TEST_F(Training, TwoWritersInOneDirectoryAreRefused) {
   EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=12"}).exit_code, 0) << "a dead writer's lock is no lock";
 }
 
+TEST_F(Training, ADirectoryThatVanishesIsNotMadeAgain) {
+  Process process = start({"train", "tiny.yaml", "--set", "train.steps=100000"});
+  while (process.running() && num_metrics_lines("run") < 3) std::this_thread::sleep_for(1ms);
+  fs::rename(path("run"), path("moved"));
+  const Outcome outcome = process.wait();
+  EXPECT_EQ(outcome.exit_code, 74) << outcome.err;
+  EXPECT_NE(outcome.err.find("run: moved or deleted"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(fs::exists(path("run")));
+  EXPECT_EQ(sluice({"verify", "moved"}).exit_code, 0);
+}
+
 TEST_F(Training, GenerationIsRepeatableAndValid) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
   const Outcome first = sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"});
@@ -265,6 +276,9 @@ TEST_F(Training, GenerationIsRepeatableAndValid) {
   EXPECT_FALSE(first.out.empty());
   EXPECT_EQ(sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"}).out, first.out);
   EXPECT_NE(sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "8"}).out, first.out);
+  const Outcome refused = sluice({"generate", "run", "--prompt", "The \xFF"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.out, "");
   const auto json = sluice({"generate", "run", "--prompt", "A", "--tokens", "5", "--temperature", "0", "--json"}).json();
   EXPECT_TRUE(json.at("text").is_string());
 }

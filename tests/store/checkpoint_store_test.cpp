@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text_format.h"
+#include "store/run_directory.h"
 #include "tests/base/faulty_file_system.h"
 #include "tests/store/store_support.h"
 
@@ -202,6 +203,24 @@ TEST_F(CheckpointStoreTest, SpaceIsCheckedBeforeAnythingIsWritten) {
   for (const char* part : {"checkpoints", "1000000 bytes", "1000001 bytes"}) EXPECT_NE(message.find(part), std::string::npos) << message;
   EXPECT_FALSE(fs::exists(directory_));
   store_.require_space(1);  // the real disk, with a directory that is not there yet
+}
+
+// ---- a run that is moved away ----
+
+TEST_F(CheckpointStoreTest, NothingIsSavedWhereTheRunLiesNoMore) {
+  const fs::path run = scratch_ / "run", moved = scratch_ / "moved";
+  fs::create_directories(run);
+  const RunLock lock(run);
+  CheckpointStore store(directory_);
+  store.save(1, files_of(1));
+  fs::rename(run, moved);
+  EXPECT_NE(error_of(ExitCode::kIo, [&] { store.save(2, files_of(2)); }).find("moved or deleted"), std::string::npos);
+  EXPECT_FALSE(fs::exists(run));
+  fs::create_directories(run);
+  const RunLock of_another_run(run);
+  error_of(ExitCode::kIo, [&] { store.save(2, files_of(2)); });
+  EXPECT_FALSE(fs::exists(directory_));
+  EXPECT_EQ(CheckpointStore(moved / "checkpoints").steps(), std::vector<std::int64_t>{1});
 }
 
 // ---- retention ----

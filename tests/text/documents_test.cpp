@@ -84,6 +84,27 @@ TEST_F(Documents, ByteOrderMarkAndCarriageReturns) {
   EXPECT_EQ(read(Format::kText, "\xEF\xBB\xBF"), Strings{});
 }
 
+TEST_F(Documents, ByteOrderMarkByPolicy) {
+  const std::string text = "\xEF\xBB\xBFone\ntwo\n\nthree\n";
+  config_.byte_order_mark = Policy::kError;
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("c.txt, byte 0: byte order mark"), std::string::npos);
+  EXPECT_EQ(read("one\n"), Strings{"one"});
+  config_.byte_order_mark = Policy::kSkip;
+  EXPECT_EQ(read(text), (Strings{"two", "three"}));
+  EXPECT_EQ(read(Format::kParagraphs, text), Strings{"three"});
+  expect_fault("byte order mark", 1, 0);
+}
+
+TEST_F(Documents, CarriageReturnsByPolicy) {
+  const std::string text = "a\n\nb\r\n\r\nc\nd\r\n\ne\n";
+  config_.crlf = Policy::kError;
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("c.txt, byte 4: CRLF"), std::string::npos);
+  config_.crlf = Policy::kSkip;
+  EXPECT_EQ(read(text), (Strings{"a", "c", "e"}));
+  EXPECT_EQ(read(Format::kParagraphs, text), (Strings{"a", "e"}));
+  expect_fault("CRLF line ends", 3, 4);
+}
+
 TEST_F(Documents, InvalidUtf8) {
   const std::string text =
       "good\nb\xFF"
