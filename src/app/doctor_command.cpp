@@ -43,15 +43,15 @@ Findings examine() {
   f.facts["bf16_gflops"] = bf16;
   const bool use_bf16 = at::hasCUDA() || m.has_fast_bf16();
   f.facts["precision_auto"] = use_bf16 ? "bf16" : "fp32";
-  if (at::hasCUDA()) f.advice.push_back("GPU found: train.device auto uses it.");
+  if (at::hasCUDA()) f.advice.emplace_back("GPU found: train.device auto uses it.");
   if (!at::hasCUDA())
-    f.advice.push_back("No GPU: training runs on the processor; models up to some tens of millions of parameters are practical.");
-  if (use_bf16) f.advice.push_back("bf16 runs in hardware: train.precision auto uses it.");
-  if (!use_bf16) f.advice.push_back("No bf16 in hardware (neither AMX nor AVX512-BF16): train.precision auto stays with fp32.");
-  if (!m.avx2) f.advice.push_back("No AVX2: expect a small fraction of usual speed.");
+    f.advice.emplace_back("No GPU: training runs on the processor; models up to some tens of millions of parameters are practical.");
+  if (use_bf16) f.advice.emplace_back("bf16 runs in hardware: train.precision auto uses it.");
+  if (!use_bf16) f.advice.emplace_back("No bf16 in hardware (neither AMX nor AVX512-BF16): train.precision auto stays with fp32.");
+  if (!m.avx2) f.advice.emplace_back("No AVX2: expect a small fraction of usual speed.");
   if (use_bf16 && bf16 < fp32)
-    f.advice.push_back("bf16 products measured slower than fp32: is the machine busy? Run doctor again, or set train.precision: fp32.");
-  if (m.memory_bytes < (std::uint64_t{4} << 30)) f.advice.push_back("Less than 4 GiB of memory: check models with `sluice plan` first.");
+    f.advice.emplace_back("bf16 products measured slower than fp32: is the machine busy? Run doctor again, or set train.precision: fp32.");
+  if (m.memory_bytes < (std::uint64_t{4} << 30)) f.advice.emplace_back("Less than 4 GiB of memory: check models with `sluice plan` first.");
   return f;
 }
 

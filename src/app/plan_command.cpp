@@ -22,7 +22,7 @@ nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<trai
   nlohmann::ordered_json json = {{"num_parameters", plan.sizes.num_parameters},
                                  {"num_non_embedding_parameters", plan.sizes.num_non_embedding_parameters},
                                  {"flops_per_token", static_cast<std::int64_t>(plan.sizes.flops_per_token)},
-                                 {"flops_formula", model::flops_formula()},
+                                 {"flops_formula", model::flops_formula(plan.config.model)},
                                  {"d_ff", plan.sizes.d_ff},
                                  {"d_ff_mismatch", plan.sizes.d_ff_mismatch},
                                  {"vocab_size", plan.vocab_size},
@@ -55,7 +55,7 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
   row("num_non_embedding_parameters", with_commas(plan.sizes.num_non_embedding_parameters));
   row("d_ff", with_commas(plan.sizes.d_ff),
       cat(fixed(100 * plan.sizes.d_ff_mismatch, 3), " % more parameters than the two-matrix layer of d_ff_reference"));
-  row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula());
+  row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula(plan.config.model));
   row("tokens per step", with_commas(plan.tokens_per_step));
   row("tokens_per_epoch", plan.tokens_per_epoch ? count(*plan.tokens_per_epoch) : "unknown",
       plan.tokens_per_epoch ? "" : "the data is not prepared yet");

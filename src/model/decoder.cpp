@@ -1,12 +1,17 @@
 // Shapes: B sequences, T positions, D d_model, N = B·T rows, V vocabulary.
 #include "model/decoder.h"
 
+#include <cmath>
+
 #include "base/text_format.h"
 #include "ops/dropout.h"
 #include "ops/linear.h"
 #include "ops/linear_cross_entropy.h"
 
 namespace sluice::model {
+namespace {
+constexpr std::uint64_t kPlacesPerBlock = 4;  // a decoder's block uses two
+}
 
 Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length)
     : dropout_(c.dropout), vocab_size_(vocab_size) {
@@ -17,12 +22,16 @@ Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t s
                     nn::PositionSizes{.d_model = c.d_model, .head_dim = c.resolved_head_dim(), .sequence_length = sequence_length}, init);
   const BlockConfig block{.d_model = c.d_model,
                           .attention = {.num_heads = c.num_heads, .num_kv_heads = c.resolved_kv_heads(), .head_dim = c.resolved_head_dim()},
+                          .divisor = std::sqrt(static_cast<double>(c.resolved_head_dim())),
                           .ffn = &*c.ffn,
                           .d_ff = c.resolved_d_ff().d_ff,
                           .norm = c.norm,
                           .bias = c.bias,
                           .dropout = c.dropout};
-  for (std::int64_t i = 0; i < c.num_layers; ++i) blocks_.emplace_back(parameters_, cat("blocks.", i), block, init, i);
+  for (std::int64_t i = 0; i < c.num_layers; ++i) {
+    const std::uint64_t first_place = 1 + kPlacesPerBlock * static_cast<std::uint64_t>(i);
+    blocks_.emplace_back(parameters_, cat("blocks.", i), block, init, first_place);
+  }
   final_norm_.emplace(parameters_, "final_norm", c.norm, c.d_model, c.bias);
   head_ = embedding_;
   if (!c.tie_embeddings) {
@@ -33,10 +42,10 @@ Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t s
 
 at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& context) const {
   const at::ScalarType compute = embedding_->compute.scalar_type();
-  const ops::Rotary rotary = position_->rotary(inputs_BT.size(1), inputs_BT.device());
+  const nn::AttentionSources sources{.rotary = position_->rotary(inputs_BT.size(1), inputs_BT.device())};
   at::Tensor x_BTD = position_->add_to(ops::embedding(inputs_BT, *embedding_, context), context);
   x_BTD = ops::dropout(x_BTD, dropout_, 0, context);
-  for (const Block& block : blocks_) x_BTD = block.forward(x_BTD, rotary, compute, context);
+  for (const Block& block : blocks_) x_BTD = block.forward(x_BTD, sources, compute, context);
   return final_norm_->forward(x_BTD, compute, context);
 }
 
@@ -64,8 +73,8 @@ at::Tensor Decoder::next_logits(const at::Tensor& inputs_BT, const ops::Context&
   return head(hidden(inputs_BT, context).select(1, inputs_BT.size(1) - 1), context);
 }
 
-at::Tensor Decoder::logits(const at::Tensor& inputs_BT, const ops::Context& context) const {
-  return head(hidden(inputs_BT, context), context);
+at::Tensor Decoder::logits(const Batch& batch, const ops::Context& context) const {
+  return head(hidden(batch.inputs_BT, context), context);
 }
 
 }  // namespace sluice::model

@@ -20,7 +20,7 @@ class Decoder final : public LanguageModel {
   Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
   at::Tensor target_nats(const Batch& batch, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
-  at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
+  at::Tensor logits(const Batch& batch, const ops::Context& context) const override;
 
  private:
   // What the head reads: [B, T, d_model] in the compute dtype.

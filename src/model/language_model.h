@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,15 @@ class LanguageModel {
   virtual Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const = 0;
   // The cross-entropy of each target, float64 [B, T] on the device, 0 where it is not scored. Without gradients; sums of it are `loss`'s.
   virtual at::Tensor target_nats(const Batch& batch, const ops::Context& context) const = 0;
-  // Logits of the last position, fp32 [B, vocab_size], padded rows left out. For generation.
+  // Logits of the first token to follow the inputs, fp32 [B, vocab_size], padded rows of a decoder left out. For generation.
   virtual at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
-  // Logits of every position, fp32 [B, T, vocab_size]. For tests and tools: memory is B·T·vocab_size.
-  virtual at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
+  // Logits of every target, fp32 [B, T, vocab_size]. For tests and tools: memory is B·T·vocab_size. A decoder reads no targets.
+  virtual at::Tensor logits(const Batch& batch, const ops::Context& context) const = 0;
+
+  // Generation in two parts. What the model keeps of the inputs: an encoder-decoder its encoder's output, any other the inputs themselves.
+  virtual at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const;
+  // Logits of the token that follows `generated` [B, n] (int64, n may be 0), as in next_logits.
+  virtual at::Tensor logits_after(const at::Tensor& encoded, const at::Tensor& generated_Bn, const ops::Context& context) const;
 
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }
@@ -44,12 +50,23 @@ class LanguageModel {
   ops::Parameters parameters_;
 };
 
-// Declares the model: shapes and names only. The caller allocates and initialises or loads the parameters.
-// `vocab_size`: the tokenizer's; `sequence_length`: the training window, which `position: {type: learned}` stores vectors for.
-// kUsage where the configuration makes no model (d_ff mismatch, heads that do not divide, a vocabulary that disagrees, ...).
-std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
+// The sequences a model is made for.
+struct Sequences {
+  // Of a decoder: as many targets as inputs.
+  Sequences(std::int64_t window) : inputs(window), targets(window) {}
+  // Of an encoder-decoder. `start`: the token that its decoder reads before the first target.
+  Sequences(std::int64_t num_inputs, std::int64_t num_targets, std::int64_t start)
+      : inputs(num_inputs), targets(num_targets), start_id(start) {}
+  std::int64_t inputs, targets;
+  std::optional<std::int64_t> start_id;
+};
 
-// What `plan`, logs and mfu show. FLOPs per token of training: see flops_formula().
+// Declares the model: shapes and names only. The caller allocates and initialises or loads the parameters.
+// `vocab_size`: the tokenizer's, sentinels included; `sequences`: the training window, which `position: {type: learned}` stores vectors for.
+// kUsage where the configuration makes no model (d_ff mismatch, heads that do not divide, a vocabulary that disagrees, ...).
+std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size, const Sequences& sequences);
+
+// What `plan`, logs and mfu show. FLOPs per target token of training, what an encoder-decoder does for its inputs included: see flops_formula().
 struct Part {
   std::string name;  // "embedding", "attention", "ffn", "norm", "head"
   std::int64_t num_parameters = 0;
@@ -63,7 +80,7 @@ struct ModelSizes {
   std::int64_t d_ff = 0;
   double d_ff_mismatch = 0;  // (parameters of the layer − parameters of the reference) / the latter
 };
-ModelSizes model_sizes(const ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
-std::string flops_formula();
+ModelSizes model_sizes(const ModelConfig& config, std::int64_t vocab_size, const Sequences& sequences);
+std::string flops_formula(const ModelConfig& config);
 
 }  // namespace sluice::model

@@ -4,9 +4,10 @@
 #include <variant>
 
 #include "model/decoder_config.h"
+#include "model/encoder_decoder_config.h"
 
 namespace sluice::model {
 
-using ModelConfig = std::variant<DecoderConfig>;
+using ModelConfig = std::variant<DecoderConfig, EncoderDecoderConfig>;
 
 }  // namespace sluice::model

@@ -1,30 +1,45 @@
 #include "nn/attention.h"
 
+#include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "ops/linear.h"
 
 namespace sluice::nn {
 
-Attention::Attention(ops::Parameters& parameters, const std::string& prefix, const ops::AttentionShape& shape, std::int64_t d_model,
-                     bool bias, const InitRule& init)
-    : shape_(shape) {
-  const std::int64_t q_rows = shape.num_heads * shape.head_dim, kv_rows = shape.num_kv_heads * shape.head_dim;
-  const auto matrix = [&](const char* name, std::int64_t rows) {
-    return ops::ParameterSpec{.name = prefix + name + ".weight", .shape = {rows, d_model}, .init = init.matrix(d_model), .decay = true};
+Attention::Attention(ops::Parameters& parameters, const std::string& prefix, const AttentionConfig& config, const InitRule& init)
+    : config_(config) {
+  const ops::AttentionShape& shape = config.shape;
+  const std::int64_t q_rows = shape.query_columns(), kv_rows = shape.num_kv_heads * shape.head_dim;
+  const auto matrix = [&](const char* name, std::int64_t rows, const ops::Init& values) {
+    return ops::ParameterSpec{.name = prefix + name + ".weight", .shape = {rows, config.d_model}, .init = values, .decay = true};
   };
   const auto vector = [&](const char* name, std::int64_t rows) {
     return ops::ParameterSpec{.name = prefix + name + ".bias", .shape = {rows}};
   };
-  qkv_ = parameters.add({matrix(".q", q_rows), matrix(".k", kv_rows), matrix(".v", kv_rows)});
-  if (bias) qkv_bias_ = parameters.add({vector(".q", q_rows), vector(".k", kv_rows), vector(".v", kv_rows)});
-  o_ = parameters.add({.name = prefix + ".o.weight", .shape = {d_model, q_rows}, .init = init.residual_matrix(q_rows), .decay = true});
-  if (bias) o_bias_ = parameters.add(vector(".o", d_model));
+  std::vector<ops::ParameterSpec> q{matrix(".q", q_rows, init.query(config.d_model, shape.head_dim))}, q_bias{vector(".q", q_rows)};
+  std::vector<ops::ParameterSpec> kv, kv_bias;
+  for (const char* name : {".k", ".v"}) {
+    (config.cross ? kv : q).push_back(matrix(name, kv_rows, init.key_value(config.d_model)));
+    (config.cross ? kv_bias : q_bias).push_back(vector(name, kv_rows));
+  }
+  q_ = parameters.add(std::move(q));
+  if (config.bias) q_bias_ = parameters.add(std::move(q_bias));
+  if (config.cross) kv_ = parameters.add(std::move(kv));
+  if (config.cross && config.bias) kv_bias_ = parameters.add(std::move(kv_bias));
+  o_ = parameters.add(
+      {.name = prefix + ".o.weight", .shape = {config.d_model, q_rows}, .init = init.attention_output(q_rows), .decay = true});
+  if (config.bias) o_bias_ = parameters.add(vector(".o", config.d_model));
 }
 
-at::Tensor Attention::forward(const at::Tensor& x_BTD, const ops::Rotary& rotary, const ops::Context& context) const {
-  const at::Tensor qkv_BTE = ops::linear(x_BTD, *qkv_, qkv_bias_, context);
-  return ops::linear(ops::causal_attention(qkv_BTE, shape_, rotary, context), *o_, o_bias_, context);
+at::Tensor Attention::forward(const at::Tensor& x_BTD, const AttentionSources& sources, const ops::Context& context) const {
+  invariant(sources.encoded_BSD.defined() == config_.cross, "cross-attention, and nothing else, reads another sequence");
+  const ops::AttentionInputs inputs{.q = ops::linear(x_BTD, *q_, q_bias_, context),
+                                    .kv = config_.cross ? ops::linear(sources.encoded_BSD, *kv_, kv_bias_, context) : at::Tensor(),
+                                    .rotary = sources.rotary,
+                                    .bias_HR = sources.bias_HR};
+  return ops::linear(ops::attention(inputs, config_.shape, config_.rule, context), *o_, o_bias_, context);
 }
 
 }  // namespace sluice::nn

@@ -1,4 +1,5 @@
-// Causal self-attention (Vaswani et al. 2017, section 3.2) with grouped queries (Ainslie et al. 2023).
+// Multi-head attention (Vaswani et al. 2017, section 3.2) with grouped queries (Ainslie et al. 2023): of a sequence on itself, or on
+// another one (cross-attention).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,17 +14,32 @@
 
 namespace sluice::nn {
 
-// Logical names PREFIX.{q,k,v,o}.{weight,bias}; q, k and v share a slot, so that one product makes all three.
+struct AttentionConfig {
+  ops::AttentionShape shape;
+  std::int64_t d_model = 0;
+  bool bias = false;
+  bool cross = false;  // keys and values come from another sequence
+  ops::AttentionRule rule;
+};
+
+// What attention reads beside its input.
+struct AttentionSources {
+  ops::Rotary rotary = {};
+  at::Tensor bias_HR = {};      // of the scores, see ops/attention.h
+  at::Tensor encoded_BSD = {};  // the other sequence, [B, S, d_model] in the compute dtype; of cross-attention only
+};
+
+// Logical names PREFIX.{q,k,v,o}.{weight,bias}. q, k and v share a slot, so that one product makes all three; in cross-attention k and v do.
 class Attention {
  public:
-  Attention(ops::Parameters& parameters, const std::string& prefix, const ops::AttentionShape& shape, std::int64_t d_model, bool bias,
-            const InitRule& init);
+  Attention(ops::Parameters& parameters, const std::string& prefix, const AttentionConfig& config, const InitRule& init);
   // x [B, T, d_model] in the compute dtype -> [B, T, d_model].
-  at::Tensor forward(const at::Tensor& x_BTD, const ops::Rotary& rotary, const ops::Context& context) const;
+  at::Tensor forward(const at::Tensor& x_BTD, const AttentionSources& sources, const ops::Context& context) const;
 
  private:
-  ops::AttentionShape shape_;
-  const ops::Weight *qkv_, *o_, *qkv_bias_ = nullptr, *o_bias_ = nullptr;
+  AttentionConfig config_;
+  const ops::Weight *q_, *kv_ = nullptr, *o_;  // without kv_, q_ holds all three
+  const ops::Weight *q_bias_ = nullptr, *kv_bias_ = nullptr, *o_bias_ = nullptr;
 };
 
 }  // namespace sluice::nn

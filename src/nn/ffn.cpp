@@ -23,10 +23,10 @@ Ffn::Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVarian
   if (sizes.bias) w2_bias_ = parameters.add({.name = prefix + ".w2.bias", .shape = {sizes.d_model}});
 }
 
-at::Tensor Ffn::forward(const at::Tensor& x, const ops::Context& context) const {
+at::Tensor Ffn::forward(const at::Tensor& x, const ops::Dropout& hidden, const ops::Context& context) const {
   const at::Tensor ab = ops::linear(x, *wv_, wv_bias_, context);
   const at::Tensor h = variant_->gated ? ops::glu(ab, variant_->activation, context) : ops::activate(ab, variant_->activation, context);
-  return ops::linear(h, *w2_, w2_bias_, context);
+  return ops::linear(ops::dropout(h, hidden, context), *w2_, w2_bias_, context);
 }
 
 }  // namespace sluice::nn

@@ -14,6 +14,7 @@
 #include "nn/ffn_variants.h"
 #include "nn/init.h"
 #include "ops/context.h"
+#include "ops/dropout.h"
 #include "ops/parameters.h"
 
 namespace sluice::nn {
@@ -27,7 +28,9 @@ struct FfnSizes {
 class Ffn {
  public:
   Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant, const FfnSizes& sizes, const InitRule& init);
-  at::Tensor forward(const at::Tensor& x, const ops::Context& context) const;  // [..., d_model] -> [..., d_model]
+  // [B, ..., d_model] -> [B, ..., d_model]; `hidden`: dropout of what W2 reads.
+  at::Tensor forward(const at::Tensor& x, const ops::Dropout& hidden, const ops::Context& context) const;
+  at::Tensor forward(const at::Tensor& x, const ops::Context& context) const { return forward(x, {}, context); }
 
  private:
   const FfnVariant* variant_;

@@ -10,16 +10,26 @@
 //   head.weight (untied)                  N(0, std²)                  N(0, 1/d_model)
 //   biases; scales of norms               0; 1                        0; 1
 //
+// The encoder-decoder's `t5` (Mesh TensorFlow in February 2020; attention logits are not divided by sqrt(head_dim), the init of q is):
+//
+//   embedding.weight                      N(0, 1)
+//   {attention,cross}.q.weight            N(0, 1/(d_model · head_dim))
+//   {attention,cross}.{k,v}.weight        N(0, 1/d_model)
+//   {attention,cross}.o.weight            N(0, 1/(num_heads · head_dim))
+//   ffn.{w,v,w2}.weight, head.weight      N(0, 1/fan_in) without what lies beyond `truncate` deviations
+//   position.weight                       uniform in ± sqrt(6/(num_heads + num_buckets))
+//
 // GPT-2: Radford et al. 2019, section 2.3, and its released code: deviation 0.02, matrices that end a residual branch scaled by 1/sqrt(number
 // of branches), 2L of them (without the factor where scale_residual is off). There position vectors have 0.01; one deviation serves both here,
 // as in nanoGPT. fan_in: the variance that keeps a sum over inputs of unit variance at unit variance (LeCun et al. 1998, section 4.6).
-// Both draw from an untruncated normal distribution.
+// `normal` and `fan_in` draw from an untruncated normal distribution.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "config/field.h"
 #include "ops/parameters.h"
@@ -47,12 +57,28 @@ struct InitConfig {
   }
 };
 
+struct T5InitConfig {
+  static constexpr std::string_view kind = "t5";
+  config::WordOr<"none", double> truncate{2.0};
+
+  static constexpr auto fields() {
+    return std::tuple{config::field<&T5InitConfig::truncate>(
+        "The feed-forward matrices and an untied head draw again what lies beyond this many deviations; the deviation is not corrected "
+        "for that. `none`: they keep it.",
+        config::Between{0.5, 10})};
+  }
+};
+
 struct InitRule {
-  InitConfig config;
+  std::variant<InitConfig, T5InitConfig> config;
   std::int64_t num_layers = 1;
-  ops::Init matrix(std::int64_t fan_in) const;
-  ops::Init residual_matrix(std::int64_t fan_in) const;  // attention.o, ffn.w2
   ops::Init embedding() const;
+  ops::Init matrix(std::int64_t fan_in) const;           // ffn.{w,v}, head
+  ops::Init residual_matrix(std::int64_t fan_in) const;  // ffn.w2
+  ops::Init query(std::int64_t d_model, std::int64_t head_dim) const;
+  ops::Init key_value(std::int64_t d_model) const;
+  ops::Init attention_output(std::int64_t fan_in) const;
+  ops::Init relative_bias(std::int64_t num_heads, std::int64_t num_buckets) const;
 };
 
 }  // namespace sluice::nn

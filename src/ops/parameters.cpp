@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -44,10 +45,21 @@ std::vector<std::int64_t> stacked_shape(const std::vector<ParameterSpec>& parts,
   return shape;
 }
 
-void fill_normal(const at::Tensor& host, std::uint64_t key, double std) {
+// Element i of a parameter. Later attempts at a truncated normal read the stream far beyond any element.
+double draw(std::uint64_t key, std::uint64_t i, const Init& init) {
+  if (init.kind == Init::Kind::kUniform) return init.limit * (2.0 * random_uniform(key, i) - 1.0);
+  double value = random_normal(key, i);
+  if (init.kind == Init::Kind::kTruncatedNormal) {
+    for (std::uint64_t attempt = 1; std::abs(value) > init.limit; ++attempt) value = random_normal(key, attempt << 40 | i);
+  }
+  return init.std * value;
+}
+
+void fill_random(const at::Tensor& host, std::uint64_t key, const Init& init) {
+  invariant(init.kind != Init::Kind::kTruncatedNormal || init.limit > 0, "a truncated normal distribution has a limit");
   float* values = host.data_ptr<float>();
   at::parallel_for(0, host.numel(), 4096, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(std * random_normal(key, static_cast<std::uint64_t>(i)));
+    for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(draw(key, static_cast<std::uint64_t>(i), init));
   });
 }
 
@@ -104,13 +116,13 @@ void Parameters::initialize(std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   for (const Named& parameter : named()) {
     const Init& init = parameter.spec->init;
-    if (init.kind != Init::Kind::kNormal) {
+    if (init.kind == Init::Kind::kZeros || init.kind == Init::Kind::kOnes) {
       parameter.value.fill_(init.kind == Init::Kind::kOnes ? 1.0 : 0.0);
       continue;
     }
     const Hash128 name = hash_of(std::string_view(parameter.spec->name));
     const at::Tensor host = at::empty(parameter.value.sizes(), at::kFloat);
-    fill_normal(host, random_key(seed, "init", {name.high, name.low}), init.std);
+    fill_random(host, random_key(seed, "init", {name.high, name.low}), init);
     parameter.value.copy_(host);
   }
   refresh_compute();

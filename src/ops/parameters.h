@@ -24,8 +24,9 @@ struct Weight {
 };
 
 struct Init {
-  enum class Kind { kZeros, kOnes, kNormal } kind = Kind::kZeros;
-  double std = 0;  // of kNormal
+  enum class Kind { kZeros, kOnes, kNormal, kTruncatedNormal, kUniform } kind = Kind::kZeros;
+  double std = 0;    // of the normal distributions, before truncation
+  double limit = 0;  // kTruncatedNormal: values beyond limit · std are drawn again; kUniform: values lie in ± limit
 };
 
 struct ParameterSpec {

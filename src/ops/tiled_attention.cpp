@@ -229,9 +229,10 @@ struct TiledAttention : torch::autograd::Function<TiledAttention> {
 
 }  // namespace
 
-at::Tensor tiled_attention(const at::Tensor& qkv_BTE, const AttentionShape& shape, const Rotary& rotary) {
+at::Tensor tiled_attention(const AttentionInputs& in, const AttentionShape& shape, const AttentionRule&) {
+  const Rotary& rotary = in.rotary;
   invariant(!rotary.defined() || rotary.cos.scalar_type() == at::kFloat, "rotary tables are fp32");
-  return TiledAttention::apply(qkv_BTE, rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{}, shape);
+  return TiledAttention::apply(in.q, rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{}, shape);
 }
 
 }  // namespace sluice::ops

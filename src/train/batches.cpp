@@ -28,6 +28,18 @@ std::int64_t num_sentinels(const RunConfig& config) {
   return spans != nullptr ? spans->sentinels : 0;
 }
 
+std::int32_t start_id(const text::Tokenizer& tokenizer) { return tokenizer.pad().value_or(tokenizer.eos().value_or(0)); }
+
+model::Sequences sequences_of(const RunConfig& config, std::int32_t start) {
+  const SequenceShape shape = sequence_shape(config);
+  if (shape.shared) return {shape.target_length};
+  return {shape.input_length, shape.target_length, start};
+}
+
+model::ModelSizes sizes_of(const RunConfig& config, std::int64_t vocab_size) {
+  return model::model_sizes(config.model, vocab_size, sequences_of(config, /*start=*/0));
+}
+
 std::unique_ptr<data::TrainingBatches> make_training_batches(const RunConfig& config, const data::PreparedData& data) {
   if (const auto* spans = spans_of(config)) {
     return std::make_unique<data::SpanCorruptionBatches>(

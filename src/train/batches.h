@@ -28,10 +28,12 @@ inline std::int64_t tokens_per_step(const RunConfig& c) { return c.train.batch_s
 std::int64_t num_sentinels(const RunConfig& config);
 inline std::int64_t vocabulary(const RunConfig& c, const text::Tokenizer& tokenizer) { return tokenizer.vocab_size() + num_sentinels(c); }
 
+// What an encoder-decoder's decoder reads before the first target: the tokenizer's pad where it has one (T5), else its end token.
+std::int32_t start_id(const text::Tokenizer& tokenizer);
+// The sequences that the model is made for. `start`: of an encoder-decoder.
+model::Sequences sequences_of(const RunConfig& config, std::int32_t start);
 // What `plan`, result.json and mfu say of the model.
-inline model::ModelSizes sizes_of(const RunConfig& c, std::int64_t vocab_size) {
-  return model::model_sizes(c.model, vocab_size, sequence_length(c));
-}
+model::ModelSizes sizes_of(const RunConfig& config, std::int64_t vocab_size);
 
 // Keeps a reference to `data`. kBadData where the training split is shorter than one window.
 std::unique_ptr<data::TrainingBatches> make_training_batches(const RunConfig& config, const data::PreparedData& data);

@@ -73,7 +73,7 @@ void Metrics::write(const Line& line) {
                      {"lr", line.lr},
                      {"time", time}};
   log_.append(json.dump());
-  latest_ = {line.step, values.loss, training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
+  latest_ = {line.step, values.loss, log_perplexity, training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
 }
 
 void Metrics::write_out() {

@@ -36,7 +36,7 @@ class Metrics {
   // What the last line written out said; for progress lines.
   struct Latest {
     std::int64_t step = 0;
-    double loss = 0, tokens_per_s = 0;
+    double loss = 0, log_perplexity = 0, tokens_per_s = 0;
   };
   const std::optional<Latest>& latest() const { return latest_; }
   void start_clock();                                       // training starts or goes on now: what came before is nobody's step

@@ -41,7 +41,7 @@ std::string progress_line(const Watch& watch, const Metrics::Latest& latest) {
   const std::int64_t total = *watch.run.config.train.steps;
   const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(tokens_per_step(watch.run.config));
   std::string line = cat("step ", latest.step, "/", total, "  loss ", fixed(latest.loss, 3), "  perplexity ",
-                         fixed(std::exp(latest.loss), 1), "  ", with_commas(std::llround(latest.tokens_per_s)), " tokens/s");
+                         fixed(std::exp(latest.log_perplexity), 1), "  ", with_commas(std::llround(latest.tokens_per_s)), " tokens/s");
   if (latest.step < total && latest.tokens_per_s > 0) line += "  ETA " + human_duration(tokens_left / latest.tokens_per_s);
   return line;
 }

@@ -78,8 +78,9 @@ OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint) {
   if (!has_device(*train.device)) train.device = std::string("cpu");
   opened.device = device_of(*train.device);
   use_threads(*train.threads);
-  opened.model = eval::load_model(opened.config.model, vocabulary(opened.config, *opened.tokenizer), sequence_length(opened.config),
-                                  directory / "model.safetensors", {.device = opened.device, .compute = compute_type(*train.precision)});
+  opened.model = eval::load_model(opened.config.model, vocabulary(opened.config, *opened.tokenizer),
+                                  sequences_of(opened.config, start_id(*opened.tokenizer)), directory / "model.safetensors",
+                                  {.device = opened.device, .compute = compute_type(*train.precision)});
   return opened;
 }
 

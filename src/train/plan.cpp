@@ -16,6 +16,7 @@
 #include "data/prepared.h"
 #include "text/tokenizer.h"
 #include "train/batches.h"
+#include "train/memory.h"
 #include "train/open_checkpoint.h"
 #include "train/resolve.h"
 #include "train/train_step.h"
@@ -23,8 +24,6 @@
 namespace sluice::train {
 namespace {
 
-constexpr std::uint64_t kProcessBytes =
-    147'000'000;  // program, LibTorch and its libraries once a few products have run: a run of a tiny model peaks at 135 MB
 constexpr std::uint64_t kTokenizerBytesPerPiece = 16, kSmallFilesBytes = 16 << 10;  // tokenizer; configuration, state, manifest, headers
 
 std::int64_t planned_vocabulary(const RunConfig& config) {
@@ -45,41 +44,6 @@ std::optional<std::uint64_t> windows_per_epoch(const RunConfig& config, int num_
     if (error.code() == ExitCode::kMissingInput || error.code() == ExitCode::kUsage) return std::nullopt;
     throw;
   }
-}
-
-// What forward keeps for backward, per token: fp32 residual stream before each norm, and in the compute dtype what each product reads
-// and what attention and the activation need. See the ops' save_for_backward.
-std::uint64_t kept_bytes_per_token(const model::DecoderConfig& c, std::uint64_t element) {
-  const auto d = static_cast<std::uint64_t>(c.d_model), d_ff = static_cast<std::uint64_t>(c.resolved_d_ff().d_ff);
-  const auto q = static_cast<std::uint64_t>(c.num_heads * c.resolved_head_dim()),
-             kv = static_cast<std::uint64_t>(c.resolved_kv_heads() * c.resolved_head_dim());
-  const std::uint64_t attention = 4 * d + element * (d + 2 * (q + 2 * kv) + q);
-  const std::uint64_t ffn = 4 * d + element * (d + (c.ffn->gated ? 3 : 2) * d_ff);
-  return static_cast<std::uint64_t>(c.num_layers) * (attention + ffn) + 4 * d + 2 * element * d;
-}
-
-// The largest set of temporaries that lives at once in the backward pass of one block, per token.
-std::uint64_t passing_bytes_per_token(const model::DecoderConfig& c, std::uint64_t element) {
-  const auto d = static_cast<std::uint64_t>(c.d_model), d_ff = static_cast<std::uint64_t>(c.resolved_d_ff().d_ff);
-  return 8 * d + element * (d + (c.ffn->gated ? 3 : 2) * d_ff);
-}
-
-std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_elements) {
-  const RunConfig& config = plan.config;
-  const bool bf16 = *config.train.precision == Precision::kBf16;
-  const std::uint64_t element = bf16 ? 2 : 4;
-  const auto micro_tokens = static_cast<std::uint64_t>(*config.train.micro_batch_sequences * sequence_length(config));
-  const auto& model = std::get<model::DecoderConfig>(config.model);
-  const auto vocab = static_cast<std::uint64_t>(plan.vocab_size);
-  const std::uint64_t chunk_rows = std::min(micro_tokens / 4 + 64, std::max<std::uint64_t>(64, (std::uint64_t{1} << 23) / vocab));
-  return {{"program and LibTorch", kProcessBytes},
-          {"weights, fp32", 4 * arena_elements},
-          {"gradients, fp32", 4 * arena_elements},
-          {"weights, bf16 copy", bf16 ? 2 * arena_elements : 0},
-          {"optimizer state, fp32", static_cast<std::uint64_t>(optim::state_bytes_per_parameter(config.optimizer)) * arena_elements},
-          {"activations kept for backward", micro_tokens * kept_bytes_per_token(model, element)},
-          {"passing gradients", micro_tokens * passing_bytes_per_token(model, element)},
-          {"logits, one chunk", chunk_rows * vocab * element}};
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {
@@ -111,8 +75,8 @@ Plan make_plan(const RunConfig& config) {
   if (windows) plan.tokens_per_epoch = *windows * static_cast<std::uint64_t>(sequence_shape(plan.config).target_length);
   if (windows || !config.train.epochs) plan.total_steps = train.steps;
 
-  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequence_length(plan.config));
-  plan.memory = memory_parts(plan, static_cast<std::uint64_t>(model->parameters().arena_elements()));
+  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequences_of(plan.config, /*start=*/0));
+  plan.memory = memory_parts(plan.config, plan.vocab_size, static_cast<std::uint64_t>(model->parameters().arena_elements()));
   for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
   const auto state = static_cast<std::uint64_t>(optim::state_bytes_per_parameter(config.optimizer));
   plan.checkpoint_bytes = static_cast<std::uint64_t>(plan.sizes.num_parameters) * (4 + state) +
@@ -125,7 +89,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   const TrainConfig& train = plan.config.train;
   use_threads(*train.threads);
   const c10::Device device = device_of(*train.device);
-  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequence_length(plan.config));
+  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequences_of(plan.config, /*start=*/0));
   model->parameters().allocate(device, compute_type(*train.precision), /*with_gradients=*/true);
   model->parameters().initialize(plan.config.run.seed);
   const auto optimizer = optim::make_optimizer(plan.config.optimizer, model->parameters());

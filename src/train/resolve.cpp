@@ -55,6 +55,16 @@ void resolve_model(model::DecoderConfig& c, const model::DecoderConfig* stored, 
     decide(learned->max_length, member_of(stored_learned, &nn::LearnedConfig::max_length), [&] { return sequence_length; });
 }
 
+void resolve_model(model::EncoderDecoderConfig& c, const model::EncoderDecoderConfig* stored, const DataFacts& facts, std::int64_t) {
+  using C = model::EncoderDecoderConfig;
+  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return c.padded_vocabulary(facts.vocab_size); });
+  decide(c.num_decoder_layers, member_of(stored, &C::num_decoder_layers), [&] { return c.num_layers; });
+  decide(c.head_dim, member_of(stored, &C::head_dim), [&] { return c.resolved_head_dim(); });
+  const std::int64_t d_ff = c.resolved_d_ff().d_ff;
+  decide(c.d_ff_reference, member_of(stored, &C::d_ff_reference), [&] { return 4 * c.d_model; });
+  decide(c.d_ff, member_of(stored, &C::d_ff), [&] { return d_ff; });
+}
+
 const TrainConfig* train_of(const RunConfig* stored) { return stored != nullptr ? &stored->train : nullptr; }
 
 }  // namespace

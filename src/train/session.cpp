@@ -73,7 +73,8 @@ data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_thr
 }
 
 std::unique_ptr<model::LanguageModel> make_model(const RunConfig& config, const text::Tokenizer& tokenizer, c10::Device device) {
-  std::unique_ptr<model::LanguageModel> made = model::make_model(config.model, vocabulary(config, tokenizer), sequence_length(config));
+  std::unique_ptr<model::LanguageModel> made =
+      model::make_model(config.model, vocabulary(config, tokenizer), sequences_of(config, start_id(tokenizer)));
   made->parameters().allocate(device, compute_type(*config.train.precision), /*with_gradients=*/true);
   return made;
 }
@@ -104,6 +105,7 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   summary.fingerprint = watch.data.fingerprint;
   summary.step = progress.step;
   summary.tokens = progress.tokens;
+  summary.fills_blanks = !sequence_shape(watch.run.config).shared;
   summary.num_parameters = watch.savable.parameters.num_parameters();
   for (const LoggedEvaluation& one : read_evaluations(paths.metrics())) {
     if (one.step == 0) summary.initial_log_perplexity = one.log_perplexity;
@@ -159,8 +161,8 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const Start* start) 
     check_tokenizer(data, *start);
   }
   use_threads(num_threads);
-  make_evaluation_batches(config, held_out(config, data).stream, *data.tokenizer,
-                          {});  // text that is too short shows before the first step
+  // Held-out text that is too short shows before the first step.
+  if (!config.evaluate.every_steps.is_word()) make_evaluation_batches(config, held_out(config, data).stream, *data.tokenizer, {});
   return std::make_unique<Parts>(std::move(config), std::move(data));
 }
 
@@ -187,7 +189,11 @@ Summary run_training(const SessionOptions& options) {
   const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
   checkpoints.require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
-  if (!options.dump_batches.empty()) dump_batches(*parts->batches, options.dump_steps, options.dump_batches);
+  if (!options.dump_batches.empty()) {
+    const bool shared = sequence_shape(config).shared;
+    dump_batches(*parts->batches, options.dump_steps, options.dump_batches,
+                 shared ? std::nullopt : std::optional(start_id(*parts->data.tokenizer)));
+  }
 
   if (!log_file) log_file.emplace(paths.log());
   real_files().write_atomically(paths.config(), config::to_yaml(config));

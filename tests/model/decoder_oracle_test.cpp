@@ -119,7 +119,7 @@ void expect_agrees(const Case& c, const at::Tensor& want, const Setting& setting
   const at::NoGradGuard no_grad;
   constexpr std::int64_t kLogits = B * T * kVocabulary;
   const at::Tensor logits = want.narrow(0, 1, kLogits);
-  EXPECT_LE(distance(model->logits(batch.inputs_BT, setting.context()), logits), tolerance * logits.norm().item<double>()) << "logits";
+  EXPECT_LE(distance(model->logits(batch, setting.context()), logits), tolerance * logits.norm().item<double>()) << "logits";
   const at::Tensor gradients = want.narrow(0, 1 + kLogits, want.numel() - 1 - kLogits);
   expect_gradients_agree(*model, gradients, tolerance, std::holds_alternative<nn::RopeConfig>(config.position));
 }

@@ -32,11 +32,11 @@ TEST_P(Decoders, no_future_token_changes_the_past) {
     const auto model = build({.config = with_position(position, ", num_kv_heads: 2"), .sequence_length = kLength, .setting = GetParam()});
     fill_with_numbers(*model, 0.25);
     const at::Tensor inputs = random_batch(2, kLength, 3, GetParam().device).inputs_BT;
-    const at::Tensor before = model->logits(inputs, GetParam().context());
+    const at::Tensor before = model->logits({inputs, {}}, GetParam().context());
     for (const std::int64_t changed : {1, 17, 39}) {
       at::Tensor other = inputs.clone();
       other.narrow(1, changed, kLength - changed).add_(5).remainder_(kVocabulary);
-      const at::Tensor after = model->logits(other, GetParam().context());
+      const at::Tensor after = model->logits({other, {}}, GetParam().context());
       EXPECT_TRUE(at::equal(after.narrow(1, 0, changed), before.narrow(1, 0, changed))) << position << " from " << changed;
       EXPECT_FALSE(at::equal(after.select(1, changed), before.select(1, changed))) << position << " at " << changed;
     }
@@ -61,7 +61,7 @@ TEST_P(Decoders, padded_rows_of_the_vocabulary_take_no_part) {
     fill_with_numbers(*model, 0.25);
     const Batch batch = random_batch(2, 12, 3, GetParam().device);
     const double loss = differentiate(*model, batch, 1.0, GetParam().context());
-    const at::Tensor gradient = model->parameters().gradient().clone(), logits = model->logits(batch.inputs_BT, GetParam().context());
+    const at::Tensor gradient = model->parameters().gradient().clone(), logits = model->logits(batch, GetParam().context());
     EXPECT_EQ(logits.size(2), kVocabulary);
 
     std::vector<at::Tensor> padding_gradients;
@@ -75,7 +75,7 @@ TEST_P(Decoders, padded_rows_of_the_vocabulary_take_no_part) {
     model->parameters().refresh_compute();
     EXPECT_EQ(padding_gradients.size(), std::string_view(tied) == "true" ? 1u : 2u);
     EXPECT_EQ(differentiate(*model, batch, 1.0, GetParam().context()), loss);
-    EXPECT_TRUE(at::equal(model->logits(batch.inputs_BT, GetParam().context()), logits));
+    EXPECT_TRUE(at::equal(model->logits(batch, GetParam().context()), logits));
     EXPECT_TRUE(at::equal(model->parameters().gradient(), gradient));
     for (const at::Tensor& padding : padding_gradients) EXPECT_EQ(padding.abs().max().item<float>(), 0.0f);
   }
@@ -90,7 +90,7 @@ TEST_P(Decoders, next_logits_are_those_of_the_last_position) {
     const at::Tensor next = model->next_logits(inputs, GetParam().context());
     ASSERT_EQ(next.sizes(), (std::vector<std::int64_t>{2, kVocabulary}));
     EXPECT_EQ(next.scalar_type(), at::kFloat);
-    expect_near(next, model->logits(inputs, GetParam().context()).select(1, length - 1), GetParam().dtype, "last logits");
+    expect_near(next, model->logits({inputs, {}}, GetParam().context()).select(1, length - 1), GetParam().dtype, "last logits");
   }
 }
 

@@ -21,6 +21,11 @@ struct Heads {
   std::int64_t H, K, E;
 };
 
+AttentionConfig causal(const ops::AttentionShape& shape, bool bias) {
+  const double divisor = std::sqrt(static_cast<double>(shape.head_dim));
+  return {.shape = shape, .d_model = kWidth, .bias = bias, .rule = {.causal = true, .divisor = divisor}};
+}
+
 // Head `head` of row (b, t), turned by the position where `rope` says so (Su et al. 2021, half-split).
 Array head_of(const Array& rows, std::int64_t num_heads, std::int64_t row, std::int64_t head, std::int64_t E, bool rope) {
   Array x(rows.begin() + (row * num_heads + head) * E, rows.begin() + (row * num_heads + head + 1) * E);
@@ -77,10 +82,10 @@ TEST_P(Attentions, equal_the_formula_in_values_and_gradients) {
     for (const bool bias : {false, true}) {
       const bool rope = s.K != s.H || bias;
       ops::Parameters parameters;
-      const Attention attention(parameters, "a", {s.H, s.K, s.E}, kWidth, bias, {});
+      const Attention attention(parameters, "a", causal({s.H, s.K, s.E}, bias), {});
       fill(parameters, GetParam(), 0.5);
       const at::Tensor x = ops::test::leaf(ops::test::numbers({B, T, kWidth}, 1), GetParam(), GetParam().dtype);
-      const at::Tensor y = attention.forward(x, rotary(rope, s.E), GetParam().context());
+      const at::Tensor y = attention.forward(x, {.rotary = rotary(rope, s.E)}, GetParam().context());
       const Array upstream = array_of(ops::test::numbers({B * T, kWidth}, 2));
       y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
       Arrays inputs = values_of(parameters), got = gradients_of(parameters);
@@ -99,7 +104,7 @@ TEST_P(Attentions, equal_the_formula_in_values_and_gradients) {
 
 TEST_P(Attentions, grouped_queries_equal_full_attention_with_repeated_heads) {
   ops::Parameters few, full;
-  const Attention grouped(few, "a", {4, 2, 4}, kWidth, true, {}), repeated(full, "a", {4, 4, 4}, kWidth, true, {});
+  const Attention grouped(few, "a", causal({4, 2, 4}, true), {}), repeated(full, "a", causal({4, 4, 4}, true), {});
   fill(few, GetParam(), 0.5);
   fill(full, GetParam(), 0.5);
   {
@@ -114,15 +119,16 @@ TEST_P(Attentions, grouped_queries_equal_full_attention_with_repeated_heads) {
     full.refresh_compute();
   }
   const at::Tensor x = ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device);
-  const at::Tensor got = grouped.forward(x, rotary(true, 4), GetParam().context());
-  ops::test::expect_close(got, repeated.forward(x, rotary(true, 4), GetParam().context()), tolerance(GetParam().dtype), "output");
+  const at::Tensor got = grouped.forward(x, {.rotary = rotary(true, 4)}, GetParam().context());
+  ops::test::expect_close(got, repeated.forward(x, {.rotary = rotary(true, 4)}, GetParam().context()), tolerance(GetParam().dtype),
+                          "output");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Attentions, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
 
 TEST(Attention, declares_its_matrices_by_name) {
   ops::Parameters parameters;
-  const Attention attention(parameters, "a", {4, 2, 3}, kWidth, true, {});
+  const Attention attention(parameters, "a", causal({4, 2, 3}, true), {});
   std::vector<std::string> names;
   for (const ops::ParameterSpec* spec : parameters.specs()) {
     names.push_back(spec->name);
@@ -135,11 +141,11 @@ TEST(Attention, declares_its_matrices_by_name) {
 
 TEST(Attention, refuses_rotary_tables_of_another_shape) {
   ops::Parameters parameters;
-  const Attention attention(parameters, "a", {2, 2, 4}, kWidth, false, {});
+  const Attention attention(parameters, "a", causal({2, 2, 4}, false), {});
   fill(parameters, {}, 0.5);
   const at::Tensor x = at::zeros({1, T, kWidth});
-  EXPECT_THROW(attention.forward(x, ops::Rotary::make(T, 2, kTheta, at::kCPU), {}), InvariantError);
-  EXPECT_THROW(attention.forward(x, ops::Rotary::make(T - 1, 4, kTheta, at::kCPU), {}), InvariantError);
+  EXPECT_THROW(attention.forward(x, {.rotary = ops::Rotary::make(T, 2, kTheta, at::kCPU)}, {}), InvariantError);
+  EXPECT_THROW(attention.forward(x, {.rotary = ops::Rotary::make(T - 1, 4, kTheta, at::kCPU)}, {}), InvariantError);
 }
 
 }  // namespace

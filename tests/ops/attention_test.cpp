@@ -30,7 +30,7 @@ constexpr double kGradientFactor = 2;
 // LibTorch's form rounds the turned q and k, the probabilities and each query head's dK and dV besides.
 constexpr double kLibraryGradientFactor = 4;
 
-using AttentionForm = at::Tensor (*)(const at::Tensor&, const AttentionShape&, const Rotary&);
+using AttentionForm = at::Tensor (*)(const AttentionInputs&, const AttentionShape&, const AttentionRule&);
 
 // `form`: one of them by name; nullptr: the one that causal_attention chooses.
 Run run_of(Sizes size, AttentionForm form = nullptr) {
@@ -38,7 +38,9 @@ Run run_of(Sizes size, AttentionForm form = nullptr) {
     const at::Tensor qkv = leaf(numbers({size.batch, size.length, size.shape.packed_columns()}, 1), setting, setting.dtype);
     const Rotary rotary = rotary_for(size, setting);
     const bool named = form != nullptr && setting.dtype != at::kDouble;
-    const at::Tensor y = named ? form(qkv, size.shape, rotary) : causal_attention(qkv, size.shape, rotary, setting.context());
+    const AttentionRule rule{.causal = true, .divisor = std::sqrt(static_cast<double>(size.shape.head_dim))};
+    const AttentionInputs inputs{.q = qkv, .rotary = rotary};
+    const at::Tensor y = named ? form(inputs, size.shape, rule) : attention(inputs, size.shape, rule, setting.context());
     EXPECT_EQ(y.scalar_type(), setting.dtype);
     y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
     return std::vector<at::Tensor>{y, qkv.grad()};

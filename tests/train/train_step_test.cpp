@@ -98,7 +98,8 @@ TEST(TrainStep, TheLossIsTheMeanOverAllTargetsOfTheStep) {
   ignore_targets(batch, {12, 1});
   const auto model = small_model();
   const auto logits =
-      model->logits(at::tensor(std::vector<std::int64_t>(batch.inputs.begin(), batch.inputs.end())).view({2, kLength}), {}).to(at::kDouble);
+      model->logits({at::tensor(std::vector<std::int64_t>(batch.inputs.begin(), batch.inputs.end())).view({2, kLength}), {}}, {})
+          .to(at::kDouble);
   const at::Tensor log_p = at::log_softmax(logits, -1).view({-1, kVocab});
   double sum = 0;
   for (std::size_t i = 0; i < batch.targets.size(); ++i)

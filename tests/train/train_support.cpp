@@ -36,23 +36,23 @@ BigramModel::BigramModel(std::int64_t vocab_size, Disturbance disturbance) : dis
   head_ = parameters_.add({.name = "head.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
 }
 
-at::Tensor BigramModel::logits(const at::Tensor& inputs_BT, const ops::Context&) const {
-  return at::matmul(at::embedding(embedding_->value, inputs_BT), head_->value.t());
+at::Tensor BigramModel::logits(const model::Batch& batch, const ops::Context&) const {
+  return at::matmul(at::embedding(embedding_->value, batch.inputs_BT), head_->value.t());
 }
 
 at::Tensor BigramModel::next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const {
-  return logits(inputs_BT, context).select(1, inputs_BT.size(1) - 1);
+  return logits({inputs_BT, {}}, context).select(1, inputs_BT.size(1) - 1);
 }
 
 model::Loss BigramModel::loss(const model::Batch& batch, const model::LossScale& scale, const ops::Context& context) const {
-  const at::Tensor rows = logits(batch.inputs_BT, context).flatten(0, 1);
+  const at::Tensor rows = logits(batch, context).flatten(0, 1);
   const at::Tensor nats = at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::Sum, -1).to(at::kDouble);
   const at::Tensor total = nats * (scale.scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
   return {total, total.detach()};
 }
 
 at::Tensor BigramModel::target_nats(const model::Batch& batch, const ops::Context& context) const {
-  const at::Tensor rows = logits(batch.inputs_BT, context).flatten(0, 1).detach();
+  const at::Tensor rows = logits(batch, context).flatten(0, 1).detach();
   return at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::None, -1).to(at::kDouble).view_as(batch.targets_BT);
 }
 

@@ -1,0 +1,67 @@
+// What the sections of both model types ask of their heads and widths. C: DecoderConfig or EncoderDecoderConfig.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "base/text_format.h"
+#include "config/field.h"
+#include "nn/match_width.h"
+
+namespace sluice::model {
+
+template <class C>
+nn::WidthMatch width_of(const C& c, bool bias) {
+  const nn::WidthRequest request{.d_model = c.d_model,
+                                 .reference = c.d_ff_reference.is_word() ? 4 * c.d_model : *c.d_ff_reference,
+                                 .multiple = c.d_ff_multiple,
+                                 .bias = bias};
+  return c.d_ff.is_word() ? nn::match_width(*c.ffn, request) : nn::compare_width(*c.ffn, request, *c.d_ff);
+}
+
+template <class C>
+bool heads_divide(const C& c) {
+  return !c.head_dim.is_word() || c.d_model % c.num_heads == 0;
+}
+
+template <class C>
+void check_heads_divide(const C& c, config::Problems& problems) {
+  if (heads_divide(c)) return;
+  problems.add("num_heads", cat(c.num_heads), cat("a divisor of d_model ", c.d_model, ", or a head_dim of its own"));
+}
+
+template <class C>
+bool width_matches(const C& c) {
+  const nn::WidthMatch width = c.resolved_d_ff();
+  return std::max(std::abs(width.mismatch), std::abs(width.multiply_add_mismatch)) <= nn::kMaxMismatch;
+}
+
+// What to write instead of a d_ff_multiple that is too coarse, or of a d_model too small for any width to fit. `valid_heads(config)`: the
+// heads allow this d_model.
+template <class C, class ValidHeads>
+std::string nearest_match(C c, const ValidHeads& valid_heads) {
+  const std::int64_t asked = c.d_ff_multiple;
+  while (--c.d_ff_multiple > 0) {  // a divisor keeps what the alignment is for
+    if (asked % c.d_ff_multiple == 0 && width_matches(c))
+      return cat("at most 1 %: d_ff_multiple ", c.d_ff_multiple, ", or d_ff as a number");
+  }
+  c.d_ff_multiple = asked;
+  for (std::int64_t d_model = c.d_model + 1; d_model <= 2 * c.d_model + 64; ++d_model) {
+    C wider = c;
+    wider.d_model = d_model;
+    if (valid_heads(wider) && width_matches(wider)) return cat("at most 1 %: d_model ", d_model, ", or d_ff as a number");
+  }
+  return "at most 1 %: d_ff as a number";
+}
+
+template <class C, class ValidHeads>
+void check_width(const C& c, config::Problems& problems, const ValidHeads& valid_heads) {
+  if (!c.d_ff.is_word() || width_matches(c)) return;
+  const nn::WidthMatch width = c.resolved_d_ff();
+  problems.add("d_ff", cat("match, whose nearest width ", width.d_ff, " is off by ", fixed(100 * width.mismatch, 2), " %"),
+               nearest_match(c, valid_heads));
+}
+
+}  // namespace sluice::model

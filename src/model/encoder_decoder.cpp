@@ -1,0 +1,118 @@
+// Shapes: B sequences, S inputs, T targets, D d_model, V vocabulary.
+#include "model/encoder_decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "base/text_format.h"
+#include "ops/dropout.h"
+#include "ops/linear.h"
+#include "ops/linear_cross_entropy.h"
+
+namespace sluice::model {
+namespace {
+
+nn::InitRule init_of(const EncoderDecoderConfig& c) { return {.config = std::get<nn::T5InitConfig>(c.init), .num_layers = c.num_layers}; }
+
+constexpr std::uint64_t kPlacesPerStack = 2;  // beside its blocks'
+
+std::uint64_t places(std::int64_t num_blocks) { return kPlacesPerStack + Block::kPlaces * static_cast<std::uint64_t>(num_blocks); }
+
+}  // namespace
+
+EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& c, std::int64_t vocab_size, std::int64_t start_id)
+    : dropout_(c.dropout),
+      head_scale_(c.tie_embeddings ? 1.0 / std::sqrt(static_cast<double>(c.d_model)) : 1.0),
+      vocab_size_(vocab_size),
+      start_id_(start_id),
+      embedding_(
+          parameters_.add({.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).embedding(), .decay = true})),
+      head_(embedding_),
+      encoder_(make_stack(c, "encoder", /*decoder=*/false, 0)),
+      decoder_(make_stack(c, "decoder", /*decoder=*/true, places(c.num_layers))) {
+  if (c.tie_embeddings) return;
+  head_ = parameters_.add({.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).matrix(c.d_model), .decay = true});
+}
+
+EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, const std::string& name, bool decoder,
+                                                 std::uint64_t first_place) {
+  const nn::InitRule init = init_of(c);
+  const std::int64_t num_blocks = decoder ? c.resolved_decoder_layers() : c.num_layers, heads = c.num_heads;
+  const BlockConfig block{.d_model = c.d_model,
+                          .attention = {.num_heads = heads, .num_kv_heads = heads, .head_dim = c.resolved_head_dim()},
+                          .causal = decoder,
+                          .cross = decoder,
+                          .ffn = &*c.ffn,
+                          .d_ff = c.resolved_d_ff().d_ff,
+                          .norm = c.norm,
+                          .dropout = c.dropout,
+                          .inner_dropout = c.dropout};
+  nn::RelativeBias position(parameters_, name + ".position", std::get<nn::T5RelativeConfig>(c.position), heads,
+                            /*bidirectional=*/!decoder, init);
+  std::deque<Block> blocks;
+  for (std::int64_t i = 0; i < num_blocks; ++i)
+    blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init, first_place + places(i));
+  nn::Norm final_norm(parameters_, name + ".final_norm", c.norm, c.d_model, /*bias=*/false);
+  return {std::move(position), std::move(blocks), std::move(final_norm), first_place};
+}
+
+at::Tensor EncoderDecoder::through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD,
+                                   const ops::Context& context) const {
+  const at::ScalarType compute = embedding_->compute.scalar_type();
+  const nn::AttentionSources sources{.bias_HR = stack.position.forward(ids_BT.size(1)), .encoded_BSD = encoded_BSD};
+  at::Tensor x_BTD = ops::dropout(ops::embedding(ids_BT, *embedding_, context), dropout_, stack.first_place, context);
+  for (const Block& block : stack.blocks) x_BTD = block.forward(x_BTD, sources, compute, context);
+  const at::Tensor normed_BTD = stack.final_norm.forward(x_BTD, embedding_->value.scalar_type(), context);
+  return ops::dropout(normed_BTD, dropout_, stack.first_place + 1, context);
+}
+
+at::Tensor EncoderDecoder::encode(const at::Tensor& inputs_BS, const ops::Context& context) const {
+  return through(encoder_, inputs_BS, {}, context).to(embedding_->compute.scalar_type());
+}
+
+at::Tensor EncoderDecoder::hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT, const ops::Context& context) const {
+  const at::Tensor decoded_BTD = through(decoder_, ids_BT, encoded_BSD, context);
+  return (head_ == embedding_ ? decoded_BTD * head_scale_ : decoded_BTD).to(embedding_->compute.scalar_type());
+}
+
+at::Tensor EncoderDecoder::shifted_right(const at::Tensor& targets_BT) const {
+  const at::Tensor start_B1 = at::full({targets_BT.size(0), 1}, start_id_, targets_BT.options());
+  const at::Tensor earlier = targets_BT.narrow(1, 0, targets_BT.size(1) - 1);
+  return at::cat({start_B1, at::where(earlier.lt(0), start_id_, earlier)}, 1);
+}
+
+at::Tensor EncoderDecoder::head(const at::Tensor& hidden, const ops::Context& context) const {
+  return ops::linear(hidden, *head_, nullptr, context).to(at::kFloat);
+}
+
+Loss EncoderDecoder::loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const {
+  const at::Tensor hidden_BTD = hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
+  const ops::CrossEntropy result =
+      ops::linear_cross_entropy(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}),
+                                {.vocab_size = vocab_size_, .scale = scale.scale, .z_loss = scale.z_loss}, context);
+  return {result.total, result.cross_entropy};
+}
+
+at::Tensor EncoderDecoder::target_nats(const Batch& batch, const ops::Context& context) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor hidden_BTD = hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
+  return ops::cross_entropy_of_rows(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}), vocab_size_,
+                                    context)
+      .view_as(batch.targets_BT);
+}
+
+at::Tensor EncoderDecoder::logits(const Batch& batch, const ops::Context& context) const {
+  return head(hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context), context);
+}
+
+at::Tensor EncoderDecoder::next_logits(const at::Tensor& inputs_BS, const ops::Context& context) const {
+  return logits_after(encode(inputs_BS, context), at::empty({inputs_BS.size(0), 0}, inputs_BS.options()), context);
+}
+
+at::Tensor EncoderDecoder::logits_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const {
+  const at::Tensor start_B1 = at::full({generated_Bn.size(0), 1}, start_id_, generated_Bn.options());
+  return head(hidden(encoded_BSD, at::cat({start_B1, generated_Bn}, 1), context).select(1, generated_Bn.size(1)), context);
+}
+
+}  // namespace sluice::model

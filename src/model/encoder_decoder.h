@@ -1,0 +1,54 @@
+// T5 (Raffel et al. 2020), as of February 2020: an encoder that sees all of its input, and a decoder that sees the tokens before and, through
+// cross-attention, the encoder's output. One embedding serves both and, where tied, the head, whose input is then multiplied by d_model^-½.
+// Attention logits are not divided by sqrt(head_dim), relative positions bias them in self-attention; every row of the embedding, padding
+// included, takes part in the softmax.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "model/block.h"
+#include "model/encoder_decoder_config.h"
+#include "model/language_model.h"
+#include "nn/norm.h"
+#include "nn/t5_relative.h"
+
+namespace sluice::model {
+
+// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied).
+class EncoderDecoder final : public LanguageModel {
+ public:
+  // `vocab_size`: rows of the embedding. `start_id`: what the decoder reads before the first target.
+  EncoderDecoder(const EncoderDecoderConfig& config, std::int64_t vocab_size, std::int64_t start_id);
+  // The decoder reads start_id and the targets but for the last; targets that are not scored read as start_id.
+  Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
+  at::Tensor target_nats(const Batch& batch, const ops::Context& context) const override;
+  at::Tensor next_logits(const at::Tensor& inputs_BS, const ops::Context& context) const override;
+  at::Tensor logits(const Batch& batch, const ops::Context& context) const override;
+  // [B, S, d_model] in the compute dtype.
+  at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const override;
+  at::Tensor logits_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const override;
+
+ private:
+  struct Stack {
+    nn::RelativeBias position;
+    std::deque<Block> blocks;
+    nn::Norm final_norm;
+    std::uint64_t first_place;  // of dropout: the embedding output, the final norm's output, then the blocks'
+  };
+  Stack make_stack(const EncoderDecoderConfig& config, const std::string& name, bool decoder, std::uint64_t first_place);
+  // ids [B, T] through a stack, fp32 [B, T, d_model]. `encoded`: what cross-attention reads; undefined in the encoder.
+  at::Tensor through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD, const ops::Context& context) const;
+  // What the head reads, [B, T, d_model] in the compute dtype, for a decoder that reads `ids`.
+  at::Tensor hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT, const ops::Context& context) const;
+  at::Tensor shifted_right(const at::Tensor& targets_BT) const;
+  at::Tensor head(const at::Tensor& hidden, const ops::Context& context) const;
+
+  double dropout_, head_scale_;
+  std::int64_t vocab_size_, start_id_;
+  const ops::Weight *embedding_, *head_;
+  Stack encoder_, decoder_;
+};
+
+}  // namespace sluice::model

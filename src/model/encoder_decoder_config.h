@@ -1,0 +1,82 @@
+// `model: {type: encoder_decoder}`: T5 as of February 2020 (Raffel et al. 2020; Shazeer 2020, "GLU Variants Improve Transformer").
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "config/field.h"
+#include "model/decoder_config.h"
+#include "nn/ffn_variants.h"
+#include "nn/init.h"
+#include "nn/match_width.h"
+#include "nn/norm.h"
+#include "nn/t5_relative.h"
+
+namespace sluice::model {
+
+using EncoderDecoderPosition = std::variant<nn::T5RelativeConfig>;
+using EncoderDecoderInit = std::variant<nn::T5InitConfig>;
+
+struct EncoderDecoderConfig {
+  static constexpr std::string_view kind = "encoder_decoder";
+  config::Auto<std::int64_t> vocab_size;
+  std::int64_t num_layers = 4;
+  config::Auto<std::int64_t> num_decoder_layers;
+  std::int64_t d_model = 192;
+  std::int64_t num_heads = 3;
+  config::Auto<std::int64_t> head_dim;
+  nn::FfnName ffn{"swiglu"};
+  config::WordOr<"match", std::int64_t> d_ff;
+  config::Auto<std::int64_t> d_ff_reference;
+  std::int64_t d_ff_multiple = 1;
+  nn::NormConfig norm;
+  EncoderDecoderPosition position;
+  bool tie_embeddings = true;
+  double dropout = 0.0;
+  EncoderDecoderInit init;
+  std::int64_t pad_vocab_multiple = 128;
+
+  static constexpr auto fields() {
+    using config::field;
+    using C = EncoderDecoderConfig;
+    return std::tuple{
+        field<&C::vocab_size>("Rows of the embedding, padding included; `auto`: the tokenizer's pieces and the sentinels, rounded up to a "
+                              "multiple of pad_vocab_multiple. Where given, it must agree with that.",
+                              config::Between{1, kMaxVocabulary}),
+        field<&C::num_layers>("Blocks of the encoder.", config::Between{1, kMaxLayers}),
+        field<&C::num_decoder_layers>("Blocks of the decoder; `auto`: num_layers.", config::Between{1, kMaxLayers}),
+        field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
+        field<&C::num_heads>("Heads of each attention.", config::Between{1, kMaxHeads}),
+        field<&C::head_dim>("Width of a head; `auto`: d_model / num_heads.", config::Between{1, kMaxHeadDim}),
+        field<&C::ffn>("Feed-forward layer, one of the table of variants."),
+        field<&C::d_ff>("Hidden width of the feed-forward layer. `match`: the width with the parameters and multiply-adds of a two-matrix "
+                        "layer of d_ff_reference.",
+                        config::Between{1, kMaxHiddenWidth}),
+        field<&C::d_ff_reference>("Width of the two-matrix layer that `d_ff: match` equals; `auto`: 4·d_model.",
+                                  config::Between{1, kMaxHiddenWidth}),
+        field<&C::d_ff_multiple>("`d_ff: match` rounds to a multiple of this. A residual mismatch over 1 % is refused.",
+                                 config::Between{1, kMaxHiddenWidth}),
+        field<&C::norm>("Normalisation before each sublayer and after each stack."),
+        field<&C::position>("How positions enter."),
+        field<&C::tie_embeddings>(
+            "The head uses the embedding matrix, and its input is multiplied by d_model^-0.5. false: a matrix of its own "
+            "and no factor, as in T5 1.1."),
+        field<&C::dropout>("Probability of dropping an element of the embedding outputs, attention probabilities, hidden layers of the "
+                           "feed-forward layers, sublayer outputs and final norms' outputs.",
+                           config::Between{0, 0.99}),
+        field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
+        field<&C::pad_vocab_multiple>(
+            "Embedding rows are rounded up to a multiple of this; the extra rows are part of the softmax, as in T5.",
+            config::Between{1, kMaxWidth})};
+  }
+  static void check(const EncoderDecoderConfig& c, config::Problems& problems);
+
+  std::int64_t resolved_decoder_layers() const { return num_decoder_layers.is_word() ? num_layers : *num_decoder_layers; }
+  std::int64_t resolved_head_dim() const { return head_dim.is_word() ? d_model / num_heads : *head_dim; }
+  // Rows of the embedding for a tokenizer's pieces and sentinels.
+  std::int64_t padded_vocabulary(std::int64_t used) const;
+  nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
+};
+
+}  // namespace sluice::model

@@ -1,0 +1,48 @@
+// T5's relative positions (Raffel et al. 2020, section 2.1): each head learns one number per bucket of distances, added to the scores.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "config/field.h"
+#include "nn/init.h"
+#include "ops/parameters.h"
+#include "ops/relative_bias.h"
+
+namespace sluice::nn {
+
+struct T5RelativeConfig {
+  static constexpr std::string_view kind = "t5_relative";
+  std::int64_t num_buckets = 32;
+  std::int64_t max_distance = 128;
+  static constexpr auto fields() {
+    using config::field;
+    using C = T5RelativeConfig;
+    return std::tuple{
+        field<&C::num_buckets>("Buckets of distances, of which the encoder uses half for keys to the right of the query.",
+                               config::Between{4, 65536}, config::MultipleOf{2}),
+        field<&C::max_distance>("Distance from which on all share the last bucket; more than num_buckets / 2, below which each "
+                                "distance has a bucket of its own.",
+                                config::Between{2, 16777216})};
+  }
+  static void check(const T5RelativeConfig& c, config::Problems& problems);
+};
+
+// One table per stack, shared by its layers. Logical name PREFIX.weight, [heads, buckets].
+class RelativeBias {
+ public:
+  // `bidirectional`: of a stack that sees both sides.
+  RelativeBias(ops::Parameters& parameters, const std::string& prefix, const T5RelativeConfig& config, std::int64_t num_heads,
+               bool bidirectional, const InitRule& init);
+  // For ops::attention of `length` queries and as many keys: [heads, 2·length − 1], in the dtype of the master weights.
+  at::Tensor forward(std::int64_t length) const;
+
+ private:
+  ops::BucketRule rule_;
+  const ops::Weight* table_;
+};
+
+}  // namespace sluice::nn
