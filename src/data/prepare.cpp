@@ -226,10 +226,9 @@ class Preparation {
   void check_splits(const PreparedManifest& manifest) const {
     require(num_train_blocks_ > 0, ExitCode::kBadData, "corpus.train", cat("no documents in ", train_.size(), " file(s)"),
             "files with text in them, read with the right corpus.format");
-    require(
-        manifest.train.counts.num_tokens > 0, ExitCode::kBadData, "corpus.holdout",
-        cat(shortest(settings_.corpus.holdout + settings_.corpus.tune_holdout), " holds out all of ", num_train_blocks_, " document(s)"),
-        "a smaller share, or more text");
+    const double share = (valid_.empty() ? settings_.corpus.holdout : 0) + settings_.corpus.tune_holdout;
+    require(manifest.train.counts.num_tokens > 0, ExitCode::kBadData, valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout",
+            cat(shortest(share), " holds out all of ", num_train_blocks_, " document(s)"), "a smaller share, or more text");
     require(settings_.corpus.tune_holdout == 0 || manifest.tune.counts.num_tokens > 0, ExitCode::kBadData, "corpus.tune_holdout",
             cat(shortest(settings_.corpus.tune_holdout), " of ", num_train_blocks_, " document(s) holds out none"),
             "a larger share, or more documents");
