@@ -184,10 +184,16 @@ find_torch() {
 # --- What tests compare with ----------------------------------------------------------------------------------------------
 
 readonly oracle_modules="numpy yaml safetensors sentencepiece jsonschema"
-readonly oracle_packages="numpy pyyaml safetensors sentencepiece jsonschema"
+# Version 5 of transformers changed how T5 ties its embeddings. It does not bring a torch of its own.
+readonly transformers_version=4.57.6
+readonly oracle_packages="numpy pyyaml safetensors sentencepiece jsonschema transformers==$transformers_version"
 
 has_oracles() {
-  "$1" -c "import importlib.util, sys; sys.exit(any(importlib.util.find_spec(m) is None for m in '$oracle_modules'.split()))"
+  "$1" - << END 2> /dev/null
+import importlib.metadata, importlib.util
+assert all(importlib.util.find_spec(module) for module in "$oracle_modules".split())
+assert importlib.metadata.version("transformers") == "$transformers_version"
+END
 }
 
 # Into .venv where it is ours; beside an environment of the user's, which stays as it is: a wrapper of its interpreter sees both.

@@ -65,8 +65,7 @@ enum class Choice { kReference, kLibrary, kTiled };
 
 Choice choose(const AttentionInputs& in, const AttentionRule& rule, const Context& context) {
   if (!choose_fused(in.q, context) || rule.dropout.active(context)) return Choice::kReference;
-  const bool plain = rule.causal && !in.kv.defined() && !in.bias_HR.defined();
-  return in.q.is_cpu() && has_tile_kernel() && plain ? Choice::kTiled : Choice::kLibrary;
+  return in.q.is_cpu() && has_tile_kernel() ? Choice::kTiled : Choice::kLibrary;
 }
 
 }  // namespace

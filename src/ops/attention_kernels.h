@@ -67,22 +67,31 @@ struct StoreHeadKernel {
   }
 };
 
-// scores: `tiles` tiles of one block of queries, the last on the diagonal -> exp(score − row maximum), 0 for future keys.
-// reciprocal_sum and log_sum_exp: one number per query.
-struct CausalSoftmaxKernel {
-  [[gnu::always_inline]] static inline void run(float* scores, std::int64_t tiles, float* reciprocal_sum, float* log_sum_exp) {
+// What one block of queries sees.
+struct SoftmaxBlock {
+  std::int64_t tiles;     // of scores, the last on the diagonal where causal
+  std::int64_t num_keys;  // those beyond it are padding; causal: each query sees the keys up to its own besides
+  bool causal;
+  const float* bias;  // nullptr, or the first query's for key 0; each later query's begins one element before
+};
+
+// scores: the block's tiles -> exp(score + bias − row maximum), 0 for keys that are not seen. reciprocal_sum and log_sum_exp: one number
+// per query.
+struct SoftmaxKernel {
+  [[gnu::always_inline]] static inline void run(float* scores, SoftmaxBlock block, float* reciprocal_sum, float* log_sum_exp) {
     for (std::int64_t row = 0; row < kTile; ++row) {
-      float* diagonal = scores + ((tiles - 1) * kTile + row) * kTile;
-      float largest = diagonal[0], sum = 0;
-      for (std::int64_t k = 1; k <= row; ++k) largest = std::max(largest, diagonal[k]);
-      for (std::int64_t tile = 0; tile + 1 < tiles; ++tile) {
+      const std::int64_t seen = block.causal ? (block.tiles - 1) * kTile + row + 1 : block.num_keys;
+      if (block.bias) add_bias(scores + row * kTile, block.tiles, block.bias - row);
+      float largest = scores[row * kTile], sum = 0;
+      for (std::int64_t tile = 0; tile < block.tiles; ++tile) {
         const float* s = scores + (tile * kTile + row) * kTile;
+        const std::int64_t keys = std::min(kTile, seen - tile * kTile);
 #pragma omp simd reduction(max : largest)
-        for (std::int64_t k = 0; k < kTile; ++k) largest = std::max(largest, s[k]);
+        for (std::int64_t k = 0; k < keys; ++k) largest = std::max(largest, s[k]);
       }
-      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      for (std::int64_t tile = 0; tile < block.tiles; ++tile) {
         float* s = scores + (tile * kTile + row) * kTile;
-        const std::int64_t last = tile + 1 < tiles ? kTile : row;  // keys up to the query's own
+        const std::int64_t last = std::min(kTile, seen - tile * kTile) - 1;
 #pragma omp simd reduction(+ : sum)
         for (std::int64_t k = 0; k < kTile; ++k) {
           const float p = k <= last ? fast_exp(s[k] - largest) : 0.0f;
@@ -92,6 +101,14 @@ struct CausalSoftmaxKernel {
       }
       reciprocal_sum[row] = 1.0f / sum;
       log_sum_exp[row] = largest + std::log(sum);
+    }
+  }
+
+  [[gnu::always_inline]] static inline void add_bias(float* row, std::int64_t tiles, const float* bias) {
+    for (std::int64_t tile = 0; tile < tiles; ++tile, row += kTile * kTile, bias += kTile) {
+      float* __restrict s = row;
+      const float* __restrict b = bias;
+      for (std::int64_t k = 0; k < kTile; ++k) s[k] += b[k];
     }
   }
 };
@@ -120,18 +137,37 @@ struct DeltaKernel {
   }
 };
 
-// keys × queries: p becomes the probabilities exp(score − log_sum_exp), dp the gradient of the scores p (dp − delta).
+// What one tile of keys is to a block of queries.
+struct BackwardTile {
+  const float *log_sum_exp, *delta;  // per query
+  std::int64_t num_keys;             // of the tile's rows; those beyond are padding
+  bool diagonal;                     // earlier queries do not see a key
+  // nullptr, or the bias of the first key for query 0, and where the gradient of it is added; each later key's begins one element before.
+  const float* bias;
+  float* dbias;
+};
+
+// keys × queries: p becomes the probabilities exp(score + bias − log_sum_exp), dp the gradient of the scores p (dp − delta).
 struct SoftmaxBackwardKernel {
-  [[gnu::always_inline]] static inline void run(float* p, float* dp, const float* __restrict log_sum_exp, const float* __restrict delta,
-                                                bool diagonal) {
+  [[gnu::always_inline]] static inline void run(float* p, float* dp, BackwardTile tile) {
+    const float* __restrict log_sum_exp = tile.log_sum_exp;
+    const float* __restrict delta = tile.delta;
     for (std::int64_t key = 0; key < kTile; ++key) {
       float* __restrict p_row = p + key * kTile;
       float* __restrict dp_row = dp + key * kTile;
-      const std::int64_t first = diagonal ? key : 0;  // earlier queries do not see this key
+      const std::int64_t first = key >= tile.num_keys ? kTile : tile.diagonal ? key : 0;
+      if (tile.bias) {
+        const float* __restrict bias = tile.bias - key;
+        for (std::int64_t query = 0; query < kTile; ++query) p_row[query] += bias[query];
+      }
       for (std::int64_t query = 0; query < kTile; ++query) {
         const float probability = query >= first ? fast_exp(p_row[query] - log_sum_exp[query]) : 0.0f;
         p_row[query] = probability;
         dp_row[query] = probability * (dp_row[query] - delta[query]);
+      }
+      if (tile.bias) {
+        float* __restrict dbias = tile.dbias - key;
+        for (std::int64_t query = 0; query < kTile; ++query) dbias[query] += dp_row[query];
       }
     }
   }

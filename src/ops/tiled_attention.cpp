@@ -1,17 +1,15 @@
-// Causal attention in tiles of 64 queries × 64 keys: only tiles on or below the diagonal are computed, and no score leaves the cache.
-// Forward keeps log-sum-exp per query, from which backward recomputes the probabilities (Dao et al. 2022). Backward computes the tiles
-// keys × queries: then every product reads its operands as they lie, and nothing of the size of the scores is turned over.
+// Attention in tiles of 64 queries × 64 keys: where it is causal only tiles on or below the diagonal are computed, and no score leaves the
+// cache. Forward keeps log-sum-exp per query, from which backward recomputes the probabilities (Dao et al. 2022).
 //
-// Shapes: B sequences, T positions, H query heads, K key/value heads, G = H/K, D head width; M = kTile.
-#include <ATen/ATen.h>
+// Shapes as in ops/tiled_attention_passes.h.
+#include "ops/tiled_attention_passes.h"
+
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "base/error.h"
+#include <optional>
+
 #include "ops/attention_forms.h"
-#include "ops/attention_kernels.h"
-#include "ops/choose.h"
-#include "ops/tiled_product.h"
 
 namespace sluice::ops {
 namespace {
@@ -19,171 +17,37 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct Layout {
-  std::int64_t B, T, H, K, D;
-  const float *cos, *sin;
-
-  std::int64_t group() const { return H / K; }
-  std::int64_t tiles() const { return (T + kTile - 1) / kTile; }
-  std::int64_t packed() const { return (H + 2 * K) * D; }
-  float scale() const { return 1.0f / std::sqrt(static_cast<float>(D)); }
-  std::int64_t rows_of(std::int64_t tile) const { return std::min(kTile, T - tile * kTile); }
-  // Rows of tile `tile` with row stride `stride`; `turned`: through the rotation.
-  HeadRows rows(std::int64_t tile, std::int64_t stride, bool turned, float factor) const {
-    return {rows_of(tile), stride, D, tile * kTile, turned ? cos : nullptr, sin, factor};
-  }
-  std::int64_t packed_at(std::int64_t b, std::int64_t tile, std::int64_t head) const {
-    return (b * T + tile * kTile) * packed() + head * D;
-  }
-  std::int64_t mixed_at(std::int64_t b, std::int64_t tile, std::int64_t head) const { return (b * T + tile * kTile) * H * D + head * D; }
-  std::int64_t row_at(std::int64_t b, std::int64_t tile, std::int64_t head) const {
-    return (b * H + head) * tiles() * kTile + tile * kTile;
-  }
+struct Settings {
+  AttentionShape shape;
+  bool causal;
+  double divisor;
 };
 
-Layout layout_of(const at::Tensor& qkv_BTE, const AttentionShape& shape, const at::Tensor& cos, const at::Tensor& sin) {
-  return {qkv_BTE.size(0),
-          qkv_BTE.size(1),
-          shape.num_heads,
-          shape.num_kv_heads,
-          shape.head_dim,
-          cos.defined() ? read<float>(cos) : nullptr,
-          sin.defined() ? read<float>(sin) : nullptr};
+// What attention reads, contiguous. kv is q where both are packed in one.
+struct Packed {
+  at::Tensor q, kv, cos, sin, bias_HR;
+  bool one() const { return q.is_same(kv); }
+};
+
+AttentionLayout layout_of(const Packed& in, const Settings& settings) {
+  const AttentionShape& shape = settings.shape;
+  const std::int64_t key_column = in.one() ? shape.query_columns() : 0;
+  return {.B = in.q.size(0),
+          .T = in.q.size(1),
+          .S = in.kv.size(1),
+          .H = shape.num_heads,
+          .K = shape.num_kv_heads,
+          .D = shape.head_dim,
+          .q_stride = in.q.size(2),
+          .kv_stride = in.kv.size(2),
+          .key_column = key_column,
+          .value_column = key_column + shape.num_kv_heads * shape.head_dim,
+          .causal = settings.causal,
+          .scale = 1.0f / static_cast<float>(settings.divisor),
+          .cos = in.cos.defined() ? read<float>(in.cos) : nullptr,
+          .sin = in.sin.defined() ? read<float>(in.sin) : nullptr,
+          .bias = in.bias_HR.defined() ? read<float>(in.bias_HR) : nullptr};
 }
-
-// A thread's buffers, handed out piece by piece on 64-byte boundaries.
-class Scratch {
- public:
-  explicit Scratch(std::int64_t elements)
-      : buffer_(at::empty({elements}, at::kFloat)), next_(write<float>(buffer_)), end_(next_ + elements) {}
-  float* take(std::int64_t elements) {
-    float* taken = next_;
-    next_ += (elements + 15) / 16 * 16;
-    invariant(next_ <= end_, "the scratch of attention holds all its pieces");
-    return taken;
-  }
-
- private:
-  at::Tensor buffer_;
-  float *next_, *end_;
-};
-
-void multiply(std::int64_t M, std::int64_t N, std::int64_t K, const float* a, const float* b, float* c, bool add) {
-  tile_product({M, N, K, K, N, N}, a, b, c, add);
-}
-
-// Work on one query head at a time.
-template <typename T>
-class Forward {
- public:
-  Forward(const Layout& layout, const T* qkv, T* y, float* log_sum_exp)
-      : l_(layout),
-        qkv_(qkv),
-        y_(y),
-        log_sum_exp_(log_sum_exp),
-        scratch_(l_.tiles() * kTile * (2 * l_.D + kTile) + 3 * kTile * l_.D + kTile + 64) {
-    const std::int64_t all = l_.tiles() * kTile;
-    turned_keys_ = scratch_.take(all * l_.D);
-    values_ = scratch_.take(all * l_.D);
-    scores_ = scratch_.take(all * kTile);
-    query_ = scratch_.take(kTile * l_.D);
-    mixed_ = scratch_.take(kTile * l_.D);
-    factor_ = scratch_.take(kTile);
-  }
-
-  void head(std::int64_t b, std::int64_t head) {
-    const std::int64_t D = l_.D, key_head = l_.H + head / l_.group(), value_head = key_head + l_.K, size = kTile * D;
-    for (std::int64_t tile = 0; tile < l_.tiles(); ++tile) {
-      run_kernel<LoadHeadKernel>(qkv_ + l_.packed_at(b, tile, key_head), mixed_, l_.rows(tile, l_.packed(), true, 1.0f));
-      turn_over(mixed_, D, kTile, D, turned_keys_ + tile * size, kTile);
-      run_kernel<LoadHeadKernel>(qkv_ + l_.packed_at(b, tile, value_head), values_ + tile * size, l_.rows(tile, l_.packed(), false, 1.0f));
-    }
-    for (std::int64_t q = 0; q < l_.tiles(); ++q) {
-      run_kernel<LoadHeadKernel>(qkv_ + l_.packed_at(b, q, head), query_, l_.rows(q, l_.packed(), true, l_.scale()));
-      for (std::int64_t k = 0; k <= q; ++k) multiply(kTile, kTile, D, query_, turned_keys_ + k * size, scores_ + k * kTile * kTile, false);
-      run_kernel<CausalSoftmaxKernel>(scores_, q + 1, factor_, log_sum_exp_ + l_.row_at(b, q, head));
-      for (std::int64_t k = 0; k <= q; ++k) multiply(kTile, D, kTile, scores_ + k * kTile * kTile, values_ + k * size, mixed_, k > 0);
-      run_kernel<StoreScaledKernel>(static_cast<const float*>(mixed_), static_cast<const float*>(factor_), y_ + l_.mixed_at(b, q, head),
-                                    l_.rows(q, l_.H * D, false, 1.0f));
-    }
-  }
-
- private:
-  const Layout& l_;
-  const T* qkv_;
-  T* y_;
-  float* log_sum_exp_;
-  Scratch scratch_;
-  float *turned_keys_, *values_, *scores_, *query_, *mixed_, *factor_;
-};
-
-template <typename T>
-struct BackwardTensors {
-  const T *qkv, *y, *dy;
-  const float* log_sum_exp;
-  T* dqkv;
-};
-
-// Work on one key head and all its query heads at a time: nobody else adds to its dK and dV.
-template <typename T>
-class Backward {
- public:
-  Backward(const Layout& layout, const BackwardTensors<T>& tensors)
-      : l_(layout), t_(tensors), scratch_(5 * l_.tiles() * kTile * l_.D + 6 * (kTile * l_.D + 16) + 2 * kTile * kTile + kTile) {
-    const std::int64_t all = l_.tiles() * kTile * l_.D, size = kTile * l_.D;
-    for (float** whole : {&keys_, &turned_keys_, &values_, &dkeys_, &dvalues_}) *whole = scratch_.take(all);
-    for (float** tile : {&query_, &turned_query_, &dy_, &turned_dy_, &turned_dquery_}) *tile = scratch_.take(size);
-    p_ = scratch_.take(kTile * kTile);
-    dp_ = scratch_.take(kTile * kTile);
-    delta_ = scratch_.take(kTile);
-  }
-
-  void head(std::int64_t b, std::int64_t key_head) {
-    const std::int64_t packed_key = l_.H + key_head, packed_value = packed_key + l_.K, size = kTile * l_.D;
-    for (std::int64_t k = 0; k < l_.tiles(); ++k) {
-      run_kernel<LoadHeadKernel>(t_.qkv + l_.packed_at(b, k, packed_key), keys_ + k * size, l_.rows(k, l_.packed(), true, 1.0f));
-      turn_over(keys_ + k * size, l_.D, kTile, l_.D, turned_keys_ + k * size, kTile);
-      run_kernel<LoadHeadKernel>(t_.qkv + l_.packed_at(b, k, packed_value), values_ + k * size, l_.rows(k, l_.packed(), false, 1.0f));
-    }
-    std::fill(dkeys_, dkeys_ + l_.tiles() * size, 0.0f);
-    std::fill(dvalues_, dvalues_ + l_.tiles() * size, 0.0f);
-    for (std::int64_t head = key_head * l_.group(); head < (key_head + 1) * l_.group(); ++head)
-      for (std::int64_t q = 0; q < l_.tiles(); ++q) query_tile(b, head, q);
-    for (std::int64_t k = 0; k < l_.tiles(); ++k) {
-      const float *dkey = dkeys_ + k * size, *dvalue = dvalues_ + k * size;
-      run_kernel<StoreHeadKernel>(dkey, t_.dqkv + l_.packed_at(b, k, packed_key), l_.rows(k, l_.packed(), true, 1.0f));
-      run_kernel<StoreHeadKernel>(dvalue, t_.dqkv + l_.packed_at(b, k, packed_value), l_.rows(k, l_.packed(), false, 1.0f));
-    }
-  }
-
- private:
-  void query_tile(std::int64_t b, std::int64_t head, std::int64_t q) {
-    const std::int64_t D = l_.D, size = kTile * D, mixed = l_.mixed_at(b, q, head);
-    const HeadRows mixed_rows = l_.rows(q, l_.H * D, false, 1.0f);
-    run_kernel<LoadHeadKernel>(t_.qkv + l_.packed_at(b, q, head), query_, l_.rows(q, l_.packed(), true, l_.scale()));
-    run_kernel<LoadHeadKernel>(t_.dy + mixed, dy_, mixed_rows);
-    run_kernel<DeltaKernel>(t_.y + mixed, t_.dy + mixed, delta_, mixed_rows);
-    turn_over(query_, D, kTile, D, turned_query_, kTile);
-    turn_over(dy_, D, kTile, D, turned_dy_, kTile);
-    for (std::int64_t k = 0; k <= q; ++k) {
-      multiply(kTile, kTile, D, keys_ + k * size, turned_query_, p_, false);
-      multiply(kTile, kTile, D, values_ + k * size, turned_dy_, dp_, false);
-      run_kernel<SoftmaxBackwardKernel>(p_, dp_, t_.log_sum_exp + l_.row_at(b, q, head), static_cast<const float*>(delta_), k == q);
-      multiply(kTile, D, kTile, p_, dy_, dvalues_ + k * size, true);
-      multiply(kTile, D, kTile, dp_, query_, dkeys_ + k * size, true);
-      multiply(D, kTile, kTile, turned_keys_ + k * size, dp_, turned_dquery_, k > 0);
-    }
-    turn_over(turned_dquery_, kTile, D, kTile, query_, D);
-    run_kernel<StoreHeadKernel>(static_cast<const float*>(query_), t_.dqkv + l_.packed_at(b, q, head),
-                                l_.rows(q, l_.packed(), true, l_.scale()));
-  }
-
-  const Layout& l_;
-  BackwardTensors<T> t_;
-  Scratch scratch_;
-  float *keys_, *turned_keys_, *values_, *dkeys_, *dvalues_;
-  float *query_, *turned_query_, *dy_, *turned_dy_, *turned_dquery_, *p_, *dp_, *delta_;
-};
 
 // Calls worker(index) for all indices, one worker per thread's share.
 template <typename MakeWorker>
@@ -195,44 +59,74 @@ void for_heads(std::int64_t batch, std::int64_t heads, const MakeWorker& make_wo
   });
 }
 
+// The sum over sequences, in order: [B, H, R] -> [H, R].
+at::Tensor sum_of_sequences(const at::Tensor& dbias_BHR) {
+  at::Tensor sum = dbias_BHR[0].clone();
+  for (std::int64_t b = 1; b < dbias_BHR.size(0); ++b) sum.add_(dbias_BHR[b]);
+  return sum;
+}
+
 struct TiledAttention : torch::autograd::Function<TiledAttention> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const Rotary& rotary, const AttentionShape& shape) {
-    const at::Tensor qkv = input.contiguous(), &cos = rotary.cos, &sin = rotary.sin;
-    const Layout layout = layout_of(qkv, shape, cos, sin);
-    const at::Tensor y = at::empty({layout.B, layout.T, layout.H * layout.D}, qkv.options());
-    const at::Tensor log_sum_exp = at::empty({layout.B, layout.H, layout.tiles() * kTile}, qkv.options().dtype(at::kFloat));
-    with_stored_type(qkv.scalar_type(), [&](auto type) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const std::optional<at::Tensor>& kv,
+                            const std::optional<at::Tensor>& bias_HR, const Rotary& rotary, const Settings& settings) {
+    Packed in{.q = q.contiguous(), .cos = rotary.cos, .sin = rotary.sin};
+    in.kv = kv ? kv->contiguous() : in.q;
+    if (bias_HR) in.bias_HR = bias_HR->contiguous();
+    const AttentionLayout layout = layout_of(in, settings);
+    const at::Tensor y = at::empty({layout.B, layout.T, layout.H * layout.D}, in.q.options());
+    const at::Tensor log_sum_exp = at::empty({layout.B, layout.H, layout.query_tiles() * kTile}, in.q.options().dtype(at::kFloat));
+    with_stored_type(in.q.scalar_type(), [&](auto type) {
       using T = decltype(type);
-      for_heads(layout.B, layout.H, [&] { return Forward<T>(layout, read<T>(qkv), write<T>(y), write<float>(log_sum_exp)); });
+      const typename AttentionForward<T>::Tensors tensors{read<T>(in.q), read<T>(in.kv), write<T>(y), write<float>(log_sum_exp)};
+      for_heads(layout.B, layout.H, [&] { return AttentionForward<T>(layout, tensors); });
     });
-    ctx->save_for_backward({qkv, y, log_sum_exp, cos, sin});
-    ctx->saved_data["heads"] = shape.num_heads;
-    ctx->saved_data["kv_heads"] = shape.num_kv_heads;
-    ctx->saved_data["head_dim"] = shape.head_dim;
+    ctx->save_for_backward({in.q, kv ? in.kv : at::Tensor(), y, log_sum_exp, in.cos, in.sin, in.bias_HR});
+    ctx->saved_data["heads"] = settings.shape.num_heads;
+    ctx->saved_data["kv_heads"] = settings.shape.num_kv_heads;
+    ctx->saved_data["head_dim"] = settings.shape.head_dim;
+    ctx->saved_data["causal"] = settings.causal;
+    ctx->saved_data["divisor"] = settings.divisor;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const variable_list saved = ctx->get_saved_variables();
-    const at::Tensor &qkv = saved[0], &y = saved[1], &log_sum_exp = saved[2];
-    const AttentionShape shape{ctx->saved_data["heads"].toInt(), ctx->saved_data["kv_heads"].toInt(), ctx->saved_data["head_dim"].toInt()};
-    const Layout layout = layout_of(qkv, shape, saved[3], saved[4]);
-    const at::Tensor dy = gradients[0].contiguous(), dqkv = at::empty_like(qkv);
-    with_stored_type(qkv.scalar_type(), [&](auto type) {
+    const Settings settings{{ctx->saved_data["heads"].toInt(), ctx->saved_data["kv_heads"].toInt(), ctx->saved_data["head_dim"].toInt()},
+                            ctx->saved_data["causal"].toBool(),
+                            ctx->saved_data["divisor"].toDouble()};
+    const bool one = !saved[1].defined();
+    const Packed in{saved[0], one ? saved[0] : saved[1], saved[4], saved[5], saved[6]};
+    const at::Tensor &y = saved[2], &log_sum_exp = saved[3], dy = gradients[0].contiguous();
+    const AttentionLayout layout = layout_of(in, settings);
+    const at::Tensor dq = at::empty_like(in.q), dkv = one ? dq : at::empty_like(in.kv);
+    const at::Tensor dbias_BHR = layout.bias ? at::empty({layout.B, layout.H, layout.num_distances()}, in.bias_HR.options()) : at::Tensor();
+    with_stored_type(in.q.scalar_type(), [&](auto type) {
       using T = decltype(type);
-      const BackwardTensors<T> tensors{read<T>(qkv), read<T>(y), read<T>(dy), read<float>(log_sum_exp), write<T>(dqkv)};
-      for_heads(layout.B, layout.K, [&] { return Backward<T>(layout, tensors); });
+      const typename AttentionBackward<T>::Tensors tensors{read<T>(in.q),
+                                                           read<T>(in.kv),
+                                                           read<T>(y),
+                                                           read<T>(dy),
+                                                           read<float>(log_sum_exp),
+                                                           write<T>(dq),
+                                                           write<T>(dkv),
+                                                           layout.bias ? write<float>(dbias_BHR) : nullptr};
+      for_heads(layout.B, layout.K, [&] { return AttentionBackward<T>(layout, tensors); });
     });
-    return {dqkv, at::Tensor(), at::Tensor()};
+    return {dq, one ? at::Tensor() : dkv, layout.bias ? sum_of_sequences(dbias_BHR) : at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
+std::optional<at::Tensor> if_defined(const at::Tensor& x) { return x.defined() ? std::optional(x) : std::nullopt; }
+
 }  // namespace
 
-at::Tensor tiled_attention(const AttentionInputs& in, const AttentionShape& shape, const AttentionRule&) {
+at::Tensor tiled_attention(const AttentionInputs& in, const AttentionShape& shape, const AttentionRule& rule) {
   const Rotary& rotary = in.rotary;
   invariant(!rotary.defined() || rotary.cos.scalar_type() == at::kFloat, "rotary tables are fp32");
-  return TiledAttention::apply(in.q, rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{}, shape);
+  invariant(!in.bias_HR.defined() || in.bias_HR.scalar_type() == at::kFloat, "a relative bias is fp32");
+  return TiledAttention::apply(in.q, if_defined(in.kv), if_defined(in.bias_HR),
+                               rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{},
+                               Settings{shape, rule.causal, rule.divisor});
 }
 
 }  // namespace sluice::ops

@@ -36,21 +36,6 @@ std::vector<Case> all_cases() {
   return all;
 }
 
-template <typename Element>
-void write_raw(const std::filesystem::path& path, const std::vector<at::Tensor>& tensors) {
-  std::ofstream out(path, std::ios::binary);
-  for (const at::Tensor& tensor : tensors) {
-    const at::Tensor host = tensor.to(at::kCPU, c10::CppTypeToScalarType<Element>::value).contiguous();
-    out.write(reinterpret_cast<const char*>(host.const_data_ptr()), static_cast<std::streamsize>(host.nbytes()));
-  }
-}
-
-at::Tensor read_doubles(const std::filesystem::path& path) {
-  const at::Tensor all = at::empty({static_cast<std::int64_t>(std::filesystem::file_size(path) / sizeof(double))}, at::kDouble);
-  std::ifstream(path, std::ios::binary).read(static_cast<char*>(all.data_ptr()), static_cast<std::streamsize>(all.nbytes()));
-  return all;
-}
-
 std::unique_ptr<LanguageModel> filled(const Case& c, const Setting& setting) {
   auto model = build({.config = small_decoder(c.yaml), .sequence_length = T, .setting = setting});
   fill_with_numbers(*model, 0.25);
@@ -65,16 +50,10 @@ void ask_python(const std::filesystem::path& folder) {
   for (const Case& c : all_cases()) {
     const auto model = filled(c, {});
     cases << "- name: " << c.name << "\n  model: " << small_yaml(c.yaml) << "\n  vocab_size: " << kVocabulary << "\n  batch: " << B
-          << "\n  length: " << T << "\n  tensors:\n";
-    std::vector<at::Tensor> values;
-    for (const ops::Parameters::Named& parameter : model->parameters().named()) {
-      cases << "  - [" << parameter.spec->name << ", [";
-      for (const std::int64_t size : parameter.spec->shape) cases << size << ", ";
-      cases << "]]\n";
-      values.push_back(parameter.value);
-    }
-    write_raw<float>(folder / (c.name + ".weights"), values);
-    write_raw<std::int64_t>(folder / (c.name + ".tokens"), {inputs(at::kCPU).inputs_BT, inputs(at::kCPU).targets_BT});
+          << "\n  length: " << T << "\n  tensors:\n"
+          << tensor_list(*model);
+    write_raw(folder / (c.name + ".weights"), at::kFloat, all_values(*model));
+    write_raw(folder / (c.name + ".tokens"), at::kLong, {inputs(at::kCPU).inputs_BT, inputs(at::kCPU).targets_BT});
   }
   cases.close();
   const std::string command =

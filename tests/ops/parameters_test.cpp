@@ -117,5 +117,36 @@ TEST(Parameters, wrong_use_is_refused) {
   EXPECT_THROW(parameters.add(ParameterSpec{"late", {2}, {}, false}), InvariantError);
 }
 
+// A truncated normal keeps what an untruncated one would draw within the limit, and nothing beyond it.
+TEST(Parameters, truncated_values_stay_within_their_limit) {
+  constexpr std::int64_t kElements = 100000;
+  Parameters truncated, whole;
+  truncated.add(ParameterSpec{"w", {kElements}, {.kind = Init::Kind::kTruncatedNormal, .std = 0.5, .limit = 2}, true});
+  whole.add(ParameterSpec{"w", {kElements}, kNormal, true});
+  for (Parameters* parameters : {&truncated, &whole}) {
+    parameters->allocate(at::kCPU, at::kFloat, false);
+    parameters->initialize(3);
+  }
+  const at::Tensor got = value_of(truncated, "w"), plain = value_of(whole, "w"), within = plain.abs().le(1.0);
+  EXPECT_LE(got.abs().max().item<float>(), 1.0f);
+  EXPECT_TRUE(at::equal(got.masked_select(within), plain.masked_select(within)));
+  EXPECT_NEAR(within.to(at::kDouble).mean().item<double>(), 0.9545, 0.004);
+  // Of a standard normal cut at ±2 the variance is 1 − 4 φ(2) / (Φ(2) − Φ(−2)) = 0.7737.
+  EXPECT_NEAR(got.to(at::kDouble).square().mean().item<double>() / 0.25, 0.7737, 0.01);
+  EXPECT_NEAR(got.to(at::kDouble).mean().item<double>(), 0, 0.01);
+}
+
+TEST(Parameters, uniform_values_fill_their_interval) {
+  Parameters parameters;
+  parameters.add(ParameterSpec{"table", {20000}, {.kind = Init::Kind::kUniform, .limit = 0.3}});
+  parameters.allocate(at::kCPU, at::kFloat, false);
+  parameters.initialize(3);
+  const at::Tensor values = value_of(parameters, "table").to(at::kDouble);
+  EXPECT_LE(values.abs().max().item<double>(), 0.3);
+  EXPECT_NEAR(values.max().item<double>(), 0.3, 1e-3);
+  EXPECT_NEAR(values.min().item<double>(), -0.3, 1e-3);
+  EXPECT_NEAR(values.square().mean().item<double>() / 0.03, 1, 0.03);
+}
+
 }  // namespace
 }  // namespace sluice::ops::test
