@@ -9,6 +9,7 @@
 #include "eval/generate.h"
 #include "eval/perplexity.h"
 #include "tests/train/train_support.h"
+#include "train/batches.h"
 
 namespace sluice::train {
 namespace {
@@ -24,8 +25,8 @@ TEST_F(SessionTest, AnOpenedRunMeasuresWhatTrainingMeasured) {
   EXPECT_EQ(opened.config.corpus.prepared_dir, (directory_ / "prepared").string());
   EXPECT_FALSE(opened.model->parameters().gradient().defined());
   const data::PreparedData data = open_data(opened);
-  const data::EvaluationWindows windows(data.valid, evaluation_settings(opened.config, *opened.tokenizer, 0));
-  const auto result = eval::measure_perplexity(*opened.model, windows, data.valid_counts, opened.device, {});
+  const auto batches = make_evaluation_batches(opened.config, data.valid, *opened.tokenizer, {});
+  const auto result = eval::measure_perplexity(*opened.model, *batches, data.valid_counts, opened.device, {});
   EXPECT_EQ(result.log_perplexity, *summary.log_perplexity);
   EXPECT_EQ(result.num_tokens, data.valid.num_tokens());
   EXPECT_FALSE(eval::generate(*opened.model, *opened.tokenizer, "The", {.num_tokens = 20, .context_length = 32}).empty());
