@@ -23,8 +23,7 @@ class EncoderDecoder final : public LanguageModel {
   EncoderDecoder(const EncoderDecoderConfig& config, std::int64_t vocab_size, std::int64_t start_id);
   // The decoder reads start_id and the targets but for the last; targets that are not scored read as start_id.
   Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
-  // The cross-entropy of each target, float64 [B, T], 0 where it is not scored. Without gradients.
-  at::Tensor target_nats(const Batch& batch, const ops::Context& context) const;
+  at::Tensor target_nats(const Batch& batch, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BS, const ops::Context& context) const override;
   at::Tensor logits(const Batch& batch, const ops::Context& context) const override;
   // [B, S, d_model] in the compute dtype.
