@@ -104,10 +104,14 @@ void add_eval(CLI::App& app, Action& action) {
 
 void add_generate(CLI::App& app, Action& action) {
   auto options = std::make_shared<GenerateOptions>();
-  CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model");
+  CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model: continue a prompt, or fill its blanks");
   command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
-  command->add_option("--prompt", options->prompt, "Text to continue")->required()->type_name("TEXT");
-  command->add_option("--tokens", options->num_tokens, "Most tokens to generate")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--prompt", options->prompt, "Text to continue; for an encoder-decoder, text with blanks written ___ to fill")
+      ->required()
+      ->type_name("TEXT");
+  command->add_option("--tokens", options->num_tokens, "Most tokens to generate, for all blanks together")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--temperature", options->temperature, "Divides the logits; 0 takes the likeliest token")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -1,8 +1,5 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 
 #include <filesystem>
 #include <iostream>
@@ -10,31 +7,17 @@
 #include <string>
 
 #include "app/commands.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/text_format.h"
 #include "base/version.h"
+#include "ops/product_rate.h"
 #include "ops/torch_compat.h"
 
 namespace sluice::app {
 namespace {
 
-// Rate of a product of the shape that small models spend their time in, on random data (zeros run faster than anything real).
-double product_gflops(at::ScalarType dtype) {
-  constexpr std::int64_t kRows = 2048, kInner = 512, kColumns = 1024;
-  const at::NoGradGuard no_grad;
-  const at::Tensor a = at::randn({kRows, kInner}).to(dtype), b = at::randn({kInner, kColumns}).to(dtype);
-  at::Tensor c = at::mm(a, b);
-  double best_s = 1e9;
-  const double end_s = monotonic_s() + 0.4;
-  do {
-    const double begin_s = monotonic_s();
-    at::mm_out(c, a, b);
-    best_s = std::min(best_s, monotonic_s() - begin_s);
-  } while (monotonic_s() < end_s);
-  return 2e-9 * kRows * kInner * kColumns / best_s;
-}
+constexpr double kMeasured_s = 0.4;  // per dtype
 
 struct Findings {
   nlohmann::ordered_json facts;
@@ -54,20 +37,21 @@ Findings examine() {
   f.facts["memory_bytes"] = m.memory_bytes;
   f.facts["gpu"] = at::hasCUDA();
   f.facts["free_disk_bytes"] = real_files().free_bytes(".");
-  const double fp32 = product_gflops(at::kFloat), bf16 = product_gflops(at::kBFloat16);
+  const double fp32 = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s),
+               bf16 = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s);
   f.facts["fp32_gflops"] = fp32;
   f.facts["bf16_gflops"] = bf16;
   const bool use_bf16 = at::hasCUDA() || m.has_fast_bf16();
   f.facts["precision_auto"] = use_bf16 ? "bf16" : "fp32";
-  if (at::hasCUDA()) f.advice.push_back("GPU found: train.device auto uses it.");
+  if (at::hasCUDA()) f.advice.emplace_back("GPU found: train.device auto uses it.");
   if (!at::hasCUDA())
-    f.advice.push_back("No GPU: training runs on the processor; models up to some tens of millions of parameters are practical.");
-  if (use_bf16) f.advice.push_back("bf16 runs in hardware: train.precision auto uses it.");
-  if (!use_bf16) f.advice.push_back("No bf16 in hardware (neither AMX nor AVX512-BF16): train.precision auto stays with fp32.");
-  if (!m.avx2) f.advice.push_back("No AVX2: expect a small fraction of usual speed.");
+    f.advice.emplace_back("No GPU: training runs on the processor; models up to some tens of millions of parameters are practical.");
+  if (use_bf16) f.advice.emplace_back("bf16 runs in hardware: train.precision auto uses it.");
+  if (!use_bf16) f.advice.emplace_back("No bf16 in hardware (neither AMX nor AVX512-BF16): train.precision auto stays with fp32.");
+  if (!m.avx2) f.advice.emplace_back("No AVX2: expect a small fraction of usual speed.");
   if (use_bf16 && bf16 < fp32)
-    f.advice.push_back("bf16 products measured slower than fp32: is the machine busy? Run doctor again, or set train.precision: fp32.");
-  if (m.memory_bytes < (std::uint64_t{4} << 30)) f.advice.push_back("Less than 4 GiB of memory: check models with `sluice plan` first.");
+    f.advice.emplace_back("bf16 products measured slower than fp32: is the machine busy? Run doctor again, or set train.precision: fp32.");
+  if (m.memory_bytes < (std::uint64_t{4} << 30)) f.advice.emplace_back("Less than 4 GiB of memory: check models with `sluice plan` first.");
   return f;
 }
 

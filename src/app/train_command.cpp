@@ -39,7 +39,8 @@ void print(const train::Summary& s, const std::string& program) {
     std::cout << " (" << fixed(*s.bits_per_byte, 3) << " bits per byte, " << fixed(*s.word_perplexity, 1) << " per word)";
   }
   std::cout << "\nrun         " << s.run_directory.string() << "\ncheckpoint  " << s.checkpoint.string() << "\nlook at it  " << program
-            << " generate " << s.run_directory.string() << " --prompt \"In the beginning\"\n";
+            << " generate " << s.run_directory.string() << " --prompt \"In the " << (s.fills_blanks ? "___ of the ___" : "beginning")
+            << "\"\n";
 }
 
 }  // namespace

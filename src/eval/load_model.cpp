@@ -64,9 +64,10 @@ void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors)
   parameters.refresh_compute();
 }
 
-std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length,
-                                                 const std::filesystem::path& safetensors, const ModelPlace& place) {
-  std::unique_ptr<model::LanguageModel> model = model::make_model(config, vocab_size, sequence_length);
+std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size,
+                                                 const model::Sequences& sequences, const std::filesystem::path& safetensors,
+                                                 const ModelPlace& place) {
+  std::unique_ptr<model::LanguageModel> model = model::make_model(config, vocab_size, sequences);
   const MappedFile file(safetensors);
   const store::Tensors tensors = store::parse_safetensors(file.bytes(), safetensors.string());
   model->parameters().allocate(place.device, place.compute, place.with_gradients);

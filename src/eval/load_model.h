@@ -35,8 +35,9 @@ struct ModelPlace {
   bool with_gradients = false;
 };
 
-// Makes the model and loads `safetensors`. `vocab_size` and `sequence_length`: see model::make_model.
-std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size, std::int64_t sequence_length,
-                                                 const std::filesystem::path& safetensors, const ModelPlace& place);
+// Makes the model and loads `safetensors`. `vocab_size` and `sequences`: see model::make_model.
+std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size,
+                                                 const model::Sequences& sequences, const std::filesystem::path& safetensors,
+                                                 const ModelPlace& place);
 
 }  // namespace sluice::eval

@@ -60,7 +60,7 @@ std::string expected_vocabulary(const EncoderDecoderConfig& config, std::int64_t
   return cat(rows, ", the tokenizer's pieces and the sentinels rounded up to a multiple of ", config.pad_vocab_multiple, ", or auto");
 }
 
-using Rows = std::function<double(std::string_view name)>;  // rows that a matrix multiplies, per token
+using Rows = std::function<double(std::string_view name)>;  // rows that a matrix multiplies, per target token
 
 std::vector<Part> count_parts(const LanguageModel& model, const Rows& rows_per_token) {
   std::vector<Part> parts;
@@ -101,11 +101,10 @@ ModelSizes sizes_of(const EncoderDecoderConfig& c, const LanguageModel& model, s
   const double S = real(sequences.inputs), T = real(sequences.targets), width = real(c.num_heads * c.resolved_head_dim());
   const auto rows_per_token = [&](std::string_view name) {
     const bool of_inputs = name.starts_with("encoder.") || name.ends_with(".cross.k.weight") || name.ends_with(".cross.v.weight");
-    return (of_inputs ? S : T) / (S + T);
+    return of_inputs ? S / T : 1.0;
   };
   const double scores = real(c.num_layers) * S * S + real(c.resolved_decoder_layers()) * (T * T + T * S);
-  return with_totals(count_parts(model, rows_per_token), 6.0 * real(rows) * real(c.d_model) * T / (S + T), 12.0 * width * scores / (S + T),
-                     c.resolved_d_ff());
+  return with_totals(count_parts(model, rows_per_token), 6.0 * real(rows) * real(c.d_model), 12.0 * width * scores / T, c.resolved_d_ff());
 }
 
 }  // namespace
@@ -143,7 +142,7 @@ std::string flops_formula(const ModelConfig& config) {
   return cat(
       "(6 * (elements of the matrices that read the inputs: encoder, cross-attention's k and v) * inputs + 6 * (of the others, head "
       "included) * targets + 12 * num_heads * head_dim * (num_layers * inputs^2 + num_decoder_layers * targets * (targets + inputs))) "
-      "/ (inputs + targets)",
+      "/ targets, per target token",
       kConvention);
 }
 

@@ -31,6 +31,8 @@ class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
   virtual Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const = 0;
+  // The cross-entropy of each target, float64 [B, T] on the device, 0 where it is not scored. Without gradients; sums of it are `loss`'s.
+  virtual at::Tensor target_nats(const Batch& batch, const ops::Context& context) const = 0;
   // Logits of the first token to follow the inputs, fp32 [B, vocab_size], padded rows of a decoder left out. For generation.
   virtual at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
   // Logits of every target, fp32 [B, T, vocab_size]. For tests and tools: memory is B·T·vocab_size. A decoder reads no targets.
@@ -64,8 +66,7 @@ struct Sequences {
 // kUsage where the configuration makes no model (d_ff mismatch, heads that do not divide, a vocabulary that disagrees, ...).
 std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size, const Sequences& sequences);
 
-// What `plan`, logs and mfu show. FLOPs per token of training, a token being one of the inputs of a decoder, and of the inputs and targets of an
-// encoder-decoder: see flops_formula().
+// What `plan`, logs and mfu show. FLOPs per target token of training, what an encoder-decoder does for its inputs included: see flops_formula().
 struct Part {
   std::string name;  // "embedding", "attention", "ffn", "norm", "head"
   std::int64_t num_parameters = 0;

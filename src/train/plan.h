@@ -7,14 +7,10 @@
 #include <vector>
 
 #include "model/language_model.h"
+#include "train/memory.h"
 #include "train/run_config.h"
 
 namespace sluice::train {
-
-struct MemoryPart {
-  std::string name;
-  std::uint64_t bytes = 0;
-};
 
 struct Plan {
   RunConfig config;  // every `auto` resolved that needs no corpus

@@ -94,6 +94,43 @@ TEST(EvaluationWindows, MaxTokensIsALimitAndSpread) {
   }
 }
 
+// Every scored target belongs to the document that holds the token; the token at position p is 100 + p.
+TEST(EvaluationWindows, EachTargetBelongsToADocument) {
+  const std::vector<std::uint64_t> ends{1, 9, 9, 40, 60};  // the third document is empty, a sixth one has no end yet
+  std::vector<std::int32_t> ids(64);
+  std::iota(ids.begin(), ids.end(), 100);
+  const TokenStream stream(ids, ends);
+  ASSERT_EQ(stream.num_documents(), 6U);
+  for (const std::int64_t stride : {3, 8}) {
+    for (const std::int32_t start : {-1, kStart}) {
+      for (const std::uint64_t limit : {0, 20}) {
+        const EvaluationWindows windows(
+            stream, {.sequence_length = 8, .stride = stride, .batch_sequences = 3, .max_tokens = limit, .start = start});
+        EXPECT_EQ(windows.num_documents(), 6U);
+        EXPECT_EQ(windows.num_dropped_tokens(), 0U);
+        std::vector<std::uint64_t> num_targets(6);
+        for (std::uint64_t index = 0; index < windows.num_batches(); ++index) {
+          const Batch batch = windows.batch(index);
+          const auto documents = windows.documents_of(index);
+          ASSERT_EQ(documents.size(), batch.targets.size());
+          for (std::size_t i = 0; i < documents.size(); ++i) {
+            const std::int32_t position = batch.targets[i] - 100;
+            const auto ended = [&](std::uint64_t end) { return end <= static_cast<std::uint64_t>(position); };
+            const bool scored = batch.targets[i] != kIgnoredTarget;
+            const auto expected = static_cast<std::uint32_t>(std::count_if(ends.begin(), ends.end(), ended));
+            ASSERT_EQ(documents[i], scored ? expected : kNoDocument) << "stride " << stride << ", start " << start;
+            if (scored) num_targets[expected] += 1;
+          }
+        }
+        EXPECT_EQ(std::accumulate(num_targets.begin(), num_targets.end(), std::uint64_t{0}), windows.num_targets());
+        if (limit > 0) continue;
+        const std::uint64_t first = start >= 0 ? 1 : 0;
+        EXPECT_EQ(num_targets, (std::vector<std::uint64_t>{first, 8, 0, 31, 20, 4}));
+      }
+    }
+  }
+}
+
 TEST(EvaluationWindows, NothingToScore) {
   const TokenStream empty = counting_stream(0), one = counting_stream(1);
   const EvaluationWindows::Settings settings{.sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 0, .start = -1};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/text_format.h"
 #include "data/sample.h"
 
@@ -33,6 +34,19 @@ TEST(Holdout, FractionBounds) {
   EXPECT_TRUE(half.contains({.high = (std::uint64_t{1} << 63) - 1, .low = ~std::uint64_t{0}}));
   EXPECT_FALSE(half.contains({.high = std::uint64_t{1} << 63, .low = 0}));
   EXPECT_FALSE(Holdout::none().contains({}));
+}
+
+TEST(Holdout, ARangeIsTheDifferenceOfTwoFractions) {
+  const auto all = hashes(5000);
+  for (const auto& [begin, end] : {std::pair{0.0, 0.1}, {0.05, 0.1}, {0.3, 0.9}, {0.2, 0.2}, {0.0, 0.0}}) {
+    const Holdout range = Holdout::between(begin, end), low = Holdout::fraction(begin), high = Holdout::fraction(end);
+    for (const Hash128& hash : all) ASSERT_EQ(range.contains(hash), high.contains(hash) && !low.contains(hash)) << begin << ", " << end;
+  }
+  const Holdout upper = Holdout::between(0.25, 0.5);
+  EXPECT_TRUE(upper.contains({.high = std::uint64_t{1} << 62, .low = 0}));
+  EXPECT_FALSE(upper.contains({.high = (std::uint64_t{1} << 62) - 1, .low = ~std::uint64_t{0}}));
+  EXPECT_THROW(Holdout::between(0.5, 0.4), InvariantError);
+  EXPECT_THROW(Holdout::between(0.5, 1), InvariantError);
 }
 
 TEST(Holdout, CountTakesTheLowest) {

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <fstream>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -40,6 +42,16 @@ std::vector<std::string> documents_of(const PreparedData& data, const TokenStrea
   EXPECT_TRUE(documents.back().empty()) << "no separator at the end";
   documents.pop_back();
   return documents;
+}
+
+// Tokens of each document of the stream, by the documents that its tokens belong to.
+std::vector<std::uint64_t> lengths_of_documents(const TokenStream& stream) {
+  std::vector<std::uint64_t> lengths(stream.num_documents());
+  std::vector<std::uint32_t> documents(stream.num_tokens());
+  stream.documents(0, documents);
+  for (const std::uint32_t document : documents) lengths.at(document) += 1;
+  EXPECT_TRUE(std::is_sorted(documents.begin(), documents.end()));
+  return lengths;
 }
 
 class Prepare : public ::testing::Test {
@@ -87,6 +99,89 @@ TEST_F(Prepare, SplitsTheDocumentsAndLosesNothing) {
   data.train.verify();
 }
 
+// Also where nothing stands between documents, the stream says where they end.
+TEST_F(Prepare, DocumentEndsAreKept) {
+  for (const auto separator : {text::Separator::kEos, text::Separator::kNone}) {
+    settings_.corpus.separator = separator;
+    const PreparedData data = prepare(settings_);
+    const std::size_t num_separators = separator == text::Separator::kEos ? 1 : 0;
+    std::vector<std::uint64_t> expected;  // tokens of each held-out document
+    text::FaultReport report;
+    for (const char* name : {"a.txt", "b.txt"}) {
+      text::for_each_document(folder_ / "corpus" / name, settings_.corpus, report, [&](std::string_view document) {
+        if (Holdout::fraction(0.1).contains(holdout_hash(document))) expected.push_back(document.size() + num_separators);
+      });
+    }
+    ASSERT_EQ(data.valid.num_documents(), expected.size());
+    EXPECT_EQ(data.train.num_documents(), data.train_counts.num_documents);
+    EXPECT_EQ(lengths_of_documents(data.valid), expected);
+    const EncodedText encoded = encode_files(settings_.corpus.train, settings_.corpus, *data.tokenizer, 2);
+    EXPECT_EQ(encoded.stream.num_documents(), encoded.counts.num_documents);
+    const auto lengths = lengths_of_documents(encoded.stream);
+    EXPECT_EQ(std::accumulate(lengths.begin(), lengths.end(), std::uint64_t{0}), encoded.counts.num_tokens);
+    EXPECT_EQ(static_cast<std::uint64_t>(std::count(lengths.begin(), lengths.end(), 0)), 0U);
+  }
+}
+
+TEST_F(Prepare, TuneTextIsInNoOtherSplitAndMovesNone) {
+  const PreparedData without = prepare(settings_);
+  EXPECT_EQ(without.tune.num_tokens(), 0U);
+  const auto set_of = [&](const PreparedData& data, const TokenStream& stream) {
+    const auto documents = documents_of(data, stream);
+    return std::multiset<std::string>(documents.begin(), documents.end());
+  };
+  const auto whole = set_of(without, without.train);
+  for (const double share : {0.02, 0.3}) {
+    settings_.corpus.tune_holdout = share;
+    const PreparedData data = prepare(settings_);
+    EXPECT_NE(data.fingerprint, without.fingerprint);
+    EXPECT_EQ(all_ids(data.valid), all_ids(without.valid)) << "the held-out text moved";
+    EXPECT_EQ(data.tune_counts.num_tokens, data.tune.num_tokens());
+    auto tune = set_of(data, data.tune), train = set_of(data, data.train);
+    EXPECT_NEAR(static_cast<double>(tune.size()), share * 500, 40);
+    for (const std::string& document : tune) EXPECT_FALSE(train.contains(document));
+    train.merge(tune);
+    EXPECT_EQ(train, whole);
+    const PreparedData opened = open_prepared(settings_.corpus.prepared_dir, data.fingerprint);
+    EXPECT_EQ(all_ids(opened.tune), all_ids(data.tune));
+    EXPECT_EQ(opened.tune_counts, data.tune_counts);
+  }
+}
+
+// A tokenizer that is learnt from the training documents alone, without the others, is the same.
+TEST_F(Prepare, TheTokenizerNeverSeesTuneText) {
+  settings_.corpus.tune_holdout = 0.3;
+  settings_.tokenizer = pieces(400);
+  std::string training;
+  text::FaultReport report;
+  for (const char* name : {"a.txt", "b.txt"}) {
+    text::for_each_document(folder_ / "corpus" / name, settings_.corpus, report, [&](std::string_view document) {
+      if (!Holdout::fraction(0.4).contains(holdout_hash(document))) training += std::string(document) + "\n\n";
+    });
+  }
+  write_text(folder_ / "training.txt", training);
+  const PreparedData data = prepare(settings_);
+  PrepareSettings alone = settings_;
+  alone.corpus.train = {(folder_ / "training.txt").string()};
+  alone.corpus.holdout = alone.corpus.tune_holdout = 0;
+  EXPECT_EQ(prepare(alone).tokenizer->hash(), data.tokenizer->hash());
+}
+
+// Beside files of their own for the held-out text, tuning takes the lowest hashes of the training text.
+TEST_F(Prepare, TuneBesideValidFiles) {
+  write_text(folder_ / "valid.txt", "unseen text\n\n" + plain_text(2, 20));
+  settings_.corpus.valid = {(folder_ / "valid.txt").string()};
+  const PreparedData without = prepare(settings_);
+  settings_.corpus.tune_holdout = 0.25;
+  const PreparedData data = prepare(settings_);
+  EXPECT_EQ(all_ids(data.valid), all_ids(without.valid));
+  const Holdout tune = Holdout::fraction(0.25);
+  EXPECT_GT(data.tune_counts.num_documents, 50U);
+  for (const std::string& document : documents_of(data, data.tune)) EXPECT_TRUE(tune.contains(holdout_hash(document)));
+  for (const std::string& document : documents_of(data, data.train)) EXPECT_FALSE(tune.contains(holdout_hash(document)));
+  EXPECT_LE(data.num_documents_in_both, without.num_documents_in_both);
+}
+
 TEST_F(Prepare, SecondTimeOpensTheSame) {
   const PreparedData first = prepare(settings_);
   const auto time = std::filesystem::last_write_time(first.directory / "prepared.json");
@@ -107,6 +202,9 @@ TEST_F(Prepare, FingerprintFollowsContentAndSettingsNotPlaces) {
   const auto expect_new = [&](const PrepareSettings& changed) { EXPECT_TRUE(seen.insert(prepare(changed).fingerprint).second); };
   PrepareSettings changed = settings_;
   changed.corpus.holdout = 0.2;
+  expect_new(changed);
+  changed = settings_;
+  changed.corpus.tune_holdout = 0.1;
   expect_new(changed);
   changed = settings_;
   changed.corpus.separator = text::Separator::kNone;
@@ -222,7 +320,11 @@ TEST_F(Prepare, WhatCannotBePrepared) {
   settings_.corpus.holdout = 1e6;
   expect(ExitCode::kBadData, "holds out all");
   settings_.corpus.holdout = 1e-9;
-  expect(ExitCode::kBadData, "holds out none");
+  expect(ExitCode::kBadData, "corpus.holdout: 1e-09 of");
+  settings_.corpus.holdout = 0.1;
+  settings_.corpus.tune_holdout = 1e-9;
+  expect(ExitCode::kBadData, "corpus.tune_holdout: 1e-09 of");
+  settings_.corpus.tune_holdout = 0;
   settings_.tokenizer = pieces(100'000);
   expect(ExitCode::kUsage, "at most");
   settings_.tokenizer = text::BytesConfig{};
@@ -251,6 +353,11 @@ TEST_F(Prepare, DamagedFoldersAreRefused) {
   message_of(ExitCode::kBadData, [&] { open_prepared(settings_.corpus.prepared_dir, data.fingerprint); });
   write_text(data.directory / "train-00000.tokens", train);
   EXPECT_EQ(open_prepared(settings_.corpus.prepared_dir, data.fingerprint).train_counts, data.train_counts);
+  std::string older = read_file(data.directory / "prepared.json");
+  older.replace(older.find("\"format\": 2"), 11, "\"format\": 1");
+  write_text(data.directory / "prepared.json", older);
+  const std::string message = message_of(ExitCode::kBadData, [&] { open_prepared(settings_.corpus.prepared_dir, data.fingerprint); });
+  EXPECT_NE(message.find("format 1; format 2"), std::string::npos) << message;
   message_of(ExitCode::kMissingInput, [&] { open_prepared(settings_.corpus.prepared_dir, std::string(32, '0')); });
   message_of(ExitCode::kBadData, [&] { open_prepared(settings_.corpus.prepared_dir, "../" + data.fingerprint.substr(3)); });
 }

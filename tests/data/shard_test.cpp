@@ -38,6 +38,31 @@ class Shards : public ::testing::Test {
       all_.insert(all_.end(), ids.begin(), ids.end());
     }
   }
+  // Adds `count` documents of a few blocks, some without ids; each ends with `separators` ids. documents_ gets the document of each id.
+  void add_documents(ShardWriter& to, int count, std::size_t separators) {
+    for (int i = 0; i < count; ++i) {
+      for (std::uint64_t block = 0, blocks = random_() % 4; block <= blocks; ++block) {
+        const bool ends = block == blocks;
+        const std::vector<std::int32_t> ids(ends ? separators : random_() % 9, 7);
+        SplitPosition position = to.position();
+        documents_.insert(documents_.end(), ids.size(), static_cast<std::uint32_t>(position.counts.num_documents));
+        position.num_blocks += ends ? 0 : 1;
+        position.inside_document = !ends;
+        position.counts.num_documents += ends ? 1 : 0;
+        position.counts.num_tokens += ids.size();
+        to.add(ids, position);
+      }
+    }
+  }
+  static void expect_documents_inside(const TokenStream& stream) {
+    std::vector<std::uint32_t> documents(stream.num_tokens());
+    try {
+      stream.documents(0, documents);
+      EXPECT_LT(*std::max_element(documents.begin(), documents.end()), stream.num_documents());
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kBadData);
+    }
+  }
   std::filesystem::path one_shard() {
     ShardWriter to = writer(300);
     add(to, 20, 300);
@@ -47,6 +72,7 @@ class Shards : public ::testing::Test {
   TemporaryDirectory folder_;
   std::mt19937_64 random_{4};
   std::vector<std::int32_t> all_;
+  std::vector<std::uint32_t> documents_;
 };
 
 TEST_F(Shards, WrittenAndReadInBothWidths) {
@@ -81,19 +107,49 @@ TEST_F(Shards, WrittenAndReadInBothWidths) {
 // The layout that shard.h documents, byte by byte.
 TEST_F(Shards, LayoutIsAsDocumented) {
   ShardWriter to = writer(300);
-  to.add(std::vector<std::int32_t>{1, 258, 7},
-         {.num_blocks = 9,
-          .inside_document = true,
-          .counts = {.num_documents = 4, .num_bytes = 5, .num_words = 6, .num_tokens = 3, .num_unknown = 2}});
+  to.add(std::vector<std::int32_t>{1, 258}, {.num_blocks = 8, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
+  to.add(std::vector<std::int32_t>{7}, {.num_blocks = 9,
+                                        .inside_document = true,
+                                        .counts = {.num_documents = 1, .num_bytes = 5, .num_words = 6, .num_tokens = 3, .num_unknown = 2}});
   to.finish();
   const std::string bytes = read_file(to.shards().at(0));
-  ASSERT_EQ(bytes.size(), 134U);
+  ASSERT_EQ(bytes.size(), 138U);
   EXPECT_EQ(bytes.substr(0, 8), "SLUICTOK");
   const auto byte_at = [&](std::size_t at) { return static_cast<int>(static_cast<unsigned char>(bytes[at])); };
-  const std::pair<std::size_t, int> expected[] = {{8, 1},   {12, 2},  {16, 3},  {40, 300 % 256}, {41, 1},  {48, 0},
-                                                  {56, 9},  {64, 4},  {72, 5},  {80, 6},         {88, 3},  {96, 2},
-                                                  {104, 1}, {128, 1}, {129, 0}, {130, 2},        {131, 1}, {132, 7}};
+  const std::pair<std::size_t, int> expected[] = {{8, 2},   {12, 2},  {16, 3},  {40, 300 % 256}, {41, 1},  {48, 0},  {56, 9},  {64, 1},
+                                                  {72, 5},  {80, 6},  {88, 3},  {96, 2},         {104, 1}, {108, 1}, {128, 1}, {129, 0},
+                                                  {130, 2}, {131, 1}, {132, 7}, {133, 0},        {134, 2}, {135, 0}, {136, 0}, {137, 0}};
   for (const auto& [at, value] : expected) EXPECT_EQ(byte_at(at), value) << at;
+}
+
+// Whatever the separator and wherever a shard is cut: at the end of a document, inside one, behind one without tokens.
+TEST_F(Shards, EveryTokenKnowsItsDocument) {
+  for (const std::uint64_t vocab_size : {300, 70'000}) {
+    for (const std::size_t separators : {0, 1}) {
+      for (const std::uint64_t shard_bytes : {132, 200, 1 << 20}) {
+        documents_.clear();
+        const TemporaryDirectory folder;
+        ShardWriter to(real_files(), {.directory = folder.path(),
+                                      .split = "valid",
+                                      .vocab_size = vocab_size,
+                                      .fingerprint = kFingerprint,
+                                      .shard_bytes = shard_bytes});
+        add_documents(to, 30, separators);
+        to.finish();
+        const TokenStream stream(to.shards());
+        stream.verify();
+        ASSERT_EQ(stream.num_tokens(), documents_.size());
+        ASSERT_EQ(stream.num_documents(), 30U);
+        EXPECT_EQ(read_shard_header(to.shards().back()).end, to.position()) << "an end is in no shard";
+        for (int i = 0; i < 50; ++i) {
+          const std::uint64_t begin = random_() % (documents_.size() + 1), count = random_() % (documents_.size() - begin + 1);
+          std::vector<std::uint32_t> part(count);
+          stream.documents(begin, part);
+          ASSERT_TRUE(std::equal(part.begin(), part.end(), documents_.begin() + static_cast<std::ptrdiff_t>(begin)));
+        }
+      }
+    }
+  }
 }
 
 TEST_F(Shards, EveryChangedByteOfTheHeaderIsNoticed) {
@@ -135,6 +191,71 @@ TEST_F(Shards, LyingHeadersAreRefused) {
     lying.vocab_size = vocab_size;
     refuse(lying);
   }
+}
+
+// Ends of documents that lie: in number, in the sums, in order.
+TEST_F(Shards, LyingEndsAreRefused) {
+  ShardWriter to = writer(300);
+  add_documents(to, 12, 1);
+  to.finish();
+  const auto path = to.shards().at(0);
+  const std::string good = read_file(path);
+  const ShardHeader header = read_shard_header(path);
+  ASSERT_GT(header.num_document_ends, 3U);
+  const auto write = [&](const ShardHeader& lying, const std::string& payload) {
+    const auto bytes = lying.serialize();
+    write_text(path, std::string(bytes.data(), bytes.size()) + payload);
+  };
+  const std::string payload = good.substr(ShardHeader::kBytes);
+  for (const std::uint32_t count : {0U, header.num_document_ends - 1, header.num_document_ends + 1, ~0U}) {
+    ShardHeader lying = header;
+    lying.num_document_ends = count;
+    write(lying, payload);
+    message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
+  }
+  ShardHeader lying = header;
+  lying.end.counts.num_documents += 1;
+  write(lying, payload);
+  message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
+  std::string swapped = payload;
+  std::swap_ranges(swapped.end() - 4, swapped.end(), swapped.end() - 12);  // the last end and the one two before it
+  lying = header;
+  lying.payload_hash = hash_of(swapped);
+  write(lying, swapped);
+  message_of(ExitCode::kBadData, [&] { verify_shard(path); });
+  expect_documents_inside(TokenStream({path}));
+  std::string far = payload;
+  far.back() = '\x7F';
+  lying.payload_hash = hash_of(far);
+  write(lying, far);
+  message_of(ExitCode::kBadData, [&] { verify_shard(path); });
+  expect_documents_inside(TokenStream({path}));
+}
+
+TEST_F(Shards, TokensBehindTheLastDocumentAreRefused) {
+  ShardWriter to = writer(300);
+  to.add(std::vector<std::int32_t>{1, 2}, {.num_blocks = 1, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
+  to.add(std::vector<std::int32_t>{3}, {.num_blocks = 2, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 3}});
+  to.finish();
+  const TokenStream stream(to.shards());
+  std::vector<std::uint32_t> documents(2);
+  stream.documents(0, documents);
+  EXPECT_EQ(documents, (std::vector<std::uint32_t>{0, 0}));
+  message_of(ExitCode::kBadData, [&] { stream.documents(1, documents); });
+}
+
+// Of the format before: never read as one of today's, and preparing starts afresh.
+TEST_F(Shards, OlderFormatsAreRefused) {
+  const auto path = one_shard();
+  std::string old = read_file(path);
+  old[8] = 1;
+  const std::uint64_t hash = hash_of(std::string_view(old).substr(0, ShardHeader::kBytes - 8)).low;
+  for (std::size_t i = 0; i < 8; ++i) old[ShardHeader::kBytes - 8 + i] = static_cast<char>(hash >> (8 * i) & 0xFF);
+  write_text(path, old);
+  const std::string message = message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
+  EXPECT_NE(message.find("shard format 1"), std::string::npos) << message;
+  EXPECT_EQ(writer(300).shards().size(), 0U);
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST_F(Shards, EveryTruncationAndAddition) {
@@ -195,6 +316,12 @@ TEST_F(Shards, WrongUse) {
   std::vector<std::int32_t> out(3);
   EXPECT_THROW(stream.read(1, out), InvariantError);
   EXPECT_THROW(stream.read(~std::uint64_t{0}, out), InvariantError);
+  std::vector<std::uint32_t> documents(3);
+  EXPECT_THROW(stream.documents(1, documents), InvariantError);
+  EXPECT_EQ(stream.num_documents(), 1U);
+  EXPECT_THROW(TokenStream({1, 2, 3}, {2, 1}), InvariantError);
+  EXPECT_THROW(TokenStream({1, 2, 3}, {4}), InvariantError);
+  EXPECT_THROW(to.add({}, {.counts = {.num_documents = 2}}), InvariantError);
   message_of(ExitCode::kMissingInput, [&] { TokenStream{{folder_ / "no.tokens"}}; });
 }
 

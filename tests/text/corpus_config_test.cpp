@@ -40,6 +40,26 @@ TEST(CorpusConfig, HoldoutIsAFractionOrAWholeNumber) {
   EXPECT_EQ(problems_of(corpus), Fields{"holdout"});
 }
 
+TEST(CorpusConfig, TuneHoldoutLeavesTextToTrainOn) {
+  CorpusConfig corpus = with_train();
+  const auto expect = [&](double holdout, double tune, const Fields& fields) {
+    corpus.holdout = holdout;
+    corpus.tune_holdout = tune;
+    EXPECT_EQ(problems_of(corpus), fields) << holdout << ", " << tune;
+  };
+  expect(0.05, 0.05, {});
+  expect(0.5, 0.4, {});
+  expect(0, 0.5, {});
+  expect(0.5, 0.5, {"tune_holdout"});
+  expect(0.05, 3, {"tune_holdout"});
+  expect(20, 0, {});
+  expect(20, 0.05, {"tune_holdout"});  // a share next to a number has no place
+  corpus.valid = {"b.txt"};            // `holdout` plays no part
+  expect(20, 0.05, {});
+  expect(0.6, 0.6, {});
+  expect(0.6, 1, {"tune_holdout"});
+}
+
 TEST(CorpusConfig, MaxLineHasBounds) {
   CorpusConfig corpus = with_train();
   for (const std::int64_t bad : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{8}, std::int64_t{1} << 40}) {

@@ -62,6 +62,22 @@ TEST(CheckModel, ReadsWhatIsThere) {
   EXPECT_TRUE(parse_tokenizer(serialized, "m")->lossless());
 }
 
+// Field 47 names the end piece, 48 the padding piece; only a control piece of that name counts.
+TEST(CheckModel, EndAndPaddingPieces) {
+  const std::string pieces = byte_pieces() + piece("a") + piece("\xE2\x96\x81");
+  const auto named = [](std::string_view eos, std::string_view pad) {
+    return bytes_field(2, number_field(3, 2) + number_field(35, 1) + bytes_field(47, eos) + bytes_field(48, pad));
+  };
+  EXPECT_EQ(parse_tokenizer(kMeta + pieces + trainer() + kIdentity, "m")->pad(), std::nullopt);
+  const auto t5 = parse_tokenizer(piece("<pad>", 3) + kMeta + pieces + trainer() + kIdentity, "m");
+  EXPECT_EQ(t5->pad(), 0);
+  EXPECT_EQ(t5->eos(), 3);
+  const auto other = parse_tokenizer(kMeta + pieces + piece("[PAD]", 3) + named("<s>", "[PAD]") + kIdentity, "m");
+  EXPECT_EQ(other->pad(), 261);
+  EXPECT_EQ(other->eos(), 1);
+  EXPECT_EQ(parse_tokenizer(kMeta + pieces + piece("<pad>", 1) + trainer() + kIdentity, "m")->pad(), std::nullopt);
+}
+
 TEST(CheckModel, LossyModelsSayTheyAre) {
   const std::string good = kMeta + byte_pieces() + piece("a") + piece("\xE2\x96\x81");
   const std::string lossy[] = {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "base/file.h"
@@ -73,6 +74,7 @@ TEST_P(Trained, SaysWhatItIs) {
   EXPECT_EQ(tokenizer_.file_name(), "tokenizer.model");
   ASSERT_TRUE(tokenizer_.eos().has_value());
   EXPECT_EQ(tokenizer_.decode(Ids{*tokenizer_.eos()}), "");
+  EXPECT_EQ(tokenizer_.pad(), std::nullopt);
 }
 
 TEST_P(Trained, CompressesItsText) {
@@ -198,6 +200,7 @@ TEST(BytesTokenizer, IsItsOwnInverse) {
   const auto tokenizer = make_bytes_tokenizer();
   EXPECT_EQ(tokenizer->vocab_size(), 257);
   EXPECT_EQ(tokenizer->eos(), 256);
+  EXPECT_EQ(tokenizer->pad(), std::nullopt);
   EXPECT_EQ(tokenizer->unk(), std::nullopt);
   EXPECT_TRUE(tokenizer->lossless());
   std::string all;
@@ -218,6 +221,17 @@ TEST(BytesTokenizer, ReadFromItsFile) {
     EXPECT_NE(message_of(ExitCode::kBadData, [&] { parse_tokenizer(bad, "some.json"); }).find("some.json"), std::string::npos);
   }
   message_of(ExitCode::kMissingInput, [] { load_tokenizer("/nowhere/tokenizer.json"); });
+}
+
+// T5's own model, where SLUICE_T5_MODEL says that it is at hand.
+TEST(GivenModel, OfT5) {
+  const char* path = std::getenv("SLUICE_T5_MODEL");
+  if (path == nullptr) GTEST_SKIP() << "SLUICE_T5_MODEL is not set";
+  const auto t5 = load_tokenizer(path);
+  EXPECT_EQ(t5->vocab_size(), 32'000);
+  EXPECT_EQ(t5->pad(), 0);
+  EXPECT_EQ(t5->eos(), 1);
+  EXPECT_EQ(t5->unk(), 2);
 }
 
 }  // namespace

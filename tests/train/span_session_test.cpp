@@ -1,0 +1,218 @@
+// An encoder-decoder on span corruption, from the configuration to result.json.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "config/config.h"
+#include "store/metrics_log.h"
+#include "store/run_result.h"
+#include "store/safetensors.h"
+#include "tests/train/train_support.h"
+#include "train/batches.h"
+#include "train/open_checkpoint.h"
+#include "train/plan.h"
+
+namespace sluice::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SpanSession : public test::SessionTest {
+ protected:
+  // 257 byte tokens and 20 sentinels; segments of 35 bytes become 32 inputs and 9 targets.
+  SessionOptions span_options(const std::string& run = "run") const {
+    SessionOptions made = options(run);
+    RunConfig& config = made.config;
+    config.corpus.separator = text::Separator::kNone;
+    config.objective = data::SpanCorruptionConfig{.input_length = 32, .sentinels = 20};
+    config.optimizer = optim::AdamWConfig{.lr = 3e-3};
+    config.train.sequence_length = {};
+    model::EncoderDecoderConfig model;
+    model.num_layers = 2;
+    model.d_model = 24;
+    model.num_heads = 2;
+    model.d_ff = std::int64_t{48};
+    config.model = model;
+    return made;
+  }
+};
+
+TEST_F(SpanSession, TrainsEvaluatesAndLeavesItsResult) {
+  const SessionOptions asked = span_options();
+  const SequenceShape shape = sequence_shape(asked.config);
+  const Summary summary = run_training(asked);
+  EXPECT_EQ(summary.tokens, 20u * 4 * static_cast<std::uint64_t>(shape.target_length)) << "tokens are targets";
+  ASSERT_TRUE(summary.initial_log_perplexity && summary.log_perplexity);
+  EXPECT_LT(*summary.log_perplexity, *summary.initial_log_perplexity);
+  EXPECT_FALSE(summary.bits_per_byte || summary.word_perplexity) << "the targets are not the text";
+
+  const auto resolved = config::load<RunConfig>({.file = directory_ / "run" / "config.yaml", .overrides = {}});
+  EXPECT_EQ(*resolved.train.sequence_length, sequence_length(asked.config));
+  EXPECT_EQ(*std::get<model::EncoderDecoderConfig>(resolved.model).vocab_size, 384) << "277 ids in use, rounded up to 128";
+
+  const store::RunResult result = store::read_run_result(directory_ / "run" / "result.json");
+  EXPECT_EQ(result.log_perplexity, summary.log_perplexity);
+  EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
+  EXPECT_EQ(result.num_targets % static_cast<std::uint64_t>(shape.target_length), 0u) << "whole segments";
+  double nats = 0;
+  std::uint64_t num_targets = 0;
+  for (const store::DocumentLoss& document : result.documents) {
+    nats += document.nats;
+    num_targets += document.num_targets;
+  }
+  EXPECT_EQ(num_targets, result.num_targets);
+  EXPECT_NEAR(nats / static_cast<double>(num_targets), *result.log_perplexity, 1e-9);
+}
+
+TEST_F(SpanSession, ResumingFromAnyCheckpointEqualsNeverHavingStopped) {
+  for (const double dropout : {0.0, 0.1}) {
+    const std::string name = dropout > 0 ? "dropout" : "plain";
+    SessionOptions unbroken = span_options(name);
+    unbroken.config.checkpoint = {.every_steps = 5, .keep_last = 100, .keep_best = true};
+    std::get<model::EncoderDecoderConfig>(unbroken.config.model).dropout = dropout;
+    run_training(unbroken);
+    for (const std::int64_t step : {0, 10, 15}) {
+      const std::string again = name + "-from-" + std::to_string(step);
+      fs::copy(directory_ / name, directory_ / again, fs::copy_options::recursive);
+      for (std::int64_t later = step + 5; later <= 20; later += 5)
+        fs::remove_all(directory_ / again / "checkpoints" / store::checkpoint_name(later));
+      SessionOptions resumed = unbroken;
+      resumed.config.run.dir = (directory_ / again).string();
+      EXPECT_EQ(run_training(resumed).step, 20);
+      expect_equal_runs(again, name, 20);
+    }
+  }
+}
+
+TEST_F(SpanSession, WatchingChangesNoWeight) {
+  run_training(span_options("watched"));
+  SessionOptions blind = span_options("blind");
+  blind.config.evaluate.every_steps = {};
+  blind.config.checkpoint.every_steps = 1000;
+  run_training(blind);
+  EXPECT_TRUE(file("watched", 20, "model.safetensors") == file("blind", 20, "model.safetensors"));
+  EXPECT_TRUE(file("watched", 20, "optimizer.safetensors") == file("blind", 20, "optimizer.safetensors"));
+}
+
+// Passes of three and one: the same step up to rounding.
+TEST_F(SpanSession, MicroBatchesAgree) {
+  const auto losses = [&](const std::string& run, std::int64_t micro_batch) {
+    SessionOptions asked = span_options(run);
+    asked.config.train.micro_batch_sequences = micro_batch;
+    run_training(asked);
+    std::vector<double> found;
+    store::read_metrics(directory_ / run / "metrics.jsonl", [&](std::int64_t, const nlohmann::ordered_json& line) {
+      if (line.contains("loss")) found.push_back(line.at("loss").get<double>());
+    });
+    return found;
+  };
+  const std::vector<double> whole = losses("whole", 4), unequal = losses("unequal", 3);
+  ASSERT_EQ(whole.size(), 20u);
+  for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(whole[i], unequal[i], 1e-4 * whole[i]) << "step " << i + 1;
+}
+
+// Both runs see the same held-out segments with the same spans, and other training data.
+TEST_F(SpanSession, EvaluationDoesNotKnowTheSeed) {
+  const Summary one = run_training(span_options("one"));
+  SessionOptions other = span_options("two");
+  other.config.run.seed = 2;
+  run_training(other);
+  const data::PreparedData data = data::open_prepared(other.config.corpus.prepared_dir, one.fingerprint);
+  const auto first = config::load<RunConfig>({.file = directory_ / "one" / "config.yaml", .overrides = {}}),
+             second = config::load<RunConfig>({.file = directory_ / "two" / "config.yaml", .overrides = {}});
+  const auto held_out_of = [&](const RunConfig& c) { return make_evaluation_batches(c, data.valid, *data.tokenizer, {})->batch(0); };
+  EXPECT_EQ(held_out_of(first).inputs, held_out_of(second).inputs);
+  EXPECT_EQ(held_out_of(first).targets, held_out_of(second).targets);
+  EXPECT_NE(make_training_batches(first, data)->batch(0).inputs, make_training_batches(second, data)->batch(0).inputs);
+}
+
+TEST_F(SpanSession, DumpedBatchesHaveTheDecodersInputs) {
+  SessionOptions asked = span_options();
+  asked.dump_batches = (directory_ / "batches.safetensors").string();
+  asked.dump_steps = 3;
+  run_training(asked);
+  const MappedFile mapped(asked.dump_batches);
+  const store::Tensors tensors = store::parse_safetensors(mapped.bytes(), "batches");
+  const SequenceShape shape = sequence_shape(asked.config);
+  EXPECT_EQ(tensors.at("inputs").shape, (std::vector<std::int64_t>{3, 4, shape.input_length}));
+  EXPECT_EQ(tensors.at("targets").shape, (std::vector<std::int64_t>{3, 4, shape.target_length}));
+  EXPECT_EQ(tensors.at("decoder_inputs").shape, tensors.at("targets").shape);
+  const auto* targets = reinterpret_cast<const std::int32_t*>(tensors.at("targets").bytes.data());
+  const auto* decoder = reinterpret_cast<const std::int32_t*>(tensors.at("decoder_inputs").bytes.data());
+  for (std::int64_t i = 0; i < 3 * 4 * shape.target_length; ++i)
+    EXPECT_EQ(decoder[i], i % shape.target_length == 0 ? 256 : targets[i - 1]) << i;
+}
+
+TEST_F(SpanSession, ACheckpointComesBackAsItWas) {
+  const Summary summary = run_training(span_options());
+  const OpenedCheckpoint opened = open_checkpoint(directory_ / "run");
+  const data::PreparedData data = open_data(opened);
+  const auto batches = make_evaluation_batches(opened.config, data.valid, *opened.tokenizer, {});
+  const eval::Perplexity p =
+      eval::measure_perplexity(*opened.model, *batches, counts_of_targets(opened.config, data.valid_counts), opened.device, {});
+  EXPECT_EQ(p.log_perplexity, *summary.log_perplexity);
+  EXPECT_GT(p.num_dropped_tokens, 0u);
+}
+
+TEST_F(SpanSession, HeldOutTextShorterThanASegmentIsRefusedBeforeTheRunStarts) {
+  SessionOptions asked = span_options();
+  asked.config.objective = data::SpanCorruptionConfig{.input_length = 4000, .noise_density = 0.02, .sentinels = 100};
+  test::error_of(ExitCode::kBadData, [&] { run_training(asked); });
+  EXPECT_FALSE(store::is_run_directory(directory_ / "run"));
+}
+
+// ---- Refused combinations and sizes from the YAML alone. ----
+
+constexpr const char* kBase = R"(corpus: {train: [nowhere.txt], separator: none}
+tokenizer: {type: sentencepiece, model: nowhere/t5.model}
+model: {type: encoder_decoder, num_layers: 12, d_model: 768, num_heads: 12, head_dim: 64, ffn: geglu, vocab_size: 32128}
+objective: {type: span_corruption}
+train: {steps: 65536, batch_sequences: 128, z_loss: 1e-4, precision: bf16, threads: 1, device: cpu}
+)";
+
+RunConfig base(const std::string& from = "", const std::string& to = "") {
+  std::string yaml = kBase;
+  if (!from.empty()) yaml.replace(yaml.find(from), from.size(), to);
+  return config::parse<RunConfig>(yaml, "test");
+}
+
+std::string refusal(const std::string& from, const std::string& to) {
+  return test::error_of(ExitCode::kUsage, [&] { base(from, to); });
+}
+
+TEST(SpanConfig, WrongCombinationsAreRefusedInOneLine) {
+  EXPECT_EQ(refusal("objective: {type: span_corruption}\n", ""),
+            "test: objective.type: received causal_lm; expected span_corruption, since model.type is encoder_decoder");
+  EXPECT_EQ(refusal(", separator: none", ""),
+            "test:1: corpus.separator: received eos; expected none, since objective.type is span_corruption: its documents are joined "
+            "without end tokens");
+  EXPECT_EQ(
+      refusal("steps: 65536,", "steps: 65536, sequence_length: 512,"),
+      "test:5: train.sequence_length: received 512; expected auto or 568, the raw segments that objective.input_length 512 is made from");
+  EXPECT_EQ(sequence_length(base("steps: 65536,", "steps: 65536, sequence_length: 568,")), 568);
+}
+
+TEST(SpanPlan, T5BaseNeedsNeitherCorpusNorTokenizer) {
+  for (const char* variant : {"relu", "gelu", "swish", "glu", "bilinear", "reglu", "geglu", "swiglu"}) {
+    const Plan plan = make_plan(base("geglu", variant));
+    EXPECT_EQ(plan.sizes.num_parameters, 222'903'552) << variant;
+    EXPECT_EQ(plan.sizes.d_ff_mismatch, 0) << variant;
+    EXPECT_EQ(plan.tokens_per_step, 128 * 114);
+    EXPECT_FALSE(plan.tokens_per_epoch.has_value());
+  }
+}
+
+// Counted by hand: 512 inputs and 114 targets, d_model 768, 12 heads of 64, feed-forward layers of 2 · 768 · 3072 weights.
+TEST(SpanPlan, FlopsArePerTargetTokenWithTheEncodersWork) {
+  const double S = 512, T = 114, d2 = 768.0 * 768, ffn = 2.0 * 768 * 3072;
+  const double encoder = 12 * (4 * d2 + ffn), decoder = 12 * (4 * d2 + 2 * d2 + ffn), cross_keys = 12 * 2 * d2, head = 768.0 * 32128;
+  const double scores = 12 * 768 * (S * S + T * T + T * S) * 2;  // multiply-adds of QKᵀ and of the weighted sum
+  const double forward = S * (encoder + cross_keys) + T * (decoder + head) + scores;
+  EXPECT_NEAR(make_plan(base()).sizes.flops_per_token, 6 * forward / T, 1e-9 * 6 * forward / T);
+}
+
+}  // namespace
+}  // namespace sluice::train
