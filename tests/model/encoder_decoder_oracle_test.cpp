@@ -47,9 +47,9 @@ Batch inputs(at::Device device) { return {random_batch(B, S, 9, device).inputs_B
 std::string section_of(const EncoderDecoderConfig& c) {
   const auto& position = std::get<nn::T5RelativeConfig>(c.position);
   return cat("{num_layers: ", c.num_layers, ", num_decoder_layers: ", c.resolved_decoder_layers(), ", d_model: ", c.d_model,
-             ", num_heads: ", c.num_heads, ", head_dim: ", c.resolved_head_dim(), ", ffn: ", c.ffn->name, ", d_ff: ", c.resolved_d_ff().d_ff,
-             ", position: {num_buckets: ", position.num_buckets, ", max_distance: ", position.max_distance,
-             "}, tie_embeddings: ", c.tie_embeddings ? "true" : "false", "}");
+             ", num_heads: ", c.num_heads, ", head_dim: ", c.resolved_head_dim(), ", ffn: ", c.ffn->name,
+             ", d_ff: ", c.resolved_d_ff().d_ff, ", position: {num_buckets: ", position.num_buckets,
+             ", max_distance: ", position.max_distance, "}, tie_embeddings: ", c.tie_embeddings ? "true" : "false", "}");
 }
 
 // Describes the cases, lets Python answer, and leaves the answers in the folder.
