@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Sluice beside the same model in plain PyTorch (scripts/reference_train.py): tokens per second, peak memory, time to the first step.
+"""Sluice beside the same model in plain PyTorch (scripts/reference_train.py): tokens per second, peak memory, time to the first step. Beside an
+encoder-decoder (--config configs/bench_t5.yaml) T5 of `transformers`; its tokens are those of inputs and targets.
 
   bench.py                      at least five interleaved pairs per precision -> docs/benchmarks.md (what `make bench` does)
   bench.py --pairs 1 --steps 2 --output -      a quick look, on stdout
@@ -56,10 +57,24 @@ def train_lines(path):
     return [line for line in lines if "loss" in line]
 
 
-def tokens_per_s(lines, warmup_steps):
+def tokens_per_step(config):
+    """What both programs count: the inputs of a decoder, inputs and targets of an encoder-decoder."""
+    import reference_model
+    import reference_t5
+    sections = reference_model.read_yaml(config)
+    if sections["model"].get("type") == "encoder_decoder":
+        length = int(sections["objective"]["input_length"])
+        length += reference_t5.target_length(length)
+    else:
+        length = int(sections["train"]["sequence_length"])
+    return int(sections["train"]["batch_sequences"]) * length
+
+
+def tokens_per_s(options, lines):
     """From the clock readings after the warm-up and after the last step, so that everything between steps counts."""
-    first, last = lines[warmup_steps - 1], lines[-1]
-    return (last["tokens"] - first["tokens"]) / (last["time"]["seconds"] - first["time"]["seconds"])
+    first, last = lines[options.warmup_steps - 1], lines[-1]
+    steps = last["step"] - first["step"]
+    return steps * tokens_per_step(ROOT / options.config) / (last["time"]["seconds"] - first["time"]["seconds"])
 
 
 def run_sluice(options, precision, steps, folder, watch=None):
@@ -90,7 +105,7 @@ def wait_for_first_line(start, pid, metrics):
 def measure_sluice(options, precision, folder):
     lines, peak, _ = run_sluice(options, precision, options.warmup_steps + options.steps, folder)
     _, _, first_step_s = run_sluice(options, precision, 1, folder, wait_for_first_line)
-    return {"tokens_per_s": tokens_per_s(lines, options.warmup_steps), "peak_bytes": peak, "first_step_s": first_step_s}
+    return {"tokens_per_s": tokens_per_s(options, lines), "peak_bytes": peak, "first_step_s": first_step_s}
 
 
 def measure_peer(options, precision, _):
@@ -160,7 +175,8 @@ def report(options, pairs, version):
              f"Machine: {machine()}. Load average at the end: {load:.1f}, of which the benchmark itself is up to {options.threads}.",
              f"{version}; Python's torch {torch.__version__}; {datetime.date.today().isoformat()}."]
     notes = ["First step: from the start of the command, data prepared, until the first step is done. Peak: resident memory of the process.",
-             "The peer is `scripts/reference_train.py --bench`: SDPA, fused AdamW, packed projections, autocast for bf16, glibc told to keep its memory."]
+             "The peer is `scripts/reference_train.py --bench`: SDPA and packed projections (beside an encoder-decoder: T5 of `transformers` as it comes), "
+             "fused AdamW, autocast for bf16, glibc told to keep its memory."]
     return "\n".join([*lines, "", *(f"- {line}" for line in facts + notes)])
 
 

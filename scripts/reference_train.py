@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Trains the decoder in plain PyTorch: the oracle for Sluice's losses, and the peer of the benchmark.
+"""Trains the decoder in plain PyTorch: the oracle for Sluice's losses, and the peer of the benchmark. With --bench also an encoder-decoder: T5 of
+`transformers`, as it comes.
 
   reference_train.py --config RUN/config.yaml --initial model.safetensors --batches FILE     losses as JSON on stdout
   reference_train.py --config bench.yaml --bench --dtype bf16                                tokens per second as JSON on stdout
@@ -130,6 +131,12 @@ def read_batches(arguments, config, vocab_size):
             raise SystemExit(f"{arguments.batches}: inputs {list(inputs.shape)}, targets {list(targets.shape)}; expected both [steps, sequences, length]")
         return inputs, targets
     train = config.get("train", {})
+    if config["model"].get("type") == "encoder_decoder":
+        import reference_t5
+        length = int(config["objective"].get("input_length", 512))
+        shapes = [(8, int(train.get("batch_sequences", 16)), n) for n in (length, reference_t5.target_length(length))]
+        generator = torch.Generator().manual_seed(1)
+        return tuple(torch.randint(vocab_size, shape, generator=generator) for shape in shapes)
     shape = (8, int(train.get("batch_sequences", 16)), int(train.get("sequence_length", 256)) + 1)
     tokens = torch.randint(vocab_size, shape, generator=torch.Generator().manual_seed(1))
     return tokens[..., :-1].contiguous(), tokens[..., 1:].contiguous()
@@ -144,6 +151,10 @@ def make_model(arguments, config):
     vocab = config["model"].get("vocab_size", "auto")
     if vocab == "auto":
         vocab = config["tokenizer"].get("vocab_size", 257 if config["tokenizer"].get("type") == "bytes" else 4096)
+    if config["model"].get("type") == "encoder_decoder":
+        import reference_t5
+        rows = int(vocab) + int(config["objective"].get("sentinels", 100))
+        return reference_t5.Peer(config["model"], -(-rows // 128) * 128)
     shape = reference_model.shape_from_yaml(config["model"], int(vocab), int(config["train"].get("sequence_length", 256)))
     return reference_model.Decoder(shape)
 
@@ -173,7 +184,9 @@ def bench(arguments, trainer, inputs, targets):
             first_step_s = seconds_since_process_start()
             print("first step", file=sys.stderr, flush=True)
     measured = seconds[arguments.warmup_steps:]
-    return {"tokens_per_s": inputs[0].numel() * len(measured) / sum(measured) if measured else None, "step_s": measured,
+    # An encoder-decoder reads inputs and targets.
+    tokens_per_step = inputs[0].numel() + (targets[0].numel() if inputs.shape != targets.shape else 0)
+    return {"tokens_per_s": tokens_per_step * len(measured) / sum(measured) if measured else None, "step_s": measured,
             "first_step_s": first_step_s, "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "num_parameters": sum(p.numel() for p in trainer.model.parameters()), "loss": loss.item()}
 

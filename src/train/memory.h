@@ -14,11 +14,11 @@ struct MemoryPart {
   std::uint64_t bytes = 0;
 };
 
-// By cause. `arena_elements`: of the model's parameters.
 struct StoredSizes {
   std::uint64_t arena_elements = 0;   // of one flat buffer
   std::uint64_t optimizer_bytes = 0;  // optim::StateSize::memory_bytes
 };
+// By cause.
 std::vector<MemoryPart> memory_parts(const RunConfig& resolved, std::int64_t vocab_size, const StoredSizes& stored);
 
 }  // namespace sluice::train

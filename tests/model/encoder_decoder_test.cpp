@@ -83,8 +83,7 @@ TEST_P(EncoderDecoders, losses_of_targets_add_up) {
   const double with = differentiate(*model, batch, 1.0, GetParam().context());
   const at::NoGradGuard no_grad;
   EXPECT_EQ(model->loss(batch, {}, GetParam().context()).total.item<double>(), with);
-  const EncoderDecoder& concrete = static_cast<const EncoderDecoder&>(*model);
-  const at::Tensor nats = concrete.target_nats(batch, GetParam().context());
+  const at::Tensor nats = model->target_nats(batch, GetParam().context());
   EXPECT_NEAR(nats.sum().item<double>(), with, 1e-9 * with);
   EXPECT_TRUE(nats.masked_select(batch.targets_BT.lt(0)).eq(0).all().item<bool>());
 }

@@ -124,6 +124,32 @@ TEST_P(Attentions, grouped_queries_equal_full_attention_with_repeated_heads) {
                           "output");
 }
 
+// Cross-attention on its own input is self-attention without a causal mask: the same matrices, packed otherwise.
+TEST_P(Attentions, cross_attention_on_its_own_input_is_self_attention) {
+  for (const bool bias : {false, true}) {
+    AttentionConfig config = causal({4, 2, 4}, bias);
+    config.rule = {.divisor = 1.5};
+    ops::Parameters packed, apart;
+    const Attention self(packed, "a", config, {});
+    config.cross = true;
+    const Attention cross(apart, "a", config, {});
+    fill(packed, GetParam(), 0.5);
+    fill(apart, GetParam(), 0.5);
+    {
+      const at::NoGradGuard no_grad;  // by name: the order of declaration differs
+      for (const auto& to : apart.named())
+        for (const auto& from : packed.named())
+          if (from.spec->name == to.spec->name) to.value.copy_(from.value);
+      apart.refresh_compute();
+    }
+    const at::Tensor x = ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device), other = x.clone();
+    const at::Tensor scores_bias = ops::test::numbers({4, 2 * T - 1}, 3).to(GetParam().master()).to(GetParam().device);
+    const at::Tensor want = self.forward(x, {.bias_HR = scores_bias}, GetParam().context());
+    const at::Tensor got = cross.forward(x, {.bias_HR = scores_bias, .encoded_BSD = other}, GetParam().context());
+    ops::test::expect_close(got, want, tolerance(GetParam().dtype), "output");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Attentions, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
 
 TEST(Attention, declares_its_matrices_by_name) {
@@ -137,6 +163,25 @@ TEST(Attention, declares_its_matrices_by_name) {
   EXPECT_EQ(names, (std::vector<std::string>{"a.q.weight", "a.k.weight", "a.v.weight", "a.q.bias", "a.k.bias", "a.v.bias", "a.o.weight",
                                              "a.o.bias"}));
   EXPECT_EQ(parameters.num_parameters(), (12 + 6 + 6) * kWidth + 24 + 12 * kWidth + kWidth);
+}
+
+TEST(Attention, cross_attention_keeps_keys_and_values_apart_from_queries) {
+  ops::Parameters parameters;
+  AttentionConfig config = causal({4, 2, 3}, false);
+  config.cross = true;
+  const Attention attention(parameters, "a", config, {});
+  fill(parameters, {}, 0.5);
+  EXPECT_EQ(parameters.num_parameters(), (12 + 6 + 6) * kWidth + 12 * kWidth);
+  const at::Tensor x = at::zeros({1, T, kWidth});
+  EXPECT_THROW(attention.forward(x, {}, {}), InvariantError);
+}
+
+TEST(Attention, self_attention_reads_no_other_sequence) {
+  ops::Parameters parameters;
+  const Attention attention(parameters, "a", causal({4, 2, 3}, false), {});
+  fill(parameters, {}, 0.5);
+  const at::Tensor x = at::zeros({1, T, kWidth});
+  EXPECT_THROW(attention.forward(x, {.encoded_BSD = x}, {}), InvariantError);
 }
 
 TEST(Attention, refuses_rotary_tables_of_another_shape) {
