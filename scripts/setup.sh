@@ -35,6 +35,7 @@ build   h:xxhash.h                       libxxhash-dev         xxhash-devel     
 build   h:zstd.h                         libzstd-dev           libzstd-devel        zstd
 build   h:zlib.h                         zlib1g-dev            zlib-devel           zlib
 build   h:sentencepiece_trainer.h        libsentencepiece-dev  sentencepiece-devel  sentencepiece
+build   h:boost/version.hpp              libboost-dev          boost-devel          boost
 build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel          cli11
 build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest
 lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
@@ -183,8 +184,8 @@ find_torch() {
 
 # --- What tests compare with ----------------------------------------------------------------------------------------------
 
-readonly oracle_modules="numpy yaml safetensors sentencepiece jsonschema"
-readonly oracle_packages="numpy pyyaml safetensors sentencepiece jsonschema"
+readonly oracle_modules="numpy scipy yaml safetensors sentencepiece jsonschema"
+readonly oracle_packages="numpy scipy pyyaml safetensors sentencepiece jsonschema"
 
 has_oracles() {
   "$1" -c "import importlib.util, sys; sys.exit(any(importlib.util.find_spec(m) is None for m in '$oracle_modules'.split()))"

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "stats/held_out_error.h"
+
 namespace sluice::report {
 
 // Values of the varied keys, in the order of `compare.vary`: {"model.ffn", "geglu"}.
@@ -24,11 +26,7 @@ struct CurvePoint {
   double seconds = 0;  // of training so far
 };
 
-// Held-out cross-entropy of one document under one cell.
-struct DocumentLoss {
-  double nats = 0;
-  std::uint64_t num_targets = 0;
-};
+using stats::DocumentLoss;  // held-out cross-entropy of one document under one cell
 
 // One run of the grid.
 struct Cell {
@@ -57,7 +55,6 @@ struct Variant {
   double multiply_adds_per_token = 0;  // forward, per target token
   double flops_per_token = 0;          // training
   Settings tuned;                      // values chosen on the third split: {"optimizer.lr", "3e-3"}; empty without tuning
-  std::optional<double> paper_65536, paper_65536_std, paper_524288;  // log-perplexity in the paper's Table 1, where the variant is in it
 };
 
 // One candidate of compare.tune, averaged over the tuning seeds, on the third split.

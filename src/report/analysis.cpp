@@ -1,0 +1,118 @@
+#include "report/analysis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "stats/power.h"
+
+namespace sluice::report {
+namespace {
+
+constexpr double kHundredth = 0.01;
+
+std::vector<std::vector<const Cell*>> grid_of(const Comparison& comparison) {
+  std::map<std::pair<Settings, std::uint64_t>, const Cell*> by_place;
+  for (const Cell& cell : comparison.cells) {
+    invariant(by_place.emplace(std::pair(cell.settings, cell.seed), &cell).second, "a comparison has two cells for one variant and seed");
+  }
+  std::vector<std::vector<const Cell*>> grid;
+  std::size_t num_placed = 0;
+  for (const Variant& variant : comparison.variants) {
+    std::vector<const Cell*>& row = grid.emplace_back();
+    for (const std::uint64_t seed : comparison.seeds) {
+      const auto found = by_place.find(std::pair(variant.settings, seed));
+      row.push_back(found == by_place.end() ? nullptr : found->second);
+      num_placed += found == by_place.end() ? 0 : 1;
+    }
+  }
+  invariant(num_placed == comparison.cells.size(), "a comparison has a cell that fits none of its variants and seeds");
+  return grid;
+}
+
+bool is_finished(const Cell& cell) { return cell.status == CellStatus::kFinished; }
+
+stats::Table table_of(const std::vector<std::vector<const Cell*>>& grid, std::size_t num_seeds) {
+  stats::Table table(grid.size(), num_seeds);
+  for (std::size_t v = 0; v < grid.size(); ++v) {
+    for (std::size_t s = 0; s < num_seeds; ++s) {
+      const Cell* cell = grid[v][s];
+      if (cell == nullptr || cell->status == CellStatus::kWaiting) continue;
+      // A cell that ended without a finite figure has diverged, whatever its status says.
+      if (is_finished(*cell) && cell->log_perplexity && std::isfinite(*cell->log_perplexity)) {
+        table.set(v, s, *cell->log_perplexity);
+      } else {
+        table.set_broken(v, s);
+      }
+    }
+  }
+  return table;
+}
+
+// Over the blocks, as the difference that it stands beside.
+std::optional<stats::SampleError> sample_error(const Analysis& analysis, std::size_t variant) {
+  const std::size_t baseline = analysis.summary.baseline;
+  if (variant == baseline || !analysis.summary.variants[variant].difference) return std::nullopt;
+  std::vector<stats::DocumentPair> pairs;
+  for (const std::size_t s : analysis.summary.blocks) {
+    const Cell *ours = analysis.grid[variant][s], *other = analysis.grid[baseline][s];
+    if (ours->documents.empty() || other->documents.empty()) return std::nullopt;
+    pairs.push_back({.variant = ours->documents, .baseline = other->documents});
+  }
+  return stats::held_out_error(pairs);
+}
+
+void add_power(Analysis& analysis) {
+  const stats::Summary& summary = analysis.summary;
+  if (!summary.residual_std || *summary.residual_std <= 0) return;
+  const stats::Design design = {.num_variants = static_cast<std::int64_t>(summary.num_analysed),
+                                .num_seeds = static_cast<std::int64_t>(summary.blocks.size()),
+                                .std = *summary.residual_std,
+                                .level = summary.level};
+  analysis.detectable_difference = stats::detectable_difference(design);
+  analysis.seeds_for_a_hundredth = stats::seeds_needed(design, kHundredth);
+}
+
+}  // namespace
+
+Analysis analyse(const Comparison& comparison) {
+  invariant(comparison.baseline < comparison.variants.size(), "the baseline is none of the comparison's variants");
+  Analysis analysis;
+  for (const Variant& variant : comparison.variants) analysis.labels.push_back(label_of(variant.settings));
+  analysis.grid = grid_of(comparison);
+  analysis.summary = stats::summarise(table_of(analysis.grid, comparison.seeds.size()), comparison.baseline);
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) analysis.sample_error.push_back(sample_error(analysis, v));
+  add_power(analysis);
+  return analysis;
+}
+
+std::string status_of(const Analysis& analysis, std::size_t variant) {
+  std::size_t num_diverged = 0, num_failed = 0, num_waiting = 0;
+  for (const Cell* cell : analysis.grid[variant]) {
+    const CellStatus status = cell == nullptr ? CellStatus::kWaiting : cell->status;
+    const bool without_figure =
+        status == CellStatus::kFinished && !(cell->log_perplexity.has_value() && std::isfinite(*cell->log_perplexity));
+    if (status == CellStatus::kDiverged || without_figure) ++num_diverged;
+    if (status == CellStatus::kFailed) ++num_failed;
+    if (status == CellStatus::kWaiting) ++num_waiting;
+  }
+  const std::size_t num_seeds = analysis.grid[variant].size();
+  std::string text;
+  for (const auto& [count, word] : {std::pair(num_diverged, "diverged"), {num_failed, "failed"}, {num_waiting, "waiting"}}) {
+    if (count == 0) continue;
+    text += text.empty() ? cat(count, " of ", num_seeds, " ", word) : cat(", ", count, " ", word);
+  }
+  return text;
+}
+
+Verdict verdict_of(const Analysis& analysis, std::size_t variant) {
+  const auto& difference = analysis.summary.variants[variant].difference;
+  if (!analysis.is_tested() || !difference || !difference->p_holm) return Verdict::kNone;
+  if (*difference->p_holm > analysis.summary.level) return Verdict::kSame;
+  return difference->value < 0 ? Verdict::kLower : Verdict::kHigher;
+}
+
+}  // namespace sluice::report

@@ -1,0 +1,48 @@
+// results.csv of report.h.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/text_format.h"
+#include "report/report.h"
+#include "report/tables.h"
+#include "report/text.h"
+
+namespace sluice::report {
+namespace {
+
+std::string line_of(const std::vector<std::string>& fields) {
+  std::string line;
+  for (std::size_t i = 0; i < fields.size(); ++i) line.append(i == 0 ? "" : ",").append(csv_field(fields[i]));
+  return line + "\r\n";
+}
+
+std::string number(std::optional<double> value) { return value ? shortest(*value) : ""; }
+
+}  // namespace
+
+std::string csv_report(const Comparison& comparison) {
+  std::vector<std::string> titles;
+  if (!comparison.variants.empty()) {
+    for (const auto& setting : comparison.variants[0].settings) titles.push_back(setting.first);
+  }
+  for (const char* title : {"seed", "status", "log_perplexity", "bits_per_byte", "steps", "tokens", "training_seconds", "hash", "build",
+                            "libtorch", "cpu", "device", "precision", "threads", "directory", "remark"}) {
+    titles.emplace_back(title);
+  }
+  std::string out = line_of(titles);
+  for (const Cell& cell : comparison.cells) {
+    std::vector<std::string> fields;
+    for (const auto& setting : cell.settings) fields.push_back(setting.second);
+    const bool has_run = cell.status != CellStatus::kWaiting;
+    fields.insert(fields.end(), {std::to_string(cell.seed), std::string(status_name(cell.status)), number(cell.log_perplexity),
+                                 number(cell.bits_per_byte), has_run ? std::to_string(cell.steps) : "",
+                                 has_run ? std::to_string(cell.tokens) : "", has_run ? shortest(cell.training_seconds) : "", cell.hash,
+                                 cell.build, cell.libtorch, cell.cpu, cell.device, cell.precision,
+                                 cell.threads > 0 ? std::to_string(cell.threads) : "", cell.directory, cell.remark});
+    out += line_of(fields);
+  }
+  return out;
+}
+
+}  // namespace sluice::report

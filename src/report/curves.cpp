@@ -1,0 +1,110 @@
+#include "report/curves.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace sluice::report {
+namespace {
+
+// What the seeds say at one step.
+struct Readings {
+  std::vector<double> values, seconds;
+};
+using BySteps = std::map<std::int64_t, Readings>;
+
+const std::vector<CurvePoint>& curve_of(const Cell& cell, CurveKind kind) {
+  return kind == CurveKind::kTraining ? cell.training : cell.held_out;
+}
+
+double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
+  for (const Cell* cell : analysis.grid[variant]) {
+    if (cell == nullptr || cell->status != CellStatus::kFinished || cell->steps <= 0) continue;
+    return static_cast<double>(cell->tokens) / static_cast<double>(cell->steps) * comparison.variants[variant].flops_per_token;
+  }
+  return 0;
+}
+
+Band band(const BySteps& by_steps, std::size_t num_curves, double step_flops) {
+  Band points;
+  for (const auto& [step, readings] : by_steps) {
+    if (readings.values.size() != num_curves) continue;
+    BandPoint& point = points.emplace_back();
+    point.step = static_cast<double>(step);
+    point.flops = point.step * step_flops;
+    const auto [low, high] = std::minmax_element(readings.values.begin(), readings.values.end());
+    point.low = *low;
+    point.high = *high;
+    for (std::size_t i = 0; i < num_curves; ++i) {
+      point.mean += readings.values[i] / static_cast<double>(num_curves);
+      point.seconds += readings.seconds[i] / static_cast<double>(num_curves);
+    }
+  }
+  return points;
+}
+
+Band thinned(const Band& points, std::size_t max_points) {
+  if (points.size() <= max_points) return points;
+  Band kept;
+  for (std::size_t i = 0; i < max_points; ++i) kept.push_back(points[i * (points.size() - 1) / (max_points - 1)]);
+  return kept;
+}
+
+Band averaged(const Band& points, std::size_t max_points) {
+  if (points.size() <= max_points) return points;
+  Band kept;
+  for (std::size_t i = 0; i < max_points; ++i) {
+    const std::size_t begin = i * points.size() / max_points, end = (i + 1) * points.size() / max_points;
+    BandPoint& sum = kept.emplace_back();
+    const auto share = 1 / static_cast<double>(end - begin);
+    for (std::size_t k = begin; k < end; ++k) {
+      sum.step += share * points[k].step;
+      sum.flops += share * points[k].flops;
+      sum.seconds += share * points[k].seconds;
+      sum.mean += share * points[k].mean;
+      sum.low += share * points[k].low;
+      sum.high += share * points[k].high;
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant, CurveKind kind, std::size_t max_points) {
+  BySteps by_steps;
+  std::size_t num_curves = 0;
+  for (const Cell* cell : analysis.grid[variant]) {
+    if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
+    ++num_curves;
+    for (const CurvePoint& point : curve_of(*cell, kind)) {
+      if (!std::isfinite(point.log_perplexity)) continue;
+      by_steps[point.step].values.push_back(point.log_perplexity);
+      by_steps[point.step].seconds.push_back(point.seconds);
+    }
+  }
+  const Band points = band(by_steps, num_curves, flops_per_step(comparison, analysis, variant));
+  return kind == CurveKind::kTraining ? averaged(points, max_points) : thinned(points, max_points);
+}
+
+Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant, std::size_t max_points) {
+  BySteps by_steps;
+  std::size_t num_curves = 0;
+  for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
+    const Cell *ours = analysis.grid[variant][s], *other = analysis.grid[comparison.baseline][s];
+    if (ours == nullptr || other == nullptr) continue;
+    if (ours->status != CellStatus::kFinished || other->status != CellStatus::kFinished) continue;
+    ++num_curves;
+    std::map<std::int64_t, double> baseline;
+    for (const CurvePoint& point : other->held_out) baseline[point.step] = point.log_perplexity;
+    for (const CurvePoint& point : ours->held_out) {
+      const auto found = baseline.find(point.step);
+      if (found == baseline.end() || !std::isfinite(point.log_perplexity - found->second)) continue;
+      by_steps[point.step].values.push_back(point.log_perplexity - found->second);
+      by_steps[point.step].seconds.push_back(point.seconds);
+    }
+  }
+  return thinned(band(by_steps, num_curves, flops_per_step(comparison, analysis, variant)), max_points);
+}
+
+}  // namespace sluice::report

@@ -1,0 +1,130 @@
+// The sentences of analysis.h.
+#include <algorithm>
+#include <cmath>
+
+#include "base/text_format.h"
+#include "report/analysis.h"
+#include "report/published.h"
+#include "report/tables.h"
+#include "report/text.h"
+
+namespace sluice::report {
+namespace {
+
+constexpr std::string_view kOneSeed =
+    "One seed proves nothing: without a second there is no spread to hold a difference against. So there is no standard deviation, no "
+    "interval, no p and no ranking; variants stand in the order asked for.";
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    text.append(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ").append(names[i]);
+  }
+  return text;
+}
+
+std::vector<std::string> labels_with(const Analysis& analysis, Verdict verdict) {
+  std::vector<std::string> labels;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    if (verdict_of(analysis, v) == verdict) labels.push_back(analysis.labels[v]);
+  }
+  if (verdict == Verdict::kNone) std::erase(labels, analysis.labels[analysis.summary.baseline]);
+  return labels;
+}
+
+bool only_one_seed(const Comparison& comparison, const Analysis& analysis) {
+  return comparison.seeds.size() == 1 || (analysis.summary.num_analysed > 1 && analysis.summary.blocks.size() == 1);
+}
+
+std::string tests_note(const Analysis& analysis) {
+  std::string text = cat(
+      "Differences are variant − baseline in nats per target token: below 0 the variant is better. They, their p and their simultaneous 95 % "
+      "intervals (Bonferroni) come from the additive variant + seed model over ",
+      analysis.summary.blocks.size(), " seeds; p is adjusted by Holm's rule. The paired t-test beside it needs no equal variances. Variants "
+      "that share a letter cannot be told apart (all pairs, Holm). A difference is called real where p, Holm, is at most 0.05.");
+  return text;
+}
+
+std::string power_note(const Analysis& analysis) {
+  if (!analysis.detectable_difference) return "";
+  std::string text = cat("Residual standard deviation ", fixed(*analysis.summary.residual_std, 4), " (",
+                         fixed(analysis.summary.residual_df, 0), " degrees of freedom): a true difference of ",
+                         fixed(*analysis.detectable_difference, 4), " would be found with 80 % probability at two-sided 5 %, family-wise");
+  if (analysis.seeds_for_a_hundredth) text += cat("; one of 0.01 takes ", *analysis.seeds_for_a_hundredth, " seeds");
+  return text + ".";
+}
+
+std::string equal_note(const Comparison& comparison) {
+  if (comparison.equalize == "time") {
+    return "Equal training time: each variant got the number of steps that fits the baseline's time and finished its own schedule.";
+  }
+  double mismatch = 0, low_flops = 0, high_flops = 0;
+  for (const Variant& variant : comparison.variants) {
+    mismatch = std::max(mismatch, std::abs(variant.d_ff_mismatch));
+    low_flops = low_flops == 0 ? variant.flops_per_token : std::min(low_flops, variant.flops_per_token);
+    high_flops = std::max(high_flops, variant.flops_per_token);
+  }
+  if (low_flops <= 0) return "Equal steps for all variants.";
+  const double spread = high_flops / low_flops - 1;
+  if (spread > 0.01) {
+    return cat("Equal steps, but not equal FLOPs: the costliest variant spends ", fixed(100 * spread, 1),
+               " % more per token than the cheapest. Read the differences with that in mind.");
+  }
+  return cat("Widths are matched, so equal steps are equal FLOPs: training FLOPs per token differ by at most ", fixed(100 * spread, 2),
+             " %, feed-forward parameters by at most ", fixed(100 * mismatch, 2), " % from the reference.");
+}
+
+}  // namespace
+
+std::string headline(const Comparison& comparison, const Analysis& analysis) {
+  const std::string& baseline = analysis.labels[comparison.baseline];
+  if (only_one_seed(comparison, analysis)) return "One seed proves nothing: figures without a ranking.";
+  if (!analysis.is_tested()) return cat("No verdict: ", analysis.summary.untested);
+  const auto lower = labels_with(analysis, Verdict::kLower), higher = labels_with(analysis, Verdict::kHigher),
+             same = labels_with(analysis, Verdict::kSame), none = labels_with(analysis, Verdict::kNone);
+  std::string text;
+  const auto add = [&](const std::vector<std::string>& labels, std::string_view one, std::string_view many) {
+    if (labels.empty()) return;
+    text += cat(text.empty() ? "" : " ", listed(labels), " ", labels.size() == 1 ? one : many, ".");
+  };
+  add(lower, cat("reaches a lower ", metric_title(comparison), " than ", baseline),
+      cat("reach a lower ", metric_title(comparison), " than ", baseline));
+  add(higher, cat("ends higher than ", baseline), cat("end higher than ", baseline));
+  add(same, cat("cannot be told apart from ", baseline, " with ", analysis.summary.blocks.size(), " seeds"),
+      cat("cannot be told apart from ", baseline, " with ", analysis.summary.blocks.size(), " seeds"));
+  add(none, "has no verdict", "have no verdict");
+  return text;
+}
+
+std::vector<std::string> notes(const Comparison& comparison, const Analysis& analysis) {
+  std::vector<std::string> lines;
+  const auto add = [&](std::string text) {
+    if (!text.empty()) lines.push_back(std::move(text));
+  };
+  if (only_one_seed(comparison, analysis)) {
+    add(std::string(kOneSeed));
+  } else {
+    add(analysis.is_tested() ? tests_note(analysis) : cat("No tests: ", analysis.summary.untested));
+  }
+  for (const std::string& remark : analysis.summary.remarks) add(remark);
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const std::string status = status_of(analysis, v);
+    if (!status.empty()) add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "." : "; no verdict."));
+  }
+  add(power_note(analysis));
+  add(cat(analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
+          "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
+  add(equal_note(comparison));
+  add(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note, "."));
+  add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
+      "their learning rate has not decayed.");
+  const bool has_paper = std::any_of(comparison.variants.begin(), comparison.variants.end(),
+                                     [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
+  if (has_paper) {
+    add("Paper: Shazeer 2020, \"GLU Variants Improve Transformer\", Table 1: T5 base on C4, mean (std of 4 runs) at 65,536 steps and one run of "
+        "524,288. Its levels come from other data and another size; differences are what can be compared.");
+  }
+  return lines;
+}
+
+}  // namespace sluice::report

@@ -1,0 +1,32 @@
+#include "report/report.h"
+
+#include "base/file.h"
+#include "base/text_format.h"
+#include "report/tables.h"
+#include "report/text.h"
+#include "report/text_table.h"
+
+namespace sluice::report {
+
+void write_report(const Comparison& comparison, const std::filesystem::path& directory) {
+  const Analysis analysis = analyse(comparison);
+  FileSystem& files = real_files();
+  files.create_directories(directory);
+  files.write_atomically(directory / "table.md", markdown_report(comparison, analysis));
+  files.write_atomically(directory / "table.tex", latex_report(comparison, analysis));
+  files.write_atomically(directory / "results.csv", csv_report(comparison));
+  files.write_atomically(directory / "results.json", json_report(comparison, analysis));
+  files.write_atomically(directory / "report.html", html_report(comparison, analysis));
+}
+
+std::string console_table(const Comparison& comparison) {
+  const Analysis analysis = analyse(comparison);
+  std::string out = cat(console_text_table(short_result_table(comparison, analysis)), "\n", console_text(headline(comparison, analysis)), "\n");
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const std::string status = status_of(analysis, v);
+    if (!status.empty()) out += console_text(cat(analysis.labels[v], ": ", status)) + "\n";
+  }
+  return out;
+}
+
+}  // namespace sluice::report

@@ -1,0 +1,204 @@
+#include "report/tables.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "base/text_format.h"
+#include "report/published.h"
+#include "report/text.h"
+#include "stats/moments.h"
+
+namespace sluice::report {
+namespace {
+
+constexpr int kDigits = 4, kPaperDigits = 3;
+
+std::string mean_text(const stats::VariantSummary& variant) {
+  const std::string mean = number_text(variant.mean, kDigits);
+  return variant.std ? cat(mean, " (", number_text(variant.std, kDigits), ")") : mean;
+}
+
+std::string difference_text(const stats::Difference& difference) {
+  const std::string value = signed_text(difference.value, kDigits);
+  if (!difference.interval) return value;
+  return cat(value, " [", signed_text(difference.interval->low, kDigits), ", ", signed_text(difference.interval->high, kDigits), "]");
+}
+
+// What stands in the difference's place where there is none.
+std::string no_difference(const Analysis& analysis, std::size_t v) {
+  if (v == analysis.summary.baseline) return analysis.summary.variants[v].analysed ? "baseline" : cat("baseline; ", status_of(analysis, v));
+  const std::string status = status_of(analysis, v);
+  return status.empty() ? std::string(kUnknown) : cat(status, ": no verdict");
+}
+
+std::vector<std::string> result_row(const Analysis& analysis, std::size_t v) {
+  const stats::VariantSummary& variant = analysis.summary.variants[v];
+  const stats::Difference none, &difference = variant.difference ? *variant.difference : none;
+  const auto& error = analysis.sample_error[v];
+  const std::string unknown(kUnknown);
+  std::vector<std::string> row = {analysis.labels[v], std::to_string(variant.num_finished), mean_text(variant),
+                                  variant.difference ? difference_text(difference) : no_difference(analysis, v)};
+  if (analysis.is_tested()) {
+    row.push_back(p_text(difference.p_holm));
+    row.push_back(p_text(difference.paired_p_holm));
+    row.push_back(variant.letters.empty() ? unknown : variant.letters);
+  }
+  row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits)) : unknown);
+  return row;
+}
+
+bool has_published(const Comparison& comparison) {
+  return std::any_of(comparison.variants.begin(), comparison.variants.end(),
+                     [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
+}
+
+void add_published(TextTable& table, const Comparison& comparison) {
+  const Published* baseline = published_result(comparison, comparison.variants[comparison.baseline]);
+  for (const char* title : {"paper, 65,536 steps", "paper, difference", "paper, 524,288 steps"}) table.columns.push_back({title});
+  for (std::size_t v = 0; v < table.rows.size(); ++v) {
+    const Published* paper = published_result(comparison, comparison.variants[v]);
+    std::vector<std::string> texts(3, std::string(kUnknown));
+    if (paper != nullptr) {
+      texts = {cat(fixed(paper->mean, kPaperDigits), " (", fixed(paper->std, kPaperDigits), ")"), std::string(kUnknown),
+               fixed(paper->long_run, kPaperDigits)};
+      if (baseline == paper) texts[1] = "baseline";
+      if (baseline != nullptr && baseline != paper) texts[1] = signed_text(paper->mean - baseline->mean, kPaperDigits);
+    }
+    table.rows[v].insert(table.rows[v].end(), texts.begin(), texts.end());
+  }
+}
+
+std::string mean_seconds(const Analysis& analysis, std::size_t v) {
+  std::vector<double> seconds;
+  for (const Cell* cell : analysis.grid[v]) {
+    if (cell != nullptr && cell->status == CellStatus::kFinished) seconds.push_back(cell->training_seconds);
+  }
+  return seconds.empty() ? std::string(kUnknown) : human_duration(stats::mean_of(seconds));
+}
+
+// Every finished cell's, or "mixed".
+std::string steps_text(const Analysis& analysis, std::size_t v) {
+  std::int64_t steps = 0;
+  for (const Cell* cell : analysis.grid[v]) {
+    if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
+    if (steps != 0 && steps != cell->steps) return "mixed";
+    steps = cell->steps;
+  }
+  return steps == 0 ? std::string(kUnknown) : with_commas(steps);
+}
+
+std::string cell_text(const Cell* cell) {
+  if (cell == nullptr) return "waiting";
+  if (cell->status == CellStatus::kFinished) return number_text(cell->log_perplexity, kDigits);
+  return std::string(status_name(cell->status));
+}
+
+}  // namespace
+
+std::string_view status_name(CellStatus status) {
+  switch (status) {
+    case CellStatus::kFinished: return "finished";
+    case CellStatus::kDiverged: return "diverged";
+    case CellStatus::kFailed: return "failed";
+    case CellStatus::kWaiting: break;
+  }
+  return "waiting";
+}
+
+std::string settings_text(const Settings& settings) {
+  std::string text;
+  for (const auto& [key, value] : settings) text += cat(text.empty() ? "" : ", ", key, " ", value);
+  return text.empty() ? std::string(kUnknown) : text;
+}
+
+std::string metric_title(const Comparison& comparison) {
+  std::string title = comparison.metric;
+  std::replace(title.begin(), title.end(), '_', '-');
+  return title;
+}
+
+TextTable short_result_table(const Comparison& comparison, const Analysis& analysis) {
+  const bool has_std = std::any_of(analysis.summary.variants.begin(), analysis.summary.variants.end(),
+                                   [](const stats::VariantSummary& variant) { return variant.std.has_value(); });
+  const std::string& baseline = analysis.labels[comparison.baseline];
+  TextTable table{.columns = {{"variant", false}, {"n"}, {cat(metric_title(comparison), has_std ? ", mean (std)" : "")}}, .rows = {}};
+  table.columns.push_back({cat("difference to ", shortened(baseline, 40), analysis.is_tested() ? " [95 % interval]" : "")});
+  if (analysis.is_tested()) {
+    table.columns.insert(table.columns.end(), {{"p, Holm"}, {"paired p, Holm"}, {"letters", false}});
+  }
+  table.columns.push_back({"held-out error"});
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) table.rows.push_back(result_row(analysis, v));
+  return table;
+}
+
+TextTable result_table(const Comparison& comparison, const Analysis& analysis) {
+  TextTable table = short_result_table(comparison, analysis);
+  if (has_published(comparison)) add_published(table, comparison);
+  return table;
+}
+
+TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
+  const bool tuned = std::any_of(comparison.variants.begin(), comparison.variants.end(), [](const Variant& v) { return !v.tuned.empty(); });
+  TextTable table{.columns = {{"variant", false},
+                              {"parameters"},
+                              {"multiply-adds per token"},
+                              {"training FLOPs per token"},
+                              {"d_ff"},
+                              {"residual mismatch"},
+                              {"steps"},
+                              {"mean training time"}},
+                  .rows = {}};
+  if (tuned) table.columns.push_back({"tuned", false});
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
+    const Variant& variant = comparison.variants[v];
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row = {analysis.labels[v],
+           count_text(static_cast<double>(variant.num_parameters)),
+           count_text(variant.multiply_adds_per_token),
+           count_text(variant.flops_per_token),
+           count_text(static_cast<double>(variant.d_ff)),
+           cat(signed_text(100 * variant.d_ff_mismatch, 3), " %"),
+           steps_text(analysis, v),
+           mean_seconds(analysis, v)};
+    if (tuned) row.push_back(settings_text(variant.tuned));
+  }
+  return table;
+}
+
+TextTable tuning_table(const Comparison& comparison) {
+  TextTable table{.columns = {{"variant", false}, {"candidate", false}, {"seeds"}, {cat(metric_title(comparison), ", mean (std)")}, {"", false}},
+                  .rows = {}};
+  for (const TuningPoint& point : comparison.tuning) {
+    stats::VariantSummary figures;
+    if (!point.log_perplexity.empty()) figures.mean = stats::mean_of(point.log_perplexity);
+    figures.std = stats::sample_std(point.log_perplexity);
+    const std::string remark = point.remark.empty() ? "" : shortened(point.remark, 120);
+    table.rows.push_back({label_of(point.settings), settings_text(point.candidate), std::to_string(point.log_perplexity.size()),
+                          mean_text(figures), point.chosen ? cat("chosen", remark.empty() ? "" : "; ", remark) : remark});
+  }
+  return table;
+}
+
+TextTable cell_table(const Comparison& comparison, const Analysis& analysis) {
+  TextTable table{.columns = {{"seed"}}, .rows = {}};
+  for (const std::string& label : analysis.labels) table.columns.push_back({label});
+  for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row.push_back(std::to_string(comparison.seeds[s]));
+    for (const auto& cells : analysis.grid) row.push_back(cell_text(cells[s]));
+  }
+  return table;
+}
+
+TextTable trouble_table(const Comparison& comparison) {
+  TextTable table{.columns = {{"variant", false}, {"seed"}, {"what", false}, {"why", false}, {"directory", false}}, .rows = {}};
+  for (const Cell& cell : comparison.cells) {
+    if (cell.status != CellStatus::kDiverged && cell.status != CellStatus::kFailed) continue;
+    table.rows.push_back({label_of(cell.settings), std::to_string(cell.seed), std::string(status_name(cell.status)),
+                          shortened(cell.remark, 200), cell.directory});
+  }
+  return table;
+}
+
+}  // namespace sluice::report

@@ -1,0 +1,159 @@
+#include "report/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/text_format.h"
+#include "config/number_text.h"
+
+namespace sluice::report {
+namespace {
+
+std::string clean(std::string_view text) { return printable(text, std::numeric_limits<std::size_t>::max()); }
+
+// Each character that `replacement` knows ("" where it does not) replaced.
+template <class Replacement>
+std::string replaced(std::string_view text, Replacement replacement) {
+  std::string out;
+  for (const char c : clean(text)) {
+    const std::string_view other = replacement(c);
+    if (other.empty()) {
+      out += c;
+    } else {
+      out += other;
+    }
+  }
+  return out;
+}
+
+bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }
+
+}  // namespace
+
+std::string html_text(std::string_view text) {
+  return replaced(text, [](char c) -> std::string_view {
+    if (c == '&') return "&amp;";
+    if (c == '<') return "&lt;";
+    if (c == '>') return "&gt;";
+    if (c == '"') return "&quot;";
+    if (c == '\'') return "&#39;";
+    return "";
+  });
+}
+
+std::string html_lines(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out.append(html_text(text.substr(0, end))).append("\n");
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+std::string markdown_text(std::string_view text) {
+  return replaced(text, [](char c) -> std::string_view {
+    if (c == '&') return "&amp;";
+    if (c == '<') return "&lt;";
+    if (c == '>') return "&gt;";
+    if (c == '\\') return "\\\\";
+    if (c == '|') return "\\|";
+    if (c == '`') return "\\`";
+    if (c == '*') return "\\*";
+    if (c == '_') return "\\_";
+    if (c == '[') return "\\[";
+    if (c == ']') return "\\]";
+    if (c == '!') return "\\!";
+    if (c == '#') return "\\#";
+    if (c == '~') return "\\~";
+    return "";
+  });
+}
+
+std::string latex_text(std::string_view text) {
+  std::string out = replaced(text, [](char c) -> std::string_view {
+    if (c == '\\') return "\\textbackslash{}";
+    if (c == '{') return "\\{";
+    if (c == '}') return "\\}";
+    if (c == '$') return "\\$";
+    if (c == '&') return "\\&";
+    if (c == '#') return "\\#";
+    if (c == '%') return "\\%";
+    if (c == '_') return "\\_";
+    if (c == '^') return "\\textasciicircum{}";
+    if (c == '~') return "\\textasciitilde{}";
+    if (c == '<') return "\\textless{}";
+    if (c == '>') return "\\textgreater{}";
+    if (c == '|') return "\\textbar{}";
+    if (c == '"') return "\\textquotedbl{}";
+    if (c == '[') return "{[}";  // would be an optional argument behind \\ at the start of a row
+    if (c == ']') return "{]}";
+    return "";
+  });
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kSigns = {
+      {{kMinus, "$-$"}, {kUnknown, "--"}, {"…", "\\ldots{}"}, {"±", "$\\pm$"}}};
+  for (const auto& [sign, command] : kSigns) {
+    for (std::size_t at = out.find(sign); at != std::string::npos; at = out.find(sign, at + command.size())) {
+      out.replace(at, sign.size(), command);
+    }
+  }
+  return out;
+}
+
+std::string console_text(std::string_view text) { return clean(text); }
+
+std::string csv_field(std::string_view text) {
+  std::string field = clean(text);
+  const bool is_formula = !field.empty() && std::string_view("=+-@").find(field[0]) != std::string_view::npos;
+  if (is_formula && !config::is_number(field)) field.insert(0, 1, '\'');
+  if (field.find_first_of(",\" ") == std::string::npos) return field;
+  std::string quoted = "\"";
+  for (const char c : field) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted + "\"";
+}
+
+std::string number_text(std::optional<double> value, int digits) {
+  if (!value || !std::isfinite(*value)) return std::string(kUnknown);
+  const std::string text = fixed(std::abs(*value), digits);
+  const bool is_zero = text.find_first_not_of("0.") == std::string::npos;
+  return cat(*value < 0 && !is_zero ? kMinus : "", text);
+}
+
+std::string signed_text(std::optional<double> value, int digits) {
+  const std::string text = number_text(value, digits);
+  const bool positive = value && *value > 0 && text.find_first_of("123456789") != std::string::npos;
+  return cat(positive ? "+" : "", text);
+}
+
+std::string p_text(std::optional<double> p) {
+  if (!p || !std::isfinite(*p)) return std::string(kUnknown);
+  if (*p < 0.001) return "< 0.001";
+  return fixed(*p, *p < 0.0995 ? 3 : 2);
+}
+
+std::string count_text(double value) {
+  if (!std::isfinite(value) || value <= 0) return std::string(kUnknown);
+  if (value < 1e10) return with_commas(std::llround(value));
+  const int exponent = static_cast<int>(std::floor(std::log10(value)));
+  return cat(fixed(value / std::pow(10, exponent), 2), "e+", exponent);
+}
+
+std::size_t num_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
+}
+
+std::string shortened(std::string_view text, std::size_t max_characters) {
+  if (num_characters(text) <= max_characters) return std::string(text);
+  std::size_t kept = 0;
+  std::string out;
+  for (const char byte : text) {
+    if (begins_character(byte) && ++kept >= max_characters) break;
+    out += byte;
+  }
+  return out + "…";
+}
+
+}  // namespace sluice::report

@@ -1,0 +1,29 @@
+// Text as each output wants it. Names, remarks and settings come from files that anyone may have written: each of these makes any bytes
+// harmless in its language, and leaves usual text as it is. Control bytes and broken UTF-8 become \x.. first.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::report {
+
+std::string html_text(std::string_view text);      // element content and quoted attributes
+std::string html_lines(std::string_view text);     // the same, line ends kept: for <pre>
+std::string markdown_text(std::string_view text);  // within a line or a table's cell
+std::string latex_text(std::string_view text);
+std::string console_text(std::string_view text);
+// RFC 4180. A leading = + - @ that is no number is kept from spreadsheets, which would take it for a formula, by an apostrophe.
+std::string csv_field(std::string_view text);
+
+// Numbers as the tables show them: U+2212 for minus, "–" where unknown.
+inline constexpr std::string_view kUnknown = "–", kMinus = "−";
+std::string number_text(std::optional<double> value, int digits);
+std::string signed_text(std::optional<double> value, int digits);  // "+0.0120", "−0.0410", "0.0000"
+std::string p_text(std::optional<double> p);                       // "0.38", "0.012", "< 0.001"
+std::string count_text(double value);                              // "4,718,592"; "7.9e+10" from 1e10 on
+
+std::size_t num_characters(std::string_view text);  // of UTF-8
+std::string shortened(std::string_view text, std::size_t max_characters);  // the end replaced by "…"
+
+}  // namespace sluice::report
