@@ -28,7 +28,7 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
 // A lock file alone is a start that died before it wrote anything. What a run writes, and nothing else, is a run even where it
 // died before run.json (NAME.* are temporaries of atomic writes). Beside run.json and config.yaml a person may keep files of their own.
 Content content_of(const fs::path& path) {
-  constexpr std::array kOurs = {"config.yaml", "run.json", "log.txt", "metrics.jsonl", "checkpoints", "lock"};
+  constexpr std::array kOurs = {"config.yaml", "run.json", "log.txt", "metrics.jsonl", "result.json", "checkpoints", "lock"};
   std::vector<std::string> names = names_in(path);
   std::erase(names, "lock");
   if (names.empty()) return Content::kNothing;

@@ -2,7 +2,8 @@
 //
 //   RUN/config.yaml      resolved configuration          RUN/metrics.jsonl   one JSON object per line (metrics_log.h)
 //   RUN/run.json         versions, machine, hashes       RUN/checkpoints/    step-N/ (checkpoint_store.h)
-//   RUN/log.txt          the console                     RUN/lock            who is writing
+//   RUN/log.txt          the console                     RUN/result.json     what a finished run has to show (run_result.h)
+//   RUN/lock             who is writing
 //
 // Errors: kUsage for a start mode that does not fit what is there and for a directory in use; kIo for one that cannot be written.
 #pragma once
@@ -20,6 +21,7 @@ struct RunPaths {
   fs::path run_json() const { return root / "run.json"; }
   fs::path log() const { return root / "log.txt"; }
   fs::path metrics() const { return root / "metrics.jsonl"; }
+  fs::path result() const { return root / "result.json"; }
   fs::path checkpoints() const { return root / "checkpoints"; }
   fs::path lock() const { return root / "lock"; }
 };
