@@ -33,8 +33,8 @@ Ticks nice_ticks(double low, double high, int about) {
 
 Frame draw_frame(Svg& svg, const Box& box, const Range& x, const Range& y, const AxisTitles& titles) {
   const Frame frame = {.x = {x.low, x.high, box.left, box.right}, .y = {y.low, y.high, box.bottom, box.top}, .box = box};
-  const Ticks across = nice_ticks(x.low, x.high, static_cast<int>((box.right - box.left) / kTickSpace));
-  const Ticks down = nice_ticks(y.low, y.high, static_cast<int>((box.bottom - box.top) / kRowSpace));
+  const Ticks across = nice_ticks(x.low, x.high, std::max(2, static_cast<int>((box.right - box.left) / kTickSpace)));
+  const Ticks down = nice_ticks(y.low, y.high, std::max(4, static_cast<int>((box.bottom - box.top) / kRowSpace)));
   for (const double value : down.values) {
     const double at = frame.y.at(value);
     svg.line({box.left, at}, {box.right, at}, "grid");

@@ -89,22 +89,17 @@ Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t
 
 Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant, std::size_t max_points) {
   BySteps by_steps;
-  std::size_t num_curves = 0;
-  for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
-    const Cell *ours = analysis.grid[variant][s], *other = analysis.grid[comparison.baseline][s];
-    if (ours == nullptr || other == nullptr) continue;
-    if (ours->status != CellStatus::kFinished || other->status != CellStatus::kFinished) continue;
-    ++num_curves;
+  for (const std::size_t s : analysis.summary.blocks) {
     std::map<std::int64_t, double> baseline;
-    for (const CurvePoint& point : other->held_out) baseline[point.step] = point.log_perplexity;
-    for (const CurvePoint& point : ours->held_out) {
+    for (const CurvePoint& point : analysis.grid[comparison.baseline][s]->held_out) baseline[point.step] = point.log_perplexity;
+    for (const CurvePoint& point : analysis.grid[variant][s]->held_out) {
       const auto found = baseline.find(point.step);
       if (found == baseline.end() || !std::isfinite(point.log_perplexity - found->second)) continue;
       by_steps[point.step].values.push_back(point.log_perplexity - found->second);
       by_steps[point.step].seconds.push_back(point.seconds);
     }
   }
-  return thinned(band(by_steps, num_curves, flops_per_step(comparison, analysis, variant)), max_points);
+  return thinned(band(by_steps, analysis.summary.blocks.size(), flops_per_step(comparison, analysis, variant)), max_points);
 }
 
 }  // namespace sluice::report

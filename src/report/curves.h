@@ -21,7 +21,8 @@ enum class CurveKind { kTraining, kHeldOut };
 // averaged over neighbours, held-out ones left out between, never the last.
 Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant, CurveKind kind, std::size_t max_points);
 
-// The held-out difference to the baseline, seed by seed, at steps that both have.
+// The held-out difference to the baseline over the seeds that the table compares, at steps that both have. For variants with a difference in
+// the table.
 Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant, std::size_t max_points);
 
 }  // namespace sluice::report

@@ -11,16 +11,26 @@
 namespace sluice::report {
 namespace {
 
+constexpr std::size_t kMaxListed = 12;
 constexpr std::string_view kOneSeed =
     "One seed proves nothing: without a second there is no spread to hold a difference against. So there is no standard deviation, no "
     "interval, no p and no ranking; variants stand in the order asked for.";
 
+// "a, b and c"; only how many where the list would be a table of its own.
 std::string listed(const std::vector<std::string>& names) {
+  if (names.size() > kMaxListed) return cat(names.size(), " variants");
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
     text.append(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ").append(names[i]);
   }
   return text;
+}
+
+// stats/ gives remarks without capital and full stop.
+std::string sentence(std::string text) {
+  if (text.empty()) return text;
+  if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text.ends_with('.') ? text : text + ".";
 }
 
 std::vector<std::string> labels_with(const Analysis& analysis, Verdict verdict) {
@@ -37,11 +47,13 @@ bool only_one_seed(const Comparison& comparison, const Analysis& analysis) {
 }
 
 std::string tests_note(const Analysis& analysis) {
-  std::string text = cat(
-      "Differences are variant − baseline in nats per target token: below 0 the variant is better. They, their p and their simultaneous 95 % "
-      "intervals (Bonferroni) come from the additive variant + seed model over ",
-      analysis.summary.blocks.size(), " seeds; p is adjusted by Holm's rule. The paired t-test beside it needs no equal variances. Variants "
-      "that share a letter cannot be told apart (all pairs, Holm). A difference is called real where p, Holm, is at most 0.05.");
+  std::string text =
+      cat("Differences are variant − baseline in nats per target token: below 0 the variant is better. They, their p and their "
+          "simultaneous 95 % "
+          "intervals (Bonferroni) come from the additive variant + seed model over ",
+          analysis.summary.blocks.size(),
+          " seeds; p is adjusted by Holm's rule. The paired t-test beside it needs no equal variances. Variants "
+          "that share a letter cannot be told apart (all pairs, Holm). A difference is called real where p, Holm, is at most 0.05.");
   return text;
 }
 
@@ -52,6 +64,10 @@ std::string power_note(const Analysis& analysis) {
                          fixed(*analysis.detectable_difference, 4), " would be found with 80 % probability at two-sided 5 %, family-wise");
   if (analysis.seeds_for_a_hundredth) text += cat("; one of 0.01 takes ", *analysis.seeds_for_a_hundredth, " seeds");
   return text + ".";
+}
+
+std::string differ(double share) {
+  return share == 0 ? "are the same" : cat("differ by at most ", fixed(std::max(100 * share, 0.01), 2), " %");
 }
 
 std::string equal_note(const Comparison& comparison) {
@@ -70,8 +86,8 @@ std::string equal_note(const Comparison& comparison) {
     return cat("Equal steps, but not equal FLOPs: the costliest variant spends ", fixed(100 * spread, 1),
                " % more per token than the cheapest. Read the differences with that in mind.");
   }
-  return cat("Widths are matched, so equal steps are equal FLOPs: training FLOPs per token differ by at most ", fixed(100 * spread, 2),
-             " %, feed-forward parameters by at most ", fixed(100 * mismatch, 2), " % from the reference.");
+  return cat("Widths are matched, so equal steps are equal FLOPs: training FLOPs per token ", differ(spread),
+             ", parameters of the feed-forward layer ", differ(mismatch), mismatch == 0 ? "." : " from the reference's.");
 }
 
 }  // namespace
@@ -79,7 +95,7 @@ std::string equal_note(const Comparison& comparison) {
 std::string headline(const Comparison& comparison, const Analysis& analysis) {
   const std::string& baseline = analysis.labels[comparison.baseline];
   if (only_one_seed(comparison, analysis)) return "One seed proves nothing: figures without a ranking.";
-  if (!analysis.is_tested()) return cat("No verdict: ", analysis.summary.untested);
+  if (!analysis.is_tested()) return sentence(cat("No verdict: ", analysis.summary.untested));
   const auto lower = labels_with(analysis, Verdict::kLower), higher = labels_with(analysis, Verdict::kHigher),
              same = labels_with(analysis, Verdict::kSame), none = labels_with(analysis, Verdict::kNone);
   std::string text;
@@ -104,24 +120,26 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   if (only_one_seed(comparison, analysis)) {
     add(std::string(kOneSeed));
   } else {
-    add(analysis.is_tested() ? tests_note(analysis) : cat("No tests: ", analysis.summary.untested));
+    add(analysis.is_tested() ? tests_note(analysis) : sentence(cat("No tests: ", analysis.summary.untested)));
   }
-  for (const std::string& remark : analysis.summary.remarks) add(remark);
+  for (const std::string& remark : analysis.summary.remarks) add(sentence(remark));
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(analysis, v);
     if (!status.empty()) add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "." : "; no verdict."));
   }
   add(power_note(analysis));
-  add(cat(analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
-          "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
+  add(cat(
+      analysis.is_tested() ? "Intervals cover the randomness of training. " : "",
+      "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document)."));
   add(equal_note(comparison));
-  add(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note, "."));
+  add(sentence(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note)));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
       "their learning rate has not decayed.");
   const bool has_paper = std::any_of(comparison.variants.begin(), comparison.variants.end(),
                                      [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
   if (has_paper) {
-    add("Paper: Shazeer 2020, \"GLU Variants Improve Transformer\", Table 1: T5 base on C4, mean (std of 4 runs) at 65,536 steps and one run of "
+    add("Paper: Shazeer 2020, \"GLU Variants Improve Transformer\", Table 1: T5 base on C4, mean (std of 4 runs) at 65,536 steps and one "
+        "run of "
         "524,288. Its levels come from other data and another size; differences are what can be compared.");
   }
   return lines;

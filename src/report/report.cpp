@@ -21,7 +21,8 @@ void write_report(const Comparison& comparison, const std::filesystem::path& dir
 
 std::string console_table(const Comparison& comparison) {
   const Analysis analysis = analyse(comparison);
-  std::string out = cat(console_text_table(short_result_table(comparison, analysis)), "\n", console_text(headline(comparison, analysis)), "\n");
+  std::string out =
+      cat(console_text_table(short_result_table(comparison, analysis)), "\n", console_text(headline(comparison, analysis)), "\n");
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(analysis, v);
     if (!status.empty()) out += console_text(cat(analysis.labels[v], ": ", status)) + "\n";

@@ -3,7 +3,7 @@
 //   table.md      laid out like Table 1 of "GLU Variants Improve Transformer" (arXiv 2002.05202), that table's figures beside it
 //   table.tex     the same for a paper (booktabs)
 //   results.csv   one row per cell
-//   results.json  `cells`, `summary` and where they come from; its keys are promises (docs/results-json.md)
+//   results.json  `cells`, `summary` and where they come from; its keys are promises (docs/reports.md)
 //   report.html   one page without network, scripts or fonts from elsewhere
 //
 // All are functions of the comparison alone: the same comparison gives the same bytes. Errors: those of analyse(); kIo where a file cannot be

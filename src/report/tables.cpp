@@ -88,6 +88,15 @@ std::string steps_text(const Analysis& analysis, std::size_t v) {
   return steps == 0 ? std::string(kUnknown) : with_commas(steps);
 }
 
+std::string tuning_text(const TuningPoint& point) {
+  stats::VariantSummary figures;
+  if (!point.log_perplexity.empty()) figures.mean = stats::mean_of(point.log_perplexity);
+  figures.std = stats::sample_std(point.log_perplexity);
+  if (point.remark.empty()) return mean_text(figures);
+  const std::string remark = shortened(point.remark, 60);
+  return figures.mean ? cat(mean_text(figures), "; ", remark) : remark;
+}
+
 std::string cell_text(const Cell* cell) {
   if (cell == nullptr) return "waiting";
   if (cell->status == CellStatus::kFinished) return number_text(cell->log_perplexity, kDigits);
@@ -98,10 +107,14 @@ std::string cell_text(const Cell* cell) {
 
 std::string_view status_name(CellStatus status) {
   switch (status) {
-    case CellStatus::kFinished: return "finished";
-    case CellStatus::kDiverged: return "diverged";
-    case CellStatus::kFailed: return "failed";
-    case CellStatus::kWaiting: break;
+    case CellStatus::kFinished:
+      return "finished";
+    case CellStatus::kDiverged:
+      return "diverged";
+    case CellStatus::kFailed:
+      return "failed";
+    case CellStatus::kWaiting:
+      break;
   }
   return "waiting";
 }
@@ -167,15 +180,24 @@ TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
 }
 
 TextTable tuning_table(const Comparison& comparison) {
-  TextTable table{.columns = {{"variant", false}, {"candidate", false}, {"seeds"}, {cat(metric_title(comparison), ", mean (std)")}, {"", false}},
-                  .rows = {}};
+  TextTable table{.columns = {{"variant", false}}, .rows = {}};
+  std::vector<Settings> candidates;
   for (const TuningPoint& point : comparison.tuning) {
-    stats::VariantSummary figures;
-    if (!point.log_perplexity.empty()) figures.mean = stats::mean_of(point.log_perplexity);
-    figures.std = stats::sample_std(point.log_perplexity);
-    const std::string remark = point.remark.empty() ? "" : shortened(point.remark, 120);
-    table.rows.push_back({label_of(point.settings), settings_text(point.candidate), std::to_string(point.log_perplexity.size()),
-                          mean_text(figures), point.chosen ? cat("chosen", remark.empty() ? "" : "; ", remark) : remark});
+    if (std::find(candidates.begin(), candidates.end(), point.candidate) == candidates.end()) candidates.push_back(point.candidate);
+  }
+  for (const Settings& candidate : candidates) table.columns.push_back({settings_text(candidate)});
+  table.columns.push_back({"chosen", false});
+  for (const Variant& variant : comparison.variants) {
+    std::vector<std::string> row(candidates.size() + 2, std::string(kUnknown));
+    row.front() = label_of(variant.settings);
+    for (const TuningPoint& point : comparison.tuning) {
+      if (point.settings != variant.settings) continue;
+      const auto place = static_cast<std::size_t>(std::find(candidates.begin(), candidates.end(), point.candidate) - candidates.begin());
+      row[place + 1] = tuning_text(point);
+      if (point.chosen) row.back() = label_of(point.candidate);
+    }
+    const bool has_points = std::any_of(row.begin() + 1, row.end(), [](const std::string& text) { return text != kUnknown; });
+    if (has_points) table.rows.push_back(std::move(row));
   }
   return table;
 }

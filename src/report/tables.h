@@ -13,15 +13,15 @@ TextTable result_table(const Comparison& comparison, const Analysis& analysis);
 TextTable short_result_table(const Comparison& comparison, const Analysis& analysis);
 // Parameters, multiply-adds, widths, time.
 TextTable size_table(const Comparison& comparison, const Analysis& analysis);
-// Every candidate of the tuning; no rows without tuning.
+// Tuning figures on the third split, one row per variant and one column per candidate: mean (std) over the tuning seeds. No rows without tuning.
 TextTable tuning_table(const Comparison& comparison);
 // One row per seed, one column per variant: the figure of every cell, or what became of it.
 TextTable cell_table(const Comparison& comparison, const Analysis& analysis);
 // Cells that diverged or failed, with the reason.
 TextTable trouble_table(const Comparison& comparison);
 
-std::string_view status_name(CellStatus status);           // "finished", ...
-std::string settings_text(const Settings& settings);       // "optimizer.lr 3e-3, ..."; "–" where empty
-std::string metric_title(const Comparison& comparison);    // "log-perplexity"
+std::string_view status_name(CellStatus status);         // "finished", ...
+std::string settings_text(const Settings& settings);     // "optimizer.lr 3e-3, ..."; "–" where empty
+std::string metric_title(const Comparison& comparison);  // "log-perplexity"
 
 }  // namespace sluice::report

@@ -84,7 +84,8 @@ std::string html_table(const TextTable& table, const std::string& caption) {
     return cat("<", tag, more, table.columns[column].is_number ? " class=\"n\">" : ">");
   };
   // A box that scrolls must be reachable by keyboard.
-  std::string out = cat("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", html_text(caption), "\"><table>\n<thead><tr>");
+  std::string out =
+      cat("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", html_text(caption), "\"><table>\n<thead><tr>");
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
     out += cat(open("th", c, " scope=\"col\""), html_text(table.columns[c].title), "</th>");
   }

@@ -31,8 +31,8 @@ Test test_of(const Design& design) {
 
 // `delta` >= 0.
 double power_at(const Test& test, double delta) {
-  // There T < critical would need a χ/√df above 8 or a normal value below -8: less than 1e-14.
-  if (delta > 8 * test.critical + 8) return 1;
+  // There T < critical needs a normal value below -8 or a χ above √df + 8: less than 1e-13 (χ is Lipschitz in normal values).
+  if (delta > test.critical * (1 + 8 / std::sqrt(test.df)) + 8) return 1;
   return 1 - noncentral_t_cdf(test.critical, test.df, delta) + noncentral_t_cdf(-test.critical, test.df, delta);
 }
 

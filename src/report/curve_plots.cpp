@@ -1,0 +1,278 @@
+// Drawings of plots.h that have curves in them.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/text_format.h"
+#include "report/plots.h"
+#include "report/tables.h"
+#include "report/text.h"
+#include "stats/moments.h"
+
+namespace sluice::report {
+namespace {
+
+constexpr std::size_t kMaxPoints = 120, kPanelPoints = 60, kNumColours = 7, kNameCharacters = 22;
+constexpr double kNameGap = 15, kDodge = 6, kMaxDodge = 60;
+
+using Bands = std::vector<Band>;
+
+Bands bands_of(const Comparison& comparison, const Analysis& analysis, CurveKind kind) {
+  Bands bands;
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) bands.push_back(band_of(comparison, analysis, v, kind, kMaxPoints));
+  return bands;
+}
+
+// A single reading is no curve.
+bool any_curve(const Bands& bands) {
+  return std::any_of(bands.begin(), bands.end(), [](const Band& band) { return band.size() > 1; });
+}
+
+double name_space(const Analysis& analysis, PlotSize size) {
+  double width = 0;
+  for (const std::string& label : analysis.labels) width = std::max(width, text_width(shortened(label, kNameCharacters)));
+  return std::min(width + 26, size.width * 0.4);
+}
+
+struct Polylines {
+  std::vector<Point> mean, low, high;
+};
+
+template <class AtX>
+Polylines polylines(const Band& band, const Frame& frame, AtX at_x) {
+  Polylines lines;
+  for (const BandPoint& point : band) {
+    const double x = frame.x.at(at_x(point));
+    lines.mean.push_back({x, frame.y.at(point.mean)});
+    lines.low.push_back({x, frame.y.at(point.low)});
+    lines.high.push_back({x, frame.y.at(point.high)});
+  }
+  return lines;
+}
+
+// All bands below all lines; the baseline's on top.
+template <class AtX>
+void draw_bands(Svg& svg, const Comparison& comparison, const Bands& bands, const Frame& frame, AtX at_x) {
+  const Box& box = frame.box;
+  svg.open_window({box.left, box.top - 3, box.right + 4, box.bottom});
+  for (const bool lines : {false, true}) {
+    for (std::size_t i = 0; i < bands.size(); ++i) {
+      const std::size_t v = (comparison.baseline + 1 + i) % bands.size();
+      const Polylines drawn = polylines(bands[v], frame, at_x);
+      svg.open_group(variant_class(comparison, v));
+      if (lines) svg.path(drawn.mean, "line");
+      if (!lines) svg.band(drawn.high, drawn.low, "band");
+      svg.close_group();
+    }
+  }
+  svg.close_window();
+}
+
+// Everything but the steep start, which would press the rest flat.
+Range loss_range(const Bands& bands) {
+  Range range{.low = INFINITY, .high = -INFINITY};
+  for (const Band& band : bands) {
+    if (band.empty()) continue;
+    const double last_step = band.back().step;
+    for (const BandPoint& point : band) {
+      range.low = std::min(range.low, point.low);
+      if (point.step >= 0.12 * last_step) range.high = std::max(range.high, point.high);
+    }
+  }
+  const double margin = 0.04 * std::max(range.high - range.low, 1e-3);
+  return {range.low - margin, range.high + margin};
+}
+
+// The same for all panels, 0 inside. The first tenth swings widely and tells nothing.
+Range difference_range(const Bands& bands) {
+  Range range{.low = 0, .high = 0};
+  for (const Band& band : bands) {
+    for (const BandPoint& point : band) {
+      if (point.step < 0.1 * band.back().step) continue;
+      range.low = std::min(range.low, point.low);
+      range.high = std::max(range.high, point.high);
+    }
+  }
+  const double margin = 0.06 * std::max(range.high - range.low, 1e-4);
+  return {range.low - margin, range.high + margin};
+}
+
+std::string panel(const Comparison& comparison, const Analysis& analysis, std::size_t v, const Bands& bands) {
+  const double width = 232, height = 168;
+  const std::string end = signed_text(analysis.summary.variants[v].difference->value, 4);
+  Svg svg(width, height,
+          cat("Difference of ", analysis.labels[v], " to ", analysis.labels[comparison.baseline], " along training, at the end ", end));
+  double last_step = 0;
+  for (const Band& band : bands) last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
+  svg.text({0, 13}, shortened(analysis.labels[v], 22), "name");
+  svg.text({width - 4, 13}, end, "tick e");
+  const Frame frame = draw_frame(svg, {46, 26, width - 8, height - 24}, {0, last_step}, difference_range(bands), {});
+  svg.line({frame.box.left, frame.y.at(0)}, {frame.box.right, frame.y.at(0)}, "zero");
+  const Polylines drawn = polylines(bands[v], frame, [](const BandPoint& point) { return point.step; });
+  svg.open_window({frame.box.left, frame.box.top, frame.box.right + 5, frame.box.bottom});
+  svg.open_group(variant_class(comparison, v));
+  svg.band(drawn.high, drawn.low, "band");
+  svg.path(drawn.mean, "line");
+  svg.dot(drawn.mean.back(), 3, "end");
+  svg.close_group();
+  svg.close_window();
+  return svg.finish();
+}
+
+struct Unit {
+  double size = 1;
+  std::string title;
+};
+
+std::string superscript(int value) {
+  constexpr std::array kDigits = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
+  std::string out;
+  for (const char digit : std::to_string(value)) out += digit == '-' ? "⁻" : kDigits[static_cast<std::size_t>(digit - '0')];
+  return out;
+}
+
+Unit unit_of(Cost cost, double largest) {
+  if (cost == Cost::kFlops) {
+    const int exponent = static_cast<int>(std::floor(std::log10(largest)));
+    return {std::pow(10, exponent), cat("training FLOPs, × 10", superscript(exponent))};
+  }
+  if (largest > 3 * 86400) return {86400, "training time, days"};
+  if (largest > 3 * 3600) return {3600, "training time, hours"};
+  return largest > 180 ? Unit{60, "training time, minutes"} : Unit{1, "training time, seconds"};
+}
+
+double spent(const BandPoint& point, Cost cost) { return cost == Cost::kFlops ? point.flops : point.seconds; }
+
+// Where a variant ends: the figures that the table has.
+struct End {
+  std::size_t variant = 0;
+  double cost = 0, mean = 0, std = 0;
+};
+
+std::vector<End> ends_of(const Comparison& comparison, const Analysis& analysis, Cost cost) {
+  std::vector<End> ends;
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
+    const stats::VariantSummary& figures = analysis.summary.variants[v];
+    std::vector<double> costs;
+    for (const Cell* cell : analysis.grid[v]) {
+      if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
+      costs.push_back(cost == Cost::kSeconds ? cell->training_seconds
+                                             : static_cast<double>(cell->tokens) * comparison.variants[v].flops_per_token);
+    }
+    if (costs.empty() || !figures.mean || stats::mean_of(costs) <= 0) continue;
+    ends.push_back({v, stats::mean_of(costs), *figures.mean, figures.std.value_or(0)});
+  }
+  return ends;
+}
+
+// Ends that cost the same would hide each other: how far to the side each is drawn, in pixels.
+std::vector<double> dodges(const std::vector<End>& ends, double same) {
+  std::vector<double> offsets(ends.size(), 0);
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    double before = 0, all = 0;
+    for (std::size_t k = 0; k < ends.size(); ++k) {
+      if (std::abs(ends[k].cost - ends[i].cost) > same) continue;
+      all += 1;
+      before += k < i ? 1 : 0;
+    }
+    offsets[i] = std::min(kDodge, kMaxDodge / all) * (before - (all - 1) / 2);
+  }
+  return offsets;
+}
+
+Range end_range(const std::vector<End>& ends) {
+  double low = INFINITY, high = -INFINITY;
+  for (const End& end : ends) {
+    low = std::min(low, end.mean - end.std);
+    high = std::max(high, end.mean + end.std);
+  }
+  const double height = std::max(high - low, 1e-3);
+  return {low - 0.12 * height, high + 0.9 * height};
+}
+
+}  // namespace
+
+std::string variant_class(const Comparison& comparison, std::size_t v) {
+  if (v == comparison.baseline) return "base";
+  const std::size_t place = v < comparison.baseline ? v : v - 1;
+  return cat("v", place % kNumColours, place >= kNumColours ? " again" : "");
+}
+
+void draw_names(Svg& svg, const Comparison& comparison, const Analysis& analysis, const Frame& frame, std::span<const LineEnd> ends) {
+  std::vector<double> wanted;
+  for (const LineEnd& end : ends) wanted.push_back(end.at.y);
+  const std::vector<double> places = spread(wanted, kNameGap, frame.box.top, frame.box.bottom);
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const double x = frame.box.right + 20;
+    svg.open_group(variant_class(comparison, ends[i].variant));
+    const std::array leader = {Point{ends[i].at.x + 4, ends[i].at.y}, Point{frame.box.right + 6, ends[i].at.y}, Point{x - 4, places[i]}};
+    svg.path(leader, "leader");
+    svg.text({x, places[i] + 4}, shortened(analysis.labels[ends[i].variant], kNameCharacters), "name");
+    svg.close_group();
+  }
+}
+
+std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind, PlotSize size) {
+  const Bands bands = bands_of(comparison, analysis, kind);
+  if (!any_curve(bands)) return "";
+  const char* what = kind == CurveKind::kTraining ? "training" : "held-out";
+  Svg svg(size.width, size.height, cat("Curves of ", what, " ", metric_title(comparison), ", one line per variant"));
+  double last_step = 0;
+  for (const Band& band : bands) last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
+  const Box box = {48, 26, size.width - name_space(analysis, size), size.height - 42};
+  const Frame frame = draw_frame(svg, box, {0, last_step}, loss_range(bands),
+                                 {"steps", cat(what, " ", metric_title(comparison), ", nats per target token")});
+  draw_bands(svg, comparison, bands, frame, [](const BandPoint& point) { return point.step; });
+  std::vector<LineEnd> ends;
+  for (std::size_t v = 0; v < bands.size(); ++v) {
+    if (!bands[v].empty()) ends.push_back({v, {frame.x.at(bands[v].back().step), frame.y.at(bands[v].back().mean)}});
+  }
+  draw_names(svg, comparison, analysis, frame, ends);
+  return svg.finish();
+}
+
+std::vector<std::string> difference_panels(const Comparison& comparison, const Analysis& analysis) {
+  Bands bands;
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
+    bands.push_back(analysis.summary.variants[v].difference ? difference_band(comparison, analysis, v, kPanelPoints) : Band());
+  }
+  std::vector<std::string> panels;
+  for (std::size_t v = 0; v < bands.size(); ++v) {
+    if (bands[v].size() > 1) panels.push_back(panel(comparison, analysis, v, bands));
+  }
+  return panels;
+}
+
+std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Cost cost, PlotSize size) {
+  const std::vector<End> ends = ends_of(comparison, analysis, cost);
+  if (ends.empty()) return "";
+  double largest = 0;
+  for (const End& end : ends) largest = std::max(largest, end.cost);
+  const Unit unit = unit_of(cost, largest);
+  Svg svg(size.width, size.height, cat("Held-out ", metric_title(comparison), " against ", unit.title));
+  const Box box = {54, 26, size.width - name_space(analysis, size), size.height - 42};
+  const Frame frame = draw_frame(svg, box, {0.4 * largest / unit.size, 1.07 * largest / unit.size}, end_range(ends),
+                                 {unit.title, cat("held-out ", metric_title(comparison))});
+  Bands bands = bands_of(comparison, analysis, CurveKind::kHeldOut);
+  for (Band& band : bands) {
+    for (BandPoint& point : band) point.low = point.high = point.mean;  // ranges would hide each other here
+  }
+  svg.open_group("faint");
+  draw_bands(svg, comparison, bands, frame, [&](const BandPoint& point) { return spent(point, cost) / unit.size; });
+  svg.close_group();
+  std::vector<LineEnd> names;
+  const std::vector<double> offsets = dodges(ends, 1e-3 * largest);
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const End& end = ends[i];
+    const Point at = {frame.x.at(end.cost / unit.size) + offsets[i], frame.y.at(end.mean)};
+    svg.open_group(variant_class(comparison, end.variant));
+    svg.line({at.x, frame.y.at(end.mean - end.std)}, {at.x, frame.y.at(end.mean + end.std)}, "line");
+    svg.dot(at, 4, "end", cat(analysis.labels[end.variant], " ", number_text(end.mean, 4)));
+    svg.close_group();
+    names.push_back({end.variant, at});
+  }
+  draw_names(svg, comparison, analysis, frame, names);
+  return svg.finish();
+}
+
+}  // namespace sluice::report

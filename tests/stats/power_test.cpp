@@ -1,0 +1,107 @@
+#include "stats/power.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace sluice::stats {
+namespace {
+
+const Design kPaper{.num_variants = 8, .num_seeds = 5, .std = 0.005};
+
+TEST(Power, TheDetectableDifferenceHasTheStatedPower) {
+  for (const std::int64_t variants : {2, 3, 8, 20})
+    for (const std::int64_t seeds : {2, 3, 5, 10, 100}) {
+      const Design design{.num_variants = variants, .num_seeds = seeds, .std = 0.005};
+      const double detectable = *detectable_difference(design);
+      EXPECT_NEAR(*power_of(design, detectable), 0.8, 1e-9) << variants << " × " << seeds;
+      EXPECT_NEAR(*power_of(design, -detectable), 0.8, 1e-9) << variants << " × " << seeds;
+    }
+}
+
+// With many seeds t is normal: D = (z_{1 − α/(2m)} + z_0.8) σ √(2/s), as in every textbook.
+TEST(Power, ManySeedsGiveTheNormalFormula) {
+  const Design design{.num_variants = 8, .num_seeds = 100'000, .std = 0.005};
+  const double z_level = 2.690109527, z_power = 0.841621234;  // quantiles at 1 − 0.05/14 and 0.8
+  EXPECT_NEAR(*detectable_difference(design) / ((z_level + z_power) * 0.005 * std::sqrt(2 / 1e5)), 1, 1e-5);
+}
+
+TEST(Power, NoDifferenceIsFoundAtTheLevelOfOneComparison) {
+  EXPECT_NEAR(*power_of(kPaper, 0), 0.05 / 7, 1e-12);
+  EXPECT_NEAR(*power_of({.std = 1}, 0), 0.05, 1e-12);
+}
+
+TEST(Power, GrowsWithTheDifferenceAndIsOneFarAway) {
+  double last = 0;
+  for (const double difference : {0.0, 0.002, 0.005, 0.01, 0.02, 0.05}) {
+    const double power = *power_of(kPaper, difference);
+    EXPECT_GT(power, last);
+    EXPECT_LE(power, 1);
+    last = power;
+  }
+  EXPECT_EQ(*power_of(kPaper, 1), 1);
+  EXPECT_EQ(*power_of(kPaper, 1e6), 1);
+}
+
+// From no effect to far beyond any that matters, for few and many degrees of freedom: a probability everywhere, and never falling.
+TEST(Power, IsAProbabilityEverywhere) {
+  for (const std::int64_t variants : {2, 3, 8, 50})
+    for (const std::int64_t seeds : {2, 3, 5, 30, 1000, 100'000}) {
+      const Design design{.num_variants = variants, .num_seeds = seeds, .std = 1};
+      double last = 0;
+      for (double delta = 0; delta < 150; delta = 1.1 * delta + 0.05) {
+        const double power = *power_of(design, delta * std::sqrt(2 / static_cast<double>(seeds)));
+        EXPECT_GE(power, last - 1e-9) << variants << " × " << seeds << " delta " << delta;
+        EXPECT_LE(power, 1 + 1e-12);
+        last = power;
+      }
+      EXPECT_NEAR(last, 1, 1e-9) << variants << " × " << seeds;
+    }
+}
+
+TEST(Power, DetectableScalesWithTheSpread) {
+  Design wide = kPaper;
+  wide.std *= 3;
+  EXPECT_NEAR(*detectable_difference(wide), 3 * *detectable_difference(kPaper), 1e-12);
+}
+
+TEST(Power, SeedsNeededAreTheFewestThatSuffice) {
+  for (const double std : {0.001, 0.005, 0.01, 0.04})
+    for (const double difference : {0.005, 0.01, 0.02}) {
+      Design design{.num_variants = 8, .num_seeds = 0, .std = std};
+      design.num_seeds = *seeds_needed(design, difference);
+      EXPECT_LE(*detectable_difference(design), difference) << std << " " << difference;
+      if (--design.num_seeds < 2) continue;
+      EXPECT_GT(*detectable_difference(design), difference) << std << " " << difference;
+    }
+}
+
+TEST(Power, SaysNothingWhereThereIsNoTest) {
+  for (const Design& design : {Design{.num_variants = 1, .num_seeds = 5, .std = 1}, Design{.num_variants = 8, .num_seeds = 1, .std = 1},
+                               Design{.num_variants = 8, .num_seeds = 5, .std = 0}}) {
+    EXPECT_EQ(power_of(design, 0.1), std::nullopt);
+    EXPECT_EQ(detectable_difference(design), std::nullopt);
+  }
+  EXPECT_EQ(seeds_needed({.num_variants = 1, .std = 1}, 0.1), std::nullopt);
+  EXPECT_EQ(seeds_needed({.num_variants = 8, .std = 0}, 0.1), std::nullopt);
+  EXPECT_EQ(seeds_needed({.num_variants = 8, .std = 1000}, 0.1), std::nullopt) << "more than a million";
+}
+
+TEST(Power, WrongUseIsRefused) {
+  const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
+  for (const Design& design : {Design{.std = -1}, Design{.std = nan}, Design{.std = infinity}, Design{.std = 1, .level = 0},
+                               Design{.std = 1, .level = 1}, Design{.std = 1, .power = 0}, Design{.std = 1, .power = 1},
+                               Design{.std = 1, .power = 0.01}, Design{.std = 1, .level = nan}, Design{.std = 1, .power = nan}}) {
+    EXPECT_THROW(power_of(design, 1), UserError);
+    EXPECT_THROW(detectable_difference(design), UserError);
+    EXPECT_THROW(seeds_needed(design, 1), UserError);
+  }
+  for (const double difference : {0.0, -1.0, nan}) EXPECT_THROW(seeds_needed(kPaper, difference), UserError);
+  EXPECT_THROW(power_of(kPaper, nan), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::stats

@@ -1,0 +1,89 @@
+"""The statistics of a comparison from numpy's least squares and scipy's distributions. Reads JSON on stdin, writes JSON."""
+
+import json
+import sys
+
+import numpy as np
+from scipy import optimize, stats
+
+
+def holm(p):
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1, np.asarray(p)[order] * np.arange(len(p), 0, -1)))
+    return adjusted.tolist()
+
+
+def fit(values):
+    """Least squares of variant + seed with an intercept: coefficients, their covariance, residual mean square, degrees of freedom."""
+    v, s = values.shape
+    rows = [(i, j) for i in range(v) for j in range(s)]
+    x = np.zeros((v * s, 1 + (v - 1) + (s - 1)))
+    x[:, 0] = 1
+    for row, (i, j) in enumerate(rows):
+        if i > 0:
+            x[row, i] = 1
+        if j > 0:
+            x[row, v - 1 + j] = 1
+    y = values.reshape(-1)
+    coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
+    df = v * s - rank
+    residual = np.sum((y - x @ coefficients) ** 2) / df
+    return coefficients, residual * np.linalg.inv(x.T @ x), residual, df
+
+
+def table(request):
+    values = np.array(request["values"])
+    v, level = len(values), request["level"]
+    coefficients, covariance, residual, df = fit(values)
+
+    def compare(a, b):
+        contrast = np.zeros(len(coefficients))
+        if a > 0:
+            contrast[a] += 1
+        if b > 0:
+            contrast[b] -= 1
+        difference, error = contrast @ coefficients, np.sqrt(contrast @ covariance @ contrast)
+        return difference, error, 2 * stats.t.sf(abs(difference) / error, df)
+
+    baseline = request["baseline"]
+    others = [i for i in range(v) if i != baseline]
+    compared = [compare(i, baseline) for i in others]
+    half = stats.t.ppf(1 - level / (2 * len(others)), df)
+    p = [c[2] for c in compared]
+    paired_p = [stats.ttest_rel(values[i], values[baseline]).pvalue for i in others]
+    pairs = [(a, b) for a in range(v) for b in range(a + 1, v)]
+    return {"mean": values.mean(axis=1).tolist(), "std": values.std(axis=1, ddof=1).tolist(), "residual_std": np.sqrt(residual), "df": int(df),
+            "difference": [c[0] for c in compared], "low": [c[0] - half * c[1] for c in compared], "high": [c[0] + half * c[1] for c in compared],
+            "p": p, "p_holm": holm(p), "paired_p": paired_p, "paired_p_holm": holm(paired_p),
+            "pairs_p_holm": holm([compare(a, b)[2] for a, b in pairs])}
+
+
+def power(v, s, std, level, difference):
+    df, delta = (v - 1) * (s - 1), difference / (std * np.sqrt(2 / s))
+    critical = stats.t.ppf(1 - level / (2 * (v - 1)), df)
+    return stats.nct.sf(critical, df, delta) + stats.nct.sf(critical, df, -delta)
+
+
+def design(request):
+    v, s, std, level, wanted = (request[k] for k in ("variants", "seeds", "std", "level", "power"))
+    high = std
+    while power(v, s, std, level, high) < wanted:  # not far beyond: scipy's nct gives NaN there
+        high *= 1.5
+    detectable = optimize.brentq(lambda d: power(v, s, std, level, d) - wanted, 0, high, xtol=1e-15)
+    needed = next(n for n in range(2, 10_000) if power(v, n, std, level, request["difference"]) >= wanted)
+    return {"power": power(v, s, std, level, request["difference"]), "detectable": detectable, "needed": needed}
+
+
+def documents(request):
+    """Ratio of sums, its error from the residuals of a regression through the origin with the slope held at the ratio."""
+    difference = np.mean(np.array(request["variant"]) - np.array(request["baseline"]), axis=0)
+    targets = np.array(request["targets"], dtype=float)
+    ratio, count = difference.sum() / targets.sum(), len(targets)
+    error = np.sqrt(count * np.var(difference - ratio * targets, ddof=1)) / targets.sum()
+    return {"difference": ratio, "std_error": error}
+
+
+work = json.load(sys.stdin)
+json.dump({"tables": [table(t) for t in work["tables"]], "designs": [design(d) for d in work["designs"]],
+           "documents": [documents(d) for d in work["documents"]]}, sys.stdout)

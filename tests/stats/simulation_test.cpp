@@ -1,0 +1,133 @@
+// What the tests promise, on simulated comparisons: no more false findings than stated, and the stated share of true ones. Seeded, so that the
+// measured figures are always the same; they stand in docs/statistics.md.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
+#include "stats/power.h"
+#include "stats/summary.h"
+#include "tests/stats/random_table.h"
+
+namespace sluice::stats {
+namespace {
+
+using testing::random_table;
+using testing::Truth;
+
+constexpr std::size_t kTables = 8'000;
+
+// Three standard errors of a share measured on kTables.
+double margin(double share) { return 3 * std::sqrt(share * (1 - share) / kTables); }
+
+struct Shares {
+  double block = 0, paired = 0;  // tables with a false finding among the comparisons with the baseline, after Holm
+  double pairs = 0;              // tables with a false finding among all pairs: more than one letter
+  double covered = 0;            // tables whose intervals all hold the truth
+  std::vector<double> p;         // of variant 1 against the baseline, one per table
+  std::vector<double> rejected;  // by variant: share of tables with unadjusted p at most 5 %
+};
+
+// Comparisons without any effect.
+Shares simulate(const Truth& truth, std::string_view purpose) {
+  Shares shares{.rejected = std::vector<double>(truth.effects.size())};
+  constexpr double kOne = 1.0 / kTables;
+  for (std::size_t n = 0; n < kTables; ++n) {
+    const Summary summary = summarise(random_table(truth, random_key(n, purpose)), 0);
+    bool block = false, paired = false, covered = true;
+    for (std::size_t i = 1; i < summary.variants.size(); ++i) {
+      const Difference& difference = *summary.variants[i].difference;
+      block = block || *difference.p_holm <= 0.05;
+      paired = paired || *difference.paired_p_holm <= 0.05;
+      covered = covered && difference.interval->low <= 0 && difference.interval->high >= 0;
+      if (*difference.p <= 0.05) shares.rejected[i] += kOne;
+    }
+    const bool pairs = std::any_of(summary.variants.begin(), summary.variants.end(), [](const auto& v) { return v.letters != "a"; });
+    shares.p.push_back(*summary.variants[1].difference->p);
+    if (block) shares.block += kOne;
+    if (paired) shares.paired += kOne;
+    if (pairs) shares.pairs += kOne;
+    if (covered) shares.covered += kOne;
+  }
+  return shares;
+}
+
+// √n · sup |F_n(p) − p|: Kolmogorov's statistic, above 1.95 once in a thousand samples of a uniform p.
+double kolmogorov(std::vector<double> p) {
+  std::sort(p.begin(), p.end());
+  const double n = static_cast<double>(p.size());
+  double largest = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const double below = static_cast<double>(i) / n;
+    largest = std::max({largest, p[i] - below, below + 1 / n - p[i]});
+  }
+  return std::sqrt(n) * largest;
+}
+
+void print(const char* name, const Shares& shares) {
+  std::cout << name << ": false finding, block " << shares.block << ", paired " << shares.paired << ", all pairs " << shares.pairs
+            << "; intervals all cover " << shares.covered << "; Kolmogorov " << kolmogorov(shares.p) << "; p <= 0.05 by variant:";
+  for (std::size_t i = 1; i < shares.rejected.size(); ++i) std::cout << " " << shares.rejected[i];
+  std::cout << "\n";
+}
+
+// With one comparison nothing is conservative: 5 % on the dot.
+TEST(Simulation, OneComparisonErrsInFivePercent) {
+  const Shares shares = simulate({.effects = {0, 0}, .stds = {0.005, 0.005}}, "two variants");
+  print("two variants", shares);
+  EXPECT_LT(kolmogorov(shares.p), 1.95);
+  EXPECT_NEAR(shares.block, 0.05, margin(0.05));
+  EXPECT_NEAR(shares.paired, 0.05, margin(0.05));
+  EXPECT_NEAR(shares.pairs, 0.05, margin(0.05));
+  EXPECT_NEAR(shares.covered, 0.95, margin(0.05));
+}
+
+// Comparisons that share a baseline go together, so the family errs a little less often than 5 %.
+TEST(Simulation, EightVariantsErrInAtMostFivePercent) {
+  const Shares shares = simulate({.effects = std::vector<double>(8), .stds = std::vector<double>(8, 0.005)}, "eight variants");
+  print("eight variants", shares);
+  EXPECT_LT(kolmogorov(shares.p), 1.95);
+  for (const double share : {shares.block, shares.paired, shares.pairs}) {
+    EXPECT_LE(share, 0.05 + margin(0.05));
+    EXPECT_GE(share, 0.025);
+  }
+  EXPECT_GE(shares.covered, 0.95 - margin(0.05));
+  for (std::size_t i = 1; i < 8; ++i) EXPECT_NEAR(shares.rejected[i], 0.05, margin(0.05)) << i;
+}
+
+// The spreads of the paper's Table 1. The pooled residual is wrong for each of them: too small for swiglu, too large for swish and reglu.
+TEST(Simulation, UnequalSpreadsOfThePaper) {
+  const Shares shares =
+      simulate({.effects = std::vector<double>(8), .stds = {0.005, 0.005, 0.003, 0.006, 0.005, 0.004, 0.010, 0.003}}, "paper");
+  print("paper's spreads", shares);
+  EXPECT_LE(shares.block, 0.10);
+  EXPECT_LE(shares.pairs, 0.12);
+  EXPECT_LE(shares.paired, 0.05 + margin(0.05)) << "the paired t-test needs no equal variances";
+  EXPECT_GT(shares.rejected[6], 0.05) << "swiglu";
+  EXPECT_LT(shares.rejected[7], 0.05) << "reglu";
+}
+
+// One variant differs by the detectable difference.
+TEST(Simulation, TheStatedPowerIsReached) {
+  for (const std::size_t num_seeds : {3UL, 5UL}) {
+    const double std = 0.005;
+    const Design design{.num_variants = 8, .num_seeds = static_cast<std::int64_t>(num_seeds), .std = std};
+    Truth truth{.effects = std::vector<double>(8), .stds = std::vector<double>(8, std), .num_seeds = num_seeds};
+    truth.effects[3] = -*detectable_difference(design);
+    double bonferroni = 0, holm = 0;
+    for (std::size_t n = 0; n < kTables; ++n) {
+      const Summary summary = summarise(random_table(truth, random_key(n, "power", {num_seeds})), 0);
+      const Difference& difference = *summary.variants[3].difference;
+      if (difference.interval->high < 0 || difference.interval->low > 0) bonferroni += 1.0 / kTables;
+      if (*difference.p_holm <= 0.05) holm += 1.0 / kTables;
+    }
+    std::cout << num_seeds << " seeds, true difference " << truth.effects[3] << ": found by the interval " << bonferroni << ", by Holm "
+              << holm << "\n";
+    EXPECT_NEAR(bonferroni, 0.8, margin(0.8));
+    EXPECT_GE(holm, bonferroni);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::stats

@@ -1,0 +1,237 @@
+#include "stats/summary.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "tests/stats/random_table.h"
+
+namespace sluice::stats {
+namespace {
+
+using testing::random_table;
+using testing::random_values;
+using testing::table_of;
+using testing::Truth;
+
+const Truth kEight{.effects = {0, -0.01, 0, -0.012, -0.03, -0.05, -0.048, -0.04}, .stds = std::vector<double>(8, 0.005)};
+
+void expect_untested(const Summary& summary, const std::string& why) {
+  EXPECT_NE(summary.untested.find(why), std::string::npos) << summary.untested;
+  EXPECT_EQ(summary.residual_std, std::nullopt);
+  for (const VariantSummary& variant : summary.variants) {
+    EXPECT_EQ(variant.letters, "");
+    if (!variant.difference) continue;
+    EXPECT_FALSE(variant.difference->interval);
+    EXPECT_FALSE(variant.difference->p || variant.difference->p_holm || variant.difference->paired_p || variant.difference->paired_p_holm);
+  }
+}
+
+TEST(Summary, OfACompleteTable) {
+  const Summary summary = summarise(random_table(kEight, 1), 0);
+  EXPECT_EQ(summary.num_analysed, 8);
+  EXPECT_EQ(summary.blocks.size(), 5);
+  EXPECT_EQ(summary.residual_df, 28);
+  EXPECT_EQ(summary.untested, "");
+  EXPECT_TRUE(summary.remarks.empty());
+  EXPECT_FALSE(summary.variants[0].difference);
+  for (const VariantSummary& variant : summary.variants) {
+    EXPECT_EQ(variant.num_finished, 5);
+    EXPECT_TRUE(variant.analysed);
+    EXPECT_FALSE(variant.letters.empty());
+  }
+  const Difference& geglu = *summary.variants[5].difference;
+  EXPECT_LT(*geglu.p_holm, 0.001);
+  EXPECT_LT(geglu.interval->high, 0);
+  EXPECT_EQ(geglu.remark, "");
+}
+
+// Two names for one layer.
+TEST(Summary, IdenticalVariantsDifferByExactlyZero) {
+  const Truth truth{.effects = {0, 0, 0.01}, .stds = std::vector<double>(3, 0.005)};
+  std::vector<double> values = random_values(truth, 2);
+  std::copy_n(values.begin(), 5, values.begin() + 5);
+  const Summary summary = summarise(table_of(3, values), 0);
+  const Difference& difference = *summary.variants[1].difference;
+  EXPECT_EQ(difference.value, 0);
+  EXPECT_EQ(difference.p, 1.0);
+  EXPECT_EQ(difference.p_holm, 1.0);
+  EXPECT_EQ(difference.paired_p, 1.0);
+  EXPECT_EQ(difference.paired_p_holm, 1.0);
+  EXPECT_EQ(difference.remark, "the same result in every seed");
+  EXPECT_EQ(summary.variants[0].letters, summary.variants[1].letters);
+}
+
+TEST(Summary, TwoIdenticalVariantsAlone) {
+  const Summary summary = summarise(table_of(2, {1.7, 1.8, 1.9, 1.7, 1.8, 1.9}), 1);
+  const Difference& difference = *summary.variants[0].difference;
+  EXPECT_EQ(difference.value, 0);
+  EXPECT_EQ(difference.interval->low, 0);
+  EXPECT_EQ(difference.interval->high, 0);
+  EXPECT_EQ(difference.p_holm, 1.0);
+  EXPECT_EQ(difference.paired_p_holm, 1.0);
+  EXPECT_EQ(summary.variants[0].letters, "a");
+  EXPECT_EQ(summary.variants[1].letters, "a");
+}
+
+TEST(Summary, NoSpreadAtAllGivesOne) {
+  const Summary summary = summarise(table_of(2, {1.7, 1.8, 1.9, 1.6, 1.7, 1.8}), 0);
+  const Difference& difference = *summary.variants[1].difference;
+  EXPECT_NEAR(difference.value, -0.1, 1e-15);
+  EXPECT_FALSE(difference.interval);
+  EXPECT_EQ(difference.p_holm, 1.0);
+  EXPECT_EQ(difference.paired_p_holm, 1.0);
+  EXPECT_EQ(difference.remark, "the same difference in every seed: no spread to judge it by");
+  ASSERT_EQ(summary.remarks.size(), 1);
+  EXPECT_NE(summary.remarks[0].find("no spread at all"), std::string::npos);
+}
+
+TEST(Summary, OneSeedProvesNothing) {
+  Truth truth = kEight;
+  truth.num_seeds = 1;
+  const Summary summary = summarise(random_table(truth, 3), 0);
+  expect_untested(summary, "one seed");
+  EXPECT_FALSE(summary.variants[3].std);
+  EXPECT_TRUE(summary.variants[3].mean);
+  EXPECT_NEAR(summary.variants[3].difference->value, *summary.variants[3].mean - *summary.variants[0].mean, 1e-15);
+}
+
+// The others are analysed as if the broken variant had never been asked for.
+TEST(Summary, ABrokenVariantGetsNoVerdict) {
+  std::vector<double> values = random_values(kEight, 4);
+  Table table = table_of(8, values);
+  table.set_broken(7, 2);
+  const Summary summary = summarise(table, 0);
+  const VariantSummary& broken = summary.variants[7];
+  EXPECT_FALSE(broken.analysed);
+  EXPECT_EQ(broken.remark, "1 of 5 seeds diverged or failed: no verdict");
+  EXPECT_FALSE(broken.difference);
+  EXPECT_EQ(broken.letters, "");
+  EXPECT_EQ(broken.num_finished, 4);
+  EXPECT_TRUE(broken.mean && broken.std);
+  EXPECT_EQ(summary.blocks.size(), 5);
+  values.resize(7 * 5);
+  const Summary without = summarise(table_of(7, values), 0);
+  EXPECT_EQ(summary.residual_std, without.residual_std);
+  for (std::size_t i = 1; i < 7; ++i) {
+    EXPECT_EQ(summary.variants[i].difference->p_holm, without.variants[i].difference->p_holm);
+    EXPECT_EQ(summary.variants[i].difference->interval->low, without.variants[i].difference->interval->low);
+    EXPECT_EQ(summary.variants[i].letters, without.variants[i].letters);
+  }
+}
+
+TEST(Summary, ABrokenBaselineLeavesLettersOnly) {
+  Table table = random_table(kEight, 5);
+  table.set_broken(0, 0);
+  const Summary summary = summarise(table, 0);
+  for (const VariantSummary& variant : summary.variants) EXPECT_FALSE(variant.difference);
+  EXPECT_EQ(summary.variants[0].letters, "");
+  EXPECT_NE(summary.variants[1].letters, "");
+  ASSERT_EQ(summary.remarks.size(), 1);
+  EXPECT_EQ(summary.remarks[0], "no differences: of the baseline, 1 of 5 seeds diverged or failed: no verdict");
+}
+
+// Seed 3 waits for variant 2, so the tests know nothing of it; the other variants' means do.
+TEST(Summary, TestsUseTheSeedsThatAllHave) {
+  const std::vector<double> values = random_values(kEight, 6);
+  Table table(8, 5);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (i != 2 * 5 + 3) table.set(i / 5, i % 5, values[i]);
+  const Summary summary = summarise(table, 1);
+  EXPECT_EQ(summary.blocks, (std::vector<std::size_t>{0, 1, 2, 4}));
+  EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: one run is not finished"});
+  EXPECT_EQ(summary.variants[2].num_waiting, 1);
+  EXPECT_TRUE(summary.variants[2].analysed);
+  Table four(8, 4);
+  for (std::size_t i = 0; i < 8; ++i)
+    for (std::size_t j = 0; j < 4; ++j) four.set(i, j, values[i * 5 + summary.blocks[j]]);
+  const Summary of_four = summarise(four, 1);
+  EXPECT_EQ(summary.residual_std, of_four.residual_std);
+  EXPECT_EQ(summary.variants[4].difference->p_holm, of_four.variants[4].difference->p_holm);
+  EXPECT_EQ(summary.variants[4].difference->value, of_four.variants[4].difference->value);
+  EXPECT_EQ(summary.variants[4].num_finished, 5);
+  EXPECT_NE(summary.variants[4].mean, of_four.variants[4].mean);
+}
+
+TEST(Summary, AVariantThatHasNotStartedDoesNotHoldUpTheOthers) {
+  Table table(3, 2);
+  for (std::size_t i = 0; i < 2; ++i)
+    for (std::size_t j = 0; j < 2; ++j) table.set(i, j, 2 + 0.1 * static_cast<double>(i * j) + 0.01 * static_cast<double>(i));
+  const Summary summary = summarise(table, 0);
+  EXPECT_EQ(summary.num_analysed, 2);
+  EXPECT_EQ(summary.variants[2].remark, "no seed finished yet");
+  EXPECT_FALSE(summary.variants[2].mean);
+  EXPECT_TRUE(summary.variants[1].difference->p);
+  EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: 2 runs are not finished"});
+}
+
+TEST(Summary, TooLittleToTest) {
+  Table one_block(2, 3);
+  one_block.set(0, 0, 1.0);
+  one_block.set(0, 1, 1.1);
+  one_block.set(1, 1, 1.2);
+  one_block.set(1, 2, 1.3);
+  expect_untested(summarise(one_block, 0), "fewer than two seeds are finished for every variant (1 of 3)");
+  EXPECT_NEAR(summarise(one_block, 0).variants[1].difference->value, 0.1, 1e-15);
+  Table no_block(2, 2);
+  no_block.set(0, 0, 1.0);
+  no_block.set(1, 1, 1.2);
+  expect_untested(summarise(no_block, 0), "(0 of 2)");
+  EXPECT_FALSE(summarise(no_block, 0).variants[1].difference);
+  expect_untested(summarise(table_of(1, {1, 2, 3}), 0), "one variant");
+  Table broken = table_of(2, {1, 2, 3, 4});
+  broken.set_broken(1, 0);
+  expect_untested(summarise(broken, 0), "fewer than two variants");
+  expect_untested(summarise(Table(3, 4), 0), "fewer than two variants");
+}
+
+// Names and numbers of variants and seeds carry no meaning.
+TEST(Summary, PermutationsChangeNothing) {
+  for (std::uint64_t trial = 0; trial < 20; ++trial) {
+    const std::uint64_t key = random_key(trial, "permutation");
+    const std::vector<double> values = random_values(kEight, key);
+    std::vector<std::size_t> variants(8), seeds(5);
+    std::iota(variants.begin(), variants.end(), std::size_t{0});
+    std::iota(seeds.begin(), seeds.end(), std::size_t{0});
+    for (std::size_t i = 8; i > 1; --i) std::swap(variants[i - 1], variants[random_below(key, 5000 + i, i)]);
+    for (std::size_t j = 5; j > 1; --j) std::swap(seeds[j - 1], seeds[random_below(key, 6000 + j, j)]);
+    Table moved(8, 5);
+    for (std::size_t i = 0; i < 8; ++i)
+      for (std::size_t j = 0; j < 5; ++j) moved.set(i, j, values[variants[i] * 5 + seeds[j]]);
+    const std::size_t baseline = static_cast<std::size_t>(std::find(variants.begin(), variants.end(), 0) - variants.begin());
+    const Summary a = summarise(table_of(8, values), 0), b = summarise(moved, baseline);
+    EXPECT_NEAR(*a.residual_std, *b.residual_std, 1e-15);
+    for (std::size_t i = 0; i < 8; ++i) {
+      const VariantSummary &before = a.variants[variants[i]], &after = b.variants[i];
+      EXPECT_EQ(before.letters, after.letters);
+      EXPECT_NEAR(*before.mean, *after.mean, 1e-14);
+      EXPECT_NEAR(*before.std, *after.std, 1e-14);
+      ASSERT_EQ(before.difference.has_value(), after.difference.has_value());
+      if (!before.difference) continue;
+      EXPECT_NEAR(before.difference->value, after.difference->value, 1e-14);
+      EXPECT_NEAR(before.difference->interval->low, after.difference->interval->low, 1e-13);
+      EXPECT_NEAR(*before.difference->p_holm, *after.difference->p_holm, 1e-9);
+      EXPECT_NEAR(*before.difference->paired_p_holm, *after.difference->paired_p_holm, 1e-9);
+    }
+  }
+}
+
+TEST(Summary, LettersStartAtTheLowestMean) {
+  const Summary summary = summarise(random_table({.effects = {0.1, 0, 0.2}, .stds = {0.001, 0.001, 0.001}}, 7), 0);
+  EXPECT_EQ(summary.variants[1].letters, "a");
+  EXPECT_EQ(summary.variants[0].letters, "b");
+  EXPECT_EQ(summary.variants[2].letters, "c");
+}
+
+TEST(Summary, WrongUseIsRefused) {
+  const Table table = random_table(kEight, 8);
+  EXPECT_THROW(summarise(table, 8), InvariantError);
+  EXPECT_THROW(summarise(table, 0, 0), InvariantError);
+  EXPECT_THROW(summarise(table, 0, 1), InvariantError);
+}
+
+}  // namespace
+}  // namespace sluice::stats
