@@ -109,7 +109,7 @@ def figures(log_perplexity, num_tokens, num_bytes, num_words):
 
 # -- prepared data --------------------------------------------------------------------------------------------------------------
 
-HEADER = struct.Struct("<8s2IQ16s2Q6Q24s")      # src/data/shard.h
+HEADER = struct.Struct("<8s2IQ16s2Q6Q4xI16x")      # src/data/shard.h
 
 
 def stop(message):
@@ -121,12 +121,13 @@ def read_shard(path):
     data = path.read_bytes()
     if len(data) < HEADER.size:
         stop(f"{path}: {len(data)} bytes; expected a header of {HEADER.size}")
-    magic, version, width, num_tokens, _, vocab_size, _, *sums, _ = HEADER.unpack_from(data)
-    if magic != b"SLUICTOK" or version != 1 or width not in (2, 4):
-        stop(f"{path}: magic {magic!r}, version {version}, {width} bytes per token; expected a token shard of version 1")
-    if len(data) != HEADER.size + num_tokens * width:
-        stop(f"{path}: {len(data)} bytes; expected {HEADER.size + num_tokens * width}")
-    ids = np.frombuffer(data, "<u2" if width == 2 else "<u4", offset=HEADER.size).astype(np.int64)
+    magic, version, width, num_tokens, _, vocab_size, _, *sums, num_ends = HEADER.unpack_from(data)
+    if magic != b"SLUICTOK" or version != 2 or width not in (2, 4):
+        stop(f"{path}: magic {magic!r}, version {version}, {width} bytes per token; expected a token shard of version 2")
+    size = HEADER.size + num_tokens * width + 4 * num_ends
+    if len(data) != size:
+        stop(f"{path}: {len(data)} bytes; expected {size}")
+    ids = np.frombuffer(data, "<u2" if width == 2 else "<u4", num_tokens, HEADER.size).astype(np.int64)
     return ids, vocab_size, dict(zip(("num_blocks", "num_documents", "num_bytes", "num_words", "num_tokens", "num_unknown"), sums))
 
 

@@ -1,8 +1,5 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 
 #include <filesystem>
 #include <iostream>
@@ -10,31 +7,17 @@
 #include <string>
 
 #include "app/commands.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/text_format.h"
 #include "base/version.h"
+#include "ops/product_rate.h"
 #include "ops/torch_compat.h"
 
 namespace sluice::app {
 namespace {
 
-// Rate of a product of the shape that small models spend their time in, on random data (zeros run faster than anything real).
-double product_gflops(at::ScalarType dtype) {
-  constexpr std::int64_t kRows = 2048, kInner = 512, kColumns = 1024;
-  const at::NoGradGuard no_grad;
-  const at::Tensor a = at::randn({kRows, kInner}).to(dtype), b = at::randn({kInner, kColumns}).to(dtype);
-  at::Tensor c = at::mm(a, b);
-  double best_s = 1e9;
-  const double end_s = monotonic_s() + 0.4;
-  do {
-    const double begin_s = monotonic_s();
-    at::mm_out(c, a, b);
-    best_s = std::min(best_s, monotonic_s() - begin_s);
-  } while (monotonic_s() < end_s);
-  return 2e-9 * kRows * kInner * kColumns / best_s;
-}
+constexpr double kMeasured_s = 0.4;  // per dtype
 
 struct Findings {
   nlohmann::ordered_json facts;
@@ -54,7 +37,8 @@ Findings examine() {
   f.facts["memory_bytes"] = m.memory_bytes;
   f.facts["gpu"] = at::hasCUDA();
   f.facts["free_disk_bytes"] = real_files().free_bytes(".");
-  const double fp32 = product_gflops(at::kFloat), bf16 = product_gflops(at::kBFloat16);
+  const double fp32 = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s),
+               bf16 = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s);
   f.facts["fp32_gflops"] = fp32;
   f.facts["bf16_gflops"] = bf16;
   const bool use_bf16 = at::hasCUDA() || m.has_fast_bf16();

@@ -1,6 +1,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <variant>
 
 #include "app/commands.h"
 #include "app/json.h"
@@ -9,6 +10,7 @@
 #include "base/text_format.h"
 #include "data/prepared.h"
 #include "eval/perplexity.h"
+#include "train/batches.h"
 #include "train/open_checkpoint.h"
 
 namespace sluice::app {
@@ -20,24 +22,35 @@ struct Result {
   bool lossless = true;
 };
 
+void check_stride(const EvalOptions& options, const train::RunConfig& config) {
+  if (options.stride == 0) return;
+  if (std::holds_alternative<data::SpanCorruptionConfig>(config.objective))
+    fail(ExitCode::kUsage, "--stride", cat(options.stride),
+         "no stride: the model was trained with span_corruption, whose segments do not overlap");
+  const std::int64_t length = train::sequence_length(config);
+  if (options.stride > length) fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", length));
+}
+
 Result evaluate(const EvalOptions& options) {
   const train::OpenedCheckpoint opened = train::open_checkpoint(options.run);
-  const std::int64_t sequence_length = opened.config.train.sequence_length;
-  if (options.stride > sequence_length)
-    fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", sequence_length));
-  const auto settings =
-      train::evaluation_settings(opened.config, *opened.tokenizer, static_cast<std::uint64_t>(options.max_tokens), options.stride);
+  check_stride(options, opened.config);
   const auto measure = [&](const data::TokenStream& stream, const data::SplitCounts& counts) {
-    const data::EvaluationWindows windows(stream, settings);
-    return eval::measure_perplexity(*opened.model, windows, counts, opened.device, {.seed = opened.config.run.seed});
+    const auto batches = train::make_evaluation_batches(
+        opened.config, stream, *opened.tokenizer, {.max_tokens = static_cast<std::uint64_t>(options.max_tokens), .stride = options.stride});
+    eval::Perplexity perplexity = eval::measure_perplexity(*opened.model, *batches, train::counts_of_targets(opened.config, counts),
+                                                           opened.device, {.seed = opened.config.run.seed});
+    perplexity.num_bytes = counts.num_bytes;
+    perplexity.num_words = counts.num_words;
+    return perplexity;
   };
   Result result;
   result.step = opened.state.progress.step;
   result.lossless = opened.tokenizer->lossless();
   if (options.data.empty()) {
     const data::PreparedData prepared = train::open_data(opened);
-    require(prepared.valid.num_tokens() > 0, ExitCode::kUsage, options.run, "a run without held-out text", "--data FILE");
-    result.perplexity = measure(prepared.valid, prepared.valid_counts);
+    const train::HeldOut text = train::held_out(opened.config, prepared);
+    require(text.stream.num_tokens() > 0, ExitCode::kUsage, options.run, "a run without held-out text", "--data FILE");
+    result.perplexity = measure(text.stream, text.counts);
   } else {
     const data::EncodedText text =
         data::encode_files(options.data, opened.config.corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
@@ -60,6 +73,7 @@ void eval_command(const EvalOptions& options) {
                                          {"num_bytes", p.num_bytes},
                                          {"num_words", p.num_words},
                                          {"num_unknown", p.num_unknown},
+                                         {"num_dropped_tokens", p.num_dropped_tokens},
                                          {"lossless", result.lossless},
                                          {"step", result.step}};
     std::cout << json.dump() << "\n";
@@ -71,6 +85,9 @@ void eval_command(const EvalOptions& options) {
   if (p.word_perplexity) std::cout << "word_perplexity  " << fixed(*p.word_perplexity, 2) << "\n";
   std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\nnum_bytes        "
             << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
+  if (p.num_dropped_tokens > 0)
+    std::cout << "not scored       " << with_commas(static_cast<std::int64_t>(p.num_dropped_tokens))
+              << " tokens: the tail shorter than one segment\n";
   if (!result.lossless) {
     std::cout
         << "lossless         false: the tokenizer changes text, so bits_per_byte and word_perplexity do not compare with other tokenizers; "

@@ -14,7 +14,7 @@ void generate_command(const GenerateOptions& options) {
                                       .top_k = options.top_k,
                                       .top_p = options.top_p,
                                       .seed = options.seed,
-                                      .context_length = opened.config.train.sequence_length};
+                                      .context_length = train::sequence_length(opened.config)};
   if (options.json) {
     const std::string text = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
     std::cout << nlohmann::ordered_json{{"prompt", options.prompt}, {"text", text}, {"step", opened.state.progress.step}}.dump() << "\n";

@@ -1,39 +1,10 @@
 #include "data/causal_batches.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "base/error.h"
-#include "base/random.h"
 #include "base/text_format.h"
+#include "data/window_order.h"
 
 namespace sluice::data {
-
-namespace {
-
-constexpr int kNumRounds = 8;  // small networks need more than the four that suffice for large ones
-
-}  // namespace
-
-KeyedPermutation::KeyedPermutation(std::uint64_t size, std::uint64_t key) : size_(size), key_(key), half_bits_(1) {
-  invariant(size > 0, "a permutation of nothing");
-  while (half_bits_ < 32 && (std::uint64_t{1} << (2 * half_bits_)) < size) ++half_bits_;
-}
-
-std::uint64_t KeyedPermutation::operator()(std::uint64_t index) const {
-  invariant(index < size_, "an index outside the permutation");
-  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  // The network permutes [0, 4^half_bits), at most four times as many as wanted: walk on along the cycle until inside.
-  do {
-    std::uint64_t left = index >> half_bits_, right = index & mask;
-    for (std::uint64_t round = 0; round < kNumRounds; ++round) {
-      const std::uint64_t mixed = philox(key_, right, round)[0];
-      left = std::exchange(right, left ^ (mixed & mask));
-    }
-    index = left << half_bits_ | right;
-  } while (index >= size_);
-  return index;
-}
 
 CausalBatches::CausalBatches(const TokenStream& stream, Settings settings) : stream_(stream), settings_(settings) {
   invariant(settings.batch_sequences > 0 && settings.sequence_length > 0, "empty batches");
@@ -48,8 +19,7 @@ CausalBatches::CausalBatches(const TokenStream& stream, Settings settings) : str
 std::uint64_t CausalBatches::window_at(std::uint64_t step, std::int64_t row) const {
   invariant(row >= 0 && row < settings_.batch_sequences, "a row outside the batch");
   const std::uint64_t place = step * static_cast<std::uint64_t>(settings_.batch_sequences) + static_cast<std::uint64_t>(row);
-  const std::uint64_t epoch = place / num_windows_;
-  return KeyedPermutation(num_windows_, random_key(settings_.seed, "order", {epoch}))(place % num_windows_);
+  return window_in_order(settings_.seed, num_windows_, place);
 }
 
 std::uint64_t CausalBatches::num_dropped_tokens() const {

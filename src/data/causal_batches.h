@@ -13,17 +13,6 @@
 
 namespace sluice::data {
 
-// Bijection on [0, size): a Feistel network with cycle walking, O(1) per element, nothing stored.
-class KeyedPermutation {
- public:
-  KeyedPermutation(std::uint64_t size, std::uint64_t key);
-  std::uint64_t operator()(std::uint64_t index) const;
-
- private:
-  std::uint64_t size_, key_;
-  int half_bits_;
-};
-
 class CausalBatches final : public TrainingBatches {
  public:
   struct Settings {
@@ -60,6 +49,10 @@ class EvaluationWindows final : public EvaluationBatches {
   Batch batch(std::uint64_t index) const override;
   std::uint64_t num_targets() const override;
   bool is_whole() const override { return budget_ == num_all_targets_; }
+  std::uint64_t num_dropped_tokens() const override { return 0; }
+  std::uint64_t num_documents() const override { return stream_.num_documents(); }
+  // That of the token to be predicted; a separator belongs to the document that it ends. kNoDocument beside targets that are not scored.
+  std::vector<std::uint32_t> documents_of(std::uint64_t index) const override;
 
  private:
   // What the window at one place of the evaluation scores: `count` targets from the `begin`-th of the stream on.
@@ -67,6 +60,7 @@ class EvaluationWindows final : public EvaluationBatches {
     std::uint64_t window = 0, begin = 0, count = 0;
   };
   Scored scored(std::uint64_t place) const;
+  std::uint64_t num_rows(std::uint64_t index) const;  // of a batch
   void fill_row(std::uint64_t place, std::span<std::int32_t> inputs, std::span<std::int32_t> targets) const;
 
   const TokenStream& stream_;

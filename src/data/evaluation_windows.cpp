@@ -60,10 +60,14 @@ void EvaluationWindows::fill_row(std::uint64_t place, std::span<std::int32_t> in
   for (std::uint64_t i = part.begin - origin; i < part.begin - origin + part.count; ++i) targets[i] = tokens[i + 1];
 }
 
-Batch EvaluationWindows::batch(std::uint64_t index) const {
+std::uint64_t EvaluationWindows::num_rows(std::uint64_t index) const {
   invariant(index < num_batches(), "an evaluation batch that does not exist");
   const auto rows = static_cast<std::uint64_t>(settings_.batch_sequences);
-  const std::uint64_t first = index * rows, count = std::min(rows, num_windows_ - first);
+  return std::min(rows, num_windows_ - index * rows);
+}
+
+Batch EvaluationWindows::batch(std::uint64_t index) const {
+  const std::uint64_t count = num_rows(index), first = index * static_cast<std::uint64_t>(settings_.batch_sequences);
   const auto length = static_cast<std::size_t>(settings_.sequence_length);
   Batch batch{.num_sequences = static_cast<std::int64_t>(count),
               .input_length = settings_.sequence_length,
@@ -75,6 +79,19 @@ Batch EvaluationWindows::batch(std::uint64_t index) const {
     batch.num_targets += static_cast<std::int64_t>(scored(first + row).count);
   }
   return batch;
+}
+
+std::vector<std::uint32_t> EvaluationWindows::documents_of(std::uint64_t index) const {
+  const std::uint64_t count = num_rows(index), first = index * static_cast<std::uint64_t>(settings_.batch_sequences);
+  const auto length = static_cast<std::uint64_t>(settings_.sequence_length);
+  std::vector<std::uint32_t> documents(count * length, kNoDocument);
+  for (std::uint64_t row = 0; row < count; ++row) {
+    const Scored part = scored(first + row);
+    const std::uint64_t column = part.begin - part.window * static_cast<std::uint64_t>(settings_.stride);
+    const std::uint64_t token = part.begin + (settings_.start >= 0 ? 0 : 1);  // in the stream, where there is no start token
+    stream_.documents(token, std::span(documents).subspan(row * length + column, part.count));
+  }
+  return documents;
 }
 
 }  // namespace sluice::data

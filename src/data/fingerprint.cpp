@@ -7,7 +7,7 @@ namespace sluice::data {
 namespace {
 
 // Raised whenever the same settings and text would give other tokens or other files.
-constexpr int kPreparedVersion = 1;
+constexpr int kPreparedVersion = 2;
 
 template <class Enum>
 std::string_view name_of(Enum value) {
@@ -28,6 +28,7 @@ std::string token_settings(const PrepareSettings& settings, const std::optional<
   out += line("corpus.invalid_utf8", name_of(corpus.invalid_utf8)) + line("corpus.nul_bytes", name_of(corpus.nul_bytes));
   out += line("corpus.long_lines", name_of(corpus.long_lines)) + line("corpus.max_line", corpus.max_line.count);
   if (corpus.valid.empty()) out += line("corpus.holdout", shortest(corpus.holdout));
+  if (corpus.tune_holdout > 0) out += line("corpus.tune_holdout", shortest(corpus.tune_holdout));
   if (corpus.format == text::Format::kJsonl) {
     out += line("corpus.text_field", corpus.text_field) + line("corpus.broken_json", name_of(corpus.broken_json));
   }

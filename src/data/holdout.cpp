@@ -8,12 +8,14 @@ namespace sluice::data {
 
 Hash128 holdout_hash(std::string_view block) { return Hasher().update("holdout").update(block).digest(); }
 
-Holdout Holdout::fraction(double share) {
-  invariant(share >= 0 && share < 1, "a share outside [0, 1)");
+Holdout Holdout::between(double begin, double end) {
+  invariant(begin >= 0 && begin <= end && end < 1, "shares outside [0, 1)");
   // floor(share · 2^64) in the high half; the low half is below what a double can say.
-  const auto bound = static_cast<std::uint64_t>(std::ldexp(share, 64));
-  if (bound == 0) return none();
-  return up_to(Hash128{.high = bound - 1, .low = ~std::uint64_t{0}});
+  const auto bound_of = [](double share) { return static_cast<std::uint64_t>(std::ldexp(share, 64)); };
+  if (bound_of(begin) == bound_of(end)) return none();
+  Holdout holdout = up_to(Hash128{.high = bound_of(end) - 1, .low = ~std::uint64_t{0}});
+  holdout.smallest_ = {.high = bound_of(begin), .low = 0};
+  return holdout;
 }
 
 Holdout Holdout::up_to(std::optional<Hash128> largest) {

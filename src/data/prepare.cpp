@@ -48,6 +48,7 @@ class Preparation {
     PreparedManifest manifest;
     manifest.train = encode_train();
     manifest.valid = encode_valid();
+    if (settings_.corpus.tune_holdout > 0) manifest.tune = encode_part(Split::kTune, "tune");
     check_splits(manifest);
     check_unchanged(train_);
     check_unchanged(valid_);
@@ -57,8 +58,9 @@ class Preparation {
     manifest.num_documents_in_both = num_in_both();
     manifest.faults = faults_;
     log::end_progress();
-    log::info(cat("prepared ", with_commas(static_cast<std::int64_t>(manifest.train.counts.num_tokens)), " training and ",
-                  with_commas(static_cast<std::int64_t>(manifest.valid.counts.num_tokens)), " held-out tokens in ",
+    const auto tokens_of = [](const PreparedSplit& split) { return with_commas(static_cast<std::int64_t>(split.counts.num_tokens)); };
+    const std::string tune = settings_.corpus.tune_holdout > 0 ? cat(", ", tokens_of(manifest.tune), " for tuning") : "";
+    log::info(cat("prepared ", tokens_of(manifest.train), " training and ", tokens_of(manifest.valid), " held-out tokens", tune, " in ",
                   human_duration(monotonic_s() - start_s)));
     return manifest;
   }
@@ -85,14 +87,19 @@ class Preparation {
     for (const InputFile& file : files) text::for_each_block(file.path, settings_.corpus, ignored, visitor);
   }
 
+  // What becomes of a block of the training files.
+  enum class Split { kTrain, kValid, kTune };
+
   void choose_holdout() {
-    const double share = settings_.corpus.holdout;
+    const double share = settings_.corpus.holdout, tune = settings_.corpus.tune_holdout;
     if (!valid_.empty()) {
       each_block(valid_, [this](std::string_view text) { valid_hashes_.push_back(hash_of(text).low); });
       std::sort(valid_hashes_.begin(), valid_hashes_.end());
       in_both_.assign(valid_hashes_.size(), false);
+      tune_ = Holdout::fraction(tune);
     } else if (share < 1) {
       holdout_ = Holdout::fraction(share);
+      tune_ = Holdout::between(share, share + tune);
     } else {
       LowestHashes lowest(static_cast<std::uint64_t>(share));
       each_block(train_, [&](std::string_view text) { lowest.add(holdout_hash(text)); });
@@ -100,7 +107,11 @@ class Preparation {
     }
   }
 
-  bool held_out(std::string_view text) const { return valid_.empty() && holdout_.contains(holdout_hash(text)); }
+  Split split_of(std::string_view text) const {
+    const Hash128 hash = holdout_hash(text);
+    if (tune_.contains(hash)) return Split::kTune;
+    return holdout_.contains(hash) ? Split::kValid : Split::kTrain;
+  }
 
   void make_tokenizer() {
     const auto* pieces = std::get_if<text::SentencePieceConfig>(&settings_.tokenizer);
@@ -133,7 +144,7 @@ class Preparation {
     const std::int64_t max_sample = unigram ? std::min(config.max_sample.count, kMaxUnigramSample) : config.max_sample.count;
     TextSample sample(static_cast<std::uint64_t>(max_sample));
     each_block(train_, [&](std::string_view text) {
-      if (!held_out(text)) sample.add(text);
+      if (split_of(text) == Split::kTrain) sample.add(text);
     });
     const std::vector<std::string> texts = std::move(sample).take();
     require(!texts.empty(), ExitCode::kBadData, "corpus.train", "no training text to learn a tokenizer from", "files with text in them");
@@ -187,8 +198,9 @@ class Preparation {
     const auto select = [this](std::string_view text, const std::filesystem::path& file, std::uint64_t offset) {
       num_train_blocks_ += 1;
       note_word_boundary(text, file, offset);
+      if (split_of(text) != Split::kTrain) return false;
       if (!valid_.empty()) note_if_in_both(text);
-      return !held_out(text);
+      return true;
     };
     return encode_split("train", {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, faults_);
   }
@@ -201,17 +213,26 @@ class Preparation {
       };
       return encode_split("valid", {.files = paths_of(valid_), .corpus = settings_.corpus, .select = all, .start = {}}, faults_);
     }
+    return encode_part(Split::kValid, "valid");
+  }
+
+  // A part of the training files that training does not see.
+  PreparedSplit encode_part(Split split, const std::string& name) {
     text::FaultReport ignored;  // of the same files as before
-    const auto select = [this](std::string_view text, const std::filesystem::path&, std::uint64_t) { return held_out(text); };
-    return encode_split("valid", {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, ignored);
+    const auto select = [&](std::string_view text, const std::filesystem::path&, std::uint64_t) { return split_of(text) == split; };
+    return encode_split(name, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, ignored);
   }
 
   void check_splits(const PreparedManifest& manifest) const {
     require(num_train_blocks_ > 0, ExitCode::kBadData, "corpus.train", cat("no documents in ", train_.size(), " file(s)"),
             "files with text in them, read with the right corpus.format");
-    require(manifest.train.counts.num_tokens > 0, ExitCode::kBadData, "corpus.holdout",
-            cat(shortest(settings_.corpus.holdout), " holds out all of ", num_train_blocks_, " document(s)"),
-            "a smaller share, or more text");
+    require(
+        manifest.train.counts.num_tokens > 0, ExitCode::kBadData, "corpus.holdout",
+        cat(shortest(settings_.corpus.holdout + settings_.corpus.tune_holdout), " holds out all of ", num_train_blocks_, " document(s)"),
+        "a smaller share, or more text");
+    require(settings_.corpus.tune_holdout == 0 || manifest.tune.counts.num_tokens > 0, ExitCode::kBadData, "corpus.tune_holdout",
+            cat(shortest(settings_.corpus.tune_holdout), " of ", num_train_blocks_, " document(s) holds out none"),
+            "a larger share, or more documents");
     if (manifest.valid.counts.num_tokens > 0) return;
     require(valid_.empty(), ExitCode::kBadData, "corpus.valid", cat("no documents in ", valid_.size(), " file(s)"),
             "files with text in them");
@@ -225,7 +246,7 @@ class Preparation {
   std::filesystem::path directory_;
   std::string fingerprint_;
   FileSystem& files_ = real_files();
-  Holdout holdout_ = Holdout::none();
+  Holdout holdout_ = Holdout::none(), tune_ = Holdout::none();
   std::vector<std::uint64_t> valid_hashes_;  // sorted; eight bytes per block of the `valid` files
   std::vector<bool> in_both_;                // beside valid_hashes_
   std::unique_ptr<text::Tokenizer> tokenizer_;
@@ -310,9 +331,11 @@ PreparedData open_prepared(const std::filesystem::path& prepared_dir, const std:
 EncodedText encode_files(const std::vector<std::string>& paths, const text::CorpusConfig& corpus, const text::Tokenizer& tokenizer,
                          int num_threads) {
   std::vector<std::int32_t> ids;
+  std::vector<std::uint64_t> document_ends;
   SplitPosition position;
   BlockEncoder encoder(tokenizer, corpus.separator, num_threads, {}, [&](std::span<const std::int32_t> some, const SplitPosition& after) {
     ids.insert(ids.end(), some.begin(), some.end());
+    if (after.counts.num_documents > position.counts.num_documents) document_ends.push_back(ids.size());
     position = after;
   });
   text::FaultReport faults;
@@ -326,11 +349,12 @@ EncodedText encode_files(const std::vector<std::string>& paths, const text::Corp
                   .tokenizer_hash = {},
                   .train = {},
                   .valid = {},
+                  .tune = {},
                   .num_documents_in_both = 0,
                   .faults = faults,
                   .settings = {},
                   .files = {}});
-  return {.stream = TokenStream(std::move(ids)), .counts = position.counts};
+  return {.stream = TokenStream(std::move(ids), std::move(document_ends)), .counts = position.counts};
 }
 
 }  // namespace sluice::data

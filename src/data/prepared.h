@@ -1,6 +1,6 @@
 // Corpus and tokenizer settings to token shards on disk, once per fingerprint.
 //
-// prepared_dir/FINGERPRINT/ holds tokenizer.model or tokenizer.json, train-NNNNN.tokens, valid-NNNNN.tokens and prepared.json
+// prepared_dir/FINGERPRINT/ holds tokenizer.model or tokenizer.json, train-NNNNN.tokens, valid-NNNNN.tokens, tune-NNNNN.tokens and prepared.json
 // (written last: without it the folder is unfinished work and is continued). The fingerprint is a hash of the settings that
 // determine tokens and of the content of every input file. Two processes that prepare the same folder at once take turns by a lock.
 #pragma once
@@ -22,8 +22,8 @@ struct PreparedData {
   std::filesystem::path directory;
   std::string fingerprint;  // 32 hex digits
   std::shared_ptr<const text::Tokenizer> tokenizer;
-  TokenStream train, valid;
-  SplitCounts train_counts, valid_counts;
+  TokenStream train, valid, tune;  // `tune` is empty without corpus.tune_holdout
+  SplitCounts train_counts, valid_counts, tune_counts;
   std::uint64_t num_documents_in_both = 0;  // documents of `valid` that training has too
 };
 

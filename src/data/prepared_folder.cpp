@@ -14,7 +14,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr std::size_t kMaxManifestBytes = 256 << 20;
 constexpr std::string_view kExpected = "prepared data as it was written; remove its folder to prepare it again";
 
@@ -49,6 +49,7 @@ PreparedManifest manifest_from(const json& value) {
   manifest.tokenizer_hash = value.at("tokenizer").at("hash").get<std::string>();
   manifest.train = split_from(value.at("train"));
   manifest.valid = split_from(value.at("valid"));
+  manifest.tune = split_from(value.at("tune"));
   manifest.num_documents_in_both = value.at("documents_in_both").get<std::uint64_t>();
   for (const auto& [kind, fault] : value.at("faults").items()) {
     manifest.faults.add(kind, fault.at("first_file").get<std::string>(), fault.at("first_offset").get<std::uint64_t>(),
@@ -84,6 +85,7 @@ void write_manifest(const PreparedManifest& manifest, const std::filesystem::pat
                       {"tokenizer", {{"file", manifest.tokenizer_file}, {"hash", manifest.tokenizer_hash}}},
                       {"train", to_json(manifest.train)},
                       {"valid", to_json(manifest.valid)},
+                      {"tune", to_json(manifest.tune)},
                       {"documents_in_both", manifest.num_documents_in_both},
                       {"faults", to_json(manifest.faults)},
                       {"settings", manifest.settings},
@@ -97,7 +99,8 @@ PreparedManifest read_manifest(const std::filesystem::path& directory) {
   try {
     const json value = json::parse(read_file(path, kMaxManifestBytes));
     if (value.at("format") != kFormat)
-      fail(ExitCode::kBadData, path.string(), cat("format ", value.at("format").dump()), cat("format ", kFormat));
+      fail(ExitCode::kBadData, path.string(), cat("format ", value.at("format").dump()),
+           cat("format ", kFormat, "; remove its folder to prepare the data again"));
     return manifest_from(value);
   } catch (const json::exception&) {
     fail(ExitCode::kBadData, path.string(), "damaged", kExpected);
@@ -118,8 +121,10 @@ PreparedData open_folder(const std::filesystem::path& directory) {
           .tokenizer = std::move(tokenizer),
           .train = open_split(directory, "train", manifest.train),
           .valid = open_split(directory, "valid", manifest.valid),
+          .tune = open_split(directory, "tune", manifest.tune),
           .train_counts = manifest.train.counts,
           .valid_counts = manifest.valid.counts,
+          .tune_counts = manifest.tune.counts,
           .num_documents_in_both = manifest.num_documents_in_both};
 }
 

@@ -1,9 +1,9 @@
 // prepared.json: what a finished folder of prepared data holds. Its presence says that the folder is finished.
 //
-//   {"format": 1, "fingerprint": "...", "program": "0.1.0",
+//   {"format": 2, "fingerprint": "...", "program": "0.1.0",
 //    "tokenizer": {"file": "tokenizer.model", "hash": "..."},
 //    "train": {"documents": 1130, "bytes": 3932086, "words": 750131, "tokens": 980123, "unknown": 0, "shards": ["hash of the ids", ...]},
-//    "valid": {...}, "documents_in_both": 0,
+//    "valid": {...}, "tune": {...}, "documents_in_both": 0,
 //    "faults": {"CRLF line ends": {"count": 2, "first_file": "a.txt", "first_offset": 17}},
 //    "settings": {...}, "files": [{"name": "data/kjv.txt", "bytes": 4139038, "hash": "..."}]}
 //
@@ -32,7 +32,7 @@ struct PreparedSplit {
 struct PreparedManifest {
   std::string fingerprint;
   std::string tokenizer_file, tokenizer_hash;
-  PreparedSplit train, valid;
+  PreparedSplit train, valid, tune;
   std::uint64_t num_documents_in_both = 0;
   text::FaultReport faults;
   std::string settings;  // one line per setting that determines tokens

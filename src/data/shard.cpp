@@ -12,6 +12,7 @@ namespace sluice::data {
 namespace {
 
 constexpr std::string_view kMagic = "SLUICTOK";
+constexpr std::uint64_t kEndBytes = 4;
 constexpr std::string_view kExpected = "an undamaged token shard; remove its folder to prepare the data again";
 
 // Little-endian numbers into and out of a fixed block.
@@ -56,7 +57,8 @@ std::array<char, ShardHeader::kBytes> ShardHeader::serialize() const {
   writer.put(magic_number(), 8).put(kVersion, 4).put(bytes_per_token, 4).put(num_tokens, 8);
   writer.put(payload_hash.high, 8).put(payload_hash.low, 8).put(vocab_size, 8).put(index, 8);
   writer.put(end.num_blocks, 8).put(counts.num_documents, 8).put(counts.num_bytes, 8).put(counts.num_words, 8);
-  writer.put(counts.num_tokens, 8).put(counts.num_unknown, 8).put(end.inside_document ? 1 : 0, 8).put(fingerprint_hash, 8);
+  writer.put(counts.num_tokens, 8).put(counts.num_unknown, 8).put(end.inside_document ? 1 : 0, 4).put(num_document_ends, 4);
+  writer.put(fingerprint_hash, 8);
   writer.put(hash_of(std::string_view(out.data(), kBytes - 8)).low, 8);
   return out;
 }
@@ -82,13 +84,16 @@ ShardHeader ShardHeader::parse(std::span<const std::byte> bytes, std::uint64_t f
                        .num_words = reader.take(8),
                        .num_tokens = reader.take(8),
                        .num_unknown = reader.take(8)};
-  header.end.inside_document = reader.take(8) != 0;
+  header.end.inside_document = reader.take(4) != 0;
+  header.num_document_ends = static_cast<std::uint32_t>(reader.take(4));
   header.fingerprint_hash = reader.take(8);
   check(header.bytes_per_token == 2 || header.bytes_per_token == 4, "a wrong width of tokens");
   check(header.vocab_size > 0 && header.vocab_size <= std::uint64_t{1} << 31, "a wrong vocabulary size");
-  const std::uint64_t payload = file_bytes - kBytes;
-  if (header.num_tokens != payload / header.bytes_per_token || payload % header.bytes_per_token != 0) {
-    check(false, cat(payload, " bytes of ids where ", header.num_tokens, " ids of ", header.bytes_per_token, " bytes should be"));
+  const std::uint64_t payload = file_bytes - kBytes, ends = kEndBytes * header.num_document_ends;
+  const std::uint64_t ids = payload - std::min(ends, payload);
+  if (ends > payload || header.num_tokens != ids / header.bytes_per_token || ids % header.bytes_per_token != 0) {
+    check(false, cat(payload, " bytes behind the header where ", header.num_tokens, " ids of ", header.bytes_per_token, " bytes and ",
+                     header.num_document_ends, " ends of documents should be"));
   }
   return header;
 }
@@ -103,6 +108,12 @@ void verify_shard(const std::filesystem::path& path) {
   const ShardHeader header = ShardHeader::parse(file.bytes(), file.bytes().size(), path.string());
   const bool same = hash_of(file.bytes().subspan(ShardHeader::kBytes)) == header.payload_hash;
   require(same, ExitCode::kBadData, path.string(), "a wrong hash", kExpected);
+  Reader ends(file.bytes().subspan(ShardHeader::kBytes + header.num_tokens * header.bytes_per_token));
+  for (std::uint64_t i = 0, before = 0; i < header.num_document_ends; ++i) {
+    const std::uint64_t end = ends.take(kEndBytes);
+    require(end >= before && end <= header.num_tokens, ExitCode::kBadData, path.string(), "ends of documents out of order", kExpected);
+    before = end;
+  }
 }
 
 std::string shard_name(std::string_view split, std::uint64_t index) {
@@ -140,6 +151,8 @@ void ShardWriter::recover() {
 }
 
 void ShardWriter::add(std::span<const std::int32_t> ids, const SplitPosition& after) {
+  // Not before the next ids come, so that a document that ends without any (separator: none) ends in the shard of its last token.
+  if (!ids.empty() && content_.size() >= settings_.shard_bytes) write_shard();
   const std::size_t width = static_cast<std::size_t>(bytes_per_token());
   std::size_t at = content_.size();
   content_.resize(at + ids.size() * width);
@@ -149,13 +162,22 @@ void ShardWriter::add(std::span<const std::int32_t> ids, const SplitPosition& af
     for (std::size_t i = 0; i < width; ++i) content_[at++] = static_cast<char>(value >> (8 * i) & 0xFF);
   }
   num_pending_ += ids.size();
+  const std::uint64_t num_ended = after.counts.num_documents - position_.counts.num_documents;
+  invariant(num_ended <= 1 && num_pending_ <= ~std::uint32_t{0}, "more ends or tokens than one shard can note");
+  if (num_ended == 1) pending_ends_.push_back(static_cast<std::uint32_t>(num_pending_));
   position_ = after;
-  if (content_.size() >= settings_.shard_bytes) write_shard();
 }
 
 void ShardWriter::write_shard() {
+  std::size_t at = content_.size();
+  content_.resize(at + pending_ends_.size() * kEndBytes);
+  for (const std::uint32_t end : pending_ends_) {
+    Writer(std::span(content_).subspan(at, kEndBytes)).put(end, kEndBytes);
+    at += kEndBytes;
+  }
   ShardHeader header;
   header.bytes_per_token = static_cast<std::uint32_t>(bytes_per_token());
+  header.num_document_ends = static_cast<std::uint32_t>(pending_ends_.size());
   header.num_tokens = num_pending_;
   header.payload_hash = hash_of(std::string_view(content_).substr(ShardHeader::kBytes));
   header.vocab_size = settings_.vocab_size;
@@ -166,6 +188,7 @@ void ShardWriter::write_shard() {
   std::memcpy(content_.data(), bytes.data(), bytes.size());
   files_.write_atomically(settings_.directory / shard_name(settings_.split, num_shards_), content_);
   content_.resize(ShardHeader::kBytes);
+  pending_ends_.clear();
   num_pending_ = 0;
   num_shards_ += 1;
 }

@@ -1,23 +1,26 @@
 // Token shards: NAME-NNNNN.tokens.
 //
-// One split of a corpus is a sequence of shards. Each is a header of 128 bytes and the token ids, unsigned, little-endian:
+// One split of a corpus is a sequence of shards. Each is a header of 128 bytes, the token ids, and the ends of documents: 4 bytes for each
+// document that ends here, the number of this shard's tokens up to and including its last one (so the ends never fall; 0: it ended with
+// the shard before). A separator is the last token of the document that it ends.
 //
 //   byte  size
 //      0     8  magic "SLUICTOK"
-//      8     4  format version, 1
+//      8     4  format version, 2
 //     12     4  bytes per token: 2 where the vocabulary has at most 65,536 ids, else 4
 //     16     8  number of tokens in this shard
-//     24    16  XXH3-128 of the ids' bytes (high half, low half)
+//     24    16  XXH3-128 of everything behind the header (high half, low half)
 //     40     8  vocabulary size: every id is below it
 //     48     8  index of this shard in its split, from 0
 //     56    48  six sums over this and all earlier shards of the split: blocks read from the corpus (whichever split they went
 //               to), documents, bytes of text, words, tokens, unknown tokens
 //    104     1  1 where a document goes on in the next shard
-//    105     7  zero
+//    105     3  zero
+//    108     4  number of documents that end in this shard
 //    112     8  the low half of XXH3-128 of the fingerprint's 32 hex digits
 //    120     8  the low half of XXH3-128 of bytes 0 to 119
 //
-// Numbers are unsigned and little-endian. Nothing follows the ids. The sums make a shard a place where preparing can go on
+// Numbers are unsigned and little-endian. Nothing follows the ends. The sums make a shard a place where preparing can go on
 // after a kill.
 #pragma once
 
@@ -49,7 +52,7 @@ struct SplitPosition {
 
 struct ShardHeader {
   static constexpr std::size_t kBytes = 128;
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
 
   std::uint32_t bytes_per_token = 2;
   std::uint64_t num_tokens = 0;
@@ -57,6 +60,7 @@ struct ShardHeader {
   std::uint64_t vocab_size = 0;
   std::uint64_t index = 0;
   SplitPosition end;
+  std::uint32_t num_document_ends = 0;
   std::uint64_t fingerprint_hash = 0;
 
   std::array<char, kBytes> serialize() const;
@@ -66,7 +70,7 @@ struct ShardHeader {
 
 // Reads the header of a shard and compares its size. kBadData where it is damaged.
 ShardHeader read_shard_header(const std::filesystem::path& path);
-// Reads the whole shard. kBadData where its hash is wrong.
+// Reads the whole shard. kBadData where its hash is wrong, or its documents end out of order.
 void verify_shard(const std::filesystem::path& path);
 
 std::string shard_name(std::string_view split, std::uint64_t index);
@@ -76,7 +80,7 @@ class ShardWriter {
  public:
   struct Settings {
     std::filesystem::path directory;
-    std::string split;  // "train" or "valid"
+    std::string split;  // "train", "valid" or "tune"
     std::uint64_t vocab_size = 0;
     std::string fingerprint;
     std::uint64_t shard_bytes = 64 << 20;
@@ -85,7 +89,7 @@ class ShardWriter {
   ShardWriter(FileSystem& files, Settings settings);
 
   const SplitPosition& position() const { return position_; }
-  // Adds what one block gave; `added` is where the split stands after it. Writes a shard when it is full.
+  // Adds what one block or one end of a document gave; `after` is where the split stands then. Writes full shards.
   void add(std::span<const std::int32_t> ids, const SplitPosition& after);
   void finish();  // writes what is left
   std::vector<std::filesystem::path> shards() const;
@@ -101,6 +105,7 @@ class ShardWriter {
   std::uint64_t num_shards_ = 0;
   std::uint64_t num_pending_ = 0;  // tokens in content_
   std::string content_;            // of the next shard: room for the header, then ids
+  std::vector<std::uint32_t> pending_ends_;
 };
 
 }  // namespace sluice::data

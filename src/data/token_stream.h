@@ -23,12 +23,20 @@ struct SplitCounts {
 
 class TokenStream {
  public:
-  // Shards in order. kBadData where a header, size or hash is wrong (hash checked by verify() alone).
+  TokenStream() = default;  // empty
+  // Shards in order, from the first. kBadData where a header, size or hash is wrong (hash checked by verify() alone).
   explicit TokenStream(const std::vector<std::filesystem::path>& shards);
-  explicit TokenStream(std::vector<std::int32_t> ids);  // in memory: tests and `eval --data`
+  // In memory: tests and `eval --data`. `document_ends`: for each document, the number of tokens up to and including its last, in order.
+  // Without them everything is one document.
+  explicit TokenStream(std::vector<std::int32_t> ids);
+  TokenStream(std::vector<std::int32_t> ids, std::vector<std::uint64_t> document_ends);
   std::uint64_t num_tokens() const { return num_tokens_; }
+  std::uint64_t num_documents() const { return num_documents_; }
   // Copies out.size() ids from position `begin` on; the range lies inside the stream. kBadData where an id is not below the vocabulary size.
   void read(std::uint64_t begin, std::span<std::int32_t> out) const;
+  // The documents (from 0) that the tokens from position `begin` on belong to. A separator belongs to the document that it ends.
+  // kBadData where tokens stand behind the end of the last one.
+  void documents(std::uint64_t begin, std::span<std::uint32_t> out) const;
   void verify() const;  // full hash of every shard
 
  private:
@@ -38,10 +46,17 @@ class TokenStream {
     std::uint64_t begin = 0, count = 0;
     int bytes_per_token = 2;
     std::uint64_t vocab_size = 0;
+    std::uint64_t first_document = 0, num_ends = 0;
+    std::uint32_t end_at(std::uint64_t index) const;
   };
+  // Calls each(shard, skipped, part of out) for the shards of the tokens from `begin` on.
+  template <class Out, class Each>
+  void each_part(std::uint64_t begin, std::span<Out> out, const Each& each) const;
+  void check_range(std::uint64_t begin, std::uint64_t count) const;
   std::vector<Shard> shards_;
   std::vector<std::int32_t> ids_;
-  std::uint64_t num_tokens_ = 0;
+  std::vector<std::uint64_t> ends_;  // of documents, beside ids_
+  std::uint64_t num_tokens_ = 0, num_documents_ = 0;
 };
 
 }  // namespace sluice::data

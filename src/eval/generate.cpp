@@ -18,18 +18,6 @@
 namespace sluice::eval {
 namespace {
 
-void check(const SamplingConfig& config) {
-  const auto refuse = [](std::string_view subject, const auto& received, std::string_view expected) {
-    fail(ExitCode::kUsage, subject, cat(received), expected);
-  };
-  if (config.num_tokens < 0) refuse("tokens", config.num_tokens, "needs 0 or more");
-  if (!(config.temperature >= 0) || std::isinf(config.temperature))
-    refuse("temperature", config.temperature, "needs 0 or a positive number");
-  if (config.top_k < 0) refuse("top-k", config.top_k, "needs 0 (all) or a positive number");
-  if (!(config.top_p > 0 && config.top_p <= 1)) refuse("top-p", config.top_p, "needs a number above 0, at most 1");
-  invariant(config.context_length > 0, "a model sees at least one token");
-}
-
 // The logits of the token that follows `ids`.
 std::vector<float> next_logits(const model::LanguageModel& model, const std::vector<std::int32_t>& ids, std::int64_t context_length) {
   const auto length = std::min(static_cast<std::int64_t>(ids.size()), context_length);
@@ -50,6 +38,18 @@ std::vector<std::int32_t> prompt_ids(const text::Tokenizer& tokenizer, std::stri
 }
 
 }  // namespace
+
+void check(const SamplingConfig& config) {
+  const auto refuse = [](std::string_view subject, const auto& received, std::string_view expected) {
+    fail(ExitCode::kUsage, subject, cat(received), expected);
+  };
+  if (config.num_tokens < 0) refuse("tokens", config.num_tokens, "needs 0 or more");
+  if (!(config.temperature >= 0) || std::isinf(config.temperature))
+    refuse("temperature", config.temperature, "needs 0 or a positive number");
+  if (config.top_k < 0) refuse("top-k", config.top_k, "needs 0 (all) or a positive number");
+  if (!(config.top_p > 0 && config.top_p <= 1)) refuse("top-p", config.top_p, "needs a number above 0, at most 1");
+  invariant(config.context_length > 0, "a model sees at least one token");
+}
 
 std::int64_t choose_token(std::vector<float> logits, const SamplingConfig& config, double uniform) {
   for (float& logit : logits)

@@ -10,29 +10,50 @@
 #include "eval/feed.h"
 
 namespace sluice::eval {
+namespace {
+
+// nats [B, T] float64 of a batch to the documents that its targets belong to.
+void add_to_documents(std::vector<store::DocumentLoss>& documents, const at::Tensor& nats_BT,
+                      const std::vector<std::uint32_t>& document_of_target) {
+  const at::Tensor host_BT = nats_BT.to(at::kCPU).contiguous();
+  invariant(static_cast<std::size_t>(host_BT.numel()) == document_of_target.size(), "each target has its document");
+  const auto* nats = static_cast<const double*>(host_BT.const_data_ptr());
+  for (std::size_t i = 0; i < document_of_target.size(); ++i) {
+    if (document_of_target[i] == data::kNoDocument) continue;
+    store::DocumentLoss& document = documents.at(document_of_target[i]);
+    document.nats += nats[i];
+    ++document.num_targets;
+  }
+}
+
+}  // namespace
 
 Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationBatches& batches, const data::SplitCounts& counts,
                               at::Device device, const ops::Context& context) {
   const at::NoGradGuard no_grad;
   ops::Context without_dropout = context;
   without_dropout.training = false;
+  Perplexity result;
+  if (batches.is_whole()) result.documents.resize(batches.num_documents());
   at::Tensor nats = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(device));
   std::uint64_t num_scored = 0;
   for (std::uint64_t i = 0; i < batches.num_batches(); ++i) {
     throw_if_stopped("evaluation");
     const data::Batch batch = batches.batch(i);
-    nats = nats + model.loss(to_device(batch, device), {}, without_dropout).cross_entropy;
+    const at::Tensor nats_BT = model.target_nats(to_device(batch, device), without_dropout);
+    nats = nats + nats_BT.sum();
+    if (!result.documents.empty()) add_to_documents(result.documents, nats_BT, batches.documents_of(i));
     num_scored += static_cast<std::uint64_t>(batch.num_targets);
   }
   invariant(num_scored == batches.num_targets(), "an evaluation scores every target of its windows once");
   require(num_scored > 0, ExitCode::kBadData, "held-out set", "no tokens", "needs at least one token to measure perplexity on");
 
   const double sum = nats.item<double>();
-  Perplexity result;
   result.num_tokens = num_scored;
   result.num_bytes = counts.num_bytes;
   result.num_words = counts.num_words;
   result.num_unknown = counts.num_unknown;
+  result.num_dropped_tokens = batches.num_dropped_tokens();
   result.log_perplexity = sum / static_cast<double>(num_scored);
   result.perplexity = std::exp(result.log_perplexity);
   // Without a start token the first token of the set is not scored, which is too little to spoil the figures of a whole set.

@@ -10,6 +10,9 @@
 
 namespace sluice::eval {
 
+// kUsage for settings that make no sense.
+void check(const SamplingConfig& config);
+
 // The token at `uniform`, in [0, 1), of the distribution softmax(logits / temperature), cut to the top_k likeliest and to the smallest
 // set of the likeliest whose mass reaches top_p. Equal logits: the lower id counts as likelier. NaN counts as impossible.
 std::int64_t choose_token(std::vector<float> logits, const SamplingConfig& config, double uniform);

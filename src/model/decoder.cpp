@@ -52,6 +52,14 @@ Loss Decoder::loss(const Batch& batch, const LossScale& scale, const ops::Contex
   return {result.total, result.cross_entropy};
 }
 
+at::Tensor Decoder::target_nats(const Batch& batch, const ops::Context& context) const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor hidden_BTD = hidden(batch.inputs_BT, context);
+  return ops::cross_entropy_of_rows(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}), vocab_size_,
+                                    context)
+      .view_as(batch.targets_BT);
+}
+
 at::Tensor Decoder::next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const {
   return head(hidden(inputs_BT, context).select(1, inputs_BT.size(1) - 1), context);
 }

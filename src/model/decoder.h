@@ -18,6 +18,7 @@ class Decoder final : public LanguageModel {
  public:
   Decoder(const DecoderConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
   Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
+  at::Tensor target_nats(const Batch& batch, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
   at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
 

@@ -30,6 +30,8 @@ class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
   virtual Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const = 0;
+  // The cross-entropy of each target, float64 [B, T] on the device, 0 where it is not scored. Without gradients; sums of it are `loss`'s.
+  virtual at::Tensor target_nats(const Batch& batch, const ops::Context& context) const = 0;
   // Logits of the last position, fp32 [B, vocab_size], padded rows left out. For generation.
   virtual at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const = 0;
   // Logits of every position, fp32 [B, T, vocab_size]. For tests and tools: memory is B·T·vocab_size.

@@ -27,6 +27,7 @@ class BytesTokenizer : public Tokenizer {
   }
   std::int64_t vocab_size() const override { return kVocabSize; }
   std::optional<std::int32_t> eos() const override { return kEnd; }
+  std::optional<std::int32_t> pad() const override { return std::nullopt; }
   std::optional<std::int32_t> unk() const override { return std::nullopt; }
   bool lossless() const override { return true; }
   std::string_view file_name() const override { return "tokenizer.json"; }

@@ -16,6 +16,12 @@ void CorpusConfig::check(const CorpusConfig& c, config::Problems& problems) {
   if (c.holdout >= 1 && c.holdout != std::floor(c.holdout)) {
     problems.add("holdout", shortest(c.holdout), "a fraction below 1, or a whole number of documents");
   }
+  const bool whole_holdout = c.valid.empty() && c.holdout >= 1;
+  if (whole_holdout && c.tune_holdout > 0) {
+    problems.add("tune_holdout", shortest(c.tune_holdout), "0, or a `holdout` that is a fraction too");
+  } else if (c.tune_holdout + (c.valid.empty() ? c.holdout : 0) >= 1 && c.tune_holdout > 0) {
+    problems.add("tune_holdout", shortest(c.tune_holdout), "a fraction that leaves something to train on");
+  }
   if (c.max_line.count < kShortestMaxLine || c.max_line.count > kLongestMaxLine) {
     problems.add("max_line", cat(c.max_line.count), cat("between ", kShortestMaxLine, " bytes and ", human_bytes(kLongestMaxLine)));
   }

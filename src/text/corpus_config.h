@@ -32,6 +32,7 @@ struct CorpusConfig {
   std::vector<std::string> train;
   std::vector<std::string> valid;
   double holdout = 0.05;
+  double tune_holdout = 0;
   Format format = Format::kParagraphs;
   Separator separator = Separator::kEos;
   std::string text_field = "text";
@@ -53,6 +54,9 @@ struct CorpusConfig {
             "Held-out share of the training text: a fraction below 1, or a number of documents from 1 on. "
             "Chosen by hash of the document (of 64 KiB line-aligned blocks of longer ones), so it does not move when files are added.",
             config::NonNegative{}),
+        field<&C::tune_holdout>("A further share of the training text, a fraction below 1, that neither training nor the held-out figures "
+                                "see: for choosing settings. Chosen alike, next to the held-out share, which it never moves.",
+                                config::NonNegative{}),
         field<&C::format>("What a document is: `text` a file, `lines` a line, `paragraphs` a block between blank lines, `jsonl` one field "
                           "of a JSON line."),
         field<&C::separator>("Between documents: `eos` the tokenizer's end token, `none` nothing. Attention crosses documents either way."),

@@ -103,11 +103,13 @@ void ModelReader::read_trainer(std::string_view message, SentencePieceModel& mod
       case kUnkSurface:
       case kUnkPiece:
       case kBosPiece:
-      case kPadPiece:
         text_of(field);
         break;
       case kEosPiece:
         model.eos_piece = text_of(field);
+        break;
+      case kPadPiece:
+        model.pad_piece = text_of(field);
         break;
       default:
         break;  // how it was trained; the library does not use it any more

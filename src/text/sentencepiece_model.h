@@ -34,7 +34,7 @@ struct SentencePieceModel {
   Type type = Type::kUnigram;
   bool byte_fallback = false;
   bool whitespace_as_suffix = false;
-  std::string_view eos_piece = "</s>";
+  std::string_view eos_piece = "</s>", pad_piece = "<pad>";
   NormalizerRules normalizer, denormalizer;
   bool has_self_tests = false;
 };

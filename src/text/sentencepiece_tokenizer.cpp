@@ -56,6 +56,7 @@ class SentencePieceTokenizer : public Tokenizer {
 
   std::int64_t vocab_size() const override { return vocab_size_; }
   std::optional<std::int32_t> eos() const override { return eos_; }
+  std::optional<std::int32_t> pad() const override { return pad_; }
   std::optional<std::int32_t> unk() const override { return unk_; }
   bool lossless() const override { return lossless_; }
   std::string_view file_name() const override { return "tokenizer.model"; }
@@ -65,6 +66,7 @@ class SentencePieceTokenizer : public Tokenizer {
   void note_piece(const SentencePieceModel& model, std::int32_t id) {
     const Piece& piece = model.pieces[static_cast<std::size_t>(id)];
     if (piece.type == PieceType::kControl && piece.text == model.eos_piece) eos_ = id;
+    if (piece.type == PieceType::kControl && piece.text == model.pad_piece) pad_ = id;
     // With byte fallback the unknown piece is never produced.
     if (piece.type == PieceType::kUnknown && !model.byte_fallback) unk_ = id;
   }
@@ -96,7 +98,7 @@ class SentencePieceTokenizer : public Tokenizer {
   WordRules words_;
   mutable WordCache cache_;
   std::int64_t vocab_size_ = 0;
-  std::optional<std::int32_t> eos_, unk_;
+  std::optional<std::int32_t> eos_, pad_, unk_;
   bool lossless_ = false;
 };
 

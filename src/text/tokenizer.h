@@ -25,6 +25,7 @@ class Tokenizer {
   virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
   virtual std::int64_t vocab_size() const = 0;
   virtual std::optional<std::int32_t> eos() const = 0;
+  virtual std::optional<std::int32_t> pad() const = 0;  // never produced; what a decoder may start from
   virtual std::optional<std::int32_t> unk() const = 0;  // none: nothing is unknown
   virtual bool lossless() const = 0;
   virtual std::string_view file_name() const = 0;     // "tokenizer.model" (SentencePiece) or "tokenizer.json" (bytes)

@@ -58,6 +58,12 @@ void Metrics::write(const Line& line) {
   const StepValues values = read_values(line.stats);
   const auto log_perplexity = line.stats.log_perplexity.item<double>();
   const double tokens_per_s = line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
+  const std::optional<double>& peak = utilisation_.peak_flop_per_s;
+  const Json time = {{"seconds", line.seconds},
+                     {"step_seconds", line.step_s},
+                     {"tokens_per_s", tokens_per_s},
+                     {"mfu", peak ? Json(utilisation_.flops_per_token * tokens_per_s / *peak) : Json(nullptr)},
+                     {"mfu_denominator", or_null(peak)}};
   const Json json = {{"step", line.step},
                      {"tokens", line.tokens},
                      {"loss", values.loss},
@@ -65,7 +71,7 @@ void Metrics::write(const Line& line) {
                      {"perplexity", std::exp(log_perplexity)},
                      {"grad_norm", values.grad_norm},
                      {"lr", line.lr},
-                     {"time", {{"seconds", line.seconds}, {"tokens_per_s", tokens_per_s}, {"mfu", nullptr}, {"mfu_denominator", nullptr}}}};
+                     {"time", time}};
   log_.append(json.dump());
   latest_ = {line.step, values.loss, training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
 }
@@ -101,6 +107,14 @@ std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path
                      number(*eval, "word_perplexity")});
   });
   return found;
+}
+
+double read_training_seconds(const std::filesystem::path& path) {
+  double sum = 0;
+  store::read_metrics(path, [&](std::int64_t, const Json& line) {
+    if (const auto time = line.find("time"); time != line.end() && time->is_object()) sum += number(*time, "step_seconds").value_or(0);
+  });
+  return sum;
 }
 
 }  // namespace sluice::train

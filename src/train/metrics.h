@@ -13,10 +13,17 @@
 
 namespace sluice::train {
 
+// What mfu is made of.
+struct Utilisation {
+  double flops_per_token = 0;             // model::ModelSizes
+  std::optional<double> peak_flop_per_s;  // of the machine, in the precision of the run; nothing where it is not known
+};
+
 // Keeps device values and reads them a few steps late. Not for several threads.
 class Metrics {
  public:
-  explicit Metrics(std::filesystem::path path) : path_(std::move(path)), log_(path_) {}
+  explicit Metrics(std::filesystem::path path, Utilisation utilisation = {})
+      : path_(std::move(path)), log_(path_), utilisation_(utilisation) {}
   const std::filesystem::path& path() const { return path_; }
   // Drops the lines after `step`: the steps after it come again.
   void return_to(std::int64_t step);
@@ -48,6 +55,7 @@ class Metrics {
 
   std::filesystem::path path_;
   store::MetricsLog log_;
+  Utilisation utilisation_;
   std::vector<Line> pending_;
   std::int64_t last_step_ = -1;
   std::optional<Latest> latest_;
@@ -62,5 +70,8 @@ struct LoggedEvaluation {
   std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;
 };
 std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path);
+
+// Seconds spent in the steps that a metrics file has, whichever process did them; evaluations and saves left out.
+double read_training_seconds(const std::filesystem::path& path);
 
 }  // namespace sluice::train

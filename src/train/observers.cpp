@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text_format.h"
 #include "eval/perplexity.h"
+#include "train/batches.h"
 #include "train/open_checkpoint.h"
 
 namespace sluice::train {
@@ -38,8 +39,7 @@ void report_damage(const std::vector<store::DamagedCheckpoint>& damaged) {
 
 std::string progress_line(const Watch& watch, const Metrics::Latest& latest) {
   const std::int64_t total = *watch.run.config.train.steps;
-  const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(watch.run.config.train.batch_sequences) *
-                             static_cast<double>(watch.run.config.train.sequence_length);
+  const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(tokens_per_step(watch.run.config));
   std::string line = cat("step ", latest.step, "/", total, "  loss ", fixed(latest.loss, 3), "  perplexity ",
                          fixed(std::exp(latest.loss), 1), "  ", with_commas(std::llround(latest.tokens_per_s)), " tokens/s");
   if (latest.step < total && latest.tokens_per_s > 0) line += "  ETA " + human_duration(tokens_left / latest.tokens_per_s);
@@ -82,16 +82,21 @@ Every progress_observer(Watch& watch) {
 
 bool is_evaluated(const Watch& watch, std::int64_t step) {
   const auto& every = watch.run.config.evaluate.every_steps;
-  if (every.is_word() || watch.data.valid.num_tokens() == 0) return false;
+  if (every.is_word() || held_out(watch.run.config, watch.data).stream.num_tokens() == 0) return false;
   return step % *every == 0 || is_finished(watch, step);
 }
 
-void evaluate(Watch& watch, std::int64_t step) {
+eval::Perplexity measure(const Watch& watch, std::int64_t step) {
   const RunConfig& config = watch.run.config;
-  const data::EvaluationWindows windows(watch.data.valid,
-                                        evaluation_settings(config, *watch.data.tokenizer, evaluation_tokens(watch, step)));
-  const eval::Perplexity result = eval::measure_perplexity(watch.run.model, windows, watch.data.valid_counts, watch.run.device, {});
+  const HeldOut text = held_out(config, watch.data);
+  const auto batches = make_evaluation_batches(config, text.stream, *watch.data.tokenizer, {.max_tokens = evaluation_tokens(watch, step)});
+  return eval::measure_perplexity(watch.run.model, *batches, counts_of_targets(config, text.counts), watch.run.device, {});
+}
+
+void evaluate(Watch& watch, std::int64_t step) {
+  const eval::Perplexity result = measure(watch, step);
   watch.metrics.add_evaluation(step, result);
+  if (is_finished(watch, step)) watch.final_evaluation = result;
   watch.latest = BestEvaluation{step, result.log_perplexity};
   note_best(watch, step);
   log::info(cat("step ", step, ": held-out log-perplexity ", fixed(result.log_perplexity, 4), ", perplexity ", fixed(result.perplexity, 2),
@@ -153,7 +158,7 @@ std::vector<Every> observers_of(Watch& watch) {
   std::vector<Every> observers;
   observers.push_back({1, [&watch](const Event& event) { watch.metrics.add(event); }});
   const auto& every = watch.run.config.evaluate.every_steps;
-  if (!every.is_word() && watch.data.valid.num_tokens() > 0)
+  if (!every.is_word() && held_out(watch.run.config, watch.data).stream.num_tokens() > 0)
     observers.push_back({*every, [&watch](const Event& event) { observe_evaluation(watch, event); }});
   observers.push_back({watch.run.config.checkpoint.every_steps, [&watch](const Event& event) { observe_checkpoint(watch, event); }});
   observers.push_back(progress_observer(watch));

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "data/causal_batches.h"
 #include "data/prepared.h"
+#include "eval/perplexity.h"
 #include "store/checkpoint_store.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
@@ -24,8 +24,9 @@ struct Watch {
   Metrics& metrics;
   std::uint64_t checkpoint_bytes = 0;  // of one, for the space check before each
 
-  std::optional<BestEvaluation> latest{}, best{};  // the evaluation done last; the best one with a checkpoint
-  std::int64_t saved_step = -1;                    // the newest checkpoint's
+  std::optional<BestEvaluation> latest{}, best{};      // the evaluation done last; the best one with a checkpoint
+  std::int64_t saved_step = -1;                        // the newest checkpoint's
+  std::optional<eval::Perplexity> final_evaluation{};  // that of the run's last step, where this process did it
 };
 
 // Metrics, evaluation, checkpoints, progress, in the order in which they must be called. Keeps a reference.
@@ -33,6 +34,8 @@ std::vector<Every> observers_of(Watch& watch);
 
 // True where the configuration wants an evaluation after `step` steps, and there is held-out text.
 bool is_evaluated(const Watch& watch, std::int64_t step);
+// Held-out perplexity as the configuration wants it after `step` steps. kInterrupted when a stop is requested.
+eval::Perplexity measure(const Watch& watch, std::int64_t step);
 // Measures held-out perplexity, writes and shows it. kInterrupted when a stop is requested: then it is done on resume.
 void evaluate(Watch& watch, std::int64_t step);
 // The same where `step` is to be evaluated and the metrics have nothing of it: at the start of a run, and where a stop cut one short.

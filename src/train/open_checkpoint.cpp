@@ -12,6 +12,7 @@
 #include "eval/load_model.h"
 #include "ops/torch_compat.h"
 #include "store/run_directory.h"
+#include "train/batches.h"
 #include "train/resolve.h"
 
 namespace sluice::train {
@@ -77,7 +78,7 @@ OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint) {
   if (!has_device(*train.device)) train.device = std::string("cpu");
   opened.device = device_of(*train.device);
   use_threads(*train.threads);
-  opened.model = eval::load_model(opened.config.model, opened.tokenizer->vocab_size(), train.sequence_length,
+  opened.model = eval::load_model(opened.config.model, vocabulary(opened.config, *opened.tokenizer), sequence_length(opened.config),
                                   directory / "model.safetensors", {.device = opened.device, .compute = compute_type(*train.precision)});
   return opened;
 }
@@ -88,16 +89,6 @@ data::PreparedData open_data(const OpenedCheckpoint& opened) {
 
 data::PreparedData open_data(const store::Checkpoint& verified) {
   return data::open_prepared(config_with_places(verified.directory).corpus.prepared_dir, read_state(verified.directory).fingerprint);
-}
-
-data::EvaluationWindows::Settings evaluation_settings(const RunConfig& resolved, const text::Tokenizer& tokenizer, std::uint64_t max_tokens,
-                                                      std::int64_t stride) {
-  const TrainConfig& train = resolved.train;
-  return {.sequence_length = train.sequence_length,
-          .stride = stride == 0 ? train.sequence_length : stride,
-          .batch_sequences = *train.micro_batch_sequences,
-          .max_tokens = max_tokens,
-          .start = tokenizer.eos().value_or(-1)};
 }
 
 void use_threads(std::int64_t num_threads) {

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "data/causal_batches.h"
 #include "data/prepared.h"
 #include "model/language_model.h"
 #include "ops/context.h"
@@ -41,10 +40,6 @@ OpenedCheckpoint open_checkpoint(const std::filesystem::path& run_or_checkpoint)
 // The prepared data of the training, found by its fingerprint. The second form reads configuration and state, but no weights.
 data::PreparedData open_data(const OpenedCheckpoint& opened);
 data::PreparedData open_data(const store::Checkpoint& verified);
-
-// How held-out text is cut and batched. `stride` 0: the sequence length; `max_tokens` 0: all.
-data::EvaluationWindows::Settings evaluation_settings(const RunConfig& resolved, const text::Tokenizer& tokenizer, std::uint64_t max_tokens,
-                                                      std::int64_t stride = 0);
 
 // Fixes the number of threads of LibTorch, and at the first call its other settings (ops/torch_compat.h).
 void use_threads(std::int64_t num_threads);

@@ -15,6 +15,7 @@
 #include "base/text_format.h"
 #include "data/prepared.h"
 #include "text/tokenizer.h"
+#include "train/batches.h"
 #include "train/open_checkpoint.h"
 #include "train/resolve.h"
 #include "train/train_step.h"
@@ -26,12 +27,12 @@ constexpr std::uint64_t kProcessBytes =
     147'000'000;  // program, LibTorch and its libraries once a few products have run: a run of a tiny model peaks at 135 MB
 constexpr std::uint64_t kTokenizerBytesPerPiece = 16, kSmallFilesBytes = 16 << 10;  // tokenizer; configuration, state, manifest, headers
 
-std::int64_t vocabulary(const RunConfig& config) {
+std::int64_t planned_vocabulary(const RunConfig& config) {
   const auto given = std::visit([](const auto& model) { return model.vocab_size; }, config.model);
   if (!given.is_word()) return *given;
   const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-  if (pieces == nullptr) return text::make_bytes_tokenizer()->vocab_size();
-  return pieces->model ? text::load_tokenizer(*pieces->model)->vocab_size() : pieces->vocab_size;
+  if (pieces == nullptr) return vocabulary(config, *text::make_bytes_tokenizer());
+  return pieces->model ? vocabulary(config, *text::load_tokenizer(*pieces->model)) : pieces->vocab_size + num_sentinels(config);
 }
 
 // Windows of an epoch where the data is prepared; a corpus that is not there is no error.
@@ -39,7 +40,7 @@ std::optional<std::uint64_t> windows_per_epoch(const RunConfig& config, int num_
   try {
     const auto prepared = data::find_prepared({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
     if (!prepared || prepared->train.num_tokens() < 2) return std::nullopt;
-    return (prepared->train.num_tokens() - 1) / static_cast<std::uint64_t>(config.train.sequence_length);
+    return make_training_batches(config, *prepared)->windows_per_epoch();
   } catch (const UserError& error) {
     if (error.code() == ExitCode::kMissingInput || error.code() == ExitCode::kUsage) return std::nullopt;
     throw;
@@ -67,7 +68,7 @@ std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_eleme
   const RunConfig& config = plan.config;
   const bool bf16 = *config.train.precision == Precision::kBf16;
   const std::uint64_t element = bf16 ? 2 : 4;
-  const auto micro_tokens = static_cast<std::uint64_t>(*config.train.micro_batch_sequences * config.train.sequence_length);
+  const auto micro_tokens = static_cast<std::uint64_t>(*config.train.micro_batch_sequences * sequence_length(config));
   const auto& model = std::get<model::DecoderConfig>(config.model);
   const auto vocab = static_cast<std::uint64_t>(plan.vocab_size);
   const std::uint64_t chunk_rows = std::min(micro_tokens / 4 + 64, std::max<std::uint64_t>(64, (std::uint64_t{1} << 23) / vocab));
@@ -82,14 +83,17 @@ std::vector<MemoryPart> memory_parts(const Plan& plan, std::uint64_t arena_eleme
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {
-  const std::int64_t length = plan.config.train.sequence_length;
-  data::Batch batch{.num_sequences = plan.config.train.batch_sequences, .input_length = length, .target_length = length};
-  const auto size = static_cast<std::uint64_t>(plan.tokens_per_step);
-  const std::uint64_t key = random_key(1, "plan", {step});
-  for (std::uint64_t i = 0; i < size; ++i) {
-    batch.inputs.push_back(static_cast<std::int32_t>(random_below(key, 2 * i, static_cast<std::uint64_t>(plan.vocab_size))));
-    batch.targets.push_back(static_cast<std::int32_t>(random_below(key, 2 * i + 1, static_cast<std::uint64_t>(plan.vocab_size))));
-  }
+  const SequenceShape shape = sequence_shape(plan.config);
+  data::Batch batch{
+      .num_sequences = plan.config.train.batch_sequences, .input_length = shape.input_length, .target_length = shape.target_length};
+  const auto fill = [&](std::vector<std::int32_t>& ids, std::int64_t length, std::string_view purpose) {
+    const std::uint64_t key = random_key(1, purpose, {step});
+    ids.resize(static_cast<std::size_t>(batch.num_sequences * length));
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      ids[i] = static_cast<std::int32_t>(random_below(key, i, static_cast<std::uint64_t>(plan.vocab_size)));
+  };
+  fill(batch.inputs, shape.input_length, "plan inputs");
+  fill(batch.targets, shape.target_length, "plan targets");
   batch.num_targets = plan.tokens_per_step;
   return batch;
 }
@@ -98,16 +102,16 @@ data::Batch random_batch(const Plan& plan, std::uint64_t step) {
 
 Plan make_plan(const RunConfig& config) {
   Plan plan;
-  plan.vocab_size = vocabulary(config);
+  plan.vocab_size = planned_vocabulary(config);
   const std::optional<std::uint64_t> windows = windows_per_epoch(config, static_cast<int>(resolve_threads(config.train)));
   plan.config = resolve(config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)});
   const TrainConfig& train = plan.config.train;
-  plan.sizes = model::model_sizes(plan.config.model, plan.vocab_size, train.sequence_length);
-  plan.tokens_per_step = train.batch_sequences * train.sequence_length;
-  if (windows) plan.tokens_per_epoch = *windows * static_cast<std::uint64_t>(train.sequence_length);
+  plan.sizes = sizes_of(plan.config, plan.vocab_size);
+  plan.tokens_per_step = tokens_per_step(plan.config);
+  if (windows) plan.tokens_per_epoch = *windows * static_cast<std::uint64_t>(sequence_shape(plan.config).target_length);
   if (windows || !config.train.epochs) plan.total_steps = train.steps;
 
-  const auto model = model::make_model(plan.config.model, plan.vocab_size, train.sequence_length);
+  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequence_length(plan.config));
   plan.memory = memory_parts(plan, static_cast<std::uint64_t>(model->parameters().arena_elements()));
   for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
   const auto state = static_cast<std::uint64_t>(optim::state_bytes_per_parameter(config.optimizer));
@@ -121,7 +125,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   const TrainConfig& train = plan.config.train;
   use_threads(*train.threads);
   const c10::Device device = device_of(*train.device);
-  const auto model = model::make_model(plan.config.model, plan.vocab_size, train.sequence_length);
+  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequence_length(plan.config));
   model->parameters().allocate(device, compute_type(*train.precision), /*with_gradients=*/true);
   model->parameters().initialize(plan.config.run.seed);
   const auto optimizer = optim::make_optimizer(plan.config.optimizer, model->parameters());

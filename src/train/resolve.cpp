@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text_format.h"
+#include "train/batches.h"
 
 namespace sluice::train {
 namespace {
@@ -29,10 +30,10 @@ auto member_of(const Section* section, Member Section::*member) {
   return section != nullptr ? &(section->*member) : nullptr;
 }
 
-std::int64_t steps_of(const TrainConfig& c, std::uint64_t windows_per_epoch) {
+std::int64_t steps_of(const RunConfig& config, std::uint64_t windows_per_epoch) {
+  const TrainConfig& c = config.train;
   if (c.steps) return *c.steps;
-  const double tokens_per_step = static_cast<double>(c.batch_sequences) * static_cast<double>(c.sequence_length);
-  const double steps = c.tokens ? std::ceil(static_cast<double>(*c.tokens) / tokens_per_step)
+  const double steps = c.tokens ? std::ceil(static_cast<double>(*c.tokens) / static_cast<double>(tokens_per_step(config)))
                                 : std::ceil(*c.epochs * static_cast<double>(windows_per_epoch) / static_cast<double>(c.batch_sequences));
   constexpr double kMost = 1e12;
   if (!(steps <= kMost))
@@ -58,8 +59,8 @@ const TrainConfig* train_of(const RunConfig* stored) { return stored != nullptr 
 
 }  // namespace
 
-std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_length) {
-  const std::int64_t most = std::clamp<std::int64_t>(kMicroBatchTokens / sequence_length, 1, batch_sequences);
+std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_work) {
+  const std::int64_t most = std::clamp<std::int64_t>(kMicroBatchTokens / sequence_work, 1, batch_sequences);
   const std::int64_t num_passes = (batch_sequences + most - 1) / most;
   return (batch_sequences + num_passes - 1) / num_passes;
 }
@@ -80,19 +81,20 @@ std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
 RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored) {
   TrainConfig& c = config.train;
   const TrainConfig* stored_train = train_of(stored);
-  c.steps = steps_of(c, facts.windows_per_epoch);
+  c.steps = steps_of(config, facts.windows_per_epoch);
   c.tokens.reset();
   c.epochs.reset();
+  c.sequence_length = sequence_length(config);
   c.threads = resolve_threads(c, stored);
   c.device = resolve_device(c, stored);
   decide(c.precision, member_of(stored_train, &TrainConfig::precision),
          [&] { return *c.device != "cpu" || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32; });
   decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),
-         [&] { return choose_micro_batch(c.batch_sequences, c.sequence_length); });
+         [&] { return choose_micro_batch(c.batch_sequences, sequence_shape(config).work()); });
   std::visit(
       [&](auto& section) {
         using Section = std::remove_cvref_t<decltype(section)>;
-        resolve_model(section, stored != nullptr ? std::get_if<Section>(&stored->model) : nullptr, facts, c.sequence_length);
+        resolve_model(section, stored != nullptr ? std::get_if<Section>(&stored->model) : nullptr, facts, *c.sequence_length);
       },
       config.model);
   return config;

@@ -25,8 +25,8 @@ RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* sto
 std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored = nullptr);
 std::string resolve_device(const TrainConfig& config, const RunConfig* stored = nullptr);
 
-// Sequences per pass that `auto` stands for.
-std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_length);
+// Sequences per pass that `auto` stands for, `sequence_work` being the tokens of one that pass through the network.
+std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_work);
 
 // The dtype of products: ops::Weight's `compute`.
 c10::ScalarType compute_type(Precision precision);

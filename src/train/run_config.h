@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/field.h"
+#include "data/objective_config.h"
 #include "model/model_config.h"
 #include "optim/optimizer_config.h"
 #include "optim/schedule.h"
@@ -17,6 +18,7 @@ struct RunConfig {
   text::CorpusConfig corpus;
   text::TokenizerConfig tokenizer;
   model::ModelConfig model;
+  data::ObjectiveConfig objective;
   optim::OptimizerConfig optimizer;
   optim::ScheduleConfig schedule;
   TrainConfig train;
@@ -30,6 +32,7 @@ struct RunConfig {
                       field<&C::corpus>("The text."),
                       field<&C::tokenizer>("Text to tokens."),
                       field<&C::model>("The network."),
+                      field<&C::objective>("What it learns from the text."),
                       field<&C::optimizer>("How weights move."),
                       field<&C::schedule>("The learning rate over the steps."),
                       field<&C::train>("How long, how large, on what."),
@@ -38,5 +41,8 @@ struct RunConfig {
   }
   static void check(const RunConfig& c, config::Problems& problems);
 };
+
+// train.sequence_length with `auto` decided: what a window of the text holds.
+std::int64_t sequence_length(const RunConfig& config);
 
 }  // namespace sluice::train

@@ -12,10 +12,13 @@
 #include "base/text_format.h"
 #include "config/config.h"
 #include "data/prepared.h"
+#include "ops/product_rate.h"
+#include "train/batches.h"
 #include "train/dump_batches.h"
 #include "train/observers.h"
 #include "train/open_checkpoint.h"
 #include "train/resolve.h"
+#include "train/result.h"
 #include "train/resume.h"
 #include "train/run_record.h"
 
@@ -69,8 +72,8 @@ data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_thr
   return prepared;
 }
 
-std::unique_ptr<model::LanguageModel> make_model(const RunConfig& config, std::int64_t vocab_size, c10::Device device) {
-  std::unique_ptr<model::LanguageModel> made = model::make_model(config.model, vocab_size, config.train.sequence_length);
+std::unique_ptr<model::LanguageModel> make_model(const RunConfig& config, const text::Tokenizer& tokenizer, c10::Device device) {
+  std::unique_ptr<model::LanguageModel> made = model::make_model(config.model, vocabulary(config, tokenizer), sequence_length(config));
   made->parameters().allocate(device, compute_type(*config.train.precision), /*with_gradients=*/true);
   return made;
 }
@@ -116,41 +119,48 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   return summary;
 }
 
-data::CausalBatches make_batches(const RunConfig& config, const data::TokenStream& stream) {
-  return {stream,
-          {.seed = config.run.seed, .batch_sequences = config.train.batch_sequences, .sequence_length = config.train.sequence_length}};
-}
-
 // What a run is made of; stays where it is made, since the parts refer to each other.
 struct Parts {
   Parts(RunConfig resolved, data::PreparedData prepared)
       : config(std::move(resolved)),
         data(std::move(prepared)),
-        batches(make_batches(config, data.train)),
+        batches(make_training_batches(config, data)),
         device(device_of(*config.train.device)),
-        model(make_model(config, data.tokenizer->vocab_size(), device)),
+        model(make_model(config, *data.tokenizer, device)),
         optimizer(optim::make_optimizer(config.optimizer, model->parameters())) {}
 
   RunConfig config;
   data::PreparedData data;
-  data::CausalBatches batches;
+  std::unique_ptr<data::TrainingBatches> batches;
   c10::Device device;
   std::unique_ptr<model::LanguageModel> model;
   std::unique_ptr<optim::Optimizer> optimizer;
 };
+
+// A GPU's peak is in no table of ours, so there mfu stays unknown.
+Utilisation utilisation_of(const Parts& parts) {
+  constexpr double kMeasured_s = 0.05;
+  Utilisation utilisation{.flops_per_token = sizes_of(parts.config, vocabulary(parts.config, *parts.data.tokenizer)).flops_per_token,
+                          .peak_flop_per_s = {}};
+  if (parts.device.is_cpu())
+    utilisation.peak_flop_per_s = ops::measure_product_rate(compute_type(*parts.config.train.precision), kMeasured_s);
+  return utilisation;
+}
 
 std::unique_ptr<Parts> make_parts(const RunConfig& written, const Start* start) {
   const RunConfig* stored = start != nullptr ? &start->config : nullptr;
   const std::int64_t num_threads = resolve_threads(written.train, stored);
   resolve_device(written.train, stored);  // a device that is not there shows before the corpus is read
   data::PreparedData data = open_or_prepare(written, num_threads, start);
-  const DataFacts facts{data.tokenizer->vocab_size(), make_batches(written, data.train).windows_per_epoch()};
+  const DataFacts facts{vocabulary(written, *data.tokenizer), make_training_batches(written, data)->windows_per_epoch()};
   RunConfig config = resolve(written, facts, stored);
   if (start != nullptr) {
     check_changes(*stored, config);
     check_tokenizer(data, *start);
   }
   use_threads(num_threads);
+  make_evaluation_batches(config, held_out(config, data).stream, *data.tokenizer,
+                          {});  // text that is too short shows before the first step
   return std::make_unique<Parts>(std::move(config), std::move(data));
 }
 
@@ -177,14 +187,14 @@ Summary run_training(const SessionOptions& options) {
   const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
   checkpoints.require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
-  if (!options.dump_batches.empty()) dump_batches(parts->batches, options.dump_steps, options.dump_batches);
+  if (!options.dump_batches.empty()) dump_batches(*parts->batches, options.dump_steps, options.dump_batches);
 
   if (!log_file) log_file.emplace(paths.log());
   real_files().write_atomically(paths.config(), config::to_yaml(config));
   real_files().write_atomically(paths.run_json(),
                                 run_record({config, parts->data, savable.parameters.num_parameters(), options.command_line}));
-  Metrics metrics(paths.metrics());
-  Run loop{.model = *parts->model, .optimizer = *parts->optimizer, .batches = parts->batches, .config = config, .device = parts->device};
+  Metrics metrics(paths.metrics(), utilisation_of(*parts));
+  Run loop{.model = *parts->model, .optimizer = *parts->optimizer, .batches = *parts->batches, .config = config, .device = parts->device};
   Watch watch{.run = loop,
               .data = parts->data,
               .savable = savable,
@@ -202,6 +212,7 @@ Summary run_training(const SessionOptions& options) {
     fail(ExitCode::kInterrupted, paths.root.string(),
          cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"), "run again with --resume");
   catch_up_evaluation(watch, progress.step);  // where a stop came during the last one
+  leave_result(watch, progress, paths.result());
   log::info(cat("finished ", progress.step, " steps; checkpoint ", (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
   return summarize(watch, paths, progress);
 }

@@ -24,6 +24,11 @@ constexpr auto names_of(DivergencePolicy) {
                     std::pair{DivergencePolicy::kRollback, std::string_view("rollback")}};
 }
 
+enum class Split { kValid, kTune };
+constexpr auto names_of(Split) {
+  return std::array{std::pair{Split::kValid, std::string_view("valid")}, std::pair{Split::kTune, std::string_view("tune")}};
+}
+
 struct RunSection {
   std::string name = "run";
   std::string dir = "runs/run";
@@ -61,7 +66,7 @@ struct TrainConfig {
   std::optional<std::int64_t> tokens;
   std::optional<double> epochs;
   std::int64_t batch_sequences = 16;
-  std::int64_t sequence_length = 256;
+  config::Auto<std::int64_t> sequence_length;
   config::Auto<std::int64_t> micro_batch_sequences;
   config::Auto<Precision> precision;
   config::Auto<std::string> device;
@@ -75,10 +80,13 @@ struct TrainConfig {
     using C = TrainConfig;
     return std::tuple{
         field<&C::steps>("Optimizer steps. Give exactly one of steps, tokens, epochs.", config::Positive{}, config::MayChange{false}),
-        field<&C::tokens>("Training tokens, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
+        field<&C::tokens>("Target tokens to train on, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
         field<&C::epochs>("Passes over the training windows, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
         field<&C::batch_sequences>("Sequences per optimizer step.", config::Positive{}),
-        field<&C::sequence_length>("Tokens per sequence.", config::AtLeast{2}),
+        field<&C::sequence_length>(
+            "Tokens of text per sequence. `auto`: 256; with `objective: {type: span_corruption}` the length of the raw "
+            "segments that gives objective.input_length, and nothing else is accepted.",
+            config::AtLeast{2}),
         field<&C::micro_batch_sequences>(
             "Sequences per forward and backward pass; `auto`: what fits the caches. The loss does not depend on it.", config::Positive{},
             config::MayChange{false}),
@@ -97,6 +105,7 @@ struct TrainConfig {
 };
 
 struct EvaluateConfig {
+  Split split = Split::kValid;
   config::WordOr<"never", std::int64_t> every_steps{100};
   config::WordOr<"all", std::int64_t> max_tokens;
   config::WordOr<"all", std::int64_t> final_max_tokens;
@@ -104,6 +113,7 @@ struct EvaluateConfig {
     using config::field;
     using C = EvaluateConfig;
     return std::tuple{
+        field<&C::split>("`valid`: the held-out text. `tune`: the text of corpus.tune_holdout, for choosing settings."),
         field<&C::every_steps>("Steps between evaluations; before the first and after the last step there always is one, unless `never`.",
                                config::Positive{}, config::MayChange{}),
         field<&C::max_tokens>("Held-out tokens of the periodic evaluations, evenly spread; `all`: every one.", config::Positive{},

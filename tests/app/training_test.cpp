@@ -103,6 +103,18 @@ TEST_F(Training, EvaluationAgreesWithTrainingAndWithItself) {
   EXPECT_EQ(other.at("num_bytes").get<std::size_t>() > 10'000, true);
 }
 
+TEST_F(Training, TheResultSaysWhatEvalSays) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
+  const auto eval = sluice({"eval", "run", "--json"}).json(), result = nlohmann::json::parse(read("run/result.json"));
+  for (const char* key : {"log_perplexity", "perplexity", "bits_per_byte", "word_perplexity", "step"})
+    EXPECT_EQ(result.at(key), eval.at(key)) << key;
+  EXPECT_EQ(result.at("num_targets"), eval.at("num_tokens"));
+  const auto plan = sluice({"plan", "tiny.yaml", "--json"}).json();
+  EXPECT_EQ(result.at("num_parameters"), plan.at("num_parameters"));
+  EXPECT_EQ(result.at("flops_per_token"), plan.at("flops_per_token"));
+  EXPECT_EQ(result.at("tokens"), 30 * plan.at("tokens_per_step").get<int>());
+}
+
 TEST_F(Training, ALimitedEvaluationSaysNothingOfBytesAndWords) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
   const std::int64_t all = sluice({"eval", "run", "--json"}).json().at("num_tokens");

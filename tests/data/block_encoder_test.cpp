@@ -20,6 +20,7 @@ class Picky : public text::Tokenizer {
   std::string decode(std::span<const std::int32_t> ids) const override { return bytes_->decode(ids); }
   std::int64_t vocab_size() const override { return 256; }
   std::optional<std::int32_t> eos() const override { return std::nullopt; }
+  std::optional<std::int32_t> pad() const override { return std::nullopt; }
   std::optional<std::int32_t> unk() const override { return 'u'; }
   bool lossless() const override { return true; }
   std::string_view file_name() const override { return "none"; }

@@ -81,18 +81,18 @@ TEST_F(Shards, WrittenAndReadInBothWidths) {
 // The layout that shard.h documents, byte by byte.
 TEST_F(Shards, LayoutIsAsDocumented) {
   ShardWriter to = writer(300);
-  to.add(std::vector<std::int32_t>{1, 258, 7},
-         {.num_blocks = 9,
-          .inside_document = true,
-          .counts = {.num_documents = 4, .num_bytes = 5, .num_words = 6, .num_tokens = 3, .num_unknown = 2}});
+  to.add(std::vector<std::int32_t>{1, 258}, {.num_blocks = 8, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
+  to.add(std::vector<std::int32_t>{7}, {.num_blocks = 9,
+                                        .inside_document = true,
+                                        .counts = {.num_documents = 1, .num_bytes = 5, .num_words = 6, .num_tokens = 3, .num_unknown = 2}});
   to.finish();
   const std::string bytes = read_file(to.shards().at(0));
-  ASSERT_EQ(bytes.size(), 134U);
+  ASSERT_EQ(bytes.size(), 138U);
   EXPECT_EQ(bytes.substr(0, 8), "SLUICTOK");
   const auto byte_at = [&](std::size_t at) { return static_cast<int>(static_cast<unsigned char>(bytes[at])); };
-  const std::pair<std::size_t, int> expected[] = {{8, 1},   {12, 2},  {16, 3},  {40, 300 % 256}, {41, 1},  {48, 0},
-                                                  {56, 9},  {64, 4},  {72, 5},  {80, 6},         {88, 3},  {96, 2},
-                                                  {104, 1}, {128, 1}, {129, 0}, {130, 2},        {131, 1}, {132, 7}};
+  const std::pair<std::size_t, int> expected[] = {{8, 2},   {12, 2},  {16, 3},  {40, 300 % 256}, {41, 1},  {48, 0},  {56, 9},  {64, 1},
+                                                  {72, 5},  {80, 6},  {88, 3},  {96, 2},         {104, 1}, {108, 1}, {128, 1}, {129, 0},
+                                                  {130, 2}, {131, 1}, {132, 7}, {133, 0},        {134, 2}, {135, 0}, {136, 0}, {137, 0}};
   for (const auto& [at, value] : expected) EXPECT_EQ(byte_at(at), value) << at;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -37,18 +38,23 @@ std::vector<std::int32_t> some_ids(std::int64_t count) {
   return ids;
 }
 
-// −ln p of every token in turn, by one forward pass per token over nothing but its context, in float64 from the logits on.
-double nats_token_by_token(const model::LanguageModel& model, const std::vector<std::int32_t>& ids, std::int32_t start) {
+// −ln p of every token, by one forward pass per token over nothing but its context, in float64 from the logits on.
+std::vector<double> nats_of_tokens(const model::LanguageModel& model, const std::vector<std::int32_t>& ids, std::int32_t start) {
   const at::NoGradGuard no_grad;
-  double sum = 0;
+  std::vector<double> nats;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::size_t window = i / kLength * kLength;  // windows that do not overlap, the start token before the first
     std::vector<std::int64_t> context;
     for (std::size_t at = window; at <= i; ++at) context.push_back(at == 0 ? start : ids[at - 1]);
     const at::Tensor logits = model.next_logits(at::tensor(context).unsqueeze(0), {}).to(at::kDouble).flatten();
-    sum -= at::log_softmax(logits, 0)[ids[i]].item<double>();
+    nats.push_back(-at::log_softmax(logits, 0)[ids[i]].item<double>());
   }
-  return sum;
+  return nats;
+}
+
+double nats_token_by_token(const model::LanguageModel& model, const std::vector<std::int32_t>& ids, std::int32_t start) {
+  const std::vector<double> nats = nats_of_tokens(model, ids, start);
+  return std::accumulate(nats.begin(), nats.end(), 0.0);
 }
 
 data::EvaluationWindows::Settings settings(std::int64_t batch_sequences = 3) {
@@ -87,6 +93,39 @@ TEST(Perplexity, ALimitedEvaluationHasNoFiguresOfTheWholeSet) {
                                                {.num_bytes = 300, .num_words = 50, .num_tokens = 200}, at::kCPU, {});
   EXPECT_EQ(result.num_tokens, 48u);
   EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
+}
+
+// Documents of 40, 1, 39 and 21 tokens, which end in the middle of windows and of batches.
+TEST(Perplexity, EachDocumentHasTheNatsOfItsOwnTokens) {
+  const auto model = small_model();
+  const std::vector<std::int32_t> ids = some_ids(101);
+  const std::vector<std::uint64_t> ends{40, 41, 80, 101};
+  const data::TokenStream stream(ids, ends);
+  const std::vector<double> nats = nats_of_tokens(*model, ids, 7);
+  for (const std::int64_t batch_sequences : {1, 3, 100}) {
+    const Perplexity result = measure_perplexity(*model, data::EvaluationWindows(stream, settings(batch_sequences)), {}, at::kCPU, {});
+    ASSERT_EQ(result.documents.size(), ends.size());
+    std::uint64_t begin = 0, num_targets = 0;
+    double sum = 0;
+    for (std::size_t i = 0; i < ends.size(); begin = ends[i++]) {
+      const double expected =
+          std::accumulate(nats.begin() + static_cast<std::ptrdiff_t>(begin), nats.begin() + static_cast<std::ptrdiff_t>(ends[i]), 0.0);
+      EXPECT_EQ(result.documents[i].num_targets, ends[i] - begin);
+      EXPECT_NEAR(result.documents[i].nats, expected, 1e-5 * static_cast<double>(ends[i] - begin)) << "document " << i;
+      sum += result.documents[i].nats;
+      num_targets += result.documents[i].num_targets;
+    }
+    EXPECT_EQ(num_targets, result.num_tokens);
+    EXPECT_NEAR(sum, result.log_perplexity * static_cast<double>(result.num_tokens), 1e-9);
+  }
+}
+
+TEST(Perplexity, WithALimitThereAreNoDocuments) {
+  const auto model = small_model();
+  const data::TokenStream stream(some_ids(200), {100, 200});
+  auto limited = settings();
+  limited.max_tokens = 48;
+  EXPECT_TRUE(measure_perplexity(*model, data::EvaluationWindows(stream, limited), {}, at::kCPU, {}).documents.empty());
 }
 
 TEST(Perplexity, LeavesModelAndGradientsAndDropoutAlone) {

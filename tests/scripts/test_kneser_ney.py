@@ -112,17 +112,19 @@ class PreparedData(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.train, self.valid = [*toy_text(40_000, 9, seed=1), 9], [*toy_text(300, 9, seed=2), 9]
-        self.write("train-00000.tokens", self.train[:25_000], [3, 2, 90_000, 900, 25_000, 0], width=2)
+        self.write("train-00000.tokens", self.train[:25_000], [3, 2, 90_000, 900, 25_000, 0], width=2, ends=[9_000, 24_000])
         self.write("train-00001.tokens", self.train[25_000:], [6, 5, 160_000, 1_600, 40_001, 0], width=2)
         self.write("valid-00000.tokens", self.valid, [7, 1, 1_200, 80, 301, 0], width=2)
 
-    def write(self, name, ids, sums, width):
+    def write(self, name, ids, sums, width, ends=()):
         """As src/data/shard.h lays it out: offsets given one by one."""
         header = bytearray(128)
         header[0:8] = b"SLUICTOK"
-        for offset, size, value in [(8, 4, 1), (12, 4, width), (16, 8, len(ids)), (40, 8, 10), *((56 + 8 * i, 8, v) for i, v in enumerate(sums))]:
+        for offset, size, value in [(8, 4, 2), (12, 4, width), (16, 8, len(ids)), (40, 8, 10), (108, 4, len(ends)),
+                                    *((56 + 8 * i, 8, v) for i, v in enumerate(sums))]:
             header[offset:offset + size] = value.to_bytes(size, "little")
-        (self.folder / name).write_bytes(bytes(header) + b"".join(i.to_bytes(width, "little") for i in ids))
+        (self.folder / name).write_bytes(bytes(header) + b"".join(i.to_bytes(width, "little") for i in ids) +
+                                         b"".join(end.to_bytes(4, "little") for end in ends))
 
     def run_script(self, *arguments):
         return subprocess.run([sys.executable, kneser_ney.__file__, self.folder, *arguments], capture_output=True, text=True)
@@ -150,7 +152,7 @@ class PreparedData(unittest.TestCase):
 
     def test_damage(self):
         whole = (self.folder / "train-00001.tokens").read_bytes()
-        for damaged in (whole[:-1], whole[:100], b"X" + whole[1:], whole[:8] + b"\2" + whole[9:]):
+        for damaged in (whole[:-1], whole[:100], b"X" + whole[1:], whole[:8] + b"\1" + whole[9:]):
             (self.folder / "train-00001.tokens").write_bytes(damaged)
             done = self.run_script()
             self.assertEqual((done.returncode, done.stdout), (1, ""))

@@ -41,6 +41,34 @@ TEST_F(MetricsTest, EveryKeyOfALineIsThere) {
                                                   shortest(std::exp(2.0)), R"(,"grad_norm":0.5,"lr":0.25})")});
 }
 
+TEST_F(MetricsTest, UtilisationIsAShareOfWhatTheMachineCanDo) {
+  Metrics metrics(path_, {.flops_per_token = 6e6, .peak_flop_per_s = 3e9});
+  metrics.start_clock();
+  add(metrics, 1, 2.0, true);
+  Metrics without(directory_ / "without.jsonl", {.flops_per_token = 6e6, .peak_flop_per_s = {}});
+  without.start_clock();
+  add(without, 1, 2.0, true);
+  store::read_metrics(path_, [](std::int64_t, const nlohmann::ordered_json& line) {
+    const auto& time = line.at("time");
+    EXPECT_EQ(time.at("mfu_denominator"), 3e9);
+    EXPECT_NEAR(time.at("mfu").get<double>(), 6e6 * time.at("tokens_per_s").get<double>() / 3e9, 1e-12);
+    EXPECT_NEAR(time.at("step_seconds").get<double>(), 10 / time.at("tokens_per_s").get<double>(), 1e-12);
+  });
+  store::read_metrics(directory_ / "without.jsonl", [](std::int64_t, const nlohmann::ordered_json& line) {
+    EXPECT_TRUE(line.at("time").at("mfu").is_null() && line.at("time").at("mfu_denominator").is_null());
+  });
+}
+
+TEST_F(MetricsTest, SecondsOfAllProcessesAddUp) {
+  std::ofstream(path_) << R"({"step":1,"loss":2.0,"time":{"seconds":9.0,"step_seconds":0.5}})"
+                       << "\n"
+                       << R"({"step":1,"eval":{"log_perplexity":2.0}})"
+                       << "\n"
+                       << R"({"step":2,"loss":2.0,"time":{"seconds":0.25,"step_seconds":0.25}})"
+                       << "\n";
+  EXPECT_EQ(read_training_seconds(path_), 0.75);
+}
+
 TEST_F(MetricsTest, DeviceValuesAreReadLateButNotTooLate) {
   Metrics metrics(path_);
   metrics.start_clock();

@@ -44,6 +44,23 @@ TEST(RunConfig, RefusesWhatMakesNoSenseByName) {
   }
 }
 
+constexpr const char* kSpans = "corpus: {train: [a.txt], separator: none}\nobjective: {type: span_corruption}\n";
+
+TEST(RunConfig, ModelAndObjectiveBelongTogether) {
+  const auto message = [](const std::string& yaml) {
+    return test::error_of(ExitCode::kUsage, [&] { config::parse<RunConfig>(yaml + "train: {steps: 5}\n", "test"); });
+  };
+  EXPECT_EQ(message(kSpans), "test:2: objective.type: received span_corruption; expected causal_lm, since model.type is decoder");
+  EXPECT_EQ(message("corpus: {train: [a.txt]}\nevaluate: {split: tune}\n"),
+            "test: corpus.tune_holdout: received 0; expected a share above 0, since evaluate.split is tune");
+}
+
+TEST(RunConfig, SequenceLengthIsAutoUnlessGiven) {
+  EXPECT_EQ(sequence_length(parse("train: {steps: 5}")), 256);
+  EXPECT_EQ(sequence_length(parse("train: {steps: 5, sequence_length: 64}")), 64);
+  EXPECT_TRUE(parse("train: {steps: 5}").train.sequence_length.is_word());
+}
+
 TEST(RunConfig, AcceptsEveryDevice) {
   for (const char* device : {"cpu", "cuda", "'cuda:0'", "'cuda:15'", "auto"})
     EXPECT_NO_THROW(parse(std::string("train: {steps: 5, device: ") + device + "}")) << device;

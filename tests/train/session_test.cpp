@@ -11,6 +11,9 @@
 #include "base/file.h"
 #include "base/signals.h"
 #include "config/config.h"
+#include "data/prepared.h"
+#include "store/metrics_log.h"
+#include "store/run_result.h"
 #include "tests/train/train_support.h"
 
 namespace sluice::train {
@@ -50,6 +53,89 @@ TEST_F(SessionTest, TrainsEvaluatesAndLeavesWhatItPromises) {
   for (const char* key : {"sluice", "libtorch", "machine", "threads", "tokenizer"}) EXPECT_TRUE(record.contains(key)) << key;
 }
 
+TEST_F(SessionTest, AFinishedRunLeavesItsResult) {
+  const Summary summary = run_training(options());
+  const fs::path path = directory_ / "run" / "result.json";
+  const store::RunResult result = store::read_run_result(path);
+  EXPECT_EQ(result.step, 20);
+  EXPECT_EQ(result.tokens, summary.tokens);
+  EXPECT_EQ(result.log_perplexity, summary.log_perplexity);
+  EXPECT_EQ(result.perplexity, summary.perplexity);
+  EXPECT_EQ(result.bits_per_byte, summary.bits_per_byte);
+  EXPECT_EQ(result.word_perplexity, summary.word_perplexity);
+  EXPECT_EQ(result.num_parameters, summary.num_parameters);
+  EXPECT_EQ(result.data_fingerprint, summary.fingerprint);
+  EXPECT_EQ(result.config, file("run", 20, "config.yaml"));
+  EXPECT_EQ(result.flops_per_token, 6 * result.multiply_adds_per_token);
+  EXPECT_EQ(result.precision, "fp32");
+  EXPECT_EQ(result.device, "cpu");
+  EXPECT_EQ(result.threads, 1);
+  EXPECT_FALSE(result.build.empty() || result.libtorch.empty() || result.cpu.empty() || result.tokenizer_hash.empty());
+  EXPECT_GT(result.training_seconds, 0);
+  EXPECT_LE(result.training_seconds, summary.seconds);
+  double nats = 0;
+  std::uint64_t num_targets = 0;
+  for (const store::DocumentLoss& document : result.documents) {
+    nats += document.nats;
+    num_targets += document.num_targets;
+    EXPECT_GT(document.num_targets, 0u);
+  }
+  EXPECT_GT(result.documents.size(), 1u);
+  EXPECT_EQ(num_targets, result.num_targets);
+  EXPECT_NEAR(nats / static_cast<double>(num_targets), *result.log_perplexity, 1e-9);
+}
+
+TEST_F(SessionTest, AResultThatIsMissingOrDamagedOrOldIsWrittenAnew) {
+  run_training(options());
+  const fs::path path = directory_ / "run" / "result.json";
+  const std::string text = read_file(path);
+  const auto metrics = test::metrics_without_time(directory_ / "run" / "metrics.jsonl");
+  const auto resume = [&](std::int64_t steps) {
+    SessionOptions again = options();
+    again.config.train.steps = steps;
+    run_training(again);
+    return read_file(path);
+  };
+  fs::remove(path);
+  EXPECT_EQ(resume(20), text);
+  std::ofstream(path) << text.substr(0, 100);
+  EXPECT_EQ(resume(20), text);
+  EXPECT_EQ(test::metrics_without_time(directory_ / "run" / "metrics.jsonl"), metrics) << "an evaluation is logged once";
+  resume(25);
+  const store::RunResult longer = store::read_run_result(path);
+  EXPECT_EQ(longer.step, 25);
+  double seconds = 0;
+  store::read_metrics(directory_ / "run" / "metrics.jsonl", [&](std::int64_t, const nlohmann::ordered_json& line) {
+    if (line.contains("time")) seconds += line.at("time").at("step_seconds").get<double>();
+  });
+  EXPECT_EQ(longer.training_seconds, seconds) << "of both processes";
+}
+
+TEST_F(SessionTest, TheFinalEvaluationsLimitHoldsForTheResult) {
+  SessionOptions limited = options();
+  limited.config.evaluate.final_max_tokens = std::int64_t{100};
+  run_training(limited);
+  const store::RunResult result = store::read_run_result(directory_ / "run" / "result.json");
+  EXPECT_EQ(result.num_targets, 100u);
+  EXPECT_TRUE(result.documents.empty());
+  EXPECT_FALSE(result.bits_per_byte.has_value());
+}
+
+TEST_F(SessionTest, TuningTextIsItsOwnSplit) {
+  SessionOptions tuned = options();
+  tuned.config.corpus.tune_holdout = 0.2;
+  const Summary valid = run_training(tuned);
+  tuned.config.run.dir = (directory_ / "tuned").string();
+  tuned.config.evaluate.split = Split::kTune;
+  const Summary tune = run_training(tuned);
+  EXPECT_EQ(valid.fingerprint, tune.fingerprint);
+  EXPECT_TRUE(file("run", 20, "model.safetensors") == file("tuned", 20, "model.safetensors"))
+      << "which split is looked at changes no weight";
+  EXPECT_NE(valid.log_perplexity, tune.log_perplexity);
+  const data::PreparedData data = data::open_prepared(tuned.config.corpus.prepared_dir, tune.fingerprint);
+  EXPECT_EQ(store::read_run_result(directory_ / "tuned" / "result.json").documents.size(), data.tune.num_documents());
+}
+
 TEST_F(SessionTest, MetricsHaveOneLinePerStepAndEvaluation) {
   run_training(options());
   std::ifstream file(directory_ / "run" / "metrics.jsonl");
@@ -67,7 +153,8 @@ TEST_F(SessionTest, MetricsHaveOneLinePerStepAndEvaluation) {
     EXPECT_NEAR(line.at("perplexity").get<double>(), std::exp(line.at("log_perplexity").get<double>()),
                 1e-9 * line.at("perplexity").get<double>());
     for (const char* key : {"loss", "grad_norm", "lr"}) EXPECT_TRUE(line.at(key).is_number()) << key;
-    for (const char* key : {"seconds", "tokens_per_s", "mfu", "mfu_denominator"}) EXPECT_TRUE(line.at("time").contains(key)) << key;
+    for (const char* key : {"seconds", "step_seconds", "tokens_per_s", "mfu", "mfu_denominator"})
+      EXPECT_GT(line.at("time").at(key).get<double>(), 0) << key;
   }
   EXPECT_EQ(steps.size(), 20u);
   EXPECT_TRUE(std::is_sorted(steps.begin(), steps.end()));
@@ -240,6 +327,9 @@ TEST_F(SessionTest, WithoutHeldOutTextNothingIsEvaluated) {
   blind.config.evaluate.every_steps = {};
   const Summary summary = run_training(blind);
   EXPECT_FALSE(summary.initial_log_perplexity || summary.log_perplexity);
+  const store::RunResult result = store::read_run_result(directory_ / "run" / "result.json");
+  EXPECT_FALSE(result.log_perplexity || result.perplexity);
+  EXPECT_EQ(result.num_targets, 0u);
   EXPECT_TRUE(summary.tokens_per_s.has_value());
 }
 

@@ -22,7 +22,8 @@ data::PreparedData prepared_in_memory() {
                           .fingerprint = std::string(32, 'f'),
                           .tokenizer = text::make_bytes_tokenizer(),
                           .train = data::TokenStream(learnable_ids(2000, kVocab)),
-                          .valid = data::TokenStream(learnable_ids(200, kVocab))};
+                          .valid = data::TokenStream(learnable_ids(200, kVocab)),
+                          .tune = data::TokenStream(std::vector<std::int32_t>{})};
   data.valid_counts = {.num_documents = 1, .num_bytes = 200, .num_words = 40, .num_tokens = 200};
   return data;
 }
@@ -48,6 +49,11 @@ model::Loss BigramModel::loss(const model::Batch& batch, const model::LossScale&
   const at::Tensor nats = at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::Sum, -1).to(at::kDouble);
   const at::Tensor total = nats * (scale.scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
   return {total, total.detach()};
+}
+
+at::Tensor BigramModel::target_nats(const model::Batch& batch, const ops::Context& context) const {
+  const at::Tensor rows = logits(batch.inputs_BT, context).flatten(0, 1).detach();
+  return at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::None, -1).to(at::kDouble).view_as(batch.targets_BT);
 }
 
 std::vector<std::int32_t> learnable_ids(std::int64_t count, std::int64_t vocab_size) {
@@ -93,7 +99,7 @@ SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Dis
       data_(prepared_in_memory()),
       batches_(
           data_.train,
-          {.seed = config_.run.seed, .batch_sequences = config_.train.batch_sequences, .sequence_length = config_.train.sequence_length}),
+          {.seed = config_.run.seed, .batch_sequences = config_.train.batch_sequences, .sequence_length = *config_.train.sequence_length}),
       model_(kVocab, std::move(disturbance)),
       checkpoints_(directory / "checkpoints") {
   use_threads(*config_.train.threads);

@@ -26,6 +26,7 @@ class BigramModel final : public model::LanguageModel {
  public:
   BigramModel(std::int64_t vocab_size, Disturbance disturbance);
   model::Loss loss(const model::Batch& batch, const model::LossScale& scale, const ops::Context& context) const override;
+  at::Tensor target_nats(const model::Batch& batch, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
   at::Tensor logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
 

@@ -41,7 +41,7 @@ test::Disturbance spoil(std::vector<std::uint64_t> data_steps, double factor) {
   auto batches =
       std::make_shared<data::CausalBatches>(*stream, data::CausalBatches::Settings{.seed = config.run.seed,
                                                                                    .batch_sequences = config.train.batch_sequences,
-                                                                                   .sequence_length = config.train.sequence_length});
+                                                                                   .sequence_length = *config.train.sequence_length});
   return [stream, batches, data_steps, factor](const at::Tensor& inputs_BT) {
     const std::int64_t* row = inputs_BT.const_data_ptr<std::int64_t>();
     for (const std::uint64_t data_step : data_steps) {

@@ -1,0 +1,58 @@
+// The batches that a configuration asks for, whatever its objective.
+//
+// `tokens` in this folder are target tokens: what the model is asked to write. With causal_lm every token read is one; with span
+// corruption the encoder reads others besides.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "data/batch_source.h"
+#include "data/prepared.h"
+#include "model/language_model.h"
+#include "text/tokenizer.h"
+#include "train/run_config.h"
+
+namespace sluice::train {
+
+// Of one sequence.
+struct SequenceShape {
+  std::int64_t input_length = 0, target_length = 0;
+  std::int64_t work() const;  // tokens that pass through the network: both lengths, or the one that they share
+  bool shared = true;         // inputs and targets are the same positions
+};
+SequenceShape sequence_shape(const RunConfig& config);
+inline std::int64_t tokens_per_step(const RunConfig& c) { return c.train.batch_sequences * sequence_shape(c).target_length; }
+
+// Ids in use: the tokenizer's pieces, and the objective's sentinels behind them.
+std::int64_t num_sentinels(const RunConfig& config);
+inline std::int64_t vocabulary(const RunConfig& c, const text::Tokenizer& tokenizer) { return tokenizer.vocab_size() + num_sentinels(c); }
+
+// What `plan`, result.json and mfu say of the model.
+inline model::ModelSizes sizes_of(const RunConfig& c, std::int64_t vocab_size) {
+  return model::model_sizes(c.model, vocab_size, sequence_length(c));
+}
+
+// Keeps a reference to `data`. kBadData where the training split is shorter than one window.
+std::unique_ptr<data::TrainingBatches> make_training_batches(const RunConfig& config, const data::PreparedData& data);
+
+// Text that is evaluated; borrowed.
+struct HeldOut {
+  const data::TokenStream& stream;
+  const data::SplitCounts& counts;
+};
+// The split that evaluate.split names.
+HeldOut held_out(const RunConfig& config, const data::PreparedData& data);
+
+struct EvaluationLimits {
+  std::uint64_t max_tokens = 0;  // 0: all
+  std::int64_t stride = 0;       // 0: windows do not overlap; for causal_lm alone
+};
+// How held-out text is cut and batched. `resolved`: with its micro-batch. Keeps a reference to `stream`. kBadData where it is shorter than one
+// segment of span corruption.
+std::unique_ptr<data::EvaluationBatches> make_evaluation_batches(const RunConfig& resolved, const data::TokenStream& stream,
+                                                                 const text::Tokenizer& tokenizer, const EvaluationLimits& limits);
+// `counts` as eval::measure_perplexity wants them: those of the text where the targets are the text.
+data::SplitCounts counts_of_targets(const RunConfig& config, const data::SplitCounts& counts);
+
+}  // namespace sluice::train

@@ -1,0 +1,78 @@
+#include "train/result.h"
+
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/text_format.h"
+#include "base/version.h"
+#include "config/config.h"
+#include "ops/torch_compat.h"
+#include "store/run_result.h"
+#include "train/batches.h"
+
+namespace sluice::train {
+namespace {
+
+std::string build() { return git_revision().empty() ? std::string(version()) : cat(version(), " (", git_revision(), ")"); }
+
+std::string name_of(Precision precision) {
+  for (const auto& [value, name] : names_of(Precision{}))
+    if (value == precision) return std::string(name);
+  return {};
+}
+
+bool stands(const store::RunResult& wanted, const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  try {
+    const store::RunResult found = store::read_run_result(path);
+    return found.step == wanted.step && found.config == wanted.config;
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+    log::warn(cat(error.what(), ": written anew"));
+    return false;
+  }
+}
+
+store::RunResult without_evaluation(const Watch& watch, const Progress& progress) {
+  const RunConfig& config = watch.run.config;
+  store::RunResult result;
+  result.step = progress.step;
+  result.tokens = progress.tokens;
+  const model::ModelSizes sizes = sizes_of(config, vocabulary(config, *watch.data.tokenizer));
+  result.num_parameters = sizes.num_parameters;
+  result.flops_per_token = sizes.flops_per_token;
+  result.multiply_adds_per_token = sizes.flops_per_token / 6;  // forward is a third, and a multiply-add is two
+  result.training_seconds = read_training_seconds(watch.metrics.path());
+  result.config = config::to_yaml(portable_config(config), config::Comments::kNone);
+  result.data_fingerprint = watch.data.fingerprint;
+  result.tokenizer_hash = watch.data.tokenizer->hash().hex();
+  result.build = build();
+  result.libtorch = ops::torch_version();
+  result.cpu = machine().cpu_model;
+  result.device = *config.train.device;
+  result.precision = name_of(*config.train.precision);
+  result.threads = *config.train.threads;
+  return result;
+}
+
+}  // namespace
+
+void leave_result(Watch& watch, const Progress& progress, const std::filesystem::path& path) {
+  store::RunResult result = without_evaluation(watch, progress);
+  if (stands(result, path)) return;
+  if (is_evaluated(watch, progress.step)) {
+    const eval::Perplexity p = watch.final_evaluation ? *watch.final_evaluation : measure(watch, progress.step);
+    result.log_perplexity = p.log_perplexity;
+    result.perplexity = p.perplexity;
+    result.bits_per_byte = p.bits_per_byte;
+    result.word_perplexity = p.word_perplexity;
+    result.num_targets = p.num_tokens;
+    result.documents = p.documents;
+  }
+  store::write_run_result(result, path);
+}
+
+}  // namespace sluice::train

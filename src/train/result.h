@@ -1,0 +1,14 @@
+// RUN/result.json (store/run_result.h): what a finished run has to show.
+#pragma once
+
+#include <filesystem>
+
+#include "train/observers.h"
+
+namespace sluice::train {
+
+// Leaves the result of the finished run at `path`. One that is there already and speaks of this step and this configuration stays; else the
+// evaluation of the last step is done again where this process has not done it. kInterrupted when a stop is requested meanwhile.
+void leave_result(Watch& watch, const Progress& progress, const std::filesystem::path& path);
+
+}  // namespace sluice::train
