@@ -66,6 +66,19 @@ void time_variants(Forecast& forecast, const Planner& planner, const std::vector
     forecast.variants[i].seconds_per_step = measure_step_s(planner.timed(variants[i], threads, scratch.path()), 1, scratch.path());
 }
 
+// Steps as a sitting would set them, where it would measure what was measured here; else unknown.
+void give_equal_time(Forecast& forecast, std::vector<PlannedVariant>& variants) {
+  const auto baseline_s = forecast.variants[forecast.baseline].seconds_per_step;
+  const auto baseline_steps = variants[forecast.baseline].facts.steps;
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    const auto step_s = forecast.variants[i].seconds_per_step;
+    auto& steps = variants[i].facts.steps;
+    steps.reset();
+    if (baseline_steps && baseline_s && step_s) variants[i].steps = steps = steps_in_equal_time(*baseline_steps, *baseline_s, *step_s);
+    forecast.variants[i].facts.steps = steps;
+  }
+}
+
 // The cost of the sitting's cells, as far as steps and times are known.
 void add_costs(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, const SittingOptions& options,
                int threads) {
@@ -101,7 +114,7 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
 Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) {
   const Planner planner(options, maker);
   const int jobs = std::max(1, options.jobs), threads = std::max(1, machine().num_cpus / jobs);
-  const std::vector<PlannedVariant> variants = planner.variants(threads);
+  std::vector<PlannedVariant> variants = planner.variants(threads);
   Forecast forecast;
   forecast.baseline = planner.baseline();
   std::optional<report::Comparison> begun;
@@ -109,6 +122,7 @@ Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) 
   for (const PlannedVariant& variant : variants)
     forecast.variants.push_back({variant.settings, variant.facts, known_step_s(begun, variant.settings)});
   if (measure) time_variants(forecast, planner, variants, threads);
+  if (options.config.equalize == Equalize::kTime) give_equal_time(forecast, variants);
   add_costs(forecast, planner, variants, options, threads);
   forecast.std = assumed_std(options.config);
   if (forecast.std) {

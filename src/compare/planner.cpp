@@ -100,10 +100,10 @@ std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, int threa
 }
 
 Timed Planner::timed(const PlannedVariant& variant, int threads, const std::filesystem::path& folder) const {
-  const std::filesystem::path file = folder / cat(stem_of(variant.settings), '-', variant.hash.substr(0, 8), ".yaml");
+  const std::filesystem::path file = folder / cat(stem_of(variant.settings), '-', variant.hash.substr(0, 8), '-', threads, ".yaml");
   real_files().create_directories(folder);
-  real_files().write_atomically(file, variant.facts.config);
-  return {.key = variant.hash, .label = report::label_of(variant.settings), .command = maker_.measure_command(file, threads)};
+  real_files().write_atomically(file, maker_.make(request(variant, 0, threads)).config);
+  return {.key = variant.hash, .label = report::label_of(variant.settings), .command = maker_.measure_command(file)};
 }
 
 int Planner::jobs(const std::filesystem::path& folder) const {

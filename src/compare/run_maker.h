@@ -51,7 +51,7 @@ class RunMaker {
   virtual RunFacts make(const RunRequest& request) = 0;
   // The words of a command that trains, resuming, what lies in `config`; that times its steps and prints JSON with seconds_per_step.
   virtual std::vector<std::string> train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const = 0;
-  virtual std::vector<std::string> measure_command(const std::filesystem::path& config, int threads) const = 0;
+  virtual std::vector<std::string> measure_command(const std::filesystem::path& config) const = 0;
 };
 
 }  // namespace sluice::compare

@@ -70,8 +70,7 @@ class Sitting {
  private:
   void equalize_time() {
     std::vector<Timed> timed;
-    for (const PlannedVariant& variant : variants_)
-      timed.push_back(planner_.timed(variant, machine().num_cpus, options_.directory / "measured"));
+    for (const PlannedVariant& variant : variants_) timed.push_back(planner_.timed(variant, threads_, options_.directory / "measured"));
     const std::vector<double> seconds = step_times(timed, planner_.baseline(), options_.directory);
     const auto baseline_steps = variants_[planner_.baseline()].facts.steps;
     invariant(baseline_steps.has_value(), "steps are known once the data is prepared");

@@ -50,7 +50,7 @@ std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneC
 }
 
 std::string tuning_note(const std::optional<TuneConfig>& config) {
-  if (!config) return "The same settings for all variants but for those compared; nothing was tuned per variant.";
+  if (!config) return "";
   std::string values, seeds;
   for (const auto& [key, words] : config->grid.items) {
     std::string list;
@@ -58,9 +58,8 @@ std::string tuning_note(const std::optional<TuneConfig>& config) {
     values += cat(values.empty() ? "" : "; ", key, " from ", list);
   }
   for (const std::uint64_t seed : config->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
-  return cat("Chosen for each variant by itself: ", values,
-             "; the lowest mean log-perplexity on the third split, which no other figure here uses, over seed",
-             config->seeds.size() == 1 ? " " : "s ", seeds, ", which no other run here has.");
+  return cat("chosen for each variant by itself (", values, ") by the lowest mean log-perplexity on a third split, over seed",
+             config->seeds.size() == 1 ? " " : "s ", seeds, "; neither that text nor those seeds are used for any reported figure");
 }
 
 }  // namespace sluice::compare

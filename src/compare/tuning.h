@@ -17,7 +17,7 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
 // a run that failed or has not finished says nothing about its values, so that nothing is decided without it; and all may have diverged.
 std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config);
 
-// "optimizer.lr chosen per variant from 1e-3, 3e-3 on the third split, seeds 101, 102"; what to say without tuning.
+// What was tuned, from what, on what, for the report; empty without tuning.
 std::string tuning_note(const std::optional<TuneConfig>& config);
 
 }  // namespace sluice::compare
