@@ -29,6 +29,16 @@ std::string replaced(std::string_view text, Replacement replacement) {
   return out;
 }
 
+std::string by_lines(std::string_view text, std::string (*escape)(std::string_view)) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out.append(escape(text.substr(0, end))).append("\n");
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
 bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }
 
 }  // namespace
@@ -44,15 +54,7 @@ std::string html_text(std::string_view text) {
   });
 }
 
-std::string html_lines(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    out.append(html_text(text.substr(0, end))).append("\n");
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
+std::string html_lines(std::string_view text) { return by_lines(text, html_text); }
 
 std::string markdown_text(std::string_view text) {
   return replaced(text, [](char c) -> std::string_view {
@@ -104,6 +106,8 @@ std::string latex_text(std::string_view text) {
 }
 
 std::string console_text(std::string_view text) { return clean(text); }
+
+std::string console_lines(std::string_view text) { return by_lines(text, console_text); }
 
 std::string csv_field(std::string_view text) {
   std::string field = clean(text);

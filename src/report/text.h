@@ -13,6 +13,7 @@ std::string html_lines(std::string_view text);     // the same, line ends kept: 
 std::string markdown_text(std::string_view text);  // within a line or a table's cell
 std::string latex_text(std::string_view text);
 std::string console_text(std::string_view text);
+std::string console_lines(std::string_view text);  // line ends kept
 // RFC 4180. A leading = + - @ that is no number is kept from spreadsheets, which would take it for a formula, by an apostrophe.
 std::string csv_field(std::string_view text);
 

@@ -5,7 +5,7 @@
 //
 //   d_k = mean_j (nats of the variant − nats of the baseline)      m_k = its targets      K documents with m_k > 0
 //   R = Σ d_k / Σ m_k                                              difference of log-perplexities, the ratio estimator
-//   SE(R) = √( K/(K − 1) · Σ (d_k − R m_k)² ) / Σ m_k              linearised (Cochran 1977, "Sampling Techniques", 3rd ed., 6.3 and 9A.2)
+//   SE(R) = √( K/(K − 1) · Σ (d_k − R m_k)² ) / Σ m_k              linearised (Cochran 1977, "Sampling Techniques", chapters 6 and 9A)
 //
 // It equals the delete-one-document jackknife up to terms of order 1/K. The effective number of documents, (Σ m)² / Σ m² (Kish 1965), warns of
 // few long documents that carry all: below about 20 the standard error is a rough guess.

@@ -27,8 +27,8 @@ std::vector<CurvePoint> curve(double end, double seconds, std::size_t num_points
   std::vector<CurvePoint> points;
   for (std::size_t i = 1; i <= num_points; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(num_points);
-    const double value = end + 4.5 * std::exp(-9 * share) + 0.6 * (1 - share) + (i == num_points ? 0 : noise * normal(random));
-    points.push_back({std::llround(share * kSteps), value, share * seconds});
+    const double above = 4.5 * std::exp(-9 * share) + 0.6 * (1 - share) + noise * normal(random);
+    points.push_back({std::llround(share * kSteps), i == num_points ? end : end + above, share * seconds});
   }
   return points;
 }

@@ -13,7 +13,7 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-// Variants (0, 3), (1, 2), (5, 7): the seeds differ by 3, 1, 2, on average by 2, so Σ r² = Σ (difference − 2)² / 2 = 1 with two degrees of freedom.
+// Variants (0, 3), (1, 2), (5, 7): the seeds differ by 3, 1, 2, on average by 2, so Σ r² = Σ (difference − 2)² / 2 = 1, and df is 2.
 TEST(BlockModel, ByHand) {
   const BlockModel model(3, 2, Numbers{0, 3, 1, 2, 5, 7});
   EXPECT_EQ(model.df(), 2);

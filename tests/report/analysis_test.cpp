@@ -1,0 +1,161 @@
+#include "report/analysis.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "report/published.h"
+#include "tests/report/example.h"
+
+namespace sluice::report {
+namespace {
+
+bool has_note(const Comparison& comparison, std::string_view part) {
+  const Analysis analysis = analyse(comparison);
+  const std::vector<std::string> lines = notes(comparison, analysis);
+  return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) { return line.find(part) != std::string::npos; });
+}
+
+TEST(Analysis, OrderOfCellsDoesNotMatter) {
+  Comparison comparison = example_comparison({.num_variants = 3});
+  const Analysis before = analyse(comparison);
+  std::reverse(comparison.cells.begin(), comparison.cells.end());
+  const Analysis after = analyse(comparison);
+  for (std::size_t v = 0; v < 3; ++v) {
+    EXPECT_EQ(before.summary.variants[v].mean, after.summary.variants[v].mean);
+    EXPECT_EQ(before.summary.variants[v].letters, after.summary.variants[v].letters);
+  }
+}
+
+TEST(Analysis, RefusesCellsThatFitNowhere) {
+  Comparison stranger = example_comparison({.num_variants = 2});
+  stranger.cells[0].seed = 99;
+  EXPECT_THROW(analyse(stranger), InvariantError);
+  Comparison twice = example_comparison({.num_variants = 2});
+  twice.cells.push_back(twice.cells[0]);
+  EXPECT_THROW(analyse(twice), InvariantError);
+  Comparison no_baseline = example_comparison({.num_variants = 2});
+  no_baseline.baseline = 2;
+  EXPECT_THROW(analyse(no_baseline), InvariantError);
+}
+
+TEST(Analysis, RefusesOtherDocuments) {
+  Comparison comparison = example_comparison({.num_variants = 2});
+  cell_at(comparison, 1, 0).documents[3].num_targets += 1;
+  EXPECT_THROW(analyse(comparison), UserError);
+}
+
+TEST(Analysis, VerdictsFollowHolm) {
+  const Comparison comparison = example_comparison({});
+  const Analysis analysis = analyse(comparison);
+  EXPECT_EQ(verdict_of(analysis, 0), Verdict::kNone);   // the baseline
+  EXPECT_EQ(verdict_of(analysis, 5), Verdict::kLower);  // geglu
+  EXPECT_EQ(verdict_of(analysis, 2), Verdict::kSame);   // swish
+  EXPECT_NE(headline(comparison, analysis).find("reach a lower log-perplexity than relu"), std::string::npos);
+  Comparison reversed = comparison;
+  reversed.baseline = 5;
+  EXPECT_EQ(verdict_of(analyse(reversed), 0), Verdict::kHigher);
+}
+
+TEST(Analysis, ABrokenCellTakesTheVerdict) {
+  Comparison comparison = example_comparison({});
+  break_cell(cell_at(comparison, 5, 2), CellStatus::kDiverged, "NaN");
+  const Analysis analysis = analyse(comparison);
+  EXPECT_EQ(status_of(analysis, 5), "1 of 5 diverged");
+  EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
+  EXPECT_FALSE(analysis.summary.variants[5].difference);
+  EXPECT_EQ(verdict_of(analysis, 6), Verdict::kLower);
+  EXPECT_TRUE(has_note(comparison, "geglu: 1 of 5 diverged; no verdict."));
+  EXPECT_NE(headline(comparison, analysis).find("geglu has no verdict."), std::string::npos);
+}
+
+TEST(Analysis, AFinishedCellWithoutAFigureHasDiverged) {
+  Comparison comparison = example_comparison({});
+  cell_at(comparison, 5, 2).log_perplexity.reset();
+  const Analysis analysis = analyse(comparison);
+  EXPECT_EQ(status_of(analysis, 5), "1 of 5 diverged");
+  EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
+}
+
+TEST(Analysis, ABrokenBaselineLeavesNoDifferences) {
+  Comparison comparison = example_comparison({});
+  break_cell(cell_at(comparison, 0, 0), CellStatus::kFailed, "killed");
+  const Analysis analysis = analyse(comparison);
+  for (std::size_t v = 0; v < 8; ++v) EXPECT_EQ(verdict_of(analysis, v), Verdict::kNone);
+}
+
+TEST(Analysis, WaitingCellsMakeItPreliminary) {
+  Comparison comparison = example_comparison({});
+  for (std::size_t v = 0; v < 8; ++v) break_cell(cell_at(comparison, v, 4), CellStatus::kWaiting, "");
+  comparison.cells.erase(comparison.cells.begin() + 39);  // a cell that is not even listed waits as well
+  const Analysis analysis = analyse(comparison);
+  EXPECT_EQ(status_of(analysis, 3), "1 of 5 waiting");
+  EXPECT_EQ(status_of(analysis, 7), "1 of 5 waiting");
+  EXPECT_EQ(analysis.summary.blocks.size(), 4U);
+  EXPECT_EQ(verdict_of(analysis, 5), Verdict::kLower);
+  EXPECT_TRUE(has_note(comparison, "reliminary"));
+}
+
+TEST(Analysis, OneSeedProvesNothing) {
+  const Comparison comparison = example_comparison({.num_seeds = 1});
+  const Analysis analysis = analyse(comparison);
+  EXPECT_FALSE(analysis.is_tested());
+  for (std::size_t v = 0; v < 8; ++v) EXPECT_EQ(verdict_of(analysis, v), Verdict::kNone);
+  EXPECT_EQ(headline(comparison, analysis), "One seed proves nothing: figures without a ranking.");
+  EXPECT_TRUE(has_note(comparison, "no standard deviation, no interval, no p and no ranking"));
+  EXPECT_FALSE(analysis.detectable_difference);
+}
+
+TEST(Analysis, NothingFinishedYet) {
+  Comparison comparison = example_comparison({});
+  for (Cell& cell : comparison.cells) cell = {.settings = cell.settings, .seed = cell.seed};
+  const Analysis analysis = analyse(comparison);
+  EXPECT_FALSE(analysis.is_tested());
+  EXPECT_EQ(status_of(analysis, 0), "5 of 5 waiting");
+  EXPECT_EQ(headline(comparison, analysis).find("No verdict: "), 0U);
+}
+
+TEST(Analysis, TwoNamesForOneLayer) {
+  Comparison comparison = example_comparison({.num_variants = 2});
+  for (std::size_t s = 0; s < 5; ++s) {
+    Cell copy = cell_at(comparison, 0, s);
+    copy.settings = comparison.variants[1].settings;
+    cell_at(comparison, 1, s) = copy;
+  }
+  const Analysis analysis = analyse(comparison);
+  ASSERT_TRUE(analysis.summary.variants[1].difference);
+  EXPECT_EQ(analysis.summary.variants[1].difference->value, 0);
+  EXPECT_EQ(analysis.summary.variants[1].difference->p_holm, 1);
+  EXPECT_EQ(verdict_of(analysis, 1), Verdict::kSame);
+}
+
+TEST(Analysis, SaysWhatWasMadeEqual) {
+  Comparison comparison = example_comparison({});
+  EXPECT_TRUE(has_note(comparison, "equal steps are equal FLOPs"));
+  comparison.variants[3].flops_per_token *= 1.125;
+  EXPECT_FALSE(has_note(comparison, "equal steps are equal FLOPs"));
+  EXPECT_TRUE(has_note(comparison, "spends 12.5 % more per token"));
+  comparison.equalize = "time";
+  EXPECT_TRUE(has_note(comparison, "Equal training time"));
+}
+
+TEST(Analysis, SaysWhetherTheLearningRateWasTuned) {
+  Comparison comparison = example_comparison({});
+  EXPECT_TRUE(has_note(comparison, "on the third split with seeds 101 and 102"));
+  comparison.tuning_note.clear();
+  EXPECT_TRUE(has_note(comparison, "the same for all variants, not tuned"));
+}
+
+TEST(Published, OnlyForThePapersObjectiveAndLayers) {
+  Comparison comparison = example_comparison({.num_variants = 9});
+  ASSERT_NE(published_result(comparison, comparison.variants[5]), nullptr);
+  EXPECT_EQ(published_result(comparison, comparison.variants[5])->mean, 1.942);
+  EXPECT_EQ(published_result(comparison, comparison.variants[8]), nullptr);
+  EXPECT_EQ(published_result(comparison, {.settings = {{"optimizer.lr", "relu"}}}), nullptr);
+  comparison.objective = "causal_lm";
+  EXPECT_EQ(published_result(comparison, comparison.variants[5]), nullptr);
+}
+
+}  // namespace
+}  // namespace sluice::report

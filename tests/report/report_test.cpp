@@ -1,0 +1,216 @@
+// The files as a whole: results.json read back, report.html read strictly, hostile names, the same bytes each time, time.
+#include "report/report.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text_format.h"
+#include "tests/base/temporary_directory.h"
+#include "tests/report/example.h"
+
+namespace sluice::report {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kFiles[] = {"table.md", "table.tex", "results.csv", "results.json", "report.html"};
+
+// As tests/report/check_page.py reads it.
+void expect_sound_page(const fs::path& page) {
+  const std::string command = cat("'", SLUICE_PYTHON, "' '", SLUICE_SOURCE_DIR, "/tests/report/check_page.py' '", page.string(), "'");
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
+
+std::string page_of(const Comparison& comparison) {
+  const sluice::testing::TemporaryDirectory directory;
+  write_report(comparison, directory.path());
+  expect_sound_page(directory / "report.html");
+  return read_file(directory / "report.html");
+}
+
+std::size_t count(const std::string& text, std::string_view part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++found;
+  return found;
+}
+
+TEST(Report, WritesEveryFileAndTheSameBytesAgain) {
+  const sluice::testing::TemporaryDirectory directory;
+  const Comparison comparison = example_comparison({.num_variants = 4});
+  write_report(comparison, directory / "a/b");
+  write_report(example_comparison({.num_variants = 4}), directory / "c");
+  for (const char* name : kFiles) {
+    const std::string content = read_file(directory / "a/b" / name);
+    EXPECT_GT(content.size(), 100U) << name;
+    EXPECT_EQ(content, read_file(directory / "c" / name)) << name;
+  }
+  write_report(comparison, directory / "c");  // over what is there
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory / "c"), fs::directory_iterator()), std::ssize(kFiles));
+}
+
+TEST(Report, ADirectoryThatCannotBeMade) {
+  const sluice::testing::TemporaryDirectory directory;
+  real_files().write_atomically(directory / "file", "x");
+  EXPECT_THROW(write_report(example_comparison({.num_variants = 2}), directory / "file/below"), UserError);
+}
+
+TEST(Report, JsonHoldsTheStatistics) {
+  const Comparison comparison = example_comparison({});
+  const Analysis analysis = analyse(comparison);
+  const Json json = Json::parse(json_report(comparison, analysis));
+  ASSERT_EQ(json.at("summary").size(), 8U);
+  for (std::size_t v = 0; v < 8; ++v) {
+    const Json& row = json["summary"][v];
+    const auto& figures = analysis.summary.variants[v];
+    EXPECT_EQ(row.at("settings").at("model.ffn"), comparison.variants[v].settings[0].second);
+    EXPECT_EQ(row.at("n"), 5);
+    EXPECT_EQ(row.at("mean").get<double>(), *figures.mean);
+    EXPECT_EQ(row.at("std").get<double>(), *figures.std);
+    EXPECT_EQ(row.at("letters"), figures.letters);
+    EXPECT_EQ(row.at("baseline"), v == 0);
+    if (v == 0) continue;
+    EXPECT_EQ(row.at("difference").get<double>(), figures.difference->value);
+    EXPECT_EQ(row.at("difference_low").get<double>(), figures.difference->interval->low);
+    EXPECT_EQ(row.at("difference_high").get<double>(), figures.difference->interval->high);
+    EXPECT_EQ(row.at("p").get<double>(), *figures.difference->p);
+    EXPECT_EQ(row.at("p_holm").get<double>(), *figures.difference->p_holm);
+    EXPECT_EQ(row.at("paired_p").get<double>(), *figures.difference->paired_p);
+    EXPECT_EQ(row.at("paired_p_holm").get<double>(), *figures.difference->paired_p_holm);
+    EXPECT_EQ(row.at("held_out_error").get<double>(), *analysis.sample_error[v]->std_error);
+  }
+  for (const char* key : {"difference", "difference_low", "p", "p_holm", "paired_p", "paired_p_holm"}) {
+    EXPECT_TRUE(json["summary"][0].at(key).is_null()) << key;
+  }
+  EXPECT_EQ(json["summary"][5].at("paper").at("mean_65536"), 1.942);
+  EXPECT_EQ(json.at("versions").at("sluice"), comparison.version);
+  EXPECT_EQ(json.at("versions").at("builds"), Json::array({"0.1.0 (9ce2175)"}));
+}
+
+TEST(Report, JsonHoldsEveryCell) {
+  Comparison comparison = example_comparison({});
+  break_cell(cell_at(comparison, 2, 3), CellStatus::kDiverged, "NaN");
+  cell_at(comparison, 1, 0) = {.settings = comparison.variants[1].settings, .seed = 1};
+  const Json json = Json::parse(json_report(comparison, analyse(comparison)));
+  ASSERT_EQ(json.at("cells").size(), 40U);
+  const Json& cell = json["cells"][5 * 5 + 1];
+  EXPECT_EQ(cell.at("settings").at("model.ffn"), "geglu");
+  EXPECT_EQ(cell.at("seed"), 2);
+  EXPECT_EQ(cell.at("status"), "finished");
+  EXPECT_EQ(cell.at("log_perplexity").get<double>(), *cell_at(comparison, 5, 1).log_perplexity);
+  EXPECT_EQ(cell.at("hash"), "7f3a2c95");
+  EXPECT_EQ(cell.at("build"), "0.1.0 (9ce2175)");
+  EXPECT_EQ(cell.at("cpu"), "AMD EPYC 9R14");
+  const Json& diverged = json["cells"][2 * 5 + 3];
+  EXPECT_EQ(diverged.at("status"), "diverged");
+  EXPECT_EQ(diverged.at("remark"), "NaN");
+  EXPECT_TRUE(diverged.at("log_perplexity").is_null());
+  const Json& waiting = json["cells"][5];
+  EXPECT_EQ(waiting.at("status"), "waiting");
+  for (const char* key : {"log_perplexity", "hash", "build", "cpu", "steps", "training_seconds"})
+    EXPECT_TRUE(waiting.at(key).is_null()) << key;
+  EXPECT_TRUE(json["summary"][2].at("difference").is_null());
+  EXPECT_TRUE(json["summary"][2].at("letters").is_null());
+}
+
+TEST(Report, JsonOfOneSeedHasNulls) {
+  const Comparison comparison = example_comparison({.num_seeds = 1});
+  const Json json = Json::parse(json_report(comparison, analyse(comparison)));
+  const Json& row = json.at("summary")[5];
+  for (const char* key : {"std", "difference_low", "difference_high", "p", "p_holm", "paired_p", "paired_p_holm", "letters"}) {
+    EXPECT_TRUE(row.at(key).is_null()) << key;
+  }
+  EXPECT_EQ(row.at("mean").get<double>(), *comparison.cells[5].log_perplexity);
+}
+
+TEST(Report, PageShowsWhatTheTableShows) {
+  const Comparison comparison = example_comparison({});
+  const Analysis analysis = analyse(comparison);
+  const std::string page = page_of(comparison);
+  EXPECT_NE(page.find(cat("<td class=\"n\">", fixed(*analysis.summary.variants[5].mean, 4), " (")), std::string::npos);
+  EXPECT_EQ(count(page, "class=\"interval\" x1") > 0, true);
+  // Dot plot, two kinds of curves, two of cost, each wide and narrow; a panel for each of 7 differences and 8 tunings; 5 signs of the key.
+  EXPECT_EQ(count(page, "<svg xmlns"), 2U * 5 + 7 + 8);
+  for (const char* id : {"result", "read", "curves", "cost", "tuning", "runs", "again", "formulas"}) {
+    EXPECT_NE(page.find(cat("<section id=\"", id, "\">")), std::string::npos) << id;
+  }
+  EXPECT_NE(page.find("sluice compare configs/compare/t5_small.yaml"), std::string::npos);
+  EXPECT_NE(page.find("prefers-color-scheme: dark"), std::string::npos);
+}
+
+TEST(Report, PagesOfUnfinishedComparisonsAreSound) {
+  Comparison one = example_comparison({.num_seeds = 1});
+  one.tuning.clear();
+  one.tuning_note.clear();
+  const std::string page = page_of(one);
+  EXPECT_NE(page.find("role=\"note\">One seed proves nothing"), std::string::npos);
+  EXPECT_EQ(page.find("class=\"interval\" x1=\"1\""), std::string::npos);  // no dot plot, hence no key to it
+
+  Comparison nothing = example_comparison({});
+  for (Cell& cell : nothing.cells) cell = {.settings = cell.settings, .seed = cell.seed};
+  EXPECT_NE(page_of(nothing).find("No curves yet."), std::string::npos);
+
+  Comparison broken = example_comparison({});
+  break_cell(cell_at(broken, 2, 3), CellStatus::kDiverged, "loss is NaN at step 812");
+  const std::string with_broken = page_of(broken);
+  EXPECT_EQ(count(with_broken, ">1 of 5 diverged: no verdict</text>"), 2U);  // in both dot plots
+  EXPECT_NE(with_broken.find("loss is NaN at step 812"), std::string::npos);
+
+  Comparison single = example_comparison({.num_variants = 1});
+  page_of(single);
+}
+
+TEST(Report, HostileNamesStayNames) {
+  const std::string hostile = "</style></pre></svg><script>alert(1)</script> \"'&]]>--> |`*_\\input{/etc/passwd}\n\x1b[2J\xff=1+1";
+  Comparison comparison = example_comparison({.num_variants = 3});
+  comparison.name = comparison.tuning_note = comparison.config = comparison.version = hostile;
+  comparison.commands = {hostile};
+  comparison.objective = comparison.data_fingerprint = comparison.tokenizer_hash = hostile;
+  for (Cell& cell : comparison.cells) {
+    if (cell.settings == comparison.variants[1].settings) cell.settings = {{hostile, hostile}};
+    cell.hash = cell.build = cell.libtorch = cell.cpu = cell.device = cell.precision = cell.directory = hostile;
+  }
+  for (TuningPoint& point : comparison.tuning) point.candidate = {{hostile, hostile}};
+  comparison.variants[1].settings = comparison.variants[1].tuned = {{hostile, hostile}};
+  break_cell(cell_at(comparison, 2, 1), CellStatus::kFailed, hostile);
+  const std::string page = page_of(comparison);
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_EQ(count(page, "</style>"), 1U);
+
+  const Analysis analysis = analyse(comparison);
+  const Json json = Json::parse(json_report(comparison, analysis));
+  EXPECT_EQ(json.at("summary")[2].at("n"), 4);
+  for (const std::string& text : {markdown_report(comparison, analysis), latex_report(comparison, analysis), csv_report(comparison),
+                                  console_table(comparison), page}) {
+    EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  }
+  EXPECT_EQ(latex_report(comparison, analysis).find("\\input"), std::string::npos);
+  const std::string markdown = markdown_report(comparison, analysis);
+  EXPECT_EQ(markdown.substr(0, markdown.find("## How to do it again")).find("<script"), std::string::npos);
+}
+
+TEST(Report, AThousandCellsInFiveSeconds) {
+  const sluice::testing::TemporaryDirectory directory;
+  const Comparison comparison = example_comparison({.num_variants = 8, .num_seeds = 125, .num_points = 300});
+  ASSERT_EQ(comparison.cells.size(), 1000U);
+  const auto begin = std::chrono::steady_clock::now();
+  write_report(comparison, directory.path());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  RecordProperty("seconds", fixed(seconds, 3));
+  std::printf("1,000 cells: %.2f s, report.html %ju bytes\n", seconds,
+              static_cast<std::uintmax_t>(fs::file_size(directory / "report.html")));
+  EXPECT_LT(seconds, 5);
+  expect_sound_page(directory / "report.html");
+}
+
+TEST(Report, ManyVariantsFindRoom) {
+  const std::string page = page_of(example_comparison({.num_variants = 40, .num_seeds = 3, .num_points = 20}));
+  EXPECT_NE(page.find("v3 again"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice::report
