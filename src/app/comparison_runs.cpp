@@ -33,7 +33,11 @@ std::string identity_of(train::RunConfig config) {
   config.corpus = {};
   config.tokenizer = {};
   config.evaluate = {.final_max_tokens = config.evaluate.final_max_tokens, .split = config.evaluate.split};
+  // A rollback returns to the last checkpoint.
+  const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
+  const std::int64_t every_steps = config.checkpoint.every_steps;
   config.checkpoint = {};
+  if (rolls_back) config.checkpoint.every_steps = every_steps;
   const train::TrainConfig usual;
   config.train.threads = usual.threads;
   config.train.micro_batch_sequences = usual.micro_batch_sequences;

@@ -47,7 +47,7 @@ void Display::ended(std::size_t cell, const std::string& what) {
   if (what.starts_with("failed")) ++num_failed_;
   const std::string line =
       cat(cells_[cell].label(), ": ", what, " (", human_duration(seconds), "; ", num_done_, " of ", cells_.size(), ")");
-  if (num_diverged_ + num_failed_ > 0 && what != "finished") {
+  if (what.starts_with("diverged") || what.starts_with("failed")) {
     log::warn(line);
   } else {
     log::info(line);

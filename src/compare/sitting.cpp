@@ -95,7 +95,8 @@ class Sitting {
     refuse_mixed_seeds(all, options_.directory / "tune");
     RunnerOptions runner = runner_;
     runner.title = "tuning";
-    const Tally tally = run_cells(all, maker_, runner);
+    Tally tally = run_cells(all, maker_, runner);
+    tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
     for (const auto& [variant, cells] : by_variant) decide(variant, cells);
     return tally;
   }

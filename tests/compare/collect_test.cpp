@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <functional>
 
@@ -18,6 +18,12 @@ namespace sluice::compare {
 namespace {
 
 namespace fs = std::filesystem;
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr double kSlowdown = 10;
+#else
+constexpr double kSlowdown = 1;
+#endif
 
 std::string training_lines(std::int64_t first, std::int64_t last) {
   std::string text;
@@ -116,35 +122,35 @@ TEST_F(CollectTest, ADamagedComparisonIsRefused) {
   }
 }
 
-// `--report` from a thousand cells of a thousand steps within 5 s; sanitizers take their time, and other work on the machine too.
+// `--report` from a thousand cells of a thousand steps within 5 s; processor time, since other work on the machine says nothing about us.
 TEST_F(CollectTest, AThousandCells) {
-  const fs::path directory = directory_ / "many";
+  const fs::path directory = directory_ / "many", one = directory_ / "one";
+  fs::create_directories(one / "run");
+  std::ofstream(one / "run" / "metrics.jsonl") << training_lines(1, 1000);
+  store::RunResult result{.step = 1000, .log_perplexity = 3.0};
+  for (int i = 0; i < 300; ++i) result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
+  store::write_run_result(result, one / "run" / "result.json");
+  write_record({.hash = "h", .state = CellState::kFinished}, one / "cell.json");
   ComparisonFile file;
   file.comparison.variants = {{.settings = {{"model.ffn", "relu"}}}};
   file.variant_hashes = {"v"};
-  const std::string lines = training_lines(1, 1000);
-  store::RunResult result{.step = 1000, .log_perplexity = 3.0};
-  for (int i = 0; i < 300; ++i) result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
   for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
     report::Cell& cell = file.comparison.cells.emplace_back();
     cell.settings = file.comparison.variants[0].settings;
     cell.seed = seed;
     cell.hash = "h";
     cell.directory = cat("cells/", seed);
-    const fs::path place = directory / cell.directory;
-    fs::create_directories(place / "run");
-    std::ofstream(place / "run" / "metrics.jsonl") << lines;
-    store::write_run_result(result, place / "run" / "result.json");
-    write_record({.settings = cell.settings, .seed = seed, .hash = "h", .state = CellState::kFinished}, place / "cell.json");
+    fs::create_directories(directory / "cells");
+    fs::copy(one, directory / cell.directory, fs::copy_options::recursive);
   }
   write_comparison(file, directory);
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   const report::Comparison comparison = collect(std::vector<fs::path>{directory});
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   EXPECT_EQ(comparison.cells.back().training.size(), 250U);
   EXPECT_EQ(comparison.cells.back().status, report::CellStatus::kFinished);
-  RecordProperty("seconds", std::to_string(took.count()));
-  EXPECT_LT(took.count(), 30);
+  RecordProperty("seconds", std::to_string(seconds));
+  EXPECT_LT(seconds, 5 * kSlowdown);
 }
 
 }  // namespace

@@ -68,6 +68,7 @@ TEST(Grid, Seeds) {
 
 struct Wrong {
   const char *name, *yaml, *expected;
+  friend std::ostream& operator<<(std::ostream& out, const Wrong& wrong) { return out << wrong.yaml; }
 };
 class WrongConfig : public ::testing::TestWithParam<Wrong> {};
 TEST_P(WrongConfig, IsRefused) {
@@ -93,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(
                             "tune.split: received `valid`; expected one of tune"},
                       Wrong{"Std", "vary: {a: [x]}\nassumed_std: -1", "assumed_std: received -1"},
                       Wrong{"TimeAndSteps", "vary: {train.steps: [1, 2]}\nequalize: time", "steps, where vary sets the length"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace sluice::compare

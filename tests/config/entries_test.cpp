@@ -1,6 +1,8 @@
 // Mappings with free keys, a rest of keys, words as they stand, rows taken from another struct.
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/base/temporary_directory.h"
 #include "tests/config/sample.h"
 
 namespace sluice::config {
@@ -47,9 +49,12 @@ TEST(Entries, NestedMappingsAreDottedKeys) {
 }
 
 TEST(Entries, OverridesReplaceWhatTheFileSays) {
-  const auto c = load<Compared>({.file = {}, .overrides = {"vary={a.b: [x], c: [y]}", "vary.a.b=[z]", "tune.a.lr=[1]", "tune.seeds=[7]"}});
+  const sluice::testing::TemporaryDirectory directory;
+  std::ofstream(directory / "c.yaml") << "vary: {a.b: [x], c: [y]}\ntune: {a.lr: [5], seeds: [3]}\n";
+  const auto c = load<Compared>({.file = directory / "c.yaml", .overrides = {"vary.a.b=[z]", "tune.a.lr=[1]", "tune.seeds=[7]"}});
   EXPECT_EQ(c.vary.items, (Lists{{"a.b", {{"z", false}}}, {"c", {{"y", false}}}}));
   EXPECT_EQ(c.tune->grid.items, (Lists{{"a.lr", {{"1", false}}}}));
+  EXPECT_EQ(c.tune->seeds, (std::vector<std::uint64_t>{7}));
 }
 
 TEST(Entries, TheRestIsWhatNoOtherRowNames) {
