@@ -60,6 +60,10 @@ nlohmann::ordered_json to_json(const compare::Forecast& forecast) {
           {"seeds_for_0.01", or_null(forecast.seeds_for_a_hundredth)}};
 }
 
+std::string flops_words(double flops) {
+  return flops < 1e15 ? cat(fixed(flops / 1e12, 3), " TFLOP") : cat(fixed(flops / 1e15, 2), " PFLOP");
+}
+
 std::string whole(double number) { return with_commas(static_cast<std::int64_t>(number)); }
 
 report::TextTable table_of(const compare::Forecast& forecast) {
@@ -79,9 +83,7 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
   std::cout << report::console_text_table(table_of(f)) << "\nruns       " << f.num_cells;
   if (f.num_tuning_cells > 0) std::cout << ", and " << f.num_tuning_cells << " before them to choose values (compare.tune)";
   if (f.num_done) std::cout << "; " << *f.num_done << " done already";
-  std::cout << "\ncost       "
-            << (f.flops ? cat(shortest(std::stod(fixed(*f.flops / 1e15, 3))), " PFLOP")
-                        : "unknown: steps follow from data that is not prepared yet")
+  std::cout << "\ncost       " << (f.flops ? flops_words(*f.flops) : "unknown: steps follow from data that is not prepared yet")
             << "; time one after the other "
             << (f.seconds ? cat("about ", human_duration(*f.seconds)) : "unknown (--measure times the steps)")
             << ", evaluations not counted\n";

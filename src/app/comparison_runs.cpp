@@ -1,5 +1,7 @@
 #include "app/comparison_runs.h"
 
+#include <initializer_list>
+#include <string_view>
 #include <variant>
 
 #include "base/error.h"
@@ -11,7 +13,9 @@ namespace sluice::app {
 namespace {
 
 // A child of this very program, also where the file was replaced since.
-constexpr const char* kProgram = "/proc/self/exe";
+constexpr std::string_view kProgram = "/proc/self/exe";
+
+std::vector<std::string> words_of(std::initializer_list<std::string_view> words) { return {words.begin(), words.end()}; }
 
 data::PrepareSettings settings_of(const train::RunConfig& config) {
   return {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = machine().num_cpus};
@@ -32,7 +36,7 @@ std::string identity_of(train::RunConfig config) {
   config.run = {.seed = config.run.seed};
   config.corpus = {};
   config.tokenizer = {};
-  config.evaluate = {.final_max_tokens = config.evaluate.final_max_tokens, .split = config.evaluate.split};
+  config.evaluate = {.split = config.evaluate.split, .final_max_tokens = config.evaluate.final_max_tokens};
   // A rollback returns to the last checkpoint.
   const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
   const std::int64_t every_steps = config.checkpoint.every_steps;
@@ -129,11 +133,11 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
 }
 
 std::vector<std::string> ComparisonRuns::train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const {
-  return {kProgram, "train", config.string(), "--resume", "--run-dir", run_dir.string(), "--json"};
+  return words_of({kProgram, "train", config.string(), "--resume", "--run-dir", run_dir.string(), "--json"});
 }
 
 std::vector<std::string> ComparisonRuns::measure_command(const std::filesystem::path& config) const {
-  return {kProgram, "plan", config.string(), "--measure", "--json"};
+  return words_of({kProgram, "plan", config.string(), "--measure", "--json"});
 }
 
 }  // namespace sluice::app

@@ -111,7 +111,8 @@ class Console {
 
  private:
   void end_progress_locked() {
-    if (num_live_ > 0) std::fputc('\n', stderr);
+    if (num_live_ == 1) std::fputc('\n', stderr);
+    if (num_live_ > 1) std::fprintf(stderr, "\x1b[%zuA\r\x1b[J", num_live_ - 1);  // a table comes again below what follows
     num_live_ = 0;
   }
 

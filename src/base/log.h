@@ -15,7 +15,7 @@ void error(std::string_view line);
 
 // One live line on a terminal, replaced by the next call; nothing where stderr is no terminal.
 void progress(std::string_view line);
-// The same with several lines.
+// The same with several lines, which vanish where one line stays.
 void progress(std::span<const std::string> lines);
 // True where progress() shows: callers print plain lines at intervals otherwise.
 bool is_terminal();
