@@ -158,6 +158,37 @@ void add_plan(CLI::App& app, Action& action) {
   });
 }
 
+void add_compare(CLI::App& app, Action& action, std::string command_line) {
+  auto options = std::make_shared<CompareOptions>();
+  options->command_line = std::move(command_line);
+  auto jobs = std::make_shared<std::string>("1");
+  CLI::App* command =
+      app.add_subcommand("compare", "Train variants under several seeds, each run in a process of its own, and report which differ");
+  add_config(*command, options->config);
+  command->add_option("--jobs", *jobs, "Runs side by side, which share the processors; auto: measures what finishes soonest (default 1)")
+      ->type_name("N|auto")
+      ->check(CLI::PositiveNumber | CLI::IsMember({"auto"}));
+  CLI::Option* dry_run =
+      command->add_flag("--dry-run", options->dry_run, "Show the grid, its cost and the detectable difference; run nothing");
+  command->add_flag("--measure", options->measure, "With --dry-run: time some steps of each variant")->needs(dry_run);
+  command->add_option("--only", options->only, "Only these variants in this sitting")->delimiter(',')->type_name("VARIANT,...");
+  command->add_option("--seeds", options->seeds, "Only these seeds in this sitting")->delimiter(',')->type_name("N,...");
+  command->add_option("--report", options->report, "Only write the report, from the runs in these directories (into the first)")
+      ->type_name("DIR ...");
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer(
+      "The same command goes on where it was stopped. docs/comparison.md explains it.\nExample:\n  sluice compare configs/quickstart.yaml "
+      "--seeds 1,2 "
+      "--only relu,geglu");
+  command->callback([=, &action] {
+    action = [=] {
+      if (options->report.empty()) require_config(options->config);
+      options->jobs = *jobs == "auto" ? 0 : std::stoi(*jobs);
+      compare_command(*options);
+    };
+  });
+}
+
 void add_verify(CLI::App& app, Action& action) {
   auto options = std::make_shared<VerifyOptions>();
   CLI::App* command = app.add_subcommand("verify", "Check every hash of a run's checkpoints and prepared data, or of one checkpoint");
@@ -255,6 +286,7 @@ int run(int argc, char** argv) {
   add_eval(app, action);
   add_generate(app, action);
   add_plan(app, action);
+  add_compare(app, action, command_line);
   add_verify(app, action);
   add_config_commands(app, action);
   add_doctor(app, action);

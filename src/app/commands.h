@@ -64,6 +64,18 @@ struct PlanOptions {
 };
 void plan_command(const PlanOptions& options);
 
+struct CompareOptions {
+  ConfigOptions config;
+  std::vector<std::string> only;     // variants; empty: all
+  std::vector<std::uint64_t> seeds;  // empty: all
+  int jobs = 1;                      // 0: auto
+  bool dry_run = false, measure = false;
+  std::vector<std::string> report;  // directories; not empty: only the report, from what lies there
+  bool json = false;
+  std::string command_line;
+};
+void compare_command(const CompareOptions& options);
+
 struct VerifyOptions {
   std::string run;
   bool json = false;

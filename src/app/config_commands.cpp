@@ -1,25 +1,48 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "app/comparison_config.h"
+#include "app/comparison_runs.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/text_format.h"
+#include "compare/grid.h"
 #include "config/config.h"
 
 namespace sluice::app {
 
-train::RunConfig load_config(const ConfigOptions& options) {
-  return config::load<train::RunConfig>({.file = options.config, .overrides = options.overrides});
+namespace {
+
+ComparisonConfig load_any(const ConfigOptions& options) {
+  return config::load<ComparisonConfig>({.file = options.config, .overrides = options.overrides});
 }
 
-void config_show_command(const ConfigOptions& options) { std::cout << config::to_yaml(load_config(options)); }
+}  // namespace
+
+train::RunConfig load_config(const ConfigOptions& options) {
+  ComparisonConfig config = load_any(options);
+  if (config.compare)
+    fail(ExitCode::kUsage, options.config, "a section `compare`, which makes it a comparison of several runs",
+         cat("`sluice compare ", options.config, "`, or a file without that section"));
+  return std::move(config.run);
+}
+
+void config_show_command(const ConfigOptions& options) {
+  const ComparisonConfig config = load_any(options);
+  std::cout << (config.compare ? config::to_yaml(config) : config::to_yaml(config.run));
+}
 
 void config_check_command(const ConfigOptions& options) {
-  load_config(options);
+  const ComparisonConfig config = load_any(options);
+  if (config.compare) {  // each run's configuration, too
+    const ComparisonRuns runs(options);
+    for (const report::Settings& settings : compare::expand(config.compare->vary)) runs.load({.settings = settings});
+  }
   log::info(cat(options.config, ": no problems"));
 }
 
-void config_schema_command() { std::cout << config::json_schema<train::RunConfig>(); }
+void config_schema_command() { std::cout << config::json_schema<ComparisonConfig>(); }
 
-void config_docs_command() { std::cout << config::reference_page<train::RunConfig>(); }
+void config_docs_command() { std::cout << config::reference_page<ComparisonConfig>(); }
 
 }  // namespace sluice::app

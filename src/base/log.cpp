@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -71,13 +72,18 @@ class Console {
     if (!file_error_.empty()) give_up_file_locked();
   }
 
-  void progress(std::string_view text) {
-    if (!is_terminal_) return;
+  // Draws over the live lines that are there; leaves the cursor at the end of the last one.
+  void progress(std::span<const std::string> lines) {
+    if (!is_terminal_ || lines.empty()) return;
     const std::lock_guard lock(mutex_);
-    const std::string shown = printable(text, terminal_columns() - 4);  // a wrapped line could not be replaced
-    std::fprintf(stderr, "\r%s\x1b[K", shown.c_str());
+    if (num_live_ > 1) std::fprintf(stderr, "\x1b[%zuA", num_live_ - 1);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const std::string shown = printable(lines[i], terminal_columns() - 4);  // a wrapped line could not be replaced
+      std::fprintf(stderr, "%s\r%s\x1b[K", i == 0 ? "" : "\n", shown.c_str());
+    }
+    if (num_live_ > lines.size()) std::fputs("\x1b[J", stderr);
     std::fflush(stderr);
-    live_ = true;
+    num_live_ = lines.size();
   }
 
   void end_progress() {
@@ -105,8 +111,9 @@ class Console {
 
  private:
   void end_progress_locked() {
-    if (live_) std::fputc('\n', stderr);
-    live_ = false;
+    if (num_live_ == 1) std::fputc('\n', stderr);
+    if (num_live_ > 1) std::fprintf(stderr, "\x1b[%zuA\r\x1b[J", num_live_ - 1);  // a table comes again below what follows
+    num_live_ = 0;
   }
 
   void give_up_file_locked() {
@@ -116,7 +123,7 @@ class Console {
 
   std::mutex mutex_;
   bool is_terminal_ = false;
-  bool live_ = false;  // the cursor stands behind a progress line
+  std::size_t num_live_ = 0;  // progress lines, the cursor stands behind the last
   std::unique_ptr<spdlog::logger> console_, file_;
   std::string file_error_;
 };
@@ -131,7 +138,11 @@ Console& console() {
 void info(std::string_view line) { console().line(spdlog::level::info, line); }
 void warn(std::string_view line) { console().line(spdlog::level::warn, line); }
 void error(std::string_view line) { console().line(spdlog::level::err, line); }
-void progress(std::string_view line) { console().progress(line); }
+void progress(std::string_view line) {
+  const std::string one(line);
+  console().progress({&one, 1});
+}
+void progress(std::span<const std::string> lines) { console().progress(lines); }
 bool is_terminal() { return console().is_terminal(); }
 void end_progress() { console().end_progress(); }
 void open_file(const std::string& path) { console().open_file(path); }

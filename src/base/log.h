@@ -3,6 +3,7 @@
 // All lines go to stderr, so that stdout carries results only. Colour on a terminal unless NO_COLOR is set.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,8 @@ void error(std::string_view line);
 
 // One live line on a terminal, replaced by the next call; nothing where stderr is no terminal.
 void progress(std::string_view line);
+// The same with several lines, which vanish where one line stays.
+void progress(std::span<const std::string> lines);
 // True where progress() shows: callers print plain lines at intervals otherwise.
 bool is_terminal();
 // Ends the live line, so that other output starts on a fresh one.

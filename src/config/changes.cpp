@@ -54,6 +54,10 @@ class Comparer {
     compare_text(list, values, path, rule);
   }
 
+  void compare(const Map* map, const Pair& values, const std::string& path, const std::optional<MayChange>& rule) {
+    compare_text(map, values, path, rule);
+  }
+
   void compare(const Scalar* scalar, const Pair& values, const std::string& path, const std::optional<MayChange>& rule) {
     compare_text(scalar, values, path, rule);
   }

@@ -22,8 +22,10 @@ namespace sluice::config {
 
 // A configuration as text with the places it came from: merged, overridden, not yet typed.
 struct Input {
-  std::filesystem::path file;          // empty: defaults and overrides only
-  std::vector<std::string> overrides;  // "a.b=c", c read as YAML
+  std::filesystem::path file;           // empty: defaults and overrides only
+  std::vector<std::string> overrides;   // "a.b=c", c read as YAML; messages call them --set
+  std::vector<std::string> settings{};  // the same, stronger, from another place
+  std::string settings_from{};          // what messages call that place
 };
 
 // Reads and checks. kMissingInput where the file is not there.

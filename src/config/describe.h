@@ -6,8 +6,8 @@
 // A new value type:
 //   - written in YAML as one word or number: derive from Scalar (scalars.h has the patterns: read, write, info, number), add a
 //     `type_of` branch in describe_types.h, and a line in the list of field.h. Schema, reference page and messages follow from info().
-//   - made of others: it is a Maybe (a value or a word), a List, a Section or a Choice; give its four or so functions in
-//     describe_types.h. A sixth shape needs an overload in read.cpp, write.cpp, changes.cpp, schema.cpp and reference.cpp; the compiler
+//   - made of others: it is a Maybe (a value or a word), a List, a Map, a Section or a Choice; give its four or so functions in
+//     describe_types.h. A seventh shape needs an overload in read.cpp, write.cpp, changes.cpp, schema.cpp and reference.cpp; the compiler
 //     names each place, since all of them visit the variant `Type`.
 // A new constraint: a struct in field.h, an `apply` in describe_types.h, its words and its test in limits.cpp, its keyword in schema.cpp.
 #pragma once
@@ -29,10 +29,11 @@ namespace sluice::config {
 
 struct Maybe;
 struct List;
+struct Map;
 struct Section;
 struct Choice;
 // The type of a member. The pointers lead to descriptions that live as long as the program.
-using Type = std::variant<const Scalar*, const Maybe*, const List*, const Section*, const Choice*>;
+using Type = std::variant<const Scalar*, const Maybe*, const List*, const Map*, const Section*, const Choice*>;
 
 // std::optional (word empty: YAML null) and WordOr.
 struct Maybe {
@@ -52,12 +53,23 @@ struct List {
   void (*reset)(void*, std::size_t) = nullptr;  // that many default-constructed items; nothing where fixed
 };
 
-// One member of a described struct. Limits hold for the value, or for each value of a list.
+// Entries.
+struct Map {
+  Type value;
+  std::size_t (*size)(const void*) = nullptr;
+  std::string_view (*key)(const void*, std::size_t) = nullptr;
+  const void* (*at)(const void*, std::size_t) = nullptr;
+  void (*clear)(void*) = nullptr;
+  void* (*add)(void*, std::string_view key) = nullptr;  // a default-constructed value
+};
+
+// One member of a described struct. Limits hold for the value, or for each value of a list or map.
 struct Row {
   std::string_view name, doc;
   Type type;
   Limits limits;
   std::optional<MayChange> may_change;
+  bool rest = false;                          // a Map of the keys that no other row names
   const void* (*get)(const void*) = nullptr;  // from the struct to the member
 };
 
@@ -67,7 +79,8 @@ struct Section {
   std::vector<Row> rows;
   const void* (*defaults)() = nullptr;              // a default-constructed one
   void (*check)(const void*, Problems&) = nullptr;  // may be nullptr
-  const Row* find(std::string_view name) const;     // nullptr where there is none
+  const Row* find(std::string_view name) const;     // nullptr where there is none; never the rest
+  const Row* rest() const;                          // likewise
 };
 
 // std::variant of described structs, chosen in YAML by `type`.

@@ -46,6 +46,14 @@ template <class T>
 inline constexpr bool is_list = is_array<T>;
 template <class T>
 inline constexpr bool is_list<std::vector<T>> = true;
+template <class T>
+inline constexpr bool is_map = false;
+template <class T>
+inline constexpr bool is_map<Entries<T>> = true;
+template <class F>
+inline constexpr bool is_rows_of = false;
+template <auto Member>
+inline constexpr bool is_rows_of<RowsOf<Member>> = true;
 
 template <class T>
 struct MemberOf;
@@ -99,7 +107,7 @@ constexpr bool has_length() {
   if constexpr (is_maybe<T>)
     return has_length<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
   else
-    return std::is_same_v<T, std::string> || is_list<T>;
+    return std::is_same_v<T, std::string> || is_list<T> || is_map<T>;
 }
 
 // Of several lower limits the highest holds.
@@ -117,12 +125,15 @@ inline void apply(Row& row, Between c) {
 }
 inline void apply(Row& row, MultipleOf c) { row.limits.divisor = c.divisor; }
 inline void apply(Row& row, NonEmpty) { row.limits.non_empty = true; }
+inline void apply(Row& row, Rest) { row.rest = true; }
 inline void apply(Row& row, MayChange c) { row.may_change = c; }
 
 template <class T, class Constraint>
 void apply_checked(Row& row, Constraint constraint) {
   if constexpr (std::is_same_v<Constraint, NonEmpty>) {
-    static_assert(has_length<T>(), "NonEmpty is for text and lists");
+    static_assert(has_length<T>(), "NonEmpty is for text, lists and mappings with free keys");
+  } else if constexpr (std::is_same_v<Constraint, Rest>) {
+    static_assert(is_map<T>, "Rest is for Entries");
   } else if constexpr (!std::is_same_v<Constraint, MayChange>) {
     static_assert(is_numeric<T>(), "this constraint is for numbers");
   }
@@ -178,6 +189,24 @@ const List& list_of() {
     return l;
   }();
   return list;
+}
+
+template <class T>
+const Map& map_of() {
+  using Value = decltype(T::items.front().second);
+  static const Map map = [] {
+    Map m;
+    m.value = type_of<Value>();
+    m.size = [](const void* p) { return static_cast<const T*>(p)->items.size(); };
+    m.key = [](const void* p, std::size_t i) -> std::string_view { return static_cast<const T*>(p)->items[i].first; };
+    m.at = [](const void* p, std::size_t i) -> const void* { return &static_cast<const T*>(p)->items[i].second; };
+    m.clear = [](void* p) { static_cast<T*>(p)->items.clear(); };
+    m.add = [](void* p, std::string_view key) -> void* {
+      return &static_cast<T*>(p)->items.emplace_back(std::string(key), Value{}).second;
+    };
+    return m;
+  }();
+  return map;
 }
 
 template <class T>
@@ -260,8 +289,8 @@ template <class T>
 Type type_of() {
   constexpr bool kNumberOrText = std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint64_t> ||
                                  std::is_same_v<T, double> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
-                                 std::is_same_v<T, Seconds>;
-  static_assert(kNumberOrText || NamedEnum<T> || is_row<T> || is_maybe<T> || is_list<T> || is_variant<T> || Described<T>,
+                                 std::is_same_v<T, Seconds> || std::is_same_v<T, Word>;
+  static_assert(kNumberOrText || NamedEnum<T> || is_row<T> || is_maybe<T> || is_list<T> || is_map<T> || is_variant<T> || Described<T>,
                 "this type cannot stand in a configuration; see the list in field.h");
   if constexpr (kNumberOrText)
     return &scalar_for(static_cast<const T*>(nullptr));
@@ -273,6 +302,8 @@ Type type_of() {
     return &maybe_of<T>();
   else if constexpr (is_list<T>)
     return &list_of<T>();
+  else if constexpr (is_map<T>)
+    return &map_of<T>();
   else if constexpr (is_variant<T>)
     return &ChoiceOf<T>::get();
   else
@@ -288,6 +319,49 @@ Row row_of(const F& field) {
   return row;
 }
 
+// The row, reached through the member `Outer` of a larger struct.
+template <auto Outer, class F>
+Row row_within(const F& field) {
+  using Owner = typename MemberOf<std::remove_const_t<decltype(Outer)>>::Struct;
+  Row row = row_of(field);
+  row.get = [](const void* p) -> const void* { return &(static_cast<const Owner*>(p)->*Outer.*F::member); };
+  return row;
+}
+
+template <class F>
+void add_rows(Section& section, const F& field) {
+  if constexpr (is_rows_of<F>) {
+    std::apply([&](const auto&... inner) { (section.rows.push_back(row_within<F::member>(inner)), ...); }, ValueOf<F>::fields());
+  } else {
+    section.rows.push_back(row_of(field));
+  }
+}
+
+template <class F>
+constexpr bool has_inner_check() {
+  if constexpr (is_rows_of<F>)
+    return HasCheck<ValueOf<F>>;
+  else
+    return false;
+}
+template <class F, class T>
+void check_inner(const T& value, Problems& problems) {
+  if constexpr (has_inner_check<F>()) ValueOf<F>::check(value.*F::member, problems);
+}
+
+// Every check() of T: those of the structs whose rows it takes first.
+template <class T, class Rows>
+struct Checks;
+template <class T, class... F>
+struct Checks<T, std::tuple<F...>> {
+  static constexpr bool any = HasCheck<T> || (has_inner_check<F>() || ...);
+  static void run(const void* p, Problems& problems) {
+    const T& value = *static_cast<const T*>(p);
+    (check_inner<F>(value, problems), ...);
+    if constexpr (HasCheck<T>) T::check(value, problems);
+  }
+};
+
 }  // namespace detail
 
 template <class T>
@@ -300,11 +374,9 @@ const Section& describe() {
   static const Section section = [] {
     Section s;
     if constexpr (detail::HasKind<T>) s.kind = T::kind;
-    std::apply([&](const auto&... field) { (s.rows.push_back(detail::row_of(field)), ...); }, T::fields());
+    std::apply([&](const auto&... field) { (detail::add_rows(s, field), ...); }, T::fields());
     s.defaults = []() -> const void* { return &detail::only<T>(); };
-    if constexpr (detail::HasCheck<T>) {
-      s.check = [](const void* value, Problems& problems) { T::check(*static_cast<const T*>(value), problems); };
-    }
+    if constexpr (detail::Checks<T, Rows>::any) s.check = detail::Checks<T, Rows>::run;
     return s;
   }();
   return section;

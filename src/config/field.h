@@ -15,8 +15,10 @@
 //
 // Member types: bool, std::int64_t, std::uint64_t, double, std::string, an enum with `constexpr auto names_of(Enum)` (a
 // std::array of std::pair<Enum, std::string_view>, found by argument-dependent look-up), RowOf<table>, WordOr<"word", T>,
-// std::optional<T> (YAML null), std::vector<T>, std::array<T, N>, Bytes, Seconds, a described struct, and a std::variant of
-// described structs with `kind`. The member's initial value is the default.
+// std::optional<T> (YAML null), std::vector<T>, std::array<T, N>, Bytes, Seconds, Word, Entries<T> (a mapping with free keys), a described
+// struct, and a std::variant of described structs with `kind`. The member's initial value is the default.
+//
+// A root that has all that another root has, and more, takes the other's rows as its own: rows_of<&Larger::smaller>().
 #pragma once
 
 #include <algorithm>
@@ -39,10 +41,12 @@ struct AtLeast {
 struct Between {
   double low, high;
 };                   // both ends allowed
-struct NonEmpty {};  // strings and lists
+struct NonEmpty {};  // strings, lists and mappings with free keys
 struct MultipleOf {
   std::int64_t divisor;
 };
+// For one Entries row of a struct: it holds the struct's keys that no other row names.
+struct Rest {};
 // What a changed value means on `--resume`. Without this row a change is refused. On a section it holds for all below that have none.
 struct MayChange {
   bool bit_exact = true;  // false: accepted, but the run is no longer bit-equal to an unbroken one
@@ -70,6 +74,17 @@ constexpr std::string_view member_name() {
 template <auto Member, class... Constraints>
 constexpr auto field(std::string_view doc, Constraints... constraints) {
   return Field<Member, Constraints...>{detail::member_name<Member>(), doc, std::tuple<Constraints...>{constraints...}};
+}
+
+// Stands in fields() for the rows of a described member. See above.
+template <auto Member>
+struct RowsOf {
+  static constexpr auto member = Member;
+  std::string_view name, doc;
+};
+template <auto Member>
+constexpr auto rows_of() {
+  return RowsOf<Member>{};
 }
 
 // ---- value types ----
@@ -130,6 +145,21 @@ struct Bytes {  // YAML: 512MiB, 2GB, 1000
 struct Seconds {  // YAML: 30s, 10min, 2h
   double count = 0;
   friend bool operator==(Seconds, Seconds) = default;
+};
+
+// Any one word, number or text, kept as it stands: the value of a field that only another struct knows.
+struct Word {
+  std::string text;
+  bool quoted = false;
+  friend bool operator==(const Word&, const Word&) = default;
+};
+
+// A mapping whose keys are free, in the order of the file. A dotted key may be written as nested mappings too (`--set` does): so the values
+// are no mappings.
+template <class T>
+struct Entries {
+  std::vector<std::pair<std::string, T>> items;
+  friend bool operator==(const Entries&, const Entries&) = default;
 };
 
 // ---- problems found by check() and by the reader ----

@@ -15,7 +15,14 @@ void finish(const Section& section, void* value, const Node& root, Report& repor
 
 const Row* Section::find(std::string_view name) const {
   for (const Row& row : rows) {
-    if (row.name == name) return &row;
+    if (row.name == name && !row.rest) return &row;
+  }
+  return nullptr;
+}
+
+const Row* Section::rest() const {
+  for (const Row& row : rows) {
+    if (row.rest) return &row;
   }
   return nullptr;
 }
@@ -33,7 +40,7 @@ void load_into(const Section& section, void* value, const Input& input) {
   Node root;
   if (!input.file.empty()) root = read_files(input.file.string(), section, report, budget);
   if (root.form == Node::Form::kNull) root.form = Node::Form::kMapping;  // an empty file
-  Node overrides = read_overrides(input.overrides, report, budget);
+  Node overrides = read_overrides(input, report, budget);
   if (root.is_mapping()) merge(root, std::move(overrides), section);
   finish(section, value, root, report);
 }

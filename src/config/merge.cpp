@@ -11,6 +11,7 @@ namespace {
 struct Guide {
   const Section* section = nullptr;
   const void* defaults = nullptr;
+  bool free_keys = false;  // a Map, or a section with a rest: the same key may come dotted and nested
 };
 
 std::optional<std::string_view> type_text(const Node& mapping) {
@@ -34,8 +35,9 @@ std::optional<Guide> guide_of(Type type, const void* defaults, const Node& base,
     type = (*maybe)->inner;
   }
   if (const auto* section = std::get_if<const Section*>(&type)) {
-    return Guide{*section, defaults == nullptr ? (*section)->defaults() : defaults};
+    return Guide{*section, defaults == nullptr ? (*section)->defaults() : defaults, (*section)->rest() != nullptr};
   }
+  if (std::holds_alternative<const Map*>(type)) return Guide{nullptr, nullptr, true};
   if (const auto* choice = std::get_if<const Choice*>(&type)) return guide_of_choice(**choice, defaults, base, over);
   return Guide{};
 }
@@ -57,6 +59,10 @@ void merge_entry(Node& base, Node over, const Guide& parent) {
 }
 
 void merge_mappings(Node& base, Node over, const Guide& guide) {
+  if (guide.free_keys) {
+    join_keys(base, guide.section);
+    join_keys(over, guide.section);
+  }
   std::unordered_map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < base.children.size(); ++i) places.emplace(base.children[i].key, i);
   if (over.mark.source >= 0) {  // not the mappings on the way to an override
@@ -73,7 +79,31 @@ void merge_mappings(Node& base, Node over, const Guide& guide) {
   }
 }
 
+// The entries of `node`, or what lies below them, with dotted keys.
+void append_joined(std::vector<Node>& entries, Node node) {
+  if (!node.is_mapping() || node.children.empty()) {
+    entries.push_back(std::move(node));
+    return;
+  }
+  for (Node& child : node.children) {
+    child.key = node.key + '.' + child.key;
+    append_joined(entries, std::move(child));
+  }
+}
+
 }  // namespace
+
+void join_keys(Node& mapping, const Section* named) {
+  std::vector<Node> entries;
+  for (Node& entry : mapping.children) {
+    if (named != nullptr && named->find(entry.key) != nullptr) {
+      entries.push_back(std::move(entry));
+    } else {
+      append_joined(entries, std::move(entry));
+    }
+  }
+  mapping.children = std::move(entries);
+}
 
 void merge(Node& base, Node over, const Section& section) {
   if (over.form == Node::Form::kNull) return;

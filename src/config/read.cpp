@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 #include "base/text_format.h"
+#include "config/merge.h"
 #include "config/write.h"
 
 namespace sluice::config {
@@ -159,6 +161,19 @@ class Reader {
     return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
   }
 
+  bool read(const Map* map, void* value, const Node* node, const Place& place, const Rules* rules) {
+    if (node != nullptr && !node->is_mapping()) return problem(place, *node, rules->expected());
+    bool ok = true;
+    if (node != nullptr) {
+      Node entries = *node;
+      join_keys(entries, nullptr);
+      map->clear(value);
+      for (const Node& entry : entries.children) ok = read_entry(*map, value, entry, place, *rules) && ok;
+    }
+    if (map->size(value) > 0 || !rules->limits.non_empty) return ok;
+    return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
+  }
+
   bool read(const Scalar* scalar, void* value, const Node* node, const Place& place, const Rules* rules) {
     if (node != nullptr) {
       if (!node->is_scalar()) return problem(place, *node, rules->expected());
@@ -176,6 +191,15 @@ class Reader {
   }
 
  private:
+  bool read_entry(const Map& map, void* value, const Node& entry, const Place& place, const Rules& rules) {
+    const Place below{joined(place.path, printable(entry.key)), mark_of(entry)};
+    for (std::size_t i = 0; i < map.size(value); ++i) {
+      if (map.key(value, i) == entry.key) return problem(below, entry, "each key once");
+    }
+    const Rules value_rules{rules.limits, map.value};
+    return visit(map.value, map.add(value, entry.key), &entry, below, &value_rules);
+  }
+
   static bool stands_for(const Maybe& maybe, const Node& node) {
     if (!node.is_scalar() || node.text != maybe.word) return false;
     const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
@@ -241,14 +265,17 @@ class Reader {
       return problem(place, *node, place.path.empty() ? "a mapping" : "a mapping; leave the key out for the defaults");
     }
     bool ok = true;
-    if (node != nullptr) {
+    const Row* rest = section.rest();
+    if (node != nullptr && rest == nullptr) {
       for (const Node& entry : node->children) {
         if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type")) continue;
         unknown_key(section, entry, joined(place.path, printable(entry.key)), choice);
         ok = false;
       }
     }
+    if (rest != nullptr) ok = read_rest(section, *rest, value, node, place);
     for (const Row& row : section.rows) {
+      if (row.rest) continue;
       const Node* entry = node == nullptr ? nullptr : node->find(row.name);
       const Place below{joined(place.path, row.name), entry == nullptr ? place.mark : mark_of(*entry)};
       const Rules rules{row.limits, row.type};
@@ -258,6 +285,16 @@ class Reader {
     CheckProblems problems(report_, node, place);
     section.check(value, problems);
     return !problems.any();
+  }
+
+  bool read_rest(const Section& section, const Row& rest, void* value, const Node* node, const Place& place) {
+    const Rules rules{rest.limits, rest.type};
+    std::optional<Node> entries;
+    if (node != nullptr) {
+      entries = *node;
+      std::erase_if(entries->children, [&](const Node& entry) { return section.find(entry.key) != nullptr; });
+    }
+    return visit(rest.type, const_cast<void*>(rest.get(value)), entries ? &*entries : nullptr, place, &rules);
   }
 
   // A mapping starts below its key.
@@ -279,6 +316,10 @@ std::string words_for(const Maybe* maybe, const Limits& limits) {
 }
 std::string words_for(const List* list, const Limits& limits) {
   return cat("a list", limits.non_empty ? " with at least one item" : "", ", each ", expected_words(list->item, limits));
+}
+std::string words_for(const Map* map, const Limits& limits) {
+  return cat("a mapping from keys to values", limits.non_empty ? ", with at least one key" : "", "; each value ",
+             expected_words(map->value, limits));
 }
 std::string words_for(const Section*, const Limits&) { return "a mapping"; }
 std::string words_for(const Choice* choice, const Limits&) {

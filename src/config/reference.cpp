@@ -52,6 +52,7 @@ std::string allowed(const Row& row) {
 
 bool is_required(const Row& row, const void* value) {
   if (const auto* list = std::get_if<const List*>(&row.type)) return row.limits.non_empty && (*list)->size(value) == 0;
+  if (const auto* map = std::get_if<const Map*>(&row.type)) return row.limits.non_empty && (*map)->size(value) == 0;
   const auto* scalar = std::get_if<const Scalar*>(&row.type);
   if (scalar == nullptr) return false;
   const auto number = (*scalar)->number(value);
@@ -70,6 +71,8 @@ Type stripped(Type type) {
       type = (*maybe)->inner;
     } else if (const auto* list = std::get_if<const List*>(&type)) {
       type = (*list)->item;
+    } else if (const auto* map = std::get_if<const Map*>(&type)) {
+      type = (*map)->value;
     } else {
       return type;
     }
@@ -102,8 +105,8 @@ class Page {
       if (is_section) continue;
       const void* member = row.get(value);
       const std::string usual = is_required(row, member) ? "*required*" : cat('`', write_flow(row.type, member), '`');
-      rows += cat("| `", row.name, "` | ", cell(allowed(row)), " | ", cell(usual), " | ", cell(row.doc), " | ",
-                  on_resume(row.may_change ? row.may_change : rule), " |\n");
+      rows += cat("| ", row.rest ? "any other key" : cat('`', row.name, '`'), " | ", cell(allowed(row)), " | ", cell(usual), " | ",
+                  cell(row.doc), " | ", on_resume(row.may_change ? row.may_change : rule), " |\n");
     }
     if (!rows.empty()) text_ += cat("\n| key | value | default | meaning | on resume |\n|---|---|---|---|---|\n", rows);
   }

@@ -97,6 +97,18 @@ class StringType final : public Scalar {
   std::string write(const void* value) const override { return *static_cast<const std::string*>(value); }
 };
 
+class WordType final : public Scalar {
+ public:
+  ScalarInfo info() const override { return {"value", "a value", "", "", {}, true}; }
+  std::optional<Refusal> read(ScalarText text, void* value) const override {
+    if (text.text.find('\0') != std::string_view::npos) return Refusal{"text without NUL", ""};
+    *static_cast<Word*>(value) = {std::string(text.text), text.quoted};
+    return std::nullopt;
+  }
+  std::string write(const void* value) const override { return static_cast<const Word*>(value)->text; }
+  std::optional<bool> is_quoted(const void* value) const override { return static_cast<const Word*>(value)->quoted; }
+};
+
 struct ByteUnit {
   std::string_view name;
   std::int64_t bytes;
@@ -214,6 +226,7 @@ const IntegerType<std::int64_t> kInt64;
 const IntegerType<std::uint64_t> kUint64;
 const DoubleType kDouble;
 const StringType kString;
+const WordType kWord;
 const BytesType kBytes;
 const SecondsType kSeconds;
 
@@ -224,6 +237,7 @@ const Scalar& scalar_for(const std::int64_t*) { return kInt64; }
 const Scalar& scalar_for(const std::uint64_t*) { return kUint64; }
 const Scalar& scalar_for(const double*) { return kDouble; }
 const Scalar& scalar_for(const std::string*) { return kString; }
+const Scalar& scalar_for(const Word*) { return kWord; }
 const Scalar& scalar_for(const Bytes*) { return kBytes; }
 const Scalar& scalar_for(const Seconds*) { return kSeconds; }
 

@@ -6,6 +6,7 @@
 //   double    decimal with optional exponent; no nan, no infinity
 //   string    any word or quoted text; null must be quoted
 //   names     (enumerations, rows of a table) exactly as listed
+//   Word      any of these, as it stands
 //   Bytes     512MiB, 2GB, 64KiB, 1000;  Seconds: 30s, 10min, 2h, 250ms, 90
 // Quoted text is a string or a name, never a number.
 #pragma once
@@ -42,7 +43,7 @@ struct Option {
 struct ScalarInfo {
   std::string_view name;            // "whole number"
   std::string_view article;         // "a whole number"
-  std::string_view json_type;       // JSON Schema `type`
+  std::string_view json_type;       // JSON Schema `type`; empty: any of text, number, true and false
   std::string_view pattern;         // regular expression of the text form where units may follow, else empty
   std::span<const Option> options;  // names only
   bool is_text = false;             // takes quoted text
@@ -57,6 +58,8 @@ class Scalar {
   virtual std::optional<Refusal> read(ScalarText text, void* value) const = 0;
   // Text that read() turns into the same value; not yet quoted.
   virtual std::string write(const void* value) const = 0;
+  // Whether written text needs quotes: nothing where only the text decides (see quoted_if_needed).
+  virtual std::optional<bool> is_quoted(const void*) const { return std::nullopt; }
   // What Limits compare, where the value is a number. long double holds every 64-bit integer.
   virtual std::optional<long double> number(const void*) const { return std::nullopt; }
 };
@@ -69,6 +72,7 @@ const Scalar& scalar_for(const double*);
 const Scalar& scalar_for(const std::string*);
 const Scalar& scalar_for(const Bytes*);
 const Scalar& scalar_for(const Seconds*);
+const Scalar& scalar_for(const Word*);
 
 // Enumerations and rows of tables: describe.h derives the two functions from the C++ type.
 class Named : public Scalar {

@@ -17,7 +17,7 @@ Json json_value(const Scalar* scalar, const void* value) {
   const std::string text = scalar->write(value);
   // Sizes and durations keep their unit: `64MiB` says more than 67108864.
   const bool has_unit = !info.pattern.empty() && (text.back() < '0' || text.back() > '9');
-  if (info.json_type == "string" || has_unit) return text;
+  if (info.json_type.empty() || info.json_type == "string" || has_unit) return text;
   return Json::parse(text);
 }
 Json json_value(const Maybe* maybe, const void* value) {
@@ -30,9 +30,21 @@ Json json_value(const List* list, const void* value) {
   for (std::size_t i = 0; i < list->size(value); ++i) items.push_back(value_of(list->item, list->at(value, i)));
   return items;
 }
+Json json_value(const Map* map, const void* value) {
+  Json object = Json::object();
+  for (std::size_t i = 0; i < map->size(value); ++i) object[std::string(map->key(value, i))] = value_of(map->value, map->at(value, i));
+  return object;
+}
 Json json_value(const Section* section, const void* value) {
   Json object = Json::object();
-  for (const Row& row : section->rows) object[std::string(row.name)] = value_of(row.type, row.get(value));
+  for (const Row& row : section->rows) {
+    const Json one = value_of(row.type, row.get(value));
+    if (row.rest) {
+      object.update(one);
+    } else {
+      object[std::string(row.name)] = one;
+    }
+  }
   return object;
 }
 Json json_value(const Choice* choice, const void* value) {
@@ -79,6 +91,7 @@ Json names_schema(std::span<const Option> options) {
 Json shape_schema(const Scalar* scalar, const Limits& limits, const void*) {
   const ScalarInfo info = scalar->info();
   if (!info.options.empty()) return names_schema(info.options);
+  if (info.json_type.empty()) return {{"type", Json::array({"string", "number", "boolean"})}};
   Json schema = {{"type", info.json_type}};
   if (info.json_type == "string") {
     if (limits.non_empty) schema["minLength"] = 1;
@@ -103,9 +116,22 @@ Json shape_schema(const List* list, const Limits& limits, const void* value) {
   return schema;
 }
 
+Json shape_schema(const Map* map, const Limits& limits, const void*) {
+  Json schema = {{"type", "object"}, {"additionalProperties", schema_of(map->value, limits, nullptr)}};
+  if (limits.non_empty) schema["minProperties"] = 1;
+  return schema;
+}
+
+// What keys without a row may hold: false where there are none.
+Json other_keys(const Section& section) {
+  const Row* rest = section.rest();
+  return rest == nullptr ? Json(false) : schema_of(std::get<const Map*>(rest->type)->value, rest->limits, nullptr);
+}
+
 Json properties_of(const Section& section, const void* value) {
   Json properties = Json::object();
   for (const Row& row : section.rows) {
+    if (row.rest) continue;
     Json property = schema_of(row.type, row.limits, row.get(value));
     if (!row.doc.empty()) property["description"] = row.doc;
     if (!std::holds_alternative<const Section*>(row.type)) property["default"] = value_of(row.type, row.get(value));
@@ -116,7 +142,7 @@ Json properties_of(const Section& section, const void* value) {
 
 Json shape_schema(const Section* section, const Limits&, const void* value) {
   const void* defaults = value == nullptr ? section->defaults() : value;
-  return {{"type", "object"}, {"properties", properties_of(*section, defaults)}, {"additionalProperties", false}};
+  return {{"type", "object"}, {"properties", properties_of(*section, defaults)}, {"additionalProperties", other_keys(*section)}};
 }
 
 // `type` may be left out for the default's alternative only.
@@ -127,7 +153,7 @@ Json shape_schema(const Choice* choice, const Limits&, const void* value) {
     const Section& kind = *choice->kinds[i];
     Json properties = {{"type", {{"const", kind.kind}}}};
     properties.update(properties_of(kind, i == usual && value != nullptr ? choice->get(value) : kind.defaults()));
-    Json schema = {{"type", "object"}, {"title", kind.kind}, {"properties", properties}, {"additionalProperties", false}};
+    Json schema = {{"type", "object"}, {"title", kind.kind}, {"properties", properties}, {"additionalProperties", other_keys(kind)}};
     if (i != usual) schema["required"] = Json::array({"type"});
     kinds.push_back(std::move(schema));
   }

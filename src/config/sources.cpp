@@ -130,30 +130,30 @@ bool is_path(std::string_view path) {
   return ends_well && path.find("..") == std::string_view::npos && std::count(path.begin(), path.end(), '.') < kMaxDepth;
 }
 
+void read_override(Node& root, const std::string& text, int source, Report& report, NodeBudget& budget) {
+  const std::size_t equals = text.find('=');
+  const std::string_view path = std::string_view(text).substr(0, equals);
+  if (equals == std::string::npos || !is_path(path)) {
+    return report.add({source, 0, 0}, "", cat('`', printable(text), '`'), "KEY.KEY=VALUE");
+  }
+  Node value = read_tree(std::string_view(text).substr(equals + 1), source, path, report, budget);
+  if (path == "extends" || path.starts_with("extends.")) {
+    return report.add({source, 0, 0}, path, shown(value), "`extends` in files only");
+  }
+  set_path(root, path, std::move(value));
+}
+
 }  // namespace
 
 Node read_files(const std::string& file, const Section& section, Report& report, NodeBudget& budget) {
   return FileReader(section, report, budget).read(file, "", {});
 }
 
-Node read_overrides(const std::vector<std::string>& overrides, Report& report, NodeBudget& budget) {
+Node read_overrides(const Input& input, Report& report, NodeBudget& budget) {
   Node root;
   root.form = Node::Form::kMapping;
-  for (const std::string& text : overrides) {
-    const int source = report.add_source("--set", false);
-    const std::size_t equals = text.find('=');
-    const std::string_view path = std::string_view(text).substr(0, equals);
-    if (equals == std::string::npos || !is_path(path)) {
-      report.add({source, 0, 0}, "", cat('`', printable(text), '`'), "KEY.KEY=VALUE");
-      continue;
-    }
-    Node value = read_tree(std::string_view(text).substr(equals + 1), source, path, report, budget);
-    if (path == "extends" || path.starts_with("extends.")) {
-      report.add({source, 0, 0}, path, shown(value), "`extends` in files only");
-      continue;
-    }
-    set_path(root, path, std::move(value));
-  }
+  for (const std::string& text : input.overrides) read_override(root, text, report.add_source("--set", false), report, budget);
+  for (const std::string& text : input.settings) read_override(root, text, report.add_source(input.settings_from, false), report, budget);
   return root;
 }
 

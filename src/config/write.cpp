@@ -72,6 +72,7 @@ std::string flow_of(const Type& type, const void* value, std::string_view word);
 
 std::string flow(const Scalar* scalar, const void* value, std::string_view word) {
   const std::string text = scalar->write(value);
+  if (const auto quoted = scalar->is_quoted(value)) return *quoted ? double_quoted(text) : text;
   return scalar->info().is_text ? quoted_if_needed(text, word) : text;
 }
 
@@ -89,8 +90,24 @@ std::string flow(const List* list, const void* value, std::string_view) {
   return cat('[', text, ']');
 }
 
+// "key: value, key: value"
+std::string entries_of(const Map& map, const void* value) {
+  std::string text;
+  for (std::size_t i = 0; i < map.size(value); ++i) {
+    text += cat(i == 0 ? "" : ", ", quoted_if_needed(map.key(value, i)), ": ", flow_of(map.value, map.at(value, i), {}));
+  }
+  return text;
+}
+
+std::string flow(const Map* map, const void* value, std::string_view) { return cat('{', entries_of(*map, value), '}'); }
+
 std::string entries_of(const Section& section, const void* value, std::string text) {
   for (const Row& row : section.rows) {
+    if (row.rest) {
+      const std::string rest = entries_of(*std::get<const Map*>(row.type), row.get(value));
+      text += cat(text.empty() || rest.empty() ? "" : ", ", rest);
+      continue;
+    }
     text += cat(text.empty() ? "" : ", ", row.name, ": ", flow_of(row.type, row.get(value), {}));
   }
   return cat('{', text, '}');
@@ -135,6 +152,10 @@ class Writer {
       const bool is_block = block_of(row.type, row.get(value)).first != nullptr;
       if (with_docs_ && indent == 0 && !text_.empty()) text_ += '\n';
       if (with_docs_) comment(comment_of(row), indent);
+      if (row.rest) {
+        map_entries(*std::get<const Map*>(row.type), row.get(value), indent);
+        continue;
+      }
       line(indent, cat(row.name, ':'));
       if (is_block) {
         block(row, value, indent);
@@ -173,14 +194,22 @@ class Writer {
   void inline_value(const Row& row, const void* value, int indent) {
     const std::string text = write_flow(row.type, row.get(value));
     const auto* list = std::get_if<const List*>(&row.type);
+    const auto* map = std::get_if<const Map*>(&row.type);
     const bool is_short = static_cast<std::size_t>(indent) + row.name.size() + 2 + text.size() <= kWidth;
-    if (list == nullptr || is_short) {
+    if (is_short || (list == nullptr && map == nullptr)) {
       text_ += cat(' ', text, '\n');
       return;
     }
     text_ += '\n';
+    if (map != nullptr) return map_entries(**map, row.get(value), indent + 2);
     for (std::size_t i = 0; i < (*list)->size(row.get(value)); ++i) {
       line(indent + 2, cat("- ", write_flow((*list)->item, (*list)->at(row.get(value), i)), '\n'));
+    }
+  }
+
+  void map_entries(const Map& map, const void* value, int indent) {
+    for (std::size_t i = 0; i < map.size(value); ++i) {
+      line(indent, cat(quoted_if_needed(map.key(value, i)), ": ", write_flow(map.value, map.at(value, i)), '\n'));
     }
   }
 

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <functional>
 #include <regex>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -82,6 +84,18 @@ TEST(Log, ProgressLivesOnTerminalsOnly) {
   };
   EXPECT_EQ(printed(false, nullptr, work), "saved\n");
   EXPECT_EQ(printed(true, "1", work), "\rstep 1\x1b[K\rstep 2\x1b[K\r\nsaved\r\n\rstep 3\x1b[K\r\n");
+}
+
+TEST(Log, ATableIsDrawnOverItselfAndVanishes) {
+  const auto work = [] {
+    const std::vector<std::string> three{"cells", "a", "b"}, two{"cells", "b"};
+    log::progress(three);
+    log::progress(two);
+    log::info("a: done");
+  };
+  EXPECT_EQ(printed(false, nullptr, work), "a: done\n");
+  EXPECT_EQ(printed(true, "1", work),
+            "\rcells\x1b[K\r\n\ra\x1b[K\r\n\rb\x1b[K\x1b[2A\rcells\x1b[K\r\n\rb\x1b[K\x1b[J\x1b[1A\r\x1b[Ja: done\r\n");
 }
 
 TEST(Log, ProgressFitsTheTerminal) {

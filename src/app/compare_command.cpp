@@ -1,0 +1,179 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "app/commands.h"
+#include "app/comparison_config.h"
+#include "app/comparison_runs.h"
+#include "app/json.h"
+#include "base/error.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+#include "compare/collect.h"
+#include "compare/sitting.h"
+#include "report/report.h"
+#include "report/text_table.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+compare::SittingOptions sitting_of(const CompareOptions& options, const ComparisonConfig& config) {
+  return {.config = *config.compare,
+          .name = config.run.run.name,
+          .config_text = config::to_yaml(config, config::Comments::kNone),
+          .command = options.command_line,
+          .directory = config.run.run.dir,
+          .only = options.only,
+          .seeds = options.seeds,
+          .jobs = options.jobs,
+          .log_interval_s = config.run.train.log_interval.count};
+}
+
+nlohmann::ordered_json settings_json(const report::Settings& settings) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : settings) json[key] = value;
+  return json;
+}
+
+nlohmann::ordered_json to_json(const compare::Forecast& forecast) {
+  nlohmann::ordered_json variants = nlohmann::ordered_json::array();
+  for (const compare::VariantForecast& v : forecast.variants)
+    variants.push_back({{"settings", settings_json(v.settings)},
+                        {"num_parameters", v.facts.num_parameters},
+                        {"d_ff", v.facts.d_ff},
+                        {"d_ff_mismatch", v.facts.d_ff_mismatch},
+                        {"multiply_adds_per_token", v.facts.multiply_adds_per_token},
+                        {"flops_per_token", v.facts.flops_per_token},
+                        {"steps", or_null(v.facts.steps)},
+                        {"seconds_per_step", or_null(v.seconds_per_step)}});
+  return {{"variants", variants},
+          {"baseline", forecast.baseline},
+          {"cells", forecast.num_cells},
+          {"tuning_cells", forecast.num_tuning_cells},
+          {"cells_done", or_null(forecast.num_done)},
+          {"flops", or_null(forecast.flops)},
+          {"seconds", or_null(forecast.seconds)},
+          {"assumed_std", or_null(forecast.std)},
+          {"detectable_difference", or_null(forecast.detectable_difference)},
+          {"seeds_for_0.01", or_null(forecast.seeds_for_a_hundredth)}};
+}
+
+std::string flops_words(double flops) {
+  return flops < 1e15 ? cat(fixed(flops / 1e12, 3), " TFLOP") : cat(fixed(flops / 1e15, 2), " PFLOP");
+}
+
+std::string whole(double number) { return with_commas(static_cast<std::int64_t>(number)); }
+
+report::TextTable table_of(const compare::Forecast& forecast) {
+  report::TextTable table{
+      .columns = {{"variant", false}, {"parameters"}, {"d_ff"}, {"mismatch"}, {"multiply-adds/token"}, {"steps"}, {"s/step"}}};
+  for (std::size_t i = 0; i < forecast.variants.size(); ++i) {
+    const compare::VariantForecast& v = forecast.variants[i];
+    table.rows.push_back({cat(report::label_of(v.settings), i == forecast.baseline ? " (baseline)" : ""),
+                          with_commas(v.facts.num_parameters), with_commas(v.facts.d_ff), cat(fixed(100 * v.facts.d_ff_mismatch, 3), " %"),
+                          whole(v.facts.multiply_adds_per_token), v.facts.steps ? with_commas(*v.facts.steps) : "unknown",
+                          v.seconds_per_step ? fixed(*v.seconds_per_step, 4) : "unknown"});
+  }
+  return table;
+}
+
+void print(const compare::Forecast& f, const compare::CompareConfig& config) {
+  std::cout << report::console_text_table(table_of(f)) << "\nruns       " << f.num_cells;
+  if (f.num_tuning_cells > 0) std::cout << ", and " << f.num_tuning_cells << " before them to choose values (compare.tune)";
+  if (f.num_done) std::cout << "; " << *f.num_done << " done already";
+  std::cout << "\ncost       " << (f.flops ? flops_words(*f.flops) : "unknown: steps follow from data that is not prepared yet")
+            << "; time one after the other "
+            << (f.seconds ? cat("about ", human_duration(*f.seconds)) : "unknown (--measure times the steps)")
+            << ", evaluations not counted\n";
+  if (f.detectable_difference) {
+    std::cout << "detectable " << fixed(*f.detectable_difference, 4) << " "
+              << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits") << " to the baseline with " << config.seeds.size()
+              << " seeds, two-sided 5 % family-wise and 80 % power, at a standard deviation of " << shortest(*f.std) << "\n";
+  } else {
+    std::cout << "detectable unknown: needs "
+              << (f.std ? "two seeds and two variants at least" : "compare.assumed_std, a number or a pilot's directory") << "\n";
+  }
+  if (f.seeds_for_a_hundredth) std::cout << "           0.01 would need " << *f.seeds_for_a_hundredth << " seeds\n";
+}
+
+struct Counts {
+  std::size_t finished = 0, diverged = 0, failed = 0, waiting = 0;
+};
+
+Counts count(const report::Comparison& comparison) {
+  Counts counts;
+  for (const report::Cell& cell : comparison.cells) {
+    if (cell.status == report::CellStatus::kFinished) ++counts.finished;
+    if (cell.status == report::CellStatus::kDiverged) ++counts.diverged;
+    if (cell.status == report::CellStatus::kFailed) ++counts.failed;
+    if (cell.status == report::CellStatus::kWaiting) ++counts.waiting;
+  }
+  return counts;
+}
+
+void show_report(const std::vector<fs::path>& directories, bool json) {
+  const report::Comparison comparison = compare::collect(directories);
+  const fs::path& place = directories.front();
+  report::write_report(comparison, place);
+  const Counts counts = count(comparison);
+  if (json) {
+    std::cout << nlohmann::ordered_json{{"directory", place.string()},
+                                        {"finished", counts.finished},
+                                        {"diverged", counts.diverged},
+                                        {"failed", counts.failed},
+                                        {"waiting", counts.waiting},
+                                        {"results", (place / "results.json").string()},
+                                        {"report", (place / "report.html").string()}}
+                     .dump()
+              << "\n";
+  } else {
+    std::cout << report::console_table(comparison) << "\nreport  " << (place / "report.html").string() << "\n";
+  }
+}
+
+[[noreturn]] void stop_here(const std::string& directory) {
+  fail(ExitCode::kInterrupted, directory,
+       cat("stopped by ", stop_requested() ? stop_signal() : "a signal to one of its runs", ", everything is saved"),
+       "the same command again to go on");
+}
+
+// The exit code says what became of this sitting's runs.
+void tell(const compare::Tally& tally, const std::string& directory) {
+  std::cout.flush();
+  const std::string counts = cat(tally.num_finished, " runs finished, ", tally.num_diverged, " diverged, ", tally.num_failed, " failed");
+  if (tally.num_failed > 0)
+    throw UserError(static_cast<ExitCode>(tally.worst_code),
+                    cat(directory, ": ", counts, "; their output.txt says why, the same command tries them again"));
+  if (tally.num_diverged > 0)
+    fail(ExitCode::kDiverged, directory, counts,
+         "a lower learning rate, or train.divergence.policy; diverged runs are reported, not run again");
+}
+
+}  // namespace
+
+void compare_command(const CompareOptions& options) {
+  if (!options.report.empty()) return show_report({options.report.begin(), options.report.end()}, options.json);
+  const auto config = config::load<ComparisonConfig>({.file = options.config.config, .overrides = options.config.overrides});
+  if (!config.compare)
+    fail(ExitCode::kUsage, options.config.config, "no section `compare`",
+         "one that says what varies, such as `compare: {vary: {model.ffn: [relu, geglu]}}`");
+  const compare::SittingOptions sitting = sitting_of(options, config);
+  ComparisonRuns runs(options.config);
+  if (options.dry_run) {
+    const compare::Forecast forecast = compare::forecast(sitting, runs, options.measure);
+    if (options.json) {
+      std::cout << to_json(forecast).dump() << "\n";
+    } else {
+      print(forecast, sitting.config);
+    }
+    return;
+  }
+  const compare::Tally tally = compare::run_sitting(sitting, runs);
+  if (tally.interrupted) stop_here(config.run.run.dir);
+  show_report({fs::path(config.run.run.dir)}, options.json);
+  tell(tally, config.run.run.dir);
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,143 @@
+#include "app/comparison_runs.h"
+
+#include <initializer_list>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+#include "base/machine.h"
+#include "base/text_format.h"
+#include "compare/grid.h"
+
+namespace sluice::app {
+namespace {
+
+// A child of this very program, also where the file was replaced since.
+constexpr std::string_view kProgram = "/proc/self/exe";
+
+std::vector<std::string> words_of(std::initializer_list<std::string_view> words) { return {words.begin(), words.end()}; }
+
+data::PrepareSettings settings_of(const train::RunConfig& config) {
+  return {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = machine().num_cpus};
+}
+
+std::string data_key(train::RunConfig config) {
+  train::RunConfig only;
+  only.corpus = std::move(config.corpus);
+  only.tokenizer = std::move(config.tokenizer);
+  return config::to_yaml(only, config::Comments::kNone);
+}
+
+std::string text_of(const train::RunConfig& config) { return config::to_yaml(config, config::Comments::kNone); }
+
+// Everything that does not determine the result takes a fixed value: names and places, what is written when, on what it is computed. Corpus and
+// tokenizer go too: the data's fingerprint stands for them.
+std::string identity_of(train::RunConfig config) {
+  config.run = {.seed = config.run.seed};
+  config.corpus = {};
+  config.tokenizer = {};
+  config.evaluate = {.split = config.evaluate.split, .final_max_tokens = config.evaluate.final_max_tokens};
+  // A rollback returns to the last checkpoint.
+  const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
+  const std::int64_t every_steps = config.checkpoint.every_steps;
+  config.checkpoint = {};
+  if (rolls_back) config.checkpoint.every_steps = every_steps;
+  const train::TrainConfig usual;
+  config.train.threads = usual.threads;
+  config.train.micro_batch_sequences = usual.micro_batch_sequences;
+  config.train.device = usual.device;
+  config.train.precision = usual.precision;
+  config.train.log_interval = usual.log_interval;
+  return text_of(config);
+}
+
+void require_figure(const train::RunConfig& config) {
+  require(!config.evaluate.every_steps.is_word(), ExitCode::kUsage, "evaluate.every_steps", "never",
+          "a number: without the evaluation after the last step there is nothing to compare");
+}
+
+}  // namespace
+
+train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
+  train::RunConfig config = config::load<ComparisonConfig>({.file = options_.config,
+                                                            .overrides = options_.overrides,
+                                                            .settings = compare::overrides_of(request.settings),
+                                                            .settings_from = "compare"})
+                                .run;
+  require_figure(config);
+  config.run = {.name = request.name, .dir = request.run_dir.string(), .seed = request.seed};
+  if (request.steps) {
+    config.train.steps = request.steps;
+    config.train.tokens.reset();
+    config.train.epochs.reset();
+  }
+  if (config.train.threads.is_word()) config.train.threads = request.threads;
+  if (request.on_tuning_split) {
+    require(config.corpus.tune_holdout > 0, ExitCode::kUsage, "corpus.tune_holdout", "0",
+            "a share of the training text to choose on, such as 0.05: compare.tune needs a third split");
+    config.evaluate.split = train::Split::kTune;
+  }
+  return config;
+}
+
+const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& config) {
+  const std::string key = data_key(config);
+  if (const auto known = data_.find(key); known != data_.end()) return known->second;
+  Data data;
+  try {
+    if (const auto prepared = data::find_prepared(settings_of(config)))
+      data = {.fingerprint = prepared->fingerprint, .tokenizer_hash = prepared->tokenizer->hash().hex()};
+  } catch (const UserError& error) {  // a corpus that is not there is no error before it is needed
+    if (error.code() != ExitCode::kMissingInput && error.code() != ExitCode::kUsage) throw;
+  }
+  return data_.emplace(key, data).first->second;
+}
+
+void ComparisonRuns::prepare(const compare::RunRequest& request) {
+  const train::RunConfig config = load(request);
+  const std::string key = data_key(config);
+  if (const auto known = data_.find(key); known != data_.end() && !known->second.fingerprint.empty()) return;
+  const data::PreparedData prepared = data::prepare(settings_of(config));
+  data_.insert_or_assign(key, Data{.fingerprint = prepared.fingerprint, .tokenizer_hash = prepared.tokenizer->hash().hex()});
+  plans_.clear();  // made without knowing the data
+}
+
+compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
+  train::RunConfig config = load(request);
+  const train::RunSection run = config.run;
+  config.run = {};
+  const Data& data = data_of(config);
+  const std::string key = text_of(config);
+  auto plan = plans_.find(key);
+  if (plan == plans_.end()) plan = plans_.emplace(key, train::make_plan(config)).first;
+  const train::Plan& p = plan->second;
+  train::RunConfig resolved = p.config;
+  resolved.run = run;
+  const train::TrainConfig& t = resolved.train;
+  return {.config = config::to_yaml(resolved),
+          .identity = identity_of(resolved),
+          .data_fingerprint = data.fingerprint,
+          .tokenizer_hash = data.tokenizer_hash,
+          .objective = std::visit([](const auto& objective) { return std::string(objective.kind); }, resolved.objective),
+          .maker = {.cpu = machine().cpu_model,
+                    .device = *t.device,
+                    .precision = *t.precision == train::Precision::kBf16 ? "bf16" : "fp32",
+                    .threads = *t.threads},
+          .num_parameters = p.sizes.num_parameters,
+          .d_ff = p.sizes.d_ff,
+          .d_ff_mismatch = p.sizes.d_ff_mismatch,
+          .multiply_adds_per_token = p.sizes.flops_per_token / 6,  // forward and backward are three passes of two operations each
+          .flops_per_token = p.sizes.flops_per_token,
+          .steps = p.total_steps,
+          .tokens_per_step = p.tokens_per_step};
+}
+
+std::vector<std::string> ComparisonRuns::train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const {
+  return words_of({kProgram, "train", config.string(), "--resume", "--run-dir", run_dir.string(), "--json"});
+}
+
+std::vector<std::string> ComparisonRuns::measure_command(const std::filesystem::path& config) const {
+  return words_of({kProgram, "plan", config.string(), "--measure", "--json"});
+}
+
+}  // namespace sluice::app

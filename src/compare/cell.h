@@ -1,0 +1,63 @@
+// One run of a comparison: what it is, what is known about it on disk.
+//
+//   DIRECTORY/cells/NAME/cell.json    this record: written before the child starts and when it has ended
+//   DIRECTORY/cells/NAME/config.yaml  what the child reads       DIRECTORY/cells/NAME/output.txt  what it printed, all starts
+//   DIRECTORY/cells/NAME/run/         the run directory          NAME = geglu-seed-1-0a1b2c3d, with the start of the hash
+//
+// Runs that choose values (compare.tune) lie in DIRECTORY/tune/ in the same way.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "compare/run_maker.h"
+
+namespace sluice::compare {
+
+// Of everything that determines the result: settings, precision, data, and kNumericsVersion. Not the build, nor the machine.
+std::string cell_hash(const RunFacts& facts);
+// The same without the precision: cells that differ in nothing but how they are computed.
+std::string family_hash(const RunFacts& facts);
+
+enum class CellState { kWaiting, kStarted, kFinished, kDiverged, kFailed };
+
+// cell.json
+struct CellRecord {
+  report::Settings settings, candidate;  // candidate: of compare.tune
+  std::uint64_t seed = 0;
+  std::string hash, family;
+  Maker maker;
+  CellState state = CellState::kWaiting;
+  std::string remark;       // why it failed or diverged
+  double wall_seconds = 0;  // of the child's last start
+};
+
+// A cell of this comparison.
+struct Cell {
+  report::Settings settings, candidate;
+  std::uint64_t seed = 0;
+  RunFacts facts;
+  std::string hash, family, name;
+  std::filesystem::path directory;
+
+  std::filesystem::path record_file() const { return directory / "cell.json"; }
+  std::filesystem::path config_file() const { return directory / "config.yaml"; }
+  std::filesystem::path output_file() const { return directory / "output.txt"; }
+  std::filesystem::path run_dir() const { return directory / "run"; }
+  std::string label() const;  // "geglu, seed 1"; "geglu, 3e-3, seed 101" while tuning
+};
+
+// NAME of a cell.
+std::string cell_name(const report::Settings& settings, const report::Settings& candidate, std::uint64_t seed, std::string_view hash);
+
+// Nothing where there is none; kBadData where it is damaged.
+std::optional<CellRecord> read_record(const std::filesystem::path& path);
+void write_record(const CellRecord& record, const std::filesystem::path& path);
+
+// The record of this very cell: one with another hash in the same place counts as none.
+CellRecord record_of(const Cell& cell);
+
+}  // namespace sluice::compare

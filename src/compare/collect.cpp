@@ -1,0 +1,129 @@
+#include "compare/collect.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "base/version.h"
+#include "compare/cell.h"
+#include "store/run_result.h"
+
+namespace sluice::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+void break_cell(report::Cell& cell, report::CellStatus status, std::string remark) {
+  cell.status = status;
+  cell.remark = std::move(remark);
+}
+
+void take_result(report::Cell& cell, const store::RunResult& result, const std::string& metric) {
+  const auto& figure = metric == "bits_per_byte" ? result.bits_per_byte : result.log_perplexity;
+  if (!figure || !std::isfinite(*figure)) return break_cell(cell, report::CellStatus::kFailed, cat("the run has no ", metric));
+  cell.status = report::CellStatus::kFinished;
+  cell.log_perplexity = result.log_perplexity;
+  cell.bits_per_byte = result.bits_per_byte;
+  for (const store::DocumentLoss& document : result.documents) cell.documents.push_back({document.nats, document.num_targets});
+  cell.steps = result.step;
+  cell.tokens = result.tokens;
+  cell.training_seconds = result.training_seconds;
+  cell.build = result.build;
+  cell.libtorch = result.libtorch;
+  cell.cpu = result.cpu;
+  cell.device = result.device;
+  cell.precision = result.precision;
+  cell.threads = result.threads;
+}
+
+// What lies in the cell's directory.
+void fill(report::Cell& cell, const fs::path& directory, const std::string& metric) {
+  if (cell.directory.empty()) return;  // its values are not chosen yet
+  const fs::path place = directory / cell.directory;
+  const auto record = read_record(place / "cell.json");
+  if (!record || record->hash != cell.hash) return;
+  const Curves curves = read_curves(place / "run" / "metrics.jsonl");
+  cell.training = curves.training;
+  cell.held_out = curves.held_out;
+  cell.cpu = record->maker.cpu;
+  cell.device = record->maker.device;
+  cell.precision = record->maker.precision;
+  cell.threads = record->maker.threads;
+  if (record->state == CellState::kDiverged) break_cell(cell, report::CellStatus::kDiverged, record->remark);
+  if (record->state == CellState::kFailed) break_cell(cell, report::CellStatus::kFailed, record->remark);
+  if (record->state == CellState::kFinished) take_result(cell, store::read_run_result(place / "run" / "result.json"), metric);
+}
+
+ComparisonFile read_filled(const fs::path& directory, const fs::path& first) {
+  ComparisonFile file = read_comparison(directory);
+  for (report::Cell& cell : file.comparison.cells) {
+    try {
+      fill(cell, directory, file.comparison.metric);
+    } catch (const UserError& error) {
+      break_cell(cell, report::CellStatus::kFailed, error.what());
+    }
+    if (directory != first && !cell.directory.empty()) cell.directory = (directory / cell.directory).lexically_proximate(first).string();
+  }
+  return file;
+}
+
+void require_same(const ComparisonFile& first, const ComparisonFile& other, const fs::path& directory) {
+  const report::Comparison &a = first.comparison, &b = other.comparison;
+  std::string difference;
+  if (a.metric != b.metric) difference = cat("compares ", b.metric, ", not ", a.metric);
+  if (a.data_fingerprint != b.data_fingerprint) difference = "has other data";
+  if (a.baseline != b.baseline) difference = "has another baseline";
+  if (first.variant_hashes != other.variant_hashes) difference = "has other variants, or the same with other settings";
+  if (!difference.empty())
+    fail(ExitCode::kUsage, directory.string(), difference, "directories of one comparison, which differ in their seeds");
+}
+
+int rank(report::CellStatus status) {
+  switch (status) {
+    case report::CellStatus::kFinished:
+      return 3;
+    case report::CellStatus::kDiverged:
+      return 2;
+    case report::CellStatus::kFailed:
+      return 1;
+    case report::CellStatus::kWaiting:
+      return 0;
+  }
+  return 0;
+}
+
+void merge(report::Comparison& into, report::Comparison from) {
+  for (const std::uint64_t seed : from.seeds) {
+    if (std::find(into.seeds.begin(), into.seeds.end(), seed) == into.seeds.end()) into.seeds.push_back(seed);
+  }
+  for (report::Cell& cell : from.cells) {
+    const auto same = std::find_if(into.cells.begin(), into.cells.end(),
+                                   [&](const report::Cell& one) { return one.seed == cell.seed && one.settings == cell.settings; });
+    if (same == into.cells.end()) {
+      into.cells.push_back(std::move(cell));
+    } else if (rank(cell.status) > rank(same->status)) {
+      *same = std::move(cell);
+    }
+  }
+  for (std::string& command : from.commands) {
+    if (std::find(into.commands.begin(), into.commands.end(), command) == into.commands.end()) into.commands.push_back(std::move(command));
+  }
+}
+
+}  // namespace
+
+report::Comparison collect(std::span<const fs::path> directories) {
+  invariant(!directories.empty(), "a report needs a directory");
+  ComparisonFile first = read_filled(directories[0], directories[0]);
+  for (const fs::path& directory : directories.subspan(1)) {
+    ComparisonFile other = read_filled(directory, directories[0]);
+    require_same(first, other, directory);
+    merge(first.comparison, std::move(other.comparison));
+  }
+  const std::string revision(git_revision());
+  first.comparison.version = cat(version(), revision.empty() ? "" : cat(" (", revision, ")"));
+  return std::move(first.comparison);
+}
+
+}  // namespace sluice::compare

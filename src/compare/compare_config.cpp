@@ -1,0 +1,113 @@
+#include "compare/compare_config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "base/text_format.h"
+#include "compare/grid.h"
+
+namespace sluice::compare {
+namespace {
+
+constexpr std::size_t kMaxCells = 10'000;
+
+// Sections and keys that a comparison sets itself, or that change what is measured or on what.
+constexpr std::array<std::string_view, 7> kReserved = {"run",        "compare",       "corpus",      "evaluate",
+                                                       "checkpoint", "train.threads", "train.device"};
+
+bool is_reserved(std::string_view key) {
+  return std::any_of(kReserved.begin(), kReserved.end(),
+                     [&](std::string_view name) { return key == name || (key.starts_with(name) && key[name.size()] == '.'); });
+}
+
+void check_lists(const ValueLists& lists, const std::string& path, config::Problems& problems) {
+  std::size_t num_cells = 1;
+  for (const auto& [key, values] : lists.items) {
+    const std::string place = path.empty() ? key : cat(path, '.', key);
+    if (is_reserved(key))
+      problems.add(place, cat('`', key, '`'), "a key that changes what is trained, not where, when or on what it is measured");
+    std::set<std::string> seen;
+    for (const config::Word& value : values) {
+      if (!seen.insert(value.text).second) problems.add(place, cat('`', value.text, "` twice"), "each value once");
+    }
+    num_cells = std::min(num_cells * values.size(), kMaxCells + 1);
+  }
+  if (num_cells > kMaxCells) problems.add(path, "more combinations", cat("at most ", kMaxCells));
+}
+
+// Figures per token of different tokenizers cannot be compared.
+void check_tokenizers(const CompareConfig& c, config::Problems& problems) {
+  const auto is_tokenizer = [](const auto& item) { return item.first == "tokenizer" || item.first.starts_with("tokenizer."); };
+  const bool varies = std::any_of(c.vary.items.begin(), c.vary.items.end(), is_tokenizer);
+  if (varies && c.metric == Metric::kLogPerplexity)
+    problems.add("metric", "`log_perplexity` for different tokenizers",
+                 "bits_per_byte, which counts per byte of the text whatever its tokens");
+  if (c.tune && std::any_of(c.tune->grid.items.begin(), c.tune->grid.items.end(), is_tokenizer))
+    problems.add("tune", "a tokenizer to choose", "keys under which log_perplexity can be compared");
+}
+
+void check_seeds(const std::vector<std::uint64_t>& seeds, std::string_view field, config::Problems& problems) {
+  std::set<std::uint64_t> seen;
+  for (const std::uint64_t seed : seeds) {
+    if (!seen.insert(seed).second) problems.add(field, cat(seed, " twice"), "each seed once");
+  }
+}
+
+void check_baseline(const CompareConfig& c, config::Problems& problems) {
+  if (c.baseline.items.empty()) return;
+  for (const auto& [key, values] : c.vary.items) {
+    const auto given = std::find_if(c.baseline.items.begin(), c.baseline.items.end(), [&](const auto& item) { return item.first == key; });
+    if (given == c.baseline.items.end()) problems.add("baseline", cat("no value for ", key), "a value for each key of vary");
+  }
+  for (const auto& [key, value] : c.baseline.items) {
+    const auto varied = std::find_if(c.vary.items.begin(), c.vary.items.end(), [&](const auto& item) { return item.first == key; });
+    if (varied == c.vary.items.end()) {
+      problems.add(cat("baseline.", key), cat('`', value.text, '`'), "keys of vary only");
+    } else if (std::find(varied->second.begin(), varied->second.end(), value) == varied->second.end()) {
+      std::string names;
+      for (const config::Word& one : varied->second) names += cat(names.empty() ? "" : ", ", one.text);
+      problems.add(cat("baseline.", key), cat('`', value.text, '`'), cat("one of ", names, ", as in vary"));
+    }
+  }
+}
+
+void check_tune(const CompareConfig& c, config::Problems& problems) {
+  check_lists(c.tune->grid, "tune", problems);
+  check_seeds(c.tune->seeds, "tune.seeds", problems);
+  for (const auto& [key, values] : c.tune->grid.items) {
+    const bool varies = std::any_of(c.vary.items.begin(), c.vary.items.end(), [&](const auto& item) { return item.first == key; });
+    if (varies) problems.add(cat("tune.", key), "a key of vary", "other keys than those compared");
+  }
+  for (const std::uint64_t seed : c.tune->seeds) {
+    if (std::find(c.seeds.begin(), c.seeds.end(), seed) != c.seeds.end())
+      problems.add("tune.seeds", cat("seed ", seed, " of compare.seeds"),
+                   "seeds of its own, so that no reported run was chosen by its luck");
+  }
+}
+
+}  // namespace
+
+std::optional<double> assumed_number(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(number) ? std::optional(number) : std::nullopt;
+}
+
+void CompareConfig::check(const CompareConfig& c, config::Problems& problems) {
+  check_lists(c.vary, "vary", problems);
+  check_seeds(c.seeds, "seeds", problems);
+  check_baseline(c, problems);
+  check_tokenizers(c, problems);
+  if (c.tune) check_tune(c, problems);
+  const auto std = c.assumed_std ? assumed_number(*c.assumed_std) : std::nullopt;
+  if (std && !(*std > 0)) problems.add("assumed_std", *c.assumed_std, "a number greater than 0, or a directory");
+  const bool varies_steps = std::any_of(c.vary.items.begin(), c.vary.items.end(), [](const auto& item) {
+    return item.first == "train.steps" || item.first == "train.tokens" || item.first == "train.epochs";
+  });
+  if (varies_steps && c.equalize == Equalize::kTime)
+    problems.add("equalize", "`time` with a varied length", "steps, where vary sets the length");
+}
+
+}  // namespace sluice::compare

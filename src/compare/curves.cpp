@@ -1,0 +1,84 @@
+// read_curves of collect.h.
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+
+#include "base/file.h"
+#include "compare/collect.h"
+
+namespace sluice::compare {
+namespace {
+
+// A thousand cells have millions of lines: parsing each whole would take longer than anything else. Lines come from nlohmann's dump(), without
+// blanks; a key of an inner object is found as well as one of the line's own, and both names are used once per line.
+std::optional<double> number_after(std::string_view line, std::string_view key) {
+  const std::size_t at = line.find(key);
+  if (at == std::string_view::npos) return std::nullopt;
+  const char* begin = line.data() + at + key.size();
+  double number = 0;
+  const auto [end, error] = std::from_chars(begin, line.data() + line.size(), number);
+  return error == std::errc() && end != begin ? std::optional(number) : std::nullopt;
+}
+
+struct Line {
+  std::string_view text;
+  double seconds = 0;  // of training up to its step
+};
+
+report::CurvePoint mean_of(std::span<const Line> lines) {
+  double sum = 0;
+  std::size_t count = 0;
+  for (const Line& line : lines) {
+    const auto value = number_after(line.text, "\"log_perplexity\":");
+    if (!value) continue;  // null: not finite
+    sum += *value;
+    ++count;
+  }
+  const auto step = number_after(lines.back().text, "\"step\":").value_or(0);
+  return {.step = count > 0 ? static_cast<std::int64_t>(step) : 0,
+          .log_perplexity = count > 0 ? sum / static_cast<double>(count) : 0,
+          .seconds = lines.back().seconds};
+}
+
+std::optional<report::CurvePoint> evaluation_in(const Line& line) {
+  const nlohmann::json json = nlohmann::json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return std::nullopt;
+  const auto& eval = json["eval"];
+  if (!eval.is_object() || !eval.contains("log_perplexity") || !eval["log_perplexity"].is_number()) return std::nullopt;
+  return report::CurvePoint{
+      .step = json["step"].get<std::int64_t>(), .log_perplexity = eval["log_perplexity"].get<double>(), .seconds = line.seconds};
+}
+
+}  // namespace
+
+Curves read_curves(const std::filesystem::path& metrics) {
+  if (!std::filesystem::exists(metrics)) return {};
+  const MappedFile file(metrics);
+  std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::vector<Line> training, evaluations;
+  double seconds = 0;
+  while (true) {
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) break;  // nothing left, or a torn line
+    const std::string_view text = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    const bool is_evaluation = text.find("\"eval\":") != std::string_view::npos;
+    if (!is_evaluation) seconds += number_after(text, "\"step_seconds\":").value_or(0);
+    (is_evaluation ? evaluations : training).push_back({text, seconds});
+  }
+  Curves curves;
+  const std::size_t group = (training.size() + kMaxCurvePoints - 1) / kMaxCurvePoints;
+  for (std::size_t i = 0; i < training.size(); i += group) {
+    const report::CurvePoint point = mean_of(std::span(training).subspan(i, std::min(group, training.size() - i)));
+    if (point.step > 0) curves.training.push_back(point);
+  }
+  const std::size_t stride = (evaluations.size() + kMaxCurvePoints - 1) / kMaxCurvePoints;
+  for (std::size_t i = 0; i < evaluations.size(); ++i) {
+    if ((evaluations.size() - 1 - i) % stride != 0) continue;  // the last one stays
+    if (const auto point = evaluation_in(evaluations[i])) curves.held_out.push_back(*point);
+  }
+  return curves;
+}
+
+}  // namespace sluice::compare

@@ -1,0 +1,138 @@
+// forecast() of sitting.h.
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/machine.h"
+#include "base/text_format.h"
+#include "compare/collect.h"
+#include "compare/planner.h"
+#include "report/analysis.h"
+#include "stats/power.h"
+
+namespace sluice::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Seconds per step in the finished cells of a comparison that was begun here.
+std::optional<double> known_step_s(const std::optional<report::Comparison>& begun, const report::Settings& settings) {
+  if (!begun) return std::nullopt;
+  double seconds = 0, steps = 0;
+  for (const report::Cell& cell : begun->cells) {
+    if (cell.settings != settings || cell.status != report::CellStatus::kFinished) continue;
+    seconds += cell.training_seconds;
+    steps += static_cast<double>(cell.steps);
+  }
+  return steps > 0 ? std::optional(seconds / steps) : std::nullopt;
+}
+
+std::optional<double> assumed_std(const CompareConfig& config) {
+  if (!config.assumed_std) return std::nullopt;
+  if (const auto number = assumed_number(*config.assumed_std)) return number;
+  const std::vector<fs::path> pilot{*config.assumed_std};
+  const report::Comparison comparison = collect(pilot);
+  const auto std = report::analyse(comparison).summary.residual_std;
+  require(std.has_value(), ExitCode::kUsage, "compare.assumed_std", *config.assumed_std,
+          "a number, or a comparison with at least two variants finished under two seeds");
+  return std;
+}
+
+// A directory of this process, gone afterwards.
+class Scratch {
+ public:
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "sluice-XXXXXX").string();
+    require(::mkdtemp(name.data()) != nullptr, ExitCode::kIo, name, "a directory that cannot be made", "room for temporary files (TMPDIR)");
+    path_ = name;
+  }
+  ~Scratch() {
+    std::error_code error;
+    fs::remove_all(path_, error);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+void time_variants(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, int threads) {
+  const Scratch scratch;
+  for (std::size_t i = 0; i < variants.size(); ++i)
+    forecast.variants[i].seconds_per_step = measure_step_s(planner.timed(variants[i], threads, scratch.path()), 1, scratch.path());
+}
+
+// Steps as a sitting would set them, where it would measure what was measured here; else unknown.
+void give_equal_time(Forecast& forecast, std::vector<PlannedVariant>& variants) {
+  const auto baseline_s = forecast.variants[forecast.baseline].seconds_per_step;
+  const auto baseline_steps = variants[forecast.baseline].facts.steps;
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    const auto step_s = forecast.variants[i].seconds_per_step;
+    auto& steps = variants[i].facts.steps;
+    steps.reset();
+    if (baseline_steps && baseline_s && step_s) variants[i].steps = steps = steps_in_equal_time(*baseline_steps, *baseline_s, *step_s);
+    forecast.variants[i].facts.steps = steps;
+  }
+}
+
+// The cost of the sitting's cells, as far as steps and times are known.
+void add_costs(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, const SittingOptions& options,
+               int threads) {
+  const std::size_t tuning_runs = options.config.tune ? planner.candidates().size() * options.config.tune->seeds.size() : 0;
+  forecast.num_cells = planner.chosen().size() * planner.seeds().size();
+  forecast.num_tuning_cells = planner.chosen().size() * tuning_runs;
+  forecast.flops = forecast.seconds = 0;
+  std::size_t num_done = 0;
+  bool knows_data = true;
+  for (const std::size_t i : planner.chosen()) {
+    const RunFacts& facts = variants[i].facts;
+    knows_data = knows_data && !facts.data_fingerprint.empty();
+    std::size_t num_open = planner.seeds().size() + tuning_runs;
+    for (const std::uint64_t seed : planner.seeds()) {
+      if (options.config.tune) break;  // which values it will have is not known yet
+      const Cell cell = planner.cell(variants[i], {}, seed, threads);
+      const bool done = is_finished(cell, record_of(cell));
+      num_done += done ? 1 : 0;
+      num_open -= done ? 1 : 0;
+    }
+    const auto steps = static_cast<double>(facts.steps.value_or(0)), runs = static_cast<double>(planner.seeds().size() + tuning_runs);
+    const auto step_s = forecast.variants[i].seconds_per_step;
+    if (!facts.steps) forecast.flops.reset();
+    if (forecast.flops) *forecast.flops += runs * steps * static_cast<double>(facts.tokens_per_step) * facts.flops_per_token;
+    if (!facts.steps || !step_s) forecast.seconds.reset();
+    if (forecast.seconds) *forecast.seconds += static_cast<double>(num_open) * steps * *step_s;
+  }
+  if (knows_data && !options.config.tune) forecast.num_done = num_done;
+}
+
+}  // namespace
+
+Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) {
+  const Planner planner(options, maker);
+  const int jobs = std::max(1, options.jobs), threads = std::max(1, machine().num_cpus / jobs);
+  std::vector<PlannedVariant> variants = planner.variants(threads);
+  Forecast forecast;
+  forecast.baseline = planner.baseline();
+  std::optional<report::Comparison> begun;
+  if (fs::exists(options.directory / "comparison.json")) begun = collect(std::vector<fs::path>{options.directory});
+  for (const PlannedVariant& variant : variants)
+    forecast.variants.push_back({variant.settings, variant.facts, known_step_s(begun, variant.settings)});
+  if (measure) time_variants(forecast, planner, variants, threads);
+  if (options.config.equalize == Equalize::kTime) give_equal_time(forecast, variants);
+  add_costs(forecast, planner, variants, options, threads);
+  forecast.std = assumed_std(options.config);
+  if (forecast.std) {
+    const stats::Design design{.num_variants = static_cast<std::int64_t>(variants.size()),
+                               .num_seeds = static_cast<std::int64_t>(options.config.seeds.size()),
+                               .std = *forecast.std};
+    forecast.detectable_difference = stats::detectable_difference(design);
+    forecast.seeds_for_a_hundredth = stats::seeds_needed(design, 0.01);
+  }
+  return forecast;
+}
+
+}  // namespace sluice::compare

@@ -1,0 +1,16 @@
+// A seed is a block of the statistics: its runs are compared with each other, so all of them are made in one way.
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include "compare/cell.h"
+
+namespace sluice::compare {
+
+// `cells`: the whole grid of the seeds of this sitting. kUsage, with one line for each seed that has cells made with another processor, number of
+// threads, device or precision than this sitting would use for the rest of that seed, and what to do about it.
+// `folder`: where the cells of all sittings lie. Reads their records.
+void refuse_mixed_seeds(std::span<const Cell> cells, const std::filesystem::path& folder);
+
+}  // namespace sluice::compare

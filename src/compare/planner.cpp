@@ -1,0 +1,121 @@
+#include "compare/planner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/machine.h"
+#include "base/text_format.h"
+
+namespace sluice::compare {
+namespace {
+
+// Figures of these variants can stand in one table.
+void require_comparable(const std::vector<PlannedVariant>& variants, const CompareConfig& config) {
+  const PlannedVariant& first = variants.front();
+  for (const PlannedVariant& other : variants) {
+    const bool same_objective = other.facts.objective == first.facts.objective;
+    if (!same_objective)
+      fail(ExitCode::kUsage, "compare.vary",
+           cat(report::label_of(first.settings), " and ", report::label_of(other.settings), " with different objectives"),
+           "one objective: their figures count different targets");
+    const bool same_tokens =
+        other.facts.tokenizer_hash == first.facts.tokenizer_hash && other.facts.data_fingerprint == first.facts.data_fingerprint;
+    if (!same_tokens && config.metric == Metric::kLogPerplexity)
+      fail(ExitCode::kUsage, "compare.metric",
+           cat("log_perplexity, with different tokenizers for ", report::label_of(first.settings), " and ",
+               report::label_of(other.settings)),
+           "bits_per_byte, which counts per byte of the text whatever its tokens");
+  }
+  if (config.metric == Metric::kBitsPerByte && first.facts.objective != "causal_lm")
+    fail(ExitCode::kUsage, "compare.metric", cat("bits_per_byte with ", first.facts.objective),
+         "log_perplexity: the targets are not the text");
+}
+
+}  // namespace
+
+Planner::Planner(const SittingOptions& options, RunMaker& maker)
+    : options_(options),
+      maker_(maker),
+      grid_(expand(options.config.vary)),
+      candidates_(options.config.tune ? expand(options.config.tune->grid) : std::vector<report::Settings>{}),
+      chosen_(select_variants(grid_, options.only)),
+      seeds_(select_seeds(options.config.seeds, options.seeds)),
+      baseline_(baseline_of(options.config)) {}
+
+RunRequest Planner::request(const PlannedVariant& variant, std::uint64_t seed, int threads) const {
+  RunRequest request{.settings = variant.settings, .seed = seed, .steps = variant.steps, .threads = threads};
+  request.name = cat(options_.name, ": ", report::label_of(variant.settings), ", seed ", seed);
+  request.run_dir = options_.directory / "cells";
+  return request;
+}
+
+void Planner::prepare() const {
+  for (const report::Settings& settings : grid_) maker_.prepare(request({.settings = settings}, 0, machine().num_cpus));
+}
+
+std::vector<PlannedVariant> Planner::variants(int threads) const {
+  std::vector<PlannedVariant> variants;
+  for (const report::Settings& settings : grid_) {
+    PlannedVariant variant{.settings = settings};
+    variant.facts = maker_.make(request(variant, 0, threads));
+    variant.hash = family_hash(variant.facts);
+    variants.push_back(std::move(variant));
+  }
+  require_comparable(variants, options_.config);
+  return variants;
+}
+
+// Where a cell lies follows from its hash, which does not depend on where it lies.
+Cell Planner::finish(Cell cell, RunRequest request, const char* folder) const {
+  cell.facts = maker_.make(request);
+  cell.hash = cell_hash(cell.facts);
+  cell.family = family_hash(cell.facts);
+  cell.name = cell_name(cell.settings, cell.candidate, cell.seed, cell.hash);
+  cell.directory = options_.directory / folder / cell.name;
+  request.run_dir = cell.run_dir();
+  cell.facts = maker_.make(request);
+  return cell;
+}
+
+Cell Planner::cell(const PlannedVariant& variant, const report::Settings& candidate, std::uint64_t seed, int threads) const {
+  RunRequest asked = request(variant, seed, threads);
+  asked.settings.insert(asked.settings.end(), candidate.begin(), candidate.end());
+  return finish({.settings = variant.settings, .seed = seed}, std::move(asked), "cells");
+}
+
+std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, int threads) const {
+  std::vector<Cell> cells;
+  for (const report::Settings& candidate : candidates_) {
+    for (const std::uint64_t seed : options_.config.tune->seeds) {
+      RunRequest asked = request(variant, seed, threads);
+      asked.settings.insert(asked.settings.end(), candidate.begin(), candidate.end());
+      asked.on_tuning_split = true;
+      asked.name += cat(", tuning at ", report::label_of(candidate));
+      cells.push_back(finish({.settings = variant.settings, .candidate = candidate, .seed = seed}, std::move(asked), "tune"));
+    }
+  }
+  return cells;
+}
+
+Timed Planner::timed(const PlannedVariant& variant, int threads, const std::filesystem::path& folder) const {
+  const std::filesystem::path file = folder / cat(stem_of(variant.settings), '-', variant.hash.substr(0, 8), '-', threads, ".yaml");
+  real_files().create_directories(folder);
+  real_files().write_atomically(file, maker_.make(request(variant, 0, threads)).config);
+  return {.key = variant.hash, .label = report::label_of(variant.settings), .command = maker_.measure_command(file)};
+}
+
+int Planner::jobs(const std::filesystem::path& folder) const {
+  if (options_.jobs > 0) return options_.jobs;
+  const int num_cpus = machine().num_cpus;
+  const PlannedVariant variant = variants(num_cpus)[baseline_];
+  if (variant.facts.maker.device != "cpu") return 1;
+  // With one thread asked for, more than one come only where the file says so.
+  const std::int64_t least = variants(1)[baseline_].facts.maker.threads;
+  if (least > 1 || variant.facts.maker.threads < num_cpus) return std::max(1, num_cpus / static_cast<int>(variant.facts.maker.threads));
+  return choose_jobs(
+      num_cpus, chosen_.size() * seeds_.size(), [&](int threads) { return timed(variant, threads, folder / "measured"); }, folder);
+}
+
+}  // namespace sluice::compare

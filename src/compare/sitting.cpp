@@ -1,0 +1,230 @@
+#include "compare/sitting.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+#include "compare/comparison_file.h"
+#include "compare/mixing.h"
+#include "compare/planner.h"
+#include "compare/step_times.h"
+#include "compare/tuning.h"
+#include "store/run_directory.h"
+
+namespace sluice::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class Enum>
+std::string name_of(Enum value) {
+  for (const auto& [one, name] : names_of(value)) {
+    if (one == value) return std::string(name);
+  }
+  return "";
+}
+
+store::RunLock open_directory(const fs::path& directory) {
+  if (store::is_run_directory(directory))
+    fail(ExitCode::kUsage, directory.string(), "the directory of a single run", "another run.dir for the comparison");
+  real_files().create_directories(directory);
+  return store::RunLock(directory);
+}
+
+void add(Tally& sum, const Tally& more) {
+  sum.num_finished += more.num_finished;
+  sum.num_diverged += more.num_diverged;
+  sum.num_failed += more.num_failed;
+  sum.num_waiting += more.num_waiting;
+  sum.interrupted = sum.interrupted || more.interrupted;
+  if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0) sum.worst_code = more.worst_code;
+}
+
+class Sitting {
+ public:
+  Sitting(const SittingOptions& options, RunMaker& maker) : options_(options), maker_(maker), planner_(options, maker) {}
+
+  Tally run() {
+    planner_.variants(1);  // a wrong configuration shows before anything is written
+    const store::RunLock lock = open_directory(options_.directory);
+    planner_.prepare();
+    const int jobs = planner_.jobs(options_.directory);
+    threads_ = std::max(1, machine().num_cpus / jobs);
+    runner_ = {.num_jobs = jobs, .log_interval_s = options_.log_interval_s};
+    variants_ = planner_.variants(threads_);
+    if (options_.config.equalize == Equalize::kTime) equalize_time();
+    write();
+    Tally tally = tune();
+    write();
+    if (!tally.interrupted) add(tally, run_comparison());
+    tell_of_others();
+    return tally;
+  }
+
+ private:
+  void equalize_time() {
+    std::vector<Timed> timed;
+    for (const PlannedVariant& variant : variants_) timed.push_back(planner_.timed(variant, threads_, options_.directory / "measured"));
+    const std::vector<double> seconds = step_times(timed, planner_.baseline(), options_.directory);
+    const auto baseline_steps = variants_[planner_.baseline()].facts.steps;
+    invariant(baseline_steps.has_value(), "steps are known once the data is prepared");
+    for (std::size_t i = 0; i < variants_.size(); ++i) {
+      variants_[i].steps = steps_in_equal_time(*baseline_steps, seconds[planner_.baseline()], seconds[i]);
+      log::info(cat(timed[i].label, ": ", with_commas(*variants_[i].steps), " steps of ", shortest(seconds[i]), " s"));
+    }
+  }
+
+  // The tuning runs of this sitting's variants, then every variant's choice as far as its runs say one.
+  Tally tune() {
+    if (!options_.config.tune) {
+      for (std::size_t i = 0; i < variants_.size(); ++i) tuned_[i] = {};
+      return {};
+    }
+    std::vector<Cell> all;
+    std::map<std::size_t, std::vector<Cell>> by_variant;
+    for (std::size_t i = 0; i < variants_.size(); ++i) {
+      by_variant[i] = planner_.tuning_cells(variants_[i], threads_);
+      if (is_chosen(i)) all.insert(all.end(), by_variant[i].begin(), by_variant[i].end());
+    }
+    refuse_mixed_seeds(all, options_.directory / "tune");
+    RunnerOptions runner = runner_;
+    runner.title = "tuning";
+    Tally tally = run_cells(all, maker_, runner);
+    tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
+    for (const auto& [variant, cells] : by_variant) decide(variant, cells);
+    return tally;
+  }
+
+  void decide(std::size_t variant, const std::vector<Cell>& cells) {
+    const TuneConfig& config = *options_.config.tune;
+    const std::size_t per_candidate = config.seeds.size();
+    std::vector<report::TuningPoint> points;
+    for (std::size_t i = 0; i < cells.size(); i += per_candidate)
+      points.push_back(tuning_point(std::span(cells).subspan(i, per_candidate), config));
+    const std::string undecided = choose(points, config);
+    for (report::TuningPoint& point : points) {
+      if (point.chosen) tuned_[variant] = point.candidate;
+      tuning_.push_back(std::move(point));
+    }
+    if (!undecided.empty() && is_chosen(variant) && !stop_requested())
+      log::warn(cat(report::label_of(variants_[variant].settings), ": ", undecided, "; its runs wait"));
+  }
+
+  Tally run_comparison() {
+    const std::vector<Cell> grid = cells();
+    std::vector<Cell> ours, whole_seeds;
+    Tally tally;
+    for (const std::uint64_t seed : planner_.seeds()) {
+      for (std::size_t i = 0; i < variants_.size(); ++i) {
+        if (!tuned_.contains(i)) {
+          tally.num_waiting += is_chosen(i) ? 1 : 0;
+          continue;
+        }
+        const auto cell =
+            std::find_if(grid.begin(), grid.end(), [&](const Cell& c) { return c.seed == seed && c.settings == variants_[i].settings; });
+        whole_seeds.push_back(*cell);
+        if (is_chosen(i)) ours.push_back(*cell);
+      }
+    }
+    refuse_mixed_seeds(whole_seeds, options_.directory / "cells");
+    add(tally, run_cells(ours, maker_, runner_));
+    return tally;
+  }
+
+  bool is_chosen(std::size_t variant) const {
+    return std::find(planner_.chosen().begin(), planner_.chosen().end(), variant) != planner_.chosen().end();
+  }
+
+  // Of every variant whose values are known, under every seed of the comparison.
+  std::vector<Cell> cells() const {
+    std::vector<Cell> cells;
+    for (const std::uint64_t seed : options_.config.seeds) {
+      for (const auto& [variant, candidate] : tuned_) cells.push_back(planner_.cell(variants_[variant], candidate, seed, threads_));
+    }
+    return cells;
+  }
+
+  void write() const {
+    ComparisonFile file;
+    report::Comparison& c = file.comparison;
+    const RunFacts& facts = variants_.front().facts;
+    c.name = options_.name;
+    c.metric = name_of(options_.config.metric);
+    c.equalize = name_of(options_.config.equalize);
+    c.objective = facts.objective;
+    c.seeds = options_.config.seeds;
+    c.baseline = planner_.baseline();
+    c.tuning = tuning_;
+    c.tuning_note = tuning_note(options_.config.tune);
+    c.config = options_.config_text;
+    c.commands = {options_.command};
+    c.data_fingerprint = facts.data_fingerprint;
+    c.tokenizer_hash = facts.tokenizer_hash;
+    for (std::size_t i = 0; i < variants_.size(); ++i) {
+      add_variant(c, i);
+      file.variant_hashes.push_back(variants_[i].hash);
+    }
+    add_cells(c);
+    write_comparison(file, options_.directory);
+  }
+
+  void add_variant(report::Comparison& c, std::size_t i) const {
+    const RunFacts& f = variants_[i].facts;
+    c.variants.push_back({.settings = variants_[i].settings,
+                          .num_parameters = f.num_parameters,
+                          .d_ff = f.d_ff,
+                          .d_ff_mismatch = f.d_ff_mismatch,
+                          .multiply_adds_per_token = f.multiply_adds_per_token,
+                          .flops_per_token = f.flops_per_token,
+                          .tuned = tuned_.contains(i) ? tuned_.at(i) : report::Settings{}});
+  }
+
+  void add_cells(report::Comparison& c) const {
+    const std::vector<Cell> known = cells();
+    for (const PlannedVariant& variant : variants_) {
+      for (const std::uint64_t seed : c.seeds) {
+        report::Cell& cell = c.cells.emplace_back();
+        cell.settings = variant.settings;
+        cell.seed = seed;
+        const auto same =
+            std::find_if(known.begin(), known.end(), [&](const Cell& one) { return one.seed == seed && one.settings == variant.settings; });
+        if (same == known.end()) continue;
+        cell.hash = same->hash;
+        cell.directory = cat("cells/", same->name);
+      }
+    }
+  }
+
+  void tell_of_others() const {
+    std::set<std::string> names;
+    for (const Cell& cell : cells()) names.insert(cell.name);
+    std::size_t num_others = 0;
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(options_.directory / "cells", error))
+      num_others += names.contains(entry.path().filename().string()) ? 0 : 1;
+    if (num_others > 0)
+      log::info(cat(num_others, num_others == 1 ? " run" : " runs", " in ", (options_.directory / "cells").string(),
+                    " belong to another configuration or other data; kept, and left out of the report"));
+  }
+
+  const SittingOptions& options_;
+  RunMaker& maker_;
+  Planner planner_;
+  int threads_ = 1;
+  RunnerOptions runner_;
+  std::vector<PlannedVariant> variants_;
+  std::map<std::size_t, report::Settings> tuned_;  // by variant, where it is known; empty settings without tuning
+  std::vector<report::TuningPoint> tuning_;
+};
+
+}  // namespace
+
+Tally run_sitting(const SittingOptions& options, RunMaker& maker) { return Sitting(options, maker).run(); }
+
+}  // namespace sluice::compare

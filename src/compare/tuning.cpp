@@ -1,0 +1,65 @@
+#include "compare/tuning.h"
+
+#include <numeric>
+#include <optional>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "compare/runner.h"
+#include "store/run_result.h"
+
+namespace sluice::compare {
+
+report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const TuneConfig& config) {
+  report::TuningPoint point{.settings = cells_of_candidate.front().settings, .candidate = cells_of_candidate.front().candidate};
+  invariant(cells_of_candidate.size() == config.seeds.size(), "a candidate has one cell per tuning seed");
+  std::size_t num_diverged = 0, num_open = 0;
+  for (const Cell& cell : cells_of_candidate) {
+    const CellRecord record = record_of(cell);
+    if (is_finished(cell, record)) {
+      point.log_perplexity.push_back(store::read_run_result(cell.run_dir() / "result.json").log_perplexity.value());
+    } else {
+      ++(record.state == CellState::kDiverged ? num_diverged : num_open);
+    }
+  }
+  if (num_diverged > 0) {
+    point.remark = cat(num_diverged, " of ", config.seeds.size(), " diverged");
+  } else if (num_open > 0) {
+    point.remark = cat(num_open, " of ", config.seeds.size(), " failed or not finished");
+  }
+  return point;
+}
+
+std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config) {
+  std::optional<double> best;
+  report::TuningPoint* chosen = nullptr;
+  for (report::TuningPoint& point : points_of_variant) {
+    if (point.log_perplexity.size() != config.seeds.size()) {
+      if (point.remark.find("diverged") != std::string::npos) continue;
+      return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
+    }
+    const double mean =
+        std::accumulate(point.log_perplexity.begin(), point.log_perplexity.end(), 0.0) / static_cast<double>(config.seeds.size());
+    if (best && mean >= *best) continue;
+    best = mean;
+    chosen = &point;
+  }
+  if (chosen == nullptr) return "every candidate of compare.tune diverged";
+  chosen->chosen = true;
+  return "";
+}
+
+std::string tuning_note(const std::optional<TuneConfig>& config) {
+  if (!config) return "";
+  std::string values, seeds;
+  for (const auto& [key, words] : config->grid.items) {
+    std::string list;
+    for (const config::Word& word : words) list += cat(list.empty() ? "" : ", ", word.text);
+    values += cat(values.empty() ? "" : "; ", key, " from ", list);
+  }
+  for (const std::uint64_t seed : config->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
+  return cat("chosen for each variant by itself (", values, ") by the lowest mean log-perplexity on a third split, over seed",
+             config->seeds.size() == 1 ? " " : "s ", seeds, "; neither that text nor those seeds are used for any reported figure");
+}
+
+}  // namespace sluice::compare

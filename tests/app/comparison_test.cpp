@@ -1,0 +1,181 @@
+// `sluice compare` as a user runs it: real runs of a tiny model, from the configuration to the report.
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "tests/app/program.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class ComparisonTest : public ProgramTest {
+ protected:
+  ComparisonTest() {
+    write_english();
+    write_tiny_config();
+    write("compare.yaml", R"(extends: [tiny.yaml]
+run:        {name: two, dir: two}
+model:      {num_layers: 1, d_model: 32}
+train:      {steps: 6}
+checkpoint: {every_steps: 3, keep_last: 1, keep_best: false}
+compare:
+  vary:  {model.ffn: [relu, geglu]}
+  seeds: [1, 2]
+)");
+  }
+  std::vector<fs::path> cells(const std::string& folder = "two/cells") const {
+    std::vector<fs::path> found;
+    for (const fs::directory_entry& entry : fs::directory_iterator(path(folder))) found.push_back(entry.path());
+    return found;
+  }
+};
+
+template <class Condition>
+bool comes_true(const Condition& condition, std::chrono::seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(20ms);
+  }
+  return condition();
+}
+
+// Processes whose command line holds this text.
+std::vector<pid_t> processes_with(const std::string& text) {
+  std::vector<pid_t> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream file(entry.path() / "cmdline", std::ios::binary);
+    const std::string line{std::istreambuf_iterator<char>(file), {}};
+    if (line.find("train") != std::string::npos && line.find(text) != std::string::npos) found.push_back(std::stoi(name));
+  }
+  return found;
+}
+
+TEST_F(ComparisonTest, FromTheTextToTheReport) {
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--jobs", "2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("geglu"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("two/report.html"), std::string::npos);
+  for (const char* name : {"table.md", "table.tex", "results.csv", "results.json", "report.html"})
+    EXPECT_TRUE(fs::exists(path("two") / name)) << name;
+  const auto results = nlohmann::json::parse(read("two/results.json"));
+  ASSERT_EQ(results["cells"].size(), 4U);
+  for (const auto& cell : results["cells"]) {
+    EXPECT_EQ(cell["status"], "finished");
+    EXPECT_GT(cell["log_perplexity"].get<double>(), 1.0);
+    EXPECT_FALSE(cell["cpu"].get<std::string>().empty());
+  }
+
+  // Nothing is run twice; a run by hand is the same run.
+  ASSERT_EQ(cells().size(), 4U);
+  const auto before = fs::last_write_time(cells()[0] / "run" / "result.json");
+  const Outcome again = sluice({"compare", "compare.yaml", "--jobs", "2", "--json"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(again.json()["finished"], 4);
+  EXPECT_EQ(fs::last_write_time(cells()[0] / "run" / "result.json"), before);
+  EXPECT_EQ(nlohmann::json::parse(read("two/results.json"))["cells"], results["cells"]);
+
+  // The report from the runs alone; where evaluations are written and how often does not make other runs.
+  fs::remove(path("two/report.html"));
+  EXPECT_EQ(sluice({"compare", "--report", "two"}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(path("two/report.html")));
+  EXPECT_EQ(
+      sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "evaluate.every_steps=2", "checkpoint.every_steps=5", "run.name=other"})
+          .exit_code,
+      0);
+  EXPECT_EQ(cells().size(), 4U);
+  EXPECT_EQ(sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "optimizer.lr=1e-3", "--seeds", "1", "--only", "relu"}).exit_code,
+            0);
+  EXPECT_EQ(cells().size(), 5U);
+}
+
+TEST_F(ComparisonTest, TheForecastRunsNothing) {
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--dry-run", "--measure", "--json", "--set", "compare.assumed_std=0.005"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = outcome.json();
+  EXPECT_EQ(json["cells"], 4);
+  EXPECT_EQ(json["variants"][1]["settings"]["model.ffn"], "geglu");
+  EXPECT_GT(json["variants"][0]["seconds_per_step"].get<double>(), 0);
+  EXPECT_GT(json["detectable_difference"].get<double>(), 0.005);
+  EXPECT_FALSE(fs::exists(path("two")));
+  const Outcome text = sluice({"compare", "compare.yaml", "--dry-run"});
+  EXPECT_EQ(text.exit_code, 0);
+  EXPECT_NE(text.out.find("relu (baseline)"), std::string::npos) << text.out;
+}
+
+TEST_F(ComparisonTest, WrongUseIsRefused) {
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& expected) {
+    const Outcome outcome = sluice(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(expected), std::string::npos) << outcome.err;
+  };
+  refused({"train", "compare.yaml"}, "`sluice compare compare.yaml`");
+  refused({"compare", "tiny.yaml"}, "no section `compare`");
+  refused({"compare", "compare.yaml", "--set", "compare.vary={model.fnn: [relu, geglu]}"}, "(did you mean `ffn`?)");
+  refused({"compare", "compare.yaml", "--set", "compare.vary={model.ffn: [relu, gegul]}"}, "(did you mean `geglu`?)");
+  refused({"config", "check", "compare.yaml", "--set", "compare.vary={model.fnn: [relu]}"}, "compare: model.fnn: received an unknown key");
+  refused({"compare", "compare.yaml", "--only", "swish"}, "--only: `swish`");
+  refused({"compare", "compare.yaml", "--set", "evaluate.every_steps=never"}, "evaluate.every_steps");
+  refused({"compare", "compare.yaml", "--set", "compare.tune={optimizer.lr: [1e-3], seeds: [9]}"}, "corpus.tune_holdout");
+  EXPECT_EQ(sluice({"compare", "--report", "nowhere"}).exit_code, 66);
+  EXPECT_FALSE(fs::exists(path("two/cells")));
+}
+
+TEST_F(ComparisonTest, TheSectionIsInSchemaReferenceAndShow) {
+  const auto schema = nlohmann::json::parse(sluice({"config", "schema"}).out);
+  EXPECT_TRUE(schema["properties"]["compare"]["anyOf"][1]["properties"].contains("vary"));
+  EXPECT_NE(sluice({"config", "docs"}).out.find("## `compare`"), std::string::npos);
+  EXPECT_NE(sluice({"config", "show", "compare.yaml"}).out.find("vary: {model.ffn: [relu, geglu]}"), std::string::npos);
+  EXPECT_EQ(sluice({"config", "show", "tiny.yaml"}).out.find("compare"), std::string::npos);
+  EXPECT_EQ(sluice({"config", "check", "compare.yaml"}).exit_code, 0);
+}
+
+TEST_F(ComparisonTest, TuningChoosesOnTheThirdSplit) {
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "corpus.tune_holdout=0.2", "compare.seeds=[1]",
+                                  "compare.tune={optimizer.lr: [1e-9, 3e-3], seeds: [9]}"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(cells("two/tune").size(), 4U);
+  const auto comparison = nlohmann::json::parse(read("two/comparison.json"));
+  EXPECT_EQ(comparison["variants"][0]["tuned"]["optimizer.lr"], "3e-3");  // the other does not learn at all
+}
+
+TEST_F(ComparisonTest, AStopSavesAndTheSameCommandGoesOn) {
+  const std::vector<std::string> command{SLUICE_PROGRAM, "compare", "compare.yaml", "--jobs", "2", "--set", "train.steps=400"};
+  Process compare(directory_.path(), command);
+  const auto is_training = [&] {
+    if (!fs::exists(path("two/cells"))) return false;
+    for (const fs::path& cell : cells()) {
+      if (!fs::exists(cell / "run" / "metrics.jsonl") || fs::file_size(cell / "run" / "metrics.jsonl") < 2000) return false;
+    }
+    return cells().size() == 2;
+  };
+  ASSERT_TRUE(comes_true(is_training, 120s)) << compare.err();
+  compare.signal(SIGTERM);
+  const Outcome stopped = compare.wait();
+  EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
+
+  const Outcome finished = sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "train.steps=400", "--seeds", "1", "--json"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(finished.json()["finished"], 2);
+  EXPECT_NE(finished.err.find("goes on from about step"), std::string::npos) << finished.err;
+}
+
+TEST_F(ComparisonTest, RunsDieWithAKilledParent) {
+  write("long.yaml", "extends: [compare.yaml]\nrun: {dir: " + path("long").string() + "}\ntrain: {steps: 1000000}\n");
+  Process compare(directory_.path(), {SLUICE_PROGRAM, "compare", "long.yaml", "--jobs", "2"});
+  const std::string mark = path("long").string();
+  ASSERT_TRUE(comes_true([&] { return processes_with(mark).size() == 2; }, 120s)) << compare.err();
+  compare.signal(SIGKILL);
+  compare.wait();
+  EXPECT_TRUE(comes_true([&] { return processes_with(mark).empty(); }, 2s));
+}
+
+}  // namespace
+}  // namespace sluice::app

@@ -1,0 +1,88 @@
+// What a cell is known by, and its record.
+#include "compare/cell.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "tests/base/temporary_directory.h"
+
+namespace sluice::compare {
+namespace {
+
+RunFacts facts() {
+  return {.config = "somewhere",
+          .identity = "model: {ffn: relu}\n",
+          .data_fingerprint = "0123",
+          .maker = {.cpu = "A", .device = "cpu", .precision = "bf16", .threads = 2}};
+}
+
+// Finished cells of users are known by these: they change with kNumericsVersion, and for no other reason.
+TEST(CellHash, StaysWhatItIs) {
+  EXPECT_EQ(cell_hash(facts()), "c448a1ea12f48f720b715df108880d2c");
+  EXPECT_EQ(family_hash(facts()), "8b4c986fa64b74fc0a58970c19285108");
+}
+
+TEST(CellHash, FollowsWhatDeterminesTheResultAndNothingElse) {
+  const std::string hash = cell_hash(facts()), family = family_hash(facts());
+  RunFacts other = facts();
+  other.config = "elsewhere";
+  other.maker.cpu = "B";
+  other.maker.threads = 1;
+  other.maker.device = "cuda";
+  other.tokenizer_hash = "part of the fingerprint";
+  EXPECT_EQ(cell_hash(other), hash);
+  other = facts();
+  other.maker.precision = "fp32";
+  EXPECT_NE(cell_hash(other), hash);
+  EXPECT_EQ(family_hash(other), family);
+  other = facts();
+  other.identity += "x";
+  EXPECT_NE(cell_hash(other), hash);
+  EXPECT_NE(family_hash(other), family);
+  other = facts();
+  other.data_fingerprint = "0124";
+  EXPECT_NE(family_hash(other), family);
+}
+
+TEST(CellRecord, ReadsBackAsWritten) {
+  const sluice::testing::TemporaryDirectory directory;
+  const auto path = directory.path() / "cell.json";
+  EXPECT_FALSE(read_record(path));
+  const CellRecord record{.settings = {{"model.ffn", "geglu"}, {"a", "\"3\""}},
+                          .candidate = {{"optimizer.lr", "1e-3"}},
+                          .seed = 18446744073709551615U,
+                          .hash = "h",
+                          .family = "f",
+                          .maker = facts().maker,
+                          .state = CellState::kDiverged,
+                          .remark = "NaN \xff",
+                          .wall_seconds = 1.5};
+  write_record(record, path);
+  const auto read = read_record(path);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->settings, record.settings);
+  EXPECT_EQ(read->candidate, record.candidate);
+  EXPECT_EQ(read->seed, record.seed);
+  EXPECT_EQ(read->maker, record.maker);
+  EXPECT_EQ(read->state, record.state);
+  EXPECT_EQ(read->wall_seconds, 1.5);
+}
+
+TEST(CellRecord, ADamagedOneIsRefused) {
+  const sluice::testing::TemporaryDirectory directory;
+  const auto path = directory.path() / "cell.json";
+  for (const char* text : {"", "{}", "[1]", R"({"format": 1, "settings": {}})", R"({"format": 2})"}) {
+    std::ofstream(path) << text;
+    try {
+      read_record(path);
+      ADD_FAILURE() << text;
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kBadData);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::compare

@@ -1,0 +1,157 @@
+// From directories to a comparison: curves, merging, size.
+#include "compare/collect.h"
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <fstream>
+#include <functional>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "compare/cell.h"
+#include "compare/sitting.h"
+#include "store/run_result.h"
+#include "tests/compare/fake_runs.h"
+
+namespace sluice::compare {
+namespace {
+
+namespace fs = std::filesystem;
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr double kSlowdown = 10;
+#else
+constexpr double kSlowdown = 1;
+#endif
+
+std::string training_lines(std::int64_t first, std::int64_t last) {
+  std::string text;
+  for (std::int64_t step = first; step <= last; ++step)
+    text += cat("{\"step\":", step, ",\"tokens\":", step * 64, ",\"loss\":5.0,\"log_perplexity\":", step,
+                ",\"perplexity\":1.5,\"grad_norm\":1.25,\"lr\":0.001,", "\"time\":{\"seconds\":", step,
+                ",\"step_seconds\":0.25,\"tokens_per_s\":100.0,\"mfu\":0.5,\"mfu_denominator\":1000000000.0}}\n");
+  return text;
+}
+
+TEST(Curves, AreThinnedByMeans) {
+  const sluice::testing::TemporaryDirectory directory;
+  const fs::path path = directory / "metrics.jsonl";
+  EXPECT_TRUE(read_curves(path).training.empty());
+  std::ofstream(path) << "{\"step\":0,\"eval\":{\"log_perplexity\":5.5}}\n"
+                      << training_lines(1, 900)
+                      << "{\"step\":900,\"eval\":{\"log_perplexity\":4.5,\"num_tokens\":3}}\n{\"step\":901,\"log_perp";
+  const Curves curves = read_curves(path);
+  ASSERT_EQ(curves.training.size(), 300U);
+  EXPECT_EQ(curves.training[0].step, 3);
+  EXPECT_EQ(curves.training[0].log_perplexity, 2.0);  // of 1, 2, 3
+  EXPECT_EQ(curves.training[0].seconds, 0.75);
+  EXPECT_EQ(curves.training[299].step, 900);
+  EXPECT_EQ(curves.training[299].seconds, 225.0);
+  ASSERT_EQ(curves.held_out.size(), 2U);
+  EXPECT_EQ(curves.held_out[0].log_perplexity, 5.5);
+  EXPECT_EQ(curves.held_out[1].step, 900);
+  EXPECT_EQ(curves.held_out[1].seconds, 225.0);
+}
+
+TEST(Curves, PointsWithoutANumberAreLeftOut) {
+  const sluice::testing::TemporaryDirectory directory;
+  const fs::path path = directory / "metrics.jsonl";
+  std::ofstream(path) << training_lines(1, 2)
+                      << "{\"step\":3,\"loss\":null,\"log_perplexity\":null}\n{\"step\":3,\"eval\":{\"log_perplexity\":null}}\n";
+  const Curves curves = read_curves(path);
+  EXPECT_EQ(curves.training.size(), 2U);
+  EXPECT_TRUE(curves.held_out.empty());
+}
+
+class CollectTest : public ::testing::Test {
+ protected:
+  fs::path sitting(const std::string& name, std::vector<std::uint64_t> seeds, const std::string& cpu = "Fake 9000") {
+    testing::FakeRuns runs(directory_ / "fake");
+    runs.maker.cpu = cpu;
+    runs.extra = extra_;
+    const SittingOptions options{
+        .config = testing::two_variants(std::move(seeds)), .name = name, .command = "on " + cpu, .directory = directory_ / name};
+    EXPECT_FALSE(run_sitting(options, runs).interrupted);
+    return options.directory;
+  }
+  sluice::testing::TemporaryDirectory directory_;
+  std::string extra_;
+};
+
+TEST_F(CollectTest, DirectoriesWithOtherSeedsMerge) {
+  const std::vector<fs::path> both{sitting("a", {1, 2}), sitting("b", {2, 3}, "Other")};
+  const report::Comparison comparison = collect(both);
+  EXPECT_EQ(comparison.seeds, (std::vector<std::uint64_t>{1, 2, 3}));
+  ASSERT_EQ(comparison.cells.size(), 6U);
+  for (const report::Cell& cell : comparison.cells) {
+    EXPECT_EQ(cell.status, report::CellStatus::kFinished);
+    EXPECT_EQ(cell.cpu, cell.seed == 3 ? "Other" : "Fake 9000");
+    EXPECT_TRUE(fs::exists(both[0] / cell.directory / "cell.json")) << cell.directory;
+  }
+  EXPECT_EQ(comparison.commands, (std::vector<std::string>{"on Fake 9000", "on Other"}));
+}
+
+TEST_F(CollectTest, OtherComparisonsDoNotMerge) {
+  const fs::path a = sitting("a", {1});
+  extra_ = "dropout: 0.1";
+  const fs::path b = sitting("b", {2});
+  const std::vector<fs::path> both{a, b}, none{directory_ / "nowhere"};
+  EXPECT_THROW(collect(both), UserError);
+  EXPECT_THROW(collect(none), UserError);
+}
+
+TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
+  const fs::path directory = sitting("a", {1});
+  const fs::path cell = testing::cells_like(directory / "cells", "geglu").at(0);
+  std::ofstream(cell / "run" / "result.json") << "{}";
+  const report::Comparison comparison = collect(std::vector<fs::path>{directory});
+  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kFinished);
+  EXPECT_EQ(comparison.cells[1].status, report::CellStatus::kFailed);
+  EXPECT_NE(comparison.cells[1].remark.find("result.json"), std::string::npos);
+}
+
+TEST_F(CollectTest, ADamagedComparisonIsRefused) {
+  const fs::path directory = sitting("a", {1});
+  std::ofstream(directory / "comparison.json") << "{\"format\": 1}";
+  try {
+    collect(std::vector<fs::path>{directory});
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.code(), ExitCode::kBadData);
+  }
+}
+
+// `--report` from a thousand cells of a thousand steps within 5 s; processor time, since other work on the machine says nothing about us.
+TEST_F(CollectTest, AThousandCells) {
+  const fs::path directory = directory_ / "many", one = directory_ / "one";
+  fs::create_directories(one / "run");
+  std::ofstream(one / "run" / "metrics.jsonl") << training_lines(1, 1000);
+  store::RunResult result{.step = 1000, .log_perplexity = 3.0};
+  for (int i = 0; i < 300; ++i) result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
+  store::write_run_result(result, one / "run" / "result.json");
+  write_record({.hash = "h", .state = CellState::kFinished}, one / "cell.json");
+  ComparisonFile file;
+  file.comparison.variants = {{.settings = {{"model.ffn", "relu"}}}};
+  file.variant_hashes = {"v"};
+  for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+    report::Cell& cell = file.comparison.cells.emplace_back();
+    cell.settings = file.comparison.variants[0].settings;
+    cell.seed = seed;
+    cell.hash = "h";
+    cell.directory = cat("cells/", seed);
+    fs::create_directories(directory / "cells");
+    fs::copy(one, directory / cell.directory, fs::copy_options::recursive);
+  }
+  write_comparison(file, directory);
+  const std::clock_t begin = std::clock();
+  const report::Comparison comparison = collect(std::vector<fs::path>{directory});
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  EXPECT_EQ(comparison.cells.back().training.size(), 250U);
+  EXPECT_EQ(comparison.cells.back().status, report::CellStatus::kFinished);
+  RecordProperty("seconds", std::to_string(seconds));
+  EXPECT_LT(seconds, 5 * kSlowdown);
+}
+
+}  // namespace
+}  // namespace sluice::compare

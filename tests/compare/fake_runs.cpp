@@ -1,0 +1,122 @@
+#include "tests/compare/fake_runs.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/hash.h"
+#include "base/text_format.h"
+#include "compare/grid.h"
+#include "store/run_result.h"
+
+namespace sluice::compare::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTrain = R"(trap 'exit 75' TERM
+. "$1"
+mkdir -p "$2"
+echo start >> "$2/starts"
+echo $$ > "$2/pid"
+step=0
+[ -f "$2/step" ] && read -r step < "$2/step"
+while [ "$step" -lt "$steps" ]; do
+  step=$((step + 1))
+  echo "{\"step\":$step,\"tokens\":$step,\"loss\":4.5,\"log_perplexity\":4.$step,\"time\":{\"seconds\":1.0,\"step_seconds\":0.5}}" >> "$2/metrics.jsonl"
+  echo "$step" > "$2/step"
+  if [ "$step" -ge 2 ]; then
+    case "$behaviour" in
+      crash) echo "error: the bowl of petunias: fell" >&2; exit 1 ;;
+      diverge) echo "error: training: a loss of NaN" >&2; exit 77 ;;
+      hang) trap '' TERM; while :; do sleep 0.2; done ;;
+    esac
+  fi
+  [ "$behaviour" = slow ] && sleep 0.05
+done
+echo "{\"step\":$step,\"eval\":{\"log_perplexity\":3.5}}" >> "$2/metrics.jsonl"
+[ "$behaviour" = nothing ] || cp "$result" "$2/result.json"
+echo '{"step":10}'
+)";
+
+void write(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+template <class T>
+T value_or(const std::map<std::string, T>& map, const std::string& key, T otherwise) {
+  const auto found = map.find(key);
+  return found == map.end() ? otherwise : found->second;
+}
+
+}  // namespace
+
+FakeRuns::FakeRuns(fs::path scratch) : scratch_(std::move(scratch)) {
+  fs::create_directories(scratch_);
+  write(scratch_ / "train.sh", kTrain);
+  write(scratch_ / "measure.sh", ". \"$1\"\necho warming up >&2\necho \"{\\\"seconds_per_step\\\": $step_s}\"\n");
+}
+
+void FakeRuns::prepare(const RunRequest&) { ++num_prepared; }
+
+RunFacts FakeRuns::make(const RunRequest& request) {
+  std::string identity = cat("seed: ", request.seed, '\n');
+  for (const std::string& override : overrides_of(request.settings)) identity += override + '\n';
+  const std::int64_t run_steps = request.steps.value_or(steps);
+  identity += cat("steps: ", run_steps, "\ntune: ", request.on_tuning_split, '\n', extra);
+  const std::string label = report::label_of(request.settings), name = cat(label, ", seed ", request.seed);
+  const fs::path result = scratch_ / (hash_of(cat(identity, maker.cpu, maker.threads)).hex() + ".json");
+  store::write_run_result({.step = run_steps,
+                           .tokens = 100,
+                           .log_perplexity = value_or(log_perplexity, name, 3.0),
+                           .documents = {{.nats = 30, .num_targets = 10}},
+                           .training_seconds = 5,
+                           .build = "test",
+                           .cpu = maker.cpu,
+                           .device = maker.device,
+                           .precision = maker.precision,
+                           .threads = maker.threads},
+                          result);
+  RunFacts facts{.config = cat("steps=", run_steps, "\nbehaviour=", value_or<std::string>(behaviour, name, "fast"), "\nresult='",
+                               result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\n"),
+                 .identity = identity,
+                 .data_fingerprint = num_prepared > 0 ? "f1" : "",
+                 .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
+                 .objective = "causal_lm",
+                 .maker = maker,
+                 .num_parameters = 1000,
+                 .d_ff = 64,
+                 .multiply_adds_per_token = 1e3,
+                 .flops_per_token = 6e3,
+                 .steps = run_steps,
+                 .tokens_per_step = 10};
+  return facts;
+}
+
+std::vector<std::string> FakeRuns::train_command(const fs::path& config, const fs::path& run_dir) const {
+  return {"/bin/sh", scratch_ / "train.sh", config.string(), run_dir.string()};
+}
+
+std::vector<std::string> FakeRuns::measure_command(const fs::path& config) const {
+  return {"/bin/sh", scratch_ / "measure.sh", config.string()};
+}
+
+CompareConfig two_variants(std::vector<std::uint64_t> seeds) {
+  CompareConfig config;
+  config.vary.items = {{"model.ffn", {{"relu", false}, {"geglu", false}}}};
+  config.seeds = std::move(seeds);
+  return config;
+}
+
+std::size_t num_starts(const fs::path& cell) {
+  std::ifstream file(cell / "run" / "starts");
+  return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(file), {}, '\n'));
+}
+
+std::vector<fs::path> cells_like(const fs::path& directory, const std::string& start) {
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    if (entry.path().filename().string().starts_with(start)) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace sluice::compare::testing

@@ -1,0 +1,45 @@
+// Runs without a model: a shell script stands for `sluice train`, told by its configuration how to behave.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compare/cell.h"
+#include "compare/sitting.h"
+#include "tests/base/temporary_directory.h"
+
+namespace sluice::compare::testing {
+
+class FakeRuns final : public RunMaker {
+ public:
+  explicit FakeRuns(std::filesystem::path scratch);
+
+  void prepare(const RunRequest& request) override;
+  RunFacts make(const RunRequest& request) override;
+  std::vector<std::string> train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const override;
+  std::vector<std::string> measure_command(const std::filesystem::path& config) const override;
+
+  // "LABEL, seed N" -> "fast" (the default), "slow" (0.05 s a step), "crash", "diverge", "hang" (ignores SIGTERM), "nothing" (no result).
+  std::map<std::string, std::string> behaviour;
+  std::map<std::string, double> log_perplexity;  // "LABEL, seed N"; 3 where not named
+  std::map<std::string, double> step_s;          // by label; 0.1 where not named
+  std::map<std::string, std::string> tokenizer;  // by label
+  std::string extra;                             // of the settings: a changed configuration
+  std::int64_t steps = 10;
+  Maker maker{.cpu = "Fake 9000", .device = "cpu", .precision = "fp32", .threads = 1};
+  int num_prepared = 0;
+
+ private:
+  std::filesystem::path scratch_;
+};
+
+// `seeds` under which {model.ffn: [relu, geglu]} is compared.
+CompareConfig two_variants(std::vector<std::uint64_t> seeds);
+
+// How often the run in a cell's directory was started.
+std::size_t num_starts(const std::filesystem::path& cell);
+// The cells' directories whose name starts so.
+std::vector<std::filesystem::path> cells_like(const std::filesystem::path& directory, const std::string& start);
+
+}  // namespace sluice::compare::testing

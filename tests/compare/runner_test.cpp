@@ -1,0 +1,192 @@
+// Cells as child processes: what ends well, what breaks, and who survives whom.
+#include "compare/runner.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "base/signals.h"
+#include "compare/child.h"
+#include "compare/progress.h"
+#include "tests/compare/fake_runs.h"
+
+namespace sluice::compare {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::FakeRuns;
+using testing::num_starts;
+
+class RunnerTest : public ::testing::Test {
+ protected:
+  Cell cell(const std::string& ffn, std::uint64_t seed) {
+    Cell cell{.settings = {{"model.ffn", ffn}}, .seed = seed};
+    cell.facts = runs_.make({.settings = cell.settings, .seed = seed});
+    cell.hash = cell_hash(cell.facts);
+    cell.family = family_hash(cell.facts);
+    cell.directory = directory_ / "cells" / cell_name(cell.settings, {}, seed, cell.hash);
+    return cell;
+  }
+  Tally run(const std::vector<Cell>& cells, int jobs = 1) { return run_cells(cells, runs_, {.num_jobs = jobs}); }
+  void TearDown() override { clear_stop(); }
+
+  sluice::testing::TemporaryDirectory directory_;
+  FakeRuns runs_{directory_ / "fake"};
+};
+
+template <class Condition>
+bool comes_true(const Condition& condition, std::chrono::milliseconds limit = 10s) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return condition();
+}
+
+// Neither running nor a zombie.
+bool is_alive(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  if (!std::getline(file, text)) return false;
+  const char state = text[text.rfind(')') + 2];
+  return state != 'Z' && state != 'X';
+}
+
+pid_t pid_in(const fs::path& run) {
+  pid_t pid = 0;
+  std::ifstream(run / "pid") >> pid;
+  return pid;
+}
+
+TEST_F(RunnerTest, FinishedCellsAreNotRunAgain) {
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1)};
+  const Tally first = run(cells, 2);
+  EXPECT_EQ(first.num_finished, 2U);
+  const Tally second = run(cells);
+  EXPECT_EQ(second.num_finished, 2U);
+  EXPECT_EQ(num_starts(cells[0].directory), 1U);
+  EXPECT_TRUE(is_finished(cells[0], record_of(cells[0])));
+}
+
+TEST_F(RunnerTest, ABrokenCellCostsNoOther) {
+  runs_.behaviour = {{"relu, seed 1", "crash"}, {"glu, seed 1", "diverge"}, {"swish, seed 1", "nothing"}};
+  const std::vector<Cell> cells{cell("relu", 1), cell("glu", 1), cell("swish", 1), cell("geglu", 1)};
+  const Tally tally = run(cells, 2);
+  EXPECT_EQ(tally.num_finished, 1U);
+  EXPECT_EQ(tally.num_diverged, 1U);
+  EXPECT_EQ(tally.num_failed, 2U);
+  EXPECT_EQ(tally.worst_code, 1);
+  EXPECT_EQ(record_of(cells[0]).remark, "exit code 1: the bowl of petunias: fell");
+  EXPECT_EQ(record_of(cells[1]).state, CellState::kDiverged);
+  EXPECT_EQ(record_of(cells[1]).remark, "training: a loss of NaN");
+  EXPECT_NE(record_of(cells[2]).remark.find("result.json"), std::string::npos);
+
+  runs_.behaviour.clear();  // failed ones are tried again, diverged ones are a result
+  const std::vector<Cell> again{cell("relu", 1), cell("glu", 1), cell("swish", 1), cell("geglu", 1)};
+  const Tally mended = run(again);
+  EXPECT_EQ(mended.num_finished, 3U);
+  EXPECT_EQ(mended.num_diverged, 1U);
+  EXPECT_EQ(num_starts(again[1].directory), 1U);
+}
+
+TEST_F(RunnerTest, AProgramThatIsNotThere) {
+  class Nowhere final : public RunMaker {
+   public:
+    void prepare(const RunRequest&) override {}
+    RunFacts make(const RunRequest&) override { return {}; }
+    std::vector<std::string> train_command(const fs::path&, const fs::path&) const override { return {"/no/such/program"}; }
+    std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
+  };
+  const std::vector<Cell> cells{cell("relu", 1)};
+  const Tally tally = run_cells(cells, Nowhere(), {});
+  EXPECT_EQ(tally.num_failed, 1U);
+  EXPECT_EQ(tally.worst_code, 1);
+}
+
+TEST_F(RunnerTest, AStopSavesAllAndTheSameCallGoesOn) {
+  runs_.behaviour = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "slow"}};
+  runs_.steps = 40;
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1), cell("glu", 1)};
+  std::thread stopper([&] {
+    comes_true([&] { return last_reading(cells[0].run_dir() / "metrics.jsonl") && last_reading(cells[1].run_dir() / "metrics.jsonl"); });
+    request_stop(SIGINT);
+  });
+  const Tally stopped = run(cells, 2);
+  stopper.join();
+  EXPECT_TRUE(stopped.interrupted);
+  EXPECT_EQ(stopped.num_waiting, 3U);
+  EXPECT_EQ(stopped.num_finished, 0U);
+  EXPECT_EQ(record_of(cells[0]).state, CellState::kStarted);
+  EXPECT_FALSE(fs::exists(cells[2].directory));
+
+  clear_stop();
+  const Tally finished = run(cells, 2);
+  EXPECT_FALSE(finished.interrupted);
+  EXPECT_EQ(finished.num_finished, 3U);
+  EXPECT_EQ(num_starts(cells[0].directory), 2U);
+}
+
+TEST_F(RunnerTest, ChildrenDieWithAKilledParent) {
+  runs_.behaviour = {{"relu, seed 1", "hang"}, {"geglu, seed 1", "hang"}};
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1)};
+  const pid_t parent = fork();
+  if (parent == 0) {
+    run(cells, 2);
+    _exit(0);
+  }
+  ASSERT_GT(parent, 0);
+  ASSERT_TRUE(comes_true([&] {
+    return last_reading(cells[0].run_dir() / "metrics.jsonl").value_or(Reading{}).step >= 2 &&
+           last_reading(cells[1].run_dir() / "metrics.jsonl").value_or(Reading{}).step >= 2;
+  }));
+  const pid_t children[] = {pid_in(cells[0].run_dir()), pid_in(cells[1].run_dir())};
+  EXPECT_TRUE(is_alive(children[0]) && is_alive(children[1]));
+  kill(parent, SIGKILL);
+  waitpid(parent, nullptr, 0);
+  EXPECT_TRUE(comes_true([&] { return !is_alive(children[0]) && !is_alive(children[1]); }, 2s));
+}
+
+TEST_F(RunnerTest, AChildThatIsLeftBehindIsKilled) {
+  pid_t pid = 0;
+  {
+    Child child({"/bin/sh", "-c", "trap '' TERM; echo $$ > " + (directory_ / "pid").string() + "; while :; do sleep 0.1; done"},
+                directory_ / "out");
+    ASSERT_TRUE(comes_true([&] { return fs::exists(directory_ / "pid") && fs::file_size(directory_ / "pid") > 0; }));
+    pid = pid_in(directory_.path());
+    EXPECT_FALSE(child.exit_code());
+  }
+  EXPECT_FALSE(is_alive(pid));
+}
+
+TEST_F(RunnerTest, AChildHasAGroupOfItsOwnAndNoInput) {
+  Child child({"/bin/sh", "-c", "read x; echo \"got $x\"; ps -o pgid= -p $$ 2>/dev/null; exit 7"}, directory_ / "out");
+  EXPECT_TRUE(comes_true([&] { return child.exit_code().has_value(); }));
+  EXPECT_EQ(child.exit_code(), 7);
+  std::ifstream file(directory_ / "out");
+  std::string line;
+  std::getline(file, line);
+  EXPECT_EQ(line, "got ");
+}
+
+TEST_F(RunnerTest, ProgressIsTheLastWholeTrainingLine) {
+  const fs::path path = directory_ / "metrics.jsonl";
+  EXPECT_FALSE(last_reading(path));
+  std::ofstream(path) << "{\"step\":0,\"eval\":{\"loss\":1}}\n";
+  EXPECT_FALSE(last_reading(path));
+  std::ofstream(path, std::ios::app) << std::string(20000, ' ')
+                                     << "\n{\"step\":7,\"loss\":2.5}\n{\"step\":7,\"eval\":{}}\n{\"step\":8,\"lo";
+  const auto reading = last_reading(path);
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->step, 7);
+  EXPECT_EQ(reading->loss, 2.5);
+}
+
+}  // namespace
+}  // namespace sluice::compare

@@ -1,0 +1,256 @@
+// Whole sittings with runs that only pretend: what is run, what is left alone, what is refused.
+#include "compare/sitting.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+
+#include "base/error.h"
+#include "base/signals.h"
+#include "compare/collect.h"
+#include "store/run_directory.h"
+#include "tests/compare/fake_runs.h"
+
+namespace sluice::compare {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::cells_like;
+using testing::FakeRuns;
+using testing::num_starts;
+using testing::two_variants;
+
+class SittingTest : public ::testing::Test {
+ protected:
+  SittingTest() {
+    options_.config = two_variants({1, 2});
+    options_.name = "test";
+    options_.config_text = "the configuration";
+    options_.command = "sluice compare x.yaml";
+    options_.directory = directory_ / "out";
+  }
+  Tally run() { return run_sitting(options_, runs_); }
+  report::Comparison report() const { return collect(std::vector<fs::path>{options_.directory}); }
+  std::size_t starts(const std::string& stem) const {
+    std::size_t sum = 0;
+    for (const fs::path& cell : cells_like(options_.directory / "cells", stem)) sum += num_starts(cell);
+    return sum;
+  }
+  std::string refusal(ExitCode code = ExitCode::kUsage) {
+    try {
+      run();
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+      return error.what();
+    }
+    ADD_FAILURE() << "not refused";
+    return "";
+  }
+  void TearDown() override { clear_stop(); }
+
+  sluice::testing::TemporaryDirectory directory_;
+  FakeRuns runs_{directory_ / "fake"};
+  SittingOptions options_;
+};
+
+std::size_t num_with(const report::Comparison& comparison, report::CellStatus status) {
+  return static_cast<std::size_t>(
+      std::count_if(comparison.cells.begin(), comparison.cells.end(), [&](const report::Cell& cell) { return cell.status == status; }));
+}
+
+TEST_F(SittingTest, RunsTheGridAndCollectsIt) {
+  runs_.log_perplexity = {{"geglu, seed 2", 2.5}};
+  EXPECT_EQ(run().num_finished, 4U);
+  const report::Comparison comparison = report();
+  ASSERT_EQ(comparison.cells.size(), 4U);
+  EXPECT_EQ(num_with(comparison, report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(comparison.cells[3].log_perplexity, 2.5);
+  EXPECT_EQ(comparison.cells[3].seed, 2U);
+  EXPECT_EQ(comparison.cells[3].documents.size(), 1U);
+  EXPECT_EQ(comparison.cells[3].cpu, "Fake 9000");
+  EXPECT_EQ(comparison.cells[0].training.size(), 10U);
+  EXPECT_EQ(comparison.cells[0].training.back().seconds, 5.0);
+  EXPECT_EQ(comparison.cells[0].held_out.back().log_perplexity, 3.5);
+  EXPECT_EQ(comparison.name, "test");
+  EXPECT_EQ(comparison.config, "the configuration");
+  EXPECT_TRUE(fs::exists(options_.directory / comparison.cells[0].directory / "run" / "result.json"));
+}
+
+TEST_F(SittingTest, FinishedCellsAreLeftAloneAndAChangedConfigurationMakesOthers) {
+  run();
+  run();
+  EXPECT_EQ(starts("relu-seed-1-"), 1U);
+  runs_.extra = "dropout: 0.1";
+  run();
+  EXPECT_EQ(cells_like(options_.directory / "cells", "relu-seed-1-").size(), 2U);
+  EXPECT_EQ(starts("relu-seed-1-"), 2U);
+  EXPECT_EQ(report().cells.size(), 4U);  // the old ones stay, and are no part of it
+}
+
+TEST_F(SittingTest, OnlyAndSeedsMerge) {
+  options_.only = {"geglu"};
+  options_.seeds = {2};
+  EXPECT_EQ(run().num_finished, 1U);
+  EXPECT_EQ(num_with(report(), report::CellStatus::kWaiting), 3U);
+  options_.only.clear();
+  EXPECT_EQ(run().num_finished, 2U);
+  options_.seeds.clear();
+  EXPECT_EQ(run().num_finished, 4U);
+  EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(starts(""), 4U);
+  options_.seeds = {3};
+  EXPECT_NE(refusal().find("--seeds: 3; seeds of compare.seeds (1, 2)"), std::string::npos);
+}
+
+TEST_F(SittingTest, DivergedAndFailedCellsAreShown) {
+  runs_.behaviour = {{"relu, seed 1", "diverge"}, {"geglu, seed 2", "crash"}};
+  const Tally tally = run();
+  EXPECT_EQ(tally.num_diverged, 1U);
+  EXPECT_EQ(tally.num_failed, 1U);
+  const report::Comparison comparison = report();
+  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kDiverged);
+  EXPECT_EQ(comparison.cells[0].remark, "training: a loss of NaN");
+  EXPECT_EQ(comparison.cells[3].status, report::CellStatus::kFailed);
+  EXPECT_EQ(comparison.cells[0].training.size(), 2U);
+}
+
+TEST_F(SittingTest, ASeedNeverMixesMachines) {
+  options_.seeds = {1};
+  options_.only = {"relu"};
+  run();
+  options_.only.clear();
+  options_.seeds.clear();
+  runs_.maker.threads = 2;
+  EXPECT_EQ(
+      refusal(),
+      "seed 1: 1 run made with Fake 9000, 1 thread, cpu, fp32, but this sitting would use Fake 9000, 2 threads, cpu, fp32; a seed never "
+      "mixes them: needs other seeds (--seeds), or --set train.threads=1");
+  runs_.maker = {.cpu = "Other", .device = "cpu", .precision = "bf16", .threads = 1};
+  EXPECT_NE(refusal().find("other seeds (--seeds) here, and this one on that machine"), std::string::npos);
+  EXPECT_EQ(starts(""), 1U);  // nothing was started
+  options_.seeds = {2};       // a seed of its own is welcome
+  EXPECT_EQ(run().num_finished, 2U);
+}
+
+TEST_F(SittingTest, AFinishedSeedMayBeLookedAtAnywhere) {
+  run();
+  runs_.maker.cpu = "Other";
+  EXPECT_EQ(run().num_finished, 4U);
+  EXPECT_EQ(report().cells[0].cpu, "Fake 9000");
+}
+
+TEST_F(SittingTest, DifferentTokenizersAreRefused) {
+  runs_.tokenizer = {{"geglu", "t2"}};
+  EXPECT_NE(refusal().find("compare.metric: log_perplexity, with different tokenizers for relu and geglu; bits_per_byte"),
+            std::string::npos);
+  EXPECT_FALSE(fs::exists(options_.directory / "cells"));
+}
+
+TEST_F(SittingTest, OneAtATimeAndNotInARun) {
+  fs::create_directories(options_.directory);
+  {
+    const store::RunLock lock(options_.directory);
+    EXPECT_NE(refusal().find("in use by pid"), std::string::npos);
+  }
+  std::ofstream(options_.directory / "run.json") << "{}";
+  std::ofstream(options_.directory / "config.yaml") << "";
+  std::ofstream(options_.directory / "metrics.jsonl") << "";
+  EXPECT_NE(refusal().find("the directory of a single run"), std::string::npos);
+}
+
+TEST_F(SittingTest, TuningTakesTheLowestMeanPerVariant) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}, {"1e-2", false}}}}}, .seeds = {101, 102}};
+  runs_.log_perplexity = {
+      {"relu, 3e-3, seed 101", 2.8}, {"relu, 3e-3, seed 102", 2.9}, {"geglu, 1e-3, seed 101", 2.0}, {"geglu, 1e-2, seed 102", 1.0}};
+  runs_.behaviour = {{"geglu, 1e-2, seed 101", "diverge"}};
+  const Tally tally = run();
+  EXPECT_EQ(tally.num_finished, 11U + 4U);
+  EXPECT_EQ(tally.num_diverged, 0U);  // a candidate that lost
+  const report::Comparison comparison = report();
+  EXPECT_EQ(comparison.variants[0].tuned, (report::Settings{{"optimizer.lr", "3e-3"}}));
+  EXPECT_EQ(comparison.variants[1].tuned, (report::Settings{{"optimizer.lr", "1e-3"}}));
+  ASSERT_EQ(comparison.tuning.size(), 6U);
+  EXPECT_TRUE(comparison.tuning[1].chosen);
+  EXPECT_EQ(comparison.tuning[1].log_perplexity, (std::vector<double>{2.8, 2.9}));
+  EXPECT_EQ(comparison.tuning[5].remark, "1 of 2 diverged");
+  EXPECT_NE(comparison.tuning_note.find("optimizer.lr from 1e-3, 3e-3, 1e-2"), std::string::npos);
+  EXPECT_EQ(num_with(comparison, report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(run().num_finished, 15U);
+  EXPECT_EQ(starts(""), 4U);
+}
+
+TEST_F(SittingTest, AVariantWhoseTuningBrokeWaits) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  runs_.behaviour = {{"relu, 3e-3, seed 101", "crash"}};
+  const Tally tally = run();
+  EXPECT_EQ(tally.num_failed, 1U);
+  EXPECT_EQ(tally.num_waiting, 2U);
+  const report::Comparison comparison = report();
+  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kWaiting);
+  EXPECT_EQ(comparison.cells[2].status, report::CellStatus::kFinished);
+  runs_.behaviour.clear();
+  EXPECT_EQ(run().num_waiting, 0U);
+}
+
+TEST_F(SittingTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
+  options_.config.equalize = Equalize::kTime;
+  runs_.steps = 12;
+  runs_.step_s = {{"relu", 0.1}, {"geglu", 0.15}};
+  EXPECT_EQ(run().num_finished, 4U);
+  EXPECT_EQ(report().cells[0].steps, 12);
+  EXPECT_EQ(report().cells[2].steps, 8);
+  runs_.step_s = {{"relu", 0.2}, {"geglu", 0.2}};  // the machine is another today
+  EXPECT_EQ(run().num_finished, 4U);
+  EXPECT_EQ(starts(""), 4U);
+  // A variant that comes later enters by its ratio to the baseline.
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  runs_.step_s["glu"] = 0.4;
+  EXPECT_EQ(run().num_finished, 6U);
+  EXPECT_EQ(report().cells[4].steps, 6);
+}
+
+TEST_F(SittingTest, JobsThatAreMeasuredAreRemembered) {
+  options_.jobs = 0;
+  EXPECT_EQ(run().num_finished, 4U);
+  EXPECT_EQ(run().num_finished, 4U);
+}
+
+TEST_F(SittingTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
+  class Strict final : public RunMaker {
+   public:
+    void prepare(const RunRequest&) override {}
+    RunFacts make(const RunRequest& request) override {
+      if (!request.settings.empty()) fail(ExitCode::kUsage, "model.fnn", "an unknown key", "model.ffn");
+      return {};
+    }
+    std::vector<std::string> train_command(const fs::path&, const fs::path&) const override { return {}; }
+    std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
+  };
+  Strict strict;
+  EXPECT_THROW(run_sitting(options_, strict), UserError);
+  EXPECT_FALSE(fs::exists(options_.directory));
+}
+
+TEST_F(SittingTest, TheForecast) {
+  options_.config.assumed_std = "0.005";
+  const Forecast before = forecast(options_, runs_, /*measure=*/true);
+  EXPECT_FALSE(fs::exists(options_.directory));
+  EXPECT_EQ(before.num_cells, 4U);
+  EXPECT_FALSE(before.num_done);  // data not prepared
+  EXPECT_DOUBLE_EQ(before.flops.value(), 4 * 10 * 10 * 6e3);
+  EXPECT_NEAR(before.seconds.value(), 4 * 10 * 0.1, 1e-9);
+  EXPECT_GT(before.detectable_difference.value(), 0.005);
+  options_.seeds = {1};
+  run();
+  options_.seeds.clear();
+  const Forecast after = forecast(options_, runs_, /*measure=*/false);
+  EXPECT_EQ(after.num_done, 2U);
+  EXPECT_NEAR(after.seconds.value(), 2 * 10 * 0.5, 1e-9);  // by the finished ones: 5 s for 10 steps
+  options_.config.assumed_std = (directory_ / "nowhere").string();
+  EXPECT_THROW(forecast(options_, runs_, false), UserError);
+}
+
+}  // namespace
+}  // namespace sluice::compare

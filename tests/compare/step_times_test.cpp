@@ -1,0 +1,73 @@
+#include "compare/step_times.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+#include "tests/base/temporary_directory.h"
+
+namespace sluice::compare {
+namespace {
+
+Timed prints(const std::string& key, const std::string& seconds) {
+  return {.key = key, .label = key, .command = {"/bin/sh", "-c", "echo warming >&2; echo '{\"seconds_per_step\": " + seconds + "}'"}};
+}
+
+TEST(StepTimes, EqualTimeRoundsDown) {
+  EXPECT_EQ(steps_in_equal_time(1000, 0.1, 0.1), 1000);
+  EXPECT_EQ(steps_in_equal_time(1000, 0.1, 0.15), 666);
+  EXPECT_EQ(steps_in_equal_time(1000, 0.25, 0.125), 2000);
+  EXPECT_EQ(steps_in_equal_time(3, 0.001, 10), 1);
+}
+
+TEST(StepTimes, RoundsGoForthAndBackAndTheMedianCounts) {
+  std::vector<std::size_t> order;
+  const auto medians = measure_in_turns(3, [&](std::size_t i) {
+    order.push_back(i);
+    return order.size() > 3 && order.size() <= 6 ? 100.0 : static_cast<double>(i + order.size() / 7);
+  });
+  EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2, 2, 1, 0, 0, 1, 2}));
+  EXPECT_EQ(medians, (std::vector<double>{1, 2, 3}));
+}
+
+TEST(StepTimes, WhatWasMeasuredIsKept) {
+  const sluice::testing::TemporaryDirectory directory;
+  const std::vector<Timed> first{prints("a", "0.1"), prints("b", "0.2")};
+  EXPECT_EQ(step_times(first, 0, directory.path()), (std::vector<double>{0.1, 0.2}));
+  const std::vector<Timed> later{prints("a", "0.2"), prints("b", "9"), prints("c", "0.5")};
+  const auto times = step_times(later, 0, directory.path());
+  EXPECT_EQ(times[0], 0.1);
+  EXPECT_EQ(times[1], 0.2);
+  EXPECT_DOUBLE_EQ(times[2], 0.25);
+}
+
+TEST(StepTimes, ACommandThatFailsSaysWhy) {
+  const sluice::testing::TemporaryDirectory directory;
+  const Timed broken{.key = "x", .label = "relu", .command = {"/bin/sh", "-c", "echo 'error: no such device'; exit 2"}};
+  try {
+    measure_step_s(broken, 1, directory.path());
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(), "timing relu: exit code 2: error: no such device; a configuration that can be trained here");
+  }
+}
+
+TEST(StepTimes, JobsThatTakeTheMostStepsTogether) {
+  const sluice::testing::TemporaryDirectory directory;
+  std::vector<int> asked;
+  const auto timed = [&](int threads) {
+    asked.push_back(threads);
+    return prints("t", threads == 4 ? "1.0" : threads == 2 ? "1.5" : "4.0");  // 1, 1.33, 1 steps per second together
+  };
+  EXPECT_EQ(choose_jobs(4, 40, timed, directory.path()), 2);
+  EXPECT_EQ(asked.size(), 9U);
+  EXPECT_EQ(choose_jobs(4, 40, timed, directory.path()), 2);
+  EXPECT_EQ(asked.size(), 9U);  // remembered
+  EXPECT_EQ(choose_jobs(1, 40, timed, directory.path()), 1);
+  std::ofstream(directory.path() / "jobs.json") << "nonsense";
+  EXPECT_THROW(choose_jobs(4, 40, timed, directory.path()), UserError);
+}
+
+}  // namespace
+}  // namespace sluice::compare
