@@ -59,6 +59,11 @@ Result evaluate(const EvalOptions& options) {
   return result;
 }
 
+// Bytes and words of a part of the set are not known.
+std::optional<std::uint64_t> of_whole(const eval::Perplexity& p, std::uint64_t count) {
+  return p.whole ? std::optional(count) : std::nullopt;
+}
+
 }  // namespace
 
 void eval_command(const EvalOptions& options) {
@@ -70,8 +75,8 @@ void eval_command(const EvalOptions& options) {
                                          {"bits_per_byte", or_null(p.bits_per_byte)},
                                          {"word_perplexity", or_null(p.word_perplexity)},
                                          {"num_tokens", p.num_tokens},
-                                         {"num_bytes", p.num_bytes},
-                                         {"num_words", p.num_words},
+                                         {"num_bytes", or_null(of_whole(p, p.num_bytes))},
+                                         {"num_words", or_null(of_whole(p, p.num_words))},
                                          {"num_unknown", p.num_unknown},
                                          {"num_dropped_tokens", p.num_dropped_tokens},
                                          {"lossless", result.lossless},
@@ -83,8 +88,8 @@ void eval_command(const EvalOptions& options) {
             << "perplexity       " << fixed(p.perplexity, 3) << "\n";
   if (p.bits_per_byte) std::cout << "bits_per_byte    " << fixed(*p.bits_per_byte, 4) << "\n";
   if (p.word_perplexity) std::cout << "word_perplexity  " << fixed(*p.word_perplexity, 2) << "\n";
-  std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\nnum_bytes        "
-            << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
+  std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\n";
+  if (p.whole) std::cout << "num_bytes        " << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
   if (p.num_dropped_tokens > 0)
     std::cout << "not scored       " << with_commas(static_cast<std::int64_t>(p.num_dropped_tokens))
               << " tokens: the tail shorter than one segment\n";

@@ -50,6 +50,7 @@ Perplexity measure_perplexity(const model::LanguageModel& model, const data::Eva
 
   const double sum = nats.item<double>();
   result.num_tokens = num_scored;
+  result.whole = batches.is_whole();
   result.num_bytes = counts.num_bytes;
   result.num_words = counts.num_words;
   result.num_unknown = counts.num_unknown;

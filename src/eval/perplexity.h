@@ -23,7 +23,8 @@ struct Perplexity {
   double perplexity = 0;
   std::optional<double> bits_per_byte, word_perplexity;
   std::uint64_t num_tokens = 0;                // targets scored
-  std::uint64_t num_bytes = 0, num_words = 0;  // of the whole set
+  bool whole = true;                           // no limit on tokens left any out
+  std::uint64_t num_bytes = 0, num_words = 0;  // of the whole set, also where a part was scored
   std::uint64_t num_unknown = 0;
   std::uint64_t num_dropped_tokens = 0;        // the tail of the set that no batch holds
   std::vector<store::DocumentLoss> documents;  // of the set, in its order; empty where a limit on tokens leaves some out

@@ -104,12 +104,6 @@ void evaluate(Watch& watch, std::int64_t step) {
                 " (", with_commas(static_cast<std::int64_t>(result.num_tokens)), " tokens)"));
 }
 
-void catch_up_evaluation(Watch& watch, std::int64_t step) {
-  if (!is_evaluated(watch, step)) return;
-  const std::vector<LoggedEvaluation> done = read_evaluations(watch.metrics.path());
-  if (std::none_of(done.begin(), done.end(), [&](const LoggedEvaluation& one) { return one.step == step; })) evaluate(watch, step);
-}
-
 // In pieces: isfinite makes 7 bytes of temporaries per element, which at once would be the peak of a run of large weights.
 bool all_finite(const at::Tensor& flat) {
   constexpr std::int64_t kPiece = 1 << 20;
@@ -126,18 +120,33 @@ void require_finite(const ops::Parameters& parameters) {
 }
 
 void save(Watch& watch, const Progress& progress) {
-  if (progress.step == watch.saved_step) return;
+  const std::optional<std::int64_t> best_step = watch.best ? std::optional(watch.best->step) : std::nullopt;
+  if (progress.step == watch.saved_step && best_step == watch.saved_best) return;
   require_finite(watch.savable.parameters);
   watch.metrics.flush();
   const CheckpointState state{progress, watch.best, watch.data.fingerprint};
   watch.checkpoints.require_space(watch.checkpoint_bytes);
   watch.checkpoints.save(progress.step, checkpoint_files(watch.savable, state), checkpoint_notes(watch.savable, state));
   watch.saved_step = progress.step;
+  watch.saved_best = best_step;
   // An unscheduled save deletes nothing, so that an interrupted run keeps what an unbroken one would return to.
   if (!is_scheduled_save(watch, progress.step) && !is_finished(watch, progress.step)) return;
   const store::CheckpointConfig& config = watch.run.config.checkpoint;
-  const bool with_best = config.keep_best && watch.best;
-  report_damage(watch.checkpoints.retain(config.keep_last, with_best ? std::optional(watch.best->step) : std::nullopt));
+  report_damage(watch.checkpoints.retain(config.keep_last, config.keep_best ? best_step : std::nullopt));
+}
+
+void catch_up_evaluation(Watch& watch, const Progress& progress) {
+  const std::int64_t step = progress.step;
+  if (!is_evaluated(watch, step)) return;
+  const std::vector<LoggedEvaluation> logged = read_evaluations(watch.metrics.path());
+  const auto done = std::find_if(logged.begin(), logged.end(), [&](const LoggedEvaluation& one) { return one.step == step; });
+  if (done == logged.end()) {
+    evaluate(watch, step);
+  } else if (done->log_perplexity) {
+    watch.latest = BestEvaluation{step, *done->log_perplexity};
+    note_best(watch, step);
+  }
+  if (step > 0) save(watch, progress);  // that of step 0 is written before its evaluation
 }
 
 Progress return_to_checkpoint(Watch& watch, ops::Parameters& parameters) {
@@ -156,6 +165,7 @@ Progress return_to_checkpoint(Watch& watch, ops::Parameters& parameters) {
     restore(directory, parameters, watch.savable.optimizer);
     watch.metrics.return_to(step);
     watch.saved_step = step;
+    watch.saved_best = state.best ? std::optional(state.best->step) : std::nullopt;
     watch.latest.reset();
     return state.progress;
   }

@@ -26,6 +26,7 @@ struct Watch {
 
   std::optional<BestEvaluation> latest{}, best{};      // the evaluation done last; the best one with a checkpoint
   std::int64_t saved_step = -1;                        // the newest checkpoint's
+  std::optional<std::int64_t> saved_best{};            // the step of the best evaluation that it names
   std::optional<eval::Perplexity> final_evaluation{};  // that of the run's last step, where this process did it
 };
 
@@ -38,10 +39,12 @@ bool is_evaluated(const Watch& watch, std::int64_t step);
 eval::Perplexity measure(const Watch& watch, std::int64_t step);
 // Measures held-out perplexity, writes and shows it. kInterrupted when a stop is requested: then it is done on resume.
 void evaluate(Watch& watch, std::int64_t step);
-// The same where `step` is to be evaluated and the metrics have nothing of it: at the start of a run, and where a stop cut one short.
-void catch_up_evaluation(Watch& watch, std::int64_t step);
+// The same where the step is to be evaluated and the metrics have nothing of it: at the start of a run, and where a stop cut one short.
+// Where they have it, a process that died may have known of it alone: it counts for the best one. Then the checkpoint says so too.
+void catch_up_evaluation(Watch& watch, const Progress& progress);
 
-// Saves, after the metrics; deletes older checkpoints after scheduled steps and the last one. Does nothing for a step just saved.
+// Saves, after the metrics; deletes older checkpoints after scheduled steps and the last one. Does nothing where the
+// newest checkpoint is of that step and names the same best evaluation.
 void save(Watch& watch, const Progress& progress);
 
 // Model, optimizer and metrics back to the newest scheduled checkpoint that verifies. kNoCheckpoint where there is none.

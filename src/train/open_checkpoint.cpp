@@ -29,13 +29,23 @@ std::optional<store::RunPaths> run_of(const fs::path& checkpoint) {
   return paths;
 }
 
+// What a program wrote is data here, not a person's configuration.
+RunConfig config_of_run(const fs::path& path) {
+  try {
+    return config::load<RunConfig>({.file = path, .overrides = {}});
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kUsage) throw;
+    throw UserError(ExitCode::kBadData, error.what());
+  }
+}
+
 // Places are not part of a checkpoint; the run's own configuration has them.
 RunConfig config_with_places(const fs::path& checkpoint) {
   RunConfig config = read_config(checkpoint);
   const std::optional<store::RunPaths> run = run_of(checkpoint);
   std::error_code ignored;
   if (!run || !fs::exists(run->config(), ignored)) return config;
-  const RunConfig written = config::load<RunConfig>({.file = run->config(), .overrides = {}});
+  const RunConfig written = config_of_run(run->config());
   config.run.dir = run->root.string();
   config.corpus.train = written.corpus.train;
   config.corpus.valid = written.corpus.valid;

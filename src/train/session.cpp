@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "data/prepared.h"
 #include "ops/product_rate.h"
 #include "train/batches.h"
+#include "store/metrics_log.h"
 #include "train/dump_batches.h"
 #include "train/observers.h"
 #include "train/open_checkpoint.h"
@@ -86,17 +88,27 @@ void check_tokenizer(const data::PreparedData& data, const Start& start) {
           cat("needs tokenizer ", expected, ", that of the checkpoint"));
 }
 
+// Every step up to the checkpoint's has a line, unless somebody took them away.
+void warn_of_missing_metrics(const Watch& watch, std::int64_t step) {
+  std::int64_t num_lines = 0;
+  store::read_metrics(watch.metrics.path(), [&](std::int64_t, const nlohmann::ordered_json& line) { num_lines += line.contains("loss"); });
+  if (num_lines < step)
+    log::warn(cat(watch.metrics.path().string(), ": ", num_lines, " of the ", step, " steps so far; the others' lines are lost"));
+}
+
 void begin(Watch& watch, const Start* start, ops::Parameters& parameters, Progress& progress) {
   if (start != nullptr) {
     restore(start->checkpoint.directory, parameters, watch.savable.optimizer);
     progress = start->state.progress;
     watch.best = start->state.best;
     watch.saved_step = progress.step;
+    if (watch.best) watch.saved_best = watch.best->step;
     log::info(cat("going on from step ", progress.step));
   } else {
     parameters.initialize(watch.run.config.run.seed);
   }
   watch.metrics.return_to(start != nullptr ? progress.step : -1);
+  if (start != nullptr) warn_of_missing_metrics(watch, progress.step);
   save(watch, progress);
 }
 
@@ -211,13 +223,13 @@ Summary run_training(const SessionOptions& options) {
 
   Progress progress;
   begin(watch, from, parts->model->parameters(), progress);
-  catch_up_evaluation(watch, progress.step);
+  catch_up_evaluation(watch, progress);
   metrics.start_clock();
   progress = train(loop, std::move(progress), observers_of(watch));
   if (progress.step < *config.train.steps)
     fail(ExitCode::kInterrupted, paths.root.string(),
          cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"), "run again with --resume");
-  catch_up_evaluation(watch, progress.step);  // where a stop came during the last one
+  catch_up_evaluation(watch, progress);  // where a stop came during the last one
   leave_result(watch, progress, paths.result());
   log::info(cat("finished ", progress.step, " steps; checkpoint ", (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
   return summarize(watch, paths, progress);

@@ -12,9 +12,11 @@
 #include "base/signals.h"
 #include "config/config.h"
 #include "data/prepared.h"
+#include "store/checkpoint_store.h"
 #include "store/metrics_log.h"
 #include "store/run_result.h"
 #include "tests/train/train_support.h"
+#include "train/state_json.h"
 
 namespace sluice::train {
 namespace {
@@ -28,6 +30,23 @@ void run_until(const SessionOptions& options, std::int64_t stop_after) {
   SessionOptions shorter = options;
   shorter.config.train.steps = stop_after;
   run_training(shorter);
+}
+
+// The checkpoint as it is written where the best evaluation is not known yet.
+void forget_best(const fs::path& checkpoints, std::int64_t step) {
+  const fs::path directory = checkpoints / store::checkpoint_name(step);
+  const store::Manifest manifest = store::verify_checkpoint(directory);
+  std::vector<store::CheckpointFile> files;
+  for (const store::ManifestFile& entry : manifest.files) {
+    std::string content = read_file(directory / entry.name);
+    if (entry.name == "train_state.json") {
+      CheckpointState state = parse_state(content, entry.name);
+      state.best.reset();
+      content = to_json(state);
+    }
+    files.push_back({entry.name, [content](OutputFile& out) { out.write(content); }});
+  }
+  store::CheckpointStore(checkpoints).save(step, files, manifest.notes);
 }
 
 TEST_F(SessionTest, TrainsEvaluatesAndLeavesWhatItPromises) {
@@ -176,6 +195,26 @@ TEST_F(SessionTest, ResumingFromAnyCheckpointEqualsNeverHavingStopped) {
     again.config.checkpoint = unbroken.config.checkpoint;
     EXPECT_EQ(run_training(again).step, 20);
     expect_equal_runs(name, "unbroken", 20);
+  }
+}
+
+// A process that was stopped in the evaluation of a step saved without it; one that was killed right after it left a line alone.
+TEST_F(SessionTest, AnEvaluationThatNoCheckpointKnowsOfCountsOnResume) {
+  run_training(options("unbroken"));
+  for (const bool line_is_there : {false, true}) {
+    const std::string name = line_is_there ? "killed" : "stopped";
+    fs::copy(directory_ / "unbroken", directory_ / name, fs::copy_options::recursive);
+    forget_best(directory_ / name / "checkpoints", 20);
+    ASSERT_NE(file(name, 20, "manifest.json"), file("unbroken", 20, "manifest.json"));
+    if (!line_is_there) {
+      std::string lines = read_file(directory_ / name / "metrics.jsonl");
+      const std::size_t last = lines.rfind("{\"step\":20,\"eval\"");
+      ASSERT_NE(last, std::string::npos);
+      std::ofstream(directory_ / name / "metrics.jsonl") << lines.substr(0, last);
+    }
+    EXPECT_EQ(run_training(options(name)).step, 20);
+    expect_equal_runs(name, "unbroken", 20);
+    EXPECT_EQ(file(name, 20, "manifest.json"), file("unbroken", 20, "manifest.json"));
   }
 }
 

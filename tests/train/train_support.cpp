@@ -121,12 +121,13 @@ Progress SmallRun::go(std::int64_t stop_after) {
     progress = state.progress;
     watch.best = state.best;
     watch.saved_step = progress.step;
+    if (watch.best) watch.saved_best = watch.best->step;
   } else {
     model_.parameters().initialize(config_.run.seed);
   }
   metrics.return_to(progress.step == 0 && watch.saved_step < 0 ? -1 : progress.step);
   save(watch, progress);
-  catch_up_evaluation(watch, progress.step);
+  catch_up_evaluation(watch, progress);
   metrics.start_clock();
   std::vector<Every> observers = observers_of(watch);
   observers.insert(observers.begin(), {1, [&](const Event& event) {
