@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "data/causal_batches.h"
 #include "tests/base/temporary_directory.h"
 #include "train/observers.h"
 #include "train/session.h"
