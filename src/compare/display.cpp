@@ -42,7 +42,7 @@ void Display::ended(std::size_t cell, const std::string& what) {
   steps_done_ += static_cast<double>(step_reached(cells_[cell]) - running.first_step);
   seconds_spent_ += seconds;
   steps_left_ -= steps_of(cells_[cell]);
-  ++num_done_;
+  num_done_ += what.starts_with("interrupted") ? 0 : 1;
   if (what.starts_with("diverged")) ++num_diverged_;
   if (what.starts_with("failed")) ++num_failed_;
   const std::string line =
