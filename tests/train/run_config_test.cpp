@@ -75,7 +75,7 @@ TEST(RunConfig, ModelAndObjectiveBelongTogether) {
   };
   EXPECT_EQ(message(kSpans), "test:2: objective.type: received span_corruption; expected causal_lm, since model.type is decoder");
   EXPECT_EQ(message("corpus: {train: [a.txt]}\nevaluate: {split: tune}\n"),
-            "test: corpus.tune_holdout: received 0; expected a share above 0, since evaluate.split is tune");
+            "test:1: corpus.tune_holdout: received 0; expected a share above 0, since evaluate.split is tune");
 }
 
 TEST(RunConfig, SequenceLengthIsAutoUnlessGiven) {
