@@ -48,6 +48,11 @@ void check_tokenizers(const CompareConfig& c, config::Problems& problems) {
     problems.add("tune", "a tokenizer to choose", "keys under which log_perplexity can be compared");
 }
 
+template <class Items>
+auto find_key(const Items& items, std::string_view key) {
+  return std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.first == key; });
+}
+
 void check_seeds(const std::vector<std::uint64_t>& seeds, std::string_view field, config::Problems& problems) {
   std::set<std::uint64_t> seen;
   for (const std::uint64_t seed : seeds) {
@@ -58,11 +63,11 @@ void check_seeds(const std::vector<std::uint64_t>& seeds, std::string_view field
 void check_baseline(const CompareConfig& c, config::Problems& problems) {
   if (c.baseline.items.empty()) return;
   for (const auto& [key, values] : c.vary.items) {
-    const auto given = std::find_if(c.baseline.items.begin(), c.baseline.items.end(), [&](const auto& item) { return item.first == key; });
+    const auto given = find_key(c.baseline.items, key);
     if (given == c.baseline.items.end()) problems.add("baseline", cat("no value for ", key), "a value for each key of vary");
   }
   for (const auto& [key, value] : c.baseline.items) {
-    const auto varied = std::find_if(c.vary.items.begin(), c.vary.items.end(), [&](const auto& item) { return item.first == key; });
+    const auto varied = find_key(c.vary.items, key);
     if (varied == c.vary.items.end()) {
       problems.add(cat("baseline.", key), cat('`', value.text, '`'), "keys of vary only");
     } else if (std::find(varied->second.begin(), varied->second.end(), value) == varied->second.end()) {
@@ -77,8 +82,8 @@ void check_tune(const CompareConfig& c, config::Problems& problems) {
   check_lists(c.tune->grid, "tune", problems);
   check_seeds(c.tune->seeds, "tune.seeds", problems);
   for (const auto& [key, values] : c.tune->grid.items) {
-    const bool varies = std::any_of(c.vary.items.begin(), c.vary.items.end(), [&](const auto& item) { return item.first == key; });
-    if (varies) problems.add(cat("tune.", key), "a key of vary", "other keys than those compared");
+    if (find_key(c.vary.items, key) != c.vary.items.end())
+      problems.add(cat("tune.", key), "a key of vary", "other keys than those compared");
   }
   for (const std::uint64_t seed : c.tune->seeds) {
     if (std::find(c.seeds.begin(), c.seeds.end(), seed) != c.seeds.end())

@@ -69,14 +69,10 @@ std::vector<MemoryPart> memory_parts(const RunConfig& resolved, std::int64_t voc
   const Activations one = std::visit([&](const auto& model) { return activations(model, shape, element); }, resolved.model);
   const std::uint64_t chunk_rows =
       std::min(sequences * count(shape.target_length) / 4 + 64, std::max<std::uint64_t>(64, (std::uint64_t{1} << 23) / vocab));
-  return {{"program and LibTorch", kProcessBytes},
-          {"weights, fp32", 4 * stored.arena_elements},
-          {"gradients, fp32", 4 * stored.arena_elements},
-          {"weights, bf16 copy", bf16 ? 2 * stored.arena_elements : 0},
-          {"optimizer state, fp32", stored.optimizer_bytes},
-          {"activations kept for backward", sequences * one.kept},
-          {"passing gradients", sequences * one.passing},
-          {"logits, one chunk", chunk_rows * vocab * element}};
+  return {{"program and LibTorch", kProcessBytes},           {"weights, fp32", 4 * stored.arena_elements},
+          {"gradients, fp32", 4 * stored.arena_elements},    {"weights, bf16 copy", bf16 ? 2 * stored.arena_elements : 0},
+          {"optimizer state, fp32", stored.optimizer_bytes}, {"activations kept for backward", sequences * one.kept},
+          {"passing gradients", sequences * one.passing},    {"logits, one chunk", chunk_rows * vocab * element}};
 }
 
 }  // namespace sluice::train

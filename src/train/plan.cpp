@@ -77,9 +77,9 @@ Plan make_plan(const RunConfig& config) {
 
   const auto model = model::make_model(plan.config.model, plan.vocab_size, sequences_of(plan.config, /*start=*/0));
   const optim::StateSize state = optim::state_size(plan.config.optimizer, model->parameters());
-  plan.memory = memory_parts(plan.config, plan.vocab_size,
-                             {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()),
-                              .optimizer_bytes = state.memory_bytes});
+  plan.memory = memory_parts(
+      plan.config, plan.vocab_size,
+      {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()), .optimizer_bytes = state.memory_bytes});
   for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
   plan.checkpoint_bytes = static_cast<std::uint64_t>(plan.sizes.num_parameters) * 4 + state.checkpoint_bytes +
                           static_cast<std::uint64_t>(plan.vocab_size) * kTokenizerBytesPerPiece + kSmallFilesBytes;
