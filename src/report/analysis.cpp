@@ -92,6 +92,14 @@ Analysis analyse(const Comparison& comparison) {
   return analysis;
 }
 
+double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
+  for (const Cell* cell : analysis.grid[variant]) {
+    if (cell == nullptr || cell->status != CellStatus::kFinished || cell->steps <= 0) continue;
+    return static_cast<double>(cell->tokens) / static_cast<double>(cell->steps) * comparison.variants[variant].flops_per_token;
+  }
+  return 0;
+}
+
 std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
   std::size_t num_diverged = 0, num_failed = 0, num_waiting = 0;
   for (const Cell* cell : analysis.grid[variant]) {

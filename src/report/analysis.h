@@ -32,6 +32,9 @@ Analysis analyse(const Comparison& comparison);
 // Finished, yet without a verdict, or nothing yet: "1 of 5 diverged", "2 of 5 waiting"; "" where all cells are finished.
 std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
 
+// Training FLOPs of one step of a variant, from a finished cell; 0 where it has none.
+double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
+
 // Better or worse than the baseline at the 5 % family-wise level (Holm), not told apart, or not tested.
 enum class Verdict { kNone, kLower, kHigher, kSame };
 Verdict verdict_of(const Analysis& analysis, std::size_t variant);

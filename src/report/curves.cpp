@@ -23,14 +23,6 @@ double held_out_scale(const Comparison& comparison, const Cell& cell) {
   return figure && cell.log_perplexity && *cell.log_perplexity > 0 ? *figure / *cell.log_perplexity : 1;
 }
 
-double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
-  for (const Cell* cell : analysis.grid[variant]) {
-    if (cell == nullptr || cell->status != CellStatus::kFinished || cell->steps <= 0) continue;
-    return static_cast<double>(cell->tokens) / static_cast<double>(cell->steps) * comparison.variants[variant].flops_per_token;
-  }
-  return 0;
-}
-
 Band band(const BySteps& by_steps, std::size_t num_curves, double step_flops) {
   Band points;
   for (const auto& [step, readings] : by_steps) {

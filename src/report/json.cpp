@@ -78,6 +78,7 @@ Json summary_json(const Comparison& comparison, const Analysis& analysis, std::s
           {"paired_p_holm", or_null(difference.paired_p_holm)},
           {"letters", or_null(figures.letters)},
           {"held_out_error", error ? or_null(error->std_error) : Json()},
+          {"effective_documents", error ? Json(error->effective_documents) : Json()},
           {"num_documents", error ? Json(error->num_documents) : Json()},
           {"num_parameters", positive_or_null(variant.num_parameters)},
           {"multiply_adds_per_token", positive_or_null(variant.multiply_adds_per_token)},

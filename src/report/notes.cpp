@@ -67,11 +67,35 @@ std::string power_note(const Analysis& analysis) {
   return text + ".";
 }
 
+// docs/statistics.md: with fewer the standard error is a rough guess.
+std::string few_documents(const Analysis& analysis) {
+  constexpr double kEnough = 20;
+  double fewest = kEnough;
+  for (const auto& error : analysis.sample_error)
+    if (error) fewest = std::min(fewest, error->effective_documents);
+  return fewest < kEnough ? cat(" The held-out text counts for ", fixed(fewest, 0), " documents of one size: take it as a rough guess.") : "";
+}
+
 std::string differ(double share) {
   return share == 0 ? "are the same" : cat("differ by at most ", fixed(std::max(100 * share, 0.01), 2), " %");
 }
 
-std::string equal_note(const Comparison& comparison) {
+// How much more the costliest variant's run takes than the cheapest's; 0 where not all have a finished one.
+double spread_of_run_flops(const Comparison& comparison, const Analysis& analysis) {
+  double low = 0, high = 0;
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
+    double flops = 0;
+    for (const Cell* cell : analysis.grid[v])
+      if (cell != nullptr && cell->status == CellStatus::kFinished)
+        flops = static_cast<double>(cell->steps) * flops_per_step(comparison, analysis, v);
+    if (flops <= 0) return 0;
+    low = low == 0 ? flops : std::min(low, flops);
+    high = std::max(high, flops);
+  }
+  return low > 0 ? high / low - 1 : 0;
+}
+
+std::string equal_note(const Comparison& comparison, const Analysis& analysis) {
   if (comparison.equalize == "time") {
     return "Equal training time: each variant got the number of steps that fits the baseline's time and finished its own schedule.";
   }
@@ -81,7 +105,10 @@ std::string equal_note(const Comparison& comparison) {
     low_flops = low_flops == 0 ? variant.flops_per_token : std::min(low_flops, variant.flops_per_token);
     high_flops = std::max(high_flops, variant.flops_per_token);
   }
-  if (low_flops <= 0) return "Equal steps for all variants.";
+  if (low_flops <= 0) return "";
+  if (const double runs = spread_of_run_flops(comparison, analysis); runs > 0.01)
+    return cat("Not equal FLOPs: a run of the costliest variant takes ", fixed(100 * runs, 1),
+               " % more than one of the cheapest. Read the differences with that in mind.");
   const double spread = high_flops / low_flops - 1;
   if (spread > 0.01) {
     return cat("Equal steps, but not equal FLOPs: the costliest variant spends ", fixed(100 * spread, 1),
@@ -131,8 +158,9 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   add(power_note(analysis));
   if (analysis.is_tested()) add("Intervals cover the randomness of training.");
   if (analysis.has_sample_errors())
-    add("The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document).");
-  add(equal_note(comparison));
+    add(cat("The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document).",
+            few_documents(analysis)));
+  add(equal_note(comparison, analysis));
   add(sentence(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note)));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
       "their learning rate has not decayed.");

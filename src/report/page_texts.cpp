@@ -12,16 +12,18 @@ Lower is better.</li>
 among all comparisons with the baseline is at most 5&#160;%. “Real” says nothing about large: look at the interval.</li>
 <li><b>Not told apart is not equal.</b> It means that these seeds cannot show a difference. The <a href="#power">detectable difference</a> says how
 large one had to be.</li>
-<li><b>Pairing.</b> Under one seed every variant sees the same tokens in the same order, and whatever is not part of the feed-forward layer starts
+<li><b>Pairing.</b> Where the compared keys leave text and batches alone, every variant under one seed sees the same tokens in the same order, and whatever is not part of the feed-forward layer starts
 from the same values. So luck that all share cancels in the differences, and the differences are surer than the standard deviations suggest.</li>
 <li><b>Two tests stand side by side.</b> The <a href="#blocks">block model</a> pools the spread of all variants and is the sharper one; the
-<a href="#paired">paired t-test</a> does without equal variances and is blunt with few seeds. Where they disagree, trust neither before there are more seeds.</li>
+<a href="#paired">paired t-test</a> does without equal variances and is blunt with few seeds. Where they disagree, look at the standard deviations: if one variant
+spreads more than the others, believe the paired one; better still, run more seeds.</li>
 <li><b>Three ways to share out the 5&#160;%</b> can part at the border. <i>p</i> by Holm is sharper than the intervals, which are Bonferroni's: it may be
 below 0.05 where the interval just holds 0. The letters compare all pairs, not only those with the baseline, and are the strictest.</li>
 <li><b>What an interval covers</b>: the randomness of training, that is another draw of seeds. Not covered: other data, another size, another learning rate, longer
 training. The <a href="#heldout">held-out error</a> says how much the difference would move had other documents been held out.</li>
 <li><b>One learning rate</b> can favour a variant. The settings say whether it was tuned, on which data and seeds; the figures above were never used for it.</li>
-<li><b>Curves are to look at, not to read off.</b> In the middle of a curve the learning rate has not decayed, so readings there are approximate and say little about
+<li><b>Curves are to look at, not to read off.</b> Held-out points before the last may be of a part of the held-out text (<code>evaluate.max_tokens</code>); the last is
+the figure itself. In the middle of a curve the learning rate has not decayed, so readings there are approximate and say little about
 a run that would end there.</li>
 <li><b>A run that diverged or failed</b> is shown and takes the verdict from its variant: leaving it out would flatter the variant.</li>
 </ul>

@@ -138,7 +138,7 @@ void add_remarks(const Blocks& blocks, Summary& summary) {
   if (num_waiting == 1) summary.remarks.emplace_back("preliminary: one run is not finished");
   if (num_waiting > 1) summary.remarks.push_back(cat("preliminary: ", num_waiting, " runs are not finished"));
   if (summary.untested.empty() && *summary.residual_std == 0)
-    summary.remarks.emplace_back("no spread at all among seeds: every p is 1. Did the seeds have any effect?");
+    summary.remarks.emplace_back("no difference varies from seed to seed, so every p is 1");
 }
 
 }  // namespace

@@ -22,10 +22,13 @@ constexpr double kRedraw_s = 0.1;  // of the live line
 bool is_scheduled_save(const Watch& watch, std::int64_t step) { return step % watch.run.config.checkpoint.every_steps == 0; }
 bool is_finished(const Watch& watch, std::int64_t step) { return step == *watch.run.config.train.steps; }
 
+std::uint64_t tokens_of(const config::WordOr<"all", std::int64_t>& limit) {
+  return limit.is_word() ? 0 : static_cast<std::uint64_t>(*limit);
+}
+
 std::uint64_t evaluation_tokens(const Watch& watch, std::int64_t step) {
   const EvaluateConfig& config = watch.run.config.evaluate;
-  const auto& limit = is_finished(watch, step) ? config.final_max_tokens : config.max_tokens;
-  return limit.is_word() ? 0 : static_cast<std::uint64_t>(*limit);
+  return tokens_of(is_finished(watch, step) ? config.final_max_tokens : config.max_tokens);
 }
 
 void note_best(Watch& watch, std::int64_t step) {
@@ -87,18 +90,31 @@ bool is_evaluated(const Watch& watch, std::int64_t step) {
   return step % *every == 0 || is_finished(watch, step);
 }
 
-eval::Perplexity measure(const Watch& watch, std::int64_t step) {
+namespace {
+
+eval::Perplexity measure_tokens(const Watch& watch, std::uint64_t max_tokens) {
   const RunConfig& config = watch.run.config;
   const HeldOut text = held_out(config, watch.data);
-  const auto batches = make_evaluation_batches(config, text.stream, *watch.data.tokenizer, {.max_tokens = evaluation_tokens(watch, step)});
+  const auto batches = make_evaluation_batches(config, text.stream, *watch.data.tokenizer, {.max_tokens = max_tokens});
   return eval::measure_perplexity(watch.run.model, *batches, counts_of_targets(config, text.counts), watch.run.device, {});
 }
+
+// The best checkpoint is chosen among figures of the same tokens: the last step is measured once more where its evaluation has another limit.
+double comparable(const Watch& watch, std::int64_t step, double log_perplexity) {
+  const EvaluateConfig& config = watch.run.config.evaluate;
+  if (!is_finished(watch, step) || config.max_tokens == config.final_max_tokens) return log_perplexity;
+  return measure_tokens(watch, tokens_of(config.max_tokens)).log_perplexity;
+}
+
+}  // namespace
+
+eval::Perplexity measure(const Watch& watch, std::int64_t step) { return measure_tokens(watch, evaluation_tokens(watch, step)); }
 
 void evaluate(Watch& watch, std::int64_t step) {
   const eval::Perplexity result = measure(watch, step);
   watch.metrics.add_evaluation(step, result);
   if (is_finished(watch, step)) watch.final_evaluation = result;
-  watch.latest = BestEvaluation{step, result.log_perplexity};
+  watch.latest = BestEvaluation{step, comparable(watch, step, result.log_perplexity)};
   note_best(watch, step);
   log::info(cat("step ", step, ": held-out log-perplexity ", fixed(result.log_perplexity, 4), ", perplexity ", fixed(result.perplexity, 2),
                 " (", with_commas(static_cast<std::int64_t>(result.num_tokens)), " tokens)"));
@@ -143,7 +159,7 @@ void catch_up_evaluation(Watch& watch, const Progress& progress) {
   if (done == logged.end()) {
     evaluate(watch, step);
   } else if (done->log_perplexity) {
-    watch.latest = BestEvaluation{step, *done->log_perplexity};
+    watch.latest = BestEvaluation{step, comparable(watch, step, *done->log_perplexity)};
     note_best(watch, step);
   }
   if (step > 0) save(watch, progress);  // that of step 0 is written before its evaluation

@@ -135,9 +135,23 @@ TEST(Analysis, SaysWhatWasMadeEqual) {
   EXPECT_TRUE(has_note(comparison, "equal steps are equal FLOPs"));
   comparison.variants[3].flops_per_token *= 1.125;
   EXPECT_FALSE(has_note(comparison, "equal steps are equal FLOPs"));
-  EXPECT_TRUE(has_note(comparison, "spends 12.5 % more per token"));
+  EXPECT_TRUE(has_note(comparison, "takes 12.5 % more"));
   comparison.equalize = "time";
   EXPECT_TRUE(has_note(comparison, "Equal training time"));
+}
+
+// Widths are equal, and yet one variant trains longer, or on larger batches.
+TEST(Analysis, StepsAndBatchesAreFlopsToo) {
+  for (const bool longer : {true, false}) {
+    Comparison comparison = example_comparison({});
+    for (std::size_t s = 0; s < 5; ++s) {
+      Cell& cell = cell_at(comparison, 2, s);
+      cell.tokens *= 2;
+      if (longer) cell.steps *= 2;
+    }
+    EXPECT_FALSE(has_note(comparison, "equal steps are equal FLOPs"));
+    EXPECT_TRUE(has_note(comparison, "takes 100.0 % more")) << longer;
+  }
 }
 
 TEST(Analysis, SaysWhetherTheLearningRateWasTuned) {

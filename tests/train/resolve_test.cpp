@@ -60,7 +60,13 @@ TEST(Resolve, LengthsBecomeWholeSteps) {
   EXPECT_EQ(*resolve(config, kFacts).train.steps, 1);
   config.train.tokens.reset();
   config.train.epochs = 2;
+  const RunConfig epochs_before = config;
   EXPECT_EQ(*resolve(config, kFacts).train.steps, 125);
+  config.train.epochs = 1.1;  // in doubles 1.1 * 3120 lies above 3432
+  config.train.batch_sequences = 1;
+  config.train.micro_batch_sequences = 1;
+  EXPECT_EQ(resolve(config, {.vocab_size = 257, .windows_per_epoch = 3120}).train.steps, 3432);
+  config = epochs_before;
   config.train.epochs = 0.5;
   EXPECT_EQ(*resolve(config, kFacts).train.steps, 32);  // 31.25, rounded up
   EXPECT_FALSE(resolve(config, kFacts).train.epochs.has_value());

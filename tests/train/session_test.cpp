@@ -113,6 +113,21 @@ TEST_F(SessionTest, TheFinalEvaluationsLimitHoldsForTheResult) {
   EXPECT_FALSE(result.bits_per_byte.has_value());
 }
 
+// A limited evaluation and one of everything cannot be held against each other: the last step is measured on the limited set too.
+TEST_F(SessionTest, TheBestEvaluationIsChosenAmongFiguresOfTheSameTokens) {
+  SessionOptions limited = options("limited");
+  limited.config.evaluate.max_tokens = 64;
+  const Summary summary = run_training(limited);
+  EXPECT_FALSE(summary.initial_log_perplexity.has_value());  // of 64 tokens: nothing to compare the last figure with
+  SessionOptions everywhere = limited;
+  everywhere.config.run.dir = (directory_ / "everywhere").string();
+  everywhere.config.evaluate.final_max_tokens = 64;
+  const Summary same = run_training(everywhere);
+  EXPECT_TRUE(same.initial_log_perplexity.has_value());
+  EXPECT_NE(*summary.log_perplexity, *same.log_perplexity);
+  EXPECT_EQ(file("limited", 20, "train_state.json"), file("everywhere", 20, "train_state.json"));
+}
+
 TEST_F(SessionTest, TuningTextIsItsOwnSplit) {
   SessionOptions tuned = options();
   tuned.config.corpus.tune_holdout = 0.2;
