@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "report/comparison.h"
@@ -31,6 +32,9 @@ Analysis analyse(const Comparison& comparison);
 
 // Finished, yet without a verdict, or nothing yet: "1 of 5 diverged", "2 of 5 waiting"; "" where all cells are finished.
 std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
+
+// "no verdict" where a run broke; "no verdict yet" where they only wait.
+std::string_view no_verdict(const Analysis& analysis, std::size_t variant);
 
 // Better or worse than the baseline at the 5 % family-wise level (Holm), not told apart, or not tested.
 enum class Verdict { kNone, kLower, kHigher, kSame };
