@@ -3,9 +3,11 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "base/version.h"
+#include "config/scalars.h"
 
 namespace sluice::app {
 namespace {
@@ -58,6 +61,17 @@ CLI::Validator positive() {
 
 CLI::Validator not_negative() {
   return number_that("0 or more", "0 or more", [](double value) { return value >= 0; });
+}
+
+// "1", "auto" or "1,2": digits only, so that 1.5, 1-2 and -1 are none.
+CLI::Validator whole_number(const char* expected, std::uint64_t least, std::uint64_t most, const char* word) {
+  return {[=](const std::string& text) {
+            std::uint64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool is_number = error == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
+            return is_number || text == word ? "" : cat("received ", printable(text), "; expected ", expected);
+          },
+          "a whole number"};
 }
 
 void require_config(const ConfigOptions& options) {
@@ -158,6 +172,13 @@ void add_plan(CLI::App& app, Action& action) {
   });
 }
 
+// The report is made from what lies in the directories.
+void refuse_beside_report(const CLI::App& command) {
+  for (const char* name : {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--dry-run"})
+    require(command.get_option(name)->count() == 0, ExitCode::kUsage, "--report", cat(name, " beside it"),
+            "directories only: the report says what lies there");
+}
+
 void add_compare(CLI::App& app, Action& action, std::string command_line) {
   auto options = std::make_shared<CompareOptions>();
   options->command_line = std::move(command_line);
@@ -167,22 +188,35 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
   add_config(*command, options->config);
   command->add_option("--jobs", *jobs, "Runs side by side, which share the processors; auto: measures what finishes soonest (default 1)")
       ->type_name("N|auto")
-      ->check(CLI::PositiveNumber | CLI::IsMember({"auto"}));
+      ->check(whole_number("a whole number from 1 to 1024, or auto", 1, 1024, "auto"));
   CLI::Option* dry_run =
       command->add_flag("--dry-run", options->dry_run, "Show the grid, its cost and the detectable difference; run nothing");
   command->add_flag("--measure", options->measure, "With --dry-run: time some steps of each variant")->needs(dry_run);
-  command->add_option("--only", options->only, "Only these variants in this sitting")->delimiter(',')->type_name("VARIANT,...");
-  command->add_option("--seeds", options->seeds, "Only these seeds in this sitting")->delimiter(',')->type_name("N,...");
+  command
+      ->add_option(
+          "--only", options->only,
+          "Only these variants in this sitting; where several keys vary, one label such as \"1e-3, relu\" or one value each time; may "
+          "be repeated")
+      ->allow_extra_args(false)
+      ->type_name("VARIANT,...");
+  command->add_option("--seeds", options->seeds, "Only these seeds in this sitting; may be repeated")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(whole_number("whole numbers with commas between, such as 1,2", 0, std::numeric_limits<std::uint64_t>::max(), ""))
+      ->type_name("N,...");
   command->add_option("--report", options->report, "Only write the report, from the runs in these directories (into the first)")
       ->type_name("DIR ...");
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer(
-      "The same command goes on where it was stopped. docs/comparison.md explains it.\nExample:\n  sluice compare configs/quickstart.yaml "
-      "--seeds 1,2 "
-      "--only relu,geglu");
+      "The same command goes on where it was stopped. docs/comparison.md explains it.\nExample:\n  sluice compare "
+      "configs/compare/quickstart.yaml --seeds 1 --only relu,geglu");
   command->callback([=, &action] {
     action = [=] {
-      if (options->report.empty()) require_config(options->config);
+      if (options->report.empty()) {
+        require_config(options->config);
+      } else {
+        refuse_beside_report(*command);
+      }
       options->jobs = *jobs == "auto" ? 0 : std::stoi(*jobs);
       compare_command(*options);
     };
@@ -271,6 +305,18 @@ ExitCode guarded(const Action& action) {
   }
 }
 
+// CLI11 would say that a command is missing.
+bool refuses_command(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  if (std::find(commands.begin(), commands.end(), word) != commands.end()) return false;
+  const std::string_view near = config::nearest(word, std::vector<std::string_view>(commands.begin(), commands.end()));
+  std::string all;
+  for (const std::string& command : commands) all += cat(all.empty() ? "" : ", ", command);
+  log::error(cat("`", printable(word), "` is no command; expected one of ", all, near.empty() ? "" : cat(" (did you mean `", near, "`?)")));
+  return true;
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -290,6 +336,7 @@ int run(int argc, char** argv) {
   add_verify(app, action);
   add_config_commands(app, action);
   add_doctor(app, action);
+  if (argc > 1 && argv[1][0] != '-' && refuses_command(app, argv[1])) return static_cast<int>(ExitCode::kUsage);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -66,7 +66,7 @@ void plan_command(const PlanOptions& options);
 
 struct CompareOptions {
   ConfigOptions config;
-  std::vector<std::string> only;     // variants; empty: all
+  std::vector<std::string> only;     // see compare::select_variants; empty: all
   std::vector<std::uint64_t> seeds;  // empty: all
   int jobs = 1;                      // 0: auto
   bool dry_run = false, measure = false;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -79,18 +80,26 @@ report::TextTable table_of(const compare::Forecast& forecast) {
   return table;
 }
 
+// Why the cost is not known.
+std::string_view unknown_steps(const compare::Forecast& f, const compare::CompareConfig& config) {
+  const bool is_timed =
+      std::all_of(f.variants.begin(), f.variants.end(), [](const compare::VariantForecast& v) { return v.seconds_per_step.has_value(); });
+  return config.equalize == compare::Equalize::kTime && !is_timed ? "unknown: steps follow from times per step (--measure)"
+                                                                  : "unknown: steps follow from data that is not prepared yet";
+}
+
 void print(const compare::Forecast& f, const compare::CompareConfig& config) {
   std::cout << report::console_text_table(table_of(f)) << "\nruns       " << f.num_cells;
   if (f.num_tuning_cells > 0) std::cout << ", and " << f.num_tuning_cells << " before them to choose values (compare.tune)";
   if (f.num_done) std::cout << "; " << *f.num_done << " done already";
-  std::cout << "\ncost       " << (f.flops ? flops_words(*f.flops) : "unknown: steps follow from data that is not prepared yet")
-            << "; time one after the other "
+  std::cout << "\ncost       " << (f.flops ? flops_words(*f.flops) : unknown_steps(f, config)) << "; time one after the other "
             << (f.seconds ? cat("about ", human_duration(*f.seconds)) : "unknown (--measure times the steps)")
             << ", evaluations not counted\n";
   if (f.detectable_difference) {
     std::cout << "detectable " << fixed(*f.detectable_difference, 4) << " "
-              << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits") << " to the baseline with " << config.seeds.size()
-              << " seeds, two-sided 5 % family-wise and 80 % power, at a standard deviation of " << shortest(*f.std) << "\n";
+              << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits") << " to the baseline with "
+              << count_of(static_cast<std::int64_t>(config.seeds.size()), "seed")
+              << ", two-sided 5 % family-wise and 80 % power, at a standard deviation of " << fixed(*f.std, 4) << "\n";
   } else {
     std::cout << "detectable unknown: needs "
               << (f.std ? "two seeds and two variants at least" : "compare.assumed_std, a number or a pilot's directory") << "\n";
@@ -116,8 +125,14 @@ Counts count(const report::Comparison& comparison) {
 void show_report(const std::vector<fs::path>& directories, bool json) {
   const report::Comparison comparison = compare::collect(directories);
   const fs::path& place = directories.front();
-  report::write_report(comparison, place);
   const Counts counts = count(comparison);
+  if (!json) std::cout << report::console_table(comparison) << std::flush;  // also where the files cannot be written
+  try {
+    report::write_report(comparison, place);
+  } catch (const UserError& error) {
+    fail(error.code(), place.string(), cat("the report cannot be written there: ", error.what()),
+         "a directory that this user may write, as the first one");
+  }
   if (json) {
     std::cout << nlohmann::ordered_json{{"directory", place.string()},
                                         {"finished", counts.finished},
@@ -129,7 +144,7 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
                      .dump()
               << "\n";
   } else {
-    std::cout << report::console_table(comparison) << "\nreport  " << (place / "report.html").string() << "\n";
+    std::cout << "\nreport  " << (place / "report.html").string() << "\n";
   }
 }
 

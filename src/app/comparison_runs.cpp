@@ -21,6 +21,15 @@ data::PrepareSettings settings_of(const train::RunConfig& config) {
   return {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = machine().num_cpus};
 }
 
+// The varied and the tuned values, each with the section that has it.
+std::vector<config::Setting> settings_of(const compare::RunRequest& request) {
+  std::vector<config::Setting> settings;
+  const std::vector<std::string> overrides = compare::overrides_of(request.settings);
+  for (std::size_t i = 0; i < overrides.size(); ++i)
+    settings.push_back({i + request.num_tuned < overrides.size() ? "compare.vary" : "compare.tune", overrides[i]});
+  return settings;
+}
+
 std::string data_key(train::RunConfig config) {
   train::RunConfig only;
   only.corpus = std::move(config.corpus);
@@ -59,11 +68,8 @@ void require_figure(const train::RunConfig& config) {
 }  // namespace
 
 train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
-  train::RunConfig config = config::load<ComparisonConfig>({.file = options_.config,
-                                                            .overrides = options_.overrides,
-                                                            .settings = compare::overrides_of(request.settings),
-                                                            .settings_from = "compare"})
-                                .run;
+  train::RunConfig config =
+      config::load<ComparisonConfig>({.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)}).run;
   require_figure(config);
   config.run = {.name = request.name, .dir = request.run_dir.string(), .seed = request.seed};
   if (request.steps) {

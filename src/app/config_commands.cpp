@@ -23,7 +23,7 @@ train::RunConfig load_config(const ConfigOptions& options) {
   ComparisonConfig config = load_any(options);
   if (config.compare)
     fail(ExitCode::kUsage, options.config, "a section `compare`, which makes it a comparison of several runs",
-         cat("`sluice compare ", options.config, "`, or a file without that section"));
+         cat("`sluice compare ", options.config, "` (with --dry-run to see what it would do), or a file without that section"));
   return std::move(config.run);
 }
 

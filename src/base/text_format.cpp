@@ -43,6 +43,7 @@ std::string two_units(std::int64_t count, std::int64_t per, const char* large, c
 }  // namespace
 
 std::string fixed(double value, int digits) {
+  if (std::isnan(value)) return "nan";  // its sign means nothing
   const int size = std::snprintf(nullptr, 0, "%.*f", digits, value);
   invariant(size >= 0, "fixed: a number that cannot be printed");
   std::string text(static_cast<std::size_t>(size) + 1, '\0');
@@ -52,10 +53,20 @@ std::string fixed(double value, int digits) {
 }
 
 std::string shortest(double value) {
+  if (std::isnan(value)) return "nan";
   std::array<char, 40> text{};
   const auto result = std::to_chars(text.data(), text.data() + text.size(), value);
   return {text.data(), result.ptr};
 }
+
+std::string short_number(double value) {
+  if (std::isnan(value)) return "nan";
+  std::array<char, 40> text{};
+  const auto result = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 3);
+  return {text.data(), result.ptr};
+}
+
+std::string count_of(std::int64_t count, std::string_view unit) { return cat(with_commas(count), " ", unit, count == 1 ? "" : "s"); }
 
 std::string with_commas(std::int64_t value) {
   std::string text = std::to_string(value);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "base/text_format.h"
 #include "compare/collect.h"
@@ -62,8 +63,12 @@ class Scratch {
 
 void time_variants(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, int threads) {
   const Scratch scratch;
-  for (std::size_t i = 0; i < variants.size(); ++i)
-    forecast.variants[i].seconds_per_step = measure_step_s(planner.timed(variants[i], threads, scratch.path()), 1, scratch.path());
+  std::vector<Timed> timed;
+  for (const PlannedVariant& variant : variants) timed.push_back(planner.timed(variant, threads, scratch.path()));
+  const std::vector<StepTime> times =
+      measure_in_turns(timed.size(), [&](std::size_t i) { return measure_step_s(timed[i], 1, scratch.path()); });
+  if (const std::string busy = disturbance(timed, times); !busy.empty()) log::warn(cat(busy, "; an idle one gives other figures"));
+  for (std::size_t i = 0; i < times.size(); ++i) forecast.variants[i].seconds_per_step = times[i].lowest_s;
 }
 
 // Steps as a sitting would set them, where it would measure what was measured here; else unknown.
@@ -113,6 +118,7 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
 
 Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) {
   const Planner planner(options, maker);
+  planner.check();
   const int jobs = std::max(1, options.jobs), threads = std::max(1, machine().num_cpus / jobs);
   std::vector<PlannedVariant> variants = planner.variants(threads);
   Forecast forecast;

@@ -13,9 +13,51 @@ namespace {
 // Quotes stay only where the plain word would be read as something else.
 std::string yaml_of(const config::Word& word) { return word.quoted ? config::quoted_if_needed(word.text) : word.text; }
 
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> parts;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    parts.emplace_back(trimmed(text.substr(0, comma)));
+    if (comma == std::string_view::npos) return parts;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// However the blanks beside its commas are written.
+bool is_label(const Settings& settings, std::string_view name) { return split(report::label_of(settings)) == split(name); }
+
 bool is_called(const Settings& settings, std::string_view name) {
-  if (report::label_of(settings) == name || stem_of(settings) == name) return true;
+  if (is_label(settings, name) || stem_of(settings) == name) return true;
   return std::any_of(settings.begin(), settings.end(), [&](const auto& setting) { return setting.second == name; });
+}
+
+// A comma stands between variants where one key varies, and within a label where several do.
+std::vector<std::string> names_in(std::string_view text, const std::vector<Settings>& variants) {
+  const auto is_one = [&](const Settings& settings) { return settings.size() > 1 || is_called(settings, trimmed(text)); };
+  if (std::any_of(variants.begin(), variants.end(), is_one)) return {std::string(trimmed(text))};
+  return split(text);
+}
+
+[[noreturn]] void refuse_name(const std::string& name, const std::vector<Settings>& variants) {
+  constexpr std::size_t kMaxListed = 40;
+  std::vector<std::string> labels;
+  for (const Settings& settings : variants) labels.push_back(report::label_of(settings));
+  std::vector<std::string_view> names(labels.begin(), labels.end());
+  for (const Settings& settings : variants) {
+    for (const auto& [key, value] : settings) names.emplace_back(value);
+  }
+  const std::string_view near = config::nearest(name, names);
+  std::string all;
+  for (std::size_t i = 0; i < labels.size() && i < kMaxListed; ++i) all += cat("\n  \"", labels[i], '"');
+  if (labels.size() > kMaxListed) all += cat("\n  ... and ", labels.size() - kMaxListed, " more");
+  fail(ExitCode::kUsage, "--only", cat('`', printable(name), '`'),
+       cat(variants.front().size() > 1 ? "a variant of this comparison, or one value of several" : "a variant of this comparison",
+           near.empty() ? "" : cat(" (did you mean `", near, "`?)"), ", one of", all));
 }
 
 }  // namespace
@@ -69,21 +111,15 @@ std::vector<std::string> overrides_of(const Settings& settings) {
 
 std::vector<std::size_t> select_variants(const std::vector<Settings>& variants, const std::vector<std::string>& only) {
   std::vector<bool> chosen(variants.size(), only.empty());
-  std::vector<std::string> labels;
-  for (const Settings& settings : variants) labels.push_back(report::label_of(settings));
-  for (const std::string& name : only) {
-    bool any = false;
-    for (std::size_t i = 0; i < variants.size(); ++i) {
-      if (!is_called(variants[i], name)) continue;
-      chosen[i] = any = true;
+  for (const std::string& text : only) {
+    for (const std::string& name : names_in(text, variants)) {
+      bool any = false;
+      for (std::size_t i = 0; i < variants.size(); ++i) {
+        if (!is_called(variants[i], name)) continue;
+        chosen[i] = any = true;
+      }
+      if (!any) refuse_name(name, variants);
     }
-    if (any) continue;
-    const std::vector<std::string_view> names(labels.begin(), labels.end());
-    const std::string_view near = config::nearest(name, names);
-    std::string all;
-    for (const std::string& label : labels) all += cat(all.empty() ? "" : ", ", label);
-    fail(ExitCode::kUsage, "--only", cat('`', printable(name), '`'),
-         cat("a variant of this comparison: ", all, near.empty() ? "" : cat(" (did you mean `", near, "`?)")));
   }
   std::vector<std::size_t> indices;
   for (std::size_t i = 0; i < variants.size(); ++i) {

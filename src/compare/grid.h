@@ -25,8 +25,8 @@ std::string stem_of(const Settings& settings);
 // {"model.ffn=geglu"}: overrides for the configuration.
 std::vector<std::string> overrides_of(const Settings& settings);
 
-// Indices of the variants that `only` names: by label, by stem, or by one value that several may have. Empty: all.
-// kUsage for a name that none has.
+// Indices of the variants that `only` names: by label, by stem, or by one value that several may have. Each text is one name; where one key varies,
+// commas may stand between several. Empty: all. kUsage for a name that none has, with the labels, one a line.
 std::vector<std::size_t> select_variants(const std::vector<Settings>& variants, const std::vector<std::string>& only);
 
 // Those of `asked`, or all of `seeds` where none are. kUsage for one that is not in `seeds`.

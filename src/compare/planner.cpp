@@ -1,12 +1,15 @@
 #include "compare/planner.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "base/text_format.h"
+#include "store/run_directory.h"
 
 namespace sluice::compare {
 namespace {
@@ -33,6 +36,21 @@ void require_comparable(const std::vector<PlannedVariant>& variants, const Compa
          "log_perplexity: the targets are not the text");
 }
 
+void add_candidate(RunRequest& request, const report::Settings& candidate) {
+  request.settings.insert(request.settings.end(), candidate.begin(), candidate.end());
+  request.num_tuned = candidate.size();
+}
+
+// Spelt differently on purpose, they show what a difference of nothing looks like; by mistake, they waste a variant.
+void warn_of_twins(const std::vector<PlannedVariant>& variants) {
+  std::map<std::string, std::string> labels;
+  for (const PlannedVariant& variant : variants) {
+    const std::string label = report::label_of(variant.settings);
+    const auto [first, is_new] = labels.emplace(cell_hash(variant.facts), label);
+    if (!is_new) log::warn(cat(first->second, " and ", label, " are the same settings: their difference will be 0"));
+  }
+}
+
 }  // namespace
 
 Planner::Planner(const SittingOptions& options, RunMaker& maker)
@@ -49,6 +67,15 @@ RunRequest Planner::request(const PlannedVariant& variant, std::uint64_t seed, i
   request.name = cat(options_.name, ": ", report::label_of(variant.settings), ", seed ", seed);
   request.run_dir = options_.directory / "cells";
   return request;
+}
+
+void Planner::check() const {
+  const std::filesystem::path& directory = options_.directory;
+  if (store::is_run_directory(directory))
+    fail(ExitCode::kUsage, directory.string(), "the directory of a single run", "another run.dir for the comparison");
+  const std::vector<PlannedVariant> all = variants(1);
+  for (const PlannedVariant& variant : all) tuning_cells(variant, 1);
+  warn_of_twins(all);
 }
 
 void Planner::prepare() const {
@@ -81,7 +108,7 @@ Cell Planner::finish(Cell cell, RunRequest request, const char* folder) const {
 
 Cell Planner::cell(const PlannedVariant& variant, const report::Settings& candidate, std::uint64_t seed, int threads) const {
   RunRequest asked = request(variant, seed, threads);
-  asked.settings.insert(asked.settings.end(), candidate.begin(), candidate.end());
+  add_candidate(asked, candidate);
   return finish({.settings = variant.settings, .seed = seed}, std::move(asked), "cells");
 }
 
@@ -90,7 +117,7 @@ std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, int threa
   for (const report::Settings& candidate : candidates_) {
     for (const std::uint64_t seed : options_.config.tune->seeds) {
       RunRequest asked = request(variant, seed, threads);
-      asked.settings.insert(asked.settings.end(), candidate.begin(), candidate.end());
+      add_candidate(asked, candidate);
       asked.on_tuning_split = true;
       asked.name += cat(", tuning at ", report::label_of(candidate));
       cells.push_back(finish({.settings = variant.settings, .candidate = candidate, .seed = seed}, std::move(asked), "tune"));

@@ -30,6 +30,9 @@ class Planner {
   const std::vector<report::Settings>& candidates() const { return candidates_; }  // of compare.tune
   std::size_t baseline() const { return baseline_; }
 
+  // Every configuration that a sitting would make, tuning included, before anything is written. kUsage with what is wrong, and where the directory
+  // is that of a single run. Warns of variants that are the same settings in two spellings.
+  void check() const;
   void prepare() const;  // the data of every variant
   // Every variant, with that many threads each. kUsage for settings that make no run and for figures that could not be compared.
   std::vector<PlannedVariant> variants(int threads) const;

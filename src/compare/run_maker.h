@@ -14,6 +14,7 @@ namespace sluice::compare {
 // What makes one run differ from the comparison's file.
 struct RunRequest {
   report::Settings settings;  // of the variant, then of the tuning candidate
+  std::size_t num_tuned = 0;  // how many of these are the candidate's
   std::uint64_t seed = 0;
   std::optional<std::int64_t> steps;  // equalize: time
   bool on_tuning_split = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -30,11 +31,58 @@ std::string name_of(Enum value) {
   return "";
 }
 
-store::RunLock open_directory(const fs::path& directory) {
-  if (store::is_run_directory(directory))
-    fail(ExitCode::kUsage, directory.string(), "the directory of a single run", "another run.dir for the comparison");
-  real_files().create_directories(directory);
-  return store::RunLock(directory);
+// The comparison's directory, made where it is missing, and locked. One that was made here goes again where the sitting is refused before it keeps
+// anything; what somebody else put there stays.
+class Place {
+ public:
+  explicit Place(const fs::path& directory) : directory_(directory), made_(missing_of(directory)), lock_(open(directory)) {}
+  ~Place() {
+    if (made_.empty()) return;
+    std::error_code error;
+    fs::remove(directory_ / "lock", error);
+    fs::remove_all(directory_ / "measured", error);
+    for (const fs::path& path : made_) fs::remove(path, error);
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  void keep() { made_.clear(); }
+
+ private:
+  static std::vector<fs::path> missing_of(const fs::path& directory) {
+    std::vector<fs::path> missing;
+    for (fs::path path = fs::absolute(directory).lexically_normal(); !fs::exists(path); path = path.parent_path()) missing.push_back(path);
+    return missing;
+  }
+  static store::RunLock open(const fs::path& directory) {
+    real_files().create_directories(directory);
+    return store::RunLock(directory);
+  }
+
+  fs::path directory_;
+  std::vector<fs::path> made_;  // innermost first
+  store::RunLock lock_;
+};
+
+// Of the sittings before, as far as they made what this one goes on with.
+std::vector<std::string> earlier_commands(const fs::path& directory, const std::vector<PlannedVariant>& variants) {
+  if (!fs::exists(directory / "comparison.json")) return {};
+  try {
+    ComparisonFile file = read_comparison(directory);
+    for (const PlannedVariant& variant : variants) {
+      const auto& hashes = file.variant_hashes;
+      if (std::find(hashes.begin(), hashes.end(), variant.hash) != hashes.end()) return std::move(file.comparison.commands);
+    }
+  } catch (const UserError& error) {
+    log::warn(cat(error.what(), "; written anew, without the commands of earlier sittings"));
+  }
+  return {};
+}
+
+bool has_work(std::span<const Cell> cells) {
+  return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) {
+    const CellRecord record = record_of(cell);
+    return !is_finished(cell, record) && record.state != CellState::kDiverged;
+  });
 }
 
 void add(Tally& sum, const Tally& more) {
@@ -51,14 +99,16 @@ class Sitting {
   Sitting(const SittingOptions& options, RunMaker& maker) : options_(options), maker_(maker), planner_(options, maker) {}
 
   Tally run() {
-    planner_.variants(1);  // a wrong configuration shows before anything is written
-    const store::RunLock lock = open_directory(options_.directory);
+    planner_.check();
+    Place place(options_.directory);
     planner_.prepare();
     const int jobs = planner_.jobs(options_.directory);
     threads_ = std::max(1, machine().num_cpus / jobs);
     runner_ = {.num_jobs = jobs, .log_interval_s = options_.log_interval_s};
     variants_ = planner_.variants(threads_);
     if (options_.config.equalize == Equalize::kTime) equalize_time();
+    commands_ = earlier_commands(options_.directory, variants_);
+    place.keep();
     write();
     Tally tally = tune();
     write();
@@ -76,7 +126,7 @@ class Sitting {
     invariant(baseline_steps.has_value(), "steps are known once the data is prepared");
     for (std::size_t i = 0; i < variants_.size(); ++i) {
       variants_[i].steps = steps_in_equal_time(*baseline_steps, seconds[planner_.baseline()], seconds[i]);
-      log::info(cat(timed[i].label, ": ", with_commas(*variants_[i].steps), " steps of ", shortest(seconds[i]), " s"));
+      log::info(cat(timed[i].label, ": ", count_of(*variants_[i].steps, "step"), " of ", short_number(seconds[i]), " s"));
     }
   }
 
@@ -95,6 +145,7 @@ class Sitting {
     refuse_mixed_seeds(all, options_.directory / "tune");
     RunnerOptions runner = runner_;
     runner.title = "tuning";
+    note_command(all);
     Tally tally = run_cells(all, maker_, runner);
     tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
     for (const auto& [variant, cells] : by_variant) decide(variant, cells);
@@ -133,8 +184,16 @@ class Sitting {
       }
     }
     refuse_mixed_seeds(whole_seeds, options_.directory / "cells");
+    note_command(ours);
     add(tally, run_cells(ours, maker_, runner_));
     return tally;
+  }
+
+  // A sitting that finds everything done has no part in the result.
+  void note_command(std::span<const Cell> cells) {
+    if (!has_work(cells) || std::find(commands_.begin(), commands_.end(), options_.command) != commands_.end()) return;
+    commands_.push_back(options_.command);
+    write();
   }
 
   bool is_chosen(std::size_t variant) const {
@@ -163,7 +222,7 @@ class Sitting {
     c.tuning = tuning_;
     c.tuning_note = tuning_note(options_.config.tune);
     c.config = options_.config_text;
-    c.commands = {options_.command};
+    c.commands = commands_;
     c.data_fingerprint = facts.data_fingerprint;
     c.tokenizer_hash = facts.tokenizer_hash;
     for (std::size_t i = 0; i < variants_.size(); ++i) {
@@ -219,6 +278,7 @@ class Sitting {
   int threads_ = 1;
   RunnerOptions runner_;
   std::vector<PlannedVariant> variants_;
+  std::vector<std::string> commands_;              // that ran something, this one included
   std::map<std::size_t, report::Settings> tuned_;  // by variant, where it is known; empty settings without tuning
   std::vector<report::TuningPoint> tuning_;
 };

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kRounds = 3;
+constexpr std::size_t kRounds = 5;
 constexpr std::uint64_t kMaxFileBytes = 1 << 20;
 
 Json read_json(const fs::path& path) {
@@ -55,11 +55,6 @@ double printed_seconds(const Timed& timed, const fs::path& output, int code) {
        "a configuration that can be trained here");
 }
 
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 double measure_step_s(const Timed& timed, int num_children, const fs::path& scratch) {
@@ -77,7 +72,7 @@ double measure_step_s(const Timed& timed, int num_children, const fs::path& scra
   return sum / num_children;
 }
 
-std::vector<double> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s) {
+std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s) {
   std::vector<std::vector<double>> seconds(count);
   for (std::size_t round = 0; round < kRounds; ++round) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -85,9 +80,21 @@ std::vector<double> measure_in_turns(std::size_t count, const std::function<doub
       seconds[which].push_back(measure_s(which));
     }
   }
-  std::vector<double> medians;
-  for (std::vector<double>& one : seconds) medians.push_back(median_of(std::move(one)));
-  return medians;
+  std::vector<StepTime> times;
+  for (std::vector<double>& one : seconds) {
+    std::partial_sort(one.begin(), one.begin() + 2, one.end());
+    times.push_back({.lowest_s = one[0], .second_s = one[1]});
+  }
+  return times;
+}
+
+std::string disturbance(std::span<const Timed> variants, std::span<const StepTime> times) {
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    if (times[i].is_steady()) continue;
+    return cat("the machine is busy: the two quickest of ", kRounds, " readings for ", variants[i].label, " are ",
+               short_number(times[i].lowest_s), " and ", short_number(times[i].second_s), " s per step");
+  }
+  return "";
 }
 
 std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const fs::path& directory) {
@@ -100,13 +107,16 @@ std::vector<double> step_times(std::span<const Timed> variants, std::size_t base
   }
   if (missing.size() > 1 || !is_known(variants[baseline])) {
     log::info(cat("timing the steps of ", missing.size(), " variants, ", kRounds, " rounds in turn"));
-    const std::vector<double> measured =
-        measure_in_turns(missing.size(), [&](std::size_t i) { return measure_step_s(variants[missing[i]], 1, directory / "measured"); });
-    const double scale = is_known(variants[baseline]) ? known[variants[baseline].key]["seconds_per_step"].get<double>() / measured[0] : 1;
-    for (std::size_t i = 0; i < missing.size(); ++i) {
-      const Timed& timed = variants[missing[i]];
-      known[timed.key] = {{"variant", timed.label}, {"seconds_per_step", measured[i] * scale}, {"cpu", machine().cpu_model}};
-    }
+    std::vector<Timed> asked;
+    for (const std::size_t i : missing) asked.push_back(variants[i]);
+    const std::vector<StepTime> measured =
+        measure_in_turns(asked.size(), [&](std::size_t i) { return measure_step_s(asked[i], 1, directory / "measured"); });
+    if (const std::string busy = disturbance(asked, measured); !busy.empty())
+      fail(ExitCode::kUsage, "compare.equalize: time", busy, "needs an otherwise idle machine; nothing was kept");
+    const double scale =
+        is_known(variants[baseline]) ? known[variants[baseline].key]["seconds_per_step"].get<double>() / measured[0].lowest_s : 1;
+    for (std::size_t i = 0; i < asked.size(); ++i)
+      known[asked[i].key] = {{"variant", asked[i].label}, {"seconds_per_step", measured[i].lowest_s * scale}, {"cpu", machine().cpu_model}};
     write_json(known, file);
   }
   std::vector<double> seconds;
@@ -129,13 +139,15 @@ int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int)>&
   for (int jobs = 1; jobs <= num_cpus && static_cast<std::size_t>(jobs) <= most; jobs *= 2) candidates.push_back(jobs);
   if (candidates.size() < 2) return 1;
   log::info("timing how many processes side by side finish soonest");
-  const std::vector<double> seconds = measure_in_turns(candidates.size(), [&](std::size_t i) {
+  const std::vector<StepTime> times = measure_in_turns(candidates.size(), [&](std::size_t i) {
     return measure_step_s(timed(num_cpus / candidates[i]), candidates[i], directory / "measured") / candidates[i];
   });
-  const int chosen = candidates[static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.end()) - seconds.begin())];
+  const auto best =
+      std::min_element(times.begin(), times.end(), [](const StepTime& a, const StepTime& b) { return a.lowest_s < b.lowest_s; });
+  const int chosen = candidates[static_cast<std::size_t>(best - times.begin())];
   for (std::size_t i = 0; i < candidates.size(); ++i)
-    log::info(
-        cat("  ", candidates[i], " x ", num_cpus / candidates[i], " threads: ", fixed(1 / seconds[i], 2), " steps per second together"));
+    log::info(cat("  ", candidates[i], " x ", count_of(num_cpus / candidates[i], "thread"), ": ", fixed(1 / times[i].lowest_s, 2),
+                  " steps per second together"));
   known[key] = chosen;
   write_json(known, file);
   return chosen;

@@ -2,9 +2,9 @@
 // how many cells run side by side (`--jobs auto`), and how many steps each variant gets for equal time (`compare.equalize: time`).
 //
 // What was measured is written down and used again: DIRECTORY/jobs.json, DIRECTORY/step_times.json. A comparison that goes on later, or elsewhere,
-// keeps its numbers of steps.
+// keeps its numbers of steps, so that a disturbed reading must not get there.
 //
-// Errors: kUsage where a measurement fails, with what it said; kInterrupted; kBadData for a damaged file.
+// Errors: kUsage where a measurement fails, with what it said, and where other work disturbs it; kInterrupted; kBadData for a damaged file.
 #pragma once
 
 #include <cstddef>
@@ -26,11 +26,21 @@ struct Timed {
 // Mean seconds per step over `num_children` that run at once. `scratch`: a directory for their output.
 double measure_step_s(const Timed& timed, int num_children, const std::filesystem::path& scratch);
 
-// Each one's median over rounds that go forth and back: what drifts (heat, other load) meets all alike.
-std::vector<double> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s);
+// Over some rounds. Other work only ever slows a step down, so that the lowest reading is the least disturbed; one that no other reading comes near
+// was luck.
+struct StepTime {
+  double lowest_s = 0, second_s = 0;
+  bool is_steady() const { return second_s <= 1.25 * lowest_s; }
+};
+
+// In rounds that go forth and back: what drifts (heat, other load) meets all alike.
+std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s);
+
+// What disturbed the measurement of these, in one line: "the machine is busy: ..."; empty where all are steady.
+std::string disturbance(std::span<const Timed> variants, std::span<const StepTime> times);
 
 // Seconds per step of each variant. Measures those that the directory does not know; a variant that is added later is timed beside the baseline
-// and enters by its ratio to it.
+// and enters by its ratio to it. kUsage, with nothing written down, where a measurement was disturbed.
 std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const std::filesystem::path& directory);
 
 // ⌊baseline_steps · baseline_step_s / step_s⌋, at least 1; baseline_steps for the baseline itself.

@@ -20,12 +20,16 @@
 
 namespace sluice::config {
 
+// An override that some section of the file makes: "compare.vary" and "a.b=c". Messages call it FILE: compare.vary.a.b.
+struct Setting {
+  std::string section, text;
+};
+
 // A configuration as text with the places it came from: merged, overridden, not yet typed.
 struct Input {
-  std::filesystem::path file;           // empty: defaults and overrides only
-  std::vector<std::string> overrides;   // "a.b=c", c read as YAML; messages call them --set
-  std::vector<std::string> settings{};  // the same, stronger, from another place
-  std::string settings_from{};          // what messages call that place
+  std::filesystem::path file;          // empty: defaults and overrides only
+  std::vector<std::string> overrides;  // "a.b=c", c read as YAML; messages call them --set
+  std::vector<Setting> settings{};     // the same, stronger, from elsewhere in the file
 };
 
 // Reads and checks. kMissingInput where the file is not there.

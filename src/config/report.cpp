@@ -14,8 +14,8 @@ constexpr std::size_t kMaxProblems = 100;
 
 }  // namespace
 
-int Report::add_source(std::string name, bool has_lines) {
-  sources_.push_back({std::move(name), has_lines});
+int Report::add_source(std::string name, bool has_lines, std::string path_prefix) {
+  sources_.push_back({std::move(name), has_lines, std::move(path_prefix)});
   return static_cast<int>(sources_.size()) - 1;
 }
 
@@ -24,6 +24,11 @@ std::string Report::place(Mark mark, bool with_column) const {
   const Source& source = sources_[static_cast<std::size_t>(mark.source)];
   if (!source.has_lines || mark.line == 0) return source.name;
   return with_column ? cat(source.name, ':', mark.line, ':', mark.column) : cat(source.name, ':', mark.line);
+}
+
+std::string Report::prefixed(Mark mark, std::string_view path) const {
+  const bool has_source = mark.source >= 0 && static_cast<std::size_t>(mark.source) < sources_.size();
+  return cat(has_source ? sources_[static_cast<std::size_t>(mark.source)].path_prefix : "", path);
 }
 
 void Report::store(Mark mark, std::string text) {
@@ -38,7 +43,7 @@ void Report::add(Mark mark, std::string_view path, std::string_view received, st
   if (problems_.size() >= kMaxProblems) return store(mark, {});
   std::string text = place(mark);
   if (!text.empty() && !path.empty()) text += ": ";
-  text += path;
+  if (!path.empty()) text += prefixed(mark, path);
   text += cat(text.empty() ? "" : ": ", "received ", received, "; expected ", expected);
   if (!hint.empty()) text += cat(" (did you mean `", printable(hint), "`?)");
   store(mark, std::move(text));
@@ -46,7 +51,8 @@ void Report::add(Mark mark, std::string_view path, std::string_view received, st
 
 void Report::add_fatal(Mark mark, std::string_view path, std::string_view received, std::string_view expected) {
   fatal_ = true;
-  std::string text = cat(place(mark, true), path.empty() ? "" : ": ", path, ": received ", received, "; expected ", expected);
+  std::string text =
+      cat(place(mark, true), path.empty() ? "" : cat(": ", prefixed(mark, path)), ": received ", received, "; expected ", expected);
   if (problems_.size() >= kMaxProblems) problems_.pop_back();
   store(mark, std::move(text));
 }

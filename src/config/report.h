@@ -16,8 +16,8 @@ struct Mark {
 
 class Report {
  public:
-  // Texts are shown in the order in which they are added. `has_lines` is false for overrides.
-  int add_source(std::string name, bool has_lines = true);
+  // Texts are shown in the order in which they are added. `has_lines` is false for overrides. `path_prefix` is put before the paths of its values.
+  int add_source(std::string name, bool has_lines = true, std::string path_prefix = {});
   // One line: "NAME:LINE: PATH: received RECEIVED; expected EXPECTED (did you mean `HINT`?)"; PATH and HINT may be empty.
   void add(Mark mark, std::string_view path, std::string_view received, std::string_view expected, std::string_view hint = {});
   // The same for a text that is no valid YAML, with its column; nothing typed can follow.
@@ -32,7 +32,9 @@ class Report {
   struct Source {
     std::string name;
     bool has_lines;
+    std::string path_prefix;
   };
+  std::string prefixed(Mark mark, std::string_view path) const;
   struct Problem {
     Mark mark;
     std::string text;

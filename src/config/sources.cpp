@@ -153,7 +153,10 @@ Node read_overrides(const Input& input, Report& report, NodeBudget& budget) {
   Node root;
   root.form = Node::Form::kMapping;
   for (const std::string& text : input.overrides) read_override(root, text, report.add_source("--set", false), report, budget);
-  for (const std::string& text : input.settings) read_override(root, text, report.add_source(input.settings_from, false), report, budget);
+  for (const Setting& setting : input.settings) {
+    const int source = report.add_source(input.file.string(), false, setting.section + '.');
+    read_override(root, setting.text, source, report, budget);
+  }
   return root;
 }
 

@@ -118,6 +118,10 @@ std::string status_of(const Comparison& comparison, const Analysis& analysis, st
   return text;
 }
 
+std::string_view no_verdict(const Analysis& analysis, std::size_t variant) {
+  return analysis.summary.variants[variant].num_broken > 0 ? "no verdict" : "no verdict yet";
+}
+
 Verdict verdict_of(const Analysis& analysis, std::size_t variant) {
   const auto& difference = analysis.summary.variants[variant].difference;
   if (!analysis.is_tested() || !difference || !difference->p_holm) return Verdict::kNone;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "report/comparison.h"
@@ -34,6 +35,9 @@ std::string status_of(const Comparison& comparison, const Analysis& analysis, st
 
 // Training FLOPs of one step of a variant, from a finished cell; 0 where it has none.
 double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
+
+// "no verdict" where a run broke; "no verdict yet" where they only wait.
+std::string_view no_verdict(const Analysis& analysis, std::size_t variant);
 
 // Better or worse than the baseline at the 5 % family-wise level (Holm), not told apart, or not tested.
 enum class Verdict { kNone, kLower, kHigher, kSame };

@@ -60,9 +60,10 @@ std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
 
 std::string power_note(const Analysis& analysis) {
   if (!analysis.detectable_difference) return "";
-  std::string text = cat("Residual standard deviation ", fixed(*analysis.summary.residual_std, 4), " (",
-                         fixed(analysis.summary.residual_df, 0), " degrees of freedom): a true difference of ",
-                         fixed(*analysis.detectable_difference, 4), " would be found with 80 % probability at two-sided 5 %, family-wise");
+  std::string text =
+      cat("Residual standard deviation ", fixed(*analysis.summary.residual_std, 4), " (", fixed(analysis.summary.residual_df, 0),
+          analysis.summary.residual_df == 1 ? " degree" : " degrees", " of freedom): a true difference of ",
+          fixed(*analysis.detectable_difference, 4), " would be found with 80 % probability at two-sided 5 %, family-wise");
   if (analysis.seeds_for_a_hundredth) text += cat("; one of 0.01 takes ", *analysis.seeds_for_a_hundredth, " seeds");
   return text + ".";
 }
@@ -73,7 +74,8 @@ std::string few_documents(const Analysis& analysis) {
   double fewest = kEnough;
   for (const auto& error : analysis.sample_error)
     if (error) fewest = std::min(fewest, error->effective_documents);
-  return fewest < kEnough ? cat(" The held-out text counts for ", fixed(fewest, 0), " documents of one size: take it as a rough guess.") : "";
+  return fewest < kEnough ? cat(" The held-out text counts for ", fixed(fewest, 0), " documents of one size: take it as a rough guess.")
+                          : "";
 }
 
 std::string differ(double share) {
@@ -118,6 +120,21 @@ std::string equal_note(const Comparison& comparison, const Analysis& analysis) {
              ", parameters of the feed-forward layer ", differ(mismatch), mismatch == 0 ? "." : " from the reference's.");
 }
 
+// Where the optimizer varies, so may its learning rate, which has another default for each.
+bool varies(const Comparison& comparison, std::string_view key) {
+  const Settings& settings = comparison.variants.front().settings;
+  return std::any_of(settings.begin(), settings.end(), [&](const auto& setting) { return setting.first == key; });
+}
+
+std::string rate_note(const Comparison& comparison) {
+  constexpr std::string_view kRate = "optimizer.lr";
+  if (comparison.tuning_note.find(kRate) != std::string::npos) return sentence(cat("Learning rate: ", comparison.tuning_note));
+  const std::string text = varies(comparison, kRate)              ? "it is one of the things that vary, not tuned."
+                           : varies(comparison, "optimizer.type") ? "each optimizer's as the configuration has it, not tuned."
+                                                                  : "the same for all variants, not tuned.";
+  return cat("Learning rate: ", text, comparison.tuning_note.empty() ? "" : sentence(cat(" Other values: ", comparison.tuning_note)));
+}
+
 }  // namespace
 
 std::string headline(const Comparison& comparison, const Analysis& analysis) {
@@ -153,15 +170,17 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   for (const std::string& remark : analysis.summary.remarks) add(sentence(remark));
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(comparison, analysis, v);
-    if (!status.empty()) add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "." : "; no verdict."));
+    if (!status.empty())
+      add(cat(analysis.labels[v], ": ", status, analysis.summary.variants[v].analysed ? "" : cat("; ", no_verdict(analysis, v)), "."));
   }
   add(power_note(analysis));
   if (analysis.is_tested()) add("Intervals cover the randomness of training.");
   if (analysis.has_sample_errors())
-    add(cat("The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document).",
-            few_documents(analysis)));
+    add(cat(
+        "The held-out error is the standard error of the difference that comes from which documents were held out (paired, per document).",
+        few_documents(analysis)));
   add(equal_note(comparison, analysis));
-  add(sentence(cat("Learning rate: ", comparison.tuning_note.empty() ? "the same for all variants, not tuned" : comparison.tuning_note)));
+  add(rate_note(comparison));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
       "their learning rate has not decayed.");
   const bool has_paper = std::any_of(comparison.variants.begin(), comparison.variants.end(),

@@ -67,7 +67,7 @@ std::string facts(const Comparison& comparison) {
        {"Machine", distinct(comparison,
                             [](const Cell& cell) {
                               return cell.cpu.empty() ? std::string()
-                                                      : cat(cell.cpu, cell.threads > 0 ? cat(", ", cell.threads, " threads") : "");
+                                                      : cat(cell.cpu, cell.threads > 0 ? cat(", ", count_of(cell.threads, "thread")) : "");
                             })},
        {"Device and precision", distinct(comparison, [](const Cell& cell) { return cat(cell.device, " ", cell.precision); })},
        {"Build", distinct(comparison,

@@ -204,7 +204,8 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
     const double y = box.top + kRow * (static_cast<double>(i) + 0.45);
     svg.text({0, y + 4}, shortened(analysis.labels[variants[i]], 26), "name");
     if (verdict_of(analysis, variants[i]) == Verdict::kNone) {
-      svg.text({(box.left + box.right) / 2, y + 4}, cat(status_of(comparison, analysis, variants[i]), ": no verdict"), "missing m");
+      svg.text({(box.left + box.right) / 2, y + 4},
+               cat(status_of(comparison, analysis, variants[i]), ": ", no_verdict(analysis, variants[i])), "missing m");
       continue;
     }
     draw_interval(svg, comparison, analysis, frame, variants[i], y);

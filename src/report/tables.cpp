@@ -30,7 +30,7 @@ std::string no_difference(const Comparison& comparison, const Analysis& analysis
   if (v == analysis.summary.baseline)
     return analysis.summary.variants[v].analysed ? "baseline" : cat("baseline; ", status_of(comparison, analysis, v));
   const std::string status = status_of(comparison, analysis, v);
-  return status.empty() ? std::string(kUnknown) : cat(status, ": no verdict");
+  return status.empty() ? std::string(kUnknown) : cat(status, ": ", no_verdict(analysis, v));
 }
 
 std::vector<std::string> result_row(const Comparison& comparison, const Analysis& analysis, std::size_t v) {

@@ -64,7 +64,11 @@ Blocks blocks_of(const Table& table, Summary& summary) {
 
 std::string why_untested(const Table& table, const Summary& summary) {
   if (table.num_variants() < 2) return "one variant: nothing to compare it with";
-  if (summary.num_analysed < 2) return "fewer than two variants without a broken run: nothing to compare";
+  const auto is_broken = [](const VariantSummary& variant) { return variant.num_broken > 0; };
+  if (summary.num_analysed < 2)
+    return std::any_of(summary.variants.begin(), summary.variants.end(), is_broken)
+               ? "fewer than two variants with a finished run and none that diverged or failed: nothing to compare"
+               : "fewer than two variants with a finished run: nothing to compare yet";
   if (table.num_seeds() < 2) return "one seed: it shows no spread, so no standard deviation, interval, test or ranking follows from it";
   if (summary.blocks.size() < 2)
     return cat("fewer than two seeds are finished for every variant (", summary.blocks.size(), " of ", table.num_seeds(),

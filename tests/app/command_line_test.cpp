@@ -9,8 +9,8 @@ namespace {
 class CommandLine : public ProgramTest {};
 
 const std::vector<std::vector<std::string>> kCommands = {
-    {"train"},           {"prepare"},          {"eval"},           {"generate"}, {"plan"}, {"verify"}, {"config", "show"},
-    {"config", "check"}, {"config", "schema"}, {"config", "docs"}, {"doctor"}};
+    {"train"},           {"prepare"},          {"eval"},           {"generate"}, {"plan"},   {"verify"}, {"config", "show"},
+    {"config", "check"}, {"config", "schema"}, {"config", "docs"}, {"doctor"},   {"compare"}};
 
 TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   for (std::vector<std::string> command : kCommands) {
@@ -55,6 +55,13 @@ TEST_F(CommandLine, WrongUseIsExitCodeTwo) {
     // One line, which a person can read to its end.
     EXPECT_TRUE(std::regex_match(outcome.err, std::regex("error: .{10,400}\n"))) << outcome.err;
   }
+}
+
+TEST_F(CommandLine, AMistypedCommandIsNamedWithTheRightOne) {
+  const Outcome outcome = sluice({"trian", "tiny.yaml"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("`trian` is no command"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("(did you mean `train`?)"), std::string::npos) << outcome.err;
 }
 
 TEST_F(CommandLine, AMistypedKeyIsNamedWithItsPlaceAndTheRightOne) {

@@ -120,12 +120,23 @@ TEST_F(ComparisonTest, WrongUseIsRefused) {
   refused({"compare", "tiny.yaml"}, "no section `compare`");
   refused({"compare", "compare.yaml", "--set", "compare.vary={model.fnn: [relu, geglu]}"}, "(did you mean `ffn`?)");
   refused({"compare", "compare.yaml", "--set", "compare.vary={model.ffn: [relu, gegul]}"}, "(did you mean `geglu`?)");
-  refused({"config", "check", "compare.yaml", "--set", "compare.vary={model.fnn: [relu]}"}, "compare: model.fnn: received an unknown key");
+  refused({"config", "check", "compare.yaml", "--set", "compare.vary={model.fnn: [relu]}"},
+          "compare.yaml: compare.vary.model.fnn: received an unknown key");
   refused({"compare", "compare.yaml", "--only", "swish"}, "--only: `swish`");
   refused({"compare", "compare.yaml", "--set", "evaluate.every_steps=never"}, "evaluate.every_steps");
   refused({"compare", "compare.yaml", "--set", "compare.tune={optimizer.lr: [1e-3], seeds: [9]}"}, "corpus.tune_holdout");
+  for (const std::string jobs : {"0", "1.5", "-1", "99999999999"})
+    refused({"compare", "--jobs", jobs, "compare.yaml"}, "expected a whole number from 1 to 1024, or auto");
+  refused({"compare", "compare.yaml", "--seeds", "1-2"}, "expected whole numbers with commas between, such as 1,2");
+  refused({"compare", "--report", "two", "--seeds", "1"}, "--report: --seeds beside it");
+  refused({"compare", "compare.yaml", "--report", "two"}, "--report: CONFIG beside it");
+  const std::string vary = "compare.tune={optimizer.lr: [0], seeds: [9]}";
+  refused({"compare", "compare.yaml", "--dry-run", "--set", vary, "corpus.tune_holdout=0.2"}, "compare.yaml: compare.tune.optimizer.lr");
+  refused({"compare", "compare.yaml", "--dry-run", "--set", vary}, "compare.tune.optimizer.lr");
+  EXPECT_EQ(sluice({"compare", "--only", "relu", "compare.yaml", "--dry-run"}).exit_code, 0);
+  EXPECT_EQ(sluice({"compare", "--seeds", "1,2", "compare.yaml", "--dry-run"}).exit_code, 0);
   EXPECT_EQ(sluice({"compare", "--report", "nowhere"}).exit_code, 66);
-  EXPECT_FALSE(fs::exists(path("two/cells")));
+  EXPECT_FALSE(fs::exists(path("two")));
 }
 
 TEST_F(ComparisonTest, TheSectionIsInSchemaReferenceAndShow) {

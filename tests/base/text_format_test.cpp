@@ -24,6 +24,21 @@ TEST(Shortest, ReadsBackAsTheSameDouble) {
     EXPECT_EQ(std::strtod(shortest(value).c_str(), nullptr), value);
 }
 
+TEST(Fixed, NotANumberHasNoSign) {
+  EXPECT_EQ(fixed(-std::numeric_limits<double>::quiet_NaN(), 3), "nan");
+  EXPECT_EQ(shortest(-std::numeric_limits<double>::quiet_NaN()), "nan");
+}
+
+TEST(ShortNumber, HasThreeDigits) {
+  EXPECT_EQ(short_number(0.0008231179999711458), "0.000823");
+  EXPECT_EQ(short_number(0.1), "0.1");
+}
+
+TEST(CountOf, KnowsOne) {
+  EXPECT_EQ(count_of(1, "step"), "1 step");
+  EXPECT_EQ(count_of(1200, "step"), "1,200 steps");
+}
+
 TEST(WithCommas, GroupsThreeDigits) {
   EXPECT_EQ(with_commas(0), "0");
   EXPECT_EQ(with_commas(999), "999");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "base/error.h"
 #include "base/hash.h"
 #include "base/text_format.h"
 #include "compare/grid.h"
@@ -51,14 +52,19 @@ T value_or(const std::map<std::string, T>& map, const std::string& key, T otherw
 FakeRuns::FakeRuns(fs::path scratch) : scratch_(std::move(scratch)) {
   fs::create_directories(scratch_);
   write(scratch_ / "train.sh", kTrain);
-  write(scratch_ / "measure.sh", ". \"$1\"\necho warming up >&2\necho \"{\\\"seconds_per_step\\\": $step_s}\"\n");
+  write(scratch_ / "measure.sh",
+        ". \"$1\"\necho warming up >&2\n[ -z \"$measured\" ] || { echo \"$measured\"; exit; }\necho \"{\\\"seconds_per_step\\\": "
+        "$step_s}\"\n");
 }
 
 void FakeRuns::prepare(const RunRequest&) { ++num_prepared; }
 
 RunFacts FakeRuns::make(const RunRequest& request) {
   std::string identity = cat("seed: ", request.seed, '\n');
-  for (const std::string& override : overrides_of(request.settings)) identity += override + '\n';
+  for (const std::string& override : overrides_of(request.settings)) {
+    if (override == refused) fail(ExitCode::kUsage, override, "refused", "another value");
+    if (!one_identity) identity += override + '\n';
+  }
   const std::int64_t run_steps = request.steps.value_or(steps);
   identity += cat("steps: ", run_steps, "\ntune: ", request.on_tuning_split, '\n', extra);
   const std::string label = report::label_of(request.settings), name = cat(label, ", seed ", request.seed);
@@ -75,7 +81,7 @@ RunFacts FakeRuns::make(const RunRequest& request) {
                            .threads = maker.threads},
                           result);
   RunFacts facts{.config = cat("steps=", run_steps, "\nbehaviour=", value_or<std::string>(behaviour, name, "fast"), "\nresult='",
-                               result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\n"),
+                               result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\nmeasured='", measured, "'\n"),
                  .identity = identity,
                  .data_fingerprint = num_prepared > 0 ? "f1" : "",
                  .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),

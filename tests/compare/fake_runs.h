@@ -26,6 +26,9 @@ class FakeRuns final : public RunMaker {
   std::map<std::string, double> step_s;          // by label; 0.1 where not named
   std::map<std::string, std::string> tokenizer;  // by label
   std::string extra;                             // of the settings: a changed configuration
+  std::string refused;                           // an override that make() refuses, "KEY=VALUE"
+  std::string measured;                          // what timing prints instead of a figure
+  bool one_identity = false;                     // all settings are the same in other words
   std::int64_t steps = 10;
   Maker maker{.cpu = "Fake 9000", .device = "cpu", .precision = "fp32", .threads = 1};
   int num_prepared = 0;

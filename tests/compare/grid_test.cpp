@@ -56,8 +56,19 @@ TEST(Grid, Only) {
     select_variants(expand(testing::two_variants({1}).vary), {"gegul"});
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "--only: `gegul`; a variant of this comparison: relu, geglu (did you mean `geglu`?)");
+    EXPECT_STREQ(error.what(), "--only: `gegul`; a variant of this comparison (did you mean `geglu`?), one of\n  \"relu\"\n  \"geglu\"");
   }
+}
+
+TEST(Grid, OnlySplitsAtCommasWhereOneKeyVaries) {
+  const auto layers = expand(parsed("vary: {a: [relu, geglu, glu]}").vary),
+             grid = expand(parsed("vary: {lr: [1e-3, 2e-3], a: [relu, glu]}").vary);
+  EXPECT_EQ(select_variants(layers, {"relu, glu "}), (std::vector<std::size_t>{0, 2}));
+  EXPECT_EQ(select_variants(layers, {"glu", "relu"}), (std::vector<std::size_t>{0, 2}));
+  EXPECT_THROW(select_variants(layers, {"relu,"}), UserError);
+  EXPECT_EQ(select_variants(grid, {"1e-3,relu", " 2e-3, glu"}), (std::vector<std::size_t>{0, 3}));
+  EXPECT_THROW(select_variants(grid, {"relu,glu"}), UserError);
+  EXPECT_EQ(select_variants(expand(parsed("vary: {a: [\"x, y\", z]}").vary), {"\"x, y\""}), (std::vector<std::size_t>{0}));
 }
 
 TEST(Grid, Seeds) {

@@ -233,6 +233,54 @@ TEST_F(SittingTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
   EXPECT_FALSE(fs::exists(options_.directory));
 }
 
+TEST_F(SittingTest, CommandsOfSittingsThatRanSomethingAreKept) {
+  options_.seeds = {1};
+  run();
+  options_.command = "sluice compare x.yaml --json";  // finds everything done
+  run();
+  options_.command = "sluice compare x.yaml --seeds 2";
+  options_.seeds = {2};
+  run();
+  const std::vector<std::string> both{"sluice compare x.yaml", "sluice compare x.yaml --seeds 2"};
+  EXPECT_EQ(report().commands, both);
+  options_.config.vary.items[0].second.push_back({"glu", false});  // goes on with what they made
+  options_.seeds.clear();
+  run();
+  EXPECT_EQ(report().commands, both);  // the command is one of them
+  runs_.extra = "dropout: 0.1";        // other runs altogether
+  options_.command = "sluice compare y.yaml";
+  run();
+  EXPECT_EQ(report().commands, std::vector<std::string>{"sluice compare y.yaml"});
+}
+
+TEST_F(SittingTest, VariantsThatAreTheSameSettingsDifferByNothing) {
+  runs_.one_identity = true;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run().num_finished, 4U);
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("warning: relu and geglu are the same settings: their difference will be 0"),
+            std::string::npos);
+  EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
+}
+
+TEST_F(SittingTest, ARefusedSittingLeavesNoDirectory) {
+  options_.directory = directory_ / "new" / "out";
+  options_.config.equalize = Equalize::kTime;
+  runs_.measured = "no device";
+  EXPECT_NE(refusal().find("timing relu"), std::string::npos);
+  EXPECT_FALSE(fs::exists(directory_ / "new"));
+  fs::create_directories(directory_ / "new" / "out");  // somebody's
+  EXPECT_NE(refusal().find("timing relu"), std::string::npos);
+  EXPECT_TRUE(fs::exists(directory_ / "new" / "out"));
+}
+
+TEST_F(SittingTest, TheForecastRefusesTheTuningThatASittingWould) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"0", false}}}}}, .seeds = {101}};
+  runs_.refused = "optimizer.lr=0";
+  EXPECT_THROW(forecast(options_, runs_, /*measure=*/false), UserError);
+  EXPECT_NE(refusal().find("optimizer.lr"), std::string::npos);
+  EXPECT_FALSE(fs::exists(options_.directory));
+}
+
 TEST_F(SittingTest, TheForecast) {
   options_.config.assumed_std = "0.005";
   const Forecast before = forecast(options_, runs_, /*measure=*/true);

@@ -21,14 +21,43 @@ TEST(StepTimes, EqualTimeRoundsDown) {
   EXPECT_EQ(steps_in_equal_time(3, 0.001, 10), 1);
 }
 
-TEST(StepTimes, RoundsGoForthAndBackAndTheMedianCounts) {
+TEST(StepTimes, RoundsGoForthAndBackAndTheLowestCounts) {
   std::vector<std::size_t> order;
-  const auto medians = measure_in_turns(3, [&](std::size_t i) {
+  const auto times = measure_in_turns(3, [&](std::size_t i) {
     order.push_back(i);
-    return order.size() > 3 && order.size() <= 6 ? 100.0 : static_cast<double>(i + order.size() / 7);
+    const std::size_t round = (order.size() - 1) / 3;
+    return round < 3 ? 100.0 - static_cast<double>(round) : static_cast<double>(10 * (i + 1) + round);
   });
-  EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2, 2, 1, 0, 0, 1, 2}));
-  EXPECT_EQ(medians, (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2}));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(times[i].lowest_s, 10.0 * (i + 1) + 3);
+    EXPECT_EQ(times[i].second_s, 10.0 * (i + 1) + 4);
+  }
+}
+
+TEST(StepTimes, ALowestReadingThatStandsAloneIsNone) {
+  EXPECT_TRUE((StepTime{.lowest_s = 0.1, .second_s = 0.125}).is_steady());
+  EXPECT_FALSE((StepTime{.lowest_s = 0.1, .second_s = 0.126}).is_steady());
+}
+
+// Steps take 0.1, 0.2, 0.3 ... s: no two readings are near.
+TEST(StepTimes, ABusyMachineIsRefusedAndNothingIsKept) {
+  const sluice::testing::TemporaryDirectory directory;
+  Timed busy{.key = "b", .label = "geglu"};
+  const std::string file = (directory.path() / "tenths").string();
+  busy.command = {"/bin/sh", "-c", "echo >> " + file + "; echo '{\"seconds_per_step\": 0.'$(wc -l < " + file + ")'}'"};
+  const std::vector<Timed> variants{prints("a", "0.1"), busy};
+  try {
+    step_times(variants, 0, directory.path());
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.code(), ExitCode::kUsage);
+    EXPECT_STREQ(
+        error.what(),
+        "compare.equalize: time: the machine is busy: the two quickest of 5 readings for geglu are 0.1 and 0.2 s per step; needs an "
+        "otherwise idle machine; nothing was kept");
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "step_times.json"));
 }
 
 TEST(StepTimes, WhatWasMeasuredIsKept) {
@@ -61,9 +90,9 @@ TEST(StepTimes, JobsThatTakeTheMostStepsTogether) {
     return prints("t", threads == 4 ? "1.0" : threads == 2 ? "1.5" : "4.0");  // 1, 1.33, 1 steps per second together
   };
   EXPECT_EQ(choose_jobs(4, 40, timed, directory.path()), 2);
-  EXPECT_EQ(asked.size(), 9U);
+  EXPECT_EQ(asked.size(), 15U);
   EXPECT_EQ(choose_jobs(4, 40, timed, directory.path()), 2);
-  EXPECT_EQ(asked.size(), 9U);  // remembered
+  EXPECT_EQ(asked.size(), 15U);  // remembered
   EXPECT_EQ(choose_jobs(1, 40, timed, directory.path()), 1);
   std::ofstream(directory.path() / "jobs.json") << "nonsense";
   EXPECT_THROW(choose_jobs(4, 40, timed, directory.path()), UserError);

@@ -123,12 +123,13 @@ TEST(RowsOf, ChangesSchemaAndReference) {
 }
 
 TEST(Settings, AreStrongerThanOverridesAndNamed) {
-  const auto root = load<sample::Root>(
-      {.file = {}, .overrides = {"model.d_model=8", "model.num_heads=1"}, .settings = {"model.d_model=16"}, .settings_from = "vary"});
+  const auto root =
+      load<sample::Root>({.file = {}, .overrides = {"model.d_model=8", "model.num_heads=1"}, .settings = {{"vary", "model.d_model=16"}}});
   EXPECT_EQ(root.model.d_model, 16);
-  const std::string problem =
-      error_of([] { load<sample::Root>({.file = {}, .overrides = {}, .settings = {"model.fnn=relu"}, .settings_from = "compare.vary"}); });
-  EXPECT_EQ(problem.find("compare.vary: model.fnn: received an unknown key"), 0U) << problem;
+  const std::string problem = error_of([] {
+    load<sample::Root>({.file = {}, .overrides = {}, .settings = {{"compare.vary", "model.fnn=relu"}}});
+  });
+  EXPECT_EQ(problem.find("compare.vary.model.fnn: received an unknown key"), 0U) << problem;
   EXPECT_NE(problem.find("(did you mean `ffn`?)"), std::string::npos);
 }
 

@@ -70,6 +70,32 @@ TEST(Analysis, ABrokenCellTakesTheVerdict) {
   EXPECT_NE(headline(comparison, analysis).find("geglu has no verdict."), std::string::npos);
 }
 
+TEST(Analysis, WaitingIsNoBreakage) {
+  Comparison comparison = example_comparison({});
+  for (std::size_t seed = 0; seed < 5; ++seed)
+    cell_at(comparison, 5, seed) = {.settings = comparison.variants[5].settings, .seed = comparison.seeds[seed]};
+  EXPECT_TRUE(has_note(comparison, "geglu: 5 of 5 waiting; no verdict yet."));
+  for (Cell& cell : comparison.cells) cell = {.settings = cell.settings, .seed = cell.seed};
+  EXPECT_EQ(analyse(comparison).summary.untested, "fewer than two variants with a finished run: nothing to compare yet");
+}
+
+TEST(Analysis, WhatIsSaidOfTheLearningRate) {
+  Comparison comparison = example_comparison({});
+  EXPECT_TRUE(has_note(comparison, "Learning rate: optimizer.lr was tuned"));
+  comparison.tuning_note.clear();
+  EXPECT_TRUE(has_note(comparison, "Learning rate: the same for all variants, not tuned."));
+  const auto with_key = [&](const std::string& key) {
+    Comparison other = comparison;
+    for (Variant& variant : other.variants) variant.settings[0].first = key;
+    for (Cell& cell : other.cells) cell.settings[0].first = key;
+    return other;
+  };
+  EXPECT_TRUE(has_note(with_key("optimizer.lr"), "Learning rate: it is one of the things that vary, not tuned."));
+  EXPECT_TRUE(has_note(with_key("optimizer.type"), "Learning rate: each optimizer's as the configuration has it, not tuned."));
+  comparison.tuning_note = "chosen for each variant by itself (optimizer.beta2 from 0.9)";
+  EXPECT_TRUE(has_note(comparison, "Learning rate: the same for all variants, not tuned. Other values: chosen for each"));
+}
+
 TEST(Analysis, AFinishedCellWithoutAFigureHasDiverged) {
   Comparison comparison = example_comparison({});
   cell_at(comparison, 5, 2).log_perplexity.reset();

@@ -184,8 +184,8 @@ TEST(Summary, TooLittleToTest) {
   expect_untested(summarise(table_of(1, {1, 2, 3}), 0), "one variant");
   Table broken = table_of(2, {1, 2, 3, 4});
   broken.set_broken(1, 0);
-  expect_untested(summarise(broken, 0), "fewer than two variants");
-  expect_untested(summarise(Table(3, 4), 0), "fewer than two variants");
+  expect_untested(summarise(broken, 0), "fewer than two variants with a finished run and none that diverged or failed");
+  expect_untested(summarise(Table(3, 4), 0), "fewer than two variants with a finished run: nothing to compare yet");
 }
 
 // Names and numbers of variants and seeds carry no meaning.
