@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Formatting of all C++ files, and clang-tidy over the folders without LibTorch (its headers would make that take ten times as long).
-# Run it as `make lint`. SLUICE_LINT_BASE=REVISION limits clang-tidy to files changed since then.
+# Run it as `make lint`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
