@@ -13,11 +13,24 @@ import time
 SKIPPED = {"make test", "make lint"}
 
 
+def blocks_of(text):
+    """(language, lines) of every fenced block."""
+    language, lines = None, []
+    for line in text.splitlines():
+        if not line.startswith("```"):
+            lines.append(line)
+        elif language is None:
+            language, lines = line[3:].strip(), []
+        else:
+            yield language, lines
+            language = None
+
+
 def commands_of(text):
     """The commands of the fenced blocks without a language, comments stripped."""
     commands = []
-    for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        for line in block.splitlines():
+    for language, lines in blocks_of(text):
+        for line in lines if language == "" else []:
             command = re.sub(r"\s+#.*", "", line).strip()
             if command.startswith(("make ", "build/sluice ")) and command not in SKIPPED:
                 commands.append(command)

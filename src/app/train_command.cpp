@@ -33,7 +33,7 @@ nlohmann::ordered_json to_json(const train::Summary& s) {
 // `program`: as it was called, so that the last line can be copied.
 void print(const train::Summary& s, const std::string& program) {
   std::cout << "held-out perplexity ";
-  if (s.initial_log_perplexity) std::cout << fixed(std::exp(*s.initial_log_perplexity), 1) << " before, ";
+  if (s.initial_log_perplexity && s.initial_is_comparable) std::cout << fixed(std::exp(*s.initial_log_perplexity), 1) << " before, ";
   std::cout << (s.perplexity ? fixed(*s.perplexity, 2) : "not measured") << " after " << with_commas(s.step) << " steps";
   if (s.bits_per_byte && s.word_perplexity) {
     std::cout << " (" << fixed(*s.bits_per_byte, 3) << " bits per byte, " << fixed(*s.word_perplexity, 1) << " per word)";

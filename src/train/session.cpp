@@ -120,9 +120,9 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   summary.fills_blanks = !sequence_shape(watch.run.config).shared;
   summary.num_parameters = watch.savable.parameters.num_parameters();
   const EvaluateConfig& evaluate = watch.run.config.evaluate;
-  const bool same_tokens = evaluate.max_tokens == evaluate.final_max_tokens;
+  summary.initial_is_comparable = evaluate.max_tokens == evaluate.final_max_tokens;
   for (const LoggedEvaluation& one : read_evaluations(paths.metrics())) {
-    if (one.step == 0 && same_tokens) summary.initial_log_perplexity = one.log_perplexity;
+    if (one.step == 0) summary.initial_log_perplexity = one.log_perplexity;
     if (one.step != progress.step) continue;
     summary.log_perplexity = one.log_perplexity;
     summary.perplexity = one.perplexity;

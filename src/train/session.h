@@ -27,7 +27,8 @@ struct Summary {
   std::uint64_t tokens = 0;  // target tokens trained on
   std::int64_t num_parameters = 0;
   bool fills_blanks = false;                       // an encoder-decoder: `generate` wants a prompt with blanks
-  std::optional<double> initial_log_perplexity{};  // before the first step, where it is of the same tokens
+  std::optional<double> initial_log_perplexity{};  // before the first step, of evaluate.max_tokens tokens
+  bool initial_is_comparable = true;               // it is of the tokens that the last one is of
   std::optional<double> log_perplexity{}, perplexity{}, bits_per_byte{}, word_perplexity{};  // of the last evaluation
   double seconds = 0;                                                                        // this process spent training
   std::optional<double> tokens_per_s{};  // of this process; nothing where it had no step to do
