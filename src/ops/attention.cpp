@@ -65,7 +65,8 @@ at::Tensor future(std::int64_t length, const at::Tensor& like) {
 enum class Choice { kReference, kLibrary, kTiled };
 
 Choice choose(const AttentionInputs& in, const AttentionRule& rule, const Context& context) {
-  if (!choose_fused(in.q, context) || rule.dropout.active(context)) return Choice::kReference;
+  if (!choose_fused(in.q, context) || rule.dropout.active(context) || reduces_in_bf16(in.q.scalar_type(), context))
+    return Choice::kReference;
   return in.q.is_cpu() && has_tile_kernel() ? Choice::kTiled : Choice::kLibrary;
 }
 
@@ -82,7 +83,9 @@ at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& 
   at::Tensor scores = at::matmul(q_BKGTD, k_BK1SD.transpose(-2, -1)) / rule.divisor;
   if (in.bias_HR.defined()) scores = scores + spread(in.bias_HR, S).view({K, G, T, S});
   if (rule.causal) scores = scores.masked_fill(future(T, in.q), -std::numeric_limits<double>::infinity());
-  const at::Tensor mixed = at::matmul(dropout(at::softmax(scores, -1), rule.dropout, context), v_BK1SD);
+  const at::ScalarType type = reduces_in_bf16(in.q.scalar_type(), context) ? at::kBFloat16 : precise;
+  const at::Tensor weights = at::softmax(scores.to(type), -1).to(precise);
+  const at::Tensor mixed = at::matmul(dropout(weights, rule.dropout, context), v_BK1SD);
   return mixed.permute({0, 3, 1, 2, 4}).reshape({B, T, shape.num_heads * D}).to(in.q.scalar_type());
 }
 

@@ -17,6 +17,11 @@ inline bool choose_fused(const at::Tensor& x, const Context& context) {
   return context.form == Form::kFastest && is_fused_type(x.scalar_type());
 }
 
+// Statistics beside products of type `compute` are wanted in bf16. No fused form takes them so.
+inline bool reduces_in_bf16(at::ScalarType compute, const Context& context) {
+  return context.reductions == Reductions::kCompute && compute == at::kBFloat16;
+}
+
 // The kernels of this folder apply: they read host memory.
 inline bool choose_cpu_kernels(const at::Tensor& x, const Context& context) { return choose_fused(x, context) && x.is_cpu(); }
 

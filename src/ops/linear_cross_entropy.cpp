@@ -22,9 +22,9 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kChunkElements = std::int64_t{1} << 23;
 constexpr std::int64_t kLeastRows = 64;
 
-// Cross-entropy and (log Z)² of each row, float64 [2, N].
-at::Tensor reference_rows(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N, std::int64_t vocab_size) {
-  const at::ScalarType precise = x_Nd.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+// Cross-entropy and (log Z)² of each row, computed in `precise`, as float64 [2, N].
+at::Tensor reference_rows(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N, std::int64_t vocab_size,
+                          at::ScalarType precise) {
   const at::Tensor used_Vd = weight.value.narrow(0, 0, vocab_size).to(x_Nd.scalar_type());
   const at::Tensor logits_NV = at::matmul(x_Nd, used_Vd.t()).to(precise);
   const at::Tensor log_z_N = at::logsumexp(logits_NV, {1});
@@ -32,11 +32,17 @@ at::Tensor reference_rows(const at::Tensor& x_Nd, const Weight& weight, const at
   return at::where(targets_N.ge(0), at::stack({nats_N.to(at::kDouble), log_z_N.to(at::kDouble).square()}), 0.0);
 }
 
-CrossEntropy reference_loss(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N, const LossTerms& terms) {
-  const at::Tensor rows_2N = reference_rows(x_Nd, weight, targets_N, terms.vocab_size);
+CrossEntropy reference_loss(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N, const LossTerms& terms,
+                            at::ScalarType precise) {
+  const at::Tensor rows_2N = reference_rows(x_Nd, weight, targets_N, terms.vocab_size, precise);
   const at::Tensor cross_entropy = rows_2N.select(0, 0).sum() * terms.scale;
   if (terms.z_loss == 0) return {cross_entropy, cross_entropy.detach()};
   return {cross_entropy + rows_2N.select(0, 1).sum() * (terms.scale * terms.z_loss), cross_entropy.detach()};
+}
+
+at::ScalarType type_of_reductions(const at::Tensor& x, const Context& context) {
+  if (x.scalar_type() == at::kDouble) return at::kDouble;
+  return reduces_in_bf16(x.scalar_type(), context) ? at::kBFloat16 : at::kFloat;
 }
 
 std::int64_t rows_per_chunk(std::int64_t N, std::int64_t V) {
@@ -108,7 +114,8 @@ void check(const at::Tensor& x_ND, const Weight& weight, const at::Tensor& targe
 CrossEntropy linear_cross_entropy(const at::Tensor& x_ND, const Weight& weight, const at::Tensor& targets_N, const LossTerms& terms,
                                   const Context& context) {
   check(x_ND, weight, targets_N, terms.vocab_size);
-  if (!choose_fused(x_ND, context)) return reference_loss(x_ND, weight, targets_N, terms);
+  const at::ScalarType precise = type_of_reductions(x_ND, context);
+  if (!choose_fused(x_ND, context) || precise == at::kBFloat16) return reference_loss(x_ND, weight, targets_N, terms, precise);
   const at::Tensor x = x_ND.contiguous(), targets = targets_N.contiguous();
   if (!at::GradMode::is_enabled()) return sums_of(chunked_pass(x, weight, targets, at::Tensor(), Pass{terms}), terms);
   const variable_list sums = FusedLoss::apply(x, weight.value, targets, &weight, Pass{terms});
@@ -119,7 +126,9 @@ at::Tensor cross_entropy_of_rows(const at::Tensor& x_ND, const Weight& weight, c
                                  const Context& context) {
   const at::NoGradGuard no_grad;
   check(x_ND, weight, targets_N, vocab_size);
-  if (!choose_fused(x_ND, context)) return reference_rows(x_ND, weight, targets_N, vocab_size).select(0, 0);
+  const at::ScalarType precise = type_of_reductions(x_ND, context);
+  if (!choose_fused(x_ND, context) || precise == at::kBFloat16)
+    return reference_rows(x_ND, weight, targets_N, vocab_size, precise).select(0, 0);
   return chunked_pass(x_ND.contiguous(), weight, targets_N.contiguous(), at::Tensor(), Pass{{.vocab_size = vocab_size}}).select(0, 0);
 }
 

@@ -115,6 +115,7 @@ bool choose(const at::Tensor& x, at::ScalarType out, const Context& context) {
 
 at::Tensor rms_norm(const at::Tensor& x, const Weight& scale, double eps, at::ScalarType out, const Context& context) {
   check(x, scale);
+  if (reduces_in_bf16(out, context)) return reference_rms_norm(x.to(out), scale, eps).to(out);
   if (choose(x, out, context)) return FusedNorm::apply(x, scale.value, std::optional<at::Tensor>(), NormSettings{eps, false, out});
   return reference_rms_norm(x, scale, eps).to(out);
 }
@@ -122,6 +123,7 @@ at::Tensor rms_norm(const at::Tensor& x, const Weight& scale, double eps, at::Sc
 at::Tensor layer_norm(const at::Tensor& x, const Weight& scale, const Weight* bias, double eps, at::ScalarType out,
                       const Context& context) {
   check(x, scale);
+  if (reduces_in_bf16(out, context)) return reference_layer_norm(x.to(out), scale, bias, eps).to(out);
   const std::optional<at::Tensor> bias_value = bias ? std::optional(bias->value) : std::nullopt;
   if (choose(x, out, context)) return FusedNorm::apply(x, scale.value, bias_value, NormSettings{eps, true, out});
   return reference_layer_norm(x, scale, bias, eps).to(out);

@@ -62,7 +62,8 @@ Progress rolled_back(const Run& run, const Progress& progress) {
 
 Progress train(const Run& run, Progress progress, std::span<const Every> observers) {
   const std::int64_t total_steps = *run.config.train.steps;
-  StepConfig step{.seed = run.config.run.seed, .z_loss = run.config.train.z_loss, .device = run.device};
+  StepConfig step{
+      .seed = run.config.run.seed, .z_loss = run.config.train.z_loss, .device = run.device, .reductions = run.config.train.reductions};
   set_limits(run, progress, step);
   std::vector<StepStats> recent;  // steps whose values the host has not read
   StepStats stats;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "config/field.h"
+#include "ops/context.h"
 
 namespace sluice::train {
 
@@ -69,6 +70,7 @@ struct TrainConfig {
   config::Auto<std::int64_t> sequence_length;
   config::Auto<std::int64_t> micro_batch_sequences;
   config::Auto<Precision> precision;
+  ops::Reductions reductions = ops::Reductions::kFp32;
   config::Auto<std::string> device;
   config::Auto<std::int64_t> threads;
   double z_loss = 0;
@@ -92,6 +94,9 @@ struct TrainConfig {
             config::MayChange{false}),
         field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and loss in fp32. `auto`: bf16 where the "
                              "hardware has it (AMX, AVX512-BF16, GPU), else fp32."),
+        field<&C::reductions>(
+            "Norm statistics, softmax and loss of training: in fp32, or in the type of the products (`compute`), by slower forms, for "
+            "finding out what fp32 is worth. Evaluation is always in fp32."),
         field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::MayChange{false}),
         field<&C::threads>("Processor threads; `auto`: the processors this process may use.", config::Between{1, 1024},
                            config::MayChange{false}),

@@ -18,7 +18,7 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer, s
   invariant(stats.num_targets > 0, "a step has targets");
 
   const model::LossScale scale{.scale = 1.0 / static_cast<double>(stats.num_targets), .z_loss = config.z_loss};
-  ops::Context context{.form = config.form, .training = true, .seed = config.seed, .step = config.step};
+  ops::Context context{.form = config.form, .reductions = config.reductions, .training = true, .seed = config.seed, .step = config.step};
   for (const data::Batch& batch : micro_batches) {
     if (batch.num_targets > 0) {
       const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);

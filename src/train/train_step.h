@@ -19,6 +19,7 @@ struct StepConfig {
   double z_loss = 0;
   at::Device device = at::kCPU;
   ops::Form form = ops::Form::kFastest;
+  ops::Reductions reductions = ops::Reductions::kFp32;
   at::Tensor loss_limit{}, norm_limit{};  // see optim::Update
 };
 

@@ -90,6 +90,8 @@ TEST_P(Attention, is_repeatable) {
 
 INSTANTIATE_TEST_SUITE_P(All, Attention, testing::ValuesIn(all_settings()), setting_name);
 
+TEST(Attention, softmax_in_the_type_of_the_products) { expect_reductions_follow_the_products(run_of(kSizes[3])); }
+
 TEST(Attention, reference_is_softmax_of_scaled_products) {
   const AttentionShape shape{4, 2, 6};
   const at::Tensor qkv = numbers({2, 9, shape.packed_columns()}, 1), heads = qkv.view({2, 9, 8, 6}).transpose(1, 2);

@@ -98,6 +98,10 @@ TEST_P(LinearCrossEntropy, rows_add_up_to_the_sum) {
 
 INSTANTIATE_TEST_SUITE_P(All, LinearCrossEntropy, testing::ValuesIn(all_settings()), setting_name);
 
+TEST(LinearCrossEntropy, loss_in_the_type_of_the_products) {
+  expect_reductions_follow_the_products(run_of({700, 32, 1000, 1024}, 1.0 / 256, 0.01));
+}
+
 TEST(LinearCrossEntropy, reference_is_cross_entropy) {
   const at::Tensor x = numbers({9, 6}, 1), targets = targets_below(10, 9);
   const Weight weight = weight_of(numbers({16, 6}, 2), exact());

@@ -38,6 +38,11 @@ TEST_P(Norms, layer_norm_equals_float64) {
 
 INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(all_settings()), setting_name);
 
+TEST(Norms, statistics_in_the_type_of_the_products) {
+  expect_reductions_follow_the_products(run_of(Kind::kRms, 130));
+  expect_reductions_follow_the_products(run_of(Kind::kLayerWithBias, 130));
+}
+
 TEST(Norms, reference_is_what_the_papers_say) {
   const at::Tensor x = numbers({7, 12}, 1) + 0.3;
   const Weight scale = weight_of(numbers({12}, 2), exact()), bias = weight_of(numbers({12}, 3), exact());

@@ -73,6 +73,17 @@ void expect_equals_float64(const Setting& setting, const Run& run, double gradie
                  i == 0 ? "output" : "gradient " + std::to_string(i));
 }
 
+void expect_reductions_follow_the_products(const Run& run) {
+  const auto results = [&](at::ScalarType dtype, Reductions reductions) { return run(Setting{.dtype = dtype, .reductions = reductions}); };
+  const auto precise = results(at::kFloat, Reductions::kFp32), same = results(at::kFloat, Reductions::kCompute);
+  for (std::size_t i = 0; i < precise.size(); ++i) EXPECT_TRUE(at::equal(precise[i], same[i])) << i;
+  const auto want = run(exact()), fine = results(at::kBFloat16, Reductions::kFp32), coarse = results(at::kBFloat16, Reductions::kCompute);
+  EXPECT_FALSE(at::equal(fine[0], coarse[0]));
+  const auto error = [&](const std::vector<at::Tensor>& got) { return (got[0].to(at::kDouble) - want[0]).norm().item<double>(); };
+  EXPECT_GT(error(coarse), error(fine));
+  for (std::size_t i = 0; i < want.size(); ++i) expect_close(coarse[i], want[i], 4 * tolerance(at::kBFloat16), std::to_string(i));
+}
+
 void expect_gradients_of_differences(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
                                      const std::vector<at::Tensor>& inputs) {
   std::vector<at::Tensor> leaves;

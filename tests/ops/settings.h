@@ -19,9 +19,10 @@ struct Setting {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;
   Form form = Form::kFastest;
+  Reductions reductions = Reductions::kFp32;
 
   at::ScalarType master() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
-  Context context() const { return {.form = form}; }
+  Context context() const { return {.form = form, .reductions = reductions}; }
 };
 
 std::vector<Setting> all_settings();  // every device here × fp32, bf16 × fused, reference
@@ -48,6 +49,9 @@ void expect_close(const at::Tensor& got, const at::Tensor& want, double allowed,
 using Run = std::function<std::vector<at::Tensor>(const Setting&)>;
 // `gradient_factor`: tolerance of the gradients in those of `tolerance`, for an op that reads a rounded intermediate of its own.
 void expect_equals_float64(const Setting& setting, const Run& run, double gradient_factor = 1);
+
+// Statistics in the type of the products: in bf16 they cost accuracy and no more than that; in fp32 there is no difference.
+void expect_reductions_follow_the_products(const Run& run);
 
 // `f`: float64 inputs → any shape. Compares autograd with central differences along random directions.
 void expect_gradients_of_differences(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
