@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <thread>
 
 #include "tests/app/program.h"
@@ -155,6 +156,31 @@ TEST_F(ComparisonTest, TuningChoosesOnTheThirdSplit) {
   EXPECT_EQ(cells("two/tune").size(), 4U);
   const auto comparison = nlohmann::json::parse(read("two/comparison.json"));
   EXPECT_EQ(comparison["variants"][0]["tuned"]["optimizer.lr"], "3e-3");  // the other does not learn at all
+}
+
+// 2 · 32 · 128 weights are 3 · 32 · 85⅓: `match` and 85 are one layer under two names. Both are trained, with nothing in common but the seed.
+TEST_F(ComparisonTest, TwoNamesForOneLayerDifferByExactlyNothing) {
+  write("names.yaml", R"(extends: [tiny.yaml]
+run:     {name: names, dir: two}
+model:   {num_layers: 1, d_model: 32, ffn: geglu}
+train:   {steps: 6}
+compare: {vary: {model.d_ff: [match, 85]}, seeds: [1, 2, 3]}
+)");
+  const Outcome outcome = sluice({"compare", "names.yaml", "--jobs", "2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("their difference will be 0"), std::string::npos) << outcome.err;
+  ASSERT_EQ(cells().size(), 6U);
+  const auto results = nlohmann::json::parse(read("two/results.json"));
+  std::map<std::string, std::vector<double>> by_name;
+  for (const auto& cell : results["cells"]) by_name[cell["settings"]["model.d_ff"].dump()].push_back(cell["log_perplexity"].get<double>());
+  ASSERT_EQ(by_name.size(), 2U);
+  const std::vector<double>&first = by_name.begin()->second, &second = by_name.rbegin()->second;
+  EXPECT_EQ(first, second);
+  EXPECT_NE(first[0], first[1]) << "the seeds are the same run";
+  const auto& other = results["summary"][1];
+  for (const char* name : {"difference", "difference_low", "difference_high"}) EXPECT_EQ(other[name], 0.0) << name;
+  for (const char* name : {"p", "p_holm", "paired_p", "paired_p_holm"}) EXPECT_EQ(other[name], 1.0) << name;
+  EXPECT_EQ(other["letters"], results["summary"][0]["letters"]);
 }
 
 TEST_F(ComparisonTest, AStopSavesAndTheSameCommandGoesOn) {
