@@ -52,7 +52,9 @@ class IntegerType final : public Scalar {
     if (!digits) return Refusal{why_no_number(text.text, info().article), meant_number(text.text)};
     Int number = 0;
     if (!to_integer(*digits, number)) {
-      return Refusal{cat("a whole number from ", std::numeric_limits<Int>::min(), " to ", std::numeric_limits<Int>::max()), ""};
+      return Refusal{digits->starts_with('-') ? cat("a whole number that is at least ", std::numeric_limits<Int>::min())
+                                              : cat("a whole number that is at most ", std::numeric_limits<Int>::max()),
+                     ""};
     }
     *static_cast<Int*>(value) = number;
     return std::nullopt;
