@@ -49,6 +49,7 @@ train:
 bench: setup-tests build
 	@python3 scripts/make_corpus.py kjv data/kjv.txt
 	@$(python) scripts/bench.py
+	@$(python) scripts/bench.py --config configs/bench_t5.yaml
 
 lint: setup-lint
 	@scripts/lint.sh

@@ -2,7 +2,7 @@
 """Sluice beside the same model in plain PyTorch (scripts/reference_train.py): tokens per second, peak memory, time to the first step. Beside an
 encoder-decoder (--config configs/bench_t5.yaml) T5 of `transformers`; its tokens are those of inputs and targets.
 
-  bench.py                      at least five interleaved pairs per precision -> docs/benchmarks.md (what `make bench` does)
+  bench.py                      five interleaved pairs per precision -> its part of docs/benchmarks.md (`make bench`: both configs)
   bench.py --pairs 1 --steps 2 --output -      a quick look, on stdout
 
 Run it with the Python whose torch Sluice is built with, on an otherwise idle machine. Both programs run the model of --config with the
@@ -24,7 +24,6 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 
 
 def stop(message):
@@ -180,15 +179,15 @@ def report(options, pairs, version):
     return "\n".join([*lines, "", *(f"- {line}" for line in facts + notes)])
 
 
-def write_report(path, text):
-    """Replaces the part between the markers, or starts the file."""
-    section = f"{BEGIN}\n{text}\n{END}"
-    if path.exists() and BEGIN in path.read_text() and END in path.read_text():
-        before, rest = path.read_text().split(BEGIN, 1)
-        path.write_text(before + section + rest.split(END, 1)[1])
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"# Benchmarks\n\n## Beside eager PyTorch\n\n{section}\n")
+def write_report(path, name, text):
+    """Replaces the part between the markers of `name`, or adds it at the end."""
+    begin, end = f"<!-- bench {name}: begin -->", f"<!-- bench {name}: end -->"
+    page = path.read_text() if path.exists() else "# Benchmarks\n"
+    if begin not in page or end not in page:
+        page += f"\n## {name}\n\n{begin}{end}\n"
+    before, rest = page.split(begin, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}")
 
 
 def main():
@@ -216,7 +215,7 @@ def main():
     if options.output == "-":
         print(text)
     else:
-        write_report(ROOT / options.output, text)
+        write_report(ROOT / options.output, pathlib.Path(options.config).stem, text)
         print(f"bench: {options.output}")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every command that README.md shows in its code blocks, in order, from the project's folder: what a new user would do.
 
-A command is a line that begins with `make ` or `build/sluice `. `make test` and `make lint` are left out: whoever calls this runs them.
+A command is a line that begins with `make `, `build/sluice ` or `.venv/bin/python `. `make test` and `make lint` are left out: whoever calls this runs them.
 """
 
 import pathlib
@@ -32,7 +32,7 @@ def commands_of(text):
     for language, lines in blocks_of(text):
         for line in lines if language == "" else []:
             command = re.sub(r"\s+#.*", "", line).strip()
-            if command.startswith(("make ", "build/sluice ")) and command not in SKIPPED:
+            if command.startswith(("make ", "build/sluice ", ".venv/bin/python ")) and command not in SKIPPED:
                 commands.append(command)
     return commands
 
