@@ -166,6 +166,23 @@ TEST(Analysis, SaysWhatWasMadeEqual) {
   EXPECT_TRUE(has_note(comparison, "Equal training time"));
 }
 
+// Before any run has ended, the sizes are all that is known.
+TEST(Analysis, SaysWhatAStepCostsBeforeAnyRunHasEnded) {
+  Comparison comparison = example_comparison({});
+  for (Cell& cell : comparison.cells) break_cell(cell, CellStatus::kWaiting, "");
+  EXPECT_TRUE(has_note(comparison, "equal steps are equal FLOPs"));
+  comparison.variants[3].flops_per_token *= 1.125;
+  EXPECT_TRUE(has_note(comparison, "spends 12.5 % more per token"));
+}
+
+TEST(Analysis, SaysWhenTheHeldOutTextIsFewDocuments) {
+  Comparison comparison = example_comparison({});
+  ASSERT_GE(comparison.cells[0].documents.size(), 20U);
+  EXPECT_FALSE(has_note(comparison, "rough guess"));
+  for (Cell& cell : comparison.cells) cell.documents.resize(3);
+  EXPECT_TRUE(has_note(comparison, "documents of one size: take it as a rough guess"));
+}
+
 // Widths are equal, and yet one variant trains longer, or on larger batches.
 TEST(Analysis, StepsAndBatchesAreFlopsToo) {
   for (const bool longer : {true, false}) {

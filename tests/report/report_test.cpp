@@ -82,6 +82,8 @@ TEST(Report, JsonHoldsTheStatistics) {
     EXPECT_EQ(row.at("paired_p").get<double>(), *figures.difference->paired_p);
     EXPECT_EQ(row.at("paired_p_holm").get<double>(), *figures.difference->paired_p_holm);
     EXPECT_EQ(row.at("held_out_error").get<double>(), *analysis.sample_error[v]->std_error);
+    EXPECT_EQ(row.at("effective_documents").get<double>(), analysis.sample_error[v]->effective_documents);
+    EXPECT_EQ(row.at("num_documents").get<std::size_t>(), comparison.cells[0].documents.size());
   }
   for (const char* key : {"difference", "difference_low", "p", "p_holm", "paired_p", "paired_p_holm"}) {
     EXPECT_TRUE(json["summary"][0].at(key).is_null()) << key;
