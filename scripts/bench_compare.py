@@ -11,6 +11,7 @@ Report: the finished runs of that comparison are copied under as many seeds as g
 import argparse
 import json
 import pathlib
+import shlex
 import shutil
 import statistics
 import sys
@@ -74,7 +75,7 @@ def main():
         "| its runs alone, one after the other | " + ", ".join(f"{b:.1f} s" for _, b, _ in pairs) + " |",
         f"| ratio (median) | {ratio:.3f} |",
         f"| `sluice compare --report` from {finished:,} finished cells, page of {page_mib:.1f} MiB | {statistics.median(report_s):.2f} s |", "",
-        f"- Command: `python3 scripts/bench_compare.py`. Machine: {machine()}. {run([options.sluice, '--version'])[0].strip()}."])
+        f"- Command: `{shlex.join(['python3', 'scripts/bench_compare.py', *sys.argv[1:]])}`. Machine: {machine()}. {run([options.sluice, '--version'])[0].strip()}."])
     if options.output == "-":
         print(text)
     else:

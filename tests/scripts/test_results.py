@@ -12,7 +12,7 @@ import unittest
 
 from scipy import stats
 
-from run_readme import blocks_of
+from run_readme import commands_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -27,8 +27,7 @@ def sluice(*arguments, folder=ROOT):
 
 def comparisons():
     """The arguments of every `build/sluice compare CONFIG ...` in a fenced block of the page."""
-    lines = [line.split("#")[0].strip() for _, lines in blocks_of(PAGE) for line in lines]
-    return [shlex.split(line)[1:] for line in lines if line.startswith("build/sluice compare configs/")]
+    return [shlex.split(command)[1:] for command in commands_of(PAGE) if command.startswith("build/sluice compare configs/")]
 
 
 def without_version(table):
