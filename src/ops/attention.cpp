@@ -83,8 +83,7 @@ at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& 
   at::Tensor scores = at::matmul(q_BKGTD, k_BK1SD.transpose(-2, -1)) / rule.divisor;
   if (in.bias_HR.defined()) scores = scores + spread(in.bias_HR, S).view({K, G, T, S});
   if (rule.causal) scores = scores.masked_fill(future(T, in.q), -std::numeric_limits<double>::infinity());
-  const at::ScalarType type = reduces_in_bf16(in.q.scalar_type(), context) ? at::kBFloat16 : precise;
-  const at::Tensor weights = at::softmax(scores.to(type), -1).to(precise);
+  const at::Tensor weights = at::softmax(scores.to(type_of_reductions(in.q, context)), -1).to(precise);
   const at::Tensor mixed = at::matmul(dropout(weights, rule.dropout, context), v_BK1SD);
   return mixed.permute({0, 3, 1, 2, 4}).reshape({B, T, shape.num_heads * D}).to(in.q.scalar_type());
 }

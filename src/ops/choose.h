@@ -22,6 +22,12 @@ inline bool reduces_in_bf16(at::ScalarType compute, const Context& context) {
   return context.reductions == Reductions::kCompute && compute == at::kBFloat16;
 }
 
+// The type of a softmax or a loss beside products of x's type.
+inline at::ScalarType type_of_reductions(const at::Tensor& x, const Context& context) {
+  if (x.scalar_type() == at::kDouble) return at::kDouble;
+  return reduces_in_bf16(x.scalar_type(), context) ? at::kBFloat16 : at::kFloat;
+}
+
 // The kernels of this folder apply: they read host memory.
 inline bool choose_cpu_kernels(const at::Tensor& x, const Context& context) { return choose_fused(x, context) && x.is_cpu(); }
 

@@ -40,10 +40,7 @@ CrossEntropy reference_loss(const at::Tensor& x_Nd, const Weight& weight, const 
   return {cross_entropy + rows_2N.select(0, 1).sum() * (terms.scale * terms.z_loss), cross_entropy.detach()};
 }
 
-at::ScalarType type_of_reductions(const at::Tensor& x, const Context& context) {
-  if (x.scalar_type() == at::kDouble) return at::kDouble;
-  return reduces_in_bf16(x.scalar_type(), context) ? at::kBFloat16 : at::kFloat;
-}
+bool choose(const at::Tensor& x, const Context& context) { return choose_fused(x, context) && !reduces_in_bf16(x.scalar_type(), context); }
 
 std::int64_t rows_per_chunk(std::int64_t N, std::int64_t V) {
   const std::int64_t quarter = (N / 4 + kLeastRows - 1) / kLeastRows * kLeastRows;
@@ -114,8 +111,7 @@ void check(const at::Tensor& x_ND, const Weight& weight, const at::Tensor& targe
 CrossEntropy linear_cross_entropy(const at::Tensor& x_ND, const Weight& weight, const at::Tensor& targets_N, const LossTerms& terms,
                                   const Context& context) {
   check(x_ND, weight, targets_N, terms.vocab_size);
-  const at::ScalarType precise = type_of_reductions(x_ND, context);
-  if (!choose_fused(x_ND, context) || precise == at::kBFloat16) return reference_loss(x_ND, weight, targets_N, terms, precise);
+  if (!choose(x_ND, context)) return reference_loss(x_ND, weight, targets_N, terms, type_of_reductions(x_ND, context));
   const at::Tensor x = x_ND.contiguous(), targets = targets_N.contiguous();
   if (!at::GradMode::is_enabled()) return sums_of(chunked_pass(x, weight, targets, at::Tensor(), Pass{terms}), terms);
   const variable_list sums = FusedLoss::apply(x, weight.value, targets, &weight, Pass{terms});
@@ -126,9 +122,7 @@ at::Tensor cross_entropy_of_rows(const at::Tensor& x_ND, const Weight& weight, c
                                  const Context& context) {
   const at::NoGradGuard no_grad;
   check(x_ND, weight, targets_N, vocab_size);
-  const at::ScalarType precise = type_of_reductions(x_ND, context);
-  if (!choose_fused(x_ND, context) || precise == at::kBFloat16)
-    return reference_rows(x_ND, weight, targets_N, vocab_size, precise).select(0, 0);
+  if (!choose(x_ND, context)) return reference_rows(x_ND, weight, targets_N, vocab_size, type_of_reductions(x_ND, context)).select(0, 0);
   return chunked_pass(x_ND.contiguous(), weight, targets_N.contiguous(), at::Tensor(), Pass{{.vocab_size = vocab_size}}).select(0, 0);
 }
 
