@@ -1,7 +1,8 @@
 // forecast() of sitting.h.
 #include <algorithm>
+#include <array>
 #include <filesystem>
-#include <numeric>
+#include <span>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -10,6 +11,7 @@
 #include "base/text_format.h"
 #include "compare/collect.h"
 #include "compare/planner.h"
+#include "compare/tuning.h"
 #include "report/analysis.h"
 #include "stats/power.h"
 
@@ -84,34 +86,47 @@ void give_equal_time(Forecast& forecast, std::vector<PlannedVariant>& variants) 
   }
 }
 
+std::size_t num_done_of(std::span<const Cell> cells) {
+  return static_cast<std::size_t>(
+      std::count_if(cells.begin(), cells.end(), [](const Cell& cell) { return is_settled(cell, record_of(cell)); }));
+}
+
+// The sitting's settled runs of one variant. With compare.tune its values are known once all of its tuning runs are.
+std::size_t num_done_of(const Planner& planner, const PlannedVariant& variant, const std::optional<TuneConfig>& tune, int threads) {
+  std::size_t num_done = 0;
+  std::optional<report::Settings> values = report::Settings{};
+  if (tune) {
+    const std::vector<Cell> tuning = planner.tuning_cells(variant, threads);
+    num_done += num_done_of(tuning);
+    values = choice_of(tuning, *tune).values;
+  }
+  if (!values) return num_done;
+  for (const std::uint64_t seed : planner.seeds()) num_done += num_done_of(std::array{planner.cell(variant, *values, seed, threads)});
+  return num_done;
+}
+
 // The cost of the sitting's cells, as far as steps and times are known.
 void add_costs(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, const SittingOptions& options,
                int threads) {
   const std::size_t tuning_runs = options.config.tune ? planner.candidates().size() * options.config.tune->seeds.size() : 0;
+  const std::size_t runs_of_variant = planner.seeds().size() + tuning_runs;
   forecast.num_cells = planner.chosen().size() * planner.seeds().size();
   forecast.num_tuning_cells = planner.chosen().size() * tuning_runs;
   forecast.flops = forecast.seconds = 0;
-  std::size_t num_done = 0;
-  bool knows_data = true;
+  forecast.num_done = 0;
   for (const std::size_t i : planner.chosen()) {
     const RunFacts& facts = variants[i].facts;
-    knows_data = knows_data && !facts.data_fingerprint.empty();
-    std::size_t num_open = planner.seeds().size() + tuning_runs;
-    for (const std::uint64_t seed : planner.seeds()) {
-      if (options.config.tune) break;  // which values it will have is not known yet
-      const Cell cell = planner.cell(variants[i], {}, seed, threads);
-      const bool done = is_finished(cell, record_of(cell));
-      num_done += done ? 1 : 0;
-      num_open -= done ? 1 : 0;
-    }
-    const auto steps = static_cast<double>(facts.steps.value_or(0)), runs = static_cast<double>(planner.seeds().size() + tuning_runs);
+    const std::size_t num_done = num_done_of(planner, variants[i], options.config.tune, threads);
+    if (facts.data_fingerprint.empty()) forecast.num_done.reset();
+    if (forecast.num_done) *forecast.num_done += num_done;
+    const auto steps = static_cast<double>(facts.steps.value_or(0));
     const auto step_s = forecast.variants[i].seconds_per_step;
     if (!facts.steps) forecast.flops.reset();
-    if (forecast.flops) *forecast.flops += runs * steps * static_cast<double>(facts.tokens_per_step) * facts.flops_per_token;
+    if (forecast.flops)
+      *forecast.flops += static_cast<double>(runs_of_variant) * steps * static_cast<double>(facts.tokens_per_step) * facts.flops_per_token;
     if (!facts.steps || !step_s) forecast.seconds.reset();
-    if (forecast.seconds) *forecast.seconds += static_cast<double>(num_open) * steps * *step_s;
+    if (forecast.seconds) *forecast.seconds += static_cast<double>(runs_of_variant - num_done) * steps * *step_s;
   }
-  if (knows_data && !options.config.tune) forecast.num_done = num_done;
 }
 
 }  // namespace

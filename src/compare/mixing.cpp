@@ -54,7 +54,7 @@ void refuse_mixed_seeds(std::span<const Cell> cells, const fs::path& folder) {
   for (const Cell& cell : cells) {
     SeedState& state = seeds[cell.seed];
     const CellRecord own = record_of(cell);
-    state.has_work = state.has_work || !(is_finished(cell, own) || own.state == CellState::kDiverged);
+    state.has_work = state.has_work || !is_settled(cell, own);
     const auto [first, last] = records.equal_range(cell.family);
     for (auto it = first; it != last; ++it) {
       if (it->second.seed != cell.seed || it->second.maker == cell.facts.maker) continue;

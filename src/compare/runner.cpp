@@ -85,9 +85,8 @@ class Runner {
   // Counts what is done already and queues the rest.
   void take(std::size_t i) {
     const CellRecord record = record_of(cells_[i]);
-    const bool finished = is_finished(cells_[i], record);
-    if (!finished && record.state != CellState::kDiverged) return queue_.push_back(i);
-    ++(finished ? tally_.num_finished : tally_.num_diverged);
+    if (!is_settled(cells_[i], record)) return queue_.push_back(i);
+    ++(is_finished(cells_[i], record) ? tally_.num_finished : tally_.num_diverged);
     display_.skipped(i);
   }
 
@@ -181,6 +180,8 @@ class Runner {
 bool is_finished(const Cell& cell, const CellRecord& record) {
   return record.state == CellState::kFinished && std::filesystem::exists(cell.run_dir() / "result.json");
 }
+
+bool is_settled(const Cell& cell, const CellRecord& record) { return is_finished(cell, record) || record.state == CellState::kDiverged; }
 
 Tally run_cells(std::span<const Cell> cells, const RunMaker& maker, const RunnerOptions& options) {
   return Runner(cells, maker, options).run();

@@ -31,5 +31,7 @@ Tally run_cells(std::span<const Cell> cells, const RunMaker& maker, const Runner
 
 // A run that ended well and left a result that can be read.
 bool is_finished(const Cell& cell, const CellRecord& record);
+// One that is not run again: finished, or diverged.
+bool is_settled(const Cell& cell, const CellRecord& record);
 
 }  // namespace sluice::compare

@@ -1,6 +1,7 @@
 #include "compare/sitting.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <span>
@@ -79,10 +80,7 @@ std::vector<std::string> earlier_commands(const fs::path& directory, const std::
 }
 
 bool has_work(std::span<const Cell> cells) {
-  return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) {
-    const CellRecord record = record_of(cell);
-    return !is_finished(cell, record) && record.state != CellState::kDiverged;
-  });
+  return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !is_settled(cell, record_of(cell)); });
 }
 
 void add(Tally& sum, const Tally& more) {
@@ -153,18 +151,11 @@ class Sitting {
   }
 
   void decide(std::size_t variant, const std::vector<Cell>& cells) {
-    const TuneConfig& config = *options_.config.tune;
-    const std::size_t per_candidate = config.seeds.size();
-    std::vector<report::TuningPoint> points;
-    for (std::size_t i = 0; i < cells.size(); i += per_candidate)
-      points.push_back(tuning_point(std::span(cells).subspan(i, per_candidate), config));
-    const std::string undecided = choose(points, config);
-    for (report::TuningPoint& point : points) {
-      if (point.chosen) tuned_[variant] = point.candidate;
-      tuning_.push_back(std::move(point));
-    }
-    if (!undecided.empty() && is_chosen(variant) && !stop_requested())
-      log::warn(cat(report::label_of(variants_[variant].settings), ": ", undecided, "; its runs wait"));
+    Choice choice = choice_of(cells, *options_.config.tune);
+    if (choice.values) tuned_[variant] = *choice.values;
+    std::move(choice.points.begin(), choice.points.end(), std::back_inserter(tuning_));
+    if (!choice.undecided.empty() && is_chosen(variant) && !stop_requested())
+      log::warn(cat(report::label_of(variants_[variant].settings), ": ", choice.undecided, "; its runs wait"));
   }
 
   Tally run_comparison() {

@@ -42,7 +42,7 @@ struct Forecast {
   std::vector<VariantForecast> variants;  // of the whole comparison
   std::size_t baseline = 0;
   std::size_t num_cells = 0, num_tuning_cells = 0;  // of this sitting
-  std::optional<std::size_t> num_done;              // of these; unknown where the data is not prepared
+  std::optional<std::size_t> num_done;              // of both; unknown where the data is not prepared
   std::optional<double> flops;                      // of the cells of this sitting, those done included
   std::optional<double> seconds;                    // of the cells still to do, one after the other
   std::optional<double> std, detectable_difference;

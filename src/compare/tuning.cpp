@@ -1,7 +1,6 @@
 #include "compare/tuning.h"
 
 #include <numeric>
-#include <optional>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -9,6 +8,7 @@
 #include "store/run_result.h"
 
 namespace sluice::compare {
+namespace {
 
 report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const TuneConfig& config) {
   report::TuningPoint point{.settings = cells_of_candidate.front().settings, .candidate = cells_of_candidate.front().candidate};
@@ -30,6 +30,7 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
   return point;
 }
 
+// Marks the chosen point; returns why there is none.
 std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config) {
   std::optional<double> best;
   report::TuningPoint* chosen = nullptr;
@@ -47,6 +48,20 @@ std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneC
   if (chosen == nullptr) return "every candidate of compare.tune diverged";
   chosen->chosen = true;
   return "";
+}
+
+}  // namespace
+
+Choice choice_of(std::span<const Cell> cells, const TuneConfig& config) {
+  const std::size_t per_candidate = config.seeds.size();
+  Choice choice;
+  for (std::size_t i = 0; i < cells.size(); i += per_candidate)
+    choice.points.push_back(tuning_point(cells.subspan(i, per_candidate), config));
+  choice.undecided = choose(choice.points, config);
+  for (const report::TuningPoint& point : choice.points) {
+    if (point.chosen) choice.values = point.candidate;
+  }
+  return choice;
 }
 
 std::string tuning_note(const std::optional<TuneConfig>& config) {

@@ -1,6 +1,7 @@
 // compare.tune: for each variant, the candidate with the lowest mean on the third split.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,12 +11,14 @@
 
 namespace sluice::compare {
 
-// What the tuning cells of one candidate came to.
-report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const TuneConfig& config);
-
-// Marks the candidate of the lowest mean; the earlier of equals. A diverged candidate loses. Returns why none could be chosen, empty where one was:
-// a run that failed or has not finished says nothing about its values, so that nothing is decided without it; and all may have diverged.
-std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config);
+// What a variant's tuning cells say, `cells` in the order of Planner::tuning_cells(). A diverged candidate loses; of equals the earlier wins. None is
+// chosen while a run is failed or not finished, as nothing is known of its values, nor where all diverged.
+struct Choice {
+  std::vector<report::TuningPoint> points;  // one per candidate
+  std::optional<report::Settings> values;   // the chosen candidate's
+  std::string undecided;                    // why there is none
+};
+Choice choice_of(std::span<const Cell> cells, const TuneConfig& config);
 
 // What was tuned, from what, on what, for the report; empty without tuning.
 std::string tuning_note(const std::optional<TuneConfig>& config);

@@ -1,6 +1,8 @@
 // The sentences of analysis.h.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "base/text_format.h"
 #include "report/analysis.h"
@@ -135,6 +137,41 @@ std::string rate_note(const Comparison& comparison) {
   return cat("Learning rate: ", text, comparison.tuning_note.empty() ? "" : sentence(cat(" Other values: ", comparison.tuning_note)));
 }
 
+std::optional<double> number_of(const std::string& word) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  return error == std::errc() && end == word.data() + word.size() ? std::optional(number) : std::nullopt;
+}
+
+// Every value of a key that was tried for a variant; nothing where one of them is no number.
+std::vector<double> tried(const Comparison& comparison, const Variant& variant, std::size_t key) {
+  std::vector<double> numbers;
+  for (const TuningPoint& point : comparison.tuning) {
+    if (point.settings != variant.settings) continue;
+    const auto number = number_of(point.candidate.at(key).second);
+    if (!number) return {};
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+// A chosen value that is the lowest or the highest tried: the best may lie beyond.
+std::string edge_note(const Comparison& comparison) {
+  std::string edges;
+  for (const Variant& variant : comparison.variants) {
+    for (std::size_t key = 0; key < variant.tuned.size(); ++key) {
+      const std::vector<double> numbers = tried(comparison, variant, key);
+      if (numbers.empty()) continue;
+      const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
+      const auto& [name, value] = variant.tuned[key];
+      const std::optional<double> chosen = number_of(value);
+      if (*low < *high && (chosen == *low || chosen == *high))
+        edges += cat(edges.empty() ? "" : ", ", label_of(variant.settings), " (", name, " ", value, ")");
+    }
+  }
+  return edges.empty() ? "" : cat("At the edge of what was tried, so that a better value may lie beyond: ", edges, ".");
+}
+
 }  // namespace
 
 std::string headline(const Comparison& comparison, const Analysis& analysis) {
@@ -181,6 +218,7 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
         few_documents(analysis)));
   add(equal_note(comparison, analysis));
   add(rate_note(comparison));
+  add(edge_note(comparison));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
       "their learning rate has not decayed.");
   const bool has_paper = std::any_of(comparison.variants.begin(), comparison.variants.end(),

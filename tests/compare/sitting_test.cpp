@@ -281,6 +281,18 @@ TEST_F(SittingTest, TheForecastRefusesTheTuningThatASittingWould) {
   EXPECT_FALSE(fs::exists(options_.directory));
 }
 
+TEST_F(SittingTest, TheForecastCountsWhatTuningAndItsChoiceHaveDone) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  runs_.behaviour = {{"relu, 3e-3, seed 101", "crash"}, {"geglu, 3e-3, seed 101", "diverge"}};
+  run();  // relu waits; geglu has its two tuning runs and both seeds
+  const Forecast all = forecast(options_, runs_, /*measure=*/false);
+  EXPECT_EQ(all.num_cells, 4U);
+  EXPECT_EQ(all.num_tuning_cells, 4U);
+  EXPECT_EQ(all.num_done, 1U + 4U);
+  options_.only = {"geglu"};
+  EXPECT_EQ(forecast(options_, runs_, /*measure=*/false).seconds, 0.0);
+}
+
 TEST_F(SittingTest, TheForecast) {
   options_.config.assumed_std = "0.005";
   const Forecast before = forecast(options_, runs_, /*measure=*/true);

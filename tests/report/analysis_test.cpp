@@ -96,6 +96,18 @@ TEST(Analysis, WhatIsSaidOfTheLearningRate) {
   EXPECT_TRUE(has_note(comparison, "Learning rate: the same for all variants, not tuned. Other values: chosen for each"));
 }
 
+TEST(Analysis, AChosenValueAtTheEdgeOfTheGridIsPointedOut) {
+  Comparison comparison = example_comparison({});
+  EXPECT_FALSE(has_note(comparison, "At the edge"));
+  comparison.variants[1].tuned = {{"optimizer.lr", "1e-3"}};
+  comparison.variants[5].tuned = {{"optimizer.lr", "1e-2"}};
+  EXPECT_TRUE(has_note(comparison, "a better value may lie beyond: gelu (optimizer.lr 1e-3), geglu (optimizer.lr 1e-2)."));
+  for (TuningPoint& point : comparison.tuning) point.candidate[0].second = "word";
+  EXPECT_FALSE(has_note(comparison, "At the edge"));
+  comparison.tuning.clear();
+  EXPECT_FALSE(has_note(comparison, "At the edge"));
+}
+
 TEST(Analysis, AFinishedCellWithoutAFigureHasDiverged) {
   Comparison comparison = example_comparison({});
   cell_at(comparison, 5, 2).log_perplexity.reset();
