@@ -60,6 +60,20 @@ std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
   return text;
 }
 
+// docs/statistics.md: where the two kinds of p disagree, believe the paired one.
+std::string unconfirmed_note(const Analysis& analysis) {
+  std::vector<std::string> labels;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const Verdict verdict = verdict_of(analysis, v);
+    if (verdict != Verdict::kLower && verdict != Verdict::kHigher) continue;
+    const auto& p = analysis.summary.variants[v].difference->paired_p_holm;
+    if (p && *p > analysis.summary.level) labels.push_back(analysis.labels[v]);
+  }
+  if (labels.empty()) return "";
+  return cat("Not confirmed by the paired test, which does not take all variants to vary alike: ", listed(labels),
+             ". More seeds would settle it.");
+}
+
 std::string power_note(const Analysis& analysis) {
   if (!analysis.detectable_difference) return "";
   std::string text =
@@ -204,6 +218,7 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   } else {
     add(analysis.is_tested() ? tests_note(comparison, analysis) : sentence(cat("No tests: ", analysis.summary.untested)));
   }
+  add(unconfirmed_note(analysis));
   for (const std::string& remark : analysis.summary.remarks) add(sentence(remark));
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(comparison, analysis, v);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "report/published.h"
@@ -94,6 +95,21 @@ TEST(Analysis, WhatIsSaidOfTheLearningRate) {
   EXPECT_TRUE(has_note(with_key("optimizer.type"), "Learning rate: each optimizer's as the configuration has it, not tuned."));
   comparison.tuning_note = "chosen for each variant by itself (optimizer.beta2 from 0.9)";
   EXPECT_TRUE(has_note(comparison, "Learning rate: the same for all variants, not tuned. Other values: chosen for each"));
+}
+
+TEST(Analysis, AVerdictThatThePairedTestDoesNotShareIsPointedOut) {
+  Comparison comparison = example_comparison({});
+  const auto set = [&](std::size_t variant, const std::array<double, 5>& differences) {
+    for (std::size_t seed = 0; seed < differences.size(); ++seed)
+      cell_at(comparison, variant, seed).log_perplexity = *cell_at(comparison, 0, seed).log_perplexity + differences.at(seed);
+  };
+  for (std::size_t variant = 1; variant < 8; ++variant) set(variant, {-0.031, -0.029, -0.030, -0.032, -0.028});
+  EXPECT_FALSE(has_note(comparison, "Not confirmed by the paired test"));
+  set(5, {-0.06, -0.02, 0.005, -0.055, -0.01});  // pooled with calm ones, its spread counts for little
+  const Analysis analysis = analyse(comparison);
+  ASSERT_EQ(verdict_of(analysis, 5), Verdict::kLower);
+  ASSERT_GT(analysis.summary.variants[5].difference->paired_p_holm.value(), 0.05);
+  EXPECT_TRUE(has_note(comparison, "which does not take all variants to vary alike: geglu."));
 }
 
 TEST(Analysis, AChosenValueAtTheEdgeOfTheGridIsPointedOut) {
