@@ -22,7 +22,7 @@ std::string markdown_report(const Comparison& comparison, const Analysis& analys
   for (const std::string& line : notes(comparison, analysis)) out += cat("- ", markdown_text(line), "\n");
   out += cat("\n## Sizes\n\n", markdown_table(size_table(comparison, analysis)));
   if (!comparison.tuning.empty()) {
-    out += cat("\n## Tuning\n\n", markdown_text(comparison.tuning_note), "\n\n", markdown_table(tuning_table(comparison)));
+    out += cat("\n## Tuning\n\n", markdown_text(sentence(comparison.tuning_note)), "\n\n", markdown_table(tuning_table(comparison)));
   }
   const TextTable trouble = trouble_table(comparison);
   if (!trouble.rows.empty()) out += cat("\n## Cells that diverged or failed\n\n", markdown_table(trouble));

@@ -28,13 +28,6 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
-// stats/ gives remarks without capital and full stop.
-std::string sentence(std::string text) {
-  if (text.empty()) return text;
-  if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
-  return text.ends_with('.') ? text : text + ".";
-}
-
 std::vector<std::string> labels_with(const Analysis& analysis, Verdict verdict) {
   std::vector<std::string> labels;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {

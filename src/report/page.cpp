@@ -139,7 +139,7 @@ std::string cost_section(const Comparison& comparison, const Analysis& analysis)
 
 std::string tuning_section(const Comparison& comparison, const Analysis& analysis) {
   const std::string note =
-      comparison.tuning_note.empty() ? "The same learning rate for all variants; nothing was tuned." : comparison.tuning_note;
+      comparison.tuning_note.empty() ? "The same learning rate for all variants; nothing was tuned." : sentence(comparison.tuning_note);
   if (comparison.tuning.empty()) return paragraph(note);
   return cat(paragraph(note),
              panels(tuning_panels(comparison, analysis),

@@ -24,6 +24,8 @@ std::string signed_text(std::optional<double> value, int digits);  // "+0.0120",
 std::string p_text(std::optional<double> p);                       // "0.38", "0.012", "< 0.001"
 std::string count_text(double value);                              // "4,718,592"; "7.9e+10" from 1e10 on
 
+std::string sentence(std::string text);  // with a capital, where it begins with an ASCII letter, and a full stop
+
 std::size_t num_characters(std::string_view text);                         // of UTF-8
 std::string shortened(std::string_view text, std::size_t max_characters);  // the end replaced by "…"
 
