@@ -1,6 +1,7 @@
 // The program's version: that of the CMake project, with the git revision where the build knew one.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace sluice {
@@ -11,5 +12,6 @@ inline constexpr int kNumericsVersion = 1;
 
 std::string_view version();       // "0.1.0"
 std::string_view git_revision();  // "a1b2c3d", "a1b2c3d-dirty" or ""
+std::string build_name();         // both: "0.1.0 (a1b2c3d)"
 
 }  // namespace sluice

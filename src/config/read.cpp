@@ -76,6 +76,21 @@ std::string find_elsewhere(const Type& type, std::string_view name) {
   return "";
 }
 
+// A list as one line of YAML; nothing where it holds a mapping or null.
+std::optional<std::string> one_line(const Node& node) {
+  if (node.form == Node::Form::kQuoted) return quoted_if_needed(node.text, node.text);
+  if (node.form == Node::Form::kPlain)  // what a block of lines may hold, and brackets may not
+    return node.text.find_first_of(",[]{}") == std::string::npos ? node.text : quoted_if_needed(node.text, node.text);
+  if (!node.is_list()) return std::nullopt;
+  std::string text;
+  for (const Node& item : node.children) {
+    const auto word = one_line(item);
+    if (!word) return std::nullopt;
+    text += cat(text.empty() ? "" : ", ", *word);
+  }
+  return cat('[', text, ']');
+}
+
 // Gives what check() finds the place of the field it names.
 class CheckProblems final : public Problems {
  public:
@@ -176,8 +191,9 @@ class Reader {
 
   bool read(const Scalar* scalar, void* value, const Node* node, const Place& place, const Rules* rules) {
     if (node != nullptr) {
-      if (!node->is_scalar()) return problem(place, *node, rules->expected());
-      const auto refusal = scalar->read({node->text, node->form == Node::Form::kQuoted}, value);
+      const std::optional<std::string> list = scalar->info().takes_lists && node->is_list() ? one_line(*node) : std::nullopt;
+      if (!node->is_scalar() && !list) return problem(place, *node, rules->expected());
+      const auto refusal = scalar->read({list ? *list : node->text, node->form == Node::Form::kQuoted}, value);
       if (refusal) return refused(*node, place, *rules, *refusal);
     }
     const auto number = scalar->number(value);

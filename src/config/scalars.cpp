@@ -101,7 +101,7 @@ class StringType final : public Scalar {
 
 class WordType final : public Scalar {
  public:
-  ScalarInfo info() const override { return {"value", "a value", "", "", {}, true}; }
+  ScalarInfo info() const override { return {.name = "value", .article = "a value", .is_text = true, .takes_lists = true}; }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     if (text.text.find('\0') != std::string_view::npos) return Refusal{"text without NUL", ""};
     *static_cast<Word*>(value) = {std::string(text.text), text.quoted};

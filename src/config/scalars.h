@@ -6,7 +6,7 @@
 //   double    decimal with optional exponent; no nan, no infinity
 //   string    any word or quoted text; null must be quoted
 //   names     (enumerations, rows of a table) exactly as listed
-//   Word      any of these, as it stands
+//   Word      any of these, or a list of them, as it stands
 //   Bytes     512MiB, 2GB, 64KiB, 1000;  Seconds: 30s, 10min, 2h, 250ms, 90
 // Quoted text is a string or a name, never a number.
 #pragma once
@@ -48,6 +48,7 @@ struct ScalarInfo {
   std::span<const Option> options;  // names only
   bool is_text = false;             // takes quoted text
   bool non_negative = false;        // read() refuses numbers below 0
+  bool takes_lists = false;         // read() is given them as one line: [0.9, 0.95]
 };
 
 class Scalar {

@@ -91,7 +91,11 @@ Json names_schema(std::span<const Option> options) {
 Json shape_schema(const Scalar* scalar, const Limits& limits, const void*) {
   const ScalarInfo info = scalar->info();
   if (!info.options.empty()) return names_schema(info.options);
-  if (info.json_type.empty()) return {{"type", Json::array({"string", "number", "boolean"})}};
+  if (info.json_type.empty()) {
+    Json types = Json::array({"string", "number", "boolean"});
+    if (info.takes_lists) types.push_back("array");
+    return {{"type", types}};
+  }
   Json schema = {{"type", info.json_type}};
   if (info.json_type == "string") {
     if (limits.non_empty) schema["minLength"] = 1;

@@ -1,6 +1,7 @@
 #include "data/fingerprint.h"
 
 #include "base/text_format.h"
+#include "config/names.h"
 
 namespace sluice::data {
 
@@ -9,13 +10,7 @@ namespace {
 // Raised whenever the same settings and text would give other tokens or other files.
 constexpr int kPreparedVersion = 2;
 
-template <class Enum>
-std::string_view name_of(Enum value) {
-  for (const auto& [row, name] : names_of(value)) {
-    if (row == value) return name;
-  }
-  return "?";
-}
+using config::name_of;
 
 std::string line(std::string_view key, const auto& value) { return cat(key, ": ", value, "\n"); }
 

@@ -90,8 +90,8 @@ struct TrainConfig {
             "segments that gives objective.input_length, and nothing else is accepted.",
             config::AtLeast{2}),
         field<&C::micro_batch_sequences>(
-            "Sequences per forward and backward pass; `auto`: what fits the caches. The loss does not depend on it.", config::Positive{},
-            config::MayChange{false}),
+            "Sequences per forward and backward pass; `auto`: what fits the caches. The loss depends on it by rounding alone.",
+            config::Positive{}, config::MayChange{false}),
         field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and loss in fp32. `auto`: bf16 where the "
                              "hardware has it (AMX, AVX512-BF16, GPU), else fp32."),
         field<&C::reductions>(

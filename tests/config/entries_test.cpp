@@ -42,6 +42,16 @@ TEST(Entries, KeepKeysAndWordsAsTheyStand) {
   EXPECT_FALSE(c.tune);
 }
 
+TEST(Entries, AListIsOneValue) {
+  const std::string flow = "vary: {betas: [[0.9, 0.95], [0.9, \"a, b\", [1]]]}\n";
+  const auto c = parse<Compared>(flow, "c.yaml");
+  EXPECT_EQ(c.vary.items, (Lists{{"betas", {{"[0.9, 0.95]", false}, {"[0.9, \"a, b\", [1]]", false}}}}));
+  EXPECT_NE(to_yaml(c, Comments::kNone).find(flow), std::string::npos);
+  EXPECT_EQ(parse<Compared>("vary:\n  betas:\n  - [0.9, 0.95]\n  - - 0.9\n    - a, b\n    - [1]\n", "c.yaml").vary, c.vary);
+  EXPECT_THROW(parse<Compared>("vary: {betas: [[{a: 1}]]}", "c.yaml"), UserError);
+  EXPECT_THROW(parse<Compared>("vary: {betas: [[null]]}", "c.yaml"), UserError);
+}
+
 TEST(Entries, NestedMappingsAreDottedKeys) {
   const auto dotted = parse<Compared>("vary: {model.ffn: [relu], model.d_ff: [1, 2]}", "c.yaml");
   const auto nested = parse<Compared>("vary: {model: {ffn: [relu], d_ff: [1, 2]}}", "c.yaml");
@@ -86,7 +96,7 @@ TEST(Entries, Problems) {
   EXPECT_NE(problem("vary: {a: relu}").find("c.yaml:1: vary.a: received `relu`; expected a list"), std::string::npos);
   EXPECT_NE(problem("vary: {a.b: [x], a: {b: [y]}}").find("vary.a.b: received a list of 1; expected each key once"), std::string::npos);
   EXPECT_NE(problem("vary: {a: []}").find("vary.a: received an empty list"), std::string::npos);
-  EXPECT_NE(problem("vary: {a: [[x]]}").find("vary.a[0]: received a list of 1"), std::string::npos);
+  EXPECT_NE(problem("vary: {a: [[{b: 1}]]}").find("vary.a[0]: received a list of 1"), std::string::npos);
   EXPECT_NE(problem("vary: {a: [x]}\ntune: {seeds: [1]}").find("tune: received a mapping; expected a mapping from keys"),
             std::string::npos);
 }
