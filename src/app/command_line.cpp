@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <limits>
@@ -126,7 +127,11 @@ void add_eval(CLI::App& app, Action& action) {
       ->add_option("--stride", options->stride,
                    "Tokens between the starts of windows; smaller than the sequence length gives each token more context")
       ->check(positive());
-  command->add_option("--max-tokens", options->max_tokens, "Score at most this many tokens, evenly spread")->check(positive());
+  command
+      ->add_option("--max-tokens", options->max_tokens,
+                   "Score at most this many tokens, evenly spread; with span corruption whole segments, at least one even where that has "
+                   "more targets")
+      ->check(positive());
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice eval runs/quickstart --stride 64 --json");
   command->callback([=, &action] { action = [=] { eval_command(*options); }; });
@@ -268,11 +273,6 @@ void add_doctor(CLI::App& app, Action& action) {
   command->callback([=, &action] { action = [=] { doctor_command(*options); }; });
 }
 
-std::string version_line() {
-  const std::string revision(git_revision());
-  return cat("sluice ", version(), revision.empty() ? "" : cat(" (", revision, ")"));
-}
-
 ExitCode no_memory() {
   log::error(cat("memory: this model and batch need more than the ", human_bytes(machine().memory_bytes),
                  " there are; needs a smaller model, train.micro_batch_sequences or vocabulary (see `sluice plan`)"));
@@ -296,6 +296,10 @@ ExitCode guarded(const Action& action) {
     return error.code();
   } catch (const std::bad_alloc&) {
     return no_memory();
+  } catch (const std::filesystem::filesystem_error& error) {
+    log::end_progress();
+    log::error(cat(printable(error.path1().string(), 400), ": ", error.code().message(), "; needs a path that can be reached and read"));
+    return error.code() == std::errc::io_error || error.code() == std::errc::no_space_on_device ? ExitCode::kIo : ExitCode::kMissingInput;
   } catch (const std::exception& error) {
     const std::string what = error.what();
     if (what.find("not enough memory") != std::string::npos || what.find("alloc_cpu.cpp") != std::string::npos)
@@ -303,6 +307,15 @@ ExitCode guarded(const Action& action) {
     log::error(cat("internal error, please report it with the command and the configuration: ", what.substr(0, what.find('\n'))));
     return ExitCode::kInternal;
   }
+}
+
+// As a shell reads it back.
+std::string shell_word(std::string_view word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 // CLI11 would say that a command is missing.
@@ -322,11 +335,11 @@ bool refuses_command(const CLI::App& app, const std::string& word) {
 int run(int argc, char** argv) {
   Action action;
   CLI::App app("Sluice trains Transformer language models with GLU-family feed-forward layers from YAML.", "sluice");
-  app.set_version_flag("--version", version_line());
+  app.set_version_flag("--version", cat("sluice ", build_name()));
   app.require_subcommand(1);
   app.footer("Example:\n  sluice train configs/quickstart.yaml\nExit codes: docs/exit-codes.md");
   std::string command_line;
-  for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", argv[i]);
+  for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", shell_word(argv[i]));
   add_train(app, action, command_line);
   add_prepare(app, action);
   add_eval(app, action);

@@ -31,6 +31,17 @@ void check_stride(const EvalOptions& options, const train::RunConfig& config) {
   if (options.stride > length) fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", length));
 }
 
+// The text that --data names must fill one segment.
+void check_length(const EvalOptions& options, const train::RunConfig& config, std::uint64_t num_tokens) {
+  const auto* spans = std::get_if<data::SpanCorruptionConfig>(&config.objective);
+  const auto length = static_cast<std::uint64_t>(train::sequence_length(config));
+  if (spans == nullptr || num_tokens >= length) return;
+  const std::size_t num_files = options.data.size();
+  fail(ExitCode::kBadData, cat("--data ", options.data.front(), num_files > 1 ? cat(" and ", num_files - 1, " more") : ""),
+       cat(num_tokens, " tokens"),
+       cat("a longer text: at least ", length, " tokens, one segment for objective.input_length ", spans->input_length));
+}
+
 Result evaluate(const EvalOptions& options) {
   const train::OpenedCheckpoint opened = train::open_checkpoint(options.run);
   check_stride(options, opened.config);
@@ -54,6 +65,7 @@ Result evaluate(const EvalOptions& options) {
   } else {
     const data::EncodedText text =
         data::encode_files(options.data, opened.config.corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
+    check_length(options, opened.config, text.stream.num_tokens());
     result.perplexity = measure(text.stream, text.counts);
   }
   return result;

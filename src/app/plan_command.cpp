@@ -1,3 +1,4 @@
+#include <cmath>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -6,6 +7,7 @@
 #include "app/commands.h"
 #include "app/json.h"
 #include "base/text_format.h"
+#include "train/batches.h"
 #include "train/plan.h"
 
 namespace sluice::app {
@@ -21,6 +23,7 @@ nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<trai
   for (const train::MemoryPart& part : plan.memory) memory[part.name] = part.bytes;
   nlohmann::ordered_json json = {{"num_parameters", plan.sizes.num_parameters},
                                  {"num_non_embedding_parameters", plan.sizes.num_non_embedding_parameters},
+                                 {"multiply_adds_per_token", plan.sizes.multiply_adds_per_token()},
                                  {"flops_per_token", static_cast<std::int64_t>(plan.sizes.flops_per_token)},
                                  {"flops_formula", model::flops_formula(plan.config.model)},
                                  {"d_ff", plan.sizes.d_ff},
@@ -47,6 +50,9 @@ void row(const std::string& name, const std::string& value, const std::string& r
             << "\n";
 }
 
+// Inputs that are not the targets' own positions: an encoder-decoder's.
+bool reads_apart(const train::RunConfig& config) { return !train::sequence_shape(config).shared; }
+
 std::string count(std::uint64_t value) { return with_commas(static_cast<std::int64_t>(value)); }
 
 void print(const train::Plan& plan, const std::optional<train::StepTiming>& timing) {
@@ -55,6 +61,9 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
   row("num_non_embedding_parameters", with_commas(plan.sizes.num_non_embedding_parameters));
   row("d_ff", with_commas(plan.sizes.d_ff),
       cat(fixed(100 * plan.sizes.d_ff_mismatch, 3), " % more parameters than the two-matrix layer of d_ff_reference"));
+  row("multiply_adds_per_token", with_commas(std::llround(plan.sizes.multiply_adds_per_token())),
+      reads_apart(plan.config) ? "of the forward pass, per target token, the encoder's work for its inputs included"
+                               : "of the forward pass");
   row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula(plan.config.model));
   row("tokens per step", with_commas(plan.tokens_per_step));
   row("tokens_per_epoch", plan.tokens_per_epoch ? count(*plan.tokens_per_epoch) : "unknown",

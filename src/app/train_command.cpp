@@ -24,6 +24,7 @@ nlohmann::ordered_json to_json(const train::Summary& s) {
           {"perplexity", or_null(s.perplexity)},
           {"bits_per_byte", or_null(s.bits_per_byte)},
           {"word_perplexity", or_null(s.word_perplexity)},
+          {"num_dropped_tokens", or_null(s.num_dropped_tokens)},
           {"seconds", s.seconds},
           {"tokens_per_s", or_null(s.tokens_per_s)},
           {"peak_memory_bytes", peak_memory_bytes()},

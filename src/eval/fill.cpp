@@ -38,7 +38,8 @@ std::vector<Ids> encode_parts(const text::Tokenizer& tokenizer, const data::Span
   const auto num_blanks = static_cast<std::int64_t>(parts.size()) - 1;
   if (num_blanks == 0)
     fail(ExitCode::kUsage, "prompt", printable(prompt),
-         "needs a blank such as \"The ___ sat on the mat.\": this model fills blanks, it does not continue text");
+         "needs a blank, written as three underscores, such as \"The ___ sat on the mat.\": this model fills blanks, it does not continue "
+         "text");
   if (num_blanks > rules.num_sentinels)
     fail(ExitCode::kUsage, "prompt", cat(num_blanks, " blanks"), cat("at most ", rules.num_sentinels, ", the objective's sentinels"));
   std::vector<Ids> encoded;

@@ -77,6 +77,7 @@ struct ModelSizes {
   std::int64_t num_parameters = 0;
   std::int64_t num_non_embedding_parameters = 0;  // without token and position embeddings and an untied head
   double flops_per_token = 0;
+  double multiply_adds_per_token() const { return flops_per_token / 6; }  // of the forward pass: a third, and a multiply-add is two FLOPs
   std::int64_t d_ff = 0;
   double d_ff_mismatch = 0;  // (parameters of the layer − parameters of the reference) / the latter
 };

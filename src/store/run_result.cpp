@@ -41,6 +41,7 @@ std::string sealed(const RunResult& r) {
                {"bits_per_byte", or_null(r.bits_per_byte)},
                {"word_perplexity", or_null(r.word_perplexity)},
                {"num_targets", r.num_targets},
+               {"num_dropped_tokens", r.num_dropped_tokens.value_or(0)},
                {"num_parameters", r.num_parameters},
                {"flops_per_token", r.flops_per_token},
                {"multiply_adds_per_token", r.multiply_adds_per_token},
@@ -56,6 +57,7 @@ std::string sealed(const RunResult& r) {
                {"threads", r.threads},
                {"documents", documents_of(r)},
                {kSeal, ""}};
+  if (!r.num_dropped_tokens) json.erase("num_dropped_tokens");  // as an earlier version wrote it
   json[kSeal] = hash_of(text_of(json)).hex();
   return text_of(json) + "\n";
 }
@@ -71,6 +73,8 @@ RunResult from_json(const Json& json) {
   r.bits_per_byte = number_or_nothing(json.at("bits_per_byte"));
   r.word_perplexity = number_or_nothing(json.at("word_perplexity"));
   r.num_targets = json.at("num_targets").get<std::uint64_t>();
+  r.num_dropped_tokens =
+      json.contains("num_dropped_tokens") ? std::optional(json.at("num_dropped_tokens").get<std::uint64_t>()) : std::nullopt;
   r.num_parameters = json.at("num_parameters").get<std::int64_t>();
   r.flops_per_token = number_or_nan(json.at("flops_per_token"));
   r.multiply_adds_per_token = number_or_nan(json.at("multiply_adds_per_token"));

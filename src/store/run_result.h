@@ -23,6 +23,8 @@ struct RunResult {
   std::uint64_t tokens = 0;                                                          // target tokens trained on
   std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;  // of the last step; missing where nothing is held out
   std::uint64_t num_targets = 0;                                                     // held-out targets scored
+  // The tail of the held-out set that fills no segment; 0 where nothing is held out. Nothing in files of versions that did not say.
+  std::optional<std::uint64_t> num_dropped_tokens = 0;
   std::vector<DocumentLoss> documents;  // of the held-out set, in its order; sums give log_perplexity
   std::int64_t num_parameters = 0;
   double flops_per_token = 0;          // per target token trained on; see `sluice plan`

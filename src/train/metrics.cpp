@@ -26,6 +26,12 @@ std::optional<double> number(const Json& object, const char* key) {
   return found->get<double>();
 }
 
+std::optional<std::uint64_t> count(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number_unsigned()) return std::nullopt;
+  return found->get<std::uint64_t>();
+}
+
 }  // namespace
 
 void Metrics::return_to(std::int64_t step) {
@@ -94,7 +100,8 @@ void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result) 
                        {"perplexity", result.perplexity},
                        {"bits_per_byte", or_null(result.bits_per_byte)},
                        {"word_perplexity", or_null(result.word_perplexity)},
-                       {"num_tokens", result.num_tokens}}}};
+                       {"num_tokens", result.num_tokens},
+                       {"num_dropped_tokens", result.num_dropped_tokens}}}};
   log_.append(json.dump());
 }
 
@@ -104,7 +111,7 @@ std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path
     const auto eval = line.find("eval");
     if (eval == line.end() || !eval->is_object()) return;
     found.push_back({step, number(*eval, "log_perplexity"), number(*eval, "perplexity"), number(*eval, "bits_per_byte"),
-                     number(*eval, "word_perplexity")});
+                     number(*eval, "word_perplexity"), count(*eval, "num_dropped_tokens")});
   });
   return found;
 }

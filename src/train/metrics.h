@@ -68,6 +68,7 @@ class Metrics {
 struct LoggedEvaluation {
   std::int64_t step = 0;
   std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;
+  std::optional<std::uint64_t> num_dropped_tokens;  // missing in files of versions that did not say
 };
 std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path);
 

@@ -116,8 +116,12 @@ void evaluate(Watch& watch, std::int64_t step) {
   if (is_finished(watch, step)) watch.final_evaluation = result;
   watch.latest = BestEvaluation{step, comparable(watch, step, result.log_perplexity)};
   note_best(watch, step);
-  log::info(cat("step ", step, ": held-out log-perplexity ", fixed(result.log_perplexity, 4), ", perplexity ", fixed(result.perplexity, 2),
-                " (", with_commas(static_cast<std::int64_t>(result.num_tokens)), " tokens)"));
+  const auto count = [](std::uint64_t tokens) { return with_commas(static_cast<std::int64_t>(tokens)); };
+  std::string line = cat("step ", step, ": held-out log-perplexity ", fixed(result.log_perplexity, 4), ", perplexity ",
+                         fixed(result.perplexity, 2), " (", count(result.num_tokens), " tokens");
+  if (is_finished(watch, step) && result.num_dropped_tokens > 0)
+    line += cat("; not scored: ", count(result.num_dropped_tokens), " tokens, the tail shorter than one segment");
+  log::info(line + ")");
 }
 
 // In pieces: isfinite makes 7 bytes of temporaries per element, which at once would be the peak of a run of large weights.

@@ -19,7 +19,7 @@
 #include "train/memory.h"
 #include "train/open_checkpoint.h"
 #include "train/resolve.h"
-#include "train/train_step.h"
+#include "train/train.h"
 
 namespace sluice::train {
 namespace {
@@ -95,14 +95,15 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   model->parameters().allocate(device, compute_type(*train.precision), /*with_gradients=*/true);
   model->parameters().initialize(plan.config.run.seed);
   const auto optimizer = optim::make_optimizer(plan.config.optimizer, model->parameters());
+  StepConfig config = step_config_of(plan.config, device);
+  config.lr = 1e-5;
   std::vector<double> seconds;
   for (std::int64_t step = 0; step <= num_steps; ++step) {
     throw_if_stopped("plan --measure");
     const std::vector<data::Batch> micro_batches = random_batch(plan, static_cast<std::uint64_t>(step)).split(*train.micro_batch_sequences);
     const double begin_s = monotonic_s();
-    const StepStats stats =
-        train_step(*model, *optimizer, micro_batches,
-                   {.step = static_cast<std::uint64_t>(step), .lr = 1e-5, .device = device, .loss_limit = {}, .norm_limit = {}});
+    config.step = static_cast<std::uint64_t>(step);
+    const StepStats stats = train_step(*model, *optimizer, micro_batches, config);
     stats.loss.item<double>();  // the step is over when its loss is known
     if (step > 0) seconds.push_back(monotonic_s() - begin_s);
   }

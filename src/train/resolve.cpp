@@ -95,6 +95,8 @@ RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* sto
   c.steps = steps_of(config, facts.windows_per_epoch);
   c.tokens.reset();
   c.epochs.reset();
+  if (const auto found = find_short_schedule(config, *c.steps))
+    fail(ExitCode::kUsage, "schedule.total_steps", cat(found->total_steps), found->expected);
   c.sequence_length = sequence_length(config);
   c.threads = resolve_threads(c, stored);
   c.device = resolve_device(c, stored);

@@ -8,20 +8,13 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "config/config.h"
+#include "config/names.h"
 #include "ops/torch_compat.h"
 #include "store/run_result.h"
 #include "train/batches.h"
 
 namespace sluice::train {
 namespace {
-
-std::string build() { return git_revision().empty() ? std::string(version()) : cat(version(), " (", git_revision(), ")"); }
-
-std::string name_of(Precision precision) {
-  for (const auto& [value, name] : names_of(Precision{}))
-    if (value == precision) return std::string(name);
-  return {};
-}
 
 bool stands(const store::RunResult& wanted, const std::filesystem::path& path) {
   std::error_code ignored;
@@ -44,16 +37,16 @@ store::RunResult without_evaluation(const Watch& watch, const Progress& progress
   const model::ModelSizes sizes = sizes_of(config, vocabulary(config, *watch.data.tokenizer));
   result.num_parameters = sizes.num_parameters;
   result.flops_per_token = sizes.flops_per_token;
-  result.multiply_adds_per_token = sizes.flops_per_token / 6;  // forward is a third, and a multiply-add is two
+  result.multiply_adds_per_token = sizes.multiply_adds_per_token();
   result.training_seconds = read_training_seconds(watch.metrics.path());
   result.config = config::to_yaml(portable_config(config), config::Comments::kNone);
   result.data_fingerprint = watch.data.fingerprint;
   result.tokenizer_hash = watch.data.tokenizer->hash().hex();
-  result.build = build();
+  result.build = build_name();
   result.libtorch = ops::torch_version();
   result.cpu = machine().cpu_model;
   result.device = *config.train.device;
-  result.precision = name_of(*config.train.precision);
+  result.precision = config::name_of(*config.train.precision);
   result.threads = *config.train.threads;
   return result;
 }
@@ -70,6 +63,7 @@ void leave_result(Watch& watch, const Progress& progress, const std::filesystem:
     result.bits_per_byte = p.bits_per_byte;
     result.word_perplexity = p.word_perplexity;
     result.num_targets = p.num_tokens;
+    result.num_dropped_tokens = p.num_dropped_tokens;
     result.documents = p.documents;
   }
   store::write_run_result(result, path);

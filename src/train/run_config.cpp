@@ -21,9 +21,9 @@ bool is_device(std::string_view text) {
 }
 
 void check_schedule(const RunConfig& c, config::Problems& problems) {
-  const auto* t5 = std::get_if<optim::T5Schedule>(&c.schedule);
-  if (t5 == nullptr || t5->total_steps.is_word() || !c.train.steps || *t5->total_steps >= *c.train.steps) return;
-  problems.add("schedule.total_steps", cat(*t5->total_steps), cat("auto, or at least train.steps ", *c.train.steps));
+  if (!c.train.steps) return;  // tokens and epochs become steps later: resolve() asks again
+  if (const auto found = find_short_schedule(c, *c.train.steps))
+    problems.add("schedule.total_steps", cat(found->total_steps), found->expected);
 }
 
 void check_lengths(const RunConfig& c, config::Problems& problems) {
@@ -53,6 +53,12 @@ void check_objective(const RunConfig& c, config::Problems& problems) {
 }
 
 }  // namespace
+
+std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::int64_t steps) {
+  const auto* t5 = std::get_if<optim::T5Schedule>(&config.schedule);
+  if (t5 == nullptr || t5->total_steps.is_word() || *t5->total_steps >= steps) return std::nullopt;
+  return ShortSchedule{*t5->total_steps, cat("auto, or at least train.steps ", steps)};
+}
 
 std::int64_t sequence_length(const RunConfig& c) {
   if (const auto* spans = std::get_if<data::SpanCorruptionConfig>(&c.objective)) return data::segment_length_for(*spans);

@@ -1,6 +1,10 @@
 // The root of the YAML: everything a run is made from.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "config/field.h"
 #include "data/objective_config.h"
 #include "model/model_config.h"
@@ -41,6 +45,13 @@ struct RunConfig {
   }
   static void check(const RunConfig& c, config::Problems& problems);
 };
+
+// Where schedule.total_steps, as a number, is below a number of steps: what would be right. The run would train on with a rate of 0.
+struct ShortSchedule {
+  std::int64_t total_steps = 0;
+  std::string expected;
+};
+std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::int64_t steps);
 
 // train.sequence_length with `auto` decided: what a window of the text holds.
 std::int64_t sequence_length(const RunConfig& config);

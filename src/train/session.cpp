@@ -128,6 +128,7 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
     summary.perplexity = one.perplexity;
     summary.bits_per_byte = one.bits_per_byte;
     summary.word_perplexity = one.word_perplexity;
+    summary.num_dropped_tokens = one.num_dropped_tokens;
   }
   summary.seconds = watch.metrics.seconds();
   if (watch.metrics.training_seconds() > 0)

@@ -30,8 +30,9 @@ struct Summary {
   std::optional<double> initial_log_perplexity{};  // before the first step, of evaluate.max_tokens tokens
   bool initial_is_comparable = true;               // it is of the tokens that the last one is of
   std::optional<double> log_perplexity{}, perplexity{}, bits_per_byte{}, word_perplexity{};  // of the last evaluation
-  double seconds = 0;                                                                        // this process spent training
-  std::optional<double> tokens_per_s{};  // of this process; nothing where it had no step to do
+  std::optional<std::uint64_t> num_dropped_tokens{};  // the tail of the held-out set that it leaves out
+  double seconds = 0;                                 // this process spent training
+  std::optional<double> tokens_per_s{};               // of this process; nothing where it had no step to do
 };
 
 // Opens the run directory, prepares or opens the data, starts or resumes, trains, evaluates, saves.

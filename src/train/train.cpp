@@ -60,10 +60,13 @@ Progress rolled_back(const Run& run, const Progress& progress) {
 
 }  // namespace
 
+StepConfig step_config_of(const RunConfig& config, at::Device device) {
+  return {.seed = config.run.seed, .z_loss = config.train.z_loss, .device = device, .reductions = config.train.reductions};
+}
+
 Progress train(const Run& run, Progress progress, std::span<const Every> observers) {
   const std::int64_t total_steps = *run.config.train.steps;
-  StepConfig step{
-      .seed = run.config.run.seed, .z_loss = run.config.train.z_loss, .device = run.device, .reductions = run.config.train.reductions};
+  StepConfig step = step_config_of(run.config, run.device);
   set_limits(run, progress, step);
   std::vector<StepStats> recent;  // steps whose values the host has not read
   StepStats stats;

@@ -39,6 +39,9 @@ struct Every {
   std::function<void(const Event&)> observe;
 };
 
+// What all steps of a run share; step, learning rate and limits are the loop's to set. `config`: resolved.
+StepConfig step_config_of(const RunConfig& config, at::Device device);
+
 // Runs from `progress` to config.train.steps or until a stop is requested; returns where it stands. Throws kDiverged as the policy says.
 Progress train(const Run& run, Progress progress, std::span<const Every> observers);
 

@@ -41,9 +41,21 @@ TEST_F(Spans, TrainsEvaluatesAndFillsBlanks) {
   for (const char* key : {"log_perplexity", "perplexity", "bits_per_byte", "word_perplexity", "step"})
     EXPECT_EQ(result.at(key), eval.at(key)) << key;
   EXPECT_EQ(result.at("num_targets"), eval.at("num_tokens"));
+  EXPECT_GT(eval.at("num_dropped_tokens"), 0);
+  EXPECT_EQ(result.at("num_dropped_tokens"), eval.at("num_dropped_tokens"));
+  EXPECT_EQ(trained.json().at("num_dropped_tokens"), eval.at("num_dropped_tokens"));
   EXPECT_TRUE(eval.at("bits_per_byte").is_null() && eval.at("word_perplexity").is_null());
   EXPECT_GT(eval.at("num_bytes").get<int>(), 0);
   EXPECT_EQ(sluice({"eval", "run", "--data", "text.txt", "--json"}).exit_code, 0);
+
+  write("short.txt", "short\n");
+  write("tiny.txt", "abc\n");
+  const Outcome few = sluice({"eval", "run", "--data", "short.txt"}), several = sluice({"eval", "run", "--data", "short.txt", "tiny.txt"});
+  EXPECT_EQ(few.exit_code, 65);
+  EXPECT_NE(few.err.find("--data short.txt: 5 tokens; a longer text: at least 70 tokens, one segment for objective.input_length 64"),
+            std::string::npos)
+      << few.err;
+  EXPECT_NE(several.err.find("--data short.txt and 1 more: 8 tokens; a longer text"), std::string::npos) << several.err;
 
   const Outcome stride = sluice({"eval", "run", "--stride", "16"});
   EXPECT_EQ(stride.exit_code, 2);
@@ -62,7 +74,7 @@ TEST_F(Spans, TrainsEvaluatesAndFillsBlanks) {
   EXPECT_EQ(sluice(fill).out, filled.out);
   const Outcome plain = sluice({"generate", "run", "--prompt", "You may"});
   EXPECT_EQ(plain.exit_code, 2);
-  EXPECT_NE(plain.err.find("needs a blank"), std::string::npos) << plain.err;
+  EXPECT_NE(plain.err.find("needs a blank, written as three underscores"), std::string::npos) << plain.err;
   EXPECT_EQ(sluice({"verify", "run"}).exit_code, 0);
 }
 
@@ -111,6 +123,10 @@ evaluate:  {every_steps: never}
   const auto plan = planned.json(), run = trained.json();
   EXPECT_EQ(plan.at("num_parameters"), run.at("num_parameters"));
   EXPECT_EQ(plan.at("tokens_per_step"), 8 * 114);
+  EXPECT_NEAR(plan.at("multiply_adds_per_token").get<double>(), plan.at("flops_per_token").get<double>() / 6, 1);
+  const std::string shown = sluice({"plan", "wide.yaml"}).out;
+  EXPECT_NE(shown.find("multiply_adds_per_token"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("of the forward pass, per target token, the encoder's work for its inputs included"), std::string::npos) << shown;
   EXPECT_EQ(run.at("tokens"), 2 * 8 * 114);
   EXPECT_NEAR(plan.at("memory_bytes").get<double>() / run.at("peak_memory_bytes").get<double>(), 1.0, 0.2);
   const int windows = sluice({"plan", "wide.yaml", "--json"}).json().at("tokens_per_epoch").get<int>() / 114;

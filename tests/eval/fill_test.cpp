@@ -105,9 +105,10 @@ TEST(FillBlanks, TheLimitOnTokensLeavesLaterBlanksEmpty) {
 TEST(FillBlanks, BytesThatAreNoCharacterAreReplaced) { EXPECT_TRUE(text::is_valid_utf8(fill("\xC3\3", "1 ___ 2").text)); }
 
 TEST(FillBlanks, RefusesWhatCannotBeFilled) {
-  EXPECT_EQ(
-      refusal("In the beginning"),
-      "prompt: In the beginning; needs a blank such as \"The ___ sat on the mat.\": this model fills blanks, it does not continue text");
+  EXPECT_EQ(refusal("In the beginning"),
+            "prompt: In the beginning; needs a blank, written as three underscores, such as \"The ___ sat on the mat.\": this model fills "
+            "blanks, it "
+            "does not continue text");
   EXPECT_EQ(refusal("___ ___ ___ ___"), "prompt: 4 blanks; at most 3, the objective's sentinels");
   EXPECT_NE(refusal("\xFF ___").find("UTF-8"), std::string::npos);
 }

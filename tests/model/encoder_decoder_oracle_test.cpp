@@ -1,5 +1,5 @@
 // The encoder-decoder against T5ForConditionalGeneration of `transformers`, fp32, on the same weights: loss, logits and the gradient of every
-// parameter. One Python process answers for all cases.
+// parameter; with dropout on the same masks too, so that the places are T5's. One Python process answers for all cases.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "base/text_format.h"
+#include "model/block.h"
 #include "model/encoder_decoder.h"
 #include "ops/activations.h"
+#include "ops/dropout.h"
 #include "tests/model/model_support.h"
 
 #include "tests/base/temporary_directory.h"  // last: its namespace `testing` would stand before GoogleTest's
@@ -23,7 +25,10 @@ constexpr std::int64_t B = 3, S = 70, T = 20, V = 128;
 
 struct Case {
   std::string name, yaml;
+  bool trains = false;  // with the masks of kMasks
 };
+
+constexpr ops::Context kMasks{.training = true, .seed = 5, .step = 3};
 
 // The paper's eight, and what differs from its model.
 std::vector<Case> all_cases() {
@@ -32,7 +37,50 @@ std::vector<Case> all_cases() {
     all.push_back({variant, cat("{ffn: ", variant, "}")});
   all.push_back({"untied", "{ffn: geglu, tie_embeddings: false, head_dim: 9, d_ff: 50}"});
   all.push_back({"other_buckets", "{ffn: relu, position: {type: t5_relative, num_buckets: 8, max_distance: 20}}"});
+  all.push_back({"dropout", "{ffn: geglu, dropout: 0.2}", /*trains=*/true});
   return all;
+}
+
+// A place of dropout: its number in our model, and what it masks.
+struct Place {
+  std::string name;
+  std::uint64_t number = 0;
+  std::vector<std::int64_t> shape;
+};
+
+// Those of T5, in the order in which `transformers` comes to them; numbered as encoder_decoder.cpp and block.h do.
+void add_stack(std::vector<Place>& all, const EncoderDecoderConfig& c, bool decoder, std::uint64_t first) {
+  const std::string stack = decoder ? "decoder " : "encoder ";
+  const std::int64_t length = decoder ? T : S, num_blocks = decoder ? c.resolved_decoder_layers() : c.num_layers;
+  const std::vector<std::int64_t> row{B, length, c.d_model};
+  all.push_back({stack + "embedding", first, row});
+  for (std::int64_t i = 0; i < num_blocks; ++i) {
+    const std::uint64_t block = first + 2 + Block::kPlaces * static_cast<std::uint64_t>(i);
+    const std::string name = cat(stack, i, ' ');
+    all.push_back({name + "self-attention's probabilities", block + 4, {B, c.num_heads, length, length}});
+    all.push_back({name + "self-attention", block, row});
+    if (decoder) {
+      all.push_back({name + "cross-attention's probabilities", block + 5, {B, c.num_heads, T, S}});
+      all.push_back({name + "cross-attention", block + 2, row});
+    }
+    all.push_back({name + "hidden", block + 3, {B, length, c.resolved_d_ff().d_ff}});
+    all.push_back({name + "ffn", block + 1, row});
+  }
+  all.push_back({stack + "final norm", first + 1, row});
+}
+
+std::vector<Place> places_of(const EncoderDecoderConfig& c) {
+  std::vector<Place> all;
+  add_stack(all, c, /*decoder=*/false, 0);
+  add_stack(all, c, /*decoder=*/true, 2 + Block::kPlaces * static_cast<std::uint64_t>(c.num_layers));
+  return all;
+}
+
+// What each place multiplies its elements by.
+std::vector<at::Tensor> masks_of(const EncoderDecoderConfig& c) {
+  std::vector<at::Tensor> masks;
+  for (const Place& place : places_of(c)) masks.push_back(ops::dropout(at::ones(place.shape), c.dropout, place.number, kMasks));
+  return masks;
 }
 
 std::unique_ptr<LanguageModel> filled(const Case& c, const Setting& setting) {
@@ -49,7 +97,8 @@ std::string section_of(const EncoderDecoderConfig& c) {
   return cat("{num_layers: ", c.num_layers, ", num_decoder_layers: ", c.resolved_decoder_layers(), ", d_model: ", c.d_model,
              ", num_heads: ", c.num_heads, ", head_dim: ", c.resolved_head_dim(), ", ffn: ", c.ffn->name,
              ", d_ff: ", c.resolved_d_ff().d_ff, ", position: {num_buckets: ", position.num_buckets,
-             ", max_distance: ", position.max_distance, "}, tie_embeddings: ", c.tie_embeddings ? "true" : "false", "}");
+             ", max_distance: ", position.max_distance, "}, tie_embeddings: ", c.tie_embeddings ? "true" : "false",
+             ", dropout: ", c.dropout, "}");
 }
 
 // Describes the cases, lets Python answer, and leaves the answers in the folder.
@@ -60,6 +109,13 @@ void ask_python(const std::filesystem::path& folder) {
     cases << "- name: " << c.name << "\n  model: " << section_of(small_encoder_decoder(c.yaml)) << "\n  vocab_size: " << V
           << "\n  batch: " << B << "\n  inputs: " << S << "\n  targets: " << T << "\n  tensors:\n"
           << tensor_list(*model);
+    if (c.trains) {
+      const EncoderDecoderConfig config = small_encoder_decoder(c.yaml);
+      cases << "  masks:\n";
+      for (const Place& place : places_of(config))
+        cases << "  - [\"" << place.name << "\", " << c10::multiply_integers(place.shape) << "]\n";
+      write_raw(folder / (c.name + ".masks"), at::kFloat, masks_of(config));
+    }
     write_raw(folder / (c.name + ".weights"), at::kFloat, all_values(*model));
     write_raw(folder / (c.name + ".tokens"), at::kLong, {inputs(at::kCPU).inputs_BT, inputs(at::kCPU).targets_BT});
   }
@@ -89,18 +145,35 @@ void expect_near(const at::Tensor& got, const at::Tensor& want, double allowed, 
   EXPECT_LE(error, allowed * scale) << what << ", of scale " << scale;
 }
 
+ops::Context context_of(const Case& c, const Setting& setting) {
+  ops::Context context = setting.context();
+  context.training = c.trains;
+  context.seed = kMasks.seed;
+  context.step = kMasks.step;
+  return context;
+}
+
+// Leaving any one place out moves the logits by more than is allowed: a model with other places does not agree.
+void expect_each_place_counts(const Case& c, const at::Tensor& moved) {
+  const std::vector<Place> places = places_of(small_encoder_decoder(c.yaml));
+  ASSERT_EQ(moved.numel(), static_cast<std::int64_t>(places.size()));
+  for (std::size_t i = 0; i < places.size(); ++i) EXPECT_GT(moved[static_cast<std::int64_t>(i)].item<double>(), 1e-3) << places[i].name;
+}
+
 void expect_agrees(const Case& c, const at::Tensor& want, const Setting& setting) {
   const auto model = filled(c, setting);
   const Batch batch = inputs(setting.device);
   const Tolerance tolerance = tolerance_of(small_encoder_decoder(c.yaml), setting.dtype);
-  const double loss = differentiate(*model, batch, 1.0 / static_cast<double>(num_scored(batch)), setting.context());
+  const ops::Context context = context_of(c, setting);
+  const double loss = differentiate(*model, batch, 1.0 / static_cast<double>(num_scored(batch)), context);
   EXPECT_NEAR(loss, want[0].item<double>(), tolerance.loss * want[0].item<double>());
   const at::NoGradGuard no_grad;
   std::int64_t first = 1;
   const auto next = [&](std::int64_t elements) { return want.narrow(0, std::exchange(first, first + elements), elements); };
-  expect_near(model->logits(batch, setting.context()), next(B * T * V), tolerance.logits, tolerance.of_norms, "logits");
+  expect_near(model->logits(batch, context), next(B * T * V), tolerance.logits, tolerance.of_norms, "logits");
   for (const ops::Parameters::Named& parameter : model->parameters().named())
     expect_near(parameter.gradient, next(parameter.spec->num_elements()), tolerance.gradients, tolerance.of_norms, parameter.spec->name);
+  if (c.trains) expect_each_place_counts(c, next(want.numel() - first));
   EXPECT_EQ(first, want.numel());
 }
 

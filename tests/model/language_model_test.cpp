@@ -62,6 +62,7 @@ TEST(ModelSizes, follow_the_formula) {
     EXPECT_EQ(part(sizes, "norm"), norms) << s.yaml;
     EXPECT_EQ(part(sizes, "head"), s.tied ? 0 : V * d) << s.yaml;
     EXPECT_DOUBLE_EQ(sizes.flops_per_token, static_cast<double>(6 * (L * (attention + ffn) + V * d) + 12 * L * q * T)) << s.yaml;
+    EXPECT_DOUBLE_EQ(sizes.multiply_adds_per_token(), static_cast<double>(L * (attention + ffn) + V * d + 2 * L * q * T)) << s.yaml;
     EXPECT_EQ(sizes.d_ff, s.d_ff) << s.yaml;
     double sum = 0;
     for (const Part& p : sizes.parts) sum += p.flops_per_token;

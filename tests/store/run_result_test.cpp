@@ -20,6 +20,7 @@ RunResult example() {
   r.perplexity = std::exp(1.0 / 3);
   r.bits_per_byte = std::nextafter(0.1, 1);
   r.num_targets = 7;
+  r.num_dropped_tokens = 33;
   r.documents = {{0.1 + 0.2, 3}, {5e-324, 0}, {-0.0, 4}};
   r.num_parameters = 222'903'552;
   r.flops_per_token = 1.7976931348623157e308;
@@ -64,6 +65,7 @@ TEST(RunResult, EveryFieldComesBackToTheLastBit) {
   EXPECT_EQ(back.bits_per_byte, r.bits_per_byte);
   EXPECT_FALSE(back.word_perplexity.has_value());
   EXPECT_EQ(back.num_targets, r.num_targets);
+  EXPECT_EQ(back.num_dropped_tokens, r.num_dropped_tokens);
   ASSERT_EQ(back.documents.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(back.documents[i].nats, r.documents[i].nats);
@@ -84,6 +86,20 @@ TEST(RunResult, EveryFieldComesBackToTheLastBit) {
   EXPECT_EQ(back.precision, r.precision);
   EXPECT_EQ(back.threads, r.threads);
   EXPECT_EQ(written(back), written(r));
+}
+
+// The file that revision 4257f81 wrote of this result, which said nothing of the tail: its seal stands for every byte.
+TEST(RunResult, AFileOfAnEarlierVersionIsReadAndKeepsItsHash) {
+  RunResult r = example();
+  r.num_dropped_tokens.reset();
+  const std::string earlier = written(r);
+  EXPECT_NE(earlier.find("\"seal_xxh3_128\":\"4f27c8f866472680b0ef0421fb2296b2\""), std::string::npos) << earlier;
+  const ScratchDirectory scratch;
+  write_text(scratch / "r", earlier);
+  const RunResult back = read_run_result(scratch / "r");
+  EXPECT_FALSE(back.num_dropped_tokens.has_value());
+  EXPECT_EQ(back.num_targets, r.num_targets);
+  EXPECT_EQ(written(back), earlier);
 }
 
 TEST(RunResult, RandomDoublesSurvive) {

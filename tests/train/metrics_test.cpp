@@ -100,7 +100,8 @@ TEST_F(MetricsTest, WhatIsNoNumberIsNull) {
 TEST_F(MetricsTest, EvaluationsStandAfterTheirStepAndReadBack) {
   Metrics metrics(path_);
   add(metrics, 1, 1.0);
-  metrics.add_evaluation(1, {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5, .num_tokens = 100});
+  metrics.add_evaluation(
+      1, {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5, .num_tokens = 100, .num_dropped_tokens = 7});
   metrics.add_evaluation(2, {.log_perplexity = std::nan("")});
   EXPECT_NE(lines().at(1).find(R"("eval")"), std::string::npos);
   const auto found = read_evaluations(path_);
@@ -109,7 +110,15 @@ TEST_F(MetricsTest, EvaluationsStandAfterTheirStepAndReadBack) {
   EXPECT_EQ(found[0].log_perplexity, 1.5);
   EXPECT_EQ(found[0].bits_per_byte, 2.5);
   EXPECT_FALSE(found[0].word_perplexity);
+  EXPECT_EQ(found[0].num_dropped_tokens, 7u);
   EXPECT_FALSE(found[1].log_perplexity);
+}
+
+TEST_F(MetricsTest, EvaluationsOfEarlierVersionsSayNothingOfTheTail) {
+  std::ofstream(path_) << R"({"step":1,"eval":{"log_perplexity":2.0,"num_tokens":10}})"
+                       << "\n";
+  ASSERT_EQ(read_evaluations(path_).size(), 1u);
+  EXPECT_FALSE(read_evaluations(path_)[0].num_dropped_tokens);
 }
 
 TEST_F(MetricsTest, ReturningDropsWhatComesAgain) {

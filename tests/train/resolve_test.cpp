@@ -74,6 +74,23 @@ TEST(Resolve, LengthsBecomeWholeSteps) {
   EXPECT_NE(test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); }).find("train.epochs"), std::string::npos);
 }
 
+// The configuration alone cannot know: the steps come from tokens and epochs.
+TEST(Resolve, AScheduleMustReachTheLastStep) {
+  RunConfig config = small_config();  // 4 sequences of 8 per step
+  const auto resolved = [&](std::int64_t schedule_steps) {
+    config.schedule = optim::T5Schedule{.total_steps = schedule_steps};
+    return *resolve(config, kFacts).train.steps;
+  };
+  config.train.steps.reset();
+  config.train.tokens = 320;
+  EXPECT_EQ(resolved(10), 10);
+  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { resolved(9); }), "schedule.total_steps: 9; auto, or at least train.steps 10");
+  config.train.tokens.reset();
+  config.train.epochs = 2;  // of 250 windows
+  EXPECT_EQ(resolved(125), 125);
+  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { resolved(124); }), "schedule.total_steps: 124; auto, or at least train.steps 125");
+}
+
 TEST(Resolve, WhatIsLeftToUsIsTakenFromTheRunThatGoesOn) {
   RunConfig stored = resolve(all_auto(), kFacts);
   stored.train.micro_batch_sequences = std::int64_t{3};

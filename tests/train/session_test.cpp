@@ -62,6 +62,9 @@ TEST_F(SessionTest, AFinishedRunLeavesItsResult) {
   EXPECT_EQ(result.precision, "fp32");
   EXPECT_EQ(result.device, "cpu");
   EXPECT_EQ(result.threads, 1);
+  EXPECT_EQ(result.num_dropped_tokens, 0u) << "windows take the tail as it is";
+  EXPECT_EQ(summary.num_dropped_tokens, 0u);
+  EXPECT_EQ(read_file(directory_ / "run" / "log.txt").find("not scored"), std::string::npos);
   EXPECT_FALSE(result.build.empty() || result.libtorch.empty() || result.cpu.empty() || result.tokenizer_hash.empty());
   EXPECT_GT(result.training_seconds, 0);
   EXPECT_LE(result.training_seconds, summary.seconds);

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 class SpanSession : public test::SessionTest {
  protected:
-  // 257 byte tokens and 20 sentinels; segments of 35 bytes become 32 inputs and 9 targets.
+  // 257 byte tokens and 20 sentinels; segments of 34 bytes become 32 inputs and 8 targets.
   SessionOptions span_options(const std::string& run = "run") const {
     SessionOptions made = options(run);
     RunConfig& config = made.config;
@@ -57,6 +57,23 @@ TEST_F(SpanSession, TrainsEvaluatesAndLeavesItsResult) {
   EXPECT_EQ(result.log_perplexity, summary.log_perplexity);
   EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
   EXPECT_EQ(result.num_targets % static_cast<std::uint64_t>(shape.target_length), 0u) << "whole segments";
+  const data::PreparedData data = data::open_prepared(asked.config.corpus.prepared_dir, summary.fingerprint);
+  const std::uint64_t dropped = data.valid.num_tokens() % static_cast<std::uint64_t>(sequence_length(asked.config));
+  ASSERT_GT(dropped, 0u) << "the text has no tail";
+  EXPECT_EQ(result.num_dropped_tokens, dropped);
+  EXPECT_EQ(summary.num_dropped_tokens, dropped);
+  std::size_t num_evaluations = 0;
+  store::read_metrics(directory_ / "run" / "metrics.jsonl", [&](std::int64_t, const nlohmann::ordered_json& line) {
+    if (!line.contains("eval")) return;
+    EXPECT_EQ(line.at("eval").at("num_dropped_tokens"), dropped);
+    ++num_evaluations;
+  });
+  EXPECT_EQ(num_evaluations, 3u);
+  const std::string log = read_file(directory_ / "run" / "log.txt"),
+                    remark = "; not scored: " + std::to_string(dropped) + " tokens, the tail shorter than one segment)";
+  EXPECT_EQ(log.find(remark), log.rfind(remark)) << "the last evaluation alone says so";
+  EXPECT_GT(log.find(remark), log.find("step 20: held-out log-perplexity"));
+  EXPECT_NE(log.find(remark), std::string::npos);
   double nats = 0;
   std::uint64_t num_targets = 0;
   for (const store::DocumentLoss& document : result.documents) {
@@ -162,6 +179,16 @@ TEST_F(SpanSession, DumpedBatchesHaveTheDecodersInputs) {
   const auto* decoder = reinterpret_cast<const std::int32_t*>(tensors.at("decoder_inputs").bytes.data());
   for (std::int64_t i = 0; i < 3 * 4 * shape.target_length; ++i)
     EXPECT_EQ(decoder[i], i % shape.target_length == 0 ? 256 : targets[i - 1]) << i;
+}
+
+// With train.tokens the steps are known here only.
+TEST_F(SpanSession, AScheduleThatEndsBeforeTheRunIsRefusedBeforeItStarts) {
+  SessionOptions asked = span_options();
+  asked.config.train.steps.reset();
+  asked.config.train.tokens = 20 * tokens_per_step(asked.config);
+  asked.config.schedule = optim::T5Schedule{.total_steps = std::int64_t{19}};
+  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { run_training(asked); }), "schedule.total_steps: 19; auto, or at least train.steps 20");
+  EXPECT_FALSE(store::is_run_directory(directory_ / "run"));
 }
 
 TEST_F(SpanSession, ACheckpointComesBackAsItWas) {

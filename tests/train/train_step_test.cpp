@@ -2,15 +2,14 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <mutex>
 #include <set>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "tests/train/operation_recorder.h"
 #include "tests/train/train_support.h"
 
 namespace sluice::train {
@@ -140,41 +139,11 @@ TEST(TrainStep, WithoutTargetsThereIsNoStep) {
 
 // ---- invariant 5: no step waits for the host ----
 
-std::mutex& seen_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-std::set<std::string>& seen_operations() {
-  static std::set<std::string> seen;
-  return seen;
-}
-
-std::unique_ptr<at::ObserverContext> note_operation(const at::RecordFunction& function) {
-  const std::lock_guard lock(seen_mutex());
-  seen_operations().insert(function.name());
-  return nullptr;
-}
-
-class OperationRecorder {
- public:
-  OperationRecorder() : handle_(at::addGlobalCallback(at::RecordFunctionCallback(&note_operation).scopes({at::RecordScope::FUNCTION}))) {
-    seen_operations().clear();
-  }
-  ~OperationRecorder() { at::removeCallback(handle_); }
-  std::set<std::string> seen() const {
-    const std::lock_guard lock(seen_mutex());
-    return seen_operations();
-  }
-
- private:
-  at::CallbackHandle handle_;
-};
-
 const std::set<std::string> kReadsByTheHost = {"aten::item",     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero",
                                                "aten::equal",    "aten::masked_select",       "aten::unique_dim", "aten::_unique2",
                                                "aten::is_pinned"};
 
-std::vector<std::string> host_reads(const std::set<std::string>& seen) {
+std::vector<std::string> host_reads(const std::multiset<std::string>& seen) {
   std::vector<std::string> found;
   std::set_intersection(seen.begin(), seen.end(), kReadsByTheHost.begin(), kReadsByTheHost.end(), std::back_inserter(found));
   return found;
@@ -186,9 +155,9 @@ TEST(TrainStep, NeverWaitsForTheHost) {
     const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     const at::Tensor limit = at::full({}, 1e9, at::kDouble);
-    const OperationRecorder recorder;
+    const test::OperationRecorder recorder;
     const StepStats stats = train_step(*model, *optimizer, parts, {.lr = 0.01, .form = form, .loss_limit = limit, .norm_limit = limit});
-    const std::set<std::string> seen = recorder.seen();
+    const std::multiset<std::string> seen = recorder.seen();
     EXPECT_GT(seen.size(), 5u) << "the recorder saw nothing";
     EXPECT_EQ(host_reads(seen), std::vector<std::string>{});
     EXPECT_TRUE(stats.applied.item<bool>());
@@ -196,7 +165,7 @@ TEST(TrainStep, NeverWaitsForTheHost) {
 }
 
 TEST(TrainStep, TheRecorderWouldNoticeAHostRead) {
-  const OperationRecorder recorder;
+  const test::OperationRecorder recorder;
   at::full({}, 1.0, at::kDouble).item<double>();
   EXPECT_FALSE(host_reads(recorder.seen()).empty());
 }
