@@ -11,6 +11,7 @@
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "compare/collect.h"
+#include "compare/json_forms.h"
 #include "compare/sitting.h"
 #include "report/report.h"
 #include "report/text_table.h"
@@ -32,16 +33,10 @@ compare::SittingOptions sitting_of(const CompareOptions& options, const Comparis
           .log_interval_s = config.run.train.log_interval.count};
 }
 
-nlohmann::ordered_json settings_json(const report::Settings& settings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : settings) json[key] = value;
-  return json;
-}
-
 nlohmann::ordered_json to_json(const compare::Forecast& forecast) {
   nlohmann::ordered_json variants = nlohmann::ordered_json::array();
   for (const compare::VariantForecast& v : forecast.variants)
-    variants.push_back({{"settings", settings_json(v.settings)},
+    variants.push_back({{"settings", compare::to_json(v.settings)},
                         {"num_parameters", v.facts.num_parameters},
                         {"d_ff", v.facts.d_ff},
                         {"d_ff_mismatch", v.facts.d_ff_mismatch},
@@ -164,6 +159,10 @@ void tell(const compare::Tally& tally, const std::string& directory) {
   if (tally.num_diverged > 0)
     fail(ExitCode::kDiverged, directory, counts,
          "a lower learning rate, or train.divergence.policy; diverged runs are reported, not run again");
+  if (tally.num_waiting > 0)
+    fail(ExitCode::kDiverged, directory,
+         cat(counts, ", ", tally.num_waiting, " never started: every candidate of compare.tune diverged for their variants"),
+         "other values to choose from");
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 
 #include <initializer_list>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text_format.h"
 #include "compare/grid.h"
+#include "config/names.h"
 
 namespace sluice::app {
 namespace {
@@ -60,17 +62,35 @@ std::string identity_of(train::RunConfig config) {
   return text_of(config);
 }
 
-void require_figure(const train::RunConfig& config) {
+// Every run must end with the figure that is compared, on text that nothing was chosen on.
+void require_figure(const train::RunConfig& config, const compare::CompareConfig& compare) {
   require(!config.evaluate.every_steps.is_word(), ExitCode::kUsage, "evaluate.every_steps", "never",
           "a number: without the evaluation after the last step there is nothing to compare");
+  require(!config.corpus.valid.empty() || config.corpus.holdout > 0 || config.evaluate.split != train::Split::kValid, ExitCode::kUsage,
+          "corpus.holdout", "0 and no corpus.valid", "text that is held out: without it there is nothing to compare");
+  require(compare.metric != compare::Metric::kBitsPerByte || config.evaluate.final_max_tokens.is_word(), ExitCode::kUsage,
+          "evaluate.final_max_tokens", "a part of the held-out text", "all: bits_per_byte is known of the whole only");
+  require(!compare.tune || config.evaluate.split != train::Split::kTune, ExitCode::kUsage, "evaluate.split", "tune",
+          "valid: compare.tune chooses on the other, which no reported figure may see");
+}
+
+// Each variant finishes its own schedule.
+void require_own_schedule(const optim::ScheduleConfig& schedule) {
+  const auto* t5 = std::get_if<optim::T5Schedule>(&schedule);
+  require(t5 == nullptr || t5->total_steps.is_word(), ExitCode::kUsage, "schedule.total_steps", "a number",
+          "auto: compare.equalize time gives each variant steps, and a schedule, of its own");
 }
 
 }  // namespace
 
 train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
-  train::RunConfig config =
-      config::load<ComparisonConfig>({.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)}).run;
-  require_figure(config);
+  ComparisonConfig comparison =
+      config::load<ComparisonConfig>({.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)});
+  train::RunConfig config = std::move(comparison.run);
+  if (comparison.compare) {
+    require_figure(config, *comparison.compare);
+    if (comparison.compare->equalize == compare::Equalize::kTime) require_own_schedule(config.schedule);
+  }
   config.run = {.name = request.name, .dir = request.run_dir.string(), .seed = request.seed};
   if (request.steps) {
     config.train.steps = request.steps;
@@ -127,12 +147,13 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
           .objective = std::visit([](const auto& objective) { return std::string(objective.kind); }, resolved.objective),
           .maker = {.cpu = machine().cpu_model,
                     .device = *t.device,
-                    .precision = *t.precision == train::Precision::kBf16 ? "bf16" : "fp32",
-                    .threads = *t.threads},
+                    .precision = std::string(config::name_of(*t.precision)),
+                    .threads = *t.threads,
+                    .micro_batch_sequences = *t.micro_batch_sequences},
           .num_parameters = p.sizes.num_parameters,
           .d_ff = p.sizes.d_ff,
           .d_ff_mismatch = p.sizes.d_ff_mismatch,
-          .multiply_adds_per_token = p.sizes.flops_per_token / 6,  // forward and backward are three passes of two operations each
+          .multiply_adds_per_token = p.sizes.multiply_adds_per_token(),
           .flops_per_token = p.sizes.flops_per_token,
           .steps = p.total_steps,
           .tokens_per_step = p.tokens_per_step};

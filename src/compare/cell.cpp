@@ -39,6 +39,7 @@ std::optional<CellRecord> from_json(const Json& json) {
   record.hash = json.at("hash").get<std::string>();
   record.family = json.at("family").get<std::string>();
   record.maker = maker_from(json.at("maker"));
+  record.build = json.value("build", "");
   const auto state = std::find(kStates.begin(), kStates.end(), json.at("state").get<std::string>());
   if (state == kStates.end()) return std::nullopt;
   record.state = static_cast<CellState>(state - kStates.begin());
@@ -69,7 +70,8 @@ std::string Cell::label() const {
 }
 
 std::optional<CellRecord> read_record(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return std::nullopt;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
   const Json tree = Json::parse(read_file(path, kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
   try {
     if (tree.is_object() && tree.at("format").get<std::int64_t>() == kFormat) {
@@ -77,8 +79,7 @@ std::optional<CellRecord> read_record(const std::filesystem::path& path) {
     }
   } catch (const nlohmann::json::exception&) {  // falls through to the message
   }
-  fail(ExitCode::kBadData, path.string(), "no record of a cell",
-       "what `sluice compare` wrote; delete the cell's directory to run it again");
+  fail(ExitCode::kBadData, path.string(), "no record of a cell", "what `sluice compare` wrote; the same command runs the cell anew");
 }
 
 void write_record(const CellRecord& record, const std::filesystem::path& path) {
@@ -91,13 +92,18 @@ void write_record(const CellRecord& record, const std::filesystem::path& path) {
                      {"hash", record.hash},
                      {"family", record.family},
                      {"maker", to_json(record.maker)},
+                     {"build", record.build},
                      {"wall_seconds", record.wall_seconds}};
   real_files().write_atomically(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 CellRecord record_of(const Cell& cell) {
-  std::optional<CellRecord> record = read_record(cell.record_file());
-  if (record && record->hash == cell.hash) return *record;
+  try {
+    std::optional<CellRecord> record = read_record(cell.record_file());
+    if (record && record->hash == cell.hash) return *record;
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+  }
   return {.settings = cell.settings,
           .candidate = cell.candidate,
           .seed = cell.seed,

@@ -30,6 +30,7 @@ struct CellRecord {
   std::uint64_t seed = 0;
   std::string hash, family;
   Maker maker;
+  std::string build;  // of the last start
   CellState state = CellState::kWaiting;
   std::string remark;       // why it failed or diverged
   double wall_seconds = 0;  // of the child's last start
@@ -53,11 +54,11 @@ struct Cell {
 // NAME of a cell.
 std::string cell_name(const report::Settings& settings, const report::Settings& candidate, std::uint64_t seed, std::string_view hash);
 
-// Nothing where there is none; kBadData where it is damaged.
+// Nothing where there is none; kBadData where it is damaged or cannot be read.
 std::optional<CellRecord> read_record(const std::filesystem::path& path);
 void write_record(const CellRecord& record, const std::filesystem::path& path);
 
-// The record of this very cell: one with another hash in the same place counts as none.
+// The record of this very cell: one that is damaged, or has another hash, counts as none.
 CellRecord record_of(const Cell& cell);
 
 }  // namespace sluice::compare

@@ -18,8 +18,18 @@ namespace {
 
 constexpr int kCannotStart = 127;
 
+// What a stop may arrive by: held back around the fork, lest the child lose one to a handler of its parent's.
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+  return set;
+}
+
 // The child's side of fork: only calls that are safe there. Whoever forked may have died before the kernel was told to watch it.
-[[noreturn]] void become(char* const* words, int output, pid_t parent) {
+[[noreturn]] void become(char* const* words, int output, pid_t parent, const sigset_t& mask) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) ::signal(signal, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   const int nothing = ::open("/dev/null", O_RDONLY);
   const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent && ::dup2(nothing, 0) >= 0 &&
                      ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0;
@@ -46,12 +56,16 @@ Child::Child(const std::vector<std::string>& command, const std::filesystem::pat
     fail_io(command[0]);
   }
   const pid_t parent = ::getpid();
+  const sigset_t stops = stop_signals();
+  sigset_t mask;
+  ::pthread_sigmask(SIG_BLOCK, &stops, &mask);
   pid_ = ::fork();
   if (pid_ == 0) {
     ::fcntl(ends[1], F_SETFD, 0);
-    become(words.data(), file, parent);
+    become(words.data(), file, parent, mask);
   }
   const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   ::close(file);
   ::close(ends[1]);
   end_ = ends[0];

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/cell.h"
+#include "compare/tuning.h"
 #include "store/run_result.h"
 
 namespace sluice::compare {
@@ -37,9 +39,19 @@ void take_result(report::Cell& cell, const store::RunResult& result, const std::
   cell.threads = result.threads;
 }
 
+bool has_no_values(const report::Comparison& comparison, const report::Settings& variant) {
+  const auto is_ours = [&](const report::TuningPoint& point) { return point.settings == variant; };
+  const auto& points = comparison.tuning;
+  return std::any_of(points.begin(), points.end(), is_ours) &&
+         std::all_of(points.begin(), points.end(), [&](const report::TuningPoint& point) { return point.diverged || !is_ours(point); });
+}
+
 // What lies in the cell's directory.
-void fill(report::Cell& cell, const fs::path& directory, const std::string& metric) {
-  if (cell.directory.empty()) return;  // its values are not chosen yet
+void fill(report::Cell& cell, const fs::path& directory, const report::Comparison& comparison) {
+  if (cell.directory.empty()) {  // its values are not chosen yet, or never will be
+    if (has_no_values(comparison, cell.settings)) break_cell(cell, report::CellStatus::kDiverged, std::string(kAllDiverged));
+    return;
+  }
   const fs::path place = directory / cell.directory;
   const auto record = read_record(place / "cell.json");
   if (!record || record->hash != cell.hash) return;
@@ -50,20 +62,22 @@ void fill(report::Cell& cell, const fs::path& directory, const std::string& metr
   cell.device = record->maker.device;
   cell.precision = record->maker.precision;
   cell.threads = record->maker.threads;
+  cell.build = record->build;
   if (record->state == CellState::kDiverged) break_cell(cell, report::CellStatus::kDiverged, record->remark);
   if (record->state == CellState::kFailed) break_cell(cell, report::CellStatus::kFailed, record->remark);
-  if (record->state == CellState::kFinished) take_result(cell, store::read_run_result(place / "run" / "result.json"), metric);
+  if (record->state == CellState::kFinished) take_result(cell, store::read_run_result(place / "run" / "result.json"), comparison.metric);
 }
 
 ComparisonFile read_filled(const fs::path& directory, const fs::path& first) {
   ComparisonFile file = read_comparison(directory);
   for (report::Cell& cell : file.comparison.cells) {
     try {
-      fill(cell, directory, file.comparison.metric);
+      fill(cell, directory, file.comparison);
     } catch (const UserError& error) {
       break_cell(cell, report::CellStatus::kFailed, error.what());
     }
-    if (directory != first && !cell.directory.empty()) cell.directory = (directory / cell.directory).lexically_proximate(first).string();
+    if (directory != first && !cell.directory.empty())
+      cell.directory = fs::absolute(directory / cell.directory).lexically_proximate(fs::absolute(first).lexically_normal()).string();
   }
   return file;
 }
@@ -72,9 +86,19 @@ void require_same(const ComparisonFile& first, const ComparisonFile& other, cons
   const report::Comparison &a = first.comparison, &b = other.comparison;
   std::string difference;
   if (a.metric != b.metric) difference = cat("compares ", b.metric, ", not ", a.metric);
+  if (a.equalize != b.equalize) difference = cat("has equal ", b.equalize, ", not equal ", a.equalize);
   if (a.data_fingerprint != b.data_fingerprint) difference = "has other data";
   if (a.baseline != b.baseline) difference = "has another baseline";
+  if (a.tuning_note.empty() != b.tuning_note.empty())
+    difference = cat("is ", b.tuning_note.empty() ? "not " : "", "tuned, unlike the first");
   if (first.variant_hashes != other.variant_hashes) difference = "has other variants, or the same with other settings";
+  for (std::size_t i = 0; difference.empty() && i < a.variants.size(); ++i) {
+    const auto words = [&](std::string_view what) { return cat("gives ", report::label_of(a.variants[i].settings), ' ', what); };
+    if (a.variants[i].tuned != b.variants[i].tuned && !a.variants[i].tuned.empty() && !b.variants[i].tuned.empty())
+      difference =
+          words(cat("other tuned values (", report::label_of(b.variants[i].tuned), ", not ", report::label_of(a.variants[i].tuned), ")"));
+    if (first.steps[i] != other.steps[i]) difference = words("another number of steps, by other step times");
+  }
   if (!difference.empty())
     fail(ExitCode::kUsage, directory.string(), difference, "directories of one comparison, which differ in their seeds");
 }
@@ -93,7 +117,20 @@ int rank(report::CellStatus status) {
   return 0;
 }
 
+// One that only the other has tuned.
+void take_tuning(report::Comparison& into, const report::Comparison& from) {
+  for (std::size_t i = 0; i < into.variants.size(); ++i) {
+    const report::Settings& settings = into.variants[i].settings;
+    if (!into.variants[i].tuned.empty() || from.variants[i].tuned.empty()) continue;
+    into.variants[i].tuned = from.variants[i].tuned;
+    std::erase_if(into.tuning, [&](const report::TuningPoint& point) { return point.settings == settings; });
+    for (const report::TuningPoint& point : from.tuning)
+      if (point.settings == settings) into.tuning.push_back(point);
+  }
+}
+
 void merge(report::Comparison& into, report::Comparison from) {
+  take_tuning(into, from);
   for (const std::uint64_t seed : from.seeds) {
     if (std::find(into.seeds.begin(), into.seeds.end(), seed) == into.seeds.end()) into.seeds.push_back(seed);
   }
@@ -111,6 +148,21 @@ void merge(report::Comparison& into, report::Comparison from) {
   }
 }
 
+// A seed is a block of the statistics, as within one directory (mixing.h).
+void refuse_mixed_seeds(const report::Comparison& comparison) {
+  const auto maker_of = [](const report::Cell& cell) {
+    return cat(cell.cpu, ", ", count_of(cell.threads, "thread"), ", ", cell.device, ", ", cell.precision);
+  };
+  std::map<std::uint64_t, std::string> makers;
+  for (const report::Cell& cell : comparison.cells) {
+    if (cell.status == report::CellStatus::kWaiting) continue;
+    const auto& [seed, maker] = *makers.emplace(cell.seed, maker_of(cell)).first;
+    if (maker != maker_of(cell))
+      fail(ExitCode::kUsage, cat("seed ", seed), cat("runs made with ", maker, " and with ", maker_of(cell), "; a seed never mixes them"),
+           "directories that have each seed from one machine; what they have of it beside that is to be deleted");
+  }
+}
+
 }  // namespace
 
 report::Comparison collect(std::span<const fs::path> directories) {
@@ -121,8 +173,8 @@ report::Comparison collect(std::span<const fs::path> directories) {
     require_same(first, other, directory);
     merge(first.comparison, std::move(other.comparison));
   }
-  const std::string revision(git_revision());
-  first.comparison.version = cat(version(), revision.empty() ? "" : cat(" (", revision, ")"));
+  if (directories.size() > 1) refuse_mixed_seeds(first.comparison);
+  first.comparison.version = build_name();
   return std::move(first.comparison);
 }
 

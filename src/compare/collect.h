@@ -11,7 +11,8 @@
 namespace sluice::compare {
 
 // The comparison of the first directory with the results of all: their seeds together, and of a cell that several have the one that came farthest.
-// Cells that cannot be read are shown as failed. Errors: those of read_comparison(); kUsage where the directories do not hold the same comparison.
+// Cells that cannot be read are shown as failed. Errors: those of read_comparison(); kUsage where the directories do not hold the same comparison,
+// tuned to the same values and with the same steps, or where their runs of a seed were made in different ways.
 report::Comparison collect(std::span<const std::filesystem::path> directories);
 
 // The curves in a metrics.jsonl: at most kMaxCurvePoints each, training losses averaged over the steps between. Empty where there is none.

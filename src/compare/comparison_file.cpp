@@ -1,6 +1,10 @@
 #include "compare/comparison_file.h"
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -26,6 +30,7 @@ Json variants_json(const ComparisonFile& file) {
                     {"d_ff_mismatch", v.d_ff_mismatch},
                     {"multiply_adds_per_token", v.multiply_adds_per_token},
                     {"flops_per_token", v.flops_per_token},
+                    {"steps", file.steps.at(i) ? Json(*file.steps.at(i)) : Json()},
                     {"tuned", to_json(v.tuned)}});
   }
   return list;
@@ -45,6 +50,7 @@ Json tuning_json(const report::Comparison& comparison) {
                     {"candidate", to_json(point.candidate)},
                     {"log_perplexity", point.log_perplexity},
                     {"remark", point.remark},
+                    {"diverged", point.diverged},
                     {"chosen", point.chosen}});
   return list;
 }
@@ -60,6 +66,8 @@ void read_lists(const Json& json, ComparisonFile& file) {
                           .flops_per_token = v.at("flops_per_token").get<double>(),
                           .tuned = settings_from(v.at("tuned"))});
     file.variant_hashes.push_back(v.at("hash").get<std::string>());
+    const auto steps = v.find("steps");
+    file.steps.push_back(steps == v.end() || steps->is_null() ? std::nullopt : std::optional(steps->get<std::int64_t>()));
   }
   for (const Json& cell : json.at("cells")) {
     report::Cell& made = c.cells.emplace_back();
@@ -73,6 +81,7 @@ void read_lists(const Json& json, ComparisonFile& file) {
                         .candidate = settings_from(point.at("candidate")),
                         .log_perplexity = point.at("log_perplexity").get<std::vector<double>>(),
                         .remark = point.at("remark").get<std::string>(),
+                        .diverged = point.value("diverged", false),
                         .chosen = point.at("chosen").get<bool>()});
   }
 }
@@ -93,6 +102,22 @@ ComparisonFile from_json(const Json& json) {
   c.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
   read_lists(json, file);
   return file;
+}
+
+// Each variant once under each seed, and tuning of these variants' values: what report/ takes for granted.
+bool is_whole(const report::Comparison& c) {
+  if (c.baseline >= c.variants.size()) return false;
+  std::set<std::pair<report::Settings, std::uint64_t>> places;
+  for (const report::Variant& variant : c.variants)
+    for (const std::uint64_t seed : c.seeds) places.emplace(variant.settings, seed);
+  for (const report::Cell& cell : c.cells)
+    if (places.erase(std::pair(cell.settings, cell.seed)) == 0) return false;
+  std::map<report::Settings, std::size_t> num_tuned;
+  for (const report::Variant& variant : c.variants) num_tuned[variant.settings] = variant.tuned.size();
+  return places.empty() && std::all_of(c.tuning.begin(), c.tuning.end(), [&](const report::TuningPoint& point) {
+           const auto variant = num_tuned.find(point.settings);
+           return variant != num_tuned.end() && (variant->second == 0 || variant->second == point.candidate.size());
+         });
 }
 
 }  // namespace
@@ -125,7 +150,7 @@ ComparisonFile read_comparison(const std::filesystem::path& directory) {
   try {
     if (tree.is_object() && tree.at("format").get<std::int64_t>() == kFormat) {
       ComparisonFile file = from_json(tree);
-      if (file.comparison.baseline < file.comparison.variants.size()) return file;
+      if (is_whole(file.comparison)) return file;
     }
   } catch (const nlohmann::json::exception&) {  // falls through to the message
   }

@@ -2,7 +2,9 @@
 // that the report can be made from the directory alone. The cells' results lie with the cells.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,10 +12,11 @@
 
 namespace sluice::compare {
 
+// Lists beside comparison.variants: equal in directories that may be merged.
 struct ComparisonFile {
-  report::Comparison comparison;  // cells: settings, seed, hash and directory only
-  std::vector<std::string>
-      variant_hashes;  // what each variant is, whatever the seed and the precision: equal in directories that may be merged
+  report::Comparison comparison;                   // cells: settings, seed, hash and directory only
+  std::vector<std::string> variant_hashes;         // what each variant is, whatever the seed and the precision
+  std::vector<std::optional<std::int64_t>> steps;  // where equal time sets them
 };
 
 void write_comparison(const ComparisonFile& file, const std::filesystem::path& directory);

@@ -44,10 +44,11 @@ report::CurvePoint mean_of(std::span<const Line> lines) {
 std::optional<report::CurvePoint> evaluation_in(const Line& line) {
   const nlohmann::json json = nlohmann::json::parse(line.text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return std::nullopt;
-  const auto& eval = json["eval"];
-  if (!eval.is_object() || !eval.contains("log_perplexity") || !eval["log_perplexity"].is_number()) return std::nullopt;
-  return report::CurvePoint{
-      .step = json["step"].get<std::int64_t>(), .log_perplexity = eval["log_perplexity"].get<double>(), .seconds = line.seconds};
+  const auto eval = json.find("eval");
+  if (eval == json.end() || !eval->is_object()) return std::nullopt;
+  const auto figure = eval->find("log_perplexity");
+  if (figure == eval->end() || !figure->is_number()) return std::nullopt;
+  return report::CurvePoint{.step = json["step"].get<std::int64_t>(), .log_perplexity = figure->get<double>(), .seconds = line.seconds};
 }
 
 }  // namespace

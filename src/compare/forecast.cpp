@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <span>
+#include <string>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -30,6 +32,19 @@ std::optional<double> known_step_s(const std::optional<report::Comparison>& begu
     steps += static_cast<double>(cell.steps);
   }
   return steps > 0 ? std::optional(seconds / steps) : std::nullopt;
+}
+
+// A damaged one is written anew by the next sitting.
+std::optional<report::Comparison> begun_in(const fs::path& directory) {
+  std::error_code ignored;
+  if (!fs::exists(directory / "comparison.json", ignored)) return std::nullopt;
+  try {
+    return collect(std::vector<fs::path>{directory});
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+    log::warn(error.what());
+    return std::nullopt;
+  }
 }
 
 std::optional<double> assumed_std(const CompareConfig& config) {
@@ -73,12 +88,18 @@ void time_variants(Forecast& forecast, const Planner& planner, const std::vector
   for (std::size_t i = 0; i < times.size(); ++i) forecast.variants[i].seconds_per_step = times[i].lowest_s;
 }
 
-// Steps as a sitting would set them, where it would measure what was measured here; else unknown.
-void give_equal_time(Forecast& forecast, std::vector<PlannedVariant>& variants) {
-  const auto baseline_s = forecast.variants[forecast.baseline].seconds_per_step;
+// Steps as a sitting would set them (step_times()): by the times it has written down, else by what it would measure, where that was measured here.
+void give_equal_time(Forecast& forecast, std::vector<PlannedVariant>& variants, const std::map<std::string, double>& known, bool measured) {
+  const auto known_s = [&](std::size_t i) {
+    const auto time = known.find(variants[i].hash);
+    return time == known.end() ? std::nullopt : std::optional(time->second);
+  };
+  const auto measured_s = [&](std::size_t i) { return measured ? forecast.variants[i].seconds_per_step : std::nullopt; };
   const auto baseline_steps = variants[forecast.baseline].facts.steps;
   for (std::size_t i = 0; i < variants.size(); ++i) {
-    const auto step_s = forecast.variants[i].seconds_per_step;
+    const bool is_known = known_s(i) && known_s(forecast.baseline);
+    const auto step_s = is_known ? known_s(i) : measured_s(i);
+    const auto baseline_s = is_known ? known_s(forecast.baseline) : measured_s(forecast.baseline);
     auto& steps = variants[i].facts.steps;
     steps.reset();
     if (baseline_steps && baseline_s && step_s) variants[i].steps = steps = steps_in_equal_time(*baseline_steps, *baseline_s, *step_s);
@@ -138,12 +159,11 @@ Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) 
   std::vector<PlannedVariant> variants = planner.variants(threads);
   Forecast forecast;
   forecast.baseline = planner.baseline();
-  std::optional<report::Comparison> begun;
-  if (fs::exists(options.directory / "comparison.json")) begun = collect(std::vector<fs::path>{options.directory});
+  const std::optional<report::Comparison> begun = begun_in(options.directory);
   for (const PlannedVariant& variant : variants)
     forecast.variants.push_back({variant.settings, variant.facts, known_step_s(begun, variant.settings)});
   if (measure) time_variants(forecast, planner, variants, threads);
-  if (options.config.equalize == Equalize::kTime) give_equal_time(forecast, variants);
+  if (options.config.equalize == Equalize::kTime) give_equal_time(forecast, variants, known_step_times(options.directory), measure);
   add_costs(forecast, planner, variants, options, threads);
   forecast.std = assumed_std(options.config);
   if (forecast.std) {

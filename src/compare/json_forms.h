@@ -20,14 +20,19 @@ inline report::Settings settings_from(const nlohmann::ordered_json& json) {
 }
 
 inline nlohmann::ordered_json to_json(const Maker& maker) {
-  return {{"cpu", maker.cpu}, {"threads", maker.threads}, {"device", maker.device}, {"precision", maker.precision}};
+  return {{"cpu", maker.cpu},
+          {"threads", maker.threads},
+          {"device", maker.device},
+          {"precision", maker.precision},
+          {"micro_batch_sequences", maker.micro_batch_sequences}};
 }
 
 inline Maker maker_from(const nlohmann::ordered_json& json) {
   return {.cpu = json.at("cpu").get<std::string>(),
           .device = json.at("device").get<std::string>(),
           .precision = json.at("precision").get<std::string>(),
-          .threads = json.at("threads").get<std::int64_t>()};
+          .threads = json.at("threads").get<std::int64_t>(),
+          .micro_batch_sequences = json.value("micro_batch_sequences", std::int64_t{0})};  // 0: of before it was written down
 }
 
 }  // namespace sluice::compare

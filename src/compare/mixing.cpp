@@ -15,7 +15,18 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string describe(const Maker& maker) {
-  return cat(maker.cpu, ", ", maker.threads, maker.threads == 1 ? " thread, " : " threads, ", maker.device, ", ", maker.precision);
+  return cat(maker.cpu, ", ", maker.threads, maker.threads == 1 ? " thread, " : " threads, ", maker.device, ", ", maker.precision,
+             maker.micro_batch_sequences > 0 ? cat(", micro-batches of ", maker.micro_batch_sequences) : "");
+}
+
+bool same_micro_batch(const Maker& a, const Maker& b) {
+  return a.micro_batch_sequences == b.micro_batch_sequences || a.micro_batch_sequences == 0 || b.micro_batch_sequences == 0;
+}
+
+// A micro-batch that is not known stands in the way of nothing.
+bool same_way(Maker a, const Maker& b) {
+  if (same_micro_batch(a, b)) a.micro_batch_sequences = b.micro_batch_sequences;
+  return a == b;
 }
 
 // Records whose runs have begun, by family.
@@ -23,8 +34,12 @@ std::unordered_multimap<std::string, CellRecord> begun_records(const fs::path& f
   std::unordered_multimap<std::string, CellRecord> records;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const auto record = read_record(entry.path() / "cell.json");
-    if (record && fs::exists(entry.path() / "run" / "metrics.jsonl")) records.emplace(record->family, *record);
+    try {
+      const auto record = read_record(entry.path() / "cell.json");
+      std::error_code ignored;
+      if (record && fs::exists(entry.path() / "run" / "metrics.jsonl", ignored)) records.emplace(record->family, *record);
+    } catch (const UserError&) {  // of another comparison, or run anew
+    }
   }
   return records;
 }
@@ -42,22 +57,24 @@ std::string remedy(const SeedState& state) {
     if (state.made_with.threads != state.now.threads) settings += cat(" train.threads=", state.made_with.threads);
     if (state.made_with.precision != state.now.precision) settings += cat(" train.precision=", state.made_with.precision);
     if (state.made_with.device != state.now.device) settings += cat(" train.device=", state.made_with.device);
+    if (!same_micro_batch(state.made_with, state.now))
+      settings += cat(" train.micro_batch_sequences=", state.made_with.micro_batch_sequences);
   }
   return settings.empty() ? "other seeds (--seeds) here, and this one on that machine" : cat("other seeds (--seeds), or --set", settings);
 }
 
 }  // namespace
 
-void refuse_mixed_seeds(std::span<const Cell> cells, const fs::path& folder) {
+void refuse_mixed_seeds(std::span<const Cell> cells, const fs::path& folder, bool more_to_come) {
   const auto records = begun_records(folder);
   std::map<std::uint64_t, SeedState> seeds;
   for (const Cell& cell : cells) {
     SeedState& state = seeds[cell.seed];
     const CellRecord own = record_of(cell);
-    state.has_work = state.has_work || !is_settled(cell, own);
+    state.has_work = state.has_work || more_to_come || !is_settled(cell, own);
     const auto [first, last] = records.equal_range(cell.family);
     for (auto it = first; it != last; ++it) {
-      if (it->second.seed != cell.seed || it->second.maker == cell.facts.maker) continue;
+      if (it->second.seed != cell.seed || same_way(it->second.maker, cell.facts.maker)) continue;
       ++state.num_made;
       state.made_with = it->second.maker;
       state.now = cell.facts.maker;

@@ -11,6 +11,7 @@ namespace sluice::compare {
 // `cells`: the whole grid of the seeds of this sitting. kUsage, with one line for each seed that has cells made with another processor, number of
 // threads, device or precision than this sitting would use for the rest of that seed, and what to do about it.
 // `folder`: where the cells of all sittings lie. Reads their records.
-void refuse_mixed_seeds(std::span<const Cell> cells, const std::filesystem::path& folder);
+// `more_to_come`: every seed gets runs beside these, whose values are not chosen yet.
+void refuse_mixed_seeds(std::span<const Cell> cells, const std::filesystem::path& folder, bool more_to_come = false);
 
 }  // namespace sluice::compare

@@ -23,10 +23,10 @@ struct RunRequest {
   std::string name;               // for people
 };
 
-// How and on what a run is done here; none of it may differ within a seed.
+// How and on what a run is done here; none of it may differ within a seed, since each changes the order of a sum somewhere.
 struct Maker {
   std::string cpu, device, precision;
-  std::int64_t threads = 0;
+  std::int64_t threads = 0, micro_batch_sequences = 0;
   friend bool operator==(const Maker&, const Maker&) = default;
 };
 

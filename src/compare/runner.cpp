@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -11,8 +12,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/signals.h"
 #include "base/text_format.h"
+#include "base/version.h"
 #include "compare/child.h"
 #include "compare/display.h"
 #include "store/run_result.h"
@@ -22,12 +25,18 @@ namespace {
 
 constexpr int kPoll_ms = 500;  // how often progress is looked at; an ending child and a signal wake us at once
 
-// The last line that says what went wrong, else the last line at all.
-std::string last_words(const std::filesystem::path& output) {
+std::uintmax_t size_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  return error ? 0 : size;
+}
+
+// Of what stands behind `begin`, where this start's output begins: the last line that says what went wrong, else the last line at all.
+std::string last_words(const std::filesystem::path& output, std::uintmax_t begin) {
   constexpr std::streamoff kTailBytes = 4096;
   std::ifstream file(output, std::ios::binary | std::ios::ate);
   if (!file) return "";
-  file.seekg(std::max<std::streamoff>(0, file.tellg() - kTailBytes));
+  file.seekg(std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kTailBytes));
   std::string last, error;
   for (std::string line; std::getline(file, line);) {
     if (!line.empty()) last = line;
@@ -79,6 +88,7 @@ class Runner {
     std::size_t cell = 0;
     CellRecord record;
     double started_s = 0;
+    std::uintmax_t output_begin = 0;
     Child child;
   };
 
@@ -93,15 +103,29 @@ class Runner {
   void start(std::size_t i) {
     const Cell& cell = cells_[i];
     real_files().create_directories(cell.directory);
+    remove_unknown(cell);
     CellRecord record = record_of(cell);
     record.maker = cell.facts.maker;
+    record.build = build_name();
     record.state = CellState::kStarted;
     record.remark.clear();
     real_files().write_atomically(cell.config_file(), cell.facts.config);
     write_record(record, cell.record_file());
     display_.started(i);
-    children_.push_back(
-        {i, std::move(record), monotonic_s(), Child(maker_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
+    const std::uintmax_t output_begin = size_of(cell.output_file());
+    children_.push_back({i, std::move(record), monotonic_s(), output_begin,
+                         Child(maker_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
+  }
+
+  // A run whose record is damaged may have been made on another machine: it begins again.
+  static void remove_unknown(const Cell& cell) {
+    try {
+      read_record(cell.record_file());
+    } catch (const UserError& error) {
+      if (error.code() != ExitCode::kBadData) throw;
+      log::warn(error.what());
+      real_files().remove_all(cell.run_dir());
+    }
   }
 
   void stop() {
@@ -132,7 +156,7 @@ class Runner {
     const Cell& cell = cells_[running.cell];
     CellRecord& record = running.record;
     record.wall_seconds = monotonic_s() - running.started_s;
-    const std::string words = code == 0 ? fault_of_result(cell) : last_words(cell.output_file());
+    const std::string words = code == 0 ? fault_of_result(cell) : last_words(cell.output_file(), running.output_begin);
     std::string shown;
     if (code == 0 && words.empty()) {
       record.state = CellState::kFinished;
@@ -143,7 +167,7 @@ class Runner {
       record.remark = words;
       shown = cat("diverged: ", words);
       ++tally_.num_diverged;
-    } else if (code == static_cast<int>(ExitCode::kInterrupted)) {
+    } else if (code == static_cast<int>(ExitCode::kInterrupted) || (stopping_ && code == 128 + SIGTERM)) {  // the latter: not yet listening
       shown = "interrupted, everything is saved";
       ++tally_.num_waiting;
       tally_.interrupted = true;
@@ -178,7 +202,12 @@ class Runner {
 }  // namespace
 
 bool is_finished(const Cell& cell, const CellRecord& record) {
-  return record.state == CellState::kFinished && std::filesystem::exists(cell.run_dir() / "result.json");
+  if (record.state != CellState::kFinished) return false;
+  try {
+    return store::read_run_result(cell.run_dir() / "result.json").log_perplexity.has_value();
+  } catch (const UserError&) {  // missing or damaged
+    return false;
+  }
 }
 
 bool is_settled(const Cell& cell, const CellRecord& record) { return is_finished(cell, record) || record.state == CellState::kDiverged; }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,20 +19,13 @@
 #include "compare/planner.h"
 #include "compare/step_times.h"
 #include "compare/tuning.h"
+#include "config/names.h"
 #include "store/run_directory.h"
 
 namespace sluice::compare {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <class Enum>
-std::string name_of(Enum value) {
-  for (const auto& [one, name] : names_of(value)) {
-    if (one == value) return std::string(name);
-  }
-  return "";
-}
 
 // The comparison's directory, made where it is missing, and locked. One that was made here goes again where the sitting is refused before it keeps
 // anything; what somebody else put there stays.
@@ -40,7 +35,7 @@ class Place {
   ~Place() {
     if (made_.empty()) return;
     std::error_code error;
-    fs::remove(directory_ / "lock", error);
+    for (const char* file : {"lock", "jobs.json"}) fs::remove(directory_ / file, error);
     fs::remove_all(directory_ / "measured", error);
     for (const fs::path& path : made_) fs::remove(path, error);
   }
@@ -106,10 +101,12 @@ class Sitting {
     variants_ = planner_.variants(threads_);
     if (options_.config.equalize == Equalize::kTime) equalize_time();
     commands_ = earlier_commands(options_.directory, variants_);
+    plan_tuning();
+    choose();
+    refuse_mixed_seeds(cells_of(planner_.seeds()), options_.directory / "cells", /*more_to_come=*/will_tune());
     place.keep();
     write();
     Tally tally = tune();
-    write();
     if (!tally.interrupted) add(tally, run_comparison());
     tell_of_others();
     return tally;
@@ -128,53 +125,71 @@ class Sitting {
     }
   }
 
-  // The tuning runs of this sitting's variants, then every variant's choice as far as its runs say one.
-  Tally tune() {
-    if (!options_.config.tune) {
-      for (std::size_t i = 0; i < variants_.size(); ++i) tuned_[i] = {};
-      return {};
-    }
-    std::vector<Cell> all;
-    std::map<std::size_t, std::vector<Cell>> by_variant;
+  void plan_tuning() {
+    if (!options_.config.tune) return;
+    for (const PlannedVariant& variant : variants_) tuning_cells_.push_back(planner_.tuning_cells(variant, threads_));
+    refuse_mixed_seeds(our_tuning(), options_.directory / "tune");
+  }
+
+  // Every variant's values as far as its tuning runs say some, and the cells that follow.
+  void choose() {
+    tuning_.clear();
+    undecided_.assign(variants_.size(), "");
     for (std::size_t i = 0; i < variants_.size(); ++i) {
-      by_variant[i] = planner_.tuning_cells(variants_[i], threads_);
-      if (is_chosen(i)) all.insert(all.end(), by_variant[i].begin(), by_variant[i].end());
+      std::optional<report::Settings> values = report::Settings{};
+      if (options_.config.tune) {
+        Choice choice = choice_of(tuning_cells_[i], *options_.config.tune);
+        values = std::move(choice.values);
+        undecided_[i] = std::move(choice.undecided);
+        std::move(choice.points.begin(), choice.points.end(), std::back_inserter(tuning_));
+      }
+      if (values) take(i, *values);
     }
-    refuse_mixed_seeds(all, options_.directory / "tune");
+  }
+
+  void take(std::size_t variant, const report::Settings& values) {
+    if (!tuned_.emplace(variant, values).second) return;
+    for (const std::uint64_t seed : options_.config.seeds)
+      cells_.emplace(std::pair(variant, seed), planner_.cell(variants_[variant], values, seed, threads_));
+  }
+
+  // The tuning runs of this sitting's variants.
+  std::vector<Cell> our_tuning() const {
+    std::vector<Cell> ours;
+    for (const std::size_t i : planner_.chosen()) ours.insert(ours.end(), tuning_cells_[i].begin(), tuning_cells_[i].end());
+    return ours;
+  }
+
+  Tally tune() {
+    if (!options_.config.tune) return {};
+    const std::vector<Cell> ours = our_tuning();
     RunnerOptions runner = runner_;
     runner.title = "tuning";
-    note_command(all);
-    Tally tally = run_cells(all, maker_, runner);
+    note_command(ours);
+    Tally tally = run_cells(ours, maker_, runner);
     tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
-    for (const auto& [variant, cells] : by_variant) decide(variant, cells);
+    choose();
+    for (const std::size_t i : planner_.chosen())
+      if (!undecided_[i].empty() && !stop_requested())
+        log::warn(cat(report::label_of(variants_[i].settings), ": ", undecided_[i], "; its runs wait"));
+    write();
     return tally;
   }
 
-  void decide(std::size_t variant, const std::vector<Cell>& cells) {
-    Choice choice = choice_of(cells, *options_.config.tune);
-    if (choice.values) tuned_[variant] = *choice.values;
-    std::move(choice.points.begin(), choice.points.end(), std::back_inserter(tuning_));
-    if (!choice.undecided.empty() && is_chosen(variant) && !stop_requested())
-      log::warn(cat(report::label_of(variants_[variant].settings), ": ", choice.undecided, "; its runs wait"));
-  }
-
   Tally run_comparison() {
-    const std::vector<Cell> grid = cells();
-    std::vector<Cell> ours, whole_seeds;
+    std::vector<Cell> ours;
     Tally tally;
     for (const std::uint64_t seed : planner_.seeds()) {
-      for (std::size_t i = 0; i < variants_.size(); ++i) {
-        if (!tuned_.contains(i)) {
-          tally.num_waiting += is_chosen(i) ? 1 : 0;
-          continue;
+      for (const std::size_t i : planner_.chosen()) {
+        const auto cell = cells_.find(std::pair(i, seed));
+        if (cell == cells_.end()) {
+          ++tally.num_waiting;
+        } else {
+          ours.push_back(cell->second);
         }
-        const auto cell =
-            std::find_if(grid.begin(), grid.end(), [&](const Cell& c) { return c.seed == seed && c.settings == variants_[i].settings; });
-        whole_seeds.push_back(*cell);
-        if (is_chosen(i)) ours.push_back(*cell);
       }
     }
-    refuse_mixed_seeds(whole_seeds, options_.directory / "cells");
+    refuse_mixed_seeds(cells_of(planner_.seeds()), options_.directory / "cells");
     note_command(ours);
     add(tally, run_cells(ours, maker_, runner_));
     return tally;
@@ -187,16 +202,16 @@ class Sitting {
     write();
   }
 
-  bool is_chosen(std::size_t variant) const {
-    return std::find(planner_.chosen().begin(), planner_.chosen().end(), variant) != planner_.chosen().end();
+  bool will_tune() const {
+    return std::any_of(planner_.chosen().begin(), planner_.chosen().end(),
+                       [&](std::size_t i) { return !undecided_[i].empty() && undecided_[i] != kAllDiverged; });
   }
 
-  // Of every variant whose values are known, under every seed of the comparison.
-  std::vector<Cell> cells() const {
+  // Of every variant whose values are known.
+  std::vector<Cell> cells_of(std::span<const std::uint64_t> seeds) const {
     std::vector<Cell> cells;
-    for (const std::uint64_t seed : options_.config.seeds) {
-      for (const auto& [variant, candidate] : tuned_) cells.push_back(planner_.cell(variants_[variant], candidate, seed, threads_));
-    }
+    for (const auto& [place, cell] : cells_)
+      if (std::find(seeds.begin(), seeds.end(), place.second) != seeds.end()) cells.push_back(cell);
     return cells;
   }
 
@@ -205,8 +220,8 @@ class Sitting {
     report::Comparison& c = file.comparison;
     const RunFacts& facts = variants_.front().facts;
     c.name = options_.name;
-    c.metric = name_of(options_.config.metric);
-    c.equalize = name_of(options_.config.equalize);
+    c.metric = config::name_of(options_.config.metric);
+    c.equalize = config::name_of(options_.config.equalize);
     c.objective = facts.objective;
     c.seeds = options_.config.seeds;
     c.baseline = planner_.baseline();
@@ -214,11 +229,15 @@ class Sitting {
     c.tuning_note = tuning_note(options_.config.tune);
     c.config = options_.config_text;
     c.commands = commands_;
-    c.data_fingerprint = facts.data_fingerprint;
-    c.tokenizer_hash = facts.tokenizer_hash;
+    const auto is_shared = [&](std::string RunFacts::*fact) {
+      return std::all_of(variants_.begin(), variants_.end(), [&](const PlannedVariant& v) { return v.facts.*fact == facts.*fact; });
+    };
+    if (is_shared(&RunFacts::data_fingerprint)) c.data_fingerprint = facts.data_fingerprint;
+    if (is_shared(&RunFacts::tokenizer_hash)) c.tokenizer_hash = facts.tokenizer_hash;
     for (std::size_t i = 0; i < variants_.size(); ++i) {
       add_variant(c, i);
       file.variant_hashes.push_back(variants_[i].hash);
+      file.steps.push_back(variants_[i].steps);
     }
     add_cells(c);
     write_comparison(file, options_.directory);
@@ -236,24 +255,22 @@ class Sitting {
   }
 
   void add_cells(report::Comparison& c) const {
-    const std::vector<Cell> known = cells();
-    for (const PlannedVariant& variant : variants_) {
+    for (std::size_t i = 0; i < variants_.size(); ++i) {
       for (const std::uint64_t seed : c.seeds) {
         report::Cell& cell = c.cells.emplace_back();
-        cell.settings = variant.settings;
+        cell.settings = variants_[i].settings;
         cell.seed = seed;
-        const auto same =
-            std::find_if(known.begin(), known.end(), [&](const Cell& one) { return one.seed == seed && one.settings == variant.settings; });
-        if (same == known.end()) continue;
-        cell.hash = same->hash;
-        cell.directory = cat("cells/", same->name);
+        const auto known = cells_.find(std::pair(i, seed));
+        if (known == cells_.end()) continue;  // its values are not chosen yet
+        cell.hash = known->second.hash;
+        cell.directory = cat("cells/", known->second.name);
       }
     }
   }
 
   void tell_of_others() const {
     std::set<std::string> names;
-    for (const Cell& cell : cells()) names.insert(cell.name);
+    for (const auto& [place, cell] : cells_) names.insert(cell.name);
     std::size_t num_others = 0;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator(options_.directory / "cells", error))
@@ -269,8 +286,11 @@ class Sitting {
   int threads_ = 1;
   RunnerOptions runner_;
   std::vector<PlannedVariant> variants_;
-  std::vector<std::string> commands_;              // that ran something, this one included
-  std::map<std::size_t, report::Settings> tuned_;  // by variant, where it is known; empty settings without tuning
+  std::vector<std::string> commands_;                            // that ran something, this one included
+  std::vector<std::vector<Cell>> tuning_cells_;                  // by variant; empty without tuning
+  std::map<std::size_t, report::Settings> tuned_;                // by variant, where it is known; empty settings without tuning
+  std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells_;  // by variant and seed, where tuned_ is known
+  std::vector<std::string> undecided_;                           // by variant: why tuned_ is not known
   std::vector<report::TuningPoint> tuning_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -97,10 +98,23 @@ std::string disturbance(std::span<const Timed> variants, std::span<const StepTim
   return "";
 }
 
-std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const fs::path& directory) {
+std::map<std::string, double> known_step_times(const fs::path& directory) {
   const fs::path file = directory / "step_times.json";
-  Json known = read_json(file);
-  const auto is_known = [&](const Timed& timed) { return known.contains(timed.key) && known[timed.key]["seconds_per_step"].is_number(); };
+  std::map<std::string, double> times;
+  const Json written = read_json(file);
+  for (const auto& [key, entry] : written.items()) {
+    const auto seconds = entry.is_object() ? entry.find("seconds_per_step") : entry.end();
+    const bool is_time = entry.is_object() && seconds != entry.end() && seconds->is_number() && seconds->get<double>() > 0;
+    require(is_time, ExitCode::kBadData, file.string(), cat(printable(key), " without a time"),
+            "what `sluice compare` wrote; delete it to measure again");
+    times.emplace(key, seconds->get<double>());
+  }
+  return times;
+}
+
+std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const fs::path& directory) {
+  std::map<std::string, double> times = known_step_times(directory);
+  const auto is_known = [&](const Timed& timed) { return times.contains(timed.key); };
   std::vector<std::size_t> missing{baseline};  // timed in any case: the others are ratios to it
   for (std::size_t i = 0; i < variants.size(); ++i) {
     if (i != baseline && !(is_known(variants[i]) && is_known(variants[baseline]))) missing.push_back(i);
@@ -113,14 +127,17 @@ std::vector<double> step_times(std::span<const Timed> variants, std::size_t base
         measure_in_turns(asked.size(), [&](std::size_t i) { return measure_step_s(asked[i], 1, directory / "measured"); });
     if (const std::string busy = disturbance(asked, measured); !busy.empty())
       fail(ExitCode::kUsage, "compare.equalize: time", busy, "needs an otherwise idle machine; nothing was kept");
-    const double scale =
-        is_known(variants[baseline]) ? known[variants[baseline].key]["seconds_per_step"].get<double>() / measured[0].lowest_s : 1;
-    for (std::size_t i = 0; i < asked.size(); ++i)
-      known[asked[i].key] = {{"variant", asked[i].label}, {"seconds_per_step", measured[i].lowest_s * scale}, {"cpu", machine().cpu_model}};
-    write_json(known, file);
+    const double scale = is_known(variants[baseline]) ? times.at(variants[baseline].key) / measured[0].lowest_s : 1;
+    const fs::path file = directory / "step_times.json";
+    Json written = read_json(file);
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      times[asked[i].key] = measured[i].lowest_s * scale;
+      written[asked[i].key] = {{"variant", asked[i].label}, {"seconds_per_step", times[asked[i].key]}, {"cpu", machine().cpu_model}};
+    }
+    write_json(written, file);
   }
   std::vector<double> seconds;
-  for (const Timed& timed : variants) seconds.push_back(known[timed.key]["seconds_per_step"].get<double>());
+  for (const Timed& timed : variants) seconds.push_back(times.at(timed.key));
   return seconds;
 }
 
@@ -148,8 +165,12 @@ int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int)>&
   for (std::size_t i = 0; i < candidates.size(); ++i)
     log::info(cat("  ", candidates[i], " x ", count_of(num_cpus / candidates[i], "thread"), ": ", fixed(1 / times[i].lowest_s, 2),
                   " steps per second together"));
-  known[key] = chosen;
-  write_json(known, file);
+  if (std::all_of(times.begin(), times.end(), [](const StepTime& time) { return time.is_steady(); })) {
+    known[key] = chosen;
+    write_json(known, file);
+  } else {
+    log::warn("the machine is busy: this number of processes is for now only, the next sitting measures again");
+  }
   return chosen;
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<do
 // What disturbed the measurement of these, in one line: "the machine is busy: ..."; empty where all are steady.
 std::string disturbance(std::span<const Timed> variants, std::span<const StepTime> times);
 
+// Seconds per step by key, as far as the directory has them.
+std::map<std::string, double> known_step_times(const std::filesystem::path& directory);
+
 // Seconds per step of each variant. Measures those that the directory does not know; a variant that is added later is timed beside the baseline
 // and enters by its ratio to it. kUsage, with nothing written down, where a measurement was disturbed.
 std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const std::filesystem::path& directory);
@@ -47,7 +51,7 @@ std::vector<double> step_times(std::span<const Timed> variants, std::size_t base
 std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_step_s, double step_s);
 
 // 1, 2, 4, ... processes of num_cpus / processes threads, at most `most` processes: the number that takes the most steps per second together.
-// `timed(threads)` is what to run. Remembered per processor model and number of processors.
+// `timed(threads)` is what to run. Remembered per processor model and number of processors, where no other work disturbed it.
 int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int threads)>& timed, const std::filesystem::path& directory);
 
 }  // namespace sluice::compare

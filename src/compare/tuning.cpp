@@ -23,6 +23,7 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
     }
   }
   if (num_diverged > 0) {
+    point.diverged = true;
     point.remark = cat(num_diverged, " of ", config.seeds.size(), " diverged");
   } else if (num_open > 0) {
     point.remark = cat(num_open, " of ", config.seeds.size(), " failed or not finished");
@@ -35,17 +36,15 @@ std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneC
   std::optional<double> best;
   report::TuningPoint* chosen = nullptr;
   for (report::TuningPoint& point : points_of_variant) {
-    if (point.log_perplexity.size() != config.seeds.size()) {
-      if (point.remark.find("diverged") != std::string::npos) continue;
-      return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
-    }
+    if (point.diverged) continue;
+    if (!point.remark.empty()) return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
     const double mean =
         std::accumulate(point.log_perplexity.begin(), point.log_perplexity.end(), 0.0) / static_cast<double>(config.seeds.size());
     if (best && mean >= *best) continue;
     best = mean;
     chosen = &point;
   }
-  if (chosen == nullptr) return "every candidate of compare.tune diverged";
+  if (chosen == nullptr) return std::string(kAllDiverged);
   chosen->chosen = true;
   return "";
 }

@@ -4,12 +4,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compare/cell.h"
 #include "compare/compare_config.h"
 
 namespace sluice::compare {
+
+inline constexpr std::string_view kAllDiverged = "every candidate of compare.tune diverged";
 
 // What a variant's tuning cells say, `cells` in the order of Planner::tuning_cells(). A diverged candidate loses; of equals the earlier wins. None is
 // chosen while a run is failed or not finished, as nothing is known of its values, nor where all diverged.

@@ -30,7 +30,7 @@ struct Analysis {
 // documents of two cells are not the same.
 Analysis analyse(const Comparison& comparison);
 
-// Finished, yet without a verdict, or nothing yet: "1 of 5 diverged", "2 of 5 waiting"; "" where all cells are finished.
+// What became of the cells that are not finished: "1 of 5 diverged, 2 waiting"; "" where all are.
 std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
 
 // Training FLOPs of one step of a variant, from a finished cell; 0 where it has none.

@@ -63,6 +63,7 @@ struct TuningPoint {
   Settings candidate;                  // {"optimizer.lr", "3e-3"}
   std::vector<double> log_perplexity;  // one per tuning seed, whatever the metric
   std::string remark;                  // a diverged or failed candidate says so
+  bool diverged = false;
   bool chosen = false;
 };
 
@@ -76,11 +77,11 @@ struct Comparison {
   std::size_t baseline = 0;               // index into variants
   std::vector<Cell> cells;                // variants × seeds, waiting ones included
   std::vector<TuningPoint> tuning;
-  std::string tuning_note;            // "same learning rate for all", or what was tuned on which seeds
-  std::string config;                 // the comparison's YAML, merged and overridden
-  std::vector<std::string> commands;  // how to do it again
-  std::string data_fingerprint, tokenizer_hash;
-  std::string version;  // of the program that wrote the report
+  std::string tuning_note;                       // "same learning rate for all", or what was tuned on which seeds
+  std::string config;                            // the comparison's YAML, merged and overridden
+  std::vector<std::string> commands;             // how to do it again
+  std::string data_fingerprint, tokenizer_hash;  // empty where variants do not share them
+  std::string version;                           // of the program that wrote the report
 };
 
 // The metric's value of a finished cell; none where it is not finite or not there.

@@ -34,12 +34,12 @@ std::string csv_report(const Comparison& comparison) {
   for (const Cell& cell : comparison.cells) {
     std::vector<std::string> fields;
     for (const auto& setting : cell.settings) fields.push_back(setting.second);
-    const bool has_run = cell.status != CellStatus::kWaiting;
-    fields.insert(fields.end(),
-                  {std::to_string(cell.seed), std::string(status_name(cell.status)), number(cell.log_perplexity),
-                   number(cell.bits_per_byte), has_run ? std::to_string(cell.steps) : "", has_run ? std::to_string(cell.tokens) : "",
-                   has_run ? shortest(cell.training_seconds) : "", cell.hash, cell.build, cell.libtorch, cell.cpu, cell.device,
-                   cell.precision, cell.threads > 0 ? std::to_string(cell.threads) : "", cell.directory, cell.remark});
+    const bool has_figures = cell.steps > 0;
+    fields.insert(fields.end(), {std::to_string(cell.seed), std::string(status_name(cell.status)), number(cell.log_perplexity),
+                                 number(cell.bits_per_byte), has_figures ? std::to_string(cell.steps) : "",
+                                 has_figures ? std::to_string(cell.tokens) : "", has_figures ? shortest(cell.training_seconds) : "",
+                                 cell.hash, cell.build, cell.libtorch, cell.cpu, cell.device, cell.precision,
+                                 cell.threads > 0 ? std::to_string(cell.threads) : "", cell.directory, cell.remark});
     out += line_of(fields);
   }
   return out;

@@ -32,8 +32,9 @@ std::string markdown_report(const Comparison& comparison, const Analysis& analys
   for (const std::string& command : comparison.commands) commands += console_text(command) + "\n";
   if (!commands.empty()) out += code_block(commands) + "\n";
   out += code_block(console_lines(comparison.config));
-  out += cat("\nData ", markdown_text(comparison.data_fingerprint), ", tokenizer ", markdown_text(comparison.tokenizer_hash), ", Sluice ",
-             markdown_text(comparison.version), ". Formulas: docs/statistics.md.\n");
+  out += cat("\nData ", markdown_text(hash_text(comparison.data_fingerprint)), ", tokenizer ",
+             markdown_text(hash_text(comparison.tokenizer_hash)), ", Sluice ", markdown_text(comparison.version),
+             ". Formulas: docs/statistics.md.\n");
   return out;
 }
 

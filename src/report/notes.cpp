@@ -1,10 +1,10 @@
 // The sentences of analysis.h.
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 
 #include "base/text_format.h"
+#include "config/number_text.h"
 #include "report/analysis.h"
 #include "report/published.h"
 #include "report/tables.h"
@@ -18,12 +18,14 @@ constexpr std::string_view kOneSeed =
     "One seed proves nothing: without a second there is no spread to hold a difference against. So there is no standard deviation, no "
     "interval, no p and no ranking; variants stand in the order asked for.";
 
-// "a, b and c"; only how many where the list would be a table of its own.
+// "a, b and c"; "a, 1; b, 2 and c, 3" where names have commas; only how many where the list would be a table of its own.
 std::string listed(const std::vector<std::string>& names) {
   if (names.size() > kMaxListed) return cat(names.size(), " variants");
+  const bool has_commas =
+      std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.find(',') != std::string::npos; });
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    text.append(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ").append(names[i]);
+    text.append(i == 0 ? "" : i + 1 == names.size() ? " and " : has_commas ? "; " : ", ").append(names[i]);
   }
   return text;
 }
@@ -37,9 +39,7 @@ std::vector<std::string> labels_with(const Analysis& analysis, Verdict verdict) 
   return labels;
 }
 
-bool only_one_seed(const Comparison& comparison, const Analysis& analysis) {
-  return comparison.seeds.size() == 1 || (analysis.summary.num_analysed > 1 && analysis.summary.blocks.size() == 1);
-}
+bool only_one_seed(const Comparison& comparison) { return comparison.seeds.size() == 1; }
 
 std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
   std::string text =
@@ -54,17 +54,23 @@ std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
 }
 
 // docs/statistics.md: where the two kinds of p disagree, believe the paired one.
-std::string unconfirmed_note(const Analysis& analysis) {
-  std::vector<std::string> labels;
+std::string disagreement_note(const Analysis& analysis) {
+  std::vector<std::string> pooled_only, paired_only;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const Verdict verdict = verdict_of(analysis, v);
-    if (verdict != Verdict::kLower && verdict != Verdict::kHigher) continue;
+    if (verdict == Verdict::kNone) continue;
+    const bool is_real = verdict != Verdict::kSame;
     const auto& p = analysis.summary.variants[v].difference->paired_p_holm;
-    if (p && *p > analysis.summary.level) labels.push_back(analysis.labels[v]);
+    if (p && (*p <= analysis.summary.level) != is_real) (is_real ? pooled_only : paired_only).push_back(analysis.labels[v]);
   }
-  if (labels.empty()) return "";
-  return cat("Not confirmed by the paired test, which does not take all variants to vary alike: ", listed(labels),
-             ". More seeds would settle it.");
+  std::string text;
+  if (!pooled_only.empty())
+    text = cat("Not confirmed by the paired test, which does not take all variants to vary alike: ", listed(pooled_only), ". ");
+  if (!paired_only.empty())
+    text +=
+        cat("Different from the baseline by the paired test alone, which does not take all variants to vary alike: ", listed(paired_only),
+            ". ");
+  return text.empty() ? "" : text + "More seeds would settle it.";
 }
 
 std::string power_note(const Analysis& analysis) {
@@ -125,8 +131,9 @@ std::string equal_note(const Comparison& comparison, const Analysis& analysis) {
     return cat("Equal steps, but not equal FLOPs: the costliest variant spends ", fixed(100 * spread, 1),
                " % more per token than the cheapest. Read the differences with that in mind.");
   }
-  return cat("Widths are matched, so equal steps are equal FLOPs: training FLOPs per token ", differ(spread),
-             ", parameters of the feed-forward layer ", differ(mismatch), mismatch == 0 ? "." : " from the reference's.");
+  return cat(mismatch > 0.01 ? "Equal steps are equal FLOPs" : "Widths are matched, so equal steps are equal FLOPs",
+             ": training FLOPs per token ", differ(spread), ", parameters of the feed-forward layer ", differ(mismatch),
+             mismatch == 0 ? "." : " from the reference's.");
 }
 
 // Where the optimizer varies, so may its learning rate, which has another default for each.
@@ -144,11 +151,7 @@ std::string rate_note(const Comparison& comparison) {
   return cat("Learning rate: ", text, comparison.tuning_note.empty() ? "" : sentence(cat(" Other values: ", comparison.tuning_note)));
 }
 
-std::optional<double> number_of(const std::string& word) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  return error == std::errc() && end == word.data() + word.size() ? std::optional(number) : std::nullopt;
-}
+std::optional<double> number_of(const std::string& word) { return config::is_number(word) ? config::to_double(word) : std::nullopt; }
 
 // Every value of a key that was tried for a variant; nothing where one of them is no number.
 std::vector<double> tried(const Comparison& comparison, const Variant& variant, std::size_t key) {
@@ -183,7 +186,7 @@ std::string edge_note(const Comparison& comparison) {
 
 std::string headline(const Comparison& comparison, const Analysis& analysis) {
   const std::string& baseline = analysis.labels[comparison.baseline];
-  if (only_one_seed(comparison, analysis)) return "One seed proves nothing: figures without a ranking.";
+  if (only_one_seed(comparison)) return "One seed proves nothing: figures without a ranking.";
   if (!analysis.is_tested()) return sentence(cat("No verdict: ", analysis.summary.untested));
   const auto lower = labels_with(analysis, Verdict::kLower), higher = labels_with(analysis, Verdict::kHigher),
              same = labels_with(analysis, Verdict::kSame), none = labels_with(analysis, Verdict::kNone);
@@ -206,13 +209,18 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   const auto add = [&](std::string text) {
     if (!text.empty()) lines.push_back(std::move(text));
   };
-  if (only_one_seed(comparison, analysis)) {
+  if (only_one_seed(comparison)) {
     add(std::string(kOneSeed));
   } else {
     add(analysis.is_tested() ? tests_note(comparison, analysis) : sentence(cat("No tests: ", analysis.summary.untested)));
   }
-  add(unconfirmed_note(analysis));
+  add(disagreement_note(analysis));
   for (const std::string& remark : analysis.summary.remarks) add(sentence(remark));
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const auto& difference = analysis.summary.variants[v].difference;
+    if (difference && !difference->remark.empty())
+      add(cat(analysis.labels[v], " and ", analysis.labels[comparison.baseline], ": ", difference->remark, "."));
+  }
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(comparison, analysis, v);
     if (!status.empty())
@@ -229,13 +237,9 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   add(edge_note(comparison));
   add("The figure of a run is the one after its last step, never the best evaluation's. Readings in the middle of a curve are approximate: "
       "their learning rate has not decayed.");
-  const bool has_paper = std::any_of(comparison.variants.begin(), comparison.variants.end(),
-                                     [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
-  if (has_paper) {
+  if (has_published(comparison))
     add("Paper: Shazeer 2020, \"GLU Variants Improve Transformer\", Table 1: T5 base on C4, mean (std of 4 runs) at 65,536 steps and one "
-        "run of "
-        "524,288. Its levels come from other data and another size; differences are what can be compared.");
-  }
+        "run of 524,288. Levels follow from data and size; differences are what can be compared.");
   return lines;
 }
 

@@ -166,8 +166,9 @@ std::string again_section(const Comparison& comparison) {
   if (!commands.empty()) out += cat("<pre tabindex=\"0\"><code>", commands, "</code></pre>\n");
   out += paragraph("With this configuration, merged and overridden:");
   out += cat("<pre tabindex=\"0\"><code>", html_lines(comparison.config), "</code></pre>\n");
-  return out + cat("<p class=\"small\">Data fingerprint <code>", html_text(comparison.data_fingerprint), "</code>, tokenizer <code>",
-                   html_text(comparison.tokenizer_hash), "</code>, Sluice ", html_text(comparison.version), ".</p>\n");
+  return out + cat("<p class=\"small\">Data fingerprint <code>", html_text(hash_text(comparison.data_fingerprint)),
+                   "</code>, tokenizer <code>", html_text(hash_text(comparison.tokenizer_hash)), "</code>, Sluice ",
+                   html_text(comparison.version), ".</p>\n");
 }
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kSections = {{{"result", "Result"},

@@ -8,6 +8,7 @@
 #include "config/number_text.h"
 #include "report/plots.h"
 #include "report/published.h"
+#include "report/tables.h"
 #include "report/text.h"
 #include "stats/moments.h"
 
@@ -65,12 +66,6 @@ std::string_view verdict_class(Verdict verdict) {
   return verdict == Verdict::kHigher ? "higher" : "same";
 }
 
-std::string interval_words(const stats::Difference& difference) {
-  if (!difference.interval) return signed_text(difference.value, 4);
-  return cat(signed_text(difference.value, 4), " [", signed_text(difference.interval->low, 4), ", ",
-             signed_text(difference.interval->high, 4), "]");
-}
-
 void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analysis, const Frame& frame, std::size_t v, double y) {
   const stats::Difference& difference = *analysis.summary.variants[v].difference;
   svg.open_group(verdict_class(verdict_of(analysis, v)));
@@ -84,7 +79,7 @@ void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analy
     svg.line({low, y - 4}, {low, y + 4}, "interval");
     svg.line({high, y - 4}, {high, y + 4}, "interval");
   }
-  svg.dot({frame.x.at(difference.value), y}, 4.5, "mark", cat(analysis.labels[v], " ", interval_words(difference)));
+  svg.dot({frame.x.at(difference.value), y}, 4.5, "mark", cat(analysis.labels[v], " ", difference_text(difference)));
   svg.close_group();
 }
 
@@ -209,7 +204,7 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
       continue;
     }
     draw_interval(svg, comparison, analysis, frame, variants[i], y);
-    if (wide) svg.text({width, y + 4}, interval_words(*analysis.summary.variants[variants[i]].difference), "value e");
+    if (wide) svg.text({width, y + 4}, difference_text(*analysis.summary.variants[variants[i]].difference), "value e");
   }
   return svg.finish();
 }

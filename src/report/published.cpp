@@ -13,4 +13,9 @@ const Published* published_result(const Comparison& comparison, const Variant& v
   return row == kPublished.end() ? nullptr : &*row;
 }
 
+bool has_published(const Comparison& comparison) {
+  return std::any_of(comparison.variants.begin(), comparison.variants.end(),
+                     [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
+}
+
 }  // namespace sluice::report

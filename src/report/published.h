@@ -28,5 +28,6 @@ inline constexpr std::array<Published, 8> kPublished = {{{"relu", 1.997, 0.005, 
 
 // nullptr where the paper has no such figure: another objective or metric, or a feed-forward layer that is not in it.
 const Published* published_result(const Comparison& comparison, const Variant& variant);
+bool has_published(const Comparison& comparison);  // of any variant
 
 }  // namespace sluice::report

@@ -19,12 +19,6 @@ std::string mean_text(const stats::VariantSummary& variant) {
   return variant.std ? cat(mean, " (", number_text(variant.std, kDigits), ")") : mean;
 }
 
-std::string difference_text(const stats::Difference& difference) {
-  const std::string value = signed_text(difference.value, kDigits);
-  if (!difference.interval) return value;
-  return cat(value, " [", signed_text(difference.interval->low, kDigits), ", ", signed_text(difference.interval->high, kDigits), "]");
-}
-
 // What stands in the difference's place where there is none.
 std::string no_difference(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   if (v == analysis.summary.baseline)
@@ -47,11 +41,6 @@ std::vector<std::string> result_row(const Comparison& comparison, const Analysis
   }
   if (analysis.has_sample_errors()) row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits)) : unknown);
   return row;
-}
-
-bool has_published(const Comparison& comparison) {
-  return std::any_of(comparison.variants.begin(), comparison.variants.end(),
-                     [&](const Variant& variant) { return published_result(comparison, variant) != nullptr; });
 }
 
 void add_published(TextTable& table, const Comparison& comparison) {
@@ -120,6 +109,14 @@ std::string_view status_name(CellStatus status) {
   return "waiting";
 }
 
+std::string hash_text(const std::string& hash) { return hash.empty() ? "each variant's own" : hash; }
+
+std::string difference_text(const stats::Difference& difference) {
+  const std::string value = signed_text(difference.value, kDigits);
+  if (!difference.interval) return value;
+  return cat(value, " [", signed_text(difference.interval->low, kDigits), ", ", signed_text(difference.interval->high, kDigits), "]");
+}
+
 std::string settings_text(const Settings& settings) {
   std::string text;
   for (const auto& [key, value] : settings) text += cat(text.empty() ? "" : ", ", key, " ", value);
@@ -148,10 +145,11 @@ TextTable result_table(const Comparison& comparison, const Analysis& analysis) {
 
 TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
   const bool tuned = std::any_of(comparison.variants.begin(), comparison.variants.end(), [](const Variant& v) { return !v.tuned.empty(); });
+  const std::string_view token = comparison.objective == "span_corruption" ? "target token" : "token";
   TextTable table{.columns = {{"variant", false},
                               {"parameters"},
-                              {"multiply-adds per token"},
-                              {"training FLOPs per token"},
+                              {cat("multiply-adds per ", token)},
+                              {cat("training FLOPs per ", token)},
                               {"d_ff"},
                               {"residual mismatch"},
                               {"steps"},

@@ -20,7 +20,9 @@ TextTable cell_table(const Comparison& comparison, const Analysis& analysis);
 // Cells that diverged or failed, with the reason.
 TextTable trouble_table(const Comparison& comparison);
 
-std::string_view status_name(CellStatus status);      // "finished", ...
-std::string settings_text(const Settings& settings);  // "optimizer.lr 3e-3, ..."; "–" where empty
+std::string_view status_name(CellStatus status);                   // "finished", ...
+std::string settings_text(const Settings& settings);               // "optimizer.lr 3e-3, ..."; "–" where empty
+std::string hash_text(const std::string& hash);                    // as it is; "each variant's own" where they share none
+std::string difference_text(const stats::Difference& difference);  // "−0.0131 [−0.0205, −0.0057]"
 
 }  // namespace sluice::report

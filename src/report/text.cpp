@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iomanip>
 #include <limits>
+#include <sstream>
 #include <utility>
 
 #include "base/text_format.h"
@@ -141,8 +143,9 @@ std::string p_text(std::optional<double> p) {
 std::string count_text(double value) {
   if (!std::isfinite(value) || value <= 0) return std::string(kUnknown);
   if (value < 1e10) return with_commas(std::llround(value));
-  const int exponent = static_cast<int>(std::floor(std::log10(value)));
-  return cat(fixed(value / std::pow(10, exponent), 2), "e+", exponent);
+  std::ostringstream out;
+  out << std::scientific << std::setprecision(2) << value;
+  return std::move(out).str();
 }
 
 std::string sentence(std::string text) {

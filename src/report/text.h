@@ -22,7 +22,7 @@ inline constexpr std::string_view kUnknown = "–", kMinus = "−";
 std::string number_text(std::optional<double> value, int digits);
 std::string signed_text(std::optional<double> value, int digits);  // "+0.0120", "−0.0410", "0.0000"
 std::string p_text(std::optional<double> p);                       // "0.38", "0.012", "< 0.001"
-std::string count_text(double value);                              // "4,718,592"; "7.9e+10" from 1e10 on
+std::string count_text(double value);                              // "4,718,592"; "7.90e+10" from 1e10 on
 
 std::string sentence(std::string text);  // with a capital, where it begins with an ASCII letter, and a full stop
 

@@ -25,7 +25,8 @@ struct Design {
   double power = 0.8;
 };
 
-// All three: UserError kUsage for a std that is negative or not finite, or a level or power outside (0, 1).
+// All three: UserError kUsage for a std that is negative or not finite, a level or power outside (0, 1), or a power
+// that is not above the level.
 
 // Probability that the design finds a true difference (its sign does not matter). None for fewer than two variants or seeds, or a std of 0.
 std::optional<double> power_of(const Design& design, double difference);

@@ -134,6 +134,20 @@ TEST_F(ComparisonTest, WrongUseIsRefused) {
   const std::string vary = "compare.tune={optimizer.lr: [0], seeds: [9]}";
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary, "corpus.tune_holdout=0.2"}, "compare.yaml: compare.tune.optimizer.lr");
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary}, "compare.tune.optimizer.lr");
+  for (const std::string key :
+       {"objective.noise_density", "train.precision", "train.micro_batch_sequences", "train.log_interval", "train.device"})
+    refused({"compare", "compare.yaml", "--dry-run", "--set", "compare.vary={" + key + ": [1, 2]}"}, "compare.vary." + key);
+  refused({"compare", "compare.yaml", "--dry-run", "--set", "compare.tune={objective.type: [a], seeds: [9]}"},
+          "compare.tune.objective.type");
+  refused({"compare", "compare.yaml", "--set", "corpus.holdout=0"}, "corpus.holdout: 0 and no corpus.valid");
+  refused({"compare", "compare.yaml", "--set", "compare.metric=bits_per_byte", "evaluate.final_max_tokens=64"},
+          "evaluate.final_max_tokens");
+  refused({"compare", "compare.yaml", "--set", "compare.tune={optimizer.lr: [1e-3], seeds: [9]}", "corpus.tune_holdout=0.2",
+           "evaluate.split=tune"},
+          "evaluate.split: tune; valid");
+  refused({"compare", "compare.yaml", "--set", "compare.equalize=time", "schedule={type: t5, total_steps: 10}"}, "schedule.total_steps");
+  EXPECT_EQ(
+      sluice({"compare", "compare.yaml", "--dry-run", "--set", "compare.vary={optimizer.betas: [[0.9, 0.95], [0.9, 0.99]]}"}).exit_code, 0);
   EXPECT_EQ(sluice({"compare", "--only", "relu", "compare.yaml", "--dry-run"}).exit_code, 0);
   EXPECT_EQ(sluice({"compare", "--seeds", "1,2", "compare.yaml", "--dry-run"}).exit_code, 0);
   EXPECT_EQ(sluice({"compare", "--report", "nowhere"}).exit_code, 66);
@@ -147,6 +161,25 @@ TEST_F(ComparisonTest, TheSectionIsInSchemaReferenceAndShow) {
   EXPECT_NE(sluice({"config", "show", "compare.yaml"}).out.find("vary: {model.ffn: [relu, geglu]}"), std::string::npos);
   EXPECT_EQ(sluice({"config", "show", "tiny.yaml"}).out.find("compare"), std::string::npos);
   EXPECT_EQ(sluice({"config", "check", "compare.yaml"}).exit_code, 0);
+}
+
+// Nothing is learned at such a rate before the first step blows up; the report is written, the code says what became of it.
+TEST_F(ComparisonTest, WhenEveryCandidateDivergesTheCodeSaysSo) {
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "corpus.tune_holdout=0.2", "compare.seeds=[1]",
+                                  "compare.tune={optimizer.lr: [1e30], seeds: [9]}"});
+  EXPECT_EQ(outcome.exit_code, 77) << outcome.err;
+  EXPECT_NE(outcome.err.find("2 never started: every candidate of compare.tune diverged"), std::string::npos) << outcome.err;
+  EXPECT_NE(read("two/table.md").find("1 of 1 diverged"), std::string::npos);
+}
+
+TEST_F(ComparisonTest, ACommandIsWrittenAsAShellReadsIt) {
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--seeds", "1", "--only", "relu", "--set", "run.name=it's two"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto comparison = nlohmann::json::parse(read("two/comparison.json"));
+  const std::string command = comparison["commands"][0];
+  EXPECT_TRUE(command.ends_with(" compare compare.yaml --seeds 1 --only relu --set 'run.name=it'\\''s two'")) << command;
+  EXPECT_NE(read("two/table.md").find("reliminary"), std::string::npos);
+  EXPECT_NE(outcome.out.find("reliminary: 3 runs are not finished"), std::string::npos) << outcome.out;
 }
 
 TEST_F(ComparisonTest, TuningChoosesOnTheThirdSplit) {

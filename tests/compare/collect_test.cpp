@@ -6,6 +6,8 @@
 #include <ctime>
 #include <fstream>
 #include <functional>
+#include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -40,7 +42,8 @@ TEST(Curves, AreThinnedByMeans) {
   EXPECT_TRUE(read_curves(path).training.empty());
   std::ofstream(path) << "{\"step\":0,\"eval\":{\"log_perplexity\":5.5}}\n"
                       << training_lines(1, 900)
-                      << "{\"step\":900,\"eval\":{\"log_perplexity\":4.5,\"num_tokens\":3}}\n{\"step\":901,\"log_perp";
+                      << "{\"step\":900,\"eval\":{\"log_perplexity\":4.5,\"num_tokens\":3}}\n{\"step\":900,\"note\":{\"eval\":1}}\n"
+                      << "{\"step\":901,\"log_perp";
   const Curves curves = read_curves(path);
   ASSERT_EQ(curves.training.size(), 300U);
   EXPECT_EQ(curves.training[0].step, 3);
@@ -70,13 +73,34 @@ class CollectTest : public ::testing::Test {
     testing::FakeRuns runs(directory_ / "fake");
     runs.maker.cpu = cpu;
     runs.extra = extra_;
-    const SittingOptions options{
-        .config = testing::two_variants(std::move(seeds)), .name = name, .command = "on " + cpu, .directory = directory_ / name};
+    runs.step_s = step_s_;
+    runs.log_perplexity = log_perplexity_;
+    SittingOptions options{.config = testing::two_variants(std::move(seeds)),
+                           .name = name,
+                           .command = "on " + cpu,
+                           .directory = directory_ / name,
+                           .only = only_};
+    options.config.equalize = equalize_;
+    options.config.tune = tune_;
     EXPECT_FALSE(run_sitting(options, runs).interrupted);
     return options.directory;
   }
+  std::string refusal(const fs::path& a, const fs::path& b) {
+    const std::vector<fs::path> both{a, b};
+    try {
+      collect(both);
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kUsage);
+      return error.what();
+    }
+    return "not refused";
+  }
   sluice::testing::TemporaryDirectory directory_;
   std::string extra_;
+  std::vector<std::string> only_;
+  std::map<std::string, double> step_s_, log_perplexity_;
+  Equalize equalize_ = Equalize::kSteps;
+  std::optional<TuneConfig> tune_;
 };
 
 TEST_F(CollectTest, DirectoriesWithOtherSeedsMerge) {
@@ -101,6 +125,46 @@ TEST_F(CollectTest, OtherComparisonsDoNotMerge) {
   EXPECT_THROW(collect(none), UserError);
 }
 
+TEST_F(CollectTest, ASeedIsNotPutTogetherFromTwoMachines) {
+  only_ = {"relu"};
+  const fs::path a = sitting("a", {1});
+  only_ = {"geglu"};
+  const fs::path b = sitting("b", {1}, "Other");
+  EXPECT_NE(refusal(a, b).find("seed 1: runs made with Fake 9000, 1 thread, cpu, fp32 and with Other, 1 thread, cpu, fp32"),
+            std::string::npos);
+  const fs::path c = sitting("c", {1});
+  EXPECT_EQ(refusal(a, c), "not refused");
+}
+
+TEST_F(CollectTest, OtherStepsAndOtherTuningDoNotMerge) {
+  const fs::path steps = sitting("steps", {1});
+  equalize_ = Equalize::kTime;
+  step_s_ = {{"relu", 0.1}, {"geglu", 0.2}};
+  const fs::path time = sitting("time", {1});
+  step_s_ = {{"relu", 0.1}, {"geglu", 0.5}};
+  const fs::path slower = sitting("slower", {2});
+  EXPECT_NE(refusal(steps, time).find("has equal time, not equal steps"), std::string::npos);
+  EXPECT_NE(refusal(time, slower).find("gives geglu another number of steps"), std::string::npos);
+
+  equalize_ = Equalize::kSteps;
+  tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  const fs::path tuned = sitting("tuned", {2});
+  log_perplexity_ = {{"geglu, 3e-3, seed 101", 1.0}};
+  const fs::path otherwise = sitting("otherwise", {3});
+  EXPECT_NE(refusal(steps, tuned).find("is tuned, unlike the first"), std::string::npos);
+  EXPECT_NE(refusal(tuned, otherwise).find("gives geglu other tuned values (3e-3, not 1e-3)"), std::string::npos);
+}
+
+TEST_F(CollectTest, DirectoriesOfCellsHoldWhereverOneStands) {
+  const fs::path a = sitting("a", {1}), here = fs::current_path();
+  sitting("b", {2});
+  fs::current_path(a);
+  const std::vector<fs::path> both{".", "../b"};
+  const report::Comparison comparison = collect(both);
+  fs::current_path(here);
+  for (const report::Cell& cell : comparison.cells) EXPECT_TRUE(fs::exists(a / cell.directory / "cell.json")) << cell.directory;
+}
+
 TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
   const fs::path directory = sitting("a", {1});
   const fs::path cell = testing::cells_like(directory / "cells", "geglu").at(0);
@@ -113,13 +177,24 @@ TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
 
 TEST_F(CollectTest, ADamagedComparisonIsRefused) {
   const fs::path directory = sitting("a", {1});
-  std::ofstream(directory / "comparison.json") << "{\"format\": 1}";
-  try {
-    collect(std::vector<fs::path>{directory});
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadData);
+  ComparisonFile twice = read_comparison(directory), stranger = twice, headless = twice;
+  twice.comparison.cells.push_back(twice.comparison.cells[0]);
+  stranger.comparison.cells[0].seed = 99;
+  headless.comparison.baseline = 2;
+  const auto is_refused = [&] {
+    try {
+      collect(std::vector<fs::path>{directory});
+    } catch (const UserError& error) {
+      return error.code() == ExitCode::kBadData;
+    }
+    return false;
+  };
+  for (const ComparisonFile& file : {twice, stranger, headless}) {
+    write_comparison(file, directory);
+    EXPECT_TRUE(is_refused());
   }
+  std::ofstream(directory / "comparison.json") << "{\"format\": 1}";
+  EXPECT_TRUE(is_refused());
 }
 
 // `--report` from a thousand cells of a thousand steps within 5 s; processor time, since other work on the machine says nothing about us.
@@ -134,8 +209,10 @@ TEST_F(CollectTest, AThousandCells) {
   ComparisonFile file;
   file.comparison.variants = {{.settings = {{"model.ffn", "relu"}}}};
   file.variant_hashes = {"v"};
+  file.steps = {std::nullopt};
   for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
     report::Cell& cell = file.comparison.cells.emplace_back();
+    file.comparison.seeds.push_back(seed);
     cell.settings = file.comparison.variants[0].settings;
     cell.seed = seed;
     cell.hash = "h";

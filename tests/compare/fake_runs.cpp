@@ -30,6 +30,8 @@ while [ "$step" -lt "$steps" ]; do
       crash) echo "error: the bowl of petunias: fell" >&2; exit 1 ;;
       diverge) echo "error: training: a loss of NaN" >&2; exit 77 ;;
       hang) trap '' TERM; while :; do sleep 0.2; done ;;
+      deaf) trap - TERM; while :; do sleep 0.2; done ;;
+      silent) exit 9 ;;
     esac
   fi
   [ "$behaviour" = slow ] && sleep 0.05

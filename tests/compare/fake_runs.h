@@ -20,7 +20,8 @@ class FakeRuns final : public RunMaker {
   std::vector<std::string> train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const override;
   std::vector<std::string> measure_command(const std::filesystem::path& config) const override;
 
-  // "LABEL, seed N" -> "fast" (the default), "slow" (0.05 s a step), "crash", "diverge", "hang" (ignores SIGTERM), "nothing" (no result).
+  // "LABEL, seed N" -> "fast" (the default), "slow" (0.05 s a step), "crash", "diverge", "hang" (ignores SIGTERM), "deaf" (ends by
+  // it, as before the handlers are there), "silent" (exit 9), "nothing" (no result).
   std::map<std::string, std::string> behaviour;
   std::map<std::string, double> log_perplexity;  // "LABEL, seed N"; 3 where not named
   std::map<std::string, double> step_s;          // by label; 0.1 where not named

@@ -133,6 +133,42 @@ TEST_F(RunnerTest, AStopSavesAllAndTheSameCallGoesOn) {
   EXPECT_EQ(num_starts(cells[0].directory), 2U);
 }
 
+TEST_F(RunnerTest, AChildThatDoesNotListenYetIsInterruptedAsWell) {
+  runs_.behaviour = {{"relu, seed 1", "deaf"}};
+  const std::vector<Cell> cells{cell("relu", 1)};
+  std::thread stopper([&] {
+    comes_true([&] { return last_reading(cells[0].run_dir() / "metrics.jsonl").value_or(Reading{}).step >= 2; });
+    std::this_thread::sleep_for(100ms);
+    request_stop(SIGINT);
+  });
+  const Tally tally = run(cells);
+  stopper.join();
+  EXPECT_TRUE(tally.interrupted);
+  EXPECT_EQ(tally.num_failed, 0U);
+  EXPECT_EQ(record_of(cells[0]).state, CellState::kStarted);
+}
+
+TEST_F(RunnerTest, TheReasonIsThatOfTheLastStart) {
+  runs_.behaviour = {{"relu, seed 1", "crash"}};
+  run({{cell("relu", 1)}});
+  runs_.behaviour = {{"relu, seed 1", "silent"}};
+  const std::vector<Cell> again{cell("relu", 1)};
+  run(again);
+  EXPECT_EQ(record_of(again[0]).remark, "exit code 9");
+}
+
+TEST_F(RunnerTest, ADamagedResultOrRecordIsMadeAnew) {
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1)};
+  run(cells);
+  std::ofstream(cells[0].run_dir() / "result.json") << "{}";
+  std::ofstream(cells[1].record_file()) << "nonsense";
+  EXPECT_FALSE(is_finished(cells[0], record_of(cells[0])));
+  EXPECT_EQ(run(cells).num_finished, 2U);
+  EXPECT_EQ(num_starts(cells[0].directory), 2U);
+  EXPECT_EQ(num_starts(cells[1].directory), 1U);  // the first one's traces are gone
+  EXPECT_TRUE(is_finished(cells[1], record_of(cells[1])));
+}
+
 TEST_F(RunnerTest, ChildrenDieWithAKilledParent) {
   runs_.behaviour = {{"relu, seed 1", "hang"}, {"geglu, seed 1", "hang"}};
   const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1)};
@@ -166,13 +202,20 @@ TEST_F(RunnerTest, AChildThatIsLeftBehindIsKilled) {
 }
 
 TEST_F(RunnerTest, AChildHasAGroupOfItsOwnAndNoInput) {
-  Child child({"/bin/sh", "-c", "read x; echo \"got $x\"; ps -o pgid= -p $$ 2>/dev/null; exit 7"}, directory_ / "out");
+  // Fields 1 and 5 of stat: the process and its group.
+  Child child(
+      {"/bin/sh", "-c", "read x; echo \"got $x\"; read -r pid name state parent group rest < /proc/$$/stat; echo $pid $group; exit 7"},
+      directory_ / "out");
   EXPECT_TRUE(comes_true([&] { return child.exit_code().has_value(); }));
   EXPECT_EQ(child.exit_code(), 7);
   std::ifstream file(directory_ / "out");
   std::string line;
   std::getline(file, line);
   EXPECT_EQ(line, "got ");
+  pid_t pid = 0, group = 0;
+  file >> pid >> group;
+  EXPECT_GT(pid, 0);
+  EXPECT_EQ(group, pid);
 }
 
 TEST_F(RunnerTest, ProgressIsTheLastWholeTrainingLine) {

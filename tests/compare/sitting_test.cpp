@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <csignal>
 #include <fstream>
 #include <functional>
@@ -194,6 +195,55 @@ TEST_F(SittingTest, AVariantWhoseTuningBrokeWaits) {
   EXPECT_EQ(run().num_waiting, 0U);
 }
 
+TEST_F(SittingTest, AVariantOfWhichEveryCandidateDivergedHasDiverged) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  runs_.behaviour = {{"relu, 1e-3, seed 101", "diverge"}, {"relu, 3e-3, seed 101", "diverge"}};
+  const Tally tally = run();
+  EXPECT_EQ(tally.num_failed, 0U);
+  EXPECT_EQ(tally.num_waiting, 2U);
+  const report::Comparison comparison = report();
+  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kDiverged);
+  EXPECT_EQ(comparison.cells[0].remark, "every candidate of compare.tune diverged");
+  EXPECT_EQ(comparison.cells[2].status, report::CellStatus::kFinished);
+}
+
+// A refusal takes nothing away from what is known, and comes before the first tuning run.
+TEST_F(SittingTest, MixedSeedsAreRefusedBeforeTuningAndLoseNothing) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
+  run();
+  const auto num_tuned = [&] { return cells_like(options_.directory / "tune", "").size(); };
+  EXPECT_EQ(num_tuned(), 2U);
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  options_.config.seeds.push_back(3);
+  options_.only = {"glu"};
+  options_.seeds = {2, 3};
+  runs_.maker.threads = 2;
+  EXPECT_NE(refusal().find("seed 2: 2 runs made with Fake 9000, 1 thread"), std::string::npos);
+  EXPECT_EQ(num_tuned(), 2U);
+  options_.only.clear();
+  EXPECT_NE(refusal().find("seed 101: 2 runs made with"), std::string::npos);
+  EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
+  options_.only = {"glu"};
+  options_.seeds = {3};
+  EXPECT_EQ(run().num_finished, 2U);  // tuned, and run under the new seed
+}
+
+TEST_F(SittingTest, MicroBatchesAreNotMixedEither) {
+  runs_.maker.micro_batch_sequences = 4;
+  options_.only = {"relu"};
+  run();
+  options_.only.clear();
+  runs_.maker.micro_batch_sequences = 1;
+  EXPECT_NE(refusal().find("or --set train.micro_batch_sequences=4"), std::string::npos);
+}
+
+TEST_F(SittingTest, ARecordOfNothingIsNoHindrance) {
+  run();
+  fs::create_directories(options_.directory / "cells" / "old-seed-9-00000000");
+  std::ofstream(options_.directory / "cells" / "old-seed-9-00000000" / "cell.json") << "";
+  EXPECT_EQ(run().num_finished, 4U);
+}
+
 TEST_F(SittingTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
   options_.config.equalize = Equalize::kTime;
   runs_.steps = 12;
@@ -204,6 +254,11 @@ TEST_F(SittingTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
   runs_.step_s = {{"relu", 0.2}, {"geglu", 0.2}};  // the machine is another today
   EXPECT_EQ(run().num_finished, 4U);
   EXPECT_EQ(starts(""), 4U);
+  for (const bool measure : {false, true}) {  // the forecast goes by what was written down, too
+    const Forecast later = forecast(options_, runs_, measure);
+    EXPECT_EQ(later.variants[1].facts.steps, 8);
+    EXPECT_EQ(later.num_done, 4U);
+  }
   // A variant that comes later enters by its ratio to the baseline.
   options_.config.vary.items[0].second.push_back({"glu", false});
   runs_.step_s["glu"] = 0.4;
@@ -214,6 +269,7 @@ TEST_F(SittingTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
 TEST_F(SittingTest, JobsThatAreMeasuredAreRemembered) {
   options_.jobs = 0;
   EXPECT_EQ(run().num_finished, 4U);
+  runs_.measured = "no device";  // measured anew, this would be refused
   EXPECT_EQ(run().num_finished, 4U);
 }
 
@@ -271,6 +327,12 @@ TEST_F(SittingTest, ARefusedSittingLeavesNoDirectory) {
   fs::create_directories(directory_ / "new" / "out");  // somebody's
   EXPECT_NE(refusal().find("timing relu"), std::string::npos);
   EXPECT_TRUE(fs::exists(directory_ / "new" / "out"));
+  runs_.measured.clear();
+  runs_.step_s = {{"geglu", std::nan("")}};  // the jobs are measured well, the steps not
+  options_.directory = directory_ / "newer" / "out";
+  options_.jobs = 0;
+  EXPECT_NE(refusal().find("timing geglu"), std::string::npos);
+  EXPECT_FALSE(fs::exists(directory_ / "newer"));
 }
 
 TEST_F(SittingTest, TheForecastRefusesTheTuningThatASittingWould) {

@@ -71,6 +71,34 @@ TEST(StepTimes, WhatWasMeasuredIsKept) {
   EXPECT_DOUBLE_EQ(times[2], 0.25);
 }
 
+TEST(StepTimes, ADamagedFileIsNamed) {
+  const sluice::testing::TemporaryDirectory directory;
+  for (const char* text :
+       {"[]", R"({"a": 3})", R"({"a": {}})", R"({"a": {"seconds_per_step": 0}})", R"({"a": {"seconds_per_step": "1"}})"}) {
+    std::ofstream(directory.path() / "step_times.json") << text;
+    try {
+      known_step_times(directory.path());
+      ADD_FAILURE() << text;
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kBadData);
+      EXPECT_NE(std::string(error.what()).find("delete it to measure again"), std::string::npos);
+    }
+  }
+}
+
+// Readings of 0.1, 0.2, 0.3, ... s.
+TEST(StepTimes, JobsMeasuredOnABusyMachineAreForNow) {
+  const sluice::testing::TemporaryDirectory directory;
+  const std::string file = (directory.path() / "tenths").string();
+  const auto timed = [&](int) {
+    return Timed{.key = "b",
+                 .label = "geglu",
+                 .command = {"/bin/sh", "-c", "echo >> " + file + "; echo '{\"seconds_per_step\": 0.'$(wc -l < " + file + ")'}'"}};
+  };
+  EXPECT_GE(choose_jobs(2, 40, timed, directory.path()), 1);
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "jobs.json"));
+}
+
 TEST(StepTimes, ACommandThatFailsSaysWhy) {
   const sluice::testing::TemporaryDirectory directory;
   const Timed broken{.key = "x", .label = "relu", .command = {"/bin/sh", "-c", "echo 'error: no such device'; exit 2"}};

@@ -134,7 +134,8 @@ TEST(Report, PageShowsWhatTheTableShows) {
   const Analysis analysis = analyse(comparison);
   const std::string page = page_of(comparison);
   EXPECT_NE(page.find(cat("<td class=\"n\">", fixed(*analysis.summary.variants[5].mean, 4), " (")), std::string::npos);
-  EXPECT_EQ(count(page, "class=\"interval\" x1") > 0, true);
+  // Wide and narrow: a line and its two ends for each of 7 differences, and once in the key.
+  EXPECT_EQ(count(page, "class=\"interval\" x1"), 3U * (2 * 7 + 1));
   // Dot plot, two kinds of curves, two of cost, each wide and narrow; a panel for each of 7 differences and 8 tunings; 5 signs of the key.
   EXPECT_EQ(count(page, "<svg xmlns"), 2U * 5 + 7 + 8);
   for (const char* id : {"result", "read", "curves", "cost", "tuning", "runs", "again", "formulas"}) {

@@ -70,6 +70,7 @@ TEST(Text, PValues) {
 TEST(Text, Counts) {
   EXPECT_EQ(count_text(222903552), "222,903,552");
   EXPECT_EQ(count_text(7.89e12), "7.89e+12");
+  EXPECT_EQ(count_text(99999999999), "1.00e+11");
   EXPECT_EQ(count_text(0), "–");
 }
 

@@ -55,6 +55,7 @@ class Results(unittest.TestCase):
             self.assertEqual([[row[key] for key in sizes] for row in planned["variants"]], [[row[key] for key in sizes] for row in committed["summary"]])
             self.assertEqual({row["steps"] for row in planned["variants"]}, {cell["steps"] for cell in committed["cells"]})
             self.assertEqual(planned["cells"], len(committed["cells"]))
+            self.assertEqual(planned["tuning_cells"], sum(len(point["log_perplexity"]) for point in committed["tuning"]))
 
     def test_the_tables_come_from_the_runs(self):
         for folder in FOLDERS:
