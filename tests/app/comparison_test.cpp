@@ -1,6 +1,7 @@
 // `sluice compare` as a user runs it: real runs of a tiny model, from the configuration to the report.
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -57,6 +58,50 @@ std::vector<pid_t> processes_with(const std::string& text) {
     if (line.find("train") != std::string::npos && line.find(text) != std::string::npos) found.push_back(std::stoi(name));
   }
   return found;
+}
+
+// The tensors of a safetensors file as bytes.
+std::map<std::string, std::string> tensors_of(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data(), sizeof size);
+  const auto header = nlohmann::json::parse(bytes.substr(sizeof size, size));
+  std::map<std::string, std::string> tensors;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__") continue;
+    const auto begin = entry["data_offsets"][0].get<std::size_t>(), end = entry["data_offsets"][1].get<std::size_t>();
+    tensors[name] = bytes.substr(sizeof size + size + begin, end - begin);
+  }
+  return tensors;
+}
+
+// With steps too small to move a weight, what a run ends with is what it began with.
+TEST_F(ComparisonTest, VariantsOfASeedSeeTheSameBatchesAndStartFromTheSameValues) {
+  ASSERT_EQ(sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "optimizer.lr=1e-30", "train.precision=fp32"}).exit_code, 0);
+  std::map<std::string, std::map<std::string, std::string>> weights, batches;
+  for (const fs::path& cell : cells()) {
+    const std::string name = cell.filename().string().substr(0, cell.filename().string().rfind('-'));  // without the hash
+    weights[name] = tensors_of(cell / "run" / "checkpoints" / "step-6" / "model.safetensors");
+    const fs::path dump = path(name + ".safetensors");
+    ASSERT_EQ(
+        sluice({"train", (cell / "config.yaml").string(), "--run-dir", path("by-hand-" + name).string(), "--dump-batches", dump.string()})
+            .exit_code,
+        0);
+    batches[name] = tensors_of(dump);
+  }
+  ASSERT_EQ(weights.size(), 4U);
+  std::size_t num_shared = 0;
+  for (const auto& [name, bytes] : weights["relu-seed-1"]) {
+    if (name.find(".ffn.") != std::string::npos) continue;
+    ++num_shared;
+    EXPECT_EQ(bytes, weights["geglu-seed-1"].at(name)) << name;
+  }
+  EXPECT_GE(num_shared, 4U);
+  EXPECT_NE(weights["relu-seed-1"], weights["relu-seed-2"]);
+  EXPECT_FALSE(batches["relu-seed-1"].empty());
+  EXPECT_EQ(batches["relu-seed-1"], batches["geglu-seed-1"]);
+  EXPECT_NE(batches["relu-seed-1"], batches["relu-seed-2"]);
 }
 
 TEST_F(ComparisonTest, FromTheTextToTheReport) {
