@@ -4,8 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <iostream>
+#include <sstream>
+#include <string>
 
+#include "base/file.h"
+#include "base/text_format.h"
 #include "stats/power.h"
 #include "stats/summary.h"
 #include "tests/stats/random_table.h"
@@ -65,7 +70,22 @@ double kolmogorov(std::vector<double> p) {
   return std::sqrt(n) * largest;
 }
 
-void print(const char* name, const Shares& shares) {
+// The page's figures are these: a row "| name | block | paired | all pairs | intervals |", in percent with one decimal.
+void expect_documented(const std::string& name, const Shares& shares) {
+  const std::string page = read_file(std::filesystem::path(SLUICE_SOURCE_DIR) / "docs" / "statistics.md");
+  const std::size_t row = page.find(cat("| ", name, " | "));
+  ASSERT_NE(row, std::string::npos) << name;
+  std::istringstream cells(page.substr(row + name.size() + 5, 60));
+  for (const double share : {shares.block, shares.paired, shares.pairs, shares.covered}) {
+    double percent = 0;
+    std::string unit, bar;
+    cells >> percent >> unit >> bar;
+    EXPECT_NEAR(percent, 100 * share, 0.11) << name;
+  }
+}
+
+void print(const std::string& name, const Shares& shares) {
+  expect_documented(name, shares);
   std::cout << name << ": false finding, block " << shares.block << ", paired " << shares.paired << ", all pairs " << shares.pairs
             << "; intervals all cover " << shares.covered << "; Kolmogorov " << kolmogorov(shares.p) << "; p <= 0.05 by variant:";
   for (std::size_t i = 1; i < shares.rejected.size(); ++i) std::cout << " " << shares.rejected[i];
@@ -75,7 +95,7 @@ void print(const char* name, const Shares& shares) {
 // With one comparison nothing is conservative: 5 % on the dot.
 TEST(Simulation, OneComparisonErrsInFivePercent) {
   const Shares shares = simulate({.effects = {0, 0}, .stds = {0.005, 0.005}}, "two variants");
-  print("two variants", shares);
+  print("2 variants, std 0.005", shares);
   EXPECT_LT(kolmogorov(shares.p), 1.95);
   EXPECT_NEAR(shares.block, 0.05, margin(0.05));
   EXPECT_NEAR(shares.paired, 0.05, margin(0.05));
@@ -86,7 +106,7 @@ TEST(Simulation, OneComparisonErrsInFivePercent) {
 // Comparisons that share a baseline go together, so the family errs a little less often than 5 %.
 TEST(Simulation, EightVariantsErrInAtMostFivePercent) {
   const Shares shares = simulate({.effects = std::vector<double>(8), .stds = std::vector<double>(8, 0.005)}, "eight variants");
-  print("eight variants", shares);
+  print("8 variants, std 0.005", shares);
   EXPECT_LT(kolmogorov(shares.p), 1.95);
   for (const double share : {shares.block, shares.paired, shares.pairs}) {
     EXPECT_LE(share, 0.05 + margin(0.05));
@@ -100,12 +120,26 @@ TEST(Simulation, EightVariantsErrInAtMostFivePercent) {
 TEST(Simulation, UnequalSpreadsOfThePaper) {
   const Shares shares =
       simulate({.effects = std::vector<double>(8), .stds = {0.005, 0.005, 0.003, 0.006, 0.005, 0.004, 0.010, 0.003}}, "paper");
-  print("paper's spreads", shares);
+  print("8 variants, stds of the paper's Table 1", shares);
   EXPECT_LE(shares.block, 0.10);
   EXPECT_LE(shares.pairs, 0.12);
   EXPECT_LE(shares.paired, 0.05 + margin(0.05)) << "the paired t-test needs no equal variances";
   EXPECT_GT(shares.rejected[6], 0.05) << "swiglu";
   EXPECT_LT(shares.rejected[7], 0.05) << "reglu";
+}
+
+// Those of the committed comparisons, relu first.
+TEST(Simulation, UnequalSpreadsOfTheResults) {
+  const auto of = [](std::vector<double> stds, std::string_view purpose) {
+    return simulate({.effects = std::vector<double>(8), .stds = std::move(stds)}, purpose);
+  };
+  const Shares t5 = of({0.0261, 0.0176, 0.0145, 0.0086, 0.0086, 0.0089, 0.0129, 0.0125}, "t5");
+  print("8 variants, stds of docs/results/t5_prose", t5);
+  const Shares decoder = of({0.0081, 0.0088, 0.0030, 0.0081, 0.0276, 0.0132, 0.0169, 0.0095}, "decoder");
+  print("8 variants, stds of docs/results/decoder_prose", decoder);
+  for (const Shares& shares : {t5, decoder}) EXPECT_LE(shares.paired, 0.05 + margin(0.05));
+  EXPECT_GT(t5.block, 0.05 + margin(0.05)) << "the baseline spreads most";
+  EXPECT_GT(decoder.pairs, 0.05 + margin(0.05)) << "so does bilinear";
 }
 
 // One variant differs by the detectable difference.
