@@ -13,12 +13,6 @@
 namespace sluice {
 namespace {
 
-struct Stop {
-  int number;
-  std::string_view name;
-};
-constexpr std::array kStops = {Stop{SIGINT, "SIGINT"}, Stop{SIGTERM, "SIGTERM"}, Stop{SIGUSR1, "SIGUSR1"}};
-
 // What a signal handler can reach is global by nature; a lock-free atomic is all that it may touch.
 std::atomic<int>& received() noexcept {
   static constinit std::atomic<int> number{0};
@@ -36,7 +30,7 @@ extern "C" void on_stop_signal(int number) {
 void install_signal_handlers() {
   // A file-size limit and a reader that went away are errors of a write, which is where they get their message.
   for (const int number : {SIGXFSZ, SIGPIPE}) invariant(std::signal(number, SIG_IGN) != SIG_ERR, "a signal cannot be ignored");
-  for (const Stop& stop : kStops) {
+  for (const StopSignal& stop : kStopSignals) {
     struct sigaction action {};
     action.sa_handler = on_stop_signal;
     action.sa_flags = SA_RESTART;
@@ -54,7 +48,7 @@ void throw_if_stopped(std::string_view what) {
 
 std::string_view stop_signal() noexcept {
   const int number = received().load(std::memory_order_relaxed);
-  for (const Stop& stop : kStops) {
+  for (const StopSignal& stop : kStopSignals) {
     if (stop.number == number) return stop.name;
   }
   return {};

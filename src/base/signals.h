@@ -1,9 +1,17 @@
 // SIGINT, SIGTERM and SIGUSR1 ask for a stop; a second one ends the process at once (exit code 128 + signal).
 #pragma once
 
+#include <array>
+#include <csignal>
 #include <string_view>
 
 namespace sluice {
+
+struct StopSignal {
+  int number = 0;
+  std::string_view name;
+};
+inline constexpr std::array kStopSignals = {StopSignal{SIGINT, "SIGINT"}, StopSignal{SIGTERM, "SIGTERM"}, StopSignal{SIGUSR1, "SIGUSR1"}};
 
 void install_signal_handlers();
 // True once a signal came. Long work polls it between units of work.

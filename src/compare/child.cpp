@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace sluice::compare {
 namespace {
@@ -22,13 +23,13 @@ constexpr int kCannotStart = 127;
 sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+  for (const StopSignal& stop : kStopSignals) sigaddset(&set, stop.number);
   return set;
 }
 
 // The child's side of fork: only calls that are safe there. Whoever forked may have died before the kernel was told to watch it.
 [[noreturn]] void become(char* const* words, int output, pid_t parent, const sigset_t& mask) {
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) ::signal(signal, SIG_DFL);
+  for (const StopSignal& stop : kStopSignals) ::signal(stop.number, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   const int nothing = ::open("/dev/null", O_RDONLY);
   const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent && ::dup2(nothing, 0) >= 0 &&

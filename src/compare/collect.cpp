@@ -8,6 +8,7 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/cell.h"
+#include "compare/mixing.h"
 #include "compare/tuning.h"
 #include "store/run_result.h"
 
@@ -151,7 +152,7 @@ void merge(report::Comparison& into, report::Comparison from) {
 // A seed is a block of the statistics, as within one directory (mixing.h).
 void refuse_mixed_seeds(const report::Comparison& comparison) {
   const auto maker_of = [](const report::Cell& cell) {
-    return cat(cell.cpu, ", ", count_of(cell.threads, "thread"), ", ", cell.device, ", ", cell.precision);
+    return describe({.cpu = cell.cpu, .device = cell.device, .precision = cell.precision, .threads = cell.threads});
   };
   std::map<std::uint64_t, std::string> makers;
   for (const report::Cell& cell : comparison.cells) {

@@ -14,11 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string describe(const Maker& maker) {
-  return cat(maker.cpu, ", ", maker.threads, maker.threads == 1 ? " thread, " : " threads, ", maker.device, ", ", maker.precision,
-             maker.micro_batch_sequences > 0 ? cat(", micro-batches of ", maker.micro_batch_sequences) : "");
-}
-
 bool same_micro_batch(const Maker& a, const Maker& b) {
   return a.micro_batch_sequences == b.micro_batch_sequences || a.micro_batch_sequences == 0 || b.micro_batch_sequences == 0;
 }
@@ -64,6 +59,11 @@ std::string remedy(const SeedState& state) {
 }
 
 }  // namespace
+
+std::string describe(const Maker& maker) {
+  return cat(maker.cpu, ", ", count_of(maker.threads, "thread"), ", ", maker.device, ", ", maker.precision,
+             maker.micro_batch_sequences > 0 ? cat(", micro-batches of ", maker.micro_batch_sequences) : "");
+}
 
 void refuse_mixed_seeds(std::span<const Cell> cells, const fs::path& folder, bool more_to_come) {
   const auto records = begun_records(folder);

@@ -3,10 +3,14 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
 
 #include "compare/cell.h"
 
 namespace sluice::compare {
+
+// "AMD EPYC, 1 thread, cpu, bf16"
+std::string describe(const Maker& maker);
 
 // `cells`: the whole grid of the seeds of this sitting. kUsage, with one line for each seed that has cells made with another processor, number of
 // threads, device or precision than this sitting would use for the rest of that seed, and what to do about it.

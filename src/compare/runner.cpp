@@ -96,7 +96,7 @@ class Runner {
   void take(std::size_t i) {
     const CellRecord record = record_of(cells_[i]);
     if (!is_settled(cells_[i], record)) return queue_.push_back(i);
-    ++(is_finished(cells_[i], record) ? tally_.num_finished : tally_.num_diverged);
+    ++(record.state == CellState::kFinished ? tally_.num_finished : tally_.num_diverged);
     display_.skipped(i);
   }
 

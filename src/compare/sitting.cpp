@@ -153,7 +153,7 @@ class Sitting {
       cells_.emplace(std::pair(variant, seed), planner_.cell(variants_[variant], values, seed, threads_));
   }
 
-  // The tuning runs of this sitting's variants.
+  // Of this sitting's variants.
   std::vector<Cell> our_tuning() const {
     std::vector<Cell> ours;
     for (const std::size_t i : planner_.chosen()) ours.insert(ours.end(), tuning_cells_[i].begin(), tuning_cells_[i].end());
@@ -173,6 +173,7 @@ class Sitting {
       if (!undecided_[i].empty() && !stop_requested())
         log::warn(cat(report::label_of(variants_[i].settings), ": ", undecided_[i], "; its runs wait"));
     write();
+    if (!tally.interrupted) refuse_mixed_seeds(cells_of(planner_.seeds()), options_.directory / "cells");  // with the variants decided now
     return tally;
   }
 
@@ -189,7 +190,6 @@ class Sitting {
         }
       }
     }
-    refuse_mixed_seeds(cells_of(planner_.seeds()), options_.directory / "cells");
     note_command(ours);
     add(tally, run_cells(ours, maker_, runner_));
     return tally;

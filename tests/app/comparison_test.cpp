@@ -1,12 +1,13 @@
 // `sluice compare` as a user runs it: real runs of a tiny model, from the configuration to the report.
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <thread>
 
+#include "base/file.h"
+#include "store/safetensors.h"
 #include "tests/app/program.h"
 
 namespace sluice::app {
@@ -60,19 +61,12 @@ std::vector<pid_t> processes_with(const std::string& text) {
   return found;
 }
 
-// The tensors of a safetensors file as bytes.
-std::map<std::string, std::string> tensors_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-  std::uint64_t size = 0;
-  std::memcpy(&size, bytes.data(), sizeof size);
-  const auto header = nlohmann::json::parse(bytes.substr(sizeof size, size));
+// The tensors of a file, each as its bytes.
+std::map<std::string, std::string> tensors_of(const fs::path& path) {
+  const MappedFile file(path);
   std::map<std::string, std::string> tensors;
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__") continue;
-    const auto begin = entry["data_offsets"][0].get<std::size_t>(), end = entry["data_offsets"][1].get<std::size_t>();
-    tensors[name] = bytes.substr(sizeof size + size + begin, end - begin);
-  }
+  for (const store::TensorView& tensor : store::parse_safetensors(file.bytes(), path.string()).all)
+    tensors[tensor.name] = std::string(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
   return tensors;
 }
 
