@@ -156,7 +156,7 @@ void refuse_mixed_seeds(const report::Comparison& comparison) {
   };
   std::map<std::uint64_t, std::string> makers;
   for (const report::Cell& cell : comparison.cells) {
-    if (cell.status == report::CellStatus::kWaiting) continue;
+    if (cell.status == report::CellStatus::kWaiting || cell.cpu.empty()) continue;  // the latter: never started, or its record is damaged
     const auto& [seed, maker] = *makers.emplace(cell.seed, maker_of(cell)).first;
     if (maker != maker_of(cell))
       fail(ExitCode::kUsage, cat("seed ", seed), cat("runs made with ", maker, " and with ", maker_of(cell), "; a seed never mixes them"),

@@ -75,6 +75,7 @@ class CollectTest : public ::testing::Test {
     runs.extra = extra_;
     runs.step_s = step_s_;
     runs.log_perplexity = log_perplexity_;
+    runs.behaviour = behaviour_;
     SittingOptions options{.config = testing::two_variants(std::move(seeds)),
                            .name = name,
                            .command = "on " + cpu,
@@ -99,6 +100,7 @@ class CollectTest : public ::testing::Test {
   std::string extra_;
   std::vector<std::string> only_;
   std::map<std::string, double> step_s_, log_perplexity_;
+  std::map<std::string, std::string> behaviour_;
   Equalize equalize_ = Equalize::kSteps;
   std::optional<TuneConfig> tune_;
 };
@@ -134,6 +136,14 @@ TEST_F(CollectTest, ASeedIsNotPutTogetherFromTwoMachines) {
             std::string::npos);
   const fs::path c = sitting("c", {1});
   EXPECT_EQ(refusal(a, c), "not refused");
+}
+
+// A run that never began was made nowhere.
+TEST_F(CollectTest, VariantsThatTuningCouldNotServeMerge) {
+  tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
+  behaviour_ = {{"geglu, 1e-3, seed 101", "diverge"}};
+  const fs::path a = sitting("a", {1}), b = sitting("b", {2});
+  EXPECT_EQ(refusal(a, b), "not refused");
 }
 
 TEST_F(CollectTest, OtherStepsAndOtherTuningDoNotMerge) {
