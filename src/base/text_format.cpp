@@ -1,5 +1,6 @@
 #include "base/text_format.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -34,6 +35,37 @@ std::string escaped(unsigned char byte) {
   if (byte == '\t') return "\\t";
   constexpr std::string_view kDigits = "0123456789abcdef";
   return {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 0xf]};
+}
+
+unsigned code_point(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character.front());
+  unsigned code = character.size() == 1 ? first : first & (0x7FU >> character.size());
+  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
+  return code;
+}
+
+// Characters that a terminal or a page obeys or hides instead of showing them.
+bool is_control(unsigned code) {
+  struct CodeRange {
+    unsigned first, last;
+  };
+  constexpr std::array<CodeRange, 9> kControls = {{{0x00, 0x1F},        // C0
+                                                   {0x7F, 0x9F},        // DEL, C1
+                                                   {0x061C, 0x061C},    // Arabic letter mark
+                                                   {0x200E, 0x200F},    // left-to-right and right-to-left mark
+                                                   {0x2028, 0x2029},    // line and paragraph separator
+                                                   {0x202A, 0x202E},    // bidirectional embedding and override
+                                                   {0x2066, 0x2069},    // bidirectional isolates
+                                                   {0xFEFF, 0xFEFF},    // byte order mark
+                                                   {0xFFFE, 0xFFFF}}};  // no characters; XML refuses them
+  return std::any_of(kControls.begin(), kControls.end(), [&](const CodeRange& c) { return code >= c.first && code <= c.last; });
+}
+
+// \u202e; a byte below U+0080 like one that is no UTF-8.
+std::string escaped_character(unsigned code) {
+  if (code < 0x80) return escaped(static_cast<unsigned char>(code));
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  return {'\\', 'u', kDigits[code >> 12], kDigits[code >> 8 & 0xf], kDigits[code >> 4 & 0xf], kDigits[code & 0xf]};
 }
 
 std::string two_units(std::int64_t count, std::int64_t per, const char* large, const char* small) {
@@ -105,13 +137,17 @@ std::string human_duration(double seconds) {
 std::string printable(std::string_view text, std::size_t max_bytes) {
   std::string out;
   while (!text.empty()) {
-    const auto byte = static_cast<unsigned char>(text.front());
     const std::size_t length = utf8_length(text);
-    const bool plain = length > 1 || (byte >= 0x20 && byte < 0x7F);
-    const std::string piece = plain ? std::string(text.substr(0, length)) : escaped(byte);
+    std::string piece;
+    if (length == 0) {
+      piece = escaped(static_cast<unsigned char>(text.front()));
+    } else {
+      const unsigned code = code_point(text.substr(0, length));
+      piece = is_control(code) ? escaped_character(code) : std::string(text.substr(0, length));
+    }
     if (out.size() + piece.size() > max_bytes) return out + "...";
     out += piece;
-    text.remove_prefix(plain ? length : 1);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out;
 }

@@ -74,6 +74,33 @@ TEST(Printable, EscapesWhatATerminalWouldObey) {
   EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
 }
 
+TEST(Printable, EscapesEveryControlAndBidirectionalCharacter) {
+  const auto utf8 = [](unsigned code) {
+    std::string text;
+    if (code < 0x80) return std::string(1, static_cast<char>(code));
+    if (code >= 0x800) text += static_cast<char>(0xE0 | code >> 12);
+    text += static_cast<char>(code < 0x800 ? 0xC0 | code >> 6 : 0x80 | (code >> 6 & 0x3F));
+    return text + static_cast<char>(0x80 | (code & 0x3F));
+  };
+  const auto is_escaped = [](unsigned c) {
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x61C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF;
+  };
+  for (unsigned code = 0; code <= 0xFFFF; ++code) {
+    if (code >= 0xD800 && code <= 0xDFFF) continue;  // no UTF-8 has them
+    const std::string character = utf8(code), shown = printable(character);
+    EXPECT_EQ(shown == character, !is_escaped(code)) << std::hex << code;
+    EXPECT_EQ(shown.front() == '\\', is_escaped(code) || code == '\\') << std::hex << code;
+  }
+  EXPECT_EQ(printable("a\xc2\x9b"
+                      "31m"),
+            "a\\u009b31m");
+  EXPECT_EQ(printable("ab\xe2\x80\xae"
+                      "dc"),
+            "ab\\u202edc");
+  EXPECT_EQ(printable("\xef\xbf\xbf"), "\\uffff");
+}
+
 TEST(Printable, KeepsUtf8AndEscapesWhatIsNone) {
   EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"), "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
@@ -86,6 +113,8 @@ TEST(Printable, ShortensBetweenCharacters) {
   EXPECT_EQ(printable("abcdef", 4), "abcd...");
   EXPECT_EQ(printable("abcd", 4), "abcd");
   EXPECT_EQ(printable("abc\xe2\x82\xac", 4), "abc...");
+  EXPECT_EQ(printable("abc\xe2\x80\xae", 8), "abc...");
+  EXPECT_EQ(printable("abc\xe2\x80\xae", 9), "abc\\u202e");
 }
 
 }  // namespace
