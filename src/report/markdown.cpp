@@ -17,12 +17,12 @@ std::string code_block(std::string_view text) {
 }  // namespace
 
 std::string markdown_report(const Comparison& comparison, const Analysis& analysis) {
-  std::string out = cat("# ", markdown_text(comparison.name), "\n\n", markdown_text(headline(comparison, analysis)), "\n\n");
+  std::string out = cat("# ", markdown_text(comparison.name), "\n\n", markdown_line(headline(comparison, analysis)), "\n\n");
   out += markdown_table(result_table(comparison, analysis)) + "\n";
-  for (const std::string& line : notes(comparison, analysis)) out += cat("- ", markdown_text(line), "\n");
+  for (const std::string& line : notes(comparison, analysis)) out += cat("- ", markdown_line(line), "\n");
   out += cat("\n## Sizes\n\n", markdown_table(size_table(comparison, analysis)));
   if (!comparison.tuning.empty()) {
-    out += cat("\n## Tuning\n\n", markdown_text(sentence(comparison.tuning_note)), "\n\n", markdown_table(tuning_table(comparison)));
+    out += cat("\n## Tuning\n\n", markdown_line(sentence(comparison.tuning_note)), "\n\n", markdown_table(tuning_table(comparison)));
   }
   const TextTable trouble = trouble_table(comparison);
   if (!trouble.rows.empty()) out += cat("\n## Cells that diverged or failed\n\n", markdown_table(trouble));

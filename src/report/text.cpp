@@ -63,6 +63,7 @@ std::string markdown_text(std::string_view text) {
     if (c == '&') return "&amp;";
     if (c == '<') return "&lt;";
     if (c == '>') return "&gt;";
+    if (c == '$') return "<span>\\$</span>";  // GitHub takes $...$ for a formula, also where the signs are escaped
     if (c == '\\') return "\\\\";
     if (c == '|') return "\\|";
     if (c == '`') return "\\`";
@@ -77,34 +78,14 @@ std::string markdown_text(std::string_view text) {
   });
 }
 
-std::string latex_text(std::string_view text) {
-  std::string out = replaced(text, [](char c) -> std::string_view {
-    if (c == '\\') return "\\textbackslash{}";
-    if (c == '{') return "\\{";
-    if (c == '}') return "\\}";
-    if (c == '$') return "\\$";
-    if (c == '&') return "\\&";
-    if (c == '#') return "\\#";
-    if (c == '%') return "\\%";
-    if (c == '_') return "\\_";
-    if (c == '^') return "\\textasciicircum{}";
-    if (c == '~') return "\\textasciitilde{}";
-    if (c == '<') return "\\textless{}";
-    if (c == '>') return "\\textgreater{}";
-    if (c == '|') return "\\textbar{}";
-    if (c == '"') return "\\textquotedbl{}";
-    if (c == '[') return "{[}";  // would be an optional argument behind \\ at the start of a row
-    if (c == ']') return "{]}";
-    return "";
-  });
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kSigns = {
-      {{kMinus, "$-$"}, {kUnknown, "--"}, {"…", "\\ldots{}"}, {"±", "$\\pm$"}}};
-  for (const auto& [sign, command] : kSigns) {
-    for (std::size_t at = out.find(sign); at != std::string::npos; at = out.find(sign, at + command.size())) {
-      out.replace(at, sign.size(), command);
-    }
-  }
-  return out;
+std::string markdown_line(std::string_view text) {
+  std::string line = markdown_text(text);
+  const std::size_t digits = line.find_first_not_of("0123456789");
+  if (line.empty() || digits == std::string::npos) return line;
+  if (std::string_view("-+=").find(line[0]) != std::string_view::npos) return "\\" + line;
+  if (line[0] == ' ') return "&#32;" + line.substr(1);
+  if (digits > 0 && (line[digits] == '.' || line[digits] == ')')) line.insert(digits, 1, '\\');
+  return line;
 }
 
 std::string console_text(std::string_view text) { return clean(text); }
@@ -112,10 +93,12 @@ std::string console_text(std::string_view text) { return clean(text); }
 std::string console_lines(std::string_view text) { return by_lines(text, console_text); }
 
 std::string csv_field(std::string_view text) {
+  constexpr std::array<std::string_view, 8> kFormulaSigns = {"=", "+", "-", "@", "＝", "＋", "－", "＠"};
   std::string field = clean(text);
-  const bool is_formula = !field.empty() && std::string_view("=+-@").find(field[0]) != std::string_view::npos;
+  const std::string_view trimmed = std::string_view(field).substr(std::min(field.find_first_not_of(' '), field.size()));
+  const bool is_formula = std::any_of(kFormulaSigns.begin(), kFormulaSigns.end(), [&](auto sign) { return trimmed.starts_with(sign); });
   if (is_formula && !config::is_number(field)) field.insert(0, 1, '\'');
-  if (field.find_first_of(",\"") == std::string::npos) return field;
+  if (field.find_first_of(",;\"") == std::string::npos) return field;  // a semicolon separates fields in some languages
   std::string quoted = "\"";
   for (const char c : field) quoted.append(c == '"' ? 2 : 1, c);
   return quoted + "\"";

@@ -196,6 +196,42 @@ TEST(Report, HostileNamesStayNames) {
   EXPECT_EQ(markdown.substr(0, markdown.find("## How to do it again")).find("<script"), std::string::npos);
 }
 
+// Every place that shows a name, in every file.
+TEST(Report, NamesCanBeAnything) {
+  const std::string name = "$a$ \xC2\x9B\xE2\x80\xAE\xE2\x80\xA8\xEF\xBB\xBF\x7F 中 \n=1+1";
+  Comparison comparison = example_comparison({.num_variants = 3});
+  comparison.name = comparison.tuning_note = comparison.config = comparison.version = name;
+  comparison.commands = {name};
+  comparison.objective = comparison.data_fingerprint = comparison.tokenizer_hash = name;
+  for (std::size_t v = 0; v < 2; ++v) {
+    const Settings settings = {{name, cat(name, v)}};
+    for (Cell& cell : comparison.cells)
+      if (cell.settings == comparison.variants[v].settings) cell.settings = settings;
+    for (TuningPoint& point : comparison.tuning)
+      if (point.settings == comparison.variants[v].settings) point.settings = settings;
+    comparison.variants[v].settings = comparison.variants[v].tuned = settings;
+  }
+  for (Cell& cell : comparison.cells) cell.build = cell.libtorch = cell.cpu = cell.device = cell.precision = cell.directory = name;
+  for (TuningPoint& point : comparison.tuning) point.candidate = {{name, name}};
+  break_cell(cell_at(comparison, 2, 1), CellStatus::kFailed, name);
+
+  const Analysis analysis = analyse(comparison);
+  const std::string markdown = markdown_report(comparison, analysis), latex = latex_report(comparison, analysis);
+  const std::string csv = csv_report(comparison);
+  for (const std::string& text : {markdown, latex, csv, console_table(comparison), page_of(comparison)}) {
+    for (const char* control : {"\xC2\x9B", "\xE2\x80\xAE", "\xE2\x80\xA8", "\xEF\xBB\xBF", "\x7F"}) EXPECT_EQ(count(text, control), 0U);
+    EXPECT_GT(count(text, "u202e"), 4U);
+  }
+  const std::string prose = markdown.substr(0, markdown.find("## How to do it again"));
+  EXPECT_EQ(count(prose, "$"), count(prose, "<span>\\$</span>"));
+  EXPECT_EQ(count(latex, "中"), 0U);
+  EXPECT_EQ(count(latex, "$a"), count(latex, "\\$a\\$"));
+  EXPECT_EQ(count(csv, ",="), 0U);
+  const Json json = Json::parse(json_report(comparison, analysis));
+  EXPECT_EQ(json.at("name"), name);
+  EXPECT_EQ(json.at("summary")[0].at("settings").begin().key(), name);
+}
+
 TEST(Report, AThousandCellsInFiveSeconds) {
   const sluice::testing::TemporaryDirectory directory;
   const Comparison comparison = example_comparison({.num_variants = 8, .num_seeds = 125, .num_points = 300});

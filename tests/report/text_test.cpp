@@ -48,6 +48,58 @@ TEST(Text, Csv) {
 
 TEST(Text, ConsoleHidesControlBytes) { EXPECT_EQ(console_text("\x1b[31mred"), "\\x1b[31mred"); }
 
+// Names that one format or another would obey, and what each makes of them.
+struct NastyName {
+  std::string name, markdown, latex, html, csv, console;
+};
+const NastyName kNasty[] = {
+    {"$x^2$", "<span>\\$</span>x^2<span>\\$</span>", "\\$x\\textasciicircum{}2\\$", "$x^2$", "$x^2$", "$x^2$"},
+    {"a\xC2\x9B"
+     "b",
+     "a\\\\u009bb", "a\\textbackslash{}u009bb", "a\\u009bb", "a\\u009bb", "a\\u009bb"},
+    {"a\xE2\x80\xAE"
+     "b",
+     "a\\\\u202eb", "a\\textbackslash{}u202eb", "a\\u202eb", "a\\u202eb", "a\\u202eb"},
+    {"a\xE2\x80\xA8"
+     "b",
+     "a\\\\u2028b", "a\\textbackslash{}u2028b", "a\\u2028b", "a\\u2028b", "a\\u2028b"},
+    {"a\nb", "a\\\\nb", "a\\textbackslash{}nb", "a\\nb", "a\\nb", "a\\nb"},
+    {"=HYPERLINK(1)", "=HYPERLINK(1)", "=HYPERLINK(1)", "=HYPERLINK(1)", "'=HYPERLINK(1)", "=HYPERLINK(1)"},
+    {" +1+1", " +1+1", " +1+1", " +1+1", "' +1+1", " +1+1"},
+    {"＠SUM", "＠SUM", "\\texttt{U+FF20}SUM", "＠SUM", "'＠SUM", "＠SUM"},
+    {"a;=1", "a;=1", "a;=1", "a;=1", "\"a;=1\"", "a;=1"},
+    {"|`*_[]<&>#~!", "\\|\\`\\*\\_\\[\\]&lt;&amp;&gt;\\#\\~\\!",
+     "\\textbar{}\\textasciigrave{}{*}\\_{[}{]}\\textless{}\\&\\textgreater{}\\#\\textasciitilde{}!", "|`*_[]&lt;&amp;&gt;#~!",
+     "|`*_[]<&>#~!", "|`*_[]<&>#~!"},
+    {"100% {x} \\y", "100% {x} \\\\y", "100\\% \\{x\\} \\textbackslash{}y", "100% {x} \\y", "100% {x} \\y", "100% {x} \\y"},
+    {"中β é—ħ", "中β é—ħ", "\\texttt{U+4E2D}$\\beta$ é---\\texttt{U+0127}", "中β é—ħ", "中β é—ħ", "中β é—ħ"},
+    {"😀", "😀", "\\texttt{U+1F600}", "😀", "😀", "😀"},
+    {"a--b ''c'' ,,", "a--b ''c'' ,,", "a-{}-b '{}'c'{}' ,{},", "a--b &#39;&#39;c&#39;&#39; ,,", "\"a--b ''c'' ,,\"", "a--b ''c'' ,,"},
+};
+
+TEST(Text, NastyNamesInEveryFormat) {
+  for (const NastyName& nasty : kNasty) {
+    EXPECT_EQ(markdown_text(nasty.name), nasty.markdown);
+    EXPECT_EQ(latex_text(nasty.name), nasty.latex);
+    EXPECT_EQ(html_text(nasty.name), nasty.html);
+    EXPECT_EQ(csv_field(nasty.name), nasty.csv);
+    EXPECT_EQ(console_text(nasty.name), nasty.console);
+  }
+}
+
+TEST(Text, NothingAtTheStartOfAMarkdownLineIsMarkup) {
+  EXPECT_EQ(markdown_line("- x"), "\\- x");
+  EXPECT_EQ(markdown_line("+ x"), "\\+ x");
+  EXPECT_EQ(markdown_line("==="), "\\===");
+  EXPECT_EQ(markdown_line("1. x"), "1\\. x");
+  EXPECT_EQ(markdown_line("12) x"), "12\\) x");
+  EXPECT_EQ(markdown_line("    code"), "&#32;   code");
+  EXPECT_EQ(markdown_line("# x"), "\\# x");
+  EXPECT_EQ(markdown_line("geglu is 1. of all"), "geglu is 1. of all");
+  EXPECT_EQ(markdown_line("3e-3 ends"), "3e-3 ends");
+  EXPECT_EQ(markdown_line(""), "");
+}
+
 TEST(Text, Numbers) {
   EXPECT_EQ(number_text(1.23456, 3), "1.235");
   EXPECT_EQ(number_text(-1.5, 1), "−1.5");
