@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "stats/blocks.h"
 #include "stats/holm.h"
 #include "stats/letters.h"
 #include "stats/moments.h"
@@ -30,7 +31,6 @@ VariantSummary describe(const Table& table, std::size_t variant) {
     result.remark = cat(result.num_broken, " of ", table.num_seeds(), " seeds diverged or failed: no verdict");
   else if (values.empty())
     result.remark = "no seed finished yet";
-  result.analysed = result.remark.empty();
   return result;
 }
 
@@ -45,27 +45,30 @@ struct Blocks {
 };
 
 Blocks blocks_of(const Table& table, Summary& summary) {
-  Blocks blocks;
-  for (std::size_t i = 0; i < table.num_variants(); ++i) {
-    if (!summary.variants[i].analysed) continue;
-    if (i == summary.baseline) blocks.baseline = blocks.variants.size();
-    blocks.variants.push_back(i);
-  }
-  for (std::size_t seed = 0; seed < table.num_seeds(); ++seed) {
-    const auto has_value = [&](std::size_t variant) { return table.value(variant, seed).has_value(); };
-    if (!blocks.variants.empty() && std::all_of(blocks.variants.begin(), blocks.variants.end(), has_value)) summary.blocks.push_back(seed);
-  }
-  for (const std::size_t variant : blocks.variants)
-    for (const std::size_t seed : summary.blocks) blocks.values.push_back(*table.value(variant, seed));
-  blocks.num_seeds = summary.blocks.size();
+  std::vector<bool> eligible;
+  for (const VariantSummary& variant : summary.variants) eligible.push_back(variant.remark.empty());
+  BlockChoice choice = choose_block(table, eligible, summary.baseline);
+  Blocks blocks{.variants = std::move(choice.variants), .values = {}, .num_seeds = choice.seeds.size(), .baseline = {}};
+  summary.blocks = std::move(choice.seeds);
   summary.num_analysed = blocks.variants.size();
+  for (std::size_t i = 0; i < blocks.variants.size(); ++i) {
+    const std::size_t variant = blocks.variants[i];
+    summary.variants[variant].analysed = true;
+    if (variant == summary.baseline) blocks.baseline = i;
+    for (const std::size_t seed : summary.blocks) blocks.values.push_back(*table.value(variant, seed));
+  }
+  for (VariantSummary& variant : summary.variants)
+    if (variant.remark.empty() && !variant.analysed)
+      variant.remark = cat("pending: ", variant.num_finished, " of ", table.num_seeds(), " seeds finished");
+  if (blocks.baseline) summary.num_comparisons = blocks.variants.size() - 1;
   return blocks;
 }
 
 std::string why_untested(const Table& table, const Summary& summary) {
   if (table.num_variants() < 2) return "one variant: nothing to compare it with";
   const auto is_broken = [](const VariantSummary& variant) { return variant.num_broken > 0; };
-  if (summary.num_analysed < 2)
+  const auto has_value = [](const VariantSummary& variant) { return variant.num_broken == 0 && variant.num_finished > 0; };
+  if (std::count_if(summary.variants.begin(), summary.variants.end(), has_value) < 2)
     return std::any_of(summary.variants.begin(), summary.variants.end(), is_broken)
                ? "fewer than two variants with a finished run and none that diverged or failed: nothing to compare"
                : "fewer than two variants with a finished run: nothing to compare yet";
@@ -136,7 +139,7 @@ void add_letters(const Blocks& blocks, const BlockModel& model, Summary& summary
 
 void add_remarks(const Blocks& blocks, Summary& summary) {
   const VariantSummary& baseline = summary.variants[summary.baseline];
-  if (!blocks.baseline) summary.remarks.push_back(cat("no differences: of the baseline, ", baseline.remark));
+  if (!blocks.baseline && !baseline.remark.empty()) summary.remarks.push_back(cat("no differences: of the baseline, ", baseline.remark));
   std::size_t num_waiting = 0;
   for (const VariantSummary& variant : summary.variants) num_waiting += variant.num_waiting;
   if (num_waiting == 1) summary.remarks.emplace_back("preliminary: one run is not finished");

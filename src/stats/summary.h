@@ -3,9 +3,10 @@
 //
 // - A variant with a broken cell gets no verdict: leaving the broken seed out would favour it. It keeps mean and std of its finished
 //   seeds and says why. Nor is a variant analysed that has no finished cell.
-// - Differences, p and letters use the blocks: the seeds that every analysed variant has finished. Mean and std use all finished seeds of the
-//   variant. So they may disagree a little until the last cell is done; until then remarks says that figures are preliminary.
-// - Fewer than two blocks: no interval, no p, no letters, and `untested` says why.
+// - Differences, p and letters use one complete block (stats/blocks.h): the analysed variants, under the seeds that all of them have finished. A
+//   variant that lacks some of these seeds is pending and changes nothing for the others; remark says so. Mean and std use all finished seeds of
+//   the variant. So they may disagree a little until the last cell is done; until then remarks says that figures are preliminary.
+// - Fewer than two seeds in the block: no interval, no p, no letters, and `untested` says why.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,8 @@ struct VariantSummary {
   std::size_t num_finished = 0, num_broken = 0, num_waiting = 0;  // seeds
   std::optional<double> mean, std;                                // of all finished seeds; std from two on
   bool analysed = false;
-  std::string remark;                    // why there is no verdict: "1 of 5 seeds diverged or failed: no verdict"; empty where analysed
+  // Why there is no verdict: "1 of 5 seeds diverged or failed: no verdict", "pending: 2 of 5 seeds finished"; empty where analysed.
+  std::string remark;
   std::optional<Difference> difference;  // none for the baseline, and where it or the variant is not analysed or no block is complete
   std::string letters;  // all pairs of analysed variants, Holm; letter a has the lowest mean; empty where nothing is tested
 };
@@ -40,7 +42,8 @@ struct Summary {
   std::vector<VariantSummary> variants;  // in the order of the table
   std::size_t baseline = 0;
   std::size_t num_analysed = 0;
-  std::vector<std::size_t> blocks;     // indices of seeds
+  std::size_t num_comparisons = 0;     // with the baseline: what Holm's rule and the intervals adjust for
+  std::vector<std::size_t> blocks;     // indices of the seeds that the analysed variants are compared over
   std::optional<double> residual_std;  // σ̂ of the block model: goes into power.h's Design
   double residual_df = 0;
   double level = 0.05;

@@ -134,26 +134,104 @@ TEST(Summary, ABrokenBaselineLeavesLettersOnly) {
   EXPECT_EQ(summary.remarks[0], "no differences: of the baseline, 1 of 5 seeds diverged or failed: no verdict");
 }
 
-// Seed 3 waits for variant 2, so the tests know nothing of it; the other variants' means do.
+void expect_same_verdicts(const Summary& a, const Summary& b, std::size_t num_variants) {
+  EXPECT_EQ(a.residual_std, b.residual_std);
+  EXPECT_EQ(a.num_comparisons, b.num_comparisons);
+  for (std::size_t i = 0; i < num_variants; ++i) {
+    const VariantSummary &ours = a.variants[i], &theirs = b.variants[i];
+    EXPECT_EQ(ours.analysed, theirs.analysed) << i;
+    EXPECT_EQ(ours.letters, theirs.letters) << i;
+    ASSERT_EQ(ours.difference.has_value(), theirs.difference.has_value()) << i;
+    if (!ours.difference) continue;
+    EXPECT_EQ(ours.difference->value, theirs.difference->value) << i;
+    EXPECT_EQ(ours.difference->p_holm, theirs.difference->p_holm) << i;
+    EXPECT_EQ(ours.difference->paired_p_holm, theirs.difference->paired_p_holm) << i;
+    EXPECT_EQ(ours.difference->interval->low, theirs.difference->interval->low) << i;
+  }
+}
+
+// Seeds 3 and 4 are done for three of eight variants: the tests know nothing of them; the means do.
 TEST(Summary, TestsUseTheSeedsThatAllHave) {
   const std::vector<double> values = random_values(kEight, 6);
+  Table table(8, 5), three(8, 3);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i % 5 < 3 || i / 5 < 3) table.set(i / 5, i % 5, values[i]);
+    if (i % 5 < 3) three.set(i / 5, i % 5, values[i]);
+  }
+  const Summary summary = summarise(table, 1), of_three = summarise(three, 1);
+  EXPECT_EQ(summary.blocks, (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: 10 runs are not finished"});
+  EXPECT_EQ(summary.variants[3].num_waiting, 2);
+  EXPECT_TRUE(summary.variants[3].analysed);
+  expect_same_verdicts(summary, of_three, 8);
+  EXPECT_EQ(summary.variants[2].num_finished, 5);
+  EXPECT_NE(summary.variants[2].mean, of_three.variants[2].mean);
+}
+
+// Whatever a variant added later has of its seeds, the others keep their verdict to the last bit, until it has them all.
+TEST(Summary, AVariantAddedLaterLeavesTheVerdictOnTheFinishedOnes) {
+  const std::vector<double> values = random_values(kEight, 6);
+  const Summary before = summarise(table_of(7, {values.begin(), values.begin() + 35}), 0);
+  for (std::size_t num_done = 0; num_done <= 5; ++num_done) {
+    Table table(8, 5);
+    for (std::size_t i = 0; i < 35 + num_done; ++i) table.set(i / 5, i % 5, values[i]);
+    const Summary summary = summarise(table, 0);
+    if (num_done == 5) {
+      EXPECT_EQ(summary.num_analysed, 8);
+      EXPECT_EQ(summary.num_comparisons, 7);
+      continue;
+    }
+    expect_same_verdicts(summary, before, 7);
+    EXPECT_EQ(summary.num_comparisons, 6);
+    EXPECT_EQ(summary.blocks.size(), 5);
+    EXPECT_FALSE(summary.variants[7].analysed);
+    EXPECT_FALSE(summary.variants[7].difference);
+    EXPECT_EQ(summary.variants[7].letters, "");
+    EXPECT_EQ(summary.variants[7].remark,
+              num_done == 0 ? "no seed finished yet" : "pending: " + std::to_string(num_done) + " of 5 seeds finished");
+    EXPECT_EQ(summary.variants[7].mean.has_value(), num_done > 0);
+  }
+}
+
+// Two seeds asked for, a third variant with one of them.
+TEST(Summary, TheSmallestVerdictIsKept) {
+  Table table(3, 2);
+  for (std::size_t i = 0; i < 2; ++i)
+    for (std::size_t j = 0; j < 2; ++j) table.set(i, j, 2 + 0.1 * static_cast<double>(i * j) + 0.01 * static_cast<double>(i));
+  const Summary before = summarise(table, 0);
+  table.set(2, 1, 1.9);
+  const Summary summary = summarise(table, 0);
+  ASSERT_EQ(summary.untested, "");
+  expect_same_verdicts(summary, before, 2);
+  EXPECT_EQ(summary.variants[2].remark, "pending: 1 of 2 seeds finished");
+}
+
+TEST(Summary, ABaselineThatHasOnlyBegunLeavesTheLettersOfTheOthers) {
+  const std::vector<double> values = random_values(kEight, 6);
   Table table(8, 5);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (i != 2 * 5 + 3) table.set(i / 5, i % 5, values[i]);
-  const Summary summary = summarise(table, 1);
-  EXPECT_EQ(summary.blocks, (std::vector<std::size_t>{0, 1, 2, 4}));
-  EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: one run is not finished"});
-  EXPECT_EQ(summary.variants[2].num_waiting, 1);
-  EXPECT_TRUE(summary.variants[2].analysed);
-  Table four(8, 4);
-  for (std::size_t i = 0; i < 8; ++i)
-    for (std::size_t j = 0; j < 4; ++j) four.set(i, j, values[i * 5 + summary.blocks[j]]);
-  const Summary of_four = summarise(four, 1);
-  EXPECT_EQ(summary.residual_std, of_four.residual_std);
-  EXPECT_EQ(summary.variants[4].difference->p_holm, of_four.variants[4].difference->p_holm);
-  EXPECT_EQ(summary.variants[4].difference->value, of_four.variants[4].difference->value);
-  EXPECT_EQ(summary.variants[4].num_finished, 5);
-  EXPECT_NE(summary.variants[4].mean, of_four.variants[4].mean);
+  for (std::size_t i = 4; i < values.size(); ++i) table.set(i / 5, i % 5, values[i]);
+  const Summary summary = summarise(table, 0), others = summarise(table_of(7, {values.begin() + 5, values.end()}), 0);
+  EXPECT_EQ(summary.untested, "");
+  EXPECT_EQ(summary.num_comparisons, 0);
+  EXPECT_EQ(summary.variants[0].remark, "pending: 1 of 5 seeds finished");
+  for (std::size_t i = 0; i < 7; ++i) {
+    EXPECT_FALSE(summary.variants[i + 1].difference);
+    EXPECT_EQ(summary.variants[i + 1].letters, others.variants[i].letters);
+  }
+  EXPECT_EQ(summary.remarks[0], "no differences: of the baseline, pending: 1 of 5 seeds finished");
+}
+
+// A diverged run takes the verdict from its variant, pending runs from theirs; the rest is as if neither had been asked for.
+TEST(Summary, BrokenAndPendingVariantsTogether) {
+  const std::vector<double> values = random_values(kEight, 6);
+  Table table(8, 5);
+  for (std::size_t i = 0; i < 37; ++i)
+    if (i != 32) table.set(i / 5, i % 5, values[i]);
+  table.set_broken(6, 2);
+  const Summary summary = summarise(table, 0), before = summarise(table_of(6, {values.begin(), values.begin() + 30}), 0);
+  expect_same_verdicts(summary, before, 6);
+  EXPECT_EQ(summary.variants[6].remark, "1 of 5 seeds diverged or failed: no verdict");
+  EXPECT_EQ(summary.variants[7].remark, "pending: 2 of 5 seeds finished");
 }
 
 TEST(Summary, AVariantThatHasNotStartedDoesNotHoldUpTheOthers) {
