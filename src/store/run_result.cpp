@@ -22,6 +22,9 @@ constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 32;
 // JSON has no NaN and no infinity: nlohmann writes them as null. A missing figure is null too.
 Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 std::optional<double> number_or_nothing(const Json& json) { return json.is_null() ? std::nullopt : std::optional(json.get<double>()); }
+std::optional<double> number_if_there(const Json& json, const char* key) {
+  return json.contains(key) ? number_or_nothing(json.at(key)) : std::nullopt;
+}
 double number_or_nan(const Json& json) { return number_or_nothing(json).value_or(std::numeric_limits<double>::quiet_NaN()); }
 
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
@@ -40,6 +43,8 @@ std::string sealed(const RunResult& r) {
                {"perplexity", or_null(r.perplexity)},
                {"bits_per_byte", or_null(r.bits_per_byte)},
                {"word_perplexity", or_null(r.word_perplexity)},
+               {"uniform_log_perplexity", or_null(r.uniform_log_perplexity)},
+               {"initial_log_perplexity", or_null(r.initial_log_perplexity)},
                {"num_targets", r.num_targets},
                {"num_dropped_tokens", r.num_dropped_tokens.value_or(0)},
                {"num_parameters", r.num_parameters},
@@ -57,7 +62,10 @@ std::string sealed(const RunResult& r) {
                {"threads", r.threads},
                {"documents", documents_of(r)},
                {kSeal, ""}};
-  if (!r.num_dropped_tokens) json.erase("num_dropped_tokens");  // as an earlier version wrote it
+  // As earlier versions wrote them.
+  if (!r.num_dropped_tokens) json.erase("num_dropped_tokens");
+  if (!r.uniform_log_perplexity) json.erase("uniform_log_perplexity");
+  if (!r.initial_log_perplexity) json.erase("initial_log_perplexity");
   json[kSeal] = hash_of(text_of(json)).hex();
   return text_of(json) + "\n";
 }
@@ -72,6 +80,8 @@ RunResult from_json(const Json& json) {
   r.perplexity = number_or_nothing(json.at("perplexity"));
   r.bits_per_byte = number_or_nothing(json.at("bits_per_byte"));
   r.word_perplexity = number_or_nothing(json.at("word_perplexity"));
+  r.uniform_log_perplexity = number_if_there(json, "uniform_log_perplexity");
+  r.initial_log_perplexity = number_if_there(json, "initial_log_perplexity");
   r.num_targets = json.at("num_targets").get<std::uint64_t>();
   r.num_dropped_tokens =
       json.contains("num_dropped_tokens") ? std::optional(json.at("num_dropped_tokens").get<std::uint64_t>()) : std::nullopt;
@@ -93,7 +103,32 @@ RunResult from_json(const Json& json) {
   return r;
 }
 
+constexpr double kSame = 1e-4;           // nats: equal in the digits that are shown
+constexpr std::int64_t kManySteps = 50;  // a run that learns is below the guess by then
+
+bool is_same(double a, double b) { return std::abs(a - b) < kSame; }
+bool has_not_moved(const RunResult& r) { return r.initial_log_perplexity && is_same(*r.log_perplexity, *r.initial_log_perplexity); }
+
 }  // namespace
+
+std::optional<bool> learned_nothing(const RunResult& r) {
+  if (!r.log_perplexity || !r.uniform_log_perplexity) return std::nullopt;
+  const double figure = *r.log_perplexity, guess = *r.uniform_log_perplexity;
+  if (has_not_moved(r) || is_same(figure, guess)) return true;
+  if (figure < guess) return false;
+  return r.step >= kManySteps || (r.initial_log_perplexity && figure > *r.initial_log_perplexity);
+}
+
+std::string learned_nothing_warning(const RunResult& r) {
+  if (!learned_nothing(r).value_or(false)) return "";
+  const std::string figure = cat("held-out log-perplexity ", fixed(*r.log_perplexity, 4));
+  if (has_not_moved(r))
+    return cat(figure, ", the same as before training: the model has learned nothing; raise optimizer.lr or train longer");
+  const bool is_on_its_way =
+      r.initial_log_perplexity && *r.log_perplexity < *r.initial_log_perplexity && !is_same(*r.log_perplexity, *r.uniform_log_perplexity);
+  return cat(figure, ", no better than a uniform guess over the vocabulary (", fixed(*r.uniform_log_perplexity, 4),
+             "): the model has learned nothing; ", is_on_its_way ? "raise optimizer.lr or train longer" : "lower optimizer.lr");
+}
 
 void write_run_result(const RunResult& result, const std::filesystem::path& path) { real_files().write_atomically(path, sealed(result)); }
 

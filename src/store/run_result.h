@@ -22,7 +22,10 @@ struct RunResult {
   std::int64_t step = 0;
   std::uint64_t tokens = 0;                                                          // target tokens trained on
   std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;  // of the last step; missing where nothing is held out
-  std::uint64_t num_targets = 0;                                                     // held-out targets scored
+  // What a uniform guess over the softmax's rows gives: ln(rows); and the held-out figure before the first step, where it was measured on the same
+  // tokens as the last. Nothing in files of versions that did not say.
+  std::optional<double> uniform_log_perplexity, initial_log_perplexity;
+  std::uint64_t num_targets = 0;  // held-out targets scored
   // The tail of the held-out set that fills no segment; 0 where nothing is held out. Nothing in files of versions that did not say.
   std::optional<std::uint64_t> num_dropped_tokens = 0;
   std::vector<DocumentLoss> documents;  // of the held-out set, in its order; sums give log_perplexity
@@ -39,5 +42,12 @@ struct RunResult {
 void write_run_result(const RunResult& result, const std::filesystem::path& path);
 // kMissingInput where there is none, kBadData where it is damaged.
 RunResult read_run_result(const std::filesystem::path& path);
+
+// Whether the run ended with a model that has learned nothing: its held-out log-perplexity is that of before the first step; or that of a uniform
+// guess; or worse than a guess, after 50 steps or more than at the start. A short run that is on its way below the guess is none. Nothing where
+// there is no figure or no uniform guess to hold it against.
+std::optional<bool> learned_nothing(const RunResult& result);
+// What to tell whoever trained it, in one line; empty unless learned_nothing().
+std::string learned_nothing_warning(const RunResult& result);
 
 }  // namespace sluice::store

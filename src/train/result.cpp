@@ -1,6 +1,9 @@
 #include "train/result.h"
 
+#include <cmath>
+#include <optional>
 #include <string>
+#include <variant>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -12,21 +15,41 @@
 #include "ops/torch_compat.h"
 #include "store/run_result.h"
 #include "train/batches.h"
+#include "train/metrics.h"
 
 namespace sluice::train {
 namespace {
 
-bool stands(const store::RunResult& wanted, const std::filesystem::path& path) {
+// The result at `path`, where it is that of the same step and configuration.
+std::optional<store::RunResult> standing(const store::RunResult& wanted, const std::filesystem::path& path) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
+  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
   try {
-    const store::RunResult found = store::read_run_result(path);
-    return found.step == wanted.step && found.config == wanted.config;
+    store::RunResult found = store::read_run_result(path);
+    if (found.step == wanted.step && found.config == wanted.config) return found;
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
     log::warn(cat(error.what(), ": written anew"));
-    return false;
   }
+  return std::nullopt;
+}
+
+// Rows of the softmax, padding included.
+std::int64_t num_outputs(const RunConfig& config) {
+  return std::visit([](const auto& model) { return *model.vocab_size; }, config.model);
+}
+
+// The held-out figure before the first step; nothing where it is of other tokens than the last one.
+std::optional<double> initial_figure(const Watch& watch) {
+  const EvaluateConfig& evaluate = watch.run.config.evaluate;
+  if (!(evaluate.max_tokens == evaluate.final_max_tokens)) return std::nullopt;
+  for (const LoggedEvaluation& one : read_evaluations(watch.metrics.path()))
+    if (one.step == 0) return one.log_perplexity;
+  return std::nullopt;
+}
+
+void warn_of(const store::RunResult& result) {
+  if (const std::string warning = store::learned_nothing_warning(result); !warning.empty()) log::warn(warning);
 }
 
 store::RunResult without_evaluation(const Watch& watch, const Progress& progress) {
@@ -55,18 +78,21 @@ store::RunResult without_evaluation(const Watch& watch, const Progress& progress
 
 void leave_result(Watch& watch, const Progress& progress, const std::filesystem::path& path) {
   store::RunResult result = without_evaluation(watch, progress);
-  if (stands(result, path)) return;
+  if (const auto found = standing(result, path)) return warn_of(*found);
   if (is_evaluated(watch, progress.step)) {
     const eval::Perplexity p = watch.final_evaluation ? *watch.final_evaluation : measure(watch, progress.step);
     result.log_perplexity = p.log_perplexity;
     result.perplexity = p.perplexity;
     result.bits_per_byte = p.bits_per_byte;
     result.word_perplexity = p.word_perplexity;
+    result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(watch.run.config)));
+    result.initial_log_perplexity = initial_figure(watch);
     result.num_targets = p.num_tokens;
     result.num_dropped_tokens = p.num_dropped_tokens;
     result.documents = p.documents;
   }
   store::write_run_result(result, path);
+  warn_of(result);
 }
 
 }  // namespace sluice::train

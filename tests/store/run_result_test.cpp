@@ -102,6 +102,52 @@ TEST(RunResult, AFileOfAnEarlierVersionIsReadAndKeepsItsHash) {
   EXPECT_EQ(written(back), earlier);
 }
 
+TEST(RunResult, WhatAGuessGivesComesBack) {
+  RunResult r = example();
+  r.uniform_log_perplexity = std::log(4096);
+  r.initial_log_perplexity = 8.3295;
+  const ScratchDirectory scratch;
+  write_run_result(r, scratch / "r");
+  const RunResult back = read_run_result(scratch / "r");
+  EXPECT_EQ(back.uniform_log_perplexity, r.uniform_log_perplexity);
+  EXPECT_EQ(back.initial_log_perplexity, r.initial_log_perplexity);
+  EXPECT_EQ(written(back), written(r));
+}
+
+TEST(RunResult, AModelThatHasLearnedNothing) {
+  const double guess = std::log(4096);  // 8.3178
+  const auto learned = [&](std::int64_t step, double figure, std::optional<double> initial) {
+    RunResult r = example();
+    r.step = step;
+    r.log_perplexity = figure;
+    r.uniform_log_perplexity = guess;
+    r.initial_log_perplexity = initial;
+    EXPECT_EQ(learned_nothing_warning(r).empty(), !*learned_nothing(r));
+    return !*learned_nothing(r);
+  };
+  EXPECT_FALSE(learned(400, guess, 8.3295));       // dead: every token alike
+  EXPECT_FALSE(learned(5, guess + 1e-5, 8.3295));  // also early
+  EXPECT_FALSE(learned(5, 20, 8.3295));            // worse than both
+  EXPECT_FALSE(learned(400, 8.3295, 8.3295));      // has not moved
+  EXPECT_FALSE(learned(1, 8.32955, 8.3295));       // nor here, to four digits
+  EXPECT_FALSE(learned(400, 11.5, 11.5));          // nor from large initial values
+  EXPECT_FALSE(learned(400, 7.5, 7.5));
+  EXPECT_FALSE(learned(50, 8.32, 8.3295));  // many steps, still above the guess
+  EXPECT_FALSE(learned(50, 8.32, std::nullopt));
+  EXPECT_TRUE(learned(5, 8.32, 8.3295));  // short, and on its way
+  EXPECT_TRUE(learned(1, 8.3290, 8.3295));
+  EXPECT_TRUE(learned(5, 8.32, std::nullopt));
+  EXPECT_TRUE(learned(50, 8.31, 8.3295));
+  EXPECT_TRUE(learned(400, 3.8, 8.3295));
+  EXPECT_TRUE(learned(400, 6.9, 8.3295));  // as bad as token frequencies, which is something
+  RunResult unknown = example();
+  EXPECT_FALSE(learned_nothing(unknown).has_value());  // of an earlier version
+  EXPECT_EQ(learned_nothing_warning(unknown), "");
+  unknown.uniform_log_perplexity = guess;
+  unknown.log_perplexity.reset();
+  EXPECT_FALSE(learned_nothing(unknown).has_value());
+}
+
 TEST(RunResult, RandomDoublesSurvive) {
   const ScratchDirectory scratch;
   std::mt19937_64 random(3);
