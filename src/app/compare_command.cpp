@@ -136,10 +136,10 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
                                         {"waiting", counts.waiting},
                                         {"results", (place / "results.json").string()},
                                         {"report", (place / "report.html").string()}}
-                     .dump()
+                     .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)  // a path may be no UTF-8
               << "\n";
   } else {
-    std::cout << "\nreport  " << (place / "report.html").string() << "\n";
+    std::cout << "\nreport  " << printable((place / "report.html").string(), std::string::npos) << "\n";
   }
 }
 

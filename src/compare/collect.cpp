@@ -28,6 +28,8 @@ void take_result(report::Cell& cell, const store::RunResult& result, const std::
   cell.status = report::CellStatus::kFinished;
   cell.log_perplexity = result.log_perplexity;
   cell.bits_per_byte = result.bits_per_byte;
+  cell.uniform_log_perplexity = result.uniform_log_perplexity;
+  cell.learned_nothing = store::learned_nothing(result);
   for (const store::DocumentLoss& document : result.documents) cell.documents.push_back({document.nats, document.num_targets});
   cell.steps = result.step;
   cell.tokens = result.tokens;
@@ -160,7 +162,7 @@ void refuse_mixed_seeds(const report::Comparison& comparison) {
     const auto& [seed, maker] = *makers.emplace(cell.seed, maker_of(cell)).first;
     if (maker != maker_of(cell))
       fail(ExitCode::kUsage, cat("seed ", seed), cat("runs made with ", maker, " and with ", maker_of(cell), "; a seed never mixes them"),
-           "directories that have each seed from one machine; what they have of it beside that is to be deleted");
+           "directories that have each seed from one machine; delete the other runs of that seed");
   }
 }
 

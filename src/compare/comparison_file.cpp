@@ -51,6 +51,7 @@ Json tuning_json(const report::Comparison& comparison) {
                     {"log_perplexity", point.log_perplexity},
                     {"remark", point.remark},
                     {"diverged", point.diverged},
+                    {"learned_nothing", point.learned_nothing},
                     {"chosen", point.chosen}});
   return list;
 }
@@ -82,6 +83,7 @@ void read_lists(const Json& json, ComparisonFile& file) {
                         .log_perplexity = point.at("log_perplexity").get<std::vector<double>>(),
                         .remark = point.at("remark").get<std::string>(),
                         .diverged = point.value("diverged", false),
+                        .learned_nothing = point.value("learned_nothing", false),
                         .chosen = point.at("chosen").get<bool>()});
   }
 }

@@ -48,7 +48,11 @@ std::optional<report::CurvePoint> evaluation_in(const Line& line) {
   if (eval == json.end() || !eval->is_object()) return std::nullopt;
   const auto figure = eval->find("log_perplexity");
   if (figure == eval->end() || !figure->is_number()) return std::nullopt;
-  return report::CurvePoint{.step = json["step"].get<std::int64_t>(), .log_perplexity = figure->get<double>(), .seconds = line.seconds};
+  const auto tokens = eval->find("num_tokens");
+  return report::CurvePoint{.step = json["step"].get<std::int64_t>(),
+                            .log_perplexity = figure->get<double>(),
+                            .seconds = line.seconds,
+                            .num_tokens = tokens != eval->end() && tokens->is_number_unsigned() ? tokens->get<std::uint64_t>() : 0};
 }
 
 }  // namespace

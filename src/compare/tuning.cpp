@@ -1,6 +1,7 @@
 #include "compare/tuning.h"
 
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -17,7 +18,9 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
   for (const Cell& cell : cells_of_candidate) {
     const CellRecord record = record_of(cell);
     if (is_finished(cell, record)) {
-      point.log_perplexity.push_back(store::read_run_result(cell.run_dir() / "result.json").log_perplexity.value());
+      const store::RunResult result = store::read_run_result(cell.run_dir() / "result.json");
+      point.log_perplexity.push_back(result.log_perplexity.value());
+      point.learned_nothing = point.learned_nothing || store::learned_nothing(result).value_or(false);
     } else {
       ++(record.state == CellState::kDiverged ? num_diverged : num_open);
     }
@@ -31,17 +34,18 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
   return point;
 }
 
-// Marks the chosen point; returns why there is none.
+// Marks the chosen point; returns why there is none. One whose runs all learned something comes before one of which a run did not, whatever the mean.
 std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config) {
-  std::optional<double> best;
+  std::optional<std::pair<bool, double>> best;
   report::TuningPoint* chosen = nullptr;
   for (report::TuningPoint& point : points_of_variant) {
     if (point.diverged) continue;
     if (!point.remark.empty()) return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
     const double mean =
         std::accumulate(point.log_perplexity.begin(), point.log_perplexity.end(), 0.0) / static_cast<double>(config.seeds.size());
-    if (best && mean >= *best) continue;
-    best = mean;
+    const std::pair figure(point.learned_nothing, mean);
+    if (best && figure >= *best) continue;
+    best = figure;
     chosen = &point;
   }
   if (chosen == nullptr) return std::string(kAllDiverged);

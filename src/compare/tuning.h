@@ -14,7 +14,8 @@ namespace sluice::compare {
 
 inline constexpr std::string_view kAllDiverged = "every candidate of compare.tune diverged";
 
-// What a variant's tuning cells say, `cells` in the order of Planner::tuning_cells(). A diverged candidate loses; of equals the earlier wins. None is
+// What a variant's tuning cells say, `cells` in the order of Planner::tuning_cells(). A diverged candidate loses, and one that learned nothing in a run
+// comes after all others; of equals the earlier wins. None is
 // chosen while a run is failed or not finished, as nothing is known of its values, nor where all diverged.
 struct Choice {
   std::vector<report::TuningPoint> points;  // one per candidate

@@ -39,12 +39,16 @@ double flops_per_step(const Comparison& comparison, const Analysis& analysis, st
 // "no verdict" where a run broke; "no verdict yet" where they only wait.
 std::string_view no_verdict(const Analysis& analysis, std::size_t variant);
 
-// Better or worse than the baseline at the 5 % family-wise level (Holm), not told apart, or not tested.
+// Better (lower) or worse (higher) than the baseline at the 5 % family-wise level (Holm), not told apart, or not tested.
 enum class Verdict { kNone, kLower, kHigher, kSame };
 Verdict verdict_of(const Analysis& analysis, std::size_t variant);
 
-// The result in one or two sentences, and what a reader must know beside the table, a sentence or two each.
+// The result in a few sentences; the conditions that it holds under in one: steps, learning rate, whether the curves still fell (empty before a run
+// is finished); and both, as they are shown. A result is never shown without its conditions.
+std::string verdict(const Comparison& comparison, const Analysis& analysis);
+std::string conditions(const Comparison& comparison, const Analysis& analysis);
 std::string headline(const Comparison& comparison, const Analysis& analysis);
+// What a reader must know beside the table, a sentence or two each.
 std::vector<std::string> notes(const Comparison& comparison, const Analysis& analysis);
 
 }  // namespace sluice::report

@@ -22,6 +22,8 @@ std::optional<double> figure_of(const Comparison& comparison, const Cell& cell) 
   return figure && std::isfinite(*figure) ? figure : std::nullopt;
 }
 
+bool has_learned_nothing(const Cell& cell) { return cell.status == CellStatus::kFinished && cell.learned_nothing.value_or(false); }
+
 std::string metric_title(const Comparison& comparison) {
   std::string title = comparison.metric;
   std::replace(title.begin(), title.end(), '_', per_byte(comparison) ? ' ' : '-');

@@ -23,7 +23,8 @@ enum class CellStatus { kFinished, kDiverged, kFailed, kWaiting };
 struct CurvePoint {
   std::int64_t step = 0;
   double log_perplexity = 0;
-  double seconds = 0;  // of training so far
+  double seconds = 0;            // of training so far
+  std::uint64_t num_tokens = 0;  // held-out targets that it is the mean of; 0 where that is not known
 };
 
 using stats::DocumentLoss;  // held-out cross-entropy of one document under one cell
@@ -36,7 +37,9 @@ struct Cell {
   std::string remark;                    // why it failed or diverged, in one line
   std::optional<double> log_perplexity;  // held-out, after the last step; finished cells only
   std::optional<double> bits_per_byte;
-  std::vector<DocumentLoss> documents;  // the same documents in the same order in every cell
+  std::optional<double> uniform_log_perplexity;  // what a uniform guess gives; none for runs of earlier versions
+  std::optional<bool> learned_nothing;           // store/run_result.h; likewise
+  std::vector<DocumentLoss> documents;           // the same documents in the same order in every cell
   std::int64_t steps = 0;
   std::uint64_t tokens = 0;  // target tokens trained on
   double training_seconds = 0;
@@ -64,6 +67,7 @@ struct TuningPoint {
   std::vector<double> log_perplexity;  // one per tuning seed, whatever the metric
   std::string remark;                  // a diverged or failed candidate says so
   bool diverged = false;
+  bool learned_nothing = false;  // one of its runs
   bool chosen = false;
 };
 
@@ -86,6 +90,7 @@ struct Comparison {
 
 // The metric's value of a finished cell; none where it is not finite or not there.
 std::optional<double> figure_of(const Comparison& comparison, const Cell& cell);
+bool has_learned_nothing(const Cell& cell);
 std::string metric_title(const Comparison& comparison);      // "log-perplexity", "bits per byte"
 std::string_view metric_unit(const Comparison& comparison);  // "nats per target token", "bits per byte"
 

@@ -19,6 +19,8 @@ std::string line_of(const std::vector<std::string>& fields) {
 
 std::string number(std::optional<double> value) { return value ? shortest(*value) : ""; }
 
+std::string yes_or_no(std::optional<bool> value) { return value ? (*value ? "true" : "false") : ""; }
+
 }  // namespace
 
 std::string csv_report(const Comparison& comparison) {
@@ -26,8 +28,8 @@ std::string csv_report(const Comparison& comparison) {
   if (!comparison.variants.empty()) {
     for (const auto& setting : comparison.variants[0].settings) titles.push_back(setting.first);
   }
-  for (const char* title : {"seed", "status", "log_perplexity", "bits_per_byte", "steps", "tokens", "training_seconds", "hash", "build",
-                            "libtorch", "cpu", "device", "precision", "threads", "directory", "remark"}) {
+  for (const char* title : {"seed", "status", "log_perplexity", "bits_per_byte", "learned_nothing", "steps", "tokens", "training_seconds",
+                            "hash", "build", "libtorch", "cpu", "device", "precision", "threads", "directory", "remark"}) {
     titles.emplace_back(title);
   }
   std::string out = line_of(titles);
@@ -36,7 +38,7 @@ std::string csv_report(const Comparison& comparison) {
     for (const auto& setting : cell.settings) fields.push_back(setting.second);
     const bool has_figures = cell.steps > 0;
     fields.insert(fields.end(), {std::to_string(cell.seed), std::string(status_name(cell.status)), number(cell.log_perplexity),
-                                 number(cell.bits_per_byte), has_figures ? std::to_string(cell.steps) : "",
+                                 number(cell.bits_per_byte), yes_or_no(cell.learned_nothing), has_figures ? std::to_string(cell.steps) : "",
                                  has_figures ? std::to_string(cell.tokens) : "", has_figures ? shortest(cell.training_seconds) : "",
                                  cell.hash, cell.build, cell.libtorch, cell.cpu, cell.device, cell.precision,
                                  cell.threads > 0 ? std::to_string(cell.threads) : "", cell.directory, cell.remark});

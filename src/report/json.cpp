@@ -5,6 +5,7 @@
 #include "report/published.h"
 #include "report/report.h"
 #include "report/tables.h"
+#include "report/wording.h"
 
 namespace sluice::report {
 namespace {
@@ -39,6 +40,8 @@ Json cell_json(const Cell& cell) {
           {"remark", or_null(cell.remark)},
           {"log_perplexity", finished ? or_null(cell.log_perplexity) : Json()},
           {"bits_per_byte", finished ? or_null(cell.bits_per_byte) : Json()},
+          {"uniform_log_perplexity", finished ? or_null(cell.uniform_log_perplexity) : Json()},
+          {"learned_nothing", finished ? or_null(cell.learned_nothing) : Json()},
           {"steps", positive_or_null(cell.steps)},
           {"tokens", positive_or_null(cell.tokens)},
           {"training_seconds", positive_or_null(cell.training_seconds)},
@@ -67,6 +70,9 @@ Json summary_json(const Comparison& comparison, const Analysis& analysis, std::s
           {"baseline", v == comparison.baseline},
           {"n", figures.num_finished},
           {"status", or_null(status_of(comparison, analysis, v))},
+          {"compared", analysis.is_tested() && figures.analysed},
+          {"pending_seeds", waiting_seeds(comparison, analysis, v)},
+          {"seeds_without_learning", seeds_without_learning(comparison, analysis, v)},
           {"mean", or_null(figures.mean)},
           {"std", or_null(figures.std)},
           {"difference", figures.difference ? Json(difference.value) : Json()},
@@ -90,11 +96,9 @@ Json summary_json(const Comparison& comparison, const Analysis& analysis, std::s
 }
 
 Json tuning_json(const TuningPoint& point) {
-  return {{"settings", settings_json(point.settings)},
-          {"candidate", settings_json(point.candidate)},
-          {"log_perplexity", point.log_perplexity},
-          {"remark", or_null(point.remark)},
-          {"chosen", point.chosen}};
+  return {{"settings", settings_json(point.settings)}, {"candidate", settings_json(point.candidate)},
+          {"log_perplexity", point.log_perplexity},    {"remark", or_null(point.remark)},
+          {"learned_nothing", point.learned_nothing},  {"chosen", point.chosen}};
 }
 
 // Whatever made the cells: more than one where seeds were trained in several sittings.
@@ -122,7 +126,9 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                      {"baseline", settings_json(comparison.variants[comparison.baseline].settings)},
                      {"seeds", comparison.seeds},
                      {"seeds_compared", compared},
+                     {"comparisons", analysis.summary.num_comparisons},
                      {"headline", headline(comparison, analysis)},
+                     {"conditions", or_null(conditions(comparison, analysis))},
                      {"notes", notes(comparison, analysis)},
                      {"residual_std", or_null(analysis.summary.residual_std)},
                      {"detectable_difference", or_null(analysis.detectable_difference)},

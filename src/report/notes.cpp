@@ -9,47 +9,75 @@
 #include "report/published.h"
 #include "report/tables.h"
 #include "report/text.h"
+#include "report/wording.h"
 
 namespace sluice::report {
 namespace {
 
-constexpr std::size_t kMaxListed = 12;
 constexpr std::string_view kOneSeed =
-    "One seed proves nothing: without a second there is no spread to hold a difference against. So there is no standard deviation, no "
-    "interval, no p and no ranking; variants stand in the order asked for.";
-
-// "a, b and c"; "a, 1; b, 2 and c, 3" where names have commas; only how many where the list would be a table of its own.
-std::string listed(const std::vector<std::string>& names) {
-  if (names.size() > kMaxListed) return cat(names.size(), " variants");
-  const bool has_commas =
-      std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.find(',') != std::string::npos; });
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    text.append(i == 0 ? "" : i + 1 == names.size() ? " and " : has_commas ? "; " : ", ").append(names[i]);
-  }
-  return text;
-}
-
-std::vector<std::string> labels_with(const Analysis& analysis, Verdict verdict) {
-  std::vector<std::string> labels;
-  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
-    if (verdict_of(analysis, v) == verdict) labels.push_back(analysis.labels[v]);
-  }
-  if (verdict == Verdict::kNone) std::erase(labels, analysis.labels[analysis.summary.baseline]);
-  return labels;
-}
+    "Only one seed: without a second there is no standard deviation, interval or p, and variants are not ranked; they are listed in the "
+    "order of the configuration.";
 
 bool only_one_seed(const Comparison& comparison) { return comparison.seeds.size() == 1; }
 
+bool is_finished(const Cell* cell) { return cell != nullptr && cell->status == CellStatus::kFinished; }
+
+std::vector<std::uint64_t> compared_seeds(const Comparison& comparison, const Analysis& analysis) {
+  std::vector<std::uint64_t> seeds;
+  for (const std::size_t s : analysis.summary.blocks) seeds.push_back(comparison.seeds[s]);
+  return seeds;
+}
+
 std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
-  std::string text =
-      cat("Differences are variant − baseline in ", metric_unit(comparison),
-          ": below 0 the variant is better. They, their p and their "
-          "simultaneous 95 % "
-          "intervals (Bonferroni) come from the additive variant + seed model over ",
-          analysis.summary.blocks.size(),
-          " seeds; p is adjusted by Holm's rule. The paired t-test beside it needs no equal variances. Variants "
-          "that share a letter cannot be told apart (all pairs, Holm). A difference is called real where p, Holm, is at most 0.05.");
+  return cat(
+      "Differences are variant − baseline in ", metric_unit(comparison),
+      ": below 0 the variant is better. Differences, p and simultaneous 95 % intervals (Bonferroni) come from the additive variant + seed "
+      "model over ",
+      seeds_text(compared_seeds(comparison, analysis)), "; p is adjusted by Holm's rule for ",
+      count_of(static_cast<std::int64_t>(analysis.summary.num_comparisons), "comparison"),
+      " with the baseline. The paired t-test does not assume equal variances. Variants that share a letter cannot be told apart (all "
+      "pairs, Holm). A difference is significant where p, Holm, is at most 0.05.");
+}
+
+// What the verdict leaves out until it is finished.
+std::string pending_note(const Comparison& comparison, const Analysis& analysis) {
+  if (!analysis.is_tested()) return "";
+  std::vector<std::string> variants, seeds;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const stats::VariantSummary& variant = analysis.summary.variants[v];
+    if (!variant.analysed && variant.num_broken == 0)
+      variants.push_back(cat(analysis.labels[v], " (", seeds_text(waiting_seeds(comparison, analysis, v)), ")"));
+  }
+  for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
+    const auto& blocks = analysis.summary.blocks;
+    if (std::find(blocks.begin(), blocks.end(), s) != blocks.end()) continue;
+    std::vector<std::string> lacking;
+    for (std::size_t v = 0; v < analysis.labels.size(); ++v)
+      if (analysis.summary.variants[v].analysed && !is_finished(analysis.grid[v][s])) lacking.push_back(analysis.labels[v]);
+    seeds.push_back(cat(comparison.seeds[s], " (", listed(lacking), ")"));
+  }
+  std::string text;
+  if (!variants.empty()) text = cat("Variants left out until their runs are finished: ", listed(variants), ". ");
+  if (!seeds.empty()) text += cat("Seeds left out until every compared variant has finished them: ", listed(seeds, "seeds"), ". ");
+  if (!text.empty()) text.pop_back();
+  return text;
+}
+
+std::string learning_note(const Comparison& comparison, const Analysis& analysis) {
+  std::vector<std::string> variants, tuned;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const std::vector<std::uint64_t> seeds = seeds_without_learning(comparison, analysis, v);
+    if (!seeds.empty()) variants.push_back(cat(analysis.labels[v], " (", seeds_text(seeds), ")"));
+  }
+  for (const TuningPoint& point : comparison.tuning)
+    if (point.chosen && point.learned_nothing) tuned.push_back(label_of(point.settings));
+  std::string text;
+  if (!variants.empty())
+    text = cat(kMark,
+               " includes a run that has learned nothing: it ended no better than a uniform guess over the vocabulary, or where it began: ",
+               listed(variants), ". Differences to or from such a run say nothing about the variants.");
+  if (!tuned.empty())
+    text += cat(text.empty() ? "" : " ", "Every candidate of compare.tune learned nothing in one of its runs: ", listed(tuned), ".");
   return text;
 }
 
@@ -65,10 +93,10 @@ std::string disagreement_note(const Analysis& analysis) {
   }
   std::string text;
   if (!pooled_only.empty())
-    text = cat("Not confirmed by the paired test, which does not take all variants to vary alike: ", listed(pooled_only), ". ");
+    text = cat("Not confirmed by the paired test, which does not assume equal variances: ", listed(pooled_only), ". ");
   if (!paired_only.empty())
     text +=
-        cat("Different from the baseline by the paired test alone, which does not take all variants to vary alike: ", listed(paired_only),
+        cat("Different from the baseline by the paired test alone, which does not assume equal variances: ", listed(paired_only),
             ". ");
   return text.empty() ? "" : text + "More seeds would settle it.";
 }
@@ -137,14 +165,8 @@ std::string equal_note(const Comparison& comparison, const Analysis& analysis) {
 }
 
 // Where the optimizer varies, so may its learning rate, which has another default for each.
-bool varies(const Comparison& comparison, std::string_view key) {
-  const Settings& settings = comparison.variants.front().settings;
-  return std::any_of(settings.begin(), settings.end(), [&](const auto& setting) { return setting.first == key; });
-}
-
 std::string rate_note(const Comparison& comparison) {
-  constexpr std::string_view kRate = "optimizer.lr";
-  if (comparison.tuning_note.find(kRate) != std::string::npos) return sentence(cat("Learning rate: ", comparison.tuning_note));
+  if (is_rate_tuned(comparison)) return sentence(cat("Learning rate: ", comparison.tuning_note));
   const std::string text = varies(comparison, kRate)              ? "it is one of the things that vary, not tuned."
                            : varies(comparison, "optimizer.type") ? "each optimizer's as the configuration has it, not tuned."
                                                                   : "the same for all variants, not tuned.";
@@ -184,26 +206,6 @@ std::string edge_note(const Comparison& comparison) {
 
 }  // namespace
 
-std::string headline(const Comparison& comparison, const Analysis& analysis) {
-  const std::string& baseline = analysis.labels[comparison.baseline];
-  if (only_one_seed(comparison)) return "One seed proves nothing: figures without a ranking.";
-  if (!analysis.is_tested()) return sentence(cat("No verdict: ", analysis.summary.untested));
-  const auto lower = labels_with(analysis, Verdict::kLower), higher = labels_with(analysis, Verdict::kHigher),
-             same = labels_with(analysis, Verdict::kSame), none = labels_with(analysis, Verdict::kNone);
-  std::string text;
-  const auto add = [&](const std::vector<std::string>& labels, std::string_view one, std::string_view many) {
-    if (labels.empty()) return;
-    text += cat(text.empty() ? "" : " ", listed(labels), " ", labels.size() == 1 ? one : many, ".");
-  };
-  add(lower, cat("reaches a lower ", metric_title(comparison), " than ", baseline),
-      cat("reach a lower ", metric_title(comparison), " than ", baseline));
-  add(higher, cat("ends higher than ", baseline), cat("end higher than ", baseline));
-  add(same, cat("cannot be told apart from ", baseline, " with ", analysis.summary.blocks.size(), " seeds"),
-      cat("cannot be told apart from ", baseline, " with ", analysis.summary.blocks.size(), " seeds"));
-  add(none, "has no verdict", "have no verdict");
-  return text;
-}
-
 std::vector<std::string> notes(const Comparison& comparison, const Analysis& analysis) {
   std::vector<std::string> lines;
   const auto add = [&](std::string text) {
@@ -214,6 +216,8 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   } else {
     add(analysis.is_tested() ? tests_note(comparison, analysis) : sentence(cat("No tests: ", analysis.summary.untested)));
   }
+  add(pending_note(comparison, analysis));
+  add(learning_note(comparison, analysis));
   add(disagreement_note(analysis));
   for (const std::string& remark : analysis.summary.remarks) add(sentence(remark));
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {

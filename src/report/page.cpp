@@ -151,7 +151,7 @@ std::string tuning_section(const Comparison& comparison, const Analysis& analysi
 
 std::string cell_section(const Comparison& comparison, const Analysis& analysis) {
   std::string out = paragraph(
-      "Each figure is one run. results.csv and results.json beside this page hold the same with full precision, and for each run its hash, "
+      "Each figure is one run. results.csv and results.json next to this page hold the same with full precision, and each run's hash, "
       "build, "
       "machine and directory.");
   const TextTable trouble = trouble_table(comparison);
@@ -180,6 +180,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kSections
                                                                                      {"again", "Settings, and how to do it again"},
                                                                                      {"formulas", "Formulas"}}};
 
+std::string condition_paragraph(const Comparison& comparison, const Analysis& analysis) {
+  const std::string text = conditions(comparison, analysis);
+  return text.empty() ? "" : cat("<p class=\"conditions\">", html_text(text), "</p>\n");
+}
+
 std::string navigation() {
   std::string out = "<nav aria-label=\"Sections\">";
   for (const auto& [id, title] : kSections) out += cat("<a href=\"#", id, "\">", title, "</a>");
@@ -202,8 +207,8 @@ std::string html_report(const Comparison& comparison, const Analysis& analysis) 
       cat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
           "content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"generator\" content=\"Sluice ",
           html_text(comparison.version), "\"/>\n<title>", name, ": comparison</title>\n<style>", page_style(),
-          "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>", name, "</h1>\n<p class=\"lead\">", html_text(headline(comparison, analysis)),
-          "</p>\n", facts(comparison), navigation(), "</header>\n");
+          "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>", name, "</h1>\n<p class=\"lead\">", html_text(verdict(comparison, analysis)),
+          "</p>\n", condition_paragraph(comparison, analysis), facts(comparison), navigation(), "</header>\n");
   for (std::size_t i = 0; i < kSections.size(); ++i) out += section(kSections[i].first, kSections[i].second, contents[i]);
   return out + cat("<footer>Made by Sluice ", html_text(comparison.version),
                    " from the runs of this directory; `sluice compare --report` makes it again.</footer>\n</main>\n</body>\n</html>\n");

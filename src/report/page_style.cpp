@@ -1,4 +1,4 @@
-// The page's style sheet. The seven line colours keep apart for the common forms of colour blindness and have a contrast of at least 3:1 on
+// The page's style sheet. Colours tell variants apart and nothing else; a verdict is a shape. The seven keep apart for the common forms of colour blindness and have a contrast of at least 3:1 on
 // both backgrounds; names at the lines carry what colour alone would not.
 #include "report/page_parts.h"
 
@@ -10,13 +10,11 @@ constexpr std::string_view kStyle = R"css(
   color-scheme: light dark;
   --paper: #ffffff; --ink: #1b1d21; --soft: #5a6069; --rule: #d9dce1; --tint: #f5f6f8; --link: #0b5cad;
   --c0: #0072b2; --c1: #d55e00; --c2: #00875f; --c3: #b3478b; --c4: #96700b; --c5: #4d94d6; --c6: #6f4bb5;
-  --lower: #0072b2; --higher: #c24e00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #15171b; --ink: #e6e8eb; --soft: #a3a9b3; --rule: #353a42; --tint: #1e2126; --link: #7db7f5;
     --c0: #4ba3e3; --c1: #f0813a; --c2: #35b88c; --c3: #df86be; --c4: #d3a93c; --c5: #9ccbf5; --c6: #a98ae8;
-    --lower: #63b3ee; --higher: #f58f4d;
   }
 }
 * { box-sizing: border-box; }
@@ -35,17 +33,28 @@ ul, ol { padding-left: 1.3rem; }
 li { margin: .3rem 0; }
 a { color: var(--link); }
 .lead { font-size: 1.2rem; line-height: 1.5; }
+.conditions { font-size: 1rem; line-height: 1.5; }
 nav { font-size: .875rem; margin: 1.25rem 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .8rem 1.5rem; margin: 1.5rem 0; max-width: none; }
 .facts div { border-top: 2px solid var(--ink); padding-top: .35rem; min-width: 0; }
 .facts dt { font-size: .78rem; color: var(--soft); }
 .facts dd { margin: 0; font-size: .95rem; line-height: 1.35; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-.note { background: var(--tint); border-left: 4px solid var(--higher); padding: .7rem 1rem; max-width: 44rem; font-size: .95rem; line-height: 1.5; }
+.note { background: var(--tint); border-left: 4px solid var(--ink); padding: .7rem 1rem; max-width: 44rem; font-size: .95rem; line-height: 1.5; }
 .small { font-size: .92rem; line-height: 1.5; color: var(--soft); }
 .columns { columns: 26rem; column-gap: 3rem; max-width: none; }
 .columns li { break-inside: avoid; }
 .columns li:first-child { margin-top: 0; }
 .scroll { overflow: auto; max-height: 36rem; margin: 1rem 0; border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); }
+.table { position: relative; --end: .6rem; }
+.swipe, .table::after { display: none; }
+.swipe { font: .82rem/1.4 system-ui, "Segoe UI", "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; color: var(--soft); margin: 1rem 0 -.7rem; }
+.table::after {
+  content: ""; position: absolute; right: 0; bottom: 1px; width: 2rem; height: calc(100% - 3.4rem); pointer-events: none;
+  background: linear-gradient(to right, transparent, var(--paper));
+}
+.table th:last-child, .table td:last-child { padding-right: var(--end); }
+.most { --end: 2.2rem; }
+.most .swipe, .most::after { display: block; }
 .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .84rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .6rem; text-align: left; vertical-align: baseline; white-space: nowrap; }
@@ -88,12 +97,15 @@ text { fill: var(--ink); }
 .end { fill: var(--c); stroke: var(--paper); stroke-width: 1; }
 .hollow { fill: var(--paper); stroke: var(--c); stroke-width: 1.6; }
 .faint .line { stroke-opacity: .45; stroke-width: 1.2; }
-.lower { --c: var(--lower); } .higher { --c: var(--higher); } .same { --c: var(--soft); }
 .interval { stroke: var(--c); stroke-width: 2; }
 .mark { fill: var(--c); stroke: var(--paper); stroke-width: 1; }
-.same .mark { fill: var(--paper); stroke: var(--c); stroke-width: 2; }
+.mark.open { fill: var(--paper); stroke: var(--c); stroke-width: 2; }
 .seed { fill: var(--c); fill-opacity: .55; }
 .paper { fill: none; stroke: var(--ink); stroke-width: 1.3; }
+@media (max-width: 74rem) {
+  .more { --end: 2.2rem; }
+  .more .swipe, .more::after { display: block; }
+}
 @media (max-width: 48rem) {
   main { padding: 1.25rem 1rem 3rem; }
   body { font-size: 1rem; }
@@ -102,17 +114,19 @@ text { fill: var(--ink); }
   .wide { display: none; }
   .narrow { display: block; }
   .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .7rem 1rem; }
+  .many { --end: 2.2rem; }
+  .many .swipe, .many::after { display: block; }
+  .many tbody th { border-right: 1px solid var(--rule); max-width: 45vw; overflow: hidden; text-overflow: ellipsis; }
 }
 @page { margin: 15mm; }
 @media print {
   :root {
     --paper: #fff; --ink: #000; --soft: #444; --rule: #ccc; --tint: #f6f6f6; --link: #000;
     --c0: #0072b2; --c1: #d55e00; --c2: #00875f; --c3: #b3478b; --c4: #96700b; --c5: #4d94d6; --c6: #6f4bb5;
-    --lower: #0072b2; --higher: #c24e00;
   }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  nav { display: none; }
+  nav, .table .swipe, .table::after { display: none; }
   h2, h3 { break-after: avoid; }
   figure, tr, .note { break-inside: avoid; }
   .scroll, pre { overflow: visible; max-height: none; }

@@ -5,27 +5,30 @@ namespace sluice::report {
 
 std::string_view how_to_read() {
   return R"html(<ul class="columns">
-<li><b>The figure</b> is taken on held-out text after the last step, never from the best of several evaluations. Log-perplexity is the mean
-cross-entropy in nats over all target tokens, so that a difference of 0.01 is 1&#160;% in perplexity; bits per byte spread the same nats over the bytes of the text.
+<li><b>The figure</b> is measured on held-out text after the last step, never the best of several evaluations. Log-perplexity is the mean
+cross-entropy in nats over all target tokens, so a difference of 0.01 is 1&#160;% in perplexity; bits per byte divide the same nats by the bytes of the text.
 Lower is better.</li>
-<li><b>A difference is real</b> here when its <i>p</i> after <a href="#holm">Holm's adjustment</a> is at most 0.05, so that the chance of even one false alarm
-among all comparisons with the baseline is at most 5&#160;%. “Real” says nothing about large: look at the interval.</li>
-<li><b>Not told apart is not equal.</b> It means that these seeds cannot show a difference. The <a href="#power">detectable difference</a> says how
-large one had to be.</li>
-<li><b>Pairing.</b> Where the compared keys leave text and batches alone, every variant under one seed sees the same tokens in the same order, and whatever is not part of the feed-forward layer starts
-from the same values. So luck that all share cancels in the differences, and the differences are surer than the standard deviations suggest.</li>
-<li><b>Two tests stand side by side.</b> The <a href="#blocks">block model</a> pools the spread of all variants and is the sharper one; the
-<a href="#paired">paired t-test</a> does without equal variances and is blunt with few seeds. Where they disagree, look at the standard deviations: if one variant
-spreads more than the others, believe the paired one; better still, run more seeds.</li>
-<li><b>Three ways to share out the 5&#160;%</b> can part at the border. <i>p</i> by Holm is sharper than the intervals, which are Bonferroni's: it may be
-below 0.05 where the interval just holds 0. The letters compare all pairs, not only those with the baseline, and are the strictest.</li>
+<li><b>A difference is significant</b> when its <i>p</i> after <a href="#holm">Holm's adjustment</a> is at most 0.05: the chance of even one false finding
+among all comparisons with the baseline is then at most 5&#160;%. Significant does not mean large: look at the interval.</li>
+<li><b>Not told apart does not mean equal.</b> These seeds cannot show a difference. The <a href="#power">detectable difference</a> says how
+large it would have to be.</li>
+<li><b>The conditions</b> under the verdict belong to it: number of steps, learning rate, and whether the curves still fell. A learning rate that was not tuned
+can favour a variant, and curves that still fall can cross.</li>
+<li><b>Pairing.</b> Unless the compared keys change text or batches, every variant of one seed sees the same tokens in the same order, and everything outside the
+feed-forward layer starts from the same values. What a seed does to all variants alike cancels in the differences, which are therefore more precise than the standard deviations
+suggest.</li>
+<li><b>Two tests.</b> The <a href="#blocks">block model</a> pools the spread of all variants and detects smaller differences; the
+<a href="#paired">paired t-test</a> does not assume equal variances, but detects little with few seeds. If they disagree, look at the standard deviations: if one variant
+spreads more than the others, trust the paired test; better, run more seeds.</li>
+<li><b>Three ways to share the 5&#160;%</b> can disagree at the border. <i>p</i> by Holm rejects more than the intervals, which are Bonferroni's: it may be
+below 0.05 where the interval just contains 0. The letters compare all pairs, not only those with the baseline, and are the strictest.</li>
 <li><b>What an interval covers</b>: the randomness of training, that is another draw of seeds. Not covered: other data, another size, another learning rate, longer
-training. The <a href="#heldout">held-out error</a> says how much the difference would move had other documents been held out.</li>
-<li><b>One learning rate</b> can favour a variant. The settings say whether it was tuned, on which data and seeds; the figures above were never used for it.</li>
-<li><b>Curves are to look at, not to read off.</b> Held-out points before the last may be of a part of the held-out text (<code>evaluate.max_tokens</code>); the last is
-the figure itself. In the middle of a curve the learning rate has not decayed, so readings there are approximate and say little about
+training. The <a href="#heldout">held-out error</a> says how much the difference would change with other held-out documents.</li>
+<li><b>Curves</b> show the course of training; do not read figures from them. Held-out points before the last may cover a part of the held-out text
+(<code>evaluate.max_tokens</code>); the last is the figure itself. In the middle of a curve the learning rate has not decayed, so readings there say little about
 a run that would end there.</li>
-<li><b>A run that diverged or failed</b> is shown and takes the verdict from its variant: leaving it out would flatter the variant.</li>
+<li><b>A run that diverged or failed</b> is shown, and its variant gets no verdict; dropping the run would bias the result. A variant whose runs are not finished is
+pending; the others keep their verdict. † marks a run that has learned nothing.</li>
 </ul>
 )html";
 }
@@ -56,10 +59,10 @@ target tokens (ratio estimator, Cochran 1977).</p>
 
 std::string_view dot_plot_key() {
   return R"html(<p class="key">
-<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="lower"><line class="interval" x1="1" y1="6" x2="29" y2="6"/><circle class="mark" cx="15" cy="6" r="4.5"/></g></svg>lower than the baseline</span>
-<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="higher"><line class="interval" x1="1" y1="6" x2="29" y2="6"/><circle class="mark" cx="15" cy="6" r="4.5"/></g></svg>higher</span>
-<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="same"><line class="interval" x1="1" y1="6" x2="29" y2="6"/><circle class="mark" cx="15" cy="6" r="4.5"/></g></svg>not told apart</span>
-<span><svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><g class="same"><circle class="seed" cx="6" cy="6" r="2.5"/></g></svg>one seed</span>
+<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="base"><line class="interval" x1="1" y1="6" x2="29" y2="6"/><path class="mark" d="M9 6 21 0 21 12 Z"/></g></svg>better than the baseline</span>
+<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="base"><line class="interval" x1="1" y1="6" x2="29" y2="6"/><path class="mark" d="M21 6 9 0 9 12 Z"/></g></svg>worse</span>
+<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="base"><line class="interval" x1="1" y1="6" x2="29" y2="6"/><circle class="mark open" cx="15" cy="6" r="4.5"/></g></svg>not told apart</span>
+<span><svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><g class="base"><circle class="seed" cx="6" cy="6" r="2.5"/></g></svg>one seed</span>
 )html";
 }
 

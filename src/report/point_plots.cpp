@@ -61,14 +61,16 @@ Range range_of_differences(const Comparison& comparison, const Analysis& analysi
   return {range.low - margin, range.high + margin};
 }
 
-std::string_view verdict_class(Verdict verdict) {
-  if (verdict == Verdict::kLower) return "lower";
-  return verdict == Verdict::kHigher ? "higher" : "same";
+// The verdict is a shape, as colours tell variants apart: pointing to the better side, to the worse, or a ring.
+void draw_verdict(Svg& svg, Verdict verdict, Point at, const std::string& tip) {
+  if (verdict == Verdict::kLower) return svg.triangle(at, 6, Svg::Pointing::kLeft, "mark", tip);
+  if (verdict == Verdict::kHigher) return svg.triangle(at, 6, Svg::Pointing::kRight, "mark", tip);
+  svg.dot(at, 4.5, "mark open", tip);
 }
 
 void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analysis, const Frame& frame, std::size_t v, double y) {
   const stats::Difference& difference = *analysis.summary.variants[v].difference;
-  svg.open_group(verdict_class(verdict_of(analysis, v)));
+  svg.open_group(variant_class(comparison, v));
   if (const auto published = published_difference(comparison, v)) {
     svg.diamond({frame.x.at(*published), y}, 5.5, "paper", cat("paper: ", signed_text(*published, 3)));
   }
@@ -79,7 +81,7 @@ void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analy
     svg.line({low, y - 4}, {low, y + 4}, "interval");
     svg.line({high, y - 4}, {high, y + 4}, "interval");
   }
-  svg.dot({frame.x.at(difference.value), y}, 4.5, "mark", cat(analysis.labels[v], " ", difference_text(difference)));
+  draw_verdict(svg, verdict_of(analysis, v), {frame.x.at(difference.value), y}, cat(analysis.labels[v], " ", difference_text(difference)));
   svg.close_group();
 }
 

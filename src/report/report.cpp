@@ -22,7 +22,8 @@ void write_report(const Comparison& comparison, const std::filesystem::path& dir
 std::string console_table(const Comparison& comparison) {
   const Analysis analysis = analyse(comparison);
   std::string out =
-      cat(console_text_table(short_result_table(comparison, analysis)), "\n", console_text(headline(comparison, analysis)), "\n");
+      cat(console_text_table(short_result_table(comparison, analysis)), "\n", console_text(verdict(comparison, analysis)), "\n");
+  if (const std::string under = conditions(comparison, analysis); !under.empty()) out += console_text(under) + "\n";
   for (const std::string& remark : analysis.summary.remarks) out += console_text(sentence(remark)) + "\n";
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(comparison, analysis, v);

@@ -1,6 +1,7 @@
 #include "report/svg.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/text_format.h"
@@ -78,16 +79,28 @@ void Svg::dot(Point at, double radius, std::string_view css_class, std::string_v
   close_shape("circle", tip);
 }
 
-void Svg::diamond(Point at, double radius, std::string_view css_class, std::string_view tip) {
+void Svg::outline(std::span<const Point> corners, std::string_view css_class, std::string_view tip) {
   out_.append("<path class=\"").append(css_class).append("\" d=\"M");
-  for (const Point& offset : {Point{0, -radius}, Point{radius, 0}, Point{0, radius}, Point{-radius, 0}}) {
-    put(at.x + offset.x);
+  for (const Point& corner : corners) {
+    put(corner.x);
     out_ += ' ';
-    put(at.y + offset.y);
+    put(corner.y);
     out_ += ' ';
   }
   out_ += "Z\"";
   close_shape("path", tip);
+}
+
+void Svg::diamond(Point at, double radius, std::string_view css_class, std::string_view tip) {
+  const std::array corners = {Point{at.x, at.y - radius}, Point{at.x + radius, at.y}, Point{at.x, at.y + radius},
+                              Point{at.x - radius, at.y}};
+  outline(corners, css_class, tip);
+}
+
+void Svg::triangle(Point at, double radius, Pointing to, std::string_view css_class, std::string_view tip) {
+  const double ahead = to == Pointing::kLeft ? -radius : radius;
+  const std::array corners = {Point{at.x + ahead, at.y}, Point{at.x - ahead, at.y - radius}, Point{at.x - ahead, at.y + radius}};
+  outline(corners, css_class, tip);
 }
 
 void Svg::text(Point at, std::string_view text, std::string_view css_class) {

@@ -28,6 +28,8 @@ class Svg {
   void band(std::span<const Point> upper, std::span<const Point> lower, std::string_view css_class);
   void dot(Point at, double radius, std::string_view css_class, std::string_view tip = "");
   void diamond(Point at, double radius, std::string_view css_class, std::string_view tip = "");
+  enum class Pointing { kLeft, kRight };
+  void triangle(Point at, double radius, Pointing to, std::string_view css_class, std::string_view tip = "");
   void text(Point at, std::string_view text, std::string_view css_class);  // class "e": ends there; "m": its middle is there
   void open_group(std::string_view css_class);
   void close_group();
@@ -41,6 +43,7 @@ class Svg {
   void attribute(std::string_view name, double value);
   void put(double value);
   void close_shape(std::string_view element, std::string_view tip);
+  void outline(std::span<const Point> corners, std::string_view css_class, std::string_view tip);
   std::string out_;
 };
 

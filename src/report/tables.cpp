@@ -7,6 +7,7 @@
 #include "base/text_format.h"
 #include "report/published.h"
 #include "report/text.h"
+#include "report/wording.h"
 #include "stats/moments.h"
 
 namespace sluice::report {
@@ -32,7 +33,9 @@ std::vector<std::string> result_row(const Comparison& comparison, const Analysis
   const stats::Difference none, &difference = variant.difference ? *variant.difference : none;
   const auto& error = analysis.sample_error[v];
   const std::string unknown(kUnknown);
-  std::vector<std::string> row = {analysis.labels[v], std::to_string(variant.num_finished), mean_text(variant),
+  const bool is_marked = !seeds_without_learning(comparison, analysis, v).empty();
+  std::vector<std::string> row = {is_marked ? cat(analysis.labels[v], " ", kMark) : analysis.labels[v],
+                                  std::to_string(variant.num_finished), mean_text(variant),
                                   variant.difference ? difference_text(difference) : no_difference(comparison, analysis, v)};
   if (analysis.is_tested()) {
     row.push_back(p_text(difference.p_holm));
@@ -82,14 +85,15 @@ std::string tuning_text(const TuningPoint& point) {
   stats::VariantSummary figures;
   if (!point.log_perplexity.empty()) figures.mean = stats::mean_of(point.log_perplexity);
   figures.std = stats::sample_std(point.log_perplexity);
-  if (point.remark.empty()) return mean_text(figures);
+  if (point.remark.empty()) return point.learned_nothing ? cat(mean_text(figures), " ", kMark) : mean_text(figures);
   const std::string remark = shortened(point.remark, 60);
   return figures.mean ? cat(mean_text(figures), "; ", remark) : remark;
 }
 
 std::string cell_text(const Comparison& comparison, const Cell* cell) {
   if (cell == nullptr) return "waiting";
-  if (cell->status == CellStatus::kFinished) return number_text(figure_of(comparison, *cell), kDigits);
+  if (cell->status == CellStatus::kFinished)
+    return cat(number_text(figure_of(comparison, *cell), kDigits), has_learned_nothing(*cell) ? cat(" ", kMark) : "");
   return std::string(status_name(cell->status));
 }
 

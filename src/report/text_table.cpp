@@ -5,13 +5,14 @@
 
 #include "base/text_format.h"
 #include "report/text.h"
+#include "report/wording.h"
 
 namespace sluice::report {
 namespace {
 
 // Plain consoles: typographic signs in ASCII.
 std::string ascii_signs(std::string text) {
-  for (const auto& [sign, plain] : {std::pair(kMinus, "-"), {kUnknown, "-"}}) {
+  for (const auto& [sign, plain] : {std::pair(kMinus, "-"), {kUnknown, "-"}, {kMark, "*"}}) {
     for (std::size_t at = text.find(sign); at != std::string::npos; at = text.find(sign, at)) text.replace(at, sign.size(), plain);
   }
   return text;
@@ -39,6 +40,13 @@ std::vector<std::string> escaped(const std::vector<std::string>& texts, Escape e
   std::vector<std::string> out;
   for (const std::string& text : texts) out.push_back(escape(text));
   return out;
+}
+
+// From which width of the page on a table fits without scrolling, by the style sheet.
+std::string_view width_classes(std::size_t num_columns) {
+  if (num_columns > 12) return " many more most";
+  if (num_columns > 7) return " many more";
+  return num_columns > 3 ? " many" : "";
 }
 
 }  // namespace
@@ -83,9 +91,11 @@ std::string html_table(const TextTable& table, const std::string& caption) {
   const auto open = [&](std::string_view tag, std::size_t column, std::string_view more) {
     return cat("<", tag, more, table.columns[column].is_number ? " class=\"n\">" : ">");
   };
-  // A box that scrolls must be reachable by keyboard.
-  std::string out =
-      cat("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", html_text(caption), "\"><table>\n<thead><tr>");
+  // A box that scrolls must be reachable by keyboard; where the page is narrow, it says that it scrolls.
+  std::string out = cat("<div class=\"table", width_classes(table.columns.size()),
+                        "\">\n<p class=\"swipe\">More columns: scroll the table sideways →</p>\n"
+                        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"",
+                        html_text(caption), "\"><table>\n<thead><tr>");
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
     out += cat(open("th", c, " scope=\"col\""), html_text(table.columns[c].title), "</th>");
   }
@@ -98,7 +108,7 @@ std::string html_table(const TextTable& table, const std::string& caption) {
     }
     out += "</tr>\n";
   }
-  return out + "</tbody>\n</table></div>\n";
+  return out + "</tbody>\n</table></div>\n</div>\n";
 }
 
 }  // namespace sluice::report

@@ -1,5 +1,6 @@
 // `sluice compare` as a user runs it: real runs of a tiny model, from the configuration to the report.
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 #include <functional>
@@ -134,6 +135,78 @@ TEST_F(ComparisonTest, FromTheTextToTheReport) {
   EXPECT_EQ(sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "optimizer.lr=1e-3", "--seeds", "1", "--only", "relu"}).exit_code,
             0);
   EXPECT_EQ(cells().size(), 5U);
+}
+
+// One seed of a further variant: what was said of the finished ones stays, to the last bit, and the new one is named.
+TEST_F(ComparisonTest, AVariantAddedLaterLeavesTheVerdictOnTheOthers) {
+  ASSERT_EQ(sluice({"compare", "compare.yaml", "--jobs", "2"}).exit_code, 0);
+  const auto before = nlohmann::json::parse(read("two/results.json"));
+  ASSERT_TRUE(before["summary"][1]["p_holm"].is_number());
+  const std::string wider = "compare.vary={model.ffn: [relu, geglu, swiglu]}";
+  const Outcome added = sluice({"compare", "compare.yaml", "--set", wider, "--only", "swiglu", "--seeds", "1"});
+  ASSERT_EQ(added.exit_code, 0) << added.err;
+  const auto after = nlohmann::json::parse(read("two/results.json"));
+  for (const char* key :
+       {"mean", "difference", "difference_low", "difference_high", "p", "p_holm", "paired_p_holm", "letters", "compared"}) {
+    EXPECT_EQ(after["summary"][0][key], before["summary"][0][key]) << key;
+    EXPECT_EQ(after["summary"][1][key], before["summary"][1][key]) << key;
+  }
+  EXPECT_EQ(after["residual_std"], before["residual_std"]);
+  EXPECT_EQ(after["comparisons"], 1);
+  EXPECT_EQ(after["summary"][2]["compared"], false);
+  EXPECT_EQ(after["summary"][2]["pending_seeds"], nlohmann::json::array({2}));
+  EXPECT_NE(added.out.find("swiglu (seed 2) is pending and left out of the verdict."), std::string::npos) << added.out;
+  EXPECT_NE(added.out.find("\nAfter 6 steps; the same learning rate for all variants, not tuned"), std::string::npos) << added.out;
+}
+
+// A rate that destroys the model, one that does not move it, and a short healthy run.
+TEST_F(ComparisonTest, RunsThatLearnNothingAreNamed) {
+  const Outcome outcome =
+      sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "compare.vary={optimizer.lr: [2e-3, 50, 1e-12]}", "compare.seeds=[1]"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto results = nlohmann::json::parse(read("two/results.json"));
+  EXPECT_EQ(results["cells"][0]["learned_nothing"], false);
+  EXPECT_EQ(results["cells"][1]["learned_nothing"], true);
+  EXPECT_EQ(results["cells"][2]["learned_nothing"], true);
+  EXPECT_NEAR(results["cells"][0]["uniform_log_perplexity"].get<double>(), std::log(257.0), 0.02);
+  EXPECT_NE(outcome.out.find("50 includes a run that has learned nothing (seed 1)."), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("1e-12 includes a run that has learned nothing (seed 1)."), std::string::npos) << outcome.out;
+  EXPECT_NE(read("two/table.md").find("| 50 † |"), std::string::npos);
+  EXPECT_EQ(read("two/table.md").find("| 2e-3 † |"), std::string::npos);
+  const Outcome alone = sluice({"train", "tiny.yaml", "--run-dir", "dead", "--set", "optimizer.lr=50", "train.steps=60"});
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_NE(alone.err.find("the model has learned nothing; lower optimizer.lr"), std::string::npos) << alone.err;
+  const Outcome still = sluice({"train", "tiny.yaml", "--run-dir", "still", "--set", "optimizer.lr=1e-12", "train.steps=2"});
+  EXPECT_NE(still.err.find("the same as before training: the model has learned nothing; raise optimizer.lr"), std::string::npos)
+      << still.err;
+  const Outcome healthy = sluice({"train", "tiny.yaml", "--run-dir", "healthy", "--set", "train.steps=1"});
+  EXPECT_EQ(healthy.err.find("learned nothing"), std::string::npos) << healthy.err;
+}
+
+// The name of the comparison and of its directory, in every file and on the console.
+TEST_F(ComparisonTest, NamesReachNoFileAsControls) {
+  const std::string nasty =
+      "$n$ \xC2\x9B"
+      "31m \xE2\x80\xAE |x|";
+  write("nasty.yaml", "extends: [compare.yaml]\nrun: {name: \"" + nasty + "\"}\ntrain: {steps: 1}\ncompare: {seeds: [1]}\n");
+  const Outcome outcome = sluice({"compare", "nasty.yaml"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  fs::rename(path("two"), path("$d$ \x1b\xC2\x9B\xE2\x80\xAE"));
+  const std::string moved = "$d$ \x1b\xC2\x9B\xE2\x80\xAE";
+  const Outcome again = sluice({"compare", "--report", moved});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  for (const char* control : {"\x1b", "\xC2\x9B", "\xE2\x80\xAE"}) {
+    for (const char* name : {"table.md", "table.tex", "results.csv", "report.html"})
+      EXPECT_EQ(read(moved + "/" + name).find(control), std::string::npos) << name;
+    EXPECT_EQ(again.out.find(control), std::string::npos) << again.out;
+  }
+  EXPECT_NE(read(moved + "/table.md").find("# <span>\\$</span>n<span>\\$</span> \\\\u009b31m \\\\u202e \\|x\\|\n"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(read(moved + "/results.json"))["name"], nasty);
+  const std::string not_utf8 = "two\xff";
+  fs::rename(path(moved), path(not_utf8));
+  const Outcome json = sluice({"compare", "--report", not_utf8, "--json"});
+  ASSERT_EQ(json.exit_code, 0) << json.err;
+  EXPECT_EQ(json.json()["directory"], "two\xEF\xBF\xBD");
 }
 
 TEST_F(ComparisonTest, TheForecastRunsNothing) {

@@ -54,6 +54,8 @@ TEST(Curves, AreThinnedByMeans) {
   ASSERT_EQ(curves.held_out.size(), 2U);
   EXPECT_EQ(curves.held_out[0].log_perplexity, 5.5);
   EXPECT_EQ(curves.held_out[1].step, 900);
+  EXPECT_EQ(curves.held_out[0].num_tokens, 0U);  // not known
+  EXPECT_EQ(curves.held_out[1].num_tokens, 3U);
   EXPECT_EQ(curves.held_out[1].seconds, 225.0);
 }
 
@@ -183,6 +185,70 @@ TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
   EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kFinished);
   EXPECT_EQ(comparison.cells[1].status, report::CellStatus::kFailed);
   EXPECT_NE(comparison.cells[1].remark.find("result.json"), std::string::npos);
+}
+
+// Whether a run learned something is known where its result says what a guess gives; files of earlier versions do not.
+TEST_F(CollectTest, WhatIsKnownOfLearning) {
+  const fs::path directory = sitting("a", {1, 2});
+  const auto set = [&](const std::string& start, double figure, std::optional<double> guess) {
+    const fs::path path = testing::cells_like(directory / "cells", start).at(0) / "run" / "result.json";
+    store::RunResult result = store::read_run_result(path);
+    EXPECT_FALSE(result.uniform_log_perplexity.has_value());
+    result.step = 100;
+    result.log_perplexity = figure;
+    result.uniform_log_perplexity = guess;
+    store::write_run_result(result, path);
+  };
+  set("relu-seed-1", 8.3178, 8.3178);
+  set("relu-seed-2", 4.0, 8.3178);
+  set("geglu-seed-1", 8.3178, std::nullopt);
+  const report::Comparison comparison = collect(std::vector<fs::path>{directory});
+  EXPECT_EQ(comparison.cells[0].learned_nothing, true);
+  EXPECT_EQ(comparison.cells[0].uniform_log_perplexity, 8.3178);
+  EXPECT_EQ(comparison.cells[1].learned_nothing, false);
+  for (const std::size_t earlier : {2U, 3U}) {
+    EXPECT_EQ(comparison.cells[earlier].status, report::CellStatus::kFinished);
+    EXPECT_FALSE(comparison.cells[earlier].learned_nothing.has_value());
+    EXPECT_FALSE(comparison.cells[earlier].uniform_log_perplexity.has_value());
+  }
+}
+
+// One run of the best mean has learned nothing: the other candidate is chosen, and the file remembers why.
+TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
+  tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"50", false}, {"3e-3", false}}}}}, .seeds = {101, 102}};
+  const fs::path directory = sitting("a", {1});
+  const auto set = [&](const std::string& start, double figure) {
+    const fs::path path = testing::cells_like(directory / "tune", start).at(0) / "run" / "result.json";
+    store::RunResult result = store::read_run_result(path);
+    result.log_perplexity = figure;
+    result.uniform_log_perplexity = 8.3178;
+    store::write_run_result(result, path);
+  };
+  set("relu-50-seed-101", 8.3178);
+  set("relu-50-seed-102", 3.0);
+  set("relu-3e-3-seed-101", 7.0);
+  set("relu-3e-3-seed-102", 7.0);
+  sitting("a", {1});
+  const report::Comparison comparison = read_comparison(directory).comparison;
+  EXPECT_EQ(comparison.variants[0].tuned, (report::Settings{{"optimizer.lr", "3e-3"}}));
+  EXPECT_TRUE(comparison.tuning[0].learned_nothing);
+  EXPECT_FALSE(comparison.tuning[1].learned_nothing);
+  EXPECT_TRUE(comparison.tuning[1].chosen);
+}
+
+// One directory twice, names with blanks and dots, a directory within the other: the cells are found from the first one.
+TEST_F(CollectTest, HoweverTheDirectoriesAreNamed) {
+  const fs::path a = sitting("a b", {1}), b = sitting("a b/inner [x] $y$", {2});
+  const std::vector<fs::path> twice{a, a / "../a b/."}, nested{a, b}, reversed{b, a};
+  EXPECT_EQ(collect(twice).cells.size(), 2U);
+  for (const auto& directories : {nested, reversed}) {
+    const report::Comparison comparison = collect(directories);
+    ASSERT_EQ(comparison.cells.size(), 4U);
+    for (const report::Cell& cell : comparison.cells) {
+      EXPECT_EQ(cell.status, report::CellStatus::kFinished);
+      EXPECT_TRUE(fs::exists(directories[0] / cell.directory / "cell.json")) << cell.directory;
+    }
+  }
 }
 
 TEST_F(CollectTest, ADamagedComparisonIsRefused) {

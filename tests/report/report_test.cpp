@@ -129,6 +129,27 @@ TEST(Report, JsonOfOneSeedHasNulls) {
   EXPECT_EQ(row.at("mean").get<double>(), *comparison.cells[5].log_perplexity);
 }
 
+TEST(Report, JsonNamesWhatIsPendingAndWhatLearnedNothing) {
+  Comparison comparison = example_comparison({});
+  for (const std::size_t s : {1U, 2U, 3U, 4U}) break_cell(cell_at(comparison, 7, s), CellStatus::kWaiting, "");
+  cell_at(comparison, 2, 3).learned_nothing = true;
+  cell_at(comparison, 2, 3).uniform_log_perplexity = 8.3178;
+  const Json json = Json::parse(json_report(comparison, analyse(comparison)));
+  EXPECT_EQ(json.at("comparisons"), 6);
+  EXPECT_EQ(json.at("conditions").get<std::string>().find("After 2,400 steps; "), 0U);
+  EXPECT_EQ(json.at("seeds_compared"), Json::array({1, 2, 3, 4, 5}));
+  const Json &pending = json["summary"][7], &marked = json["summary"][2];
+  EXPECT_EQ(pending.at("compared"), false);
+  EXPECT_EQ(pending.at("pending_seeds"), Json::array({2, 3, 4, 5}));
+  EXPECT_TRUE(pending.at("p_holm").is_null());
+  EXPECT_EQ(marked.at("compared"), true);
+  EXPECT_EQ(marked.at("pending_seeds"), Json::array());
+  EXPECT_EQ(marked.at("seeds_without_learning"), Json::array({4}));
+  EXPECT_EQ(json["cells"][2 * 5 + 3].at("learned_nothing"), true);
+  EXPECT_EQ(json["cells"][2 * 5 + 3].at("uniform_log_perplexity"), 8.3178);
+  EXPECT_TRUE(json["cells"][0].at("learned_nothing").is_null());
+}
+
 TEST(Report, PageShowsWhatTheTableShows) {
   const Comparison comparison = example_comparison({});
   const Analysis analysis = analyse(comparison);
@@ -145,12 +166,48 @@ TEST(Report, PageShowsWhatTheTableShows) {
   EXPECT_NE(page.find("prefers-color-scheme: dark"), std::string::npos);
 }
 
+// Colours are the variants'; a verdict is a shape.
+TEST(Report, ColoursTellVariantsApartAndNothingElse) {
+  Comparison comparison = example_comparison({});
+  comparison.baseline = 3;  // with better and worse ones
+  const std::string page = page_of(comparison), style = page.substr(0, page.find("</style>"));
+  for (const char* word : {"--lower", "--higher", "class=\"lower\"", "class=\"higher\""}) EXPECT_EQ(count(page, word), 0U) << word;
+  EXPECT_GT(count(page, "<path class=\"mark\""), 2U);
+  EXPECT_NE(style.find(".mark.open"), std::string::npos);
+  for (std::size_t v = 0; v < 8; ++v) {
+    if (v == 3) continue;
+    EXPECT_NE(page.find(cat("<g class=\"v", v < 3 ? v : v - 1, "\">\n<path class=\"paper\"")), std::string::npos) << v;
+  }
+}
+
+TEST(Report, AWideTableSaysThatItScrolls) {
+  const std::string hint = "\">\n<p class=\"swipe\">More columns: scroll the table sideways", page = page_of(example_comparison({}));
+  EXPECT_EQ(count(page, cat("<div class=\"table many more", hint)), 3U);  // results, sizes, cells
+  EXPECT_EQ(count(page, cat("<div class=\"table many", hint)), 1U);       // tuning
+  EXPECT_NE(page.find(".many .swipe, .many::after { display: block; }"), std::string::npos);
+  const std::string wide = page_of(example_comparison({.num_variants = 12}));
+  EXPECT_EQ(count(wide, cat("<div class=\"table many more most", hint)), 1U);  // cells: at every width
+  const std::string small = page_of(example_comparison({.num_variants = 2}));
+  EXPECT_EQ(count(small, cat("<div class=\"table", hint)), 1U);  // three columns fit
+}
+
+TEST(Report, TheVerdictAndItsConditionsStandTogether) {
+  const Comparison comparison = example_comparison({});
+  const Analysis analysis = analyse(comparison);
+  const std::string under = conditions(comparison, analysis);
+  const std::string page = page_of(comparison);
+  EXPECT_NE(page.find("</p>\n<p class=\"conditions\">After 2,400 steps; "), std::string::npos);
+  EXPECT_NE(console_table(comparison).find(cat(verdict(comparison, analysis), "\n", under, "\n")), std::string::npos);
+  EXPECT_NE(markdown_report(comparison, analysis).find("After 2,400 steps; "), std::string::npos);
+  EXPECT_NE(latex_report(comparison, analysis).find("After 2,400 steps; "), std::string::npos);
+}
+
 TEST(Report, PagesOfUnfinishedComparisonsAreSound) {
   Comparison one = example_comparison({.num_seeds = 1});
   one.tuning.clear();
   one.tuning_note.clear();
   const std::string page = page_of(one);
-  EXPECT_NE(page.find("role=\"note\">One seed proves nothing"), std::string::npos);
+  EXPECT_NE(page.find("role=\"note\">Only one seed: without a second"), std::string::npos);
   EXPECT_EQ(page.find("class=\"interval\" x1=\"1\""), std::string::npos);  // no dot plot, hence no key to it
 
   Comparison nothing = example_comparison({});

@@ -95,8 +95,9 @@ TEST(Tables, OneSeedHasNeitherSpreadNorTestsNorOrder) {
   EXPECT_EQ(fields_of(table, "| geglu |", "|")[3], fixed(*comparison.cells[5].log_perplexity, 4));
   EXPECT_LT(table.find("| relu |"), table.find("| geglu |"));
   EXPECT_LT(table.find("| geglu |"), table.find("| reglu |"));
-  EXPECT_NE(markdown_report(comparison, analysis).find("One seed proves nothing: without a second"), std::string::npos);
-  EXPECT_NE(console_table(comparison).find("One seed proves nothing"), std::string::npos);
+  EXPECT_NE(markdown_report(comparison, analysis).find("Only one seed: without a second"), std::string::npos);
+  EXPECT_NE(console_table(comparison).find("Only one seed: no significance tests, variants are not ranked.\nAfter 2,400 steps; "),
+            std::string::npos);
 }
 
 TEST(Tables, BrokenCellsAreShown) {
@@ -139,6 +140,45 @@ TEST(Tables, LatexRowsHaveAllColumns) {
     EXPECT_EQ(num_lines_with(text, part), 2U) << part;
   }
   EXPECT_EQ(text.find("−"), std::string::npos);
+}
+
+TEST(Tables, LatexHasAShortCaptionALabelAndNotesBelow) {
+  Comparison comparison = example_comparison({.num_variants = 3});
+  comparison.name = "Decoder & \"more\" (v2)";
+  const Analysis analysis = analyse(comparison);
+  const std::string text = latex_report(comparison, analysis);
+  const std::string caption =
+      "\\caption{Decoder \\& \\textquotedbl{}more\\textquotedbl{} (v2): held-out log-perplexity.}\n\\label{tab:Decoder-more-v2}\n";
+  const std::size_t at = text.find(caption), tabular = text.find("\\end{tabular}"),
+                    note = text.find(latex_text(headline(comparison, analysis)));
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_LT(at, tabular);
+  ASSERT_NE(note, std::string::npos);
+  EXPECT_LT(tabular, note);
+  for (const std::string& line : notes(comparison, analysis)) EXPECT_GT(text.find(latex_text(line)), note) << line;
+  EXPECT_EQ(num_lines_with(text, "\\label{tab:Decoder-more-v2-sizes}"), 1U);
+  comparison.name = "中";
+  EXPECT_EQ(num_lines_with(latex_report(comparison, analysis), "\\label{tab:comparison}"), 1U);
+}
+
+TEST(Tables, ARunThatHasLearnedNothingIsMarkedEverywhere) {
+  Comparison comparison = example_comparison({.num_variants = 3});
+  cell_at(comparison, 1, 1).learned_nothing = true;
+  cell_at(comparison, 1, 1).uniform_log_perplexity = 8.3178;
+  cell_at(comparison, 0, 1).learned_nothing = false;
+  comparison.tuning[4].learned_nothing = true;
+  const Analysis analysis = analyse(comparison);
+  const std::string text = markdown_report(comparison, analysis), cells = text.substr(text.find("## Every cell"));
+  EXPECT_EQ(fields_of(text, "| gelu † |", "|").size(), 13U);
+  EXPECT_EQ(fields_of(cells, "| 2 |", "|")[3], cat(fixed(*cell_at(comparison, 1, 1).log_perplexity, 4), " †"));
+  EXPECT_EQ(fields_of(cells, "| 2 |", "|")[2], fixed(*cell_at(comparison, 0, 1).log_perplexity, 4));
+  EXPECT_TRUE(fields_of(text.substr(text.find("## Tuning")), "| gelu |", "|")[3].ends_with("†"));
+  EXPECT_EQ(num_lines_with(console_table(comparison), "gelu *"), 1U);
+  EXPECT_EQ(num_lines_with(latex_report(comparison, analysis), "gelu \\textdagger{} &"), 1U);
+  const std::string csv = csv_report(comparison);
+  EXPECT_EQ(fields_of(csv, "gelu,2,", ",")[5], "true");
+  EXPECT_EQ(fields_of(csv, "relu,2,", ",")[5], "false");
+  EXPECT_EQ(fields_of(csv, "relu,1,", ",")[5], "");  // of an earlier version: not known
 }
 
 TEST(Tables, CsvHasOneRowPerCell) {
