@@ -66,7 +66,7 @@ std::optional<stats::SampleError> sample_error(const Comparison& comparison, con
 
 void add_power(Analysis& analysis) {
   const stats::Summary& summary = analysis.summary;
-  if (!summary.residual_std || *summary.residual_std <= 0) return;
+  if (!summary.residual_std || *summary.residual_std <= 0 || summary.num_comparisons == 0) return;
   const stats::Design design = {.num_variants = static_cast<std::int64_t>(summary.num_analysed),
                                 .num_seeds = static_cast<std::int64_t>(summary.blocks.size()),
                                 .std = *summary.residual_std,

@@ -112,14 +112,13 @@ std::string conditions(const Comparison& comparison, const Analysis& analysis) {
 }
 
 std::string verdict(const Comparison& comparison, const Analysis& analysis) {
-  std::string text = verdict_text(comparison, analysis);
+  std::vector<std::string> without_learning;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::vector<std::uint64_t> seeds = seeds_without_learning(comparison, analysis, v);
-    if (!seeds.empty())
-      text += cat(" ", analysis.labels[v], " includes ", seeds.size() == 1 ? "a run that has" : "runs that have", " learned nothing (",
-                  seeds_text(seeds), ").");
+    if (!seeds.empty()) without_learning.push_back(cat(analysis.labels[v], " (", seeds_text(seeds), ")"));
   }
-  return text;
+  const std::string text = verdict_text(comparison, analysis);
+  return without_learning.empty() ? text : cat(text, " Runs that have learned nothing: ", listed(without_learning), ".");
 }
 
 std::string headline(const Comparison& comparison, const Analysis& analysis) {
