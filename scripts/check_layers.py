@@ -22,7 +22,7 @@ TORCH = re.compile(r"(ATen|c10|torch|caffe2)/")
 FORBIDDEN = [
     (r"\bTORCH_VERSION\w*", r"ops/torch_compat\.(h|cpp)", "only ops/torch_compat asks for the LibTorch version"),
     (r"(?<![\w.>])(?:std::)?(?:exit|quick_exit|abort)\s*\(", r"app/.*", "throw through base/error.h; only src/app ends the program"),
-    (r"\bstd::(?:cerr|clog)\b", r"app/.*", "use base/log.h"),
+    (r"\bstd::(?:cerr|clog)\b", r"app/.*|ops/torch_warnings\.cpp", "use base/log.h"),
     (r"\bdynamic_cast\b", r"(?!)", "use a virtual function or a variant"),
     (r"\busing\s+namespace\b", r"(?!)", "name what is used"),
     (r"^\s*#\s*define\b", r"(?!)", "use constexpr or a template"),

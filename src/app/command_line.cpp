@@ -21,6 +21,7 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "config/scalars.h"
+#include "ops/torch_warnings.h"
 
 namespace sluice::app {
 namespace {
@@ -333,6 +334,7 @@ bool refuses_command(const CLI::App& app, const std::string& word) {
 }  // namespace
 
 int run(int argc, char** argv) {
+  ops::log_torch_warnings();
   Action action;
   CLI::App app("Sluice trains Transformer language models with GLU-family feed-forward layers from YAML.", "sluice");
   app.set_version_flag("--version", cat("sluice ", build_name()));

@@ -1,0 +1,41 @@
+// A warning of LibTorch's as a user of the program meets it. This one needs no GPU: LibTorch does not
+// know the CPU level that an environment variable asks for.
+#include "tests/app/program.h"
+
+namespace sluice::app {
+namespace {
+
+class TorchWarnings : public ProgramTest {
+ protected:
+  Outcome with_unknown_cpu_level(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {"/usr/bin/env", "ATEN_CPU_CAPABILITY=unheard_of", SLUICE_PROGRAM});
+    return run(arguments);
+  }
+};
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+TEST_F(TorchWarnings, AWarningIsOneLineOfOursOnTheConsoleAndInTheLogFile) {
+  write_english();
+  write_tiny_config();
+  const Outcome outcome = with_unknown_cpu_level({"train", "tiny.yaml"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string line = "warning: LibTorch: ignoring invalid value for ATEN_CPU_CAPABILITY: unheard_of\n";
+  EXPECT_EQ(count(outcome.err, line), 1u) << outcome.err;
+  EXPECT_EQ(count(outcome.err, "unheard_of"), 1u) << outcome.err;
+  EXPECT_EQ(count(outcome.err, "[W"), 0u) << outcome.err;
+  EXPECT_EQ(count(read("run/log.txt"), line), 1u) << read("run/log.txt");
+}
+
+TEST_F(TorchWarnings, StdoutCarriesOnlyTheResult) {
+  const Outcome outcome = with_unknown_cpu_level({"doctor", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.json().is_object());
+}
+
+}  // namespace
+}  // namespace sluice::app
