@@ -3,21 +3,31 @@
 #
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
-# --tests    also the Python packages that tests compare with
+# --tests    also the Python packages that tests compare with; transformers in two versions, the
+#            newer one in build/oracles5
 # --lint     also clang-format and clang-tidy
 # --corpus   also the King James Bible, where it can be had: without it this still succeeds
 #
-# LibTorch: Torch_DIR or CMAKE_PREFIX_PATH where one of them leads to it; else torch 2.11 to 2.13 of the active Python environment; else
-# that of .venv; else pip installs it into .venv. SLUICE_TORCH_INDEX=URL names an index with CPU builds for that.
+# LibTorch: Torch_DIR or CMAKE_PREFIX_PATH where one of them leads to it; else the torch of the active
+# Python environment if it is 2.11 or later; else that of .venv; else pip installs it into .venv.
+# A version newer than the tested ones is tried, with a warning. SLUICE_TORCH_INDEX=URL names an
+# index with CPU builds for pip.
 #
 # Leaves build/setup.cmake, which `cmake -C` reads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What pip installs if there is none: the version that docs/benchmarks.md and docs/results were
+# measured with, not the newest.
 readonly torch_version=2.13.0
 readonly record=build/setup.cmake
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+# The tested versions of LibTorch: $1 is OLDEST or NEWEST.
+tested_torch() { sed -n "s/^set(SLUICE_TORCH_$1 \([0-9.]*\)).*/\1/p" src/ops/libtorch.cmake; }
+torch_oldest=$(tested_torch OLDEST)
+torch_newest=$(tested_torch NEWEST)
+readonly torch_oldest torch_newest
 
 # --- Packages of the system -----------------------------------------------------------------------------------------------
 
@@ -126,15 +136,31 @@ torch_config_below() {
   return 1
 }
 
-# Prints the folder of TorchConfig.cmake of the torch that interpreter $1 would import, if Sluice works with it. Does not import it: that takes seconds.
+# Prints the folder of TorchConfig.cmake of the torch that interpreter $1 would import, if Sluice works
+# with it. Says on stderr why a torch is not used, and that one is newer than the tested ones. Does not
+# import it: that takes seconds.
 torch_of() {
   command -v "$1" > /dev/null || return 1
-  "$1" - << 'END' 2> /dev/null
-import importlib.util, pathlib, re
-folder = pathlib.Path(importlib.util.find_spec("torch").submodule_search_locations[0])
-version = re.search(r"__version__\s*=\s*'(\d+)\.(\d+)", (folder / "version.py").read_text())
-config = folder / "share/cmake/Torch"
-assert (2, 11) <= (int(version[1]), int(version[2])) <= (2, 13) and (config / "TorchConfig.cmake").exists()
+  "$1" - "$1" "$torch_oldest" "$torch_newest" << 'END'
+import importlib.util, pathlib, re, sys
+name, (oldest, newest) = sys.argv[1], ([int(n) for n in text.split(".")] for text in sys.argv[2:4])
+spec = importlib.util.find_spec("torch")
+if spec is None or not spec.submodule_search_locations:
+    sys.exit(1)
+folder = pathlib.Path(spec.submodule_search_locations[0])
+config, source = folder / "share/cmake/Torch", folder / "version.py"
+text = source.read_text() if source.exists() else ""
+found = re.search(r"""__version__\s*(?::[^=]*)?=\s*["']((\d+)\.(\d+)[^"']*)""", text)
+if not found:
+    sys.exit(f"setup: the torch of {name} has no version in {source}: not used")
+torch, version = f"setup: torch {found[1]} of {name}", [int(found[2]), int(found[3])]
+if version < oldest:
+    sys.exit(f"{torch} is too old: not used; {sys.argv[2]} or later is needed")
+if not (config / "TorchConfig.cmake").exists():
+    sys.exit(f"{torch} comes without {config}/TorchConfig.cmake: not used")
+if version > newest:
+    print(f"{torch} is newer than {sys.argv[3]}, the newest version that Sluice was tested with:",
+          "trying it", file=sys.stderr)
 print(config)
 END
 }

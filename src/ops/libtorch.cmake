@@ -18,8 +18,17 @@ endif()
 file(STRINGS ${version_header} version_lines REGEX "define TORCH_VERSION_(MAJOR|MINOR) ")
 string(REGEX REPLACE "[^0-9]*([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2" SLUICE_TORCH_VERSION "${version_lines}")
 message(STATUS "LibTorch ${SLUICE_TORCH_VERSION} in ${SLUICE_TORCH_ROOT}")
-if(SLUICE_TORCH_VERSION VERSION_LESS 2.11 OR SLUICE_TORCH_VERSION VERSION_GREATER_EQUAL 2.14)
-  message(FATAL_ERROR "LibTorch ${SLUICE_TORCH_VERSION} in ${SLUICE_TORCH_ROOT}: supported are 2.11 to 2.13")
+
+# The oldest and the newest LibTorch that the tests were run with. scripts/setup.sh reads these lines.
+set(SLUICE_TORCH_OLDEST 2.11)
+set(SLUICE_TORCH_NEWEST 2.15)
+if(SLUICE_TORCH_VERSION VERSION_LESS SLUICE_TORCH_OLDEST)
+  message(FATAL_ERROR "LibTorch ${SLUICE_TORCH_VERSION} in ${SLUICE_TORCH_ROOT}; "
+                      "expected ${SLUICE_TORCH_OLDEST} or later")
+elseif(SLUICE_TORCH_VERSION VERSION_GREATER SLUICE_TORCH_NEWEST)
+  message(WARNING "LibTorch ${SLUICE_TORCH_VERSION} is newer than ${SLUICE_TORCH_NEWEST}, the newest "
+                  "version that Sluice was tested with; trying it. If the build or a test fails, "
+                  "install torch ${SLUICE_TORCH_NEWEST}.")
 endif()
 
 # One OpenMP runtime: the one beside libtorch. Its headers need -fopenmp for at::parallel_for to be parallel; that flag must not reach the linker,

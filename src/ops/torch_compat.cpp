@@ -7,7 +7,8 @@
 
 #include "base/error.h"
 
-static_assert(TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11, "LibTorch 2.11 or later of the 2.x series is needed");
+constexpr bool kIsSupported = TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11);
+static_assert(kIsSupported, "LibTorch 2.11 or later is needed");
 
 namespace sluice::ops {
 

@@ -1,4 +1,4 @@
-// The only place that asks for the LibTorch version (supported: 2.11 to 2.13).
+// The only place that asks for the LibTorch version (tested with 2.11 to 2.15; newer ones are tried).
 #pragma once
 
 #include <string>
