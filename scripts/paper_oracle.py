@@ -20,6 +20,7 @@ import os
 import numpy as np
 
 from numpy_adafactor import Optimizer
+from reference_t5 import with_own_head
 from reference_train import schedule_factor
 
 # The paper's layers as transformers calls them. Its plain `gelu` is the exact form.
@@ -75,6 +76,8 @@ def make_model(model_section, tensors, start):
         layer_norm_epsilon=float(model_section.get("norm", {}).get("eps", 1e-6)), feed_forward_proj=PROJECTIONS[ffn], tie_word_embeddings=tied,
         decoder_start_token_id=start, pad_token_id=0, eos_token_id=1, use_cache=False)
     model = T5ForConditionalGeneration(config).float().eval()
+    if not tied:
+        with_own_head(model)
     names = their_names(config.num_layers, config.num_decoder_layers, gated, tied)
     if set(names) != set(tensors):
         raise ValueError(f"names differ: only in the file {sorted(set(tensors) - set(names))}; missing {sorted(set(names) - set(tensors))}")

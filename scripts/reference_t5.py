@@ -1,4 +1,13 @@
-"""T5 of `transformers` (4.57.6) with Sluice's names: what the tests of the encoder-decoder compare with, and the peer of its benchmark."""
+"""T5 of `transformers` (4.57.6 or 5.24.0) with Sluice's names: what the tests of the
+encoder-decoder compare with, and the peer of its benchmark.
+
+The two versions read `tie_word_embeddings` differently (tests/scripts/test_t5_versions.py):
+4  whether the output matrix is the embedding; if so, the decoder's outputs are scaled by
+   d_model^-0.5.
+5  only whether the decoder's outputs are scaled (`scale_decoder_outputs`); the output matrix always
+   is the embedding.
+make_model follows version 4 and the paper's code with either: tied and scaled, or neither.
+"""
 
 import math
 import types
@@ -44,8 +53,19 @@ def is_gated(variant):
     return FEED_FORWARD[variant].startswith("gated-")
 
 
-def make_model(section, vocab_size, start_id=0):
-    """`section`: the YAML section `model` as a dictionary, `auto` and `match` left out or resolved; vocab_size: all rows."""
+def with_own_head(model):
+    """`model` with an output matrix that is not the embedding."""
+    from torch.nn import Parameter
+
+    if model.lm_head.weight is model.shared.weight:
+        model.lm_head.weight = Parameter(model.shared.weight.detach().clone())
+    return model
+
+
+def make_model(section, vocab_size, start_id=0, attention=None):
+    """`section`: the YAML section `model` as a dictionary, `auto` and `match` left out or resolved; vocab_size: all rows.
+
+    attention: None for what the version prefers, or "eager", the only one of version 4."""
     from transformers import T5Config, T5ForConditionalGeneration
 
     def given(key, default):
@@ -55,7 +75,8 @@ def make_model(section, vocab_size, start_id=0):
     d_model, variant = int(section["d_model"]), section.get("ffn", "swiglu")
     reference = int(given("d_ff_reference", 4 * d_model))
     position = section.get("position", {})
-    return T5ForConditionalGeneration(T5Config(
+    tied = section.get("tie_embeddings", True)
+    model = T5ForConditionalGeneration(T5Config(
         vocab_size=vocab_size,
         d_model=d_model,
         d_kv=int(given("head_dim", d_model // int(section["num_heads"]))),
@@ -67,11 +88,13 @@ def make_model(section, vocab_size, start_id=0):
         relative_attention_max_distance=int(position.get("max_distance", 128)),
         dropout_rate=float(section.get("dropout", 0.0)),
         feed_forward_proj=FEED_FORWARD[variant],
-        tie_word_embeddings=section.get("tie_embeddings", True),
+        tie_word_embeddings=tied,
         decoder_start_token_id=start_id,
         pad_token_id=start_id,
         use_cache=False,
+        attn_implementation=attention,
     ))
+    return model if tied else with_own_head(model)
 
 
 def places_of(model, tensors, gated):

@@ -211,39 +211,66 @@ find_torch() {
 # --- What tests compare with ----------------------------------------------------------------------------------------------
 
 readonly oracle_modules="numpy scipy yaml safetensors sentencepiece jsonschema"
-# Version 5 of transformers changed how T5 ties its embeddings. It does not bring a torch of its own.
+# Two versions: transformers 5 always ties T5's embeddings and scales the decoder's outputs by another
+# rule. Neither brings a torch.
 readonly transformers_version=4.57.6
+readonly transformers5_version=5.24.0
 readonly oracle_packages="numpy scipy pyyaml safetensors sentencepiece jsonschema transformers==$transformers_version"
 
+# Does interpreter $1 have transformers $2 and the modules $3?
 has_oracles() {
   "$1" - << END 2> /dev/null
 import importlib.metadata, importlib.util
-assert all(importlib.util.find_spec(module) for module in "$oracle_modules".split())
-assert importlib.metadata.version("transformers") == "$transformers_version"
+assert all(importlib.util.find_spec(module) for module in "$3".split())
+assert importlib.metadata.version("transformers") == "$2"
 END
 }
 
+# Makes $1/python3: the interpreter $2 with the packages of the folders $3 ("A:B").
+make_wrapper() {
+  mkdir -p "$1"
+  printf '#!/bin/sh\nPYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$3" "$2" > "$1/python3"
+  chmod +x "$1/python3"
+}
+
+# Installs the packages $3... with interpreter $1: into the folder $2, or its environment if $2 is "".
+install_oracles() {
+  local -a pip=("$1" -m pip install --disable-pip-version-check --quiet)
+  [ -z "$2" ] || pip+=(--no-compile --upgrade --target "$2")
+  shift 2
+  say "installing for the tests: $*"
+  "${pip[@]}" "$@" || die "pip could not install: $*"
+}
+
 # Into .venv where it is ours; beside an environment of the user's, which stays as it is: a wrapper of its interpreter sees both.
+# The newer transformers lies beside either, in build/oracles5.
 python_oracles() {
-  [ -n "$(torch_of "$python")" ] || die "tests compare with PyTorch, but $python has no torch 2.11 to 2.13: activate an environment that has one"
-  has_oracles "$python" && return 0
-  local -a pip=("$python" -m pip install --disable-pip-version-check --quiet)
-  if [ "$(realpath -s "$python")" = "$PWD/.venv/bin/python3" ]; then
-    say "installing for the tests: $oracle_packages"
-    # shellcheck disable=SC2086
-    "${pip[@]}" $oracle_packages || die "pip could not install: $oracle_packages"
-    return 0
+  [ -n "$(torch_of "$python" 2> /dev/null)" ] ||
+    die "tests compare with PyTorch, but $python has no torch $torch_oldest or later:" \
+      "activate an environment that has one"
+  local base packages='' here="$PWD/build" version=$transformers_version
+  base=$(realpath -s "$(command -v "$python")")
+  if ! has_oracles "$base" "$version" "$oracle_modules"; then
+    if [ "$base" = "$PWD/.venv/bin/python3" ]; then
+      # shellcheck disable=SC2086
+      install_oracles "$base" "" $oracle_packages
+    else
+      packages="$here/oracles/packages"
+      make_wrapper "$here/oracles" "$base" "$packages"
+      # shellcheck disable=SC2086
+      has_oracles "$here/oracles/python3" "$version" "$oracle_modules" ||
+        install_oracles "$base" "$packages" $oracle_packages
+      python="$here/oracles/python3"
+    fi
   fi
-  local folder="$PWD/build/oracles"
-  mkdir -p "$folder"
-  printf '#!/bin/sh\nPYTHONPATH="%s/packages${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$folder" "$(command -v "$python")" > "$folder/python3"
-  chmod +x "$folder/python3"
-  if ! has_oracles "$folder/python3"; then
-    say "installing for the tests: $oracle_packages"
-    # shellcheck disable=SC2086
-    "${pip[@]}" --target "$folder/packages" $oracle_packages || die "pip could not install: $oracle_packages"
+  make_wrapper "$here/oracles5" "$base" "$here/oracles5/packages${packages:+:$packages}"
+  version=$transformers5_version
+  if ! has_oracles "$here/oracles5/python3" "$version" "$oracle_modules tokenizers"; then
+    install_oracles "$base" "$here/oracles5/packages" "transformers==$version"
+    # Also compiles what the tests import; all of it would take longer.
+    "$here/oracles5/python3" -c 'from transformers import T5ForConditionalGeneration' ||
+      die "transformers $version was installed into build/oracles5, but cannot be imported"
   fi
-  python="$folder/python3"
 }
 
 # --- All of it ------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The encoder-decoder against T5ForConditionalGeneration of `transformers`, fp32, on the same weights: loss, logits and the gradient of every
-// parameter; with dropout on the same masks too, so that the places are T5's. One Python process answers for all cases.
+// parameter; with dropout on the same masks too, so that the places are T5's. One Python process
+// for each version of `transformers` answers for all cases.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
@@ -15,6 +16,7 @@
 #include "ops/activations.h"
 #include "ops/dropout.h"
 #include "tests/model/model_support.h"
+#include "tests/model/transformers_versions.h"
 
 #include "tests/base/temporary_directory.h"  // last: its namespace `testing` would stand before GoogleTest's
 
@@ -102,7 +104,7 @@ std::string section_of(const EncoderDecoderConfig& c) {
 }
 
 // Describes the cases, lets Python answer, and leaves the answers in the folder.
-void ask_python(const std::filesystem::path& folder) {
+void ask_python(const std::filesystem::path& folder, const TransformersVersion& version) {
   std::ofstream cases(folder / "cases.yaml");
   for (const Case& c : all_cases()) {
     const auto model = filled(c, {});
@@ -120,7 +122,8 @@ void ask_python(const std::filesystem::path& folder) {
     write_raw(folder / (c.name + ".tokens"), at::kLong, {inputs(at::kCPU).inputs_BT, inputs(at::kCPU).targets_BT});
   }
   cases.close();
-  const std::string command = cat('"', SLUICE_PYTHON, "\" \"", SLUICE_SOURCE_DIR, "/tests/model/t5_outputs.py\" \"", folder.string(), '"');
+  const std::string command =
+      cat('"', version.python, "\" \"", SLUICE_SOURCE_DIR, "/tests/model/t5_outputs.py\" \"", folder.string(), "\" ", version.major);
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
 }
 
@@ -177,9 +180,11 @@ void expect_agrees(const Case& c, const at::Tensor& want, const Setting& setting
   EXPECT_EQ(first, want.numel());
 }
 
-TEST(EncoderDecoderOracle, agrees_with_transformers_in_loss_logits_and_gradients) {
+class EncoderDecoderOracle : public ::testing::TestWithParam<TransformersVersion> {};
+
+TEST_P(EncoderDecoderOracle, agrees_in_loss_logits_and_gradients) {
   const sluice::testing::TemporaryDirectory folder;
-  ASSERT_NO_FATAL_FAILURE(ask_python(folder.path()));
+  ASSERT_NO_FATAL_FAILURE(ask_python(folder.path(), GetParam()));
   for (const Case& c : all_cases()) {
     const at::Tensor want = read_doubles(folder.path() / (c.name + ".outputs"));
     for (const Setting& setting : ops::test::all_settings()) {
@@ -188,6 +193,9 @@ TEST(EncoderDecoderOracle, agrees_with_transformers_in_loss_logits_and_gradients
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(With, EncoderDecoderOracle, ::testing::ValuesIn(kTransformersVersions),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace sluice::model::test

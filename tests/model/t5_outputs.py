@@ -7,6 +7,8 @@ scored. Written: FOLDER/NAME.outputs, float64: the mean loss per scored target, 
 A case with masks (a list of [place, elements]) trains with dropout: FOLDER/NAME.masks holds in fp32 what each place multiplies its elements
 by, in the order in which T5 comes to its places. Then follows how far the logits move when one place after the other is left out: the
 largest difference, in largest logits.
+
+Arguments: FOLDER, and how the version of `transformers` must begin: "4." or "5.".
 """
 
 import math
@@ -15,6 +17,7 @@ import sys
 
 import numpy as np
 import torch
+import transformers
 import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
@@ -54,7 +57,8 @@ def moved_without_each_place(masks, logits, forward):
 
 
 def run(folder, case):
-    model = reference_t5.make_model(case["model"], case["vocab_size"]).train("masks" in case)
+    # Version 5 prefers SDPA, which draws the mask of the probabilities itself.
+    model = reference_t5.make_model(case["model"], case["vocab_size"], attention="eager").train("masks" in case)
     places = reference_t5.places_of(model, case["tensors"], reference_t5.is_gated(case["model"]["ffn"]))
     values = torch.from_numpy(np.fromfile(folder / f"{case['name']}.weights", dtype=np.float32))
     first = 0
@@ -84,6 +88,7 @@ def run(folder, case):
 def main():
     torch.set_num_threads(1)
     folder = pathlib.Path(sys.argv[1])
+    assert transformers.__version__.startswith(sys.argv[2]), (transformers.__version__, sys.argv[2])
     for case in yaml.safe_load((folder / "cases.yaml").read_text()):
         run(folder, case)
 

@@ -10,6 +10,7 @@
 #include "store/metrics_log.h"
 #include "store/run_result.h"
 #include "store/safetensors.h"
+#include "tests/model/transformers_versions.h"
 #include "tests/train/train_support.h"
 #include "train/batches.h"
 #include "train/open_checkpoint.h"
@@ -211,10 +212,13 @@ TEST_F(SpanSession, HeldOutTextShorterThanASegmentIsRefusedBeforeTheRunStarts) {
 
 // ---- The oracle: `transformers` and NumPy's Adafactor in float64, from the same initial weights and the same batches. ----
 
-class PaperOracle : public SpanSession, public ::testing::WithParamInterface<std::tuple<const char*, bool>> {};
+using model::test::TransformersVersion;
+class PaperOracle : public SpanSession,
+                    public ::testing::WithParamInterface<std::tuple<TransformersVersion, std::tuple<const char*, bool>>> {};
 
 TEST_P(PaperOracle, ReproducesFiftyLosses) {
-  const auto [ffn, tied] = GetParam();
+  const auto& [version, layers] = GetParam();
+  const auto [ffn, tied] = layers;
   SessionOptions asked = span_options();
   asked.config.train.steps = 50;
   asked.config.train.z_loss = 1e-4;
@@ -232,12 +236,13 @@ TEST_P(PaperOracle, ReproducesFiftyLosses) {
   run_training(asked);
 
   const fs::path run = directory_ / "run", out = directory_ / "losses.json";
-  const std::string command = std::string("'") + SLUICE_PYTHON + "' '" + SLUICE_SOURCE_DIR + "/scripts/paper_oracle.py' --config '" +
+  const std::string command = std::string("'") + version.python + "' '" + SLUICE_SOURCE_DIR + "/scripts/paper_oracle.py' --config '" +
                               (run / "config.yaml").string() + "' --initial '" + (run / "checkpoints/step-0/model.safetensors").string() +
                               "' --batches '" + asked.dump_batches + "' --start 256 --threads 1 > '" + out.string() + "'";
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
   const auto theirs = nlohmann::json::parse(read_file(out));
   ASSERT_EQ(theirs.at("losses").size(), 50u);
+  ASSERT_TRUE(theirs.at("transformers").get<std::string>().starts_with(version.major)) << theirs.at("transformers");
   std::size_t step = 0;
   store::read_metrics(run / "metrics.jsonl", [&](std::int64_t, const nlohmann::ordered_json& line) {
     if (!line.contains("loss")) return;
@@ -253,9 +258,13 @@ TEST_P(PaperOracle, ReproducesFiftyLosses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, PaperOracle,
-                         ::testing::Values(std::tuple{"geglu", true}, std::tuple{"swish", true}, std::tuple{"glu", false}),
+                         ::testing::Combine(::testing::ValuesIn(model::test::kTransformersVersions),
+                                            ::testing::Values(std::tuple{"geglu", true}, std::tuple{"swish", true},
+                                                              std::tuple{"glu", false})),
                          [](const auto& test) {
-                           return std::string(std::get<0>(test.param)) + (std::get<1>(test.param) ? "" : "_untied");
+                           const auto layers = std::get<1>(test.param);
+                           const char* tied = std::get<1>(layers) ? "" : "_untied";
+                           return std::string(std::get<0>(test.param).name) + "_" + std::get<0>(layers) + tied;
                          });
 
 // ---- Refused combinations and sizes from the YAML alone. ----

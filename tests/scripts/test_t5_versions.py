@@ -1,0 +1,101 @@
+"""What `tie_word_embeddings` means in transformers 4 and in 5, by numbers; both oracles make the same
+model with either.
+
+Run once for each version: SLUICE_TRANSFORMERS is the one that must be found.
+"""
+
+import os
+import unittest
+
+import numpy as np
+import torch
+import transformers
+from transformers import T5Config, T5ForConditionalGeneration
+
+import paper_oracle
+import reference_t5
+from test_paper_oracle import random_tensors
+
+D_MODEL = 16
+MAJOR = int(transformers.__version__.split(".")[0])
+# (version, given tie_word_embeddings) ->
+# (whether the output matrix is the embedding, factor of the decoder's outputs)
+CONVENTION = {
+    (4, None): (True, D_MODEL**-0.5),
+    (4, True): (True, D_MODEL**-0.5),
+    (4, False): (False, 1.0),
+    (5, None): (True, D_MODEL**-0.5),
+    (5, True): (True, D_MODEL**-0.5),
+    (5, False): (True, 1.0),
+}
+
+
+def is_tied(model):
+    """Does a change of the embedding change the output matrix?"""
+    with torch.no_grad():
+        before = model.lm_head.weight[3, 5].item()
+        model.shared.weight[3, 5] += 1.5
+        moved = model.lm_head.weight[3, 5].item() - before
+        model.shared.weight[3, 5] -= 1.5
+    return {0.0: False, 1.5: True}[round(moved, 4)]
+
+
+def output_factor(model):
+    """The number f in logits = f * (the decoder's last hidden state) @ (output matrix)^T."""
+    ids = torch.tensor([[4, 9, 2, 7]])
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(1)
+        model.lm_head.weight += torch.randn(model.lm_head.weight.shape, generator=generator)
+        out = model(input_ids=ids, decoder_input_ids=ids, output_hidden_states=True)
+        plain = out.decoder_hidden_states[-1] @ model.lm_head.weight.T
+        factor = ((out.logits * plain).sum() / plain.square().sum()).item()
+        torch.testing.assert_close(out.logits, factor * plain, rtol=1e-4, atol=1e-4)
+    return factor
+
+
+class Convention(unittest.TestCase):
+    def test_this_is_the_version_asked_for(self):
+        self.assertEqual(MAJOR, int(os.environ["SLUICE_TRANSFORMERS"]), transformers.__version__)
+
+    def test_of_transformers(self):
+        for given in (None, True, False):
+            torch.manual_seed(5)
+            chosen = {} if given is None else {"tie_word_embeddings": given}
+            config = T5Config(vocab_size=48, d_model=D_MODEL, num_heads=2, d_kv=6, d_ff=20,
+                              num_layers=1, dropout_rate=0.0, **chosen)
+            model = T5ForConditionalGeneration(config).eval()
+            tied, factor = CONVENTION[MAJOR, given]
+            self.assertEqual(is_tied(model), tied, given)
+            self.assertAlmostEqual(output_factor(model), factor, places=4, msg=given)
+            # The embeddings of both stacks are the shared one, whatever is given.
+            self.assertIs(model.encoder.embed_tokens.weight, model.shared.weight)
+            self.assertIs(model.decoder.embed_tokens.weight, model.shared.weight)
+            # Version 5 keeps the two apart; in version 4 one field says both.
+            self.assertEqual(config.tie_word_embeddings, tied)
+            scaled = getattr(config, "scale_decoder_outputs", "no such field")
+            self.assertEqual(scaled, "no such field" if MAJOR == 4 else factor != 1.0)
+
+    def test_of_both_oracles(self):
+        for tied in (True, False):
+            tensors = random_tensors(tied=tied)
+            section = {"d_model": D_MODEL, "num_heads": 2, "head_dim": 6, "d_ff": 20, "num_layers": 2,
+                       "num_decoder_layers": 1, "ffn": "geglu", "tie_embeddings": tied}
+            models = [reference_t5.make_model(section, 48).eval(),
+                      paper_oracle.make_model(section, tensors, start=0)[0]]
+            for model in models:
+                self.assertEqual(is_tied(model), tied)
+                factor = D_MODEL**-0.5 if tied else 1.0
+                self.assertAlmostEqual(output_factor(model), factor, places=4)
+                self.assertEqual("lm_head.weight" in dict(model.named_parameters()), not tied)
+
+    def test_an_own_matrix_gets_the_values_of_the_file(self):
+        tensors = random_tensors(tied=False)
+        model, parameters = paper_oracle.make_model({"ffn": "geglu"}, tensors, start=0)
+        head, embedding = (module.weight.detach().numpy() for module in (model.lm_head, model.shared))
+        np.testing.assert_array_equal(head, tensors["head.weight"])
+        np.testing.assert_array_equal(embedding, tensors["embedding.weight"])
+        self.assertIs(parameters["head.weight"], model.lm_head.weight)
+
+
+if __name__ == "__main__":
+    unittest.main()
