@@ -41,9 +41,12 @@ endif()
 add_library(sluice::libtorch INTERFACE IMPORTED)
 target_include_directories(sluice::libtorch SYSTEM INTERFACE ${SLUICE_TORCH_ROOT}/include)
 target_compile_options(sluice::libtorch INTERFACE -fopenmp)
-# libtorch.so itself holds nothing; it pulls in the CUDA libraries where the wheel has them, which register themselves when loaded.
+# The C++ library comes first: libtorch.so and libtorch_cpu.so export copies of parts of it, which the
+# dynamic linker would take for ours. Those in libtorch.so 2.11 for CUDA call null pointers.
+# libtorch.so itself holds nothing of LibTorch; it pulls in the CUDA libraries where the wheel has them,
+# which register themselves when loaded.
 target_link_libraries(sluice::libtorch INTERFACE
-  -Wl,--push-state,--no-as-needed ${torch_lib}/libtorch.so -Wl,--pop-state ${torch_lib}/libtorch_cpu.so ${torch_lib}/libc10.so ${openmp_runtime}
+  -Wl,--push-state,--no-as-needed -lstdc++ ${torch_lib}/libtorch.so -Wl,--pop-state ${torch_lib}/libtorch_cpu.so ${torch_lib}/libc10.so ${openmp_runtime}
   Threads::Threads)
 if(EXISTS ${torch_lib}/libtorch_cuda.so)
   target_link_options(sluice::libtorch INTERFACE -Wl,--allow-shlib-undefined)   # CUDA's own libraries lie elsewhere, found by libtorch's rpath
