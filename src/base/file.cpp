@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "base/text_format.h"
 
 namespace sluice {
@@ -152,10 +154,20 @@ class PosixFileSystem final : public FileSystem {
 };
 
 Descriptor open_for_reading(const fs::path& path, struct stat& info) {
-  Descriptor file = open_descriptor(path, O_RDONLY);
+  // O_NONBLOCK: a fifo whose writer is not there yet would hold us here, out of a stop's reach.
+  Descriptor file = open_descriptor(path, O_RDONLY | O_NONBLOCK);
   if (!file.valid() || ::fstat(file.get(), &info) != 0) fail(ExitCode::kMissingInput, path.string(), reason(errno), kWantFile);
   if (S_ISDIR(info.st_mode)) fail(ExitCode::kMissingInput, path.string(), reason(EISDIR), kWantFile);
   return file;
+}
+
+// Until there is something to read or the end. A pipe or a terminal may keep us waiting for ever: a
+// stop signal ends that, which read(2) itself would sleep through (SA_RESTART).
+void wait_for_bytes(const Descriptor& file, const struct stat& info, const fs::path& path) {
+  if (S_ISREG(info.st_mode)) return;
+  constexpr int kLook_ms = 200;
+  pollfd readable{.fd = file.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&readable, 1, kLook_ms) <= 0) throw_if_stopped(cat("reading ", path.string()));
 }
 
 [[noreturn]] void fail_too_large(const fs::path& path, std::uint64_t max_bytes) {
@@ -198,7 +210,9 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   std::string content(static_cast<std::size_t>(stated) + 1, '\0');
   std::size_t size = 0;
   while (true) {
+    wait_for_bytes(file, info, path);
     const ssize_t got = retried([&] { return ::read(file.get(), content.data() + size, content.size() - size); });
+    if (got < 0 && errno == EAGAIN) continue;  // another reader of the pipe was quicker
     if (got < 0) fail_io(path, "cannot read", errno, "needs a disk that works");
     if (got == 0) break;
     size += static_cast<std::size_t>(got);

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <fstream>
 #include <thread>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "tests/base/temporary_directory.h"
 
 namespace sluice {
@@ -192,6 +195,30 @@ TEST_F(FileTest, ReadFileTellsMissingDirectoryAndTooLarge) {
 }
 
 TEST_F(FileTest, ReadFileReadsWhatStatesNoSize) { EXPECT_TRUE(read_file("/proc/self/status").starts_with("Name:")); }
+
+TEST_F(FileTest, AFifoIsReadToItsEnd) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  std::thread writer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // nobody writes at first
+    std::ofstream file(path_);
+    file << "first, " << std::flush;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    file << "second";
+  });
+  EXPECT_EQ(read_file(path_), "first, second");
+  writer.join();
+}
+
+TEST_F(FileTest, AStopEndsTheWaitForAFifo) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  std::thread stopper([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    request_stop(SIGTERM);
+  });
+  EXPECT_TRUE(contains(message_of(ExitCode::kInterrupted, [&] { read_file(path_); }), "interrupted by SIGTERM"));
+  stopper.join();
+  clear_stop();
+}
 
 TEST_F(FileTest, MappedFileShowsTheBytes) {
   put(path_, "mapped");

@@ -1,11 +1,15 @@
 #include "base/signals.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/error.h"
 
@@ -21,6 +25,7 @@ struct Row {
 
 class Signals : public ::testing::TestWithParam<Row> {
  protected:
+  void SetUp() override { std::signal(GetParam().number, SIG_DFL); }  // whatever runs the tests
   void TearDown() override { clear_stop(); }
 };
 
@@ -41,17 +46,62 @@ TEST_P(Signals, AreRememberedByName) {
   }
 }
 
-TEST_P(Signals, TheSecondEndsTheProcess) {
+TEST_P(Signals, ALaterSecondEndsTheProcess) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto twice = [] {
     install_signal_handlers();
     std::raise(SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(kStopEcho_ms + 20));
     std::raise(GetParam().number);
   };
   EXPECT_EXIT(twice(), ::testing::ExitedWithCode(128 + GetParam().number), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Signals, ::testing::Values(Row{SIGINT, "SIGINT"}, Row{SIGTERM, "SIGTERM"}, Row{SIGUSR1, "SIGUSR1"}),
+// A job manager signals all processes of a job, and a parent passes its own signal on.
+TEST_P(Signals, AnEchoChangesNothing) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto echoed = [] {
+    install_signal_handlers();
+    std::raise(GetParam().number);
+    std::raise(GetParam().number);
+    std::raise(SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(kStopEcho_ms + 20));
+    pass_on_stop(::getpid(), GetParam().number);  // however late
+    ::_exit(stop_signal_number() == GetParam().number ? 3 : 4);
+  };
+  EXPECT_EXIT(echoed(), ::testing::ExitedWithCode(3), "");
+}
+
+TEST_P(Signals, APassedOnOneAloneIsARequest) {
+  install_signal_handlers();
+  EXPECT_TRUE(pass_on_stop(::getpid(), GetParam().number));
+  EXPECT_EQ(stop_signal_number(), GetParam().number);
+}
+
+// As under nohup; `trap '' TERM` in a shell does the same for any of them.
+TEST_P(Signals, AnIgnoredOneStaysIgnored) {
+  std::signal(GetParam().number, SIG_IGN);
+  install_signal_handlers();
+  EXPECT_TRUE(is_ignored(GetParam().number));
+  std::raise(GetParam().number);
+  EXPECT_FALSE(stop_requested());
+  std::signal(GetParam().number, SIG_DFL);
+  install_signal_handlers();
+  EXPECT_FALSE(is_ignored(GetParam().number));
+}
+
+TEST_P(Signals, ABlockedOneArrives) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, GetParam().number);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, nullptr), 0);
+  std::raise(GetParam().number);
+  install_signal_handlers();
+  EXPECT_TRUE(stop_requested());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Signals,
+                         ::testing::Values(Row{SIGINT, "SIGINT"}, Row{SIGTERM, "SIGTERM"}, Row{SIGHUP, "SIGHUP"}, Row{SIGUSR1, "SIGUSR1"}),
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Stop, CanBeRequestedAndCleared) {
