@@ -143,9 +143,23 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
   }
 }
 
-[[noreturn]] void stop_here(const std::string& directory) {
+// What became of the runs that were going on.
+std::string fate_of_runs(const compare::Tally& tally) {
+  if (tally.num_saved + tally.num_unsaved + tally.num_unbegun == 0) return ", no run was going on";
+  if (tally.num_unsaved + tally.num_unbegun == 0) return ", everything is saved";
+  std::string words;
+  const auto add = [&](std::size_t num, std::string_view what) {
+    if (num > 0) words += cat(words.empty() ? ": " : ", ", count_of(static_cast<std::int64_t>(num), "run"), " ", what);
+  };
+  add(tally.num_saved, "saved");
+  add(tally.num_unbegun, "stopped before the first step");
+  add(tally.num_unsaved, "ended without saving, back to the newest checkpoint");
+  return words;
+}
+
+[[noreturn]] void stop_here(const std::string& directory, const compare::Tally& tally) {
   fail(ExitCode::kInterrupted, directory,
-       cat("stopped by ", stop_requested() ? stop_signal() : "a signal to one of its runs", ", everything is saved"),
+       cat("stopped by ", stop_requested() ? stop_signal() : "a signal to one of its runs", fate_of_runs(tally)),
        "the same command again to go on");
 }
 
@@ -185,7 +199,7 @@ void compare_command(const CompareOptions& options) {
     return;
   }
   const compare::Tally tally = compare::run_sitting(sitting, runs);
-  if (tally.interrupted) stop_here(config.run.run.dir);
+  if (tally.interrupted) stop_here(config.run.run.dir, tally);
   show_report({fs::path(config.run.run.dir)}, options.json);
   tell(tally, config.run.run.dir);
 }

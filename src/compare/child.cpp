@@ -29,9 +29,11 @@ sigset_t stop_signals() {
 
 // The child's side of fork: only calls that are safe there. Whoever forked may have died before the kernel was told to watch it.
 [[noreturn]] void become(char* const* words, int output, pid_t parent, const sigset_t& mask) {
-  for (const StopSignal& stop : kStopSignals) ::signal(stop.number, SIG_DFL);
+  for (const StopSignal& stop : kStopSignals) {
+    if (!is_ignored(stop.number)) ::signal(stop.number, SIG_DFL);
+  }
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
-  const int nothing = ::open("/dev/null", O_RDONLY);
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent && ::dup2(nothing, 0) >= 0 &&
                      ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0;
   if (ready) ::execv(words[0], words);
@@ -94,8 +96,8 @@ Child& Child::operator=(Child&& other) noexcept {
   return *this;
 }
 
-void Child::terminate() const {
-  if (!code_) ::kill(pid_, SIGTERM);
+void Child::stop(int number) const {
+  if (!code_) pass_on_stop(pid_, number);
 }
 
 int Child::wait_for_end(int options) {

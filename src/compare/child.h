@@ -12,8 +12,10 @@ namespace sluice::compare {
 
 class Child {
  public:
-  // Runs command[0] with stdout and stderr appended to `output`, stdin empty, in a process group of its own: Ctrl-C at a terminal reaches the
-  // parent alone. The kernel kills it when the parent dies. kIo where it cannot be started; a program that is not there ends with 127.
+  // Runs command[0] with stdout and stderr appended to `output`, stdin empty, in a process group of
+  // its own: Ctrl-C at a terminal reaches the parent alone. Stop signals that this process ignores
+  // stay ignored there. The kernel kills it when the parent dies. kIo where it cannot be started; a
+  // program that is not there ends with 127.
   Child(const std::vector<std::string>& command, const std::filesystem::path& output);
   // Kills it where it still runs.
   ~Child();
@@ -22,7 +24,8 @@ class Child {
 
   // A descriptor that becomes readable (end of file) when the child has ended: for poll(2).
   int end_descriptor() const { return end_; }
-  void terminate() const;  // SIGTERM: save and stop
+  // Passes on the stop signal `number` of this process (base/signals.h): save and stop.
+  void stop(int number) const;
   // Its exit code, 128 + signal where one ended it; nothing while it runs.
   std::optional<int> exit_code();
 

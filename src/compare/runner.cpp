@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -14,10 +13,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/child.h"
 #include "compare/display.h"
+#include "compare/saved_state.h"
 #include "store/run_result.h"
 
 namespace sluice::compare {
@@ -130,7 +131,10 @@ class Runner {
 
   void stop() {
     stopping_ = true;
-    for (const Running& running : children_) running.child.terminate();
+    if (children_.empty()) return;
+    tell_of_stop(cat("stopping ", count_of(static_cast<std::int64_t>(children_.size()), "run"), " after ",
+                     children_.size() == 1 ? "its current step" : "their current steps"));
+    for (const Running& running : children_) running.child.stop(stop_signal_number());
   }
 
   void wait() const {
@@ -167,10 +171,8 @@ class Runner {
       record.remark = words;
       shown = cat("diverged: ", words);
       ++tally_.num_diverged;
-    } else if (code == static_cast<int>(ExitCode::kInterrupted) || (stopping_ && code == 128 + SIGTERM)) {  // the latter: not yet listening
-      shown = "interrupted, everything is saved";
-      ++tally_.num_waiting;
-      tally_.interrupted = true;
+    } else if (is_stopped(code)) {
+      shown = count_stopped(stopped_run(cell.run_dir(), code));
     } else {
       record.state = CellState::kFailed;
       record.remark = code == 0 ? words : how_it_ended(code, words);
@@ -179,6 +181,14 @@ class Runner {
     }
     write_record(record, cell.record_file());
     display_.ended(running.cell, shown);
+  }
+
+  std::string count_stopped(StoppedRun stopped) {
+    ++tally_.num_waiting;
+    tally_.interrupted = true;
+    using Kind = StoppedRun::Kind;
+    ++(stopped.kind == Kind::kSaved ? tally_.num_saved : stopped.kind == Kind::kUnsaved ? tally_.num_unsaved : tally_.num_unbegun);
+    return std::move(stopped.words);
   }
 
   void count_failure(int code) {

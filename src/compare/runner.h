@@ -1,7 +1,7 @@
 // Runs cells side by side, each as a child process, and keeps their records.
 //
-// A cell that diverges or fails is recorded, and the others go on. When a stop is requested (base/signals.h) every child is asked to save and
-// stop, no other is started, and all are waited for.
+// A cell that diverges or fails is recorded, and the others go on. When a stop is requested (base/signals.h) it is passed on to
+// every child, no other is started, and all are waited for.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,8 @@ struct Tally {
   std::size_t num_finished = 0, num_diverged = 0, num_failed = 0, num_waiting = 0;  // waiting: interrupted ones too
   int worst_code = 0;        // of the failed ones: 1 where one ended by a signal or with 1, else the last child's code
   bool interrupted = false;  // by a signal to this process or to a child
+  // Runs that a signal stopped, counted among those waiting too (saved_state.h).
+  std::size_t num_saved = 0, num_unsaved = 0, num_unbegun = 0;
 };
 
 // Brings every cell as far as it goes. Those that are finished or diverged already are left alone; failed ones are tried again.

@@ -84,6 +84,9 @@ void add(Tally& sum, const Tally& more) {
   sum.num_failed += more.num_failed;
   sum.num_waiting += more.num_waiting;
   sum.interrupted = sum.interrupted || more.interrupted;
+  sum.num_saved += more.num_saved;
+  sum.num_unsaved += more.num_unsaved;
+  sum.num_unbegun += more.num_unbegun;
   if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0) sum.worst_code = more.worst_code;
 }
 

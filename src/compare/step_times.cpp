@@ -13,8 +13,10 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "compare/child.h"
+#include "compare/saved_state.h"
 
 namespace sluice::compare {
 namespace {
@@ -34,17 +36,31 @@ Json read_json(const fs::path& path) {
 
 void write_json(const Json& json, const fs::path& path) { real_files().write_atomically(path, json.dump(2) + "\n"); }
 
-void wait_for(Child& child) {
-  while (!child.exit_code()) {
-    if (stop_requested()) child.terminate();
-    pollfd end{.fd = child.end_descriptor(), .events = POLLIN, .revents = 0};
-    ::poll(&end, 1, 500);
+// A stop signal is passed on to all of them, once.
+void wait_for(std::vector<Child>& children) {
+  bool stopping = false;
+  while (true) {
+    std::vector<pollfd> ends;
+    for (Child& child : children) {
+      if (!child.exit_code()) ends.push_back({.fd = child.end_descriptor(), .events = POLLIN, .revents = 0});
+    }
+    if (ends.empty()) return;
+    if (stop_requested() && !stopping) {
+      stopping = true;
+      tell_of_stop("ending the timing of steps");
+      for (const Child& child : children) child.stop(stop_signal_number());
+    }
+    ::poll(ends.data(), ends.size(), 500);
   }
 }
 
 // The figure in the one line of JSON among what the child printed.
 double printed_seconds(const Timed& timed, const fs::path& output, int code) {
   throw_if_stopped("measuring step times");
+  // Its signal came before ours, or to it alone.
+  if (is_stopped(code))
+    fail(ExitCode::kInterrupted, cat("timing ", timed.label), cat("its process ended with ", code, ", by a stop signal"),
+         "the same command again to go on");
   std::istringstream lines(read_file(output, kMaxFileBytes));
   std::string last;
   for (std::string line; std::getline(lines, line);) {
@@ -67,7 +83,7 @@ double measure_step_s(const Timed& timed, int num_children, const fs::path& scra
     real_files().remove_all(outputs.back());
     children.emplace_back(timed.command, outputs.back());
   }
-  for (Child& child : children) wait_for(child);
+  wait_for(children);
   double sum = 0;
   for (std::size_t i = 0; i < children.size(); ++i) sum += printed_seconds(timed, outputs[i], *children[i].exit_code());
   return sum / num_children;

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTrain = R"(trap 'exit 75' TERM
+constexpr const char* kTrain = R"(trap 'exit 75' TERM INT HUP USR1
 . "$1"
 mkdir -p "$2"
 echo start >> "$2/starts"
@@ -29,8 +29,8 @@ while [ "$step" -lt "$steps" ]; do
     case "$behaviour" in
       crash) echo "error: the bowl of petunias: fell" >&2; exit 1 ;;
       diverge) echo "error: training: a loss of NaN" >&2; exit 77 ;;
-      hang) trap '' TERM; while :; do sleep 0.2; done ;;
-      deaf) trap - TERM; while :; do sleep 0.2; done ;;
+      hang) trap '' TERM INT HUP USR1; while :; do sleep 0.2; done ;;
+      deaf) trap - TERM INT HUP USR1; while :; do sleep 0.2; done ;;
       silent) exit 9 ;;
     esac
   fi

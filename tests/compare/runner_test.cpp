@@ -148,6 +148,28 @@ TEST_F(RunnerTest, AChildThatDoesNotListenYetIsInterruptedAsWell) {
   EXPECT_EQ(record_of(cells[0]).state, CellState::kStarted);
 }
 
+// A job manager may signal the child before the parent, or a person the child alone.
+TEST_F(RunnerTest, AChildThatAStopSignalEndedIsInterruptedAndNotSaved) {
+  runs_.behaviour = {{"relu, seed 1", "deaf"}};
+  const std::vector<Cell> cells{cell("relu", 1)};
+  for (const StopSignal& stop : kStopSignals) {
+    const std::size_t starts = num_starts(cells[0].directory);
+    std::thread killer([&] {
+      comes_true([&] { return num_starts(cells[0].directory) > starts; });
+      std::this_thread::sleep_for(200ms);
+      kill(pid_in(cells[0].run_dir()), stop.number);
+    });
+    const Tally tally = run(cells);
+    killer.join();
+    EXPECT_TRUE(tally.interrupted) << stop.name;
+    EXPECT_EQ(tally.num_failed, 0U) << stop.name;
+    EXPECT_EQ(tally.num_waiting, 1U) << stop.name;
+    EXPECT_EQ(tally.num_unsaved, 1U) << stop.name;  // steps, and no checkpoint
+    EXPECT_EQ(tally.num_saved, 0U) << stop.name;
+    EXPECT_EQ(record_of(cells[0]).state, CellState::kStarted) << stop.name;
+  }
+}
+
 TEST_F(RunnerTest, TheReasonIsThatOfTheLastStart) {
   runs_.behaviour = {{"relu, seed 1", "crash"}};
   run({{cell("relu", 1)}});

@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <fstream>
+#include <iterator>
+#include <thread>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "tests/base/temporary_directory.h"
 
 namespace sluice::compare {
@@ -38,6 +44,41 @@ TEST(StepTimes, RoundsGoForthAndBackAndTheLowestCounts) {
 TEST(StepTimes, ALowestReadingThatStandsAloneIsNone) {
   EXPECT_TRUE((StepTime{.lowest_s = 0.1, .second_s = 0.125}).is_steady());
   EXPECT_FALSE((StepTime{.lowest_s = 0.1, .second_s = 0.126}).is_steady());
+}
+
+// A job manager may signal the child first: that is no fault of the configuration.
+TEST(StepTimes, AChildThatASignalEndedInterrupts) {
+  const sluice::testing::TemporaryDirectory directory;
+  for (const std::string end : {"kill -TERM $$", "kill -HUP $$", "exit 75"}) {
+    try {
+      measure_step_s({.key = "a", .label = "geglu", .command = {"/bin/sh", "-c", end}}, 1, directory.path());
+      FAIL() << end;
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kInterrupted) << end << ": " << error.what();
+    }
+  }
+}
+
+// Each of the two ends only once both were asked.
+TEST(StepTimes, AStopIsPassedOnToAllAtOnce) {
+  const sluice::testing::TemporaryDirectory directory;
+  const auto file = [&](const char* name) { return (directory.path() / name).string(); };
+  const auto until_both = [&](const char* name) {
+    return "echo >> " + file(name) + "; while [ $(wc -l < " + file(name) + ") -lt 2 ]; do sleep 0.02; done";
+  };
+  const std::string script =
+      "trap '" + until_both("asked") + "; exit 75' TERM; echo >> " + file("ready") + "; while :; do sleep 0.02; done";
+  std::thread stopper([&] {
+    const auto num_ready = [&] {
+      std::ifstream ready(file("ready"));
+      return std::count(std::istreambuf_iterator<char>(ready), {}, '\n');
+    };
+    while (num_ready() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    request_stop(SIGTERM);
+  });
+  EXPECT_THROW(measure_step_s({.key = "a", .label = "geglu", .command = {"/bin/sh", "-c", script}}, 2, directory.path()), UserError);
+  stopper.join();
+  clear_stop();
 }
 
 // Steps take 0.1, 0.2, 0.3 ... s: no two readings are near.
