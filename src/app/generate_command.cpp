@@ -4,6 +4,9 @@
 #include <variant>
 
 #include "app/commands.h"
+#include "base/error.h"
+#include "base/signals.h"
+#include "base/text_format.h"
 #include "data/span_corruption.h"
 #include "eval/fill.h"
 #include "eval/generate.h"
@@ -12,30 +15,45 @@
 namespace sluice::app {
 namespace {
 
+// The text so far is out by then; the code says that it is not all.
+void require_whole(bool interrupted, const GenerateOptions& options) {
+  if (interrupted)
+    fail(ExitCode::kInterrupted, options.run, cat("stopped by ", stop_signal(), ", the text is cut"),
+         "the same command again for all of it");
+}
+
 void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const data::SpanCorruptionConfig& objective,
           const eval::SamplingConfig& sampling) {
   const eval::Filled filled =
       eval::fill_blanks(*opened.model, *opened.tokenizer, data::span_rules(objective, *opened.tokenizer), options.prompt, sampling);
   if (!options.json) {
     std::cout << filled.text << "\n";
-    return;
+    return require_whole(filled.interrupted, options);
   }
-  const nlohmann::ordered_json json = {
-      {"prompt", options.prompt}, {"text", filled.text}, {"spans", filled.spans}, {"step", opened.state.progress.step}};
+  const nlohmann::ordered_json json = {{"prompt", options.prompt},
+                                       {"text", filled.text},
+                                       {"spans", filled.spans},
+                                       {"interrupted", filled.interrupted},
+                                       {"step", opened.state.progress.step}};
   std::cout << json.dump() << "\n";
+  require_whole(filled.interrupted, options);
 }
 
 void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const eval::SamplingConfig& sampling) {
   if (options.json) {
-    const std::string text = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
-    std::cout << nlohmann::ordered_json{{"prompt", options.prompt}, {"text", text}, {"step", opened.state.progress.step}}.dump() << "\n";
-    return;
+    const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
+    const nlohmann::ordered_json json = {
+        {"prompt", options.prompt}, {"text", generated.text}, {"interrupted", generated.interrupted}, {"step", opened.state.progress.step}};
+    std::cout << json.dump() << "\n";
+    return require_whole(generated.interrupted, options);
   }
   // The prompt with the first piece: nothing is printed of what is refused.
   std::string unprinted = options.prompt;
-  eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling,
-                 [&](std::string_view piece) { std::cout << std::exchange(unprinted, "") << piece << std::flush; });
+  const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
+    std::cout << std::exchange(unprinted, "") << piece << std::flush;
+  });
   std::cout << unprinted << "\n";
+  require_whole(generated.interrupted, options);
 }
 
 }  // namespace

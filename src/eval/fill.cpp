@@ -66,16 +66,23 @@ void mask(std::vector<float>& logits, const text::Tokenizer& tokenizer, const da
   at(last ? rules.eos : rules.sentinel(span + 1)) = end;
 }
 
-std::vector<Ids> write_spans(const model::LanguageModel& model, const text::Tokenizer& tokenizer, const data::SpanRules& rules,
-                             const Ids& inputs, const SamplingConfig& config) {
+struct Spans {
+  std::vector<Ids> ids;
+  bool interrupted = false;
+};
+
+Spans write_spans(const model::LanguageModel& model, const text::Tokenizer& tokenizer, const data::SpanRules& rules, const Ids& inputs,
+                  const SamplingConfig& config) {
   const c10::Device device = model.parameters().master().device();
   const std::uint64_t key = random_key(config.seed, "sample");
   const auto num_spans =
       static_cast<std::int64_t>(std::count_if(inputs.begin(), inputs.end(), [&](std::int32_t id) { return id >= rules.num_pieces; }));
   const at::Tensor encoded = model.encode(row_of(inputs, device), {});
   std::vector<Ids> spans(1);
+  bool interrupted = false;
   Ids written{rules.sentinel(0)};
-  for (std::int64_t n = 1; n < config.num_tokens && !stop_requested(); ++n) {
+  for (std::int64_t n = 1; n < config.num_tokens; ++n) {
+    if ((interrupted = stop_requested())) break;
     const at::Tensor logits = model.logits_after(encoded, row_of(written, device), {}).to(at::kCPU).contiguous();
     const auto* values = static_cast<const float*>(logits.const_data_ptr());
     std::vector<float> allowed(values, values + logits.numel());
@@ -91,7 +98,7 @@ std::vector<Ids> write_spans(const model::LanguageModel& model, const text::Toke
     }
   }
   spans.resize(static_cast<std::size_t>(num_spans));
-  return spans;
+  return {std::move(spans), interrupted};
 }
 
 std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
@@ -111,10 +118,10 @@ Filled fill_blanks(const model::LanguageModel& model, const text::Tokenizer& tok
     inputs.insert(inputs.end(), parts[i].begin(), parts[i].end());
     inputs.push_back(i + 1 < parts.size() ? rules.sentinel(static_cast<std::int64_t>(i)) : rules.eos);
   }
-  const std::vector<Ids> spans = write_spans(model, tokenizer, rules, inputs, config);
+  const auto [spans, interrupted] = write_spans(model, tokenizer, rules, inputs, config);
   // Decoded as a whole: what a tokenizer gives for a token can depend on what stands before it.
   Ids all = parts.front();
-  Filled filled;
+  Filled filled{.interrupted = interrupted};
   for (std::size_t i = 0; i < spans.size(); ++i) {
     filled.spans.push_back(as_text(tokenizer, spans[i]));
     all.insert(all.end(), spans[i].begin(), spans[i].end());

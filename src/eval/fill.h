@@ -18,6 +18,7 @@ namespace sluice::eval {
 struct Filled {
   std::string text;                // the prompt with its blanks filled, as valid UTF-8
   std::vector<std::string> spans;  // what stands for each blank; empty where config.num_tokens did not reach it
+  bool interrupted = false;        // a stop signal (base/signals.h) cut the spans
 };
 
 // `config.num_tokens` bounds what the decoder writes, sentinels included. kUsage for a prompt without a blank, with more blanks than there are

@@ -102,8 +102,8 @@ std::string_view TextStream::add(const std::string& decoded, bool finished) {
   return std::string_view(text_).substr(before);
 }
 
-std::string generate(const model::LanguageModel& model, const text::Tokenizer& tokenizer, std::string_view prompt,
-                     const SamplingConfig& config, const std::function<void(std::string_view)>& on_text) {
+Generated generate(const model::LanguageModel& model, const text::Tokenizer& tokenizer, std::string_view prompt,
+                   const SamplingConfig& config, const std::function<void(std::string_view)>& on_text) {
   check(config);
   const at::NoGradGuard no_grad;
   std::vector<std::int32_t> ids = prompt_ids(tokenizer, prompt);
@@ -117,7 +117,9 @@ std::string generate(const model::LanguageModel& model, const text::Tokenizer& t
     const std::string_view piece = stream.add(decoded.substr(std::min(num_prompt_bytes, decoded.size())), finished);
     if (on_text && !piece.empty()) on_text(piece);
   };
-  for (std::int64_t n = 0; n < config.num_tokens && !stop_requested(); ++n) {
+  bool interrupted = false;
+  for (std::int64_t n = 0; n < config.num_tokens; ++n) {
+    if ((interrupted = stop_requested())) break;
     const auto token = static_cast<std::int32_t>(
         choose_token(next_logits(model, ids, config.context_length), config, random_uniform(key, static_cast<std::uint64_t>(n))));
     if (tokenizer.eos() && token == *tokenizer.eos()) break;
@@ -125,7 +127,7 @@ std::string generate(const model::LanguageModel& model, const text::Tokenizer& t
     give(false);
   }
   if (ids.size() > num_prompt_ids) give(true);
-  return stream.text();
+  return {stream.text(), interrupted};
 }
 
 }  // namespace sluice::eval

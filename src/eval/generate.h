@@ -20,8 +20,14 @@ struct SamplingConfig {
   std::int64_t context_length = 256;  // tokens of context the model sees
 };
 
-// Continues `prompt` until num_tokens or the end token; `on_text` receives pieces of valid UTF-8 as they are sure. Returns all new text.
-std::string generate(const model::LanguageModel& model, const text::Tokenizer& tokenizer, std::string_view prompt,
-                     const SamplingConfig& config, const std::function<void(std::string_view)>& on_text = {});
+struct Generated {
+  std::string text;          // all that is new
+  bool interrupted = false;  // a stop signal (base/signals.h) cut it
+};
+
+// Continues `prompt` until num_tokens, the end token or a stop signal; `on_text` receives pieces of
+// valid UTF-8 as they are sure.
+Generated generate(const model::LanguageModel& model, const text::Tokenizer& tokenizer, std::string_view prompt,
+                   const SamplingConfig& config, const std::function<void(std::string_view)>& on_text = {});
 
 }  // namespace sluice::eval

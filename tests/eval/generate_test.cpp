@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/signals.h"
 #include "eval/sampling.h"
 #include "text/utf8.h"
 
@@ -117,13 +119,13 @@ TEST(Generate, IsRepeatableDependsOnTheSeedAndIsValidUtf8) {
   const auto model = byte_model();
   const auto tokenizer = text::make_bytes_tokenizer();
   const SamplingConfig config{.num_tokens = 60, .seed = 3, .context_length = 32};
-  const std::string text = generate(*model, *tokenizer, "In the beginning", config);
+  const std::string text = generate(*model, *tokenizer, "In the beginning", config).text;
   EXPECT_FALSE(text.empty());
   EXPECT_TRUE(text::is_valid_utf8(text));  // an untrained byte model gives any byte
-  EXPECT_EQ(generate(*model, *tokenizer, "In the beginning", config), text);
+  EXPECT_EQ(generate(*model, *tokenizer, "In the beginning", config).text, text);
   SamplingConfig other = config;
   other.seed = 4;
-  EXPECT_NE(generate(*model, *tokenizer, "In the beginning", other), text);
+  EXPECT_NE(generate(*model, *tokenizer, "In the beginning", other).text, text);
 }
 
 TEST(Generate, ThePiecesMakeTheText) {
@@ -131,10 +133,23 @@ TEST(Generate, ThePiecesMakeTheText) {
   const auto tokenizer = text::make_bytes_tokenizer();
   std::string pieces;
   const std::string text = generate(*model, *tokenizer, "", {.num_tokens = 60, .context_length = 8}, [&](std::string_view piece) {
-    EXPECT_TRUE(text::is_valid_utf8(piece));
-    pieces += piece;
-  });
+                             EXPECT_TRUE(text::is_valid_utf8(piece));
+                             pieces += piece;
+                           }).text;
   EXPECT_EQ(pieces, text);
+}
+
+TEST(Generate, AStopCutsTheTextAndSaysSo) {
+  const auto model = byte_model();
+  const auto tokenizer = text::make_bytes_tokenizer();
+  const SamplingConfig config{.num_tokens = 60, .temperature = 0, .context_length = 8};
+  const Generated whole = generate(*model, *tokenizer, "a", config);
+  EXPECT_FALSE(whole.interrupted);
+  const Generated cut = generate(*model, *tokenizer, "a", config, [](std::string_view) { request_stop(SIGTERM); });
+  clear_stop();
+  EXPECT_TRUE(cut.interrupted);
+  EXPECT_FALSE(cut.text.empty());
+  EXPECT_LT(cut.text.size(), whole.text.size());
 }
 
 TEST(Generate, PaddedRowsOfTheVocabularyAreImpossible) {
@@ -162,7 +177,7 @@ TEST(Generate, RefusesWhatMakesNoSense) {
   expect_usage("a", {.top_p = 0});
   expect_usage("a", {.top_p = 1.5});
   expect_usage("a", {.num_tokens = -1});
-  EXPECT_EQ(generate(*model, *tokenizer, "a", {.num_tokens = 0}), "");
+  EXPECT_EQ(generate(*model, *tokenizer, "a", {.num_tokens = 0}).text, "");
 }
 
 }  // namespace
