@@ -12,7 +12,10 @@ scripts/setup.sh --corpus
 make --no-print-directory build
 
 config=quickstart.yaml run=runs/quickstart
-if ! python3 scripts/make_corpus.py kjv data/kjv.txt; then
+made=0
+python3 scripts/make_corpus.py kjv data/kjv.txt || made=$?
+if ((made > 128)); then exit "$made"; fi # stopped by a signal, which says nothing about the text
+if ((made != 0)); then
   config=quickstart_grammar.yaml run=runs/quickstart_grammar
   echo "quickstart: without the King James Bible the models learn a generated language"
   [ -e data/grammar.txt ] || python3 scripts/make_corpus.py grammar data/grammar.txt

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "base/version.h"
 #include "config/scalars.h"
@@ -99,6 +100,7 @@ void add_train(CLI::App& app, Action& action, std::string command_line) {
     action = [=] {
       require_config(options->config);
       options->mode = *resume ? store::StartMode::kResume : *fresh ? store::StartMode::kFresh : store::StartMode::kNew;
+      tell_of_ignored_stops();
       train_command(*options);
     };
   });
@@ -224,6 +226,7 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
         refuse_beside_report(*command);
       }
       options->jobs = *jobs == "auto" ? 0 : std::stoi(*jobs);
+      tell_of_ignored_stops();
       compare_command(*options);
     };
   });
@@ -339,7 +342,11 @@ int run(int argc, char** argv) {
   CLI::App app("Sluice trains Transformer language models with GLU-family feed-forward layers from YAML.", "sluice");
   app.set_version_flag("--version", cat("sluice ", build_name()));
   app.require_subcommand(1);
-  app.footer("Example:\n  sluice train configs/quickstart.yaml\nExit codes: docs/exit-codes.md");
+  app.footer(
+      "Example:\n  sluice train configs/quickstart.yaml\n"
+      "Ctrl-C (SIGINT), SIGTERM, SIGHUP and SIGUSR1 stop a command after its current step, with what it\n"
+      "has saved and exit code 75; again, 1 s later or more, they stop it at once.\n"
+      "Exit codes and signals: docs/exit-codes.md");
   std::string command_line;
   for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", shell_word(argv[i]));
   add_train(app, action, command_line);

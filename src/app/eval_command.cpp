@@ -7,6 +7,7 @@
 #include "app/json.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "data/prepared.h"
 #include "eval/perplexity.h"
@@ -79,6 +80,7 @@ std::optional<std::uint64_t> of_whole(const eval::Perplexity& p, std::uint64_t c
 }  // namespace
 
 void eval_command(const EvalOptions& options) {
+  const StopNotice notice("ending after this batch");
   const Result result = evaluate(options);
   const eval::Perplexity& p = result.perplexity;
   if (options.json) {

@@ -6,9 +6,11 @@
 
 #include "app/commands.h"
 #include "app/json.h"
+#include "base/log.h"
 #include "base/text_format.h"
 #include "train/batches.h"
 #include "train/plan.h"
+#include "train/step_epochs.h"
 
 namespace sluice::app {
 namespace {
@@ -85,6 +87,11 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
 
 void plan_command(const PlanOptions& options) {
   const train::Plan plan = train::make_plan(load_config(options.config));
+  if (plan.tokens_per_epoch) {
+    const auto length = static_cast<std::uint64_t>(train::sequence_shape(plan.config).target_length);
+    const std::string long_step = train::step_epochs_warning(plan.config.train.batch_sequences, *plan.tokens_per_epoch / length);
+    if (!long_step.empty()) log::warn(long_step);
+  }
   std::optional<train::StepTiming> timing;
   if (options.measure) timing = train::measure_steps(plan, kMeasuredSteps);
   if (options.json) {

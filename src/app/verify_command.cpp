@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "store/checkpoint_store.h"
 #include "store/manifest.h"
@@ -66,6 +67,7 @@ void require_checkpoint(const fs::path& path) {
 }  // namespace
 
 void verify_command(const VerifyOptions& options) {
+  const StopNotice notice("ending after what is being checked");
   const fs::path path = options.run;
   const bool is_run = store::is_run_directory(path);
   if (!is_run) require_checkpoint(path);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "data/block_encoder.h"
 #include "data/fingerprint.h"
@@ -298,6 +299,7 @@ Located locate(const PrepareSettings& settings) {
 PreparedData prepare(const PrepareSettings& settings) {
   Located located = locate(settings);
   if (!is_finished(located.directory)) {
+    const StopNotice notice("finishing the part in hand; what is prepared so far is kept");
     const FolderLock lock(located.cache / (located.fingerprint + ".lock"));
     if (!is_finished(located.directory)) {  // another process may have finished it while we waited
       log::info(cat("preparing ", located.train.size() + located.valid.size(), " file(s) in ", located.directory.string()));

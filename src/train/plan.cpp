@@ -12,6 +12,7 @@
 #include "base/machine.h"
 #include "base/random.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "data/prepared.h"
 #include "text/tokenizer.h"
@@ -97,6 +98,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   const auto optimizer = optim::make_optimizer(plan.config.optimizer, model->parameters());
   StepConfig config = step_config_of(plan.config, device);
   config.lr = 1e-5;
+  const StopNotice notice("ending after this step");
   std::vector<double> seconds;
   for (std::int64_t step = 0; step <= num_steps; ++step) {
     throw_if_stopped("plan --measure");

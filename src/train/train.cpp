@@ -2,14 +2,17 @@
 
 #include <ATen/ATen.h>
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "train/divergence.h"
+#include "train/step_epochs.h"
 
 namespace sluice::train {
 namespace {
@@ -66,6 +69,10 @@ StepConfig step_config_of(const RunConfig& config, at::Device device) {
 
 Progress train(const Run& run, Progress progress, std::span<const Every> observers) {
   const std::int64_t total_steps = *run.config.train.steps;
+  if (progress.step >= total_steps) return progress;
+  const std::string long_step = step_epochs_warning(run.config.train.batch_sequences, run.batches.windows_per_epoch());
+  if (!long_step.empty()) log::warn(long_step);
+  const StopNotice notice("finishing this step, then saving");
   StepConfig step = step_config_of(run.config, run.device);
   set_limits(run, progress, step);
   std::vector<StepStats> recent;  // steps whose values the host has not read
