@@ -1,6 +1,7 @@
 #include "tests/app/program.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ std::string content(const std::filesystem::path& path) {
 
 // The child's side of fork: only calls that are safe there.
 [[noreturn]] void become(const char* directory, const char* out, const char* err, char* const* argv) {
+  for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGUSR1}) ::signal(number, SIG_DFL);
+  if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) _exit(125);
   const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644), err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (chdir(directory) != 0 || dup2(out_file, 1) < 0 || dup2(err_file, 2) < 0) _exit(126);
   execvp(argv[0], argv);

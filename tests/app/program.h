@@ -19,7 +19,8 @@ struct Outcome {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-// A program that was started and may be signalled.
+// A program that was started and may be signalled. It leads a process group of its own, takes every signal as usual however the tests were
+// started, and dies with them.
 class Process {
  public:
   Process(const std::filesystem::path& directory, const std::vector<std::string>& command);
@@ -27,6 +28,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   void signal(int number) const;
+  pid_t pid() const { return pid_; }
   bool running();
   Outcome wait();
   // What it wrote to stderr so far.
