@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/json.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/text_format.h"
@@ -25,17 +26,24 @@ void prepare_command(const PrepareOptions& options) {
   const int num_threads = config.train.threads.is_word() ? machine().num_cpus : static_cast<int>(*config.train.threads);
   const data::PreparedData prepared = data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
   if (options.json) {
-    const nlohmann::ordered_json result = {
-        {"directory", prepared.directory.string()},       {"fingerprint", prepared.fingerprint},
-        {"vocab_size", prepared.tokenizer->vocab_size()}, {"tokenizer_hash", prepared.tokenizer->hash().hex()},
-        {"lossless", prepared.tokenizer->lossless()},     {"num_documents_in_both", prepared.num_documents_in_both},
-        {"train", counts_json(prepared.train_counts)},    {"valid", counts_json(prepared.valid_counts)}};
+    nlohmann::ordered_json result = {{"directory", prepared.directory.string()},
+                                     {"fingerprint", prepared.fingerprint},
+                                     {"vocab_size", prepared.tokenizer->vocab_size()},
+                                     {"tokenizer_hash", prepared.tokenizer->hash().hex()},
+                                     {"lossless", prepared.tokenizer->lossless()},
+                                     {"num_documents_in_both", prepared.overlap.num_documents},
+                                     {"num_bytes_in_both", or_null(prepared.overlap.num_bytes)}};
+    for (const data::Split split : data::kSplits) result[data::split_name(split)] = counts_json(prepared.counts[split]);
     std::cout << result.dump() << "\n";
     return;
   }
-  std::cout << prepared.directory.string() << ": " << with_commas(static_cast<std::int64_t>(prepared.train_counts.num_tokens))
-            << " training tokens, " << with_commas(static_cast<std::int64_t>(prepared.valid_counts.num_tokens))
-            << " held-out tokens, vocabulary of " << with_commas(prepared.tokenizer->vocab_size()) << "\n";
+  std::cout << prepared.directory.string() << ": ";
+  for (const data::Split split : data::kSplits) {
+    if (split == data::Split::kTune && prepared.counts[split].num_tokens == 0) continue;
+    std::cout << with_commas(static_cast<std::int64_t>(prepared.counts[split].num_tokens)) << " " << data::split_words(split)
+              << " tokens, ";
+  }
+  std::cout << "vocabulary of " << with_commas(prepared.tokenizer->vocab_size()) << "\n";
 }
 
 }  // namespace sluice::app

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/field.h"
+#include "data/splits.h"
 
 namespace sluice::compare {
 
@@ -26,7 +27,7 @@ constexpr auto names_of(Equalize) {
 
 // The split that tuning reads; the word stands in the file so that nobody has to guess.
 enum class TuningSplit { kTune };
-constexpr auto names_of(TuningSplit) { return std::array{std::pair{TuningSplit::kTune, std::string_view("tune")}}; }
+constexpr auto names_of(TuningSplit) { return std::array{std::pair{TuningSplit::kTune, data::split_name(data::Split::kTune)}}; }
 
 // Dotted keys with the values each takes, as the file has them; several keys make a grid.
 using ValueLists = config::Entries<std::vector<config::Word>>;

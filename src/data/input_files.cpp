@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/signals.h"
 #include "base/text_format.h"
 
@@ -22,6 +24,8 @@ using nlohmann::json;
 constexpr std::int64_t kSettledNs = 2'000'000'000;  // the coarsest time stamps of file systems in use
 constexpr std::size_t kMaxCacheBytes = 64 << 20;
 
+std::int64_t in_ns(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
 InputFile status_of(const std::filesystem::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
@@ -29,8 +33,10 @@ InputFile status_of(const std::filesystem::path& path) {
   }
   return {.path = path,
           .size_bytes = static_cast<std::uint64_t>(info.st_size),
-          .modified_ns = std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec,
+          .modified_ns = in_ns(info.st_mtim),
+          .changed_ns = in_ns(info.st_ctim),
           .inode = info.st_ino,
+          .device = info.st_dev,
           .hash = {}};
 }
 
@@ -48,7 +54,8 @@ Hash128 hash_of_file(const std::filesystem::path& path) {
 }
 
 json load_cache(const std::filesystem::path& cache_file) {
-  if (!std::filesystem::exists(cache_file)) return json::object();
+  std::error_code ignored;
+  if (!std::filesystem::exists(cache_file, ignored)) return json::object();
   try {
     json cache = json::parse(read_file(cache_file, kMaxCacheBytes), nullptr, false);
     return cache.is_object() ? cache : json::object();
@@ -57,7 +64,8 @@ json load_cache(const std::filesystem::path& cache_file) {
   }
 }
 
-json stamp_of(const InputFile& file) { return json::array({file.size_bytes, file.modified_ns, file.inode}); }
+// Programs can set the time of modification back (cp -p, tar, touch -d), but not the time of the change itself.
+json stamp_of(const InputFile& file) { return json::array({file.size_bytes, file.modified_ns, file.changed_ns, file.inode, file.device}); }
 
 std::optional<Hash128> cached_hash(const json& cache, const InputFile& file, const std::string& key) {
   const auto entry = cache.find(key);
@@ -66,14 +74,26 @@ std::optional<Hash128> cached_hash(const json& cache, const InputFile& file, con
   return Hash128{.high = (*entry)[1].get<std::uint64_t>(), .low = (*entry)[2].get<std::uint64_t>()};
 }
 
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+void store_cache(const std::filesystem::path& cache_file, const json& cache, FileSystem& files) {
+  try {
+    files.create_directories(cache_file.parent_path());
+    files.write_atomically(cache_file, cache.dump());
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kIo) throw;
+    log::info(cat(cache_file.string(), ": cannot be written; the corpus is read again at each start"));
+  }
 }
+
+bool same_stamp(const InputFile& a, const InputFile& b) { return stamp_of(a) == stamp_of(b); }
 
 }  // namespace
 
+std::int64_t wall_clock_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 std::vector<InputFile> hash_inputs(const std::vector<std::filesystem::path>& paths, const std::filesystem::path& cache_file,
-                                   FileSystem& files) {
+                                   FileSystem& files, std::int64_t (*now_ns)()) {
   json cache = load_cache(cache_file);
   bool changed = false;
   std::vector<InputFile> inputs;
@@ -84,22 +104,25 @@ std::vector<InputFile> hash_inputs(const std::vector<std::filesystem::path>& pat
     if (const auto known = cached_hash(cache, file, key)) {
       file.hash = *known;
     } else {
+      // A second change within one tick of the clock would leave the same stamp. Asked before reading: that takes time.
+      const bool settled = now_ns() - std::max(file.modified_ns, file.changed_ns) > kSettledNs;
       file.hash = hash_of_file(path);
-      if (now_ns() - file.modified_ns > kSettledNs) {
+      if (settled) {
         cache[key] = json::array({stamp_of(file), file.hash.high, file.hash.low});
         changed = true;
       }
     }
     inputs.push_back(std::move(file));
   }
-  if (changed) files.write_atomically(cache_file, cache.dump());
+  if (changed) store_cache(cache_file, cache, files);
   return inputs;
 }
 
 void check_unchanged(const std::vector<InputFile>& inputs) {
   for (const InputFile& before : inputs) {
     const InputFile now = status_of(before.path);
-    if (now.size_bytes == before.size_bytes && now.modified_ns == before.modified_ns && now.inode == before.inode) continue;
+    // A new stamp alone is no other content: a file can be linked, renamed or touched.
+    if (same_stamp(now, before) || (now.size_bytes == before.size_bytes && hash_of_file(before.path) == before.hash)) continue;
     fail(ExitCode::kBadData, before.path.string(), "it changed while it was being prepared", "files that stay as they are; run again");
   }
 }

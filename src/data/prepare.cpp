@@ -6,13 +6,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signals.h"
-#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "data/block_encoder.h"
-#include "data/fingerprint.h"
-#include "data/folder_lock.h"
+#include "data/corpus_checks.h"
 #include "data/holdout.h"
-#include "data/prepared.h"
+#include "data/overlap.h"
+#include "data/preparation.h"
 #include "data/prepared_folder.h"
 #include "data/sample.h"
 #include "data/shard.h"
@@ -32,11 +31,10 @@ std::vector<std::filesystem::path> paths_of(const std::vector<InputFile>& files)
 // The work on one folder, from the corpus to prepared.json.
 class Preparation {
  public:
-  Preparation(const PrepareSettings& settings, std::vector<InputFile> train, std::vector<InputFile> valid, std::filesystem::path directory,
-              std::string fingerprint)
+  Preparation(const PrepareSettings& settings, const Inputs& inputs, std::filesystem::path directory, std::string fingerprint)
       : settings_(settings),
-        train_(std::move(train)),
-        valid_(std::move(valid)),
+        train_(inputs.train),
+        valid_(inputs.valid),
         directory_(std::move(directory)),
         fingerprint_(std::move(fingerprint)) {}
 
@@ -47,22 +45,25 @@ class Preparation {
     choose_holdout();
     make_tokenizer();
     PreparedManifest manifest;
-    manifest.train = encode_train();
-    manifest.valid = encode_valid();
-    if (settings_.corpus.tune_holdout > 0) manifest.tune = encode_part(Split::kTune, "tune");
+    for (const Split split : kSplits) manifest.splits[split] = encode(split);
     check_splits(manifest);
+    manifest.overlap = count_overlap();
     check_unchanged(train_);
     check_unchanged(valid_);
     manifest.fingerprint = fingerprint_;
     manifest.tokenizer_file = tokenizer_->file_name();
     manifest.tokenizer_hash = tokenizer_->hash().hex();
-    manifest.num_documents_in_both = num_in_both();
     manifest.faults = faults_;
     log::end_progress();
     const auto tokens_of = [](const PreparedSplit& split) { return with_commas(static_cast<std::int64_t>(split.counts.num_tokens)); };
-    const std::string tune = settings_.corpus.tune_holdout > 0 ? cat(", ", tokens_of(manifest.tune), " for tuning") : "";
-    log::info(cat("prepared ", tokens_of(manifest.train), " training and ", tokens_of(manifest.valid), " held-out tokens", tune, " in ",
-                  human_duration(monotonic_s() - start_s)));
+    std::vector<std::string> parts;
+    for (const Split split : kSplits) {
+      if (split == Split::kTune && settings_.corpus.tune_holdout == 0) continue;
+      parts.push_back(cat(tokens_of(manifest.splits[split]), " ", split_words(split)));
+    }
+    std::string counts;
+    for (std::size_t i = 0; i < parts.size(); ++i) counts += cat(i == 0 ? "" : i + 1 < parts.size() ? ", " : " and ", parts[i]);
+    log::info(cat("prepared ", counts, " tokens in ", human_duration(monotonic_s() - start_s)));
     return manifest;
   }
 
@@ -88,15 +89,11 @@ class Preparation {
     for (const InputFile& file : files) text::for_each_block(file.path, settings_.corpus, ignored, visitor);
   }
 
-  // What becomes of a block of the training files.
-  enum class Split { kTrain, kValid, kTune };
-
   void choose_holdout() {
     const double share = settings_.corpus.holdout, tune = settings_.corpus.tune_holdout;
     if (!valid_.empty()) {
-      each_block(valid_, [this](std::string_view text) { valid_hashes_.push_back(hash_of(text).low); });
-      std::sort(valid_hashes_.begin(), valid_hashes_.end());
-      in_both_.assign(valid_hashes_.size(), false);
+      each_block(valid_, [this](std::string_view text) { overlap_.add_held_out(text); });
+      overlap_.sort();
       tune_ = Holdout::fraction(tune);
     } else if (share < 1) {
       holdout_ = Holdout::fraction(share);
@@ -162,15 +159,21 @@ class Preparation {
     faults_.add("U+2581", file.string(), offset + at, text::count_occurrences(text, text::kWordBoundary));
   }
 
-  void note_if_in_both(std::string_view text) {
-    auto same = std::equal_range(valid_hashes_.begin(), valid_hashes_.end(), hash_of(text).low);
-    for (; same.first != same.second; ++same.first) in_both_[static_cast<std::size_t>(same.first - valid_hashes_.begin())] = true;
+  // Refuses held-out text that is training text as a whole.
+  Overlap count_overlap() {
+    if (overlap_.is_full()) fail_full_overlap("all of its text");
+    if (!overlap_.any()) return {};
+    text::FaultReport ignored;
+    const text::BlockVisitor visitor{.block = [this](std::string_view text, std::uint64_t) { overlap_.count(text); },
+                                     .end_of_document = [this] { overlap_.end_document(); }};
+    for (const InputFile& file : valid_) text::for_each_block(file.path, settings_.corpus, ignored, visitor);
+    return overlap_.overlap();
   }
-  std::uint64_t num_in_both() const { return static_cast<std::uint64_t>(std::count(in_both_.begin(), in_both_.end(), true)); }
 
-  PreparedSplit encode_split(const std::string& name, SplitRequest request, text::FaultReport& report) {
+  PreparedSplit encode_split(Split which, SplitRequest request, text::FaultReport& report) {
+    const std::string_view name = split_name(which);
     ShardWriter writer(files_, {.directory = directory_,
-                                .split = name,
+                                .split = std::string(name),
                                 .vocab_size = static_cast<std::uint64_t>(tokenizer_->vocab_size()),
                                 .fingerprint = fingerprint_});
     request.start = writer.position();
@@ -195,45 +198,49 @@ class Preparation {
     return split;
   }
 
+  PreparedSplit encode(Split split) {
+    if (split == Split::kTrain) return encode_train();
+    if (split == Split::kValid && !valid_.empty()) return encode_valid_files();
+    if (split == Split::kTune && settings_.corpus.tune_holdout == 0) return {};
+    return encode_part(split);
+  }
+
   PreparedSplit encode_train() {
     const auto select = [this](std::string_view text, const std::filesystem::path& file, std::uint64_t offset) {
       num_train_blocks_ += 1;
       note_word_boundary(text, file, offset);
-      if (split_of(text) != Split::kTrain) return false;
-      if (!valid_.empty()) note_if_in_both(text);
-      return true;
+      if (!valid_.empty()) overlap_.see_training(text);
+      return split_of(text) == Split::kTrain;
     };
-    return encode_split("train", {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, faults_);
+    return encode_split(Split::kTrain, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, faults_);
   }
 
-  PreparedSplit encode_valid() {
-    if (!valid_.empty()) {
-      const auto all = [this](std::string_view text, const std::filesystem::path& file, std::uint64_t offset) {
-        note_word_boundary(text, file, offset);
-        return true;
-      };
-      return encode_split("valid", {.files = paths_of(valid_), .corpus = settings_.corpus, .select = all, .start = {}}, faults_);
-    }
-    return encode_part(Split::kValid, "valid");
+  PreparedSplit encode_valid_files() {
+    const auto all = [this](std::string_view text, const std::filesystem::path& file, std::uint64_t offset) {
+      note_word_boundary(text, file, offset);
+      return true;
+    };
+    return encode_split(Split::kValid, {.files = paths_of(valid_), .corpus = settings_.corpus, .select = all, .start = {}}, faults_);
   }
 
   // A part of the training files that training does not see.
-  PreparedSplit encode_part(Split split, const std::string& name) {
+  PreparedSplit encode_part(Split split) {
     text::FaultReport ignored;  // of the same files as before
     const auto select = [&](std::string_view text, const std::filesystem::path&, std::uint64_t) { return split_of(text) == split; };
-    return encode_split(name, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, ignored);
+    return encode_split(split, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, ignored);
   }
 
   void check_splits(const PreparedManifest& manifest) const {
     require(num_train_blocks_ > 0, ExitCode::kBadData, "corpus.train", cat("no documents in ", train_.size(), " file(s)"),
             "files with text in them, read with the right corpus.format");
     const double share = (valid_.empty() ? settings_.corpus.holdout : 0) + settings_.corpus.tune_holdout;
-    require(manifest.train.counts.num_tokens > 0, ExitCode::kBadData, valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout",
+    require(manifest.splits[Split::kTrain].counts.num_tokens > 0, ExitCode::kBadData,
+            valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout",
             cat(shortest(share), " holds out all of ", num_train_blocks_, " document(s)"), "a smaller share, or more text");
-    require(settings_.corpus.tune_holdout == 0 || manifest.tune.counts.num_tokens > 0, ExitCode::kBadData, "corpus.tune_holdout",
-            cat(shortest(settings_.corpus.tune_holdout), " of ", num_train_blocks_, " document(s) holds out none"),
+    require(settings_.corpus.tune_holdout == 0 || manifest.splits[Split::kTune].counts.num_tokens > 0, ExitCode::kBadData,
+            "corpus.tune_holdout", cat(shortest(settings_.corpus.tune_holdout), " of ", num_train_blocks_, " document(s) holds out none"),
             "a larger share, or more documents");
-    if (manifest.valid.counts.num_tokens > 0) return;
+    if (manifest.splits[Split::kValid].counts.num_tokens > 0) return;
     require(valid_.empty(), ExitCode::kBadData, "corpus.valid", cat("no documents in ", valid_.size(), " file(s)"),
             "files with text in them");
     require(settings_.corpus.holdout == 0, ExitCode::kBadData, "corpus.holdout",
@@ -247,115 +254,17 @@ class Preparation {
   std::string fingerprint_;
   FileSystem& files_ = real_files();
   Holdout holdout_ = Holdout::none(), tune_ = Holdout::none();
-  std::vector<std::uint64_t> valid_hashes_;  // sorted; eight bytes per block of the `valid` files
-  std::vector<bool> in_both_;                // beside valid_hashes_
+  OverlapFinder overlap_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   text::FaultReport faults_;
   std::uint64_t num_train_blocks_ = 0;
 };
 
-void warn_of_faults(const PreparedManifest& manifest) {
-  for (const auto& [kind, fault] : manifest.faults.faults) {
-    log::warn(cat("corpus: ", kind, ", ", with_commas(static_cast<std::int64_t>(fault.count)), " times; first in ", fault.first_file,
-                  " at byte ", fault.first_offset));
-  }
-  if (manifest.num_documents_in_both > 0) {
-    log::warn(cat("corpus.valid: ", with_commas(static_cast<std::int64_t>(manifest.num_documents_in_both)),
-                  " document(s) are in the training text too; the held-out perplexity is too good"));
-  }
-}
-
-std::optional<Hash128> hash_of_given_model(const text::TokenizerConfig& tokenizer) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&tokenizer);
-  if (pieces == nullptr || !pieces->model.has_value()) return std::nullopt;
-  return text::load_tokenizer(*pieces->model)->hash();  // damaged ones are refused before anything is done
-}
-
-// Where the prepared data of these settings lies or will lie.
-struct Located {
-  std::filesystem::path cache, directory;
-  std::string settings, fingerprint;
-  std::vector<InputFile> train, valid;
-};
-
-Located locate(const PrepareSettings& settings) {
-  const std::filesystem::path root = settings.corpus.prepared_dir;
-  Located located{.cache = root / "cache", .directory = {}, .settings = {}, .fingerprint = {}, .train = {}, .valid = {}};
-  const auto train_paths = text::expand_paths(settings.corpus.train, "corpus.train");
-  const auto valid_paths = text::expand_paths(settings.corpus.valid, "corpus.valid");
-  require(!train_paths.empty(), ExitCode::kUsage, "corpus.train", "[]", "at least one file, directory or glob");
-  const std::optional<Hash128> given_model = hash_of_given_model(settings.tokenizer);
-  real_files().create_directories(located.cache);
-  located.train = hash_inputs(train_paths, located.cache / "hashes.json", real_files());
-  located.valid = hash_inputs(valid_paths, located.cache / "hashes.json", real_files());
-  located.settings = token_settings(settings, given_model);
-  located.fingerprint = fingerprint_of(located.settings, located.train, located.valid);
-  located.directory = root / located.fingerprint;
-  return located;
-}
-
 }  // namespace
 
-PreparedData prepare(const PrepareSettings& settings) {
-  Located located = locate(settings);
-  if (!is_finished(located.directory)) {
-    const StopNotice notice("finishing the part in hand; what is prepared so far is kept");
-    const FolderLock lock(located.cache / (located.fingerprint + ".lock"));
-    if (!is_finished(located.directory)) {  // another process may have finished it while we waited
-      log::info(cat("preparing ", located.train.size() + located.valid.size(), " file(s) in ", located.directory.string()));
-      PreparedManifest manifest = Preparation(settings, located.train, located.valid, located.directory, located.fingerprint).run();
-      manifest.settings = located.settings;
-      manifest.files = std::move(located.train);
-      manifest.files.insert(manifest.files.end(), located.valid.begin(), located.valid.end());
-      write_manifest(manifest, located.directory, real_files());
-      warn_of_faults(manifest);
-    }
-  }
-  return open_folder(located.directory);
-}
-
-std::optional<PreparedData> find_prepared(const PrepareSettings& settings) {
-  const Located located = locate(settings);
-  if (!is_finished(located.directory)) return std::nullopt;
-  return open_folder(located.directory);
-}
-
-PreparedData open_prepared(const std::filesystem::path& prepared_dir, const std::string& fingerprint) {
-  const bool plain = fingerprint.size() == 32 && fingerprint.find_first_not_of("0123456789abcdef") == std::string::npos;
-  require(plain, ExitCode::kBadData, "fingerprint", printable(fingerprint), "32 hex digits");
-  const std::filesystem::path directory = prepared_dir / fingerprint;
-  require(is_finished(directory), ExitCode::kMissingInput, directory.string(), "no prepared data there",
-          "the folder that the run was started with, or its corpus to prepare it again");
-  return open_folder(directory);
-}
-
-EncodedText encode_files(const std::vector<std::string>& paths, const text::CorpusConfig& corpus, const text::Tokenizer& tokenizer,
-                         int num_threads) {
-  std::vector<std::int32_t> ids;
-  std::vector<std::uint64_t> document_ends;
-  SplitPosition position;
-  BlockEncoder encoder(tokenizer, corpus.separator, num_threads, {}, [&](std::span<const std::int32_t> some, const SplitPosition& after) {
-    ids.insert(ids.end(), some.begin(), some.end());
-    if (after.counts.num_documents > position.counts.num_documents) document_ends.push_back(ids.size());
-    position = after;
-  });
-  text::FaultReport faults;
-  const auto all = [](std::string_view, const std::filesystem::path&, std::uint64_t) { return true; };
-  read_split({.files = text::expand_paths(paths, "--data"), .corpus = corpus, .select = all, .start = {}}, faults,
-             [&](SplitItem item) { encoder.add(std::move(item)); });
-  encoder.finish();
-  require(!ids.empty(), ExitCode::kBadData, "--data", "no documents", "files with text in them, read with the right corpus.format");
-  warn_of_faults({.fingerprint = {},
-                  .tokenizer_file = {},
-                  .tokenizer_hash = {},
-                  .train = {},
-                  .valid = {},
-                  .tune = {},
-                  .num_documents_in_both = 0,
-                  .faults = faults,
-                  .settings = {},
-                  .files = {}});
-  return {.stream = TokenStream(std::move(ids), std::move(document_ends)), .counts = position.counts};
+PreparedManifest run_preparation(const PrepareSettings& settings, const Inputs& inputs, const std::filesystem::path& directory,
+                                 const std::string& fingerprint) {
+  return Preparation(settings, inputs, directory, fingerprint).run();
 }
 
 }  // namespace sluice::data

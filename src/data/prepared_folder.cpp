@@ -18,6 +18,21 @@ constexpr int kFormat = 2;
 constexpr std::size_t kMaxManifestBytes = 256 << 20;
 constexpr std::string_view kExpected = "prepared data as it was written; remove its folder to prepare it again";
 
+// The last line is a hash of all before it.
+constexpr std::string_view kSeal = ",\n  \"seal_xxh3_128\": \"";
+
+std::string sealed(std::string text) {
+  text.resize(text.size() - 2);  // "\n}"
+  return cat(text, kSeal, hash_of(text).hex(), "\"\n}\n");
+}
+
+// Earlier versions wrote none.
+bool breaks_seal(std::string_view text) {
+  const std::size_t at = text.rfind(kSeal);
+  if (at == std::string_view::npos) return false;
+  return text != cat(text.substr(0, at), kSeal, hash_of(text.substr(0, at)).hex(), "\"\n}\n");
+}
+
 json to_json(const PreparedSplit& split) {
   return {{"documents", split.counts.num_documents}, {"bytes", split.counts.num_bytes},     {"words", split.counts.num_words},
           {"tokens", split.counts.num_tokens},       {"unknown", split.counts.num_unknown}, {"shards", split.shard_hashes}};
@@ -47,10 +62,13 @@ PreparedManifest manifest_from(const json& value) {
   manifest.fingerprint = value.at("fingerprint").get<std::string>();
   manifest.tokenizer_file = value.at("tokenizer").at("file").get<std::string>();
   manifest.tokenizer_hash = value.at("tokenizer").at("hash").get<std::string>();
-  manifest.train = split_from(value.at("train"));
-  manifest.valid = split_from(value.at("valid"));
-  manifest.tune = split_from(value.at("tune"));
-  manifest.num_documents_in_both = value.at("documents_in_both").get<std::uint64_t>();
+  for (const Split split : kSplits) manifest.splits[split] = split_from(value.at(split_name(split)));
+  manifest.overlap.num_documents = value.at("documents_in_both").get<std::uint64_t>();
+  if (value.contains("bytes_in_both")) {
+    manifest.overlap.num_bytes = value.at("bytes_in_both").get<std::uint64_t>();
+  } else if (manifest.overlap.num_documents > 0) {
+    manifest.overlap.num_bytes.reset();
+  }
   for (const auto& [kind, fault] : value.at("faults").items()) {
     manifest.faults.add(kind, fault.at("first_file").get<std::string>(), fault.at("first_offset").get<std::uint64_t>(),
                         fault.at("count").get<std::uint64_t>());
@@ -58,11 +76,11 @@ PreparedManifest manifest_from(const json& value) {
   return manifest;
 }
 
-TokenStream open_split(const std::filesystem::path& directory, std::string_view name, const PreparedSplit& split) {
+TokenStream open_split(const std::filesystem::path& directory, Split name, const PreparedSplit& split) {
   std::vector<std::filesystem::path> paths;
   SplitCounts counts;
   for (std::uint64_t index = 0; index < split.shard_hashes.size(); ++index) {
-    paths.push_back(directory / shard_name(name, index));
+    paths.push_back(directory / shard_name(split_name(name), index));
     const ShardHeader header = read_shard_header(paths.back());
     const bool same = header.payload_hash.hex() == split.shard_hashes[index] && header.index == index;
     require(same, ExitCode::kBadData, paths.back().string(), "another shard than the one that was written here", kExpected);
@@ -79,28 +97,29 @@ void write_manifest(const PreparedManifest& manifest, const std::filesystem::pat
   for (const InputFile& file : manifest.files) {
     names.push_back({{"name", file.path.string()}, {"bytes", file.size_bytes}, {"hash", file.hash.hex()}});
   }
-  const json value = {{"format", kFormat},
-                      {"fingerprint", manifest.fingerprint},
-                      {"program", version()},
-                      {"tokenizer", {{"file", manifest.tokenizer_file}, {"hash", manifest.tokenizer_hash}}},
-                      {"train", to_json(manifest.train)},
-                      {"valid", to_json(manifest.valid)},
-                      {"tune", to_json(manifest.tune)},
-                      {"documents_in_both", manifest.num_documents_in_both},
-                      {"faults", to_json(manifest.faults)},
-                      {"settings", manifest.settings},
-                      {"files", names}};
+  json value = {{"format", kFormat},
+                {"fingerprint", manifest.fingerprint},
+                {"program", version()},
+                {"tokenizer", {{"file", manifest.tokenizer_file}, {"hash", manifest.tokenizer_hash}}}};
+  for (const Split split : kSplits) value[split_name(split)] = to_json(manifest.splits[split]);
+  value["documents_in_both"] = manifest.overlap.num_documents;
+  if (manifest.overlap.num_bytes.value_or(0) > 0) value["bytes_in_both"] = *manifest.overlap.num_bytes;
+  value["faults"] = to_json(manifest.faults);
+  value["settings"] = manifest.settings;
+  value["files"] = names;
   // Names of files need not be UTF-8, JSON must be.
-  files.write_atomically(directory / kManifestName, value.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  files.write_atomically(directory / kManifestName, sealed(value.dump(2, ' ', false, json::error_handler_t::replace)));
 }
 
 PreparedManifest read_manifest(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kManifestName;
   try {
-    const json value = json::parse(read_file(path, kMaxManifestBytes));
+    const std::string text = read_file(path, kMaxManifestBytes);
+    const json value = json::parse(text);
     if (value.at("format") != kFormat)
       fail(ExitCode::kBadData, path.string(), cat("format ", value.at("format").dump()),
            cat("format ", kFormat, "; remove its folder to prepare the data again"));
+    require(!breaks_seal(text), ExitCode::kBadData, path.string(), "content that differs from its own hash", kExpected);
     return manifest_from(value);
   } catch (const json::exception&) {
     fail(ExitCode::kBadData, path.string(), "damaged", kExpected);
@@ -109,23 +128,30 @@ PreparedManifest read_manifest(const std::filesystem::path& directory) {
 
 bool is_finished(const std::filesystem::path& directory) { return std::filesystem::exists(directory / kManifestName); }
 
+void PreparedData::verify() const {
+  for (const Split split : kSplits) streams[split].verify();
+}
+
 PreparedData open_folder(const std::filesystem::path& directory) {
   const PreparedManifest manifest = read_manifest(directory);
+  require(manifest.fingerprint == directory.filename().string(), ExitCode::kBadData, (directory / kManifestName).string(),
+          "the fingerprint of other data", kExpected);
   const bool known = manifest.tokenizer_file == "tokenizer.model" || manifest.tokenizer_file == "tokenizer.json";
   require(known, ExitCode::kBadData, (directory / kManifestName).string(), "a strange tokenizer name", kExpected);
   std::shared_ptr<const text::Tokenizer> tokenizer = text::load_tokenizer(directory / manifest.tokenizer_file);
   require(tokenizer->hash().hex() == manifest.tokenizer_hash, ExitCode::kBadData, (directory / manifest.tokenizer_file).string(),
           "another tokenizer than the one that the data was prepared with", kExpected);
-  return {.directory = directory,
-          .fingerprint = manifest.fingerprint,
-          .tokenizer = std::move(tokenizer),
-          .train = open_split(directory, "train", manifest.train),
-          .valid = open_split(directory, "valid", manifest.valid),
-          .tune = open_split(directory, "tune", manifest.tune),
-          .train_counts = manifest.train.counts,
-          .valid_counts = manifest.valid.counts,
-          .tune_counts = manifest.tune.counts,
-          .num_documents_in_both = manifest.num_documents_in_both};
+  PreparedData data{.directory = directory,
+                    .fingerprint = manifest.fingerprint,
+                    .tokenizer = std::move(tokenizer),
+                    .streams = {},
+                    .counts = {},
+                    .overlap = manifest.overlap};
+  for (const Split split : kSplits) {
+    data.streams[split] = open_split(directory, split, manifest.splits[split]);
+    data.counts[split] = manifest.splits[split].counts;
+  }
+  return data;
 }
 
 }  // namespace sluice::data

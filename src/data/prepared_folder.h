@@ -3,9 +3,10 @@
 //   {"format": 2, "fingerprint": "...", "program": "0.1.0",
 //    "tokenizer": {"file": "tokenizer.model", "hash": "..."},
 //    "train": {"documents": 1130, "bytes": 3932086, "words": 750131, "tokens": 980123, "unknown": 0, "shards": ["hash of the ids", ...]},
-//    "valid": {...}, "tune": {...}, "documents_in_both": 0,
+//    "valid": {...}, "tune": {...}, "documents_in_both": 0, "bytes_in_both": 0 (missing where it is 0),
 //    "faults": {"CRLF line ends": {"count": 2, "first_file": "a.txt", "first_offset": 17}},
-//    "settings": {...}, "files": [{"name": "data/kjv.txt", "bytes": 4139038, "hash": "..."}]}
+//    "settings": {...}, "files": [{"name": "data/kjv.txt", "bytes": 4139038, "hash": "..."}],
+//    "seal_xxh3_128": "hash of all before this key" (missing in files of earlier versions)}
 //
 // Hashes are XXH3-128 in 32 hex digits; names are those that were given, and only for people to read.
 #pragma once
@@ -32,8 +33,8 @@ struct PreparedSplit {
 struct PreparedManifest {
   std::string fingerprint;
   std::string tokenizer_file, tokenizer_hash;
-  PreparedSplit train, valid, tune;
-  std::uint64_t num_documents_in_both = 0;
+  PerSplit<PreparedSplit> splits;
+  Overlap overlap;
   text::FaultReport faults;
   std::string settings;  // one line per setting that determines tokens
   std::vector<InputFile> files;
@@ -46,7 +47,8 @@ void write_manifest(const PreparedManifest& manifest, const std::filesystem::pat
 PreparedManifest read_manifest(const std::filesystem::path& directory);
 bool is_finished(const std::filesystem::path& directory);
 
-// Opens a finished folder: reads the tokenizer, compares every header and the tokenizer's hash with the manifest. kBadData.
+// Opens a finished folder: reads the tokenizer, compares every header and the tokenizer's hash with the manifest, and its fingerprint with
+// the folder's name. kBadData.
 PreparedData open_folder(const std::filesystem::path& directory);
 
 }  // namespace sluice::data

@@ -80,7 +80,7 @@ class ShardWriter {
  public:
   struct Settings {
     std::filesystem::path directory;
-    std::string split;  // "train", "valid" or "tune"
+    std::string split;  // its name (splits.h)
     std::uint64_t vocab_size = 0;
     std::string fingerprint;
     std::uint64_t shard_bytes = 64 << 20;

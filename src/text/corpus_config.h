@@ -49,9 +49,11 @@ struct CorpusConfig {
     using config::field;
     using C = CorpusConfig;
     return std::tuple{
-        field<&C::train>(
-            "Training text: files, directories or globs; plain, .gz or .zst. Relative paths start from the working directory."),
-        field<&C::valid>("Held-out text, likewise. Where given, it wins over `holdout`."),
+        field<&C::train>("Training text: files, directories or globs; plain, .gz or .zst. Relative paths start from the working directory. "
+                         "`eval`, `verify` and `--resume` in another directory also look from where the run was started."),
+        field<&C::valid>(
+            "Held-out text, likewise. Where given, it wins over `holdout`. Documents that the training files have too (all their "
+            "blocks of at most 64 KiB, byte for byte) are counted and warned of; where no block is new, it is refused."),
         field<&C::holdout>(
             "Held-out share of the training text: a fraction below 1, or a number of documents from 1 on. "
             "Chosen by hash of the document (of 64 KiB line-aligned blocks of longer ones), so it does not move when files are added.",
@@ -73,8 +75,10 @@ struct CorpusConfig {
         field<&C::long_lines>(
             "Lines longer than `max_line`: `error` stops, `replace` cuts the line in pieces of that size, `skip` drops it."),
         field<&C::max_line>("Longest line taken as it is."),
-        field<&C::prepared_dir>("Where token shards are kept, one folder per fingerprint; shared by runs.", config::NonEmpty{},
-                                config::MayChange{})};
+        field<&C::prepared_dir>(
+            "Where token shards are kept, one folder per fingerprint; shared by runs and users: where everything is prepared, the right to "
+            "read suffices.",
+            config::NonEmpty{}, config::MayChange{})};
   }
   static void check(const CorpusConfig& c, config::Problems& problems);
 };

@@ -43,18 +43,18 @@ model::ModelSizes sizes_of(const RunConfig& config, std::int64_t vocab_size) {
 std::unique_ptr<data::TrainingBatches> make_training_batches(const RunConfig& config, const data::PreparedData& data) {
   if (const auto* spans = spans_of(config)) {
     return std::make_unique<data::SpanCorruptionBatches>(
-        data.train,
+        data.train(),
         data::SpanCorruptionBatches::Settings{
             .seed = config.run.seed, .batch_sequences = config.train.batch_sequences, .rules = data::span_rules(*spans, *data.tokenizer)});
   }
-  return std::make_unique<data::CausalBatches>(data.train, data::CausalBatches::Settings{.seed = config.run.seed,
-                                                                                         .batch_sequences = config.train.batch_sequences,
-                                                                                         .sequence_length = sequence_length(config)});
+  return std::make_unique<data::CausalBatches>(data.train(), data::CausalBatches::Settings{.seed = config.run.seed,
+                                                                                           .batch_sequences = config.train.batch_sequences,
+                                                                                           .sequence_length = sequence_length(config)});
 }
 
 HeldOut held_out(const RunConfig& config, const data::PreparedData& data) {
-  if (config.evaluate.split == Split::kTune) return {data.tune, data.tune_counts};
-  return {data.valid, data.valid_counts};
+  const data::Split split = split_of(config.evaluate.split);
+  return {data.streams[split], data.counts[split]};
 }
 
 std::unique_ptr<data::EvaluationBatches> make_evaluation_batches(const RunConfig& resolved, const data::TokenStream& stream,

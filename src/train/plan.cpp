@@ -39,7 +39,7 @@ std::int64_t planned_vocabulary(const RunConfig& config) {
 std::optional<std::uint64_t> windows_per_epoch(const RunConfig& config, int num_threads) {
   try {
     const auto prepared = data::find_prepared({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
-    if (!prepared || prepared->train.num_tokens() < 2) return std::nullopt;
+    if (!prepared || prepared->train().num_tokens() < 2) return std::nullopt;
     return make_training_batches(config, *prepared)->windows_per_epoch();
   } catch (const UserError& error) {
     if (error.code() == ExitCode::kMissingInput || error.code() == ExitCode::kUsage) return std::nullopt;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "config/field.h"
+#include "data/splits.h"
 #include "ops/context.h"
 
 namespace sluice::train {
@@ -25,9 +26,12 @@ constexpr auto names_of(DivergencePolicy) {
                     std::pair{DivergencePolicy::kRollback, std::string_view("rollback")}};
 }
 
-enum class Split { kValid, kTune };
+// The splits that may be evaluated.
+enum class Split { kValid = static_cast<int>(data::Split::kValid), kTune = static_cast<int>(data::Split::kTune) };
+constexpr data::Split split_of(Split split) { return static_cast<data::Split>(split); }
 constexpr auto names_of(Split) {
-  return std::array{std::pair{Split::kValid, std::string_view("valid")}, std::pair{Split::kTune, std::string_view("tune")}};
+  return std::array{std::pair{Split::kValid, data::split_name(data::Split::kValid)},
+                    std::pair{Split::kTune, data::split_name(data::Split::kTune)}};
 }
 
 struct RunSection {

@@ -85,18 +85,18 @@ TEST_F(Prepare, SplitsTheDocumentsAndLosesNothing) {
     });
   }
   EXPECT_GT(valid.size(), 10U);
-  EXPECT_EQ(documents_of(data, data.train), train);
-  EXPECT_EQ(documents_of(data, data.valid), valid);
-  EXPECT_EQ(data.train_counts.num_documents, train.size());
-  EXPECT_EQ(data.train_counts.num_tokens, data.train.num_tokens());
+  EXPECT_EQ(documents_of(data, data.streams[Split::kTrain]), train);
+  EXPECT_EQ(documents_of(data, data.streams[Split::kValid]), valid);
+  EXPECT_EQ(data.counts[Split::kTrain].num_documents, train.size());
+  EXPECT_EQ(data.counts[Split::kTrain].num_tokens, data.streams[Split::kTrain].num_tokens());
   std::uint64_t num_bytes = 0, num_words = 0;
   for (const std::string& document : train) {
     num_bytes += document.size();
     num_words += text::count_words(document);
   }
-  EXPECT_EQ(data.train_counts.num_bytes, num_bytes);
-  EXPECT_EQ(data.train_counts.num_words, num_words);
-  data.train.verify();
+  EXPECT_EQ(data.counts[Split::kTrain].num_bytes, num_bytes);
+  EXPECT_EQ(data.counts[Split::kTrain].num_words, num_words);
+  data.streams[Split::kTrain].verify();
 }
 
 // Also where nothing stands between documents, the stream says where they end.
@@ -112,9 +112,9 @@ TEST_F(Prepare, DocumentEndsAreKept) {
         if (Holdout::fraction(0.1).contains(holdout_hash(document))) expected.push_back(document.size() + num_separators);
       });
     }
-    ASSERT_EQ(data.valid.num_documents(), expected.size());
-    EXPECT_EQ(data.train.num_documents(), data.train_counts.num_documents);
-    EXPECT_EQ(lengths_of_documents(data.valid), expected);
+    ASSERT_EQ(data.streams[Split::kValid].num_documents(), expected.size());
+    EXPECT_EQ(data.streams[Split::kTrain].num_documents(), data.counts[Split::kTrain].num_documents);
+    EXPECT_EQ(lengths_of_documents(data.streams[Split::kValid]), expected);
     const EncodedText encoded = encode_files(settings_.corpus.train, settings_.corpus, *data.tokenizer, 2);
     EXPECT_EQ(encoded.stream.num_documents(), encoded.counts.num_documents);
     const auto lengths = lengths_of_documents(encoded.stream);
@@ -125,26 +125,26 @@ TEST_F(Prepare, DocumentEndsAreKept) {
 
 TEST_F(Prepare, TuneTextIsInNoOtherSplitAndMovesNone) {
   const PreparedData without = prepare(settings_);
-  EXPECT_EQ(without.tune.num_tokens(), 0U);
+  EXPECT_EQ(without.streams[Split::kTune].num_tokens(), 0U);
   const auto set_of = [&](const PreparedData& data, const TokenStream& stream) {
     const auto documents = documents_of(data, stream);
     return std::multiset<std::string>(documents.begin(), documents.end());
   };
-  const auto whole = set_of(without, without.train);
+  const auto whole = set_of(without, without.streams[Split::kTrain]);
   for (const double share : {0.02, 0.3}) {
     settings_.corpus.tune_holdout = share;
     const PreparedData data = prepare(settings_);
     EXPECT_NE(data.fingerprint, without.fingerprint);
-    EXPECT_EQ(all_ids(data.valid), all_ids(without.valid)) << "the held-out text moved";
-    EXPECT_EQ(data.tune_counts.num_tokens, data.tune.num_tokens());
-    auto tune = set_of(data, data.tune), train = set_of(data, data.train);
+    EXPECT_EQ(all_ids(data.streams[Split::kValid]), all_ids(without.streams[Split::kValid])) << "the held-out text moved";
+    EXPECT_EQ(data.counts[Split::kTune].num_tokens, data.streams[Split::kTune].num_tokens());
+    auto tune = set_of(data, data.streams[Split::kTune]), train = set_of(data, data.streams[Split::kTrain]);
     EXPECT_NEAR(static_cast<double>(tune.size()), share * 500, 40);
     for (const std::string& document : tune) EXPECT_FALSE(train.contains(document));
     train.merge(tune);
     EXPECT_EQ(train, whole);
     const PreparedData opened = open_prepared(settings_.corpus.prepared_dir, data.fingerprint);
-    EXPECT_EQ(all_ids(opened.tune), all_ids(data.tune));
-    EXPECT_EQ(opened.tune_counts, data.tune_counts);
+    EXPECT_EQ(all_ids(opened.streams[Split::kTune]), all_ids(data.streams[Split::kTune]));
+    EXPECT_EQ(opened.counts[Split::kTune], data.counts[Split::kTune]);
   }
 }
 
@@ -174,12 +174,12 @@ TEST_F(Prepare, TuneBesideValidFiles) {
   const PreparedData without = prepare(settings_);
   settings_.corpus.tune_holdout = 0.25;
   const PreparedData data = prepare(settings_);
-  EXPECT_EQ(all_ids(data.valid), all_ids(without.valid));
+  EXPECT_EQ(all_ids(data.streams[Split::kValid]), all_ids(without.streams[Split::kValid]));
   const Holdout tune = Holdout::fraction(0.25);
-  EXPECT_GT(data.tune_counts.num_documents, 50U);
-  for (const std::string& document : documents_of(data, data.tune)) EXPECT_TRUE(tune.contains(holdout_hash(document)));
-  for (const std::string& document : documents_of(data, data.train)) EXPECT_FALSE(tune.contains(holdout_hash(document)));
-  EXPECT_LE(data.num_documents_in_both, without.num_documents_in_both);
+  EXPECT_GT(data.counts[Split::kTune].num_documents, 50U);
+  for (const std::string& document : documents_of(data, data.streams[Split::kTune])) EXPECT_TRUE(tune.contains(holdout_hash(document)));
+  for (const std::string& document : documents_of(data, data.streams[Split::kTrain])) EXPECT_FALSE(tune.contains(holdout_hash(document)));
+  EXPECT_EQ(data.overlap.num_documents, without.overlap.num_documents) << "tuning text is seen too";
 }
 
 TEST_F(Prepare, SecondTimeOpensTheSame) {
@@ -188,8 +188,8 @@ TEST_F(Prepare, SecondTimeOpensTheSame) {
   const PreparedData second = prepare(settings_), opened = open_prepared(settings_.corpus.prepared_dir, first.fingerprint);
   EXPECT_EQ(second.fingerprint, first.fingerprint);
   EXPECT_EQ(std::filesystem::last_write_time(first.directory / "prepared.json"), time);
-  EXPECT_EQ(all_ids(opened.train), all_ids(first.train));
-  EXPECT_EQ(opened.valid_counts, first.valid_counts);
+  EXPECT_EQ(all_ids(opened.streams[Split::kTrain]), all_ids(first.streams[Split::kTrain]));
+  EXPECT_EQ(opened.counts[Split::kValid], first.counts[Split::kValid]);
 }
 
 TEST_F(Prepare, FingerprintFollowsContentAndSettingsNotPlaces) {
@@ -222,7 +222,7 @@ TEST_F(Prepare, FingerprintFollowsContentAndSettingsNotPlaces) {
 TEST_F(Prepare, AddingFilesNeverMovesADocument) {
   const auto held_out = [&] {
     const PreparedData data = prepare(settings_);
-    const auto documents = documents_of(data, data.valid);
+    const auto documents = documents_of(data, data.streams[Split::kValid]);
     return std::set<std::string>(documents.begin(), documents.end());
   };
   const auto before = held_out();
@@ -234,7 +234,7 @@ TEST_F(Prepare, AddingFilesNeverMovesADocument) {
 
 TEST_F(Prepare, HoldoutByCount) {
   settings_.corpus.holdout = 7;
-  EXPECT_EQ(prepare(settings_).valid_counts.num_documents, 7U);
+  EXPECT_EQ(prepare(settings_).counts[Split::kValid].num_documents, 7U);
 }
 
 // A long document is held out from in blocks; each split has one separator for it.
@@ -244,38 +244,38 @@ TEST_F(Prepare, LongDocumentsAreHeldOutInBlocks) {
   settings_.corpus.holdout = 0.3;
   write_text(folder_ / "long.txt", plain_text(4, 40'000));
   const PreparedData data = prepare(settings_);
-  EXPECT_EQ(data.train_counts.num_documents, 1U);
-  EXPECT_EQ(data.valid_counts.num_documents, 1U);
-  EXPECT_GT(data.valid_counts.num_bytes, text::kMaxBlockBytes / 2);
-  EXPECT_EQ(data.train_counts.num_bytes + data.valid_counts.num_bytes, std::filesystem::file_size(folder_ / "long.txt"));
-  EXPECT_EQ(documents_of(data, data.train).size(), 1U);
+  EXPECT_EQ(data.counts[Split::kTrain].num_documents, 1U);
+  EXPECT_EQ(data.counts[Split::kValid].num_documents, 1U);
+  EXPECT_GT(data.counts[Split::kValid].num_bytes, text::kMaxBlockBytes / 2);
+  EXPECT_EQ(data.counts[Split::kTrain].num_bytes + data.counts[Split::kValid].num_bytes, std::filesystem::file_size(folder_ / "long.txt"));
+  EXPECT_EQ(documents_of(data, data.streams[Split::kTrain]).size(), 1U);
 }
 
 TEST_F(Prepare, ValidFilesWinAndCopiesAreCounted) {
   write_text(folder_ / "valid.txt", "unseen text\n\n" + plain_text(2, 20));
   settings_.corpus.valid = {(folder_ / "valid.txt").string()};
   const PreparedData data = prepare(settings_);
-  EXPECT_GT(data.num_documents_in_both, 0U);
-  EXPECT_LT(data.num_documents_in_both, data.valid_counts.num_documents);
+  EXPECT_GT(data.overlap.num_documents, 0U);
+  EXPECT_LT(data.overlap.num_documents, data.counts[Split::kValid].num_documents);
   std::vector<std::string> valid;
   text::FaultReport report;
   text::for_each_document(folder_ / "valid.txt", settings_.corpus, report,
                           [&](std::string_view document) { valid.emplace_back(document); });
-  EXPECT_EQ(documents_of(data, data.valid), valid);
+  EXPECT_EQ(documents_of(data, data.streams[Split::kValid]), valid);
 }
 
 TEST_F(Prepare, SameIdsForAnyNumberOfThreadsAndAsEncodedAtOnce) {
   settings_.tokenizer = pieces(500);
   const PreparedData one = prepare(settings_);
-  const auto expected = all_ids(one.train);
+  const auto expected = all_ids(one.streams[Split::kTrain]);
   settings_.corpus.prepared_dir = (folder_ / "again").string();
   settings_.num_threads = 5;
   const PreparedData five = prepare(settings_);
-  EXPECT_EQ(all_ids(five.train), expected);
+  EXPECT_EQ(all_ids(five.streams[Split::kTrain]), expected);
   EXPECT_EQ(read_file(one.directory / "prepared.json"), read_file(five.directory / "prepared.json"));
   EXPECT_EQ(read_file(one.directory / "train-00000.tokens"), read_file(five.directory / "train-00000.tokens"));
   const EncodedText encoded = encode_files(settings_.corpus.train, settings_.corpus, *one.tokenizer, 3);
-  EXPECT_EQ(encoded.counts.num_tokens, one.train_counts.num_tokens + one.valid_counts.num_tokens);
+  EXPECT_EQ(encoded.counts.num_tokens, one.counts[Split::kTrain].num_tokens + one.counts[Split::kValid].num_tokens);
   EXPECT_EQ(encoded.stream.num_tokens(), encoded.counts.num_tokens);
 }
 
@@ -352,7 +352,7 @@ TEST_F(Prepare, DamagedFoldersAreRefused) {
   write_text(data.directory / "train-00000.tokens", read_file(data.directory / "valid-00000.tokens"));
   message_of(ExitCode::kBadData, [&] { open_prepared(settings_.corpus.prepared_dir, data.fingerprint); });
   write_text(data.directory / "train-00000.tokens", train);
-  EXPECT_EQ(open_prepared(settings_.corpus.prepared_dir, data.fingerprint).train_counts, data.train_counts);
+  EXPECT_EQ(open_prepared(settings_.corpus.prepared_dir, data.fingerprint).counts[Split::kTrain], data.counts[Split::kTrain]);
   std::string older = read_file(data.directory / "prepared.json");
   older.replace(older.find("\"format\": 2"), 11, "\"format\": 1");
   write_text(data.directory / "prepared.json", older);

@@ -143,7 +143,8 @@ TEST_F(SessionTest, TuningTextIsItsOwnSplit) {
       << "which split is looked at changes no weight";
   EXPECT_NE(valid.log_perplexity, tune.log_perplexity);
   const data::PreparedData data = data::open_prepared(tuned.config.corpus.prepared_dir, tune.fingerprint);
-  EXPECT_EQ(store::read_run_result(directory_ / "tuned" / "result.json").documents.size(), data.tune.num_documents());
+  EXPECT_EQ(store::read_run_result(directory_ / "tuned" / "result.json").documents.size(),
+            data.streams[data::Split::kTune].num_documents());
 }
 
 TEST_F(SessionTest, MetricsHaveOneLinePerStepAndEvaluation) {

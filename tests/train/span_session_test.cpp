@@ -59,7 +59,7 @@ TEST_F(SpanSession, TrainsEvaluatesAndLeavesItsResult) {
   EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
   EXPECT_EQ(result.num_targets % static_cast<std::uint64_t>(shape.target_length), 0u) << "whole segments";
   const data::PreparedData data = data::open_prepared(asked.config.corpus.prepared_dir, summary.fingerprint);
-  const std::uint64_t dropped = data.valid.num_tokens() % static_cast<std::uint64_t>(sequence_length(asked.config));
+  const std::uint64_t dropped = data.valid().num_tokens() % static_cast<std::uint64_t>(sequence_length(asked.config));
   ASSERT_GT(dropped, 0u) << "the text has no tail";
   EXPECT_EQ(result.num_dropped_tokens, dropped);
   EXPECT_EQ(summary.num_dropped_tokens, dropped);
@@ -159,7 +159,7 @@ TEST_F(SpanSession, EvaluationDoesNotKnowTheSeed) {
   const data::PreparedData data = data::open_prepared(other.config.corpus.prepared_dir, one.fingerprint);
   const auto first = config::load<RunConfig>({.file = directory_ / "one" / "config.yaml", .overrides = {}}),
              second = config::load<RunConfig>({.file = directory_ / "two" / "config.yaml", .overrides = {}});
-  const auto held_out_of = [&](const RunConfig& c) { return make_evaluation_batches(c, data.valid, *data.tokenizer, {})->batch(0); };
+  const auto held_out_of = [&](const RunConfig& c) { return make_evaluation_batches(c, data.valid(), *data.tokenizer, {})->batch(0); };
   EXPECT_EQ(held_out_of(first).inputs, held_out_of(second).inputs);
   EXPECT_EQ(held_out_of(first).targets, held_out_of(second).targets);
   EXPECT_NE(make_training_batches(first, data)->batch(0).inputs, make_training_batches(second, data)->batch(0).inputs);
@@ -196,9 +196,9 @@ TEST_F(SpanSession, ACheckpointComesBackAsItWas) {
   const Summary summary = run_training(span_options());
   const OpenedCheckpoint opened = open_checkpoint(directory_ / "run");
   const data::PreparedData data = open_data(opened);
-  const auto batches = make_evaluation_batches(opened.config, data.valid, *opened.tokenizer, {});
-  const eval::Perplexity p =
-      eval::measure_perplexity(*opened.model, *batches, counts_of_targets(opened.config, data.valid_counts), opened.device, {});
+  const auto batches = make_evaluation_batches(opened.config, data.valid(), *opened.tokenizer, {});
+  const eval::Perplexity p = eval::measure_perplexity(
+      *opened.model, *batches, counts_of_targets(opened.config, data.counts[data::Split::kValid]), opened.device, {});
   EXPECT_EQ(p.log_perplexity, *summary.log_perplexity);
   EXPECT_GT(p.num_dropped_tokens, 0u);
 }

@@ -18,13 +18,13 @@ namespace {
 constexpr std::int64_t kVocab = 257, kWidth = 6;
 
 data::PreparedData prepared_in_memory() {
-  data::PreparedData data{.directory = "memory",
-                          .fingerprint = std::string(32, 'f'),
-                          .tokenizer = text::make_bytes_tokenizer(),
-                          .train = data::TokenStream(learnable_ids(2000, kVocab)),
-                          .valid = data::TokenStream(learnable_ids(200, kVocab)),
-                          .tune = data::TokenStream(std::vector<std::int32_t>{})};
-  data.valid_counts = {.num_documents = 1, .num_bytes = 200, .num_words = 40, .num_tokens = 200};
+  data::PreparedData data;
+  data.directory = "memory";
+  data.fingerprint = std::string(32, 'f');
+  data.tokenizer = text::make_bytes_tokenizer();
+  data.streams[data::Split::kTrain] = data::TokenStream(learnable_ids(2000, kVocab));
+  data.streams[data::Split::kValid] = data::TokenStream(learnable_ids(200, kVocab));
+  data.counts[data::Split::kValid] = {.num_documents = 1, .num_bytes = 200, .num_words = 40, .num_tokens = 200};
   return data;
 }
 
@@ -98,7 +98,7 @@ SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Dis
       directory_(directory),
       data_(prepared_in_memory()),
       batches_(
-          data_.train,
+          data_.train(),
           {.seed = config_.run.seed, .batch_sequences = config_.train.batch_sequences, .sequence_length = *config_.train.sequence_length}),
       model_(kVocab, std::move(disturbance)),
       checkpoints_(directory / "checkpoints") {

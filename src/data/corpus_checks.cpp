@@ -1,0 +1,96 @@
+#include "data/corpus_checks.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text_format.h"
+#include "config/names.h"
+#include "data/preparation.h"
+
+namespace sluice::data {
+namespace {
+
+// A standard error over fewer documents than this says little, and a hold-out by document is a matter of luck.
+constexpr std::uint64_t kFewDocuments = 10;
+
+std::string count(std::uint64_t number) { return with_commas(static_cast<std::int64_t>(number)); }
+
+std::string percent(std::uint64_t part, std::uint64_t whole) {
+  return cat(fixed(100 * static_cast<double>(part) / static_cast<double>(std::max<std::uint64_t>(whole, 1)), 1), " %");
+}
+
+// Why one would have fewer documents than expected.
+std::string_view cause(text::Format format) {
+  switch (format) {
+    case text::Format::kText:
+      return "each file is one document";
+    case text::Format::kLines:
+    case text::Format::kJsonl:
+      return "each line is one document";
+    case text::Format::kParagraphs:
+      return "only a blank line ends a document";
+  }
+  return {};
+}
+
+void warn_of_few_documents(const PreparedManifest& manifest, const text::CorpusConfig& corpus) {
+  std::string few;
+  for (const Split split : kSplits) {
+    const SplitCounts& counts = manifest.splits[split].counts;
+    if (counts.num_tokens == 0 || counts.num_documents >= kFewDocuments) continue;
+    few += cat(few.empty() ? "" : ", ", counts.num_documents, " ", split_words(split));
+  }
+  if (few.empty()) return;
+  log::warn(cat("corpus: ", few, " document(s), fewer than ", kFewDocuments,
+                ": too few for a hold-out by document and for statistics over documents; with corpus.format `",
+                config::name_of(corpus.format), "` ", cause(corpus.format), "; is another corpus.format right?"));
+}
+
+}  // namespace
+
+void warn_of_faults(const text::FaultReport& report) {
+  for (const auto& [kind, fault] : report.faults)
+    log::warn(cat("corpus: ", kind, ", ", count(fault.count), " times; first in ", fault.first_file, " at byte ", fault.first_offset));
+}
+
+void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid) {
+  if (overlap.num_documents == 0 && overlap.num_bytes.value_or(0) == 0) return;
+  const std::string bytes = overlap.num_bytes ? cat(", ", percent(*overlap.num_bytes, valid.num_bytes), " of the bytes") : "";
+  log::warn(cat("corpus.valid: ", count(overlap.num_documents), " of ", count(valid.num_documents), " documents (",
+                percent(overlap.num_documents, valid.num_documents), bytes,
+                ") are in the training files too; held-out perplexity will be optimistic"));
+}
+
+void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus) {
+  warn_of_overlap(manifest.overlap, manifest.splits[Split::kValid].counts);
+  warn_of_few_documents(manifest, corpus);
+}
+
+void fail_full_overlap(std::string_view what) {
+  fail(ExitCode::kBadData, "corpus.valid", cat(what, " is in the training files too, so that nothing is held out"),
+       "text that corpus.train does not have, or no corpus.valid and a share in corpus.holdout (`sluice eval RUN --data FILE` scores a "
+       "model "
+       "on its training text)");
+}
+
+void refuse_equal_files(const Inputs& inputs) {
+  std::set<Hash128> training;
+  for (const InputFile& file : inputs.train) training.insert(file.hash);
+  bool any = false;
+  for (const InputFile& file : inputs.valid) {
+    if (file.size_bytes == 0) continue;
+    if (!training.contains(file.hash)) return;
+    any = true;
+  }
+  if (any) fail_full_overlap(cat("each of its ", inputs.valid.size(), " file(s)"));
+}
+
+void refuse_full_overlap(const PreparedManifest& manifest) {
+  const SplitCounts& valid = manifest.splits[Split::kValid].counts;
+  if (valid.num_documents > 0 && manifest.overlap.num_bytes == valid.num_bytes) fail_full_overlap("all of its text");
+}
+
+}  // namespace sluice::data
