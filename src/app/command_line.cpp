@@ -120,11 +120,18 @@ void add_prepare(CLI::App& app, Action& action) {
   });
 }
 
+void add_older(CLI::App& command, bool& allow_older) {
+  command.add_flag("--allow-older-checkpoint", allow_older,
+                   "Where the newest checkpoint is damaged or gone, take the newest one that verifies instead of refusing (exit code 78)");
+}
+
 void add_eval(CLI::App& app, Action& action) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command = app.add_subcommand("eval", "Perplexity on the run's held-out set or on any text");
-  command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
-  command->add_option("--data", options->data, "Text files to score instead of the held-out set, read as the run's corpus.format")
+  command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")->required();
+  command
+      ->add_option("--data", options->data,
+                   "Text files to score instead of the held-out set, read as the run's corpus.format unless --format is given")
       ->type_name("FILE");
   command
       ->add_option("--stride", options->stride,
@@ -136,6 +143,12 @@ void add_eval(CLI::App& app, Action& action) {
                    "more targets")
       ->check(positive());
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command
+      ->add_option("--format", options->format,
+                   "With --data: what a document is, one of text, lines, paragraphs, jsonl; default: the run's corpus.format")
+      ->type_name("FORMAT");
+  command->add_option("--text-field", options->text_field, "With --data: the field of a JSON line that holds the text")->type_name("NAME");
+  add_older(*command, options->allow_older);
   command->footer("Example:\n  sluice eval runs/quickstart --stride 64 --json");
   command->callback([=, &action] { action = [=] { eval_command(*options); }; });
 }
@@ -143,7 +156,7 @@ void add_eval(CLI::App& app, Action& action) {
 void add_generate(CLI::App& app, Action& action) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model: continue a prompt, or fill its blanks");
-  command->add_option("RUN", options->run, "Run directory (its newest valid checkpoint) or a checkpoint directory")->required();
+  command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")->required();
   command->add_option("--prompt", options->prompt, "Text to continue; for an encoder-decoder, text with blanks written ___ to fill")
       ->required()
       ->type_name("TEXT");
@@ -161,6 +174,7 @@ void add_generate(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Seed of the sampling")->capture_default_str();
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  add_older(*command, options->allow_older);
   command->footer("Example:\n  sluice generate runs/quickstart --prompt \"In the beginning\" --tokens 100 --temperature 0.8 --top-k 40");
   command->callback([=, &action] { action = [=] { generate_command(*options); }; });
 }
@@ -234,9 +248,11 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
 
 void add_verify(CLI::App& app, Action& action) {
   auto options = std::make_shared<VerifyOptions>();
-  CLI::App* command = app.add_subcommand("verify", "Check every hash of a run's checkpoints and prepared data, or of one checkpoint");
+  CLI::App* command =
+      app.add_subcommand("verify", "Check every file of a run and of its prepared data by hash or against each other, or one checkpoint");
   command->add_option("RUN", options->run, "Run directory or checkpoint directory")->required();
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  add_older(*command, options->allow_older);
   command->footer("Example:\n  sluice verify runs/quickstart");
   command->callback([=, &action] { action = [=] { verify_command(*options); }; });
 }

@@ -39,8 +39,11 @@ void prepare_command(const PrepareOptions& options);
 struct EvalOptions {
   std::string run;                // run directory or checkpoint
   std::vector<std::string> data;  // empty: the run's held-out set
+  std::string format;             // of `data`: a corpus.format; empty: the run's
+  std::string text_field;         // of `data`: a corpus.text_field; empty: the run's
   std::int64_t stride = 0;        // 0: the sequence length
   std::int64_t max_tokens = 0;    // 0: all
+  bool allow_older = false;       // take an older checkpoint where the newest is damaged or gone
   bool json = false;
 };
 void eval_command(const EvalOptions& options);
@@ -53,6 +56,7 @@ struct GenerateOptions {
   std::int64_t top_k = 0;
   double top_p = 1.0;
   std::uint64_t seed = 1;
+  bool allow_older = false;
   bool json = false;
 };
 void generate_command(const GenerateOptions& options);
@@ -78,6 +82,7 @@ void compare_command(const CompareOptions& options);
 
 struct VerifyOptions {
   std::string run;
+  bool allow_older = false;
   bool json = false;
 };
 void verify_command(const VerifyOptions& options);

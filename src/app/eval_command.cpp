@@ -5,10 +5,13 @@
 
 #include "app/commands.h"
 #include "app/json.h"
+#include "app/run_argument.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
+#include "config/names.h"
+#include "data/corpus_checks.h"
 #include "data/prepared.h"
 #include "eval/perplexity.h"
 #include "train/batches.h"
@@ -32,6 +35,12 @@ void check_stride(const EvalOptions& options, const train::RunConfig& config) {
   if (options.stride > length) fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", length));
 }
 
+text::Format format_of(const std::string& name) {
+  for (const auto& [format, known] : text::names_of(text::Format{}))
+    if (known == name) return format;
+  fail(ExitCode::kUsage, "--format", printable(name), "text, lines, paragraphs or jsonl");
+}
+
 // The text that --data names must fill one segment.
 void check_length(const EvalOptions& options, const train::RunConfig& config, std::uint64_t num_tokens) {
   const auto* spans = std::get_if<data::SpanCorruptionConfig>(&config.objective);
@@ -43,8 +52,31 @@ void check_length(const EvalOptions& options, const train::RunConfig& config, st
        cat("a longer text: at least ", length, " tokens, one segment for objective.input_length ", spans->input_length));
 }
 
+// --data as the run's corpus was read, unless --format says otherwise.
+data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoint& opened) {
+  text::CorpusConfig corpus = opened.config.corpus;
+  if (!options.format.empty()) corpus.format = format_of(options.format);
+  if (!options.text_field.empty()) {
+    require(corpus.format == text::Format::kJsonl, ExitCode::kUsage, "--text-field", config::name_of(corpus.format),
+            "--format jsonl beside it: only JSON lines have fields");
+    corpus.text_field = options.text_field;
+  }
+  try {
+    return data::encode_files(options.data, corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+    throw UserError(error.code(), cat(error.what(), " (read as `", config::name_of(corpus.format), "`, ",
+                                      options.format.empty() ? "the run's corpus.format" : "as --format says",
+                                      "; --format text, lines, paragraphs or jsonl reads it otherwise)"));
+  }
+}
+
 Result evaluate(const EvalOptions& options) {
-  const train::OpenedCheckpoint opened = train::open_checkpoint(options.run);
+  check_run_argument(options.run);
+  require(!options.data.empty() || (options.format.empty() && options.text_field.empty()), ExitCode::kUsage,
+          options.format.empty() ? "--text-field" : "--format", "no --data", "--data FILE beside it: held-out text is prepared already");
+  const train::OpenedCheckpoint opened =
+      train::open_checkpoint(options.run, options.allow_older ? train::Older::kAccept : train::Older::kRefuse);
   check_stride(options, opened.config);
   const auto measure = [&](const data::TokenStream& stream, const data::SplitCounts& counts) {
     const auto batches = train::make_evaluation_batches(
@@ -62,10 +94,12 @@ Result evaluate(const EvalOptions& options) {
     const data::PreparedData prepared = train::open_data(opened);
     const train::HeldOut text = train::held_out(opened.config, prepared);
     require(text.stream.num_tokens() > 0, ExitCode::kUsage, options.run, "a run without held-out text", "--data FILE");
+    if (train::split_of(opened.config.evaluate.split) == data::Split::kValid)
+      data::warn_of_overlap(prepared.overlap, prepared.counts[data::Split::kValid]);
+    text.stream.verify();  // a flipped bit would be scored
     result.perplexity = measure(text.stream, text.counts);
   } else {
-    const data::EncodedText text =
-        data::encode_files(options.data, opened.config.corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
+    const data::EncodedText text = encode(options, opened);
     check_length(options, opened.config, text.stream.num_tokens());
     result.perplexity = measure(text.stream, text.counts);
   }

@@ -4,7 +4,9 @@
 #include <variant>
 
 #include "app/commands.h"
+#include "app/run_argument.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "data/span_corruption.h"
@@ -22,6 +24,12 @@ void require_whole(bool interrupted, const GenerateOptions& options) {
          "the same command again for all of it");
 }
 
+// Why there is no more text: `eos` the model ended it, `length` --tokens did.
+template <class Generated>
+std::string_view stop_of(const Generated& generated) {
+  return generated.interrupted ? "interrupted" : generated.ended ? "eos" : "length";
+}
+
 void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const data::SpanCorruptionConfig& objective,
           const eval::SamplingConfig& sampling) {
   const eval::Filled filled =
@@ -33,6 +41,7 @@ void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened,
   const nlohmann::ordered_json json = {{"prompt", options.prompt},
                                        {"text", filled.text},
                                        {"spans", filled.spans},
+                                       {"stop", stop_of(filled)},
                                        {"interrupted", filled.interrupted},
                                        {"step", opened.state.progress.step}};
   std::cout << json.dump() << "\n";
@@ -42,8 +51,11 @@ void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened,
 void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const eval::SamplingConfig& sampling) {
   if (options.json) {
     const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
-    const nlohmann::ordered_json json = {
-        {"prompt", options.prompt}, {"text", generated.text}, {"interrupted", generated.interrupted}, {"step", opened.state.progress.step}};
+    const nlohmann::ordered_json json = {{"prompt", options.prompt},
+                                         {"text", generated.text},
+                                         {"stop", stop_of(generated)},
+                                         {"interrupted", generated.interrupted},
+                                         {"step", opened.state.progress.step}};
     std::cout << json.dump() << "\n";
     return require_whole(generated.interrupted, options);
   }
@@ -52,14 +64,19 @@ void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened
   const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
     std::cout << std::exchange(unprinted, "") << piece << std::flush;
   });
-  std::cout << unprinted << "\n";
+  std::cout << unprinted << "\n" << std::flush;
+  if (generated.text.empty() && generated.ended)
+    log::info("the model ended at once: the first token that it drew is the end of the document; another --seed may give text");
   require_whole(generated.interrupted, options);
 }
 
 }  // namespace
 
 void generate_command(const GenerateOptions& options) {
-  const train::OpenedCheckpoint opened = train::open_checkpoint(options.run);
+  check_run_argument(options.run);
+  const train::OpenedCheckpoint opened =
+      train::open_checkpoint(options.run, options.allow_older ? train::Older::kAccept : train::Older::kRefuse);
+  if (!options.json) log::info(cat("step ", with_commas(opened.state.progress.step), " of ", options.run));  // stdout has the text alone
   const eval::SamplingConfig sampling{.num_tokens = options.num_tokens,
                                       .temperature = options.temperature,
                                       .top_k = options.top_k,

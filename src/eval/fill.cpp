@@ -68,7 +68,7 @@ void mask(std::vector<float>& logits, const text::Tokenizer& tokenizer, const da
 
 struct Spans {
   std::vector<Ids> ids;
-  bool interrupted = false;
+  bool interrupted = false, ended = false;
 };
 
 Spans write_spans(const model::LanguageModel& model, const text::Tokenizer& tokenizer, const data::SpanRules& rules, const Ids& inputs,
@@ -79,7 +79,7 @@ Spans write_spans(const model::LanguageModel& model, const text::Tokenizer& toke
       static_cast<std::int64_t>(std::count_if(inputs.begin(), inputs.end(), [&](std::int32_t id) { return id >= rules.num_pieces; }));
   const at::Tensor encoded = model.encode(row_of(inputs, device), {});
   std::vector<Ids> spans(1);
-  bool interrupted = false;
+  bool interrupted = false, ended = false;
   Ids written{rules.sentinel(0)};
   for (std::int64_t n = 1; n < config.num_tokens; ++n) {
     if ((interrupted = stop_requested())) break;
@@ -89,7 +89,7 @@ Spans write_spans(const model::LanguageModel& model, const text::Tokenizer& toke
     mask(allowed, tokenizer, rules, static_cast<std::int64_t>(spans.size()) - 1, num_spans);
     const auto token =
         static_cast<std::int32_t>(choose_token(std::move(allowed), config, random_uniform(key, static_cast<std::uint64_t>(n))));
-    if (token == rules.eos) break;
+    if ((ended = token == rules.eos)) break;
     written.push_back(token);
     if (token < rules.num_pieces) {
       spans.back().push_back(token);
@@ -98,7 +98,7 @@ Spans write_spans(const model::LanguageModel& model, const text::Tokenizer& toke
     }
   }
   spans.resize(static_cast<std::size_t>(num_spans));
-  return {std::move(spans), interrupted};
+  return {std::move(spans), interrupted, ended};
 }
 
 std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
@@ -118,10 +118,10 @@ Filled fill_blanks(const model::LanguageModel& model, const text::Tokenizer& tok
     inputs.insert(inputs.end(), parts[i].begin(), parts[i].end());
     inputs.push_back(i + 1 < parts.size() ? rules.sentinel(static_cast<std::int64_t>(i)) : rules.eos);
   }
-  const auto [spans, interrupted] = write_spans(model, tokenizer, rules, inputs, config);
+  const auto [spans, interrupted, ended] = write_spans(model, tokenizer, rules, inputs, config);
   // Decoded as a whole: what a tokenizer gives for a token can depend on what stands before it.
   Ids all = parts.front();
-  Filled filled{.interrupted = interrupted};
+  Filled filled{.interrupted = interrupted, .ended = ended};
   for (std::size_t i = 0; i < spans.size(); ++i) {
     filled.spans.push_back(as_text(tokenizer, spans[i]));
     all.insert(all.end(), spans[i].begin(), spans[i].end());

@@ -19,6 +19,7 @@ struct Filled {
   std::string text;                // the prompt with its blanks filled, as valid UTF-8
   std::vector<std::string> spans;  // what stands for each blank; empty where config.num_tokens did not reach it
   bool interrupted = false;        // a stop signal (base/signals.h) cut the spans
+  bool ended = false;              // every blank has its span; else num_tokens cut them
 };
 
 // `config.num_tokens` bounds what the decoder writes, sentinels included. kUsage for a prompt without a blank, with more blanks than there are

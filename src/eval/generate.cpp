@@ -117,17 +117,17 @@ Generated generate(const model::LanguageModel& model, const text::Tokenizer& tok
     const std::string_view piece = stream.add(decoded.substr(std::min(num_prompt_bytes, decoded.size())), finished);
     if (on_text && !piece.empty()) on_text(piece);
   };
-  bool interrupted = false;
+  bool interrupted = false, ended = false;
   for (std::int64_t n = 0; n < config.num_tokens; ++n) {
     if ((interrupted = stop_requested())) break;
     const auto token = static_cast<std::int32_t>(
         choose_token(next_logits(model, ids, config.context_length), config, random_uniform(key, static_cast<std::uint64_t>(n))));
-    if (tokenizer.eos() && token == *tokenizer.eos()) break;
+    if ((ended = tokenizer.eos() && token == *tokenizer.eos())) break;
     ids.push_back(token);
     give(false);
   }
   if (ids.size() > num_prompt_ids) give(true);
-  return {stream.text(), interrupted};
+  return {stream.text(), interrupted, ended};
 }
 
 }  // namespace sluice::eval

@@ -23,6 +23,7 @@ struct SamplingConfig {
 struct Generated {
   std::string text;          // all that is new
   bool interrupted = false;  // a stop signal (base/signals.h) cut it
+  bool ended = false;        // by the end token, not by num_tokens
 };
 
 // Continues `prompt` until num_tokens, the end token or a stop signal; `on_text` receives pieces of

@@ -143,11 +143,11 @@ std::optional<Checkpoint> CheckpointStore::newest_valid(std::vector<DamagedCheck
         if (damaged) *damaged = std::move(passed_over);
         return Checkpoint{slot.path, std::move(manifest)};
       }
-      passed_over.push_back({slot.path, cat(slot.path.string(), ": the checkpoint of step ", manifest.step)});
+      passed_over.push_back({slot.path, cat(slot.path.string(), ": the checkpoint of step ", manifest.step), slot.step});
       ++i;
     } catch (const UserError& error) {
       if (before && before == identity_of(slot.path)) {
-        passed_over.push_back({slot.path, error.what()});
+        passed_over.push_back({slot.path, error.what(), slot.step});
         ++i;
         continue;
       }
@@ -177,7 +177,7 @@ bool CheckpointStore::verifies(std::int64_t step, std::vector<DamagedCheckpoint>
     verified_.insert(step);
     return true;
   } catch (const UserError& error) {
-    damaged.push_back({path, error.what()});
+    damaged.push_back({path, error.what(), step});
     return false;
   }
 }

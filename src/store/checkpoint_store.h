@@ -36,6 +36,7 @@ struct Checkpoint {
 struct DamagedCheckpoint {
   fs::path directory;
   std::string reason;  // one line
+  std::int64_t step = 0;
 };
 
 // "step-N", and back: nothing for any other name (leading zeros, signs, overflow included).

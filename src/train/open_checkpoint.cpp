@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -12,7 +13,9 @@
 #include "eval/load_model.h"
 #include "ops/torch_compat.h"
 #include "store/run_directory.h"
+#include "store/run_result.h"
 #include "train/batches.h"
+#include "train/places.h"
 #include "train/resolve.h"
 
 namespace sluice::train {
@@ -40,7 +43,7 @@ RunConfig config_of_run(const fs::path& path) {
 }
 
 // Places are not part of a checkpoint; the run's own configuration has them.
-RunConfig config_with_places(const fs::path& checkpoint) {
+RunConfig config_with_places(const fs::path& checkpoint, const std::string& fingerprint) {
   RunConfig config = read_config(checkpoint);
   const std::optional<store::RunPaths> run = run_of(checkpoint);
   std::error_code ignored;
@@ -49,7 +52,7 @@ RunConfig config_with_places(const fs::path& checkpoint) {
   config.run.dir = run->root.string();
   config.corpus.train = written.corpus.train;
   config.corpus.valid = written.corpus.valid;
-  config.corpus.prepared_dir = written.corpus.prepared_dir;
+  config.corpus.prepared_dir = find_prepared_dir(written.corpus.prepared_dir, fingerprint, starts_of(*run, written.run.dir));
   return config;
 }
 
@@ -63,26 +66,63 @@ Newest newest_checkpoint(const store::CheckpointStore& checkpoints) {
   return newest;
 }
 
-store::Checkpoint find_checkpoint(const fs::path& run_or_checkpoint) {
+std::optional<std::int64_t> saved_step_of(const store::RunPaths& run) {
+  std::error_code ignored;
+  if (!fs::exists(run.result(), ignored)) return std::nullopt;
+  try {
+    return store::read_run_result(run.result()).step;
+  } catch (const UserError& error) {
+    log::warn(error.what());
+    return std::nullopt;
+  }
+}
+
+std::optional<Lost> find_lost(std::int64_t found, std::optional<std::int64_t> saved_step,
+                              const std::vector<store::DamagedCheckpoint>& damaged) {
+  std::optional<Lost> lost;
+  for (const store::DamagedCheckpoint& one : damaged)
+    if (one.step > std::max(found, lost ? lost->step : found)) lost = Lost{one.step, one.reason};
+  if (saved_step && *saved_step > std::max(found, lost ? lost->step : found))
+    lost = Lost{*saved_step, cat("result.json says that step ", *saved_step, " was saved, but it is not there")};
+  return lost;
+}
+
+bool is_checkpoint(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return false;
+  if (fs::exists(path / store::kManifestName, ignored)) return true;
+  return store::checkpoint_step(fs::weakly_canonical(path, ignored).filename().string()).has_value() && !store::is_run_directory(path);
+}
+
+store::Checkpoint find_checkpoint(const fs::path& run_or_checkpoint, Older older) {
   std::error_code ignored;
   require(fs::is_directory(run_or_checkpoint, ignored), ExitCode::kMissingInput, run_or_checkpoint.string(), "no such directory",
           "needs a run directory or a checkpoint");
-  if (fs::exists(run_or_checkpoint / store::kManifestName, ignored))
-    return {run_or_checkpoint, store::verify_checkpoint(run_or_checkpoint)};
+  if (is_checkpoint(run_or_checkpoint)) return {run_or_checkpoint, store::verify_checkpoint(run_or_checkpoint)};
   const store::RunPaths paths{run_or_checkpoint};
   require(store::is_run_directory(run_or_checkpoint), ExitCode::kMissingInput, run_or_checkpoint.string(), "neither a run nor a checkpoint",
           "needs a run directory or a checkpoint");
-  Newest newest = newest_checkpoint(store::CheckpointStore(paths.checkpoints()));
-  require(newest.checkpoint.has_value(), ExitCode::kNoCheckpoint, paths.checkpoints().string(),
-          newest.num_damaged == 0 ? "no checkpoint yet" : cat(newest.num_damaged, " checkpoints, all damaged"), "needs one that verifies");
-  return *std::move(newest.checkpoint);
+  const std::optional<std::int64_t> saved_step = saved_step_of(paths);
+  std::vector<store::DamagedCheckpoint> damaged;
+  std::optional<store::Checkpoint> newest = store::CheckpointStore(paths.checkpoints()).newest_valid(&damaged);
+  require(newest.has_value(), ExitCode::kNoCheckpoint, paths.checkpoints().string(),
+          damaged.empty() ? "no checkpoint yet" : cat(damaged.size(), " checkpoints, all damaged"), "needs one that verifies");
+  if (const std::optional<Lost> lost = find_lost(newest->manifest.step, saved_step, damaged)) {
+    if (older == Older::kRefuse)
+      fail(ExitCode::kNoCheckpoint, run_or_checkpoint.string(),
+           cat("its newest checkpoint, step ", lost->step, ", is lost: ", lost->reason),
+           cat("a copy of it, or --allow-older-checkpoint to take step ", newest->manifest.step));
+    log::warn(
+        cat(run_or_checkpoint.string(), ": taking step ", newest->manifest.step, ", since step ", lost->step, " is lost: ", lost->reason));
+  }
+  return *std::move(newest);
 }
 
-OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint) {
-  OpenedCheckpoint opened{.checkpoint = find_checkpoint(run_or_checkpoint), .config = {}, .state = {}, .tokenizer = {}, .model = {}};
+OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint, Older older) {
+  OpenedCheckpoint opened{.checkpoint = find_checkpoint(run_or_checkpoint, older), .config = {}, .state = {}, .tokenizer = {}, .model = {}};
   const fs::path& directory = opened.checkpoint.directory;
-  opened.config = config_with_places(directory);
   opened.state = read_state(directory);
+  opened.config = config_with_places(directory, opened.state.fingerprint);
   opened.tokenizer = read_tokenizer(opened.checkpoint);
   TrainConfig& train = opened.config.train;
   if (!has_device(*train.device)) train.device = std::string("cpu");
@@ -99,7 +139,8 @@ data::PreparedData open_data(const OpenedCheckpoint& opened) {
 }
 
 data::PreparedData open_data(const store::Checkpoint& verified) {
-  return data::open_prepared(config_with_places(verified.directory).corpus.prepared_dir, read_state(verified.directory).fingerprint);
+  const std::string fingerprint = read_state(verified.directory).fingerprint;
+  return data::open_prepared(config_with_places(verified.directory, fingerprint).corpus.prepared_dir, fingerprint);
 }
 
 void use_threads(std::int64_t num_threads) {

@@ -1,5 +1,6 @@
 #include "train/run_record.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -19,6 +20,7 @@ std::string run_record(const RunRecord& record) {
       {"threads", *record.config.train.threads},
       {"device", *record.config.train.device},
       {"command", record.command_line},
+      {"working_directory", std::filesystem::current_path().string()},
       {"started", utc_timestamp()},
       {"num_parameters", record.num_parameters},
       {"data", {{"fingerprint", record.data.fingerprint}, {"directory", record.data.directory.string()}}},

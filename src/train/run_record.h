@@ -1,4 +1,4 @@
-// RUN/run.json: what made this run, for people. Nothing reads it back.
+// RUN/run.json: what made this run, for people. Only `working_directory` is read back (places.h).
 #pragma once
 
 #include <cstdint>

@@ -19,6 +19,7 @@
 #include "train/dump_batches.h"
 #include "train/observers.h"
 #include "train/open_checkpoint.h"
+#include "train/places.h"
 #include "train/resolve.h"
 #include "train/result.h"
 #include "train/resume.h"
@@ -60,10 +61,16 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints) {
 data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_threads, const Start* start) {
   const data::PrepareSettings settings{
       .corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = static_cast<int>(num_threads)};
-  if (start == nullptr) return data::prepare(settings);
+  if (start == nullptr) {
+    data::PreparedData prepared = data::prepare(settings);
+    prepared.verify();  // a flipped bit would be trained on
+    return prepared;
+  }
   const std::string& fingerprint = start->state.fingerprint;
   try {
-    return data::open_prepared(config.corpus.prepared_dir, fingerprint);
+    data::PreparedData prepared = data::open_prepared(config.corpus.prepared_dir, fingerprint);
+    prepared.verify();
+    return prepared;
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kMissingInput) throw;
     log::info(cat(error.what(), ": preparing again from the corpus"));
@@ -199,7 +206,8 @@ Summary run_training(const SessionOptions& options) {
   const Start* from = start ? &*start : nullptr;
 
   // Until all of this stands, a new run leaves nothing in its directory that would count as a run.
-  const std::unique_ptr<Parts> parts = make_parts(options.config, from);
+  const RunConfig asked = from == nullptr ? options.config : anchored(options.config, paths, from->state.fingerprint);
+  const std::unique_ptr<Parts> parts = make_parts(asked, from);
   const RunConfig& config = parts->config;
   const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);

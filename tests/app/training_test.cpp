@@ -222,13 +222,16 @@ TEST_F(Training, DamageIsFoundAndTheOlderCheckpointTaken) {
   EXPECT_EQ(found.exit_code, 65);
   EXPECT_NE(found.err.find("model.safetensors"), std::string::npos) << found.err;
   EXPECT_EQ(sluice({"eval", "run/checkpoints/step-30"}).exit_code, 65);
-  const Outcome eval = sluice({"eval", "run", "--json"});
+  const Outcome refused = sluice({"eval", "run", "--json"});
+  EXPECT_EQ(refused.exit_code, 78) << refused.out;
+  EXPECT_NE(refused.err.find("--allow-older-checkpoint"), std::string::npos) << refused.err;
+  const Outcome eval = sluice({"eval", "run", "--json", "--allow-older-checkpoint"});
   EXPECT_EQ(eval.exit_code, 0) << eval.err;
   EXPECT_EQ(eval.json().at("step"), 20);
   EXPECT_NE(eval.err.find("step-30"), std::string::npos) << "a warning names what was passed over";
 
   write("run/checkpoints/step-20/optimizer.safetensors", "");
-  EXPECT_EQ(sluice({"eval", "run"}).exit_code, 78);
+  EXPECT_EQ(sluice({"eval", "run", "--allow-older-checkpoint"}).exit_code, 78);
   EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume"}).exit_code, 78);
 }
 

@@ -37,10 +37,19 @@ TEST_F(SessionTest, ARunStandsForItsNewestGoodCheckpointAndACheckpointForItself)
   EXPECT_EQ(find_checkpoint(directory_ / "run").manifest.step, 20);
   EXPECT_EQ(find_checkpoint(directory_ / "run" / "checkpoints" / "step-10").manifest.step, 10);
   fs::remove(directory_ / "run" / "checkpoints" / "step-20" / "model.safetensors");
-  EXPECT_EQ(find_checkpoint(directory_ / "run").manifest.step, 10);
+  const std::string refusal = error_of(ExitCode::kNoCheckpoint, [&] { find_checkpoint(directory_ / "run"); });
+  EXPECT_NE(refusal.find("--allow-older-checkpoint to take step 10"), std::string::npos) << refusal;
+  EXPECT_EQ(find_checkpoint(directory_ / "run", Older::kAccept).manifest.step, 10);
   error_of(ExitCode::kBadData, [&] { find_checkpoint(directory_ / "run" / "checkpoints" / "step-20"); });
-  fs::remove(directory_ / "run" / "checkpoints" / "step-10" / "model.safetensors");
+  // Gone as a whole, but result.json of the finished run knows of it. A save that did not complete is no checkpoint.
+  fs::rename(directory_ / "run" / "checkpoints" / "step-20", directory_ / "step-20");
   error_of(ExitCode::kNoCheckpoint, [&] { find_checkpoint(directory_ / "run"); });
+  fs::remove(directory_ / "run" / "result.json");
+  fs::create_directories(directory_ / "run" / "checkpoints" / "step-20.tmp-1");
+  EXPECT_EQ(find_checkpoint(directory_ / "run").manifest.step, 10);
+  fs::rename(directory_ / "step-20", directory_ / "run" / "checkpoints" / "step-20");
+  fs::remove(directory_ / "run" / "checkpoints" / "step-10" / "model.safetensors");
+  error_of(ExitCode::kNoCheckpoint, [&] { find_checkpoint(directory_ / "run", Older::kAccept); });
   error_of(ExitCode::kMissingInput, [&] { find_checkpoint(directory_ / "nothing"); });
   error_of(ExitCode::kMissingInput, [&] { find_checkpoint(directory_ / "prepared"); });
 }

@@ -1,0 +1,30 @@
+// Where the files of a run are found when a command starts in another working directory, or after the tree was moved.
+//
+// A relative path in RUN/config.yaml starts from the working directory of the run's latest `train`. That directory is one of these, tried
+// in this order: `working_directory` of RUN/run.json; what is left of the run's place without run.dir, where that is relative (runs that
+// did not write it down, moved trees); the working directory of this process. Checkpoints hold no paths. What is found is the
+// same in each: prepared data is known by its fingerprint, a corpus by its content.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "store/run_directory.h"
+#include "train/run_config.h"
+
+namespace sluice::train {
+
+using Starts = std::vector<std::filesystem::path>;
+
+// `run_dir`: that of the run's own configuration.
+Starts starts_of(const store::RunPaths& run, const std::string& run_dir);
+
+// The first `start/prepared_dir` that has finished data of `fingerprint`; the first one of all where none has.
+std::string find_prepared_dir(const std::string& prepared_dir, const std::string& fingerprint, const Starts& starts);
+
+// `config` as given to a resume, with every relative path that leads nowhere from here replaced by what it leads to from where the run was
+// started: corpus.train, corpus.valid, corpus.prepared_dir and tokenizer.model. The rest stays as it is.
+RunConfig anchored(RunConfig config, const store::RunPaths& run, const std::string& fingerprint);
+
+}  // namespace sluice::train

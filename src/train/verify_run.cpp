@@ -1,0 +1,141 @@
+#include "train/verify_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/signals.h"
+#include "base/text_format.h"
+#include "config/config.h"
+#include "store/metrics_log.h"
+#include "store/run_directory.h"
+#include "store/run_result.h"
+#include "train/checkpoint.h"
+#include "train/open_checkpoint.h"
+
+namespace sluice::train {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kWritten = "what `sluice train` wrote";
+constexpr std::uint64_t kMaxRecordBytes = 16 << 20;
+
+template <class Check>
+Finding examine(const std::string& subject, Check check) {
+  throw_if_stopped("verify");
+  try {
+    check();
+    return {subject, "", {}};
+  } catch (const UserError& error) {
+    return {subject, error.what(), {}};
+  }
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// A resume may change some settings before its first checkpoint: those may differ.
+void check_config(const fs::path& path, const RunConfig& of_checkpoint) {
+  const auto written = config::load<RunConfig>({.file = path, .overrides = {}});
+  for (const config::Change& change : config::changes(portable_config(of_checkpoint), portable_config(written))) {
+    if (!change.may_change)
+      fail(ExitCode::kBadData, path.string(), cat(change.path, ": ", change.after), cat(change.before, ", as in the newest checkpoint"));
+  }
+}
+
+void check_record(const fs::path& path, const std::string& fingerprint, const std::string& tokenizer_hash) {
+  const Json record = Json::parse(read_file(path, kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
+  const auto text_at = [&](const char* section, const char* key) -> std::string {
+    const auto found = record.is_object() ? record.find(section) : record.end();
+    return found != record.end() && found->is_object() && found->contains(key) && found->at(key).is_string() ? found->at(key) : Json("");
+  };
+  require(text_at("data", "fingerprint") == fingerprint, ExitCode::kBadData, path.string(), "another data.fingerprint",
+          "that of the checkpoints");
+  require(text_at("tokenizer", "hash") == tokenizer_hash, ExitCode::kBadData, path.string(), "another tokenizer.hash",
+          "that of the checkpoints");
+}
+
+// One figure is written twice, as its logarithm and as itself.
+void check_figures(const fs::path& path, std::int64_t step, const Json& figures) {
+  const auto log_perplexity = figures.find("log_perplexity"), perplexity = figures.find("perplexity");
+  if (log_perplexity == figures.end() || perplexity == figures.end())
+    fail(ExitCode::kBadData, path.string(), cat("step ", step, " without figures"), kWritten);
+  if (!log_perplexity->is_number() || !perplexity->is_number()) return;  // null: not finite
+  if (std::exp(log_perplexity->get<double>()) != perplexity->get<double>())
+    fail(ExitCode::kBadData, path.string(), cat("step ", step, ": perplexity ", perplexity->dump()),
+         cat("the exponential of log_perplexity ", log_perplexity->dump()));
+}
+
+void check_metrics(const fs::path& path, const std::optional<store::RunResult>& result) {
+  std::optional<std::int64_t> last_step;
+  std::optional<Json> last_evaluation;
+  store::read_metrics(path, [&](std::int64_t step, const Json& line) {
+    throw_if_stopped("verify");
+    if (const auto evaluation = line.find("eval"); evaluation != line.end()) {
+      check_figures(path, step, *evaluation);
+      if (result && step == result->step) last_evaluation = *evaluation;
+      return;
+    }
+    check_figures(path, step, line);
+    if (last_step && step != *last_step + 1)
+      fail(ExitCode::kBadData, path.string(), cat("step ", step, " after step ", *last_step), "a line for each step");
+    last_step = step;
+  });
+  if (!last_evaluation || !result || !result->log_perplexity) return;
+  if (last_evaluation->at("log_perplexity") != *result->log_perplexity)
+    fail(ExitCode::kBadData, path.string(), cat("log_perplexity ", last_evaluation->at("log_perplexity").dump(), " of step ", result->step),
+         cat(shortest(*result->log_perplexity), ", as in result.json"));
+}
+
+// Those that a writer deletes meanwhile are left out.
+std::vector<Finding> examine_checkpoints(const store::CheckpointStore& checkpoints, std::optional<store::Checkpoint>& newest) {
+  std::vector<Finding> findings;
+  for (const std::int64_t step : checkpoints.steps()) {
+    const fs::path directory = checkpoints.directory() / store::checkpoint_name(step);
+    Finding finding = examine(directory.string(), [&] { newest = store::Checkpoint{directory, store::verify_checkpoint(directory)}; });
+    finding.step = step;
+    if (finding.fault.empty() || is_there(directory)) findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+}  // namespace
+
+RunFindings verify_run(const fs::path& run) {
+  const store::RunPaths paths{run};
+  const store::CheckpointStore checkpoints(paths.checkpoints());
+  RunFindings found;
+  std::optional<store::RunResult> result;
+  std::optional<Finding> about_result;
+  if (is_there(paths.result())) about_result = examine(paths.result().string(), [&] { result = store::read_run_result(paths.result()); });
+  std::optional<store::Checkpoint> newest;
+  found.findings = examine_checkpoints(checkpoints, newest);
+  require(newest.has_value(), ExitCode::kNoCheckpoint, run.string(),
+          cat(count_of(static_cast<std::int64_t>(found.findings.size()), "checkpoint"), ", none of which verifies"),
+          "a run with a checkpoint that verifies");
+  found.newest_step = newest->manifest.step;
+  const auto add = [&](Finding finding) { found.findings.push_back(std::move(finding)); };
+  const auto steps = checkpoints.steps();
+  if (result && result->step > (steps.empty() ? 0 : steps.back())) {
+    const std::string lost = (paths.checkpoints() / store::checkpoint_name(result->step)).string();
+    add({lost, cat(lost, ": not there; the checkpoint of the last step, which result.json speaks of"), result->step});
+  }
+  const CheckpointState state = read_state(newest->directory);
+  const std::string tokenizer_hash = newest->manifest.note("tokenizer_hash", newest->directory.string());
+  if (is_there(paths.config())) add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
+  if (is_there(paths.run_json()))
+    add(examine(paths.run_json().string(), [&] { check_record(paths.run_json(), state.fingerprint, tokenizer_hash); }));
+  if (is_there(paths.metrics())) add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), result); }));
+  if (about_result) add(*std::move(about_result));
+  add(examine("prepared data", [&] { open_data(*newest).verify(); }));
+  return found;
+}
+
+}  // namespace sluice::train
