@@ -3,8 +3,8 @@
 #
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
-# --tests    also the Python packages that tests compare with; transformers in two versions, the
-#            newer one in build/oracles5
+# --tests    also RapidCheck (property tests) and the Python packages that tests compare with;
+#            transformers in two versions, the newer one in build/oracles5
 # --lint     also clang-format and clang-tidy
 # --corpus   also the King James Bible, where it can be had: without it this still succeeds
 #
@@ -48,6 +48,7 @@ build   h:sentencepiece_trainer.h        libsentencepiece-dev  sentencepiece-dev
 build   h:boost/version.hpp              libboost-dev          boost-devel          boost
 build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel          cli11
 build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest
+tests   h:rapidcheck.h                   librapidcheck-dev     rapidcheck-devel     -
 lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
 lint    c:clang-tidy-14                  clang-tidy-14         clang-tools-extra14  clang14
 corpus  c:bible                          bible-kjv             -                    -
@@ -277,8 +278,9 @@ python_oracles() {
 
 write_record() {
   local new
-  new=$(printf '# Written by scripts/setup.sh.\nset(Torch_DIR "%s" CACHE PATH "" FORCE)\nset(SLUICE_PYTHON "%s" CACHE FILEPATH "" FORCE)\n' \
-    "$torch_config" "$(realpath -s "$(command -v "$python")")")
+  # What is there for tests stands in the first line: a change makes CMake look again.
+  new=$(printf '# Written by scripts/setup.sh; RapidCheck is %s.\nset(Torch_DIR "%s" CACHE PATH "" FORCE)\nset(SLUICE_PYTHON "%s" CACHE FILEPATH "" FORCE)\n' \
+    "$(is_there h:rapidcheck.h && echo there || echo missing)" "$torch_config" "$(realpath -s "$(command -v "$python")")")
   mkdir -p build
   [ -e "$record" ] && [ "$new" = "$(cat "$record")" ] || printf '%s\n' "$new" > "$record"
 }
@@ -288,7 +290,7 @@ tests=no
 corpus=no
 for option; do
   case $option in
-    --tests) tests=yes ;;
+    --tests) tests=yes; kinds="$kinds tests" ;;
     --lint) kinds="$kinds lint" ;;
     --corpus) corpus=yes ;;
     *) die "unknown option $option; known are --tests, --lint and --corpus" ;;

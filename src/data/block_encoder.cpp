@@ -9,7 +9,8 @@ namespace sluice::data {
 
 namespace {
 constexpr std::size_t kBatchBytes = 256 << 10;
-constexpr std::size_t kBytesPerItem = 64;  // many tiny documents make a batch too
+constexpr std::size_t kMaxBytesInFlight = 256 << 20;  // items may be documents of many megabytes
+constexpr std::size_t kBytesPerItem = 64;             // many tiny documents make a batch too
 }  // namespace
 
 struct BlockEncoder::Batch {
@@ -53,7 +54,8 @@ void BlockEncoder::add(SplitItem item) {
 
 void BlockEncoder::submit() {
   if (filling_->items.empty()) return;
-  while (in_flight_.size() >= max_in_flight_) deliver_oldest();
+  bytes_in_flight_ += filling_->num_bytes;
+  while (!in_flight_.empty() && (in_flight_.size() >= max_in_flight_ || bytes_in_flight_ > kMaxBytesInFlight)) deliver_oldest();
   in_flight_.push_back(std::exchange(filling_, std::make_unique<Batch>()));
   {
     const std::lock_guard lock(mutex_);
@@ -88,6 +90,7 @@ void BlockEncoder::deliver_oldest() {
     sink_(std::span(batch.ids).subspan(begin, result.ids_end - begin), position_);
     begin = result.ids_end;
   }
+  bytes_in_flight_ -= batch.num_bytes;
   in_flight_.pop_front();
 }
 
@@ -119,7 +122,11 @@ void BlockEncoder::encode(Batch& batch) const {
       if (separator_ == text::Separator::kEos) batch.ids.push_back(*tokenizer_.eos());
       result.counts.num_documents = 1;
     } else {
-      tokenizer_.encode(item.text, batch.ids);
+      if (item.continues) {
+        tokenizer_.encode_continuation(item.text, batch.ids);
+      } else {
+        tokenizer_.encode(item.text, batch.ids);
+      }
       result.counts.num_bytes = item.text.size();
       result.counts.num_words = text::count_words(item.text);
     }

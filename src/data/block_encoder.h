@@ -43,6 +43,7 @@ class BlockEncoder {
   SplitPosition position_;
   Sink sink_;
   std::size_t max_in_flight_;
+  std::size_t bytes_in_flight_ = 0;
   std::unique_ptr<Batch> filling_;
   std::deque<std::unique_ptr<Batch>> in_flight_;  // oldest first; only the calling thread changes it
   std::mutex mutex_;                              // guards what follows

@@ -16,7 +16,7 @@ std::string line(std::string_view key, const auto& value) { return cat(key, ": "
 
 }  // namespace
 
-std::string token_settings(const PrepareSettings& settings, const std::optional<Hash128>& given_model) {
+std::string token_settings(const PrepareSettings& settings, const std::optional<GivenModel>& given_model) {
   const text::CorpusConfig& corpus = settings.corpus;
   std::string out = line("version", kPreparedVersion);
   out += line("corpus.format", name_of(corpus.format)) + line("corpus.separator", name_of(corpus.separator));
@@ -34,7 +34,13 @@ std::string token_settings(const PrepareSettings& settings, const std::optional<
   const auto* pieces = std::get_if<text::SentencePieceConfig>(&settings.tokenizer);
   if (pieces == nullptr) return out + line("tokenizer.type", text::BytesConfig::kind);
   out += line("tokenizer.type", text::SentencePieceConfig::kind);
-  if (given_model.has_value()) return out + line("tokenizer.model", given_model->hex());
+  if (given_model.has_value()) {
+    out += line("tokenizer.model", given_model->hash.hex());
+    // Data from before blocks were joined may have other ids in documents above one block.
+    return given_model->joins_blocks ? out + line("blocks", "joined") : out;
+  }
+  if (pieces->character_coverage != text::SentencePieceConfig{}.character_coverage)
+    out += line("tokenizer.character_coverage", shortest(pieces->character_coverage));
   return out + line("tokenizer.algorithm", name_of(pieces->algorithm)) + line("tokenizer.vocab_size", pieces->vocab_size) +
          line("tokenizer.max_sample", pieces->max_sample.count);
 }

@@ -10,8 +10,13 @@
 
 namespace sluice::data {
 
-// One line per setting ("corpus.format: paragraphs"), in a fixed order. `given_model`: the hash of tokenizer.model, where one is set.
-std::string token_settings(const PrepareSettings& settings, const std::optional<Hash128>& given_model);
+struct GivenModel {
+  Hash128 hash;
+  bool joins_blocks = false;  // text/tokenizer.h
+};
+
+// One line per setting ("corpus.format: paragraphs"), in a fixed order. `given_model`: tokenizer.model, where one is set.
+std::string token_settings(const PrepareSettings& settings, const std::optional<GivenModel>& given_model);
 
 // 32 hex digits.
 std::string fingerprint_of(const std::string& token_settings, const std::vector<InputFile>& train, const std::vector<InputFile>& valid);

@@ -177,6 +177,7 @@ class Preparation {
                                 .vocab_size = static_cast<std::uint64_t>(tokenizer_->vocab_size()),
                                 .fingerprint = fingerprint_});
     request.start = writer.position();
+    request.tokenizer = tokenizer_.get();
     if (request.start.counts.num_tokens > 0) {
       log::info(cat("going on after ", with_commas(static_cast<std::int64_t>(request.start.counts.num_tokens)), " tokens of ", name));
     }

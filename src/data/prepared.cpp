@@ -17,10 +17,11 @@ namespace sluice::data {
 
 namespace {
 
-std::optional<Hash128> hash_of_given_model(const text::TokenizerConfig& tokenizer) {
+std::optional<GivenModel> given_model_of(const text::TokenizerConfig& tokenizer) {
   const auto* pieces = std::get_if<text::SentencePieceConfig>(&tokenizer);
   if (pieces == nullptr || !pieces->model.has_value()) return std::nullopt;
-  return text::load_tokenizer(*pieces->model)->hash();  // damaged ones are refused before anything is done
+  const auto given = text::load_tokenizer(*pieces->model);  // damaged ones are refused before anything is done
+  return GivenModel{.hash = given->hash(), .joins_blocks = given->joins_blocks()};
 }
 
 // Where the prepared data of these settings lies or will lie.
@@ -37,7 +38,7 @@ Located locate(const PrepareSettings& settings) {
   const auto train_paths = text::expand_paths(settings.corpus.train, "corpus.train");
   const auto valid_paths = text::expand_paths(settings.corpus.valid, "corpus.valid");
   require(!train_paths.empty(), ExitCode::kUsage, "corpus.train", "[]", "at least one file, directory or glob");
-  const std::optional<Hash128> given_model = hash_of_given_model(settings.tokenizer);
+  const std::optional<GivenModel> given_model = given_model_of(settings.tokenizer);
   Inputs& inputs = located.inputs;
   inputs.train = hash_inputs(train_paths, located.cache / "hashes.json", real_files());
   inputs.valid = hash_inputs(valid_paths, located.cache / "hashes.json", real_files());
@@ -109,7 +110,7 @@ EncodedText encode_files(const std::vector<std::string>& paths, const text::Corp
   });
   text::FaultReport faults;
   const auto all = [](std::string_view, const std::filesystem::path&, std::uint64_t) { return true; };
-  read_split({.files = text::expand_paths(paths, "--data"), .corpus = corpus, .select = all, .start = {}}, faults,
+  read_split({.files = text::expand_paths(paths, "--data"), .corpus = corpus, .select = all, .start = {}, .tokenizer = &tokenizer}, faults,
              [&](SplitItem item) { encoder.add(std::move(item)); });
   encoder.finish();
   require(!ids.empty(), ExitCode::kBadData, "--data", "no documents", "files with text in them, read with the right corpus.format");

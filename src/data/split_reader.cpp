@@ -1,29 +1,74 @@
 #include "data/split_reader.h"
 
 #include "base/signals.h"
+#include "text/utf8.h"
 
 namespace sluice::data {
 
-void read_split(const SplitRequest& request, text::FaultReport& report, const std::function<void(SplitItem)>& each) {
-  std::uint64_t num_blocks = 0;
-  bool inside_document = request.start.inside_document;
-  for (const std::filesystem::path& file : request.files) {
-    const text::BlockVisitor visitor{.block =
-                                         [&](std::string_view text, std::uint64_t offset) {
-                                           throw_if_stopped("preparing data");
-                                           num_blocks += 1;
-                                           if (!request.select(text, file, offset) || num_blocks <= request.start.num_blocks) return;
-                                           inside_document = true;
-                                           each({.text = std::string(text), .ends_document = false, .num_blocks = num_blocks});
-                                         },
-                                     .end_of_document =
-                                         [&] {
-                                           if (num_blocks < request.start.num_blocks || !inside_document) return;
-                                           inside_document = false;
-                                           each({.text = {}, .ends_document = true, .num_blocks = num_blocks});
-                                         }};
-    text::for_each_block(file, request.corpus, report, visitor);
+namespace {
+
+class SplitReader {
+ public:
+  SplitReader(const SplitRequest& request, text::FaultReport& report, const std::function<void(SplitItem)>& each)
+      : request_(request), report_(report), each_(each), inside_document_(request.start.inside_document) {}
+
+  void read(const std::filesystem::path& file) {
+    const text::BlockVisitor visitor{.block = [&](std::string_view text, std::uint64_t offset) { add(text, file, offset); },
+                                     .end_of_document = [this] { end_document(); }};
+    text::for_each_block(file, request_.corpus, report_, visitor);
   }
+
+ private:
+  void add(std::string_view text, const std::filesystem::path& file, std::uint64_t offset) {
+    throw_if_stopped("preparing data");
+    num_blocks_ += 1;
+    if (!request_.select(text, file, offset)) return;
+    const text::Tokenizer* tokenizer = request_.tokenizer;
+    const bool may_change = tokenizer != nullptr && !last_.empty() && tokenizer->cut_may_change_ids(last_, text);
+    if (may_change && tokenizer->joins_blocks() && pending_.text.size() + text.size() <= kMaxJoinedBytes) {
+      pending_.text += text;
+      pending_.num_blocks = num_blocks_;
+    } else {
+      if (may_change) report_.add(kUncertainCuts, file.string(), offset);
+      flush();
+      pending_ = {.text = std::string(text), .ends_document = false, .continues = !last_.empty(), .num_blocks = num_blocks_};
+      has_pending_ = true;
+    }
+    // Its end is all that a cut asks for; an empty block leaves it as it is.
+    if (!text.empty()) last_.assign(text.substr(text::character_boundary(text, text.size() - 1)));
+  }
+
+  void flush() {
+    if (!has_pending_) return;
+    has_pending_ = false;
+    if (pending_.num_blocks <= request_.start.num_blocks) return;
+    inside_document_ = true;
+    each_(std::move(pending_));
+  }
+
+  void end_document() {
+    flush();
+    last_.clear();
+    if (num_blocks_ < request_.start.num_blocks || !inside_document_) return;
+    inside_document_ = false;
+    each_({.text = {}, .ends_document = true, .num_blocks = num_blocks_});
+  }
+
+  const SplitRequest& request_;
+  text::FaultReport& report_;
+  const std::function<void(SplitItem)>& each_;
+  std::uint64_t num_blocks_ = 0;
+  bool inside_document_;
+  SplitItem pending_;
+  bool has_pending_ = false;
+  std::string last_;  // the last character of what the split has of the current document
+};
+
+}  // namespace
+
+void read_split(const SplitRequest& request, text::FaultReport& report, const std::function<void(SplitItem)>& each) {
+  SplitReader reader(request, report, each);
+  for (const std::filesystem::path& file : request.files) reader.read(file);
 }
 
 }  // namespace sluice::data

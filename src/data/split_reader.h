@@ -14,12 +14,20 @@
 #include "data/shard.h"
 #include "text/corpus_config.h"
 #include "text/documents.h"
+#include "text/tokenizer.h"
 
 namespace sluice::data {
+
+// A tokenizer that joins blocks gets them joined: an item then ends at the document's end, where a cut changes no ids, or before it
+// would hold more than kMaxJoinedBytes. Each cut that may change ids is counted as kUncertainCuts.
+
+inline constexpr std::size_t kMaxJoinedBytes = 16 << 20;
+inline constexpr std::string_view kUncertainCuts = "cuts in long documents where ids may differ from one call on the whole document";
 
 struct SplitItem {
   std::string text;  // empty at the end of a document
   bool ends_document = false;
+  bool continues = false;        // an earlier item of this split has the start of the document
   std::uint64_t num_blocks = 0;  // read from the corpus when this one is done, those of other splits included
 };
 
@@ -28,7 +36,8 @@ struct SplitRequest {
   const text::CorpusConfig& corpus;
   // Whether a block belongs to the split. Called for every block of the files, also for those before `start`.
   std::function<bool(std::string_view text, const std::filesystem::path& file, std::uint64_t offset)> select;
-  SplitPosition start;  // items up to here are left out
+  SplitPosition start;                         // items up to here are left out
+  const text::Tokenizer* tokenizer = nullptr;  // for which blocks are cut or joined; none: every block is an item
 };
 
 // Calls `each` for every item behind `request.start`. Polls for a stop once per block: kInterrupted.

@@ -49,8 +49,12 @@ struct CorpusConfig {
     using config::field;
     using C = CorpusConfig;
     return std::tuple{
-        field<&C::train>("Training text: files, directories or globs; plain, .gz or .zst. Relative paths start from the working directory. "
-                         "`eval`, `verify` and `--resume` in another directory also look from where the run was started."),
+        field<&C::train>(
+            "Training text: files, directories or globs; plain, gzip or zstd. A directory is every regular file below it, hidden ones left "
+            "out. In globs `**` is any number of directories; braces are not expanded. A file with several names (links, overlapping "
+            "globs) is read once; to weight a file, copy it. Fifos and devices are refused: a corpus is read several times. Relative paths "
+            "start from the working directory. `eval`, `verify` and `--resume` in another directory also look from where the run was "
+            "started."),
         field<&C::valid>(
             "Held-out text, likewise. Where given, it wins over `holdout`. Documents that the training files have too (all their "
             "blocks of at most 64 KiB, byte for byte) are counted and warned of; where no block is new, it is refused."),
@@ -65,13 +69,17 @@ struct CorpusConfig {
                           "of a JSON line."),
         field<&C::separator>("Between documents: `eos` the tokenizer's end token, `none` nothing. Attention crosses documents either way."),
         field<&C::text_field>("The field of a JSON line that holds the text.", config::NonEmpty{}),
-        field<&C::invalid_utf8>("Bytes that are not UTF-8: `error` stops, `replace` puts U+FFFD, `skip` drops the document."),
+        field<&C::invalid_utf8>("Bytes that are not UTF-8, and halves of surrogate pairs in JSON (`\\ud83d` alone): `error` stops, "
+                                "`replace` puts U+FFFD, `skip` drops "
+                                "the document."),
         field<&C::nul_bytes>("NUL bytes: `error` stops, `replace` drops the byte, `skip` drops the document."),
-        field<&C::byte_order_mark>("A byte order mark at the start of a file: `error` stops, `replace` drops the mark, `skip` drops the "
-                                   "document it stands in."),
+        field<&C::byte_order_mark>(
+            "Byte order marks (U+FEFF), at the start of a file or inside it, as `cat` leaves them: `error` stops, `replace` drops the "
+            "mark, `skip` drops the document it stands in."),
         field<&C::crlf>("Lines that end in CRLF: `error` stops, `replace` puts LF, `skip` drops the document."),
-        field<&C::broken_json>(
-            "JSON lines that do not parse or lack the field: `error` stops, `replace` takes an empty text, `skip` drops the line."),
+        field<&C::broken_json>("JSON lines that do not parse, or whose `text_field` is missing or no string: `error` stops, `replace` "
+                               "takes an empty text, `skip` "
+                               "drops the line. `NaN` and `Infinity`, as Python writes them, are allowed in other fields."),
         field<&C::long_lines>(
             "Lines longer than `max_line`: `error` stops, `replace` cuts the line in pieces of that size, `skip` drops it."),
         field<&C::max_line>("Longest line taken as it is."),

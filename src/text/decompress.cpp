@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <array>
 #include <cerrno>
@@ -12,19 +13,20 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "text/regular_file.h"
 
 namespace sluice::text {
 
 namespace {
 
 constexpr std::size_t kBufferBytes = 256 << 10;
-// Frames that ask for a larger window are refused: a few bytes could claim gigabytes. 128 MiB is zstd's own limit for `--long`.
-constexpr int kMaxZstdWindowLog = 27;
+// The most that zstd can make (`--long=31`): a window of 2 GiB, which is taken while such a frame is read, as zstd itself does. Pages of it
+// that no data reaches cost nothing.
+constexpr int kMaxZstdWindowLog = 31;
 
 class PlainSource : public ByteSource {
  public:
-  explicit PlainSource(const std::filesystem::path& file) : name_(file.string()), file_(std::fopen(name_.c_str(), "rb")) {
-    if (file_ == nullptr) fail(ExitCode::kMissingInput, name_, std::strerror(errno), "a readable file");
+  explicit PlainSource(const std::filesystem::path& file) : name_(file.string()), file_(open_regular_file(file)) {
     std::setvbuf(file_, nullptr, _IONBF, 0);  // the readers above have buffers of their own
   }
   ~PlainSource() override { std::fclose(file_); }
@@ -79,6 +81,8 @@ class GzipSource : public ByteSource {
   void step() {
     if (!inside_member_) {
       if (skip_padding()) return;
+      if (num_members_ > 0 && *stream_.next_in != 0x1F)
+        fail(ExitCode::kBadData, input_->name(), "other bytes behind the gzip data", "gzip members to the end of the file");
       inflateReset(&stream_);
       inside_member_ = true;
     }
@@ -121,14 +125,30 @@ class ZstdSource : public ByteSource {
     while (target.pos == 0) {
       if (pending_.pos == pending_.size && !flushing_ && !refill()) break;
       const std::size_t status = ZSTD_decompressStream(context_.get(), &target, &pending_);
-      if (ZSTD_isError(status) != 0) fail_damaged(input_->name(), "zstd", ZSTD_getErrorName(status));
+      if (ZSTD_isError(status) != 0) fail_frame(status);
       inside_frame_ = status != 0;
+      num_frames_ += !inside_frame_;
       flushing_ = inside_frame_ && target.pos == target.size;  // more may wait inside the library
     }
     return target.pos;
   }
 
  private:
+  [[noreturn]] void fail_frame(std::size_t status) const {
+    const std::string& name = input_->name();
+    const ZSTD_ErrorCode code = ZSTD_getErrorCode(status);
+    if (code == ZSTD_error_frameParameter_windowTooLarge)
+      fail(ExitCode::kBadData, name, "zstd data with a window above 2 GiB", "a window of at most 2 GiB (zstd --long=31)");
+    if (code == ZSTD_error_memory_allocation)
+      fail(ExitCode::kBadData, name, "zstd data whose window (up to 2 GiB) does not fit into memory",
+           "more memory, or the file compressed without --long");
+    if (code == ZSTD_error_dictionary_wrong)
+      fail(ExitCode::kBadData, name, "zstd data made with a dictionary", "zstd data made without -D");
+    if (code == ZSTD_error_prefix_unknown && num_frames_ > 0)
+      fail(ExitCode::kBadData, name, "other bytes behind the zstd data", "zstd frames to the end of the file");
+    fail_damaged(name, "zstd", ZSTD_getErrorName(status));
+  }
+
   bool refill() {
     pending_ = {buffer_.data(), input_->read(buffer_), 0};
     if (pending_.size != 0) return true;
@@ -141,6 +161,7 @@ class ZstdSource : public ByteSource {
   std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context_;
   ZSTD_inBuffer pending_{nullptr, 0, 0};
   bool inside_frame_ = false;
+  std::uint64_t num_frames_ = 0;
   bool flushing_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/text_format.h"
 #include "text/block_builder.h"
 #include "text/json_text.h"
 #include "text/line_reader.h"
@@ -74,17 +75,47 @@ void add_json_text(std::string_view text, std::uint64_t offset, BlockBuilder& bu
   builder.end_document(LastNewline::kKeep);
 }
 
+std::string fields_of(const JsonText& json) {
+  std::string out;
+  for (const JsonText::Field& field : json.fields) out += cat(out.empty() ? "" : ", ", '`', printable(field.name), "` (", field.type, ')');
+  if (json.num_fields > json.fields.size()) out += cat(" and ", json.num_fields - json.fields.size(), " more");
+  return out.empty() ? "none" : out;
+}
+
+// Counts and reports a line without a text. Not a word on the other members: only the one that is wanted can be wrong.
+void json_fault(LineReader& reader, const CorpusConfig& config, const JsonText& json) {
+  using Outcome = JsonText::Outcome;
+  const std::string field = cat('`', printable(config.text_field), '`');
+  std::string received, expected = cat("an object with a string in the field ", field);
+  if (json.outcome == Outcome::kBroken) {
+    received = cat("broken JSON at byte ", json.offset, " of the line (", json.what, ')');
+  } else if (json.outcome == Outcome::kNoObject) {
+    received = cat("a line of JSON that is ", json.what);
+  } else if (json.outcome == Outcome::kNoString) {
+    received = cat("the field ", field, " is ", json.what);
+  } else {
+    received = cat("no field ", field, "; the fields: ", fields_of(json));
+    expected = "corpus.text_field: the field that holds the text";
+  }
+  const bool broken = json.outcome == Outcome::kBroken;
+  reader.fault(broken ? "broken JSON lines" : "JSON lines without the text field", config.broken_json, reader.offset(),
+               cat(expected, ", or corpus.broken_json: replace or skip"), received);
+}
+
 void read_jsonl(LineReader& reader, const CorpusConfig& config, BlockBuilder& builder) {
   while (reader.next()) {
     if (reader.must_be_skipped() || is_blank(reader.text())) continue;
-    std::optional<std::string> text = json_text(reader.text(), config.text_field);
-    if (!text.has_value()) {
-      reader.fault("broken JSON lines", config.broken_json, reader.offset(),
-                   "an object with a string member `" + config.text_field + "` on each line, or corpus.broken_json: replace or skip");
+    JsonText json = json_text(reader.text(), config.text_field);
+    if (json.outcome != JsonText::Outcome::kFound) {
+      json_fault(reader, config, json);
       if (config.broken_json == Policy::kSkip) continue;
-      text.emplace();
     }
-    if (!reader.clean(*text, reader.offset())) add_json_text(*text, reader.offset(), builder);
+    if (json.num_half_surrogates > 0) {
+      reader.fault("half surrogate pairs", config.invalid_utf8, reader.offset() + json.offset,
+                   "whole characters, or corpus.invalid_utf8: replace or skip", "half a surrogate pair", json.num_half_surrogates);
+      if (config.invalid_utf8 == Policy::kSkip) continue;
+    }
+    if (!reader.clean(json.text, reader.offset())) add_json_text(json.text, reader.offset(), builder);
   }
 }
 

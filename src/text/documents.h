@@ -16,8 +16,8 @@
 
 namespace sluice::text {
 
-// Faults met, counted by kind ("invalid UTF-8", "NUL bytes", "byte order mark", "CRLF line ends", "long lines", "broken JSON lines";
-// data/prepare adds "U+2581").
+// Faults met, counted by kind ("invalid UTF-8", "NUL bytes", "byte order mark", "CRLF line ends", "long lines", "broken JSON lines", "JSON lines
+// without the text field", "half surrogate pairs"; data/ adds "U+2581" and data/split_reader.h's kUncertainCuts).
 struct FaultReport {
   struct Fault {
     std::uint64_t count = 0;
@@ -30,8 +30,10 @@ struct FaultReport {
   void merge(const FaultReport& other);  // `other` comes after what is here: the first place stays
 };
 
-// Files that `patterns` (files, directories, globs) name, sorted and without repetition. A directory stands for every file
-// below it, hidden ones (`.name`) left out. kMissingInput where a pattern names nothing; `subject` says whose patterns they are.
+// Regular files that `patterns` (files, directories, globs) name, sorted, each file once: one with several names by the first of them,
+// which a note says. A directory stands for every file below it, hidden ones (`.name`) left out; links are followed, but no directory is entered
+// twice. In a glob, `**` as a whole part of the path is any number of directories that are not hidden. kMissingInput where a pattern
+// names nothing, or something that is no regular file; `subject` says whose patterns they are.
 std::vector<std::filesystem::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject);
 
 // Documents longer than this are cut into blocks: the most whole lines that fit. A line that is longer itself is cut before

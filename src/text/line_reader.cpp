@@ -12,7 +12,22 @@ namespace sluice::text {
 
 namespace {
 constexpr std::size_t kBufferBytes = 256 << 10;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kMarkKind = "byte order mark", kWithoutMark = "text without it, or corpus.byte_order_mark: replace or skip";
+
+std::uint64_t erase_all(std::string& text, std::string_view part) {
+  std::uint64_t count = 0;
+  std::size_t end = 0;
+  for (std::size_t from = 0; from < text.size();) {
+    const std::size_t at = std::min(text.find(part, from), text.size());
+    std::copy(text.begin() + static_cast<std::ptrdiff_t>(from), text.begin() + static_cast<std::ptrdiff_t>(at),
+              text.begin() + static_cast<std::ptrdiff_t>(end));
+    end += at - from;
+    count += at < text.size();
+    from = at + part.size();
+  }
+  text.resize(end);
+  return count;
+}
 }  // namespace
 
 LineReader::LineReader(const std::filesystem::path& file, const CorpusConfig& config, FaultReport& report)
@@ -34,14 +49,15 @@ void LineReader::drop_byte_order_mark() {
     end_ += count;
   }
   if (!std::string_view(buffer_.data(), end_).starts_with(kByteOrderMark)) return;
-  fault("byte order mark", config_.byte_order_mark, 0, "text without it, or corpus.byte_order_mark: replace or skip");
+  fault(kMarkKind, config_.byte_order_mark, 0, kWithoutMark);
   skips_next_line_ = config_.byte_order_mark == Policy::kSkip;
   begin_ = offset_ = kByteOrderMark.size();
 }
 
-void LineReader::fault(std::string_view kind, Policy policy, std::uint64_t offset, std::string_view expected) {
-  report_.add(kind, name_, offset);
-  if (policy == Policy::kError) fail(ExitCode::kBadData, cat(name_, ", byte ", offset), kind, expected);
+void LineReader::fault(std::string_view kind, Policy policy, std::uint64_t offset, std::string_view expected, std::string_view received,
+                       std::uint64_t count) {
+  report_.add(kind, name_, offset, count);
+  if (policy == Policy::kError) fail(ExitCode::kBadData, cat(name_, ", byte ", offset), received.empty() ? kind : received, expected);
 }
 
 // Appends to line_ up to and without the next newline. False where nothing is left.
@@ -133,7 +149,7 @@ bool LineReader::next() {
 
 bool LineReader::clean(std::string& text, std::uint64_t offset) {
   bool skip = false;
-  const std::size_t nul = text.find('\0');  // before repairs move it
+  const std::size_t nul = text.find('\0'), mark = text.find(kByteOrderMark);  // before repairs move them
   const std::size_t valid = valid_utf8_prefix(text);
   if (valid != text.size()) {
     fault("invalid UTF-8", config_.invalid_utf8, offset + valid, "UTF-8 text, or corpus.invalid_utf8: replace or skip");
@@ -146,6 +162,13 @@ bool LineReader::clean(std::string& text, std::uint64_t offset) {
     if (count > 1) report_.add("NUL bytes", name_, offset + nul, count - 1);
     if (config_.nul_bytes == Policy::kSkip) return true;
     std::erase(text, '\0');
+  }
+  // Joining files leaves the marks of all but the first inside.
+  if (mark != std::string::npos) {
+    fault(kMarkKind, config_.byte_order_mark, offset + mark, kWithoutMark);
+    if (config_.byte_order_mark == Policy::kSkip) skip = true;
+    const std::uint64_t count = erase_all(text, kByteOrderMark);
+    if (count > 1) report_.add(kMarkKind, name_, offset + mark, count - 1);
   }
   return skip;
 }

@@ -25,9 +25,11 @@ class LineReader {
   bool must_be_skipped() const { return must_be_skipped_; }    // a fault whose policy is `skip` lies in it
   std::uint64_t offset() const { return line_offset_; }        // of the line's start in the decompressed file
 
-  // Counts a fault of kind `kind` at `offset`; kBadData where `policy` is `error`.
-  void fault(std::string_view kind, Policy policy, std::uint64_t offset, std::string_view expected);
-  // Applies the policies for invalid UTF-8 and NUL to `text`, which starts at `offset`. True where it must be skipped.
+  // Counts `count` faults of kind `kind`, the first at `offset`; kBadData where `policy` is `error`. `received`: what the message says
+  // of this one; nothing: the kind.
+  void fault(std::string_view kind, Policy policy, std::uint64_t offset, std::string_view expected, std::string_view received = {},
+             std::uint64_t count = 1);
+  // Applies the policies for invalid UTF-8, NUL and byte order marks to `text`, which starts at `offset`. True where it must be skipped.
   bool clean(std::string& text, std::uint64_t offset);
 
  private:

@@ -85,14 +85,21 @@ Piece ModelReader::read_piece(std::string_view message) const {
 }
 
 void ModelReader::read_trainer(std::string_view message, SentencePieceModel& model) const {
-  constexpr std::uint32_t kModelType = 3, kSuffix = 24, kByteFallback = 35, kUnkSurface = 44, kUnkPiece = 45, kBosPiece = 46,
-                          kEosPiece = 47, kPadPiece = 48;
+  constexpr std::uint32_t kModelType = 3, kMaxSentenceLength = 18, kSuffix = 24, kByteFallback = 35, kRequiredChars = 36, kUnkSurface = 44,
+                          kUnkPiece = 45, kBosPiece = 46, kEosPiece = 47, kPadPiece = 48;
+  bool our_length = false, our_chars = false;
   each_field(message, [&](const WireField& field) {
     switch (field.id) {
       case kModelType:
         expect(field, Type::kVarint);
         if (field.number < 1 || field.number > 2) damaged(cat("model type ", field.number, " (only unigram and bpe can be used)"));
         model.type = static_cast<SentencePieceModel::Type>(field.number);
+        break;
+      case kMaxSentenceLength:
+        our_length = field.type == Type::kVarint && field.number == kMaxTrainingSentence;
+        break;
+      case kRequiredChars:
+        our_chars = field.type == Type::kBytes && field.bytes == kWordBoundary;
         break;
       case kSuffix:
         model.whitespace_as_suffix = flag_of(field);
@@ -115,6 +122,7 @@ void ModelReader::read_trainer(std::string_view message, SentencePieceModel& mod
         break;  // how it was trained; the library does not use it any more
     }
   });
+  model.trained_by_sluice = our_length && our_chars && model.byte_fallback;
 }
 
 NormalizerRules ModelReader::read_normalizer(std::string_view message) const {

@@ -12,6 +12,9 @@
 
 namespace sluice::text {
 
+// The trainer setting max_sentence_length of every model that Sluice trains.
+inline constexpr std::uint64_t kMaxTrainingSentence = 8000;
+
 enum class PieceType { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
 struct Piece {
@@ -37,6 +40,7 @@ struct SentencePieceModel {
   std::string_view eos_piece = "</s>", pad_piece = "<pad>";
   NormalizerRules normalizer, denormalizer;
   bool has_self_tests = false;
+  bool trained_by_sluice = false;  // by its trainer settings (sentencepiece_training.cpp)
 };
 
 // Reads and checks: wire format without groups or nonsense, piece texts (valid UTF-8, no NUL, not empty, unique), exactly one unknown

@@ -4,12 +4,15 @@
 #include <sentencepiece_trainer.h>
 
 #include <algorithm>
+#include <mutex>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "text/cut_rules.h"
 #include "text/sentencepiece_model.h"
 #include "text/utf8.h"
+#include "text/wire_format.h"
 #include "text/word_cache.h"
 
 namespace sluice::text {
@@ -24,6 +27,23 @@ constexpr std::string_view kProbes[] = {
     "<s></s><unk>",       "<0x41>\x01\x7F\xE2\x80\x8B",
 };
 
+constexpr std::size_t kLongCall = 1 << 20;
+
+// The model without the samples (field 4) that the library encodes while it loads: they hold for the model as it is.
+std::string without_self_tests(std::string_view serialized) {
+  std::string rest;
+  WireReader reader(serialized);
+  while (const auto field = reader.next()) {
+    if (field->type != WireField::Type::kBytes || field->id == 4 || field->id > 5) continue;
+    rest += static_cast<char>(field->id << 3 | 2);
+    std::size_t size = field->bytes.size();
+    for (; size >= 0x80; size >>= 7) rest += static_cast<char>(0x80 | (size & 0x7F));
+    rest += static_cast<char>(size);
+    rest += field->bytes;
+  }
+  return rest;
+}
+
 class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(std::string serialized, std::string_view name) : serialized_(std::move(serialized)) {
@@ -34,6 +54,11 @@ class SentencePieceTokenizer : public Tokenizer {
     for (std::size_t id = 0; id < model.pieces.size(); ++id) note_piece(model, static_cast<std::int32_t>(id));
     vocab_size_ = static_cast<std::int64_t>(model.pieces.size());
     words_ = word_rules(model);
+    cuts_ = CutRules(model);
+    joins_blocks_ = !model.trained_by_sluice;
+    const NormalizerRules& rules = model.normalizer;
+    // Where runs of blanks collapse, the prefix stands in for the blank that the end of the part before has lost.
+    if (rules.add_dummy_prefix && !rules.remove_extra_whitespaces && !model.whitespace_as_suffix) load_without_prefix();
     lossless_ = loses_nothing(model);
   }
 
@@ -45,6 +70,13 @@ class SentencePieceTokenizer : public Tokenizer {
       encode_part(text, out);
     }
   }
+
+  void encode_continuation(std::string_view text, std::vector<std::int32_t>& out) const override {
+    if (without_prefix_ == nullptr) return encode(text, out);
+    encode_with(*without_prefix_, text, out);
+  }
+  bool joins_blocks() const override { return joins_blocks_; }
+  bool cut_may_change_ids(std::string_view before, std::string_view after) const override { return !cuts_.is_exact(before, after); }
 
   std::string decode(std::span<const std::int32_t> ids) const override {
     for (const std::int32_t id : ids) invariant(id >= 0 && id < vocab_size_, cat("token id ", id, " outside the vocabulary"));
@@ -71,14 +103,27 @@ class SentencePieceTokenizer : public Tokenizer {
     if (piece.type == PieceType::kUnknown && !model.byte_fallback) unk_ = id;
   }
 
-  void encode_by_library(std::string_view text, std::vector<std::int32_t>& out) const {
+  void encode_by_library(std::string_view text, std::vector<std::int32_t>& out) const { encode_with(processor_, text, out); }
+
+  void encode_with(const sentencepiece::SentencePieceProcessor& processor, std::string_view text, std::vector<std::int32_t>& out) const {
+    // The library takes about 55 bytes of memory for each byte of text: one long call at a time.
+    std::unique_lock<std::mutex> lock(long_calls_, std::defer_lock);
+    if (text.size() > kLongCall) lock.lock();
     std::vector<int> ids;
-    const auto status = processor_.Encode(text, &ids);
+    const auto status = processor.Encode(text, &ids);
     if (!status.ok()) {
       fail(ExitCode::kBadData, "tokenizer", cat("SentencePiece cannot encode `", printable(text), "`: ", status.message()),
            "a model whose control pieces do not stand for ordinary text");
     }
     out.insert(out.end(), ids.begin(), ids.end());
+  }
+
+  // Protobuf merges a message that comes twice: the second normalizer_spec (field 3) only says add_dummy_prefix (field 3) = false.
+  void load_without_prefix() {
+    constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
+    without_prefix_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
+    const auto status = without_prefix_->LoadFromSerializedProto(without_self_tests(serialized_) + std::string(kNoDummyPrefix));
+    invariant(status.ok(), "SentencePiece refuses a model without its dummy prefix");
   }
 
   bool loses_nothing(const SentencePieceModel& model) const {
@@ -95,7 +140,11 @@ class SentencePieceTokenizer : public Tokenizer {
 
   std::string serialized_;
   sentencepiece::SentencePieceProcessor processor_;
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> without_prefix_;  // where it differs
+  mutable std::mutex long_calls_;
   WordRules words_;
+  CutRules cuts_;
+  bool joins_blocks_ = false;
   mutable WordCache cache_;
   std::int64_t vocab_size_ = 0;
   std::optional<std::int32_t> eos_, pad_, unk_;

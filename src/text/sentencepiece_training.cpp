@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <functional>
+#include <numeric>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "text/sentencepiece_model.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/utf8.h"
 
@@ -14,7 +18,7 @@ namespace sluice::text {
 namespace {
 
 // The likelihood of a line is summed in single precision; the library aborts where it overflows.
-constexpr std::size_t kLongestTrainingLine = 4000;
+constexpr std::size_t kLongestTrainingLine = kMaxTrainingSentence / 2;
 // Sums are kept per thread and then added, so that the number decides the result: it is fixed, whatever the machine has.
 constexpr int kNumThreads = 4;
 
@@ -82,8 +86,8 @@ std::unordered_map<std::string, std::string> trainer_settings(const SentencePiec
       {"byte_fallback", "true"},
       {"allow_whitespace_only_pieces", "true"},
       {"required_chars", std::string(kWordBoundary)},
-      {"character_coverage", "0.9995"},
-      {"max_sentence_length", cat(2 * kLongestTrainingLine)},
+      {"character_coverage", shortest(config.character_coverage)},
+      {"max_sentence_length", cat(kMaxTrainingSentence)},
       {"num_threads", cat(kNumThreads)},
       {"shuffle_input_sentence", "false"},
       {"minloglevel", "3"},
@@ -98,13 +102,46 @@ std::int64_t number_behind(std::string_view text, std::string_view mark) {
   return number;
 }
 
-[[noreturn]] void fail_training(const SentencePieceConfig& config, std::string_view message) {
+constexpr std::int64_t kMetaPieces = 256 + 3;  // bytes; <unk>, <s>, </s>
+constexpr double kLowestCoverage = 0.98;       // the library's own limit
+
+// The share of the sample's characters, to four digits, that its `max_pieces` most frequent ones make up.
+double coverage_of(std::int64_t max_pieces, std::span<const std::string> sample) {
+  std::unordered_map<std::string, std::int64_t> counts;
+  std::int64_t sum = 0;
+  for (TrainingLines lines(sample); !lines.done(); lines.Next()) {
+    std::string_view rest = lines.value();
+    while (!rest.empty()) {
+      const std::size_t end = character_length(rest);
+      ++counts[std::string(rest.substr(0, end))];
+      ++sum;
+      rest.remove_prefix(end);
+    }
+  }
+  std::vector<std::int64_t> sorted;
+  for (const auto& [character, count] : counts) sorted.push_back(count);
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  const auto end = sorted.begin() + std::min<std::int64_t>(std::max<std::int64_t>(max_pieces, 0), static_cast<std::int64_t>(sorted.size()));
+  const auto covered = static_cast<double>(std::accumulate(sorted.begin(), end, std::int64_t{0}));
+  return std::floor(covered / static_cast<double>(sum) * 1e4) / 1e4;
+}
+
+// `smallest`: pieces that the library asks for.
+[[noreturn]] void fail_small_vocabulary(const SentencePieceConfig& config, std::int64_t smallest, std::span<const std::string> sample) {
+  // One character is asked for whatever its share: the blank.
+  const double coverage = coverage_of(config.vocab_size - kMetaPieces - 1, sample);
+  const std::string lower = coverage >= kLowestCoverage ? cat("tokenizer.character_coverage ", shortest(coverage), " or less, ") : "";
+  fail(ExitCode::kUsage, "tokenizer.vocab_size", cat(config.vocab_size),
+       cat("at least ", smallest, " (", smallest - kMetaPieces, " characters at character_coverage ", shortest(config.character_coverage),
+           ", 256 bytes and 3 control pieces), ", lower, "or tokenizer: {type: bytes}"));
+}
+
+[[noreturn]] void fail_training(const SentencePieceConfig& config, std::string_view message, std::span<const std::string> sample) {
   const std::string received = cat(config.vocab_size);
   const std::int64_t largest = number_behind(message, "value <= ");
   if (largest > 0) fail(ExitCode::kUsage, "tokenizer.vocab_size", received, cat("at most ", largest, " with this text, or more text"));
   const std::int64_t smallest = number_behind(message, " vs ");
-  if (smallest > 0)
-    fail(ExitCode::kUsage, "tokenizer.vocab_size", received, cat("at least ", smallest, ": the text has that many characters"));
+  if (smallest > 0) fail_small_vocabulary(config, smallest, sample);
   fail(ExitCode::kBadData, "tokenizer training", message, "text that a vocabulary can be learnt from");
 }
 
@@ -116,7 +153,7 @@ std::unique_ptr<Tokenizer> train_sentencepiece(const SentencePieceConfig& config
   require(lines.has_text(), ExitCode::kBadData, "tokenizer training", "a sample without text", "a training split with text in it");
   std::string serialized;
   const auto status = sentencepiece::SentencePieceTrainer::Train(trainer_settings(config), &lines, &serialized);
-  if (!status.ok()) fail_training(config, status.message());
+  if (!status.ok()) fail_training(config, status.message(), sample);
   auto tokenizer = make_sentencepiece_tokenizer(std::move(serialized), "the tokenizer just trained");
   invariant(tokenizer->lossless(), "a tokenizer was trained that loses text");
   return tokenizer;

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "text/bytes_tokenizer.h"
+#include "text/regular_file.h"
 #include "text/sentencepiece_tokenizer.h"
 
 namespace sluice::text {
@@ -17,6 +18,7 @@ std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view serialized, std::str
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path) {
+  require_regular_file(path);
   return parse_tokenizer(read_file(path, kMaxFileBytes), path.string());
 }
 

@@ -22,6 +22,13 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual void encode(std::string_view text, std::vector<std::int32_t>& out) const = 0;  // appends
+  // The same for text that goes on with a document whose start was encoded before: no dummy prefix is added.
+  virtual void encode_continuation(std::string_view text, std::vector<std::int32_t>& out) const { encode(text, out); }
+  // Documents above kMaxBlockBytes come in blocks. True: blocks are joined before they are encoded (data/split_reader.h),
+  // unless cut_may_change_ids() rules out a difference. False: the ids of a document are those of its blocks.
+  virtual bool joins_blocks() const { return false; }
+  // False: encode(before) and encode_continuation(after) give the ids of encode(before + after), for certain.
+  virtual bool cut_may_change_ids(std::string_view /*before*/, std::string_view /*after*/) const { return false; }
   virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
   virtual std::int64_t vocab_size() const = 0;
   virtual std::optional<std::int32_t> eos() const = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,15 @@ std::size_t invalid_utf8_length(std::string_view text);
 // The largest position <= `limit` of valid UTF-8 that does not split a character.
 std::size_t character_boundary(std::string_view text, std::size_t limit);
 
+// Bytes of the first character of `text`, valid UTF-8 that is not empty.
+std::size_t character_length(std::string_view text);
+
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";         // U+FEFF
 inline constexpr std::string_view kWordBoundary = "\xE2\x96\x81";          // U+2581, SentencePiece's stand-in for a blank
+
+// Appends the character with this number, which is no half of a surrogate pair.
+void append_utf8(std::uint32_t code, std::string& out);
 
 // How often `needle` (not empty) occurs in `text`, without overlaps.
 std::size_t count_occurrences(std::string_view text, std::string_view needle);

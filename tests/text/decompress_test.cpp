@@ -1,6 +1,7 @@
 #include "text/decompress.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -103,10 +104,51 @@ TEST_F(Decompress, DamageAndRubbishBehindAreRefused) {
   message_of(ExitCode::kBadData, [&] { round_trip(zstd("text") + "rubbish"); });
 }
 
-// A frame header that asks for a window of 2 GiB: twelve bytes must not cost that much memory.
-TEST_F(Decompress, HugeWindowsAreRefused) {
-  const std::string frame("\x28\xB5\x2F\xFD\x00\xA8\x01\x00\x00", 9);
-  message_of(ExitCode::kBadData, [&] { round_trip(frame); });
+// A zstd frame of stored blocks with this window descriptor: 0xA8 is 2 GiB, what `zstd --long=31` makes.
+std::string frame_with_window(char descriptor, std::string_view text) {
+  std::string frame = std::string("\x28\xB5\x2F\xFD\x00", 5) + descriptor;
+  do {
+    const std::string_view block = text.substr(0, 100'000);
+    text.remove_prefix(block.size());
+    const std::size_t header = block.size() << 3 | (text.empty() ? 1 : 0);
+    for (const int shift : {0, 8, 16}) frame += static_cast<char>(header >> shift & 0xFF);
+    frame += block;
+  } while (!text.empty());
+  return frame;
+}
+
+TEST_F(Decompress, WindowsUpToTwoGibibytes) {
+  for (const char* descriptor : {"\x88", "\x90", "\xA0", "\xA8"}) {  // 128 MiB, 256 MiB, 1 GiB, 2 GiB
+    EXPECT_EQ(round_trip(frame_with_window(*descriptor, text_)), text_);
+    EXPECT_EQ(round_trip(zstd("one ") + frame_with_window(*descriptor, "two") + zstd(" three")), "one two three");
+  }
+  for (const char* descriptor : {"\xA9", "\xB0", "\xF8"}) {
+    const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(frame_with_window(*descriptor, text_)); });
+    EXPECT_NE(message.find("a window above 2 GiB"), std::string::npos) << message;
+    EXPECT_EQ(message.find("damaged"), std::string::npos) << message;
+  }
+}
+
+TEST_F(Decompress, WhatIsBehindIsNamed) {
+  for (const std::string& rest : {std::string("rubbish"), gzip("x"), std::string(10, '\0')}) {
+    const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(zstd("text") + rest); });
+    EXPECT_NE(message.find("other bytes behind the zstd data"), std::string::npos) << message;
+  }
+  for (const std::string& rest : {std::string("rubbish"), zstd("x"), std::string(10, '\0') + "x"}) {
+    const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(gzip("text") + rest); });
+    EXPECT_NE(message.find("other bytes behind the gzip data"), std::string::npos) << message;
+  }
+  const std::string skippable("\x5F\x2A\x4D\x18\x02\0\0\0ab", 10);
+  EXPECT_EQ(round_trip(skippable + zstd("one") + skippable + zstd(" two") + skippable), "one two");
+  EXPECT_EQ(round_trip(skippable), "");
+}
+
+// Opening a fifo would wait for its writer.
+TEST_F(Decompress, OnlyRegularFilesAreOpened) {
+  ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
+  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source(folder_ / "fifo"); }).find("a fifo"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source("/dev/null"); }).find("a device"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source(folder_.path()); }).find("a directory"), std::string::npos);
 }
 
 TEST_F(Decompress, MissingFilesAndDirectories) {

@@ -77,8 +77,8 @@ TEST_F(Documents, BlanksInsideStay) {
 
 TEST_F(Documents, ByteOrderMarkAndCarriageReturns) {
   EXPECT_EQ(read(Format::kLines, "\xEF\xBB\xBFone\r\ntwo\r\nlone\rstays\r\r\n\xEF\xBB\xBFx\r"),
-            (Strings{"one", "two", "lone\rstays\r", "\xEF\xBB\xBFx\r"}));
-  expect_fault("byte order mark", 1, 0);
+            (Strings{"one", "two", "lone\rstays\r", "x\r"}));
+  expect_fault("byte order mark", 2, 0);
   expect_fault("CRLF line ends", 3, 6);
   EXPECT_EQ(read(Format::kParagraphs, "a\r\n\r\nb\r\n"), (Strings{"a", "b"}));
   EXPECT_EQ(read(Format::kText, "\xEF\xBB\xBF"), Strings{});
@@ -93,6 +93,23 @@ TEST_F(Documents, ByteOrderMarkByPolicy) {
   EXPECT_EQ(read(text), (Strings{"two", "three"}));
   EXPECT_EQ(read(Format::kParagraphs, text), Strings{"three"});
   expect_fault("byte order mark", 1, 0);
+}
+
+// As `cat a b` leaves them: with and without a newline at the end of `a`, and in the text of a JSON line.
+TEST_F(Documents, ByteOrderMarksInsideAFile) {
+  const std::string mark = "\xEF\xBB\xBF", text = "one\n" + mark + "two\nthree" + mark + "four\n" + mark + "\n" + mark + mark + "five";
+  EXPECT_EQ(read(Format::kLines, text), (Strings{"one", "two", "threefour", "five"}));
+  expect_fault("byte order mark", 5, 4);
+  EXPECT_EQ(read(Format::kText, text), Strings{"one\ntwo\nthreefour\n\nfive"});
+  EXPECT_EQ(read(Format::kParagraphs, text), (Strings{"one\ntwo\nthreefour", "five"}));
+  EXPECT_EQ(read(Format::kJsonl, mark + "{\"text\": \"a\"}\n" + mark + "{\"text\": \"\\ufeffb\"}\n"), (Strings{"a", "b"}));
+  expect_fault("byte order mark", 3, 0);
+  config_.byte_order_mark = Policy::kSkip;
+  EXPECT_EQ(read(Format::kLines, text), Strings{"one"});
+  EXPECT_EQ(read(Format::kJsonl, "{\"text\": \"a\"}\n{\"text\": \"\\ufeffb\"}\n"), Strings{"a"});
+  config_.byte_order_mark = Policy::kError;
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("c.txt, byte 4: byte order mark"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, "a" + mark); }).find("c.txt, byte 1: byte"), std::string::npos);
 }
 
 TEST_F(Documents, CarriageReturnsByPolicy) {
@@ -178,12 +195,47 @@ TEST_F(Documents, BrokenJsonLines) {
   EXPECT_NE(message.find("byte 14"), std::string::npos) << message;
   config_.broken_json = Policy::kReplace;
   EXPECT_EQ(read(text), (Strings{"a", "", "", "b"}));
-  expect_fault("broken JSON lines", 2, 14);
+  expect_fault("broken JSON lines", 1, 14);
+  expect_fault("JSON lines without the text field", 1, 22);
   config_.broken_json = Policy::kSkip;
   EXPECT_EQ(read(text), (Strings{"a", "b"}));
   config_.text_field = "other";
   config_.broken_json = Policy::kError;
   message_of(ExitCode::kBadData, [&] { read(text); });
+}
+
+TEST_F(Documents, JsonLinesWithoutTheTextSayWhatIsThere) {
+  config_.format = Format::kJsonl;
+  const auto message = [&](const std::string& line) { return message_of(ExitCode::kBadData, [&] { read("{\"text\": \"a\"}\n" + line); }); };
+  const auto expect = [&](const std::string& line, std::string_view part) {
+    EXPECT_NE(message(line).find("c.txt, byte 14: " + std::string(part)), std::string::npos) << message(line);
+  };
+  expect(R"({"content": "a", "id": 7})", "no field `text`; the fields: `content` (a string), `id` (a number); corpus.text_field");
+  expect("{}", "no field `text`; the fields: none; corpus.text_field");
+  expect(R"({"text": null})", "the field `text` is null; an object with a string in the field `text`");
+  expect(R"({"text": ["a"]})", "the field `text` is a list");
+  expect(R"(["a"])", "a line of JSON that is a list; an object");
+  expect(R"({"score": nan, "text": "a"})", "broken JSON at byte 10 of the line (a value is expected)");
+  EXPECT_EQ(read(R"({"score": NaN, "text": "a"})"), Strings{"a"});
+  config_.text_field = "con\ntent";
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read("{}"); }).find("no field `con\\ntent`"), std::string::npos);
+}
+
+TEST_F(Documents, HalvesOfSurrogatePairsFollowThePolicyForInvalidUtf8) {
+  config_.format = Format::kJsonl;
+  const std::string text = R"({"text": "a\ud83db\udc00"})"
+                           "\n"
+                           R"({"text": "c", "other": "\ud83d"})";
+  const std::string message = message_of(ExitCode::kBadData, [&] { read(text); });
+  EXPECT_NE(message.find("c.txt, byte 11: half a surrogate pair"), std::string::npos) << message;
+  EXPECT_NE(message.find("corpus.invalid_utf8"), std::string::npos) << message;
+  config_.invalid_utf8 = Policy::kReplace;
+  EXPECT_EQ(read(text), (Strings{"a\xEF\xBF\xBD"
+                                 "b\xEF\xBF\xBD",
+                                 "c"}));
+  expect_fault("half surrogate pairs", 2, 11);
+  config_.invalid_utf8 = Policy::kSkip;
+  EXPECT_EQ(read(text), Strings{"c"});
 }
 
 TEST_F(Documents, LongDocumentsBecomeBlocksOfWholeLines) {
