@@ -27,6 +27,13 @@ std::size_t num_edits(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+// SwiGLU as swiglu, d-model as d_model.
+std::string plain_spelling(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c == '-' ? '_' : c;
+  return out;
+}
+
 // Limits are written in source code: 1, 0.5, 1e+09; whole ones are shown in full.
 std::string number_words(double value) {
   const bool is_whole = std::abs(value) < 1e15 && value == std::floor(value);
@@ -54,17 +61,19 @@ std::string Limits::words() const {
   return text;
 }
 
-std::string_view nearest(std::string_view text, std::span<const std::string_view> names) {
+std::string_view nearest(std::string_view asked, std::span<const std::string_view> names) {
   std::string_view best;
   std::size_t best_edits = std::numeric_limits<std::size_t>::max();
-  if (text.empty() || text.size() > kLongestCompared) return best;
-  for (const std::string_view name : names) {
+  if (asked.empty() || asked.size() > kLongestCompared) return best;
+  const std::string text = plain_spelling(asked);
+  for (const std::string_view listed : names) {
+    const std::string name = plain_spelling(listed);
     const std::size_t edits = num_edits(text, name);
     // `learning_rate_decay` for `learning_rate`, `rms` for `rmsnorm`.
     const bool starts_alike = std::min(text.size(), name.size()) >= 3 && (name.starts_with(text) || text.starts_with(name));
     const bool is_near = edits <= std::max<std::size_t>(1, std::min(text.size(), name.size()) / 3);
     if ((is_near || starts_alike) && edits < best_edits && text.size() > 1) {
-      best = name;
+      best = listed;
       best_edits = edits;
     }
   }

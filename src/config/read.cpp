@@ -5,7 +5,10 @@
 #include <optional>
 
 #include "base/text_format.h"
+#include "config/aliases.h"
 #include "config/merge.h"
+#include "config/report.h"
+#include "config/suggest.h"
 #include "config/write.h"
 
 namespace sluice::config {
@@ -45,35 +48,11 @@ std::string enumerated(const List& list, Name name) {
   return text;
 }
 
-template <class Names>
-std::string_view nearest_of(std::string_view text, const std::vector<Names>& list, std::string_view (*name)(const Names&)) {
+template <class List, class Name>
+std::string_view suggested_of(std::string_view text, const List& list, Name name) {
   std::vector<std::string_view> names;
   for (const auto& item : list) names.push_back(name(item));
-  return nearest(text, names);
-}
-
-// The dotted path of a field with this name anywhere in the description; empty where there is none.
-std::string find_elsewhere(const Type& type, std::string_view name);
-
-std::string find_in_section(const Section& section, std::string_view name) {
-  if (section.find(name) != nullptr) return std::string(name);
-  for (const Row& row : section.rows) {
-    const std::string below = find_elsewhere(row.type, name);
-    if (!below.empty()) return cat(row.name, '.', below);
-  }
-  return "";
-}
-
-std::string find_elsewhere(const Type& type, std::string_view name) {
-  if (const auto* section = std::get_if<const Section*>(&type)) return find_in_section(**section, name);
-  if (const auto* maybe = std::get_if<const Maybe*>(&type)) return find_elsewhere((*maybe)->inner, name);
-  if (const auto* choice = std::get_if<const Choice*>(&type)) {
-    for (const Section* kind : (*choice)->kinds) {
-      const std::string below = find_in_section(*kind, name);
-      if (!below.empty()) return below;
-    }
-  }
-  return "";
+  return suggested(text, names);
 }
 
 // A list as one line of YAML; nothing where it holds a mapping or null.
@@ -134,8 +113,8 @@ class Reader {
     const Section* kind = choice->kinds[choice->index(value)];
     if (node == nullptr) return read_section(*kind, choice->make(value, choice->index(value)), nullptr, place, choice);
     if (!node->is_mapping()) {
-      const Section* meant = node->is_scalar() ? choice->find(node->text) : nullptr;
-      return problem(place, *node, rules->expected(), meant == nullptr ? "" : cat("{type: ", meant->kind, '}'));
+      const std::string_view meant = node->is_scalar() ? suggested_kind(*choice, node->text) : "";
+      return problem(place, *node, rules->expected(), meant.empty() ? "" : cat("{type: ", meant, '}'));
     }
     if (const Node* type = node->find("type")) {
       kind = type->is_scalar() ? choice->find(type->text) : nullptr;
@@ -236,7 +215,7 @@ class Reader {
   bool refused(const Node& node, const Place& place, const Rules& rules, const Refusal& refusal) {
     const std::vector<std::string_view> words = words_of(rules.type);
     std::string hint = refusal.suggestion;
-    if (hint.empty()) hint = nearest(node.text, words);
+    if (hint.empty()) hint = suggested(node.text, words);
     std::string expected = rules.expected();
     if (!refusal.expected.empty()) {
       expected = cat(enumerated(words, [](auto word) { return cat('`', word, "` or "); }), refusal.expected);
@@ -244,10 +223,14 @@ class Reader {
     return problem(place, node, expected, hint);
   }
 
+  static std::string_view kind_name(const Section* kind) { return kind->kind; }
+  static std::string_view suggested_kind(const Choice& choice, std::string_view text) {
+    return suggested_of(text, choice.kinds, kind_name);
+  }
+
   bool unknown_kind(const Choice& choice, const Node& type, const Place& place) {
-    const auto name = [](const Section* const& kind) { return kind->kind; };
-    const std::string_view hint = type.is_scalar() ? nearest_of<const Section*>(type.text, choice.kinds, name) : std::string_view();
-    return problem({joined(place.path, "type"), type.mark}, type, cat("one of ", enumerated(choice.kinds, name)), hint);
+    const std::string_view hint = type.is_scalar() ? suggested_kind(choice, type.text) : "";
+    return problem({joined(place.path, "type"), type.mark}, type, cat("one of ", enumerated(choice.kinds, kind_name)), hint);
   }
 
   // The right form, from what came or from the default.
@@ -263,16 +246,27 @@ class Reader {
     return nullptr;
   }
 
-  void unknown_key(const Section& section, const Node& entry, const std::string& path, const Choice* choice) {
-    const auto name = [](const Row& row) { return row.name; };
-    std::string hint(nearest_of<Row>(entry.key, section.rows, name));
-    std::string expected = enumerated(section.rows, name);
+  // What to write instead of an unknown key; a full path where it belongs elsewhere.
+  std::string meant_key(const Section& section, const Place& place, std::string_view key) {
+    if (report_.full()) return "";
+    if (!paths_) paths_.emplace(root_);
+    const std::string path = joined(place.path, key);
+    const std::size_t dot = key.find('.');
+    if (dot != std::string_view::npos && paths_->has(path)) return cat(key.substr(0, dot), ": {", key.substr(dot + 1), ": ...}");
+    const std::vector<std::string> sure = paths_->meant(place.path, key);
+    if (!sure.empty()) return alternatives(sure);
+    const std::string_view near = suggested_of(key, section.rows, [](const Row& row) { return row.name; });
+    return near.empty() ? alternatives(paths_->spelt_alike(key)) : std::string(near);
+  }
+
+  void unknown_key(const Section& section, const Node& entry, const Place& place, const Choice* choice) {
+    const std::string path = joined(place.path, printable(entry.key));
+    std::string expected = enumerated(section.rows, [](const Row& row) { return row.name; });
     if (choice != nullptr) expected = cat("type", expected.empty() ? "" : ", ", expected);
     expected = cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ", expected);
-    const Section* owner = choice == nullptr || !hint.empty() ? nullptr : kind_with(*choice, entry.key);
+    const Section* owner = choice == nullptr ? nullptr : kind_with(*choice, entry.key);
+    const std::string hint = owner == nullptr ? meant_key(section, place, entry.key) : "";
     if (owner != nullptr) expected += cat("; `", printable(entry.key), "` belongs to type ", owner->kind);
-    if (owner == nullptr && hint.empty()) hint = find_in_section(root_, entry.key);
-    if (hint == path) hint.clear();  // it stands in the right place, of another type
     report_.add(entry.key_mark, path, "an unknown key", expected, hint);
   }
 
@@ -285,7 +279,7 @@ class Reader {
     if (node != nullptr && rest == nullptr) {
       for (const Node& entry : node->children) {
         if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type")) continue;
-        unknown_key(section, entry, joined(place.path, printable(entry.key)), choice);
+        unknown_key(section, entry, place, choice);
         ok = false;
       }
     }
@@ -318,6 +312,7 @@ class Reader {
 
   Report& report_;
   const Section& root_;
+  std::optional<KeyPaths> paths_;  // made for the first unknown key
 };
 
 std::string words_for(const Scalar* scalar, const Limits& limits) {
@@ -346,6 +341,16 @@ std::string words_for(const Choice* choice, const Limits&) {
 
 std::string expected_words(const Type& type, const Limits& limits) {
   return std::visit([&](const auto* shape) { return words_for(shape, limits); }, type);
+}
+
+std::string read_word(const Type& type, const Limits& limits, std::string_view text, void* value) {
+  Report report;
+  Node node;
+  node.form = Node::Form::kPlain;
+  node.text = text;
+  const Rules rules{limits, type};
+  Reader(report, Section{}).visit(type, value, &node, {}, &rules);
+  return report.text();
 }
 
 void read_value(const Section& section, void* value, const Node& root, Report& report) {

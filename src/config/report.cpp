@@ -11,11 +11,13 @@ namespace {
 
 // A hostile file may hold a problem per byte; a person reads a few.
 constexpr std::size_t kMaxProblems = 100;
+constexpr std::size_t kMaxHint = 200;  // three full paths
+constexpr std::size_t kUnlimited = std::string::npos;
 
 }  // namespace
 
-int Report::add_source(std::string name, bool has_lines, std::string path_prefix) {
-  sources_.push_back({std::move(name), has_lines, std::move(path_prefix)});
+int Report::add_source(std::string_view name, bool has_lines, std::string_view path_prefix) {
+  sources_.push_back({printable(name, kUnlimited), has_lines, printable(path_prefix, kUnlimited)});
   return static_cast<int>(sources_.size()) - 1;
 }
 
@@ -45,7 +47,7 @@ void Report::add(Mark mark, std::string_view path, std::string_view received, st
   if (!text.empty() && !path.empty()) text += ": ";
   if (!path.empty()) text += prefixed(mark, path);
   text += cat(text.empty() ? "" : ": ", "received ", received, "; expected ", expected);
-  if (!hint.empty()) text += cat(" (did you mean `", printable(hint), "`?)");
+  if (!hint.empty()) text += cat(" (did you mean `", printable(hint, kMaxHint), "`?)");
   store(mark, std::move(text));
 }
 
@@ -57,8 +59,9 @@ void Report::add_fatal(Mark mark, std::string_view path, std::string_view receiv
   store(mark, std::move(text));
 }
 
-void Report::throw_if_any() const {
-  if (problems_.empty()) return;
+bool Report::full() const { return problems_.size() >= kMaxProblems; }
+
+std::string Report::text() const {
   std::vector<Problem> sorted = problems_;
   std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) {
     return std::tie(a.mark.source, a.mark.line, a.mark.column) < std::tie(b.mark.source, b.mark.line, b.mark.column);
@@ -66,7 +69,11 @@ void Report::throw_if_any() const {
   std::string message;
   for (const Problem& problem : sorted) message += cat(message.empty() ? "" : "\n", problem.text);
   if (num_left_out_ > 0) message += cat("\n... and ", num_left_out_, " more problems");
-  throw UserError(ExitCode::kUsage, message);
+  return message;
+}
+
+void Report::throw_if_any() const {
+  if (!problems_.empty()) throw UserError(ExitCode::kUsage, text());
 }
 
 }  // namespace sluice::config

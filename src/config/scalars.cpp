@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "config/aliases.h"
 #include "config/number_text.h"
 
 namespace sluice::config {
@@ -254,7 +255,7 @@ std::optional<Refusal> Named::read(ScalarText text, void* value) const {
     }
     names.push_back(options_[i].name);
   }
-  return Refusal{"", std::string(nearest(text.text, names))};
+  return Refusal{"", std::string(suggested(text.text, names))};
 }
 
 std::string Named::write(const void* value) const {

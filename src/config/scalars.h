@@ -101,7 +101,7 @@ struct Limits {
   std::string words() const;  // "greater than 0", "from 0 to 1, a multiple of 8"; empty without limits
 };
 
-// The name nearest to `text` where one is near enough to be meant, else empty.
+// The name nearest to `text` where one is near enough to be meant, else empty. Capitals and `-` for `_` do not count.
 std::string_view nearest(std::string_view text, std::span<const std::string_view> names);
 
 }  // namespace sluice::config

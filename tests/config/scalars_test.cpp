@@ -195,5 +195,13 @@ TEST(LimitsOfRows, CompareAndSay) {
   EXPECT_EQ(between.words(), "from 0.5 to 1000000000, a multiple of 8");
 }
 
+TEST(Nearest, CapitalsAndDashesDoNotCount) {
+  const std::vector<std::string_view> names = {"relu", "swiglu", "geglu", "num_layers"};
+  EXPECT_EQ(nearest("SwiGLU", names), "swiglu");
+  EXPECT_EQ(nearest("ReLU", names), "relu");
+  EXPECT_EQ(nearest("num-layers", names), "num_layers");
+  EXPECT_EQ(nearest("BANANA", names), "");
+}
+
 }  // namespace
 }  // namespace sluice::config
