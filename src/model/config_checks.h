@@ -45,22 +45,31 @@ std::string nearest_match(C c, const ValidHeads& valid_heads) {
   const std::int64_t asked = c.d_ff_multiple;
   while (--c.d_ff_multiple > 0) {  // a divisor keeps what the alignment is for
     if (asked % c.d_ff_multiple == 0 && width_matches(c))
-      return cat("at most 1 %: d_ff_multiple ", c.d_ff_multiple, ", or d_ff as a number");
+      return cat("at most 1 % in each: d_ff_multiple ", c.d_ff_multiple, ", or d_ff as a number");
   }
   c.d_ff_multiple = asked;
   for (std::int64_t d_model = c.d_model + 1; d_model <= 2 * c.d_model + 64; ++d_model) {
     C wider = c;
     wider.d_model = d_model;
-    if (valid_heads(wider) && width_matches(wider)) return cat("at most 1 %: d_model ", d_model, ", or d_ff as a number");
+    if (valid_heads(wider) && width_matches(wider)) return cat("at most 1 % in each: d_model ", d_model, ", or d_ff as a number");
   }
-  return "at most 1 %: d_ff as a number";
+  return "at most 1 % in each: d_ff as a number";
 }
 
 template <class C, class ValidHeads>
 void check_width(const C& c, config::Problems& problems, const ValidHeads& valid_heads) {
   if (!c.d_ff.is_word() || width_matches(c)) return;
   const nn::WidthMatch width = c.resolved_d_ff();
-  problems.add("d_ff", cat("match, whose nearest width ", width.d_ff, " is off by ", fixed(100 * width.mismatch, 2), " %"),
+  const auto percent = [](double share) { return cat(share > 0 ? "+" : "", fixed(100 * share, 2), " %"); };
+  const bool parameters = std::abs(width.mismatch) > nn::kMaxMismatch;
+  const bool multiply_adds = std::abs(width.multiply_add_mismatch) > nn::kMaxMismatch;
+  problems.add("d_ff",
+               cat("match, whose nearest width ", width.d_ff, " is ", percent(width.mismatch), " off in parameters and ",
+                   percent(width.multiply_add_mismatch), " in multiply-adds; ",
+                   parameters && multiply_adds ? "both are"
+                   : parameters                ? "the parameters are"
+                                               : "the multiply-adds are",
+                   " beyond the tolerance"),
                nearest_match(c, valid_heads));
 }
 

@@ -41,6 +41,15 @@ double factor(const Schedule& c, std::int64_t step, std::int64_t total_steps) {
   return after_warmup(c, step, total_steps);
 }
 
+// The decay may begin before the warm-up ends: then the lower of the two counts, so that the rate never jumps.
+double factor(const WsdSchedule& c, std::int64_t step, std::int64_t total_steps) {
+  const double decayed = after_warmup(c, step, total_steps);
+  if (step >= c.warmup_steps) return decayed;
+  const double warmed_up = static_cast<double>(step + 1) / static_cast<double>(c.warmup_steps);
+  const bool decays = static_cast<double>(total_steps - step) < c.decay_fraction * static_cast<double>(total_steps);
+  return decays ? std::min(warmed_up, decayed) : warmed_up;
+}
+
 double factor(const T5Schedule& c, std::int64_t step, std::int64_t total_steps) {
   const std::int64_t total = c.total_steps.is_word() ? total_steps : *c.total_steps;
   const double decay_steps = c.decay_fraction * static_cast<double>(total);
@@ -53,6 +62,18 @@ double factor(const T5Schedule& c, std::int64_t step, std::int64_t total_steps) 
 double schedule_factor(const ScheduleConfig& config, std::int64_t step, std::int64_t total_steps) {
   invariant(step >= 0 && step < total_steps, "a schedule is asked about steps of the run");
   return std::visit([&](const auto& c) { return factor(c, step, total_steps); }, config);
+}
+
+double highest_factor(const ScheduleConfig& config, std::int64_t total_steps) {
+  if (std::holds_alternative<T5Schedule>(config)) return 1;
+  std::int64_t low = 0, high = total_steps - 1;  // the rate rises up to the top and never again
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    const double now = schedule_factor(config, middle, total_steps);
+    const bool rises = schedule_factor(config, middle + 1, total_steps) > now;
+    rises ? low = middle + 1 : high = middle;
+  }
+  return schedule_factor(config, low, total_steps);
 }
 
 }  // namespace sluice::optim

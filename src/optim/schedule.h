@@ -3,7 +3,7 @@
 // Step s counts finished steps, from 0. All but t5 warm up linearly over w = warmup_steps: factor (s + 1) / w for s < w. Then, with
 // t = (s − w) / (total − w) in [0, 1) and f = final_fraction:
 //   constant 1 · linear 1 − (1 − f)·t · cosine f + (1 − f)·(1 + cos πt)/2 · inverse_sqrt sqrt(w' / (s + 1)), w' = max(w, 1)
-//   wsd 1 until the last `decay_fraction` of the steps, then linearly to f.
+//   wsd 1 until the last `decay_fraction` of the steps, then linearly to f; of warm-up and decay the lower, should they overlap.
 //   t5 1 / sqrt(max(s, constant_steps)) · min(1, (T − s) / (decay_fraction·T)), T = total_steps (Shazeer 2020 with Raffel et al. 2020): no
 //   warm-up, and no peak of 1: optimizer.lr is a plain factor.
 #pragma once
@@ -60,7 +60,9 @@ struct WsdSchedule {
     return std::tuple{
         config::field<&WsdSchedule::warmup_steps>("Steps of linear warm-up.", config::NonNegative{}),
         config::field<&WsdSchedule::decay_fraction>(
-            "Share of all steps, at the end, in which the rate falls (warmup-stable-decay, Hu et al. 2024).", config::Between{0, 1}),
+            "Share of all steps, at the end, in which the rate falls (warmup-stable-decay, Hu et al. 2024). Where it begins before the "
+            "warm-up ends, the lower of the two rates counts, and a warning says that the peak is not reached.",
+            config::Between{0, 1}),
         config::field<&WsdSchedule::final_fraction>("Learning rate at the end, as a fraction of the peak.", config::Between{0, 1})};
   }
 };
@@ -83,5 +85,8 @@ using ScheduleConfig = std::variant<CosineSchedule, ConstantSchedule, LinearSche
 
 // What optimizer.lr is multiplied with for the step after `step` finished ones, of total_steps.
 double schedule_factor(const ScheduleConfig& config, std::int64_t step, std::int64_t total_steps);
+
+// The highest of these factors: below 1 where the run ends, or the decay begins, before the warm-up does. t5, which has no peak: 1.
+double highest_factor(const ScheduleConfig& config, std::int64_t total_steps);
 
 }  // namespace sluice::optim

@@ -38,6 +38,15 @@ TEST(DecoderConfig, a_width_off_by_more_than_one_percent_is_refused_with_what_wo
   EXPECT_DOUBLE_EQ(parse("{d_model: 512, num_heads: 8, d_ff: 1536}").resolved_d_ff().mismatch, 0.125);
 }
 
+// With biases the two figures differ, and either can be the one that decides. By hand for d_model 16, reference 64, swiglu:
+// parameters 3·16·42 + 2·42 + 16 = 2116 against 2·16·64 + 64 + 16 = 2128: −0.56 %; multiply-adds 2016 against 2048: −1.56 %.
+TEST(DecoderConfig, a_refused_width_names_the_figure_that_decides) {
+  expect_refused("{d_model: 16, num_heads: 2, bias: true}",
+                 {"d_ff", "42", "-0.56 % off in parameters", "-1.56 % in multiply-adds", "the multiply-adds are beyond", "1 % in each"});
+  expect_refused("{d_model: 512, num_heads: 8, d_ff_multiple: 256}",
+                 {"-6.25 % off in parameters", "-6.25 % in multiply-adds", "both are beyond", "d_ff_multiple 32"});
+}
+
 TEST(DecoderConfig, heads_divide) {
   expect_refused("{d_model: 192, num_heads: 5}", {"num_heads", "5", "192"});
   expect_refused("{num_heads: 3, num_kv_heads: 2}", {"num_kv_heads", "2", "3"});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -169,6 +170,54 @@ TEST(Schedule, T5DecaysByItsOwnTotalWhereOneIsGiven) {
   EXPECT_DOUBLE_EQ(schedule_factor(c, 39, 1000), 1 / std::sqrt(39) / 20);
   EXPECT_EQ(schedule_factor(c, 40, 1000), 0.0);
   EXPECT_EQ(schedule_factor(c, 999, 1000), 0.0);
+}
+
+// Warm-up and decay of every length, apart, touching, overlapping and longer than the run.
+TEST(Schedules, NeverJump) {
+  for (const std::int64_t total : {1, 2, 10, 80, 100}) {
+    for (const std::int64_t warmup : {0, 1, 5, 40, 60, 79, 80, 99, 100, 200}) {
+      for (const double decay : {0.0, 0.1, 0.5, 0.8, 1.0}) {
+        for (const double final_fraction : {0.0, 0.25, 1.0}) {
+          const std::vector<ScheduleConfig> schedules = {
+              ConstantSchedule{.warmup_steps = warmup}, LinearSchedule{.warmup_steps = warmup, .final_fraction = final_fraction},
+              CosineSchedule{.warmup_steps = warmup, .final_fraction = final_fraction}, InverseSqrtSchedule{.warmup_steps = warmup},
+              WsdSchedule{.warmup_steps = warmup, .decay_fraction = decay, .final_fraction = final_fraction}};
+          for (const ScheduleConfig& schedule : schedules) {
+            // The steepest that any of them is meant to be; cosine is at most π/2 times a line, 1/sqrt falls by less than a third.
+            const double left = static_cast<double>(std::max<std::int64_t>(total - std::min(warmup, total), 1));
+            double fall = 1.6 / left;
+            if (std::holds_alternative<WsdSchedule>(schedule)) fall = decay > 0 ? 1 / (decay * static_cast<double>(total)) : 0;
+            if (std::holds_alternative<InverseSqrtSchedule>(schedule)) fall = 0.3;
+            const double rise = warmup > 0 ? 1.0 / static_cast<double>(warmup) : 0;
+            double highest = schedule_factor(schedule, 0, total);
+            for (std::int64_t step = 1; step < total; ++step) {
+              const double change = schedule_factor(schedule, step, total) - schedule_factor(schedule, step - 1, total);
+              EXPECT_LE(change, rise + 1e-12) << schedule.index() << " " << total << " " << warmup << " " << decay << " at " << step;
+              EXPECT_GE(change, -fall - 1e-12) << schedule.index() << " " << total << " " << warmup << " " << decay << " at " << step;
+              highest = std::max(highest, schedule_factor(schedule, step, total));
+            }
+            EXPECT_DOUBLE_EQ(highest_factor(schedule, total), highest) << schedule.index() << " " << total << " " << warmup << " " << decay;
+          }
+        }
+      }
+    }
+  }
+}
+
+// The lower of (s + 1) / 60 and (80 − s) / 40, which meet between steps 47 and 48.
+TEST(Schedules, OverlappingWarmUpAndDecayAreTheLowerOfTheTwo) {
+  const ScheduleConfig wsd = WsdSchedule{.warmup_steps = 60, .decay_fraction = 0.5, .final_fraction = 0};
+  const auto factor = [&](std::int64_t step) { return schedule_factor(wsd, step, 80); };
+  EXPECT_DOUBLE_EQ(factor(0), 1.0 / 60);
+  EXPECT_DOUBLE_EQ(factor(39), 40.0 / 60);
+  EXPECT_DOUBLE_EQ(factor(46), 47.0 / 60);
+  EXPECT_DOUBLE_EQ(factor(47), 48.0 / 60);
+  EXPECT_DOUBLE_EQ(factor(48), 32.0 / 40);
+  EXPECT_DOUBLE_EQ(factor(59), 21.0 / 40);
+  EXPECT_DOUBLE_EQ(factor(60), 20.0 / 40);
+  EXPECT_DOUBLE_EQ(factor(79), 1.0 / 40);
+  EXPECT_DOUBLE_EQ(highest_factor(wsd, 80), 0.8);
+  EXPECT_EQ(highest_factor(T5Schedule{}, 80), 1.0);
 }
 
 }  // namespace
