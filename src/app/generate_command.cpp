@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -17,6 +20,20 @@
 namespace sluice::app {
 namespace {
 
+// A model may write what a terminal takes for a command; elsewhere its text goes out as it is.
+std::string shown(std::string_view text) {
+  static const bool is_terminal = isatty(STDOUT_FILENO) == 1;
+  if (!is_terminal) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of("\n\t"), text.size());
+    out += printable(text.substr(0, end), std::string::npos);
+    out += text.substr(end, 1);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
 // The text so far is out by then; the code says that it is not all.
 void require_whole(bool interrupted, const GenerateOptions& options) {
   if (interrupted)
@@ -35,7 +52,7 @@ void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened,
   const eval::Filled filled =
       eval::fill_blanks(*opened.model, *opened.tokenizer, data::span_rules(objective, *opened.tokenizer), options.prompt, sampling);
   if (!options.json) {
-    std::cout << filled.text << "\n";
+    std::cout << shown(filled.text) << "\n";
     return require_whole(filled.interrupted, options);
   }
   const nlohmann::ordered_json json = {{"prompt", options.prompt},
@@ -62,9 +79,9 @@ void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened
   // The prompt with the first piece: nothing is printed of what is refused.
   std::string unprinted = options.prompt;
   const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
-    std::cout << std::exchange(unprinted, "") << piece << std::flush;
+    std::cout << shown(std::exchange(unprinted, "")) << shown(piece) << std::flush;
   });
-  std::cout << unprinted << "\n" << std::flush;
+  std::cout << shown(unprinted) << "\n" << std::flush;
   if (generated.text.empty() && generated.ended)
     log::info("the model ended at once: the first token that it drew is the end of the document; another --seed may give text");
   require_whole(generated.interrupted, options);

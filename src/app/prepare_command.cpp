@@ -37,7 +37,7 @@ void prepare_command(const PrepareOptions& options) {
     std::cout << result.dump() << "\n";
     return;
   }
-  std::cout << prepared.directory.string() << ": ";
+  std::cout << printable(prepared.directory.string(), std::string::npos) << ": ";
   for (const data::Split split : data::kSplits) {
     if (split == data::Split::kTune && prepared.counts[split].num_tokens == 0) continue;
     std::cout << with_commas(static_cast<std::int64_t>(prepared.counts[split].num_tokens)) << " " << data::split_words(split)

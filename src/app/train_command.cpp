@@ -39,9 +39,9 @@ void print(const train::Summary& s, const std::string& program) {
   if (s.bits_per_byte && s.word_perplexity) {
     std::cout << " (" << fixed(*s.bits_per_byte, 3) << " bits per byte, " << fixed(*s.word_perplexity, 1) << " per word)";
   }
-  std::cout << "\nrun         " << s.run_directory.string() << "\ncheckpoint  " << s.checkpoint.string() << "\nlook at it  " << program
-            << " generate " << s.run_directory.string() << " --prompt \"In the " << (s.fills_blanks ? "___ of the ___" : "beginning")
-            << "\"\n";
+  std::cout << "\nrun         " << printable(s.run_directory.string(), std::string::npos) << "\ncheckpoint  "
+            << printable(s.checkpoint.string(), std::string::npos) << "\nlook at it  " << program << " generate "
+            << s.run_directory.string() << " --prompt \"In the " << (s.fills_blanks ? "___ of the ___" : "beginning") << "\"\n";
 }
 
 }  // namespace

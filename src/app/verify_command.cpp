@@ -49,7 +49,7 @@ void verify_command(const VerifyOptions& options) {
     list.push_back({{"subject", finding.subject},
                     {"step", or_null(finding.step)},
                     {"fault", has_fault ? nlohmann::ordered_json(finding.fault) : nlohmann::ordered_json()}});
-    if (!options.json && !has_fault) std::cout << "ok       " << finding.subject << "\n";
+    if (!options.json && !has_fault) std::cout << "ok       " << printable(finding.subject, std::string::npos) << "\n";
     if (has_fault && is_older_fine) log::warn(finding.fault);
     if (has_fault && !is_older_fine) log::error(finding.fault);
   }

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -47,6 +48,18 @@ std::size_t terminal_columns() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
+// What names, values or data bring along cannot act on the terminal or the log: see printable(). An error may
+// report several problems, one per line; whoever builds it escapes the line feeds in names (fail() does).
+std::string without_controls(spdlog::level::level_enum level, std::string_view text) {
+  if (level != spdlog::level::err) return printable(text, std::string::npos);
+  std::string lines;
+  for (std::size_t end = 0; end != std::string_view::npos; text.remove_prefix(std::min(end + 1, text.size()))) {
+    end = text.find('\n');
+    lines += cat(lines.empty() ? "" : "\n", printable(text.substr(0, end), std::string::npos));
+  }
+  return lines;
+}
+
 // The one console of the process: its state is where the cursor stands and which file mirrors it.
 class Console {
  public:
@@ -62,7 +75,8 @@ class Console {
 
   bool is_terminal() const { return is_terminal_; }
 
-  void line(spdlog::level::level_enum level, std::string_view text) {
+  void line(spdlog::level::level_enum level, std::string_view words) {
+    const std::string text = without_controls(level, words);
     const std::lock_guard lock(mutex_);
     end_progress_locked();
     console_->log(level, spdlog::string_view_t(text.data(), text.size()));

@@ -53,11 +53,12 @@ std::vector<std::string> names_in(std::string_view text, const std::vector<Setti
   }
   const std::string_view near = config::nearest(name, names);
   std::string all;
-  for (std::size_t i = 0; i < labels.size() && i < kMaxListed; ++i) all += cat("\n  \"", labels[i], '"');
+  for (std::size_t i = 0; i < labels.size() && i < kMaxListed; ++i) all += cat("\n  \"", printable(labels[i], std::string::npos), '"');
   if (labels.size() > kMaxListed) all += cat("\n  ... and ", labels.size() - kMaxListed, " more");
-  fail(ExitCode::kUsage, "--only", cat('`', printable(name), '`'),
-       cat(variants.front().size() > 1 ? "a variant of this comparison, or one value of several" : "a variant of this comparison",
-           near.empty() ? "" : cat(" (did you mean `", near, "`?)"), ", one of", all));
+  // A line for each variant, which fail() would join.
+  throw UserError(ExitCode::kUsage, cat("--only: `", printable(name), "`; a variant of this comparison",
+                                        variants.front().size() > 1 ? ", or one value of several" : "",
+                                        near.empty() ? "" : cat(" (did you mean `", printable(near), "`?)"), ", one of", all));
 }
 
 }  // namespace

@@ -41,5 +41,15 @@ TEST(Error, ExitCodesAreThoseThatAreDocumented) {
   EXPECT_EQ(static_cast<int>(ExitCode::kNoCheckpoint), 78);
 }
 
+// A name of a file or a value that came is part of any of the three.
+TEST(Fail, IsOneLineWhateverTheNamesAre) {
+  try {
+    fail(ExitCode::kMissingInput, "a\nerror: all is lost", "\x1b[2J\x07", "not\r\n\x9b");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(), "a\\nerror: all is lost: \\x1b[2J\\x07; not\\r\\n\\x9b");
+  }
+}
+
 }  // namespace
 }  // namespace sluice

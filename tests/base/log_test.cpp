@@ -74,6 +74,21 @@ TEST(Log, TextIsNeverTakenForAFormat) {
   EXPECT_EQ(printed(false, nullptr, [] { log::info("{} %v {0} %s"); }), "{} %v {0} %s\n");
 }
 
+// Names, values and data reach every line; an error may report several problems, one per line.
+TEST(Log, ControlCharactersAreEscaped) {
+  const testing::TemporaryDirectory folder;
+  const std::string path = folder / "log.txt";
+  const std::string text = printed(false, nullptr, [&] {
+    log::open_file(path);
+    log::info("a\x1b[2J\nb\tc\x7f\x80");
+    log::warn("x\r\ny");
+    log::error("one\x1b[1m\ntwo\x07\n");
+    log::close_file();
+  });
+  EXPECT_EQ(text, "a\\x1b[2J\\nb\\tc\\x7f\\x80\nwarning: x\\r\\ny\nerror: one\\x1b[1m\ntwo\\x07\n\n");
+  EXPECT_EQ(read_file(path).find('\x1b'), std::string::npos);
+}
+
 TEST(Log, ProgressLivesOnTerminalsOnly) {
   const auto work = [] {
     log::progress("step 1");
