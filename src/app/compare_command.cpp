@@ -43,7 +43,8 @@ nlohmann::ordered_json to_json(const compare::Forecast& forecast) {
                         {"multiply_adds_per_token", v.facts.multiply_adds_per_token},
                         {"flops_per_token", v.facts.flops_per_token},
                         {"steps", or_null(v.facts.steps)},
-                        {"seconds_per_step", or_null(v.seconds_per_step)}});
+                        {"seconds_per_step", or_null(v.seconds_per_step)},
+                        {"other_seconds", v.seconds_per_step ? nlohmann::ordered_json(v.other_seconds) : nlohmann::ordered_json()}});
   return {{"variants", variants},
           {"baseline", forecast.baseline},
           {"cells", forecast.num_cells},
@@ -83,13 +84,19 @@ std::string_view unknown_steps(const compare::Forecast& f, const compare::Compar
                                                                   : "unknown: steps follow from data that is not prepared yet";
 }
 
+// What the time has, and what it leaves out.
+std::string_view time_remark(const compare::Forecast& f) {
+  return f.is_prepared ? ", evaluations and checkpoints included"
+                       : ", checkpoints included; preparation and evaluations not: the data is not prepared yet";
+}
+
 void print(const compare::Forecast& f, const compare::CompareConfig& config) {
   std::cout << report::console_text_table(table_of(f)) << "\nruns       " << f.num_cells;
   if (f.num_tuning_cells > 0) std::cout << ", and " << f.num_tuning_cells << " before them to choose values (compare.tune)";
   if (f.num_done) std::cout << "; " << *f.num_done << " done already";
   std::cout << "\ncost       " << (f.flops ? flops_words(*f.flops) : unknown_steps(f, config)) << "; time one after the other "
             << (f.seconds ? cat("about ", human_duration(*f.seconds)) : "unknown (--measure times the steps)")
-            << ", evaluations not counted\n";
+            << (f.seconds ? time_remark(f) : "") << "\n";
   if (f.detectable_difference) {
     std::cout << "detectable " << fixed(*f.detectable_difference, 4) << " "
               << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits") << " to the baseline with "
@@ -168,8 +175,7 @@ void tell(const compare::Tally& tally, const std::string& directory) {
   std::cout.flush();
   const std::string counts = cat(tally.num_finished, " runs finished, ", tally.num_diverged, " diverged, ", tally.num_failed, " failed");
   if (tally.num_failed > 0)
-    throw UserError(static_cast<ExitCode>(tally.worst_code),
-                    cat(directory, ": ", counts, "; their output.txt says why, the same command tries them again"));
+    fail(static_cast<ExitCode>(tally.worst_code), directory, counts, "their output.txt says why, the same command tries them again");
   if (tally.num_diverged > 0)
     fail(ExitCode::kDiverged, directory, counts,
          "a lower learning rate, or train.divergence.policy; diverged runs are reported, not run again");

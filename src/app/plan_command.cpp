@@ -3,12 +3,15 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <variant>
 
 #include "app/commands.h"
 #include "app/json.h"
 #include "base/log.h"
 #include "base/text_format.h"
+#include "nn/match_width.h"
 #include "train/batches.h"
+#include "train/peak_rate.h"
 #include "train/plan.h"
 #include "train/step_epochs.h"
 
@@ -16,6 +19,25 @@ namespace sluice::app {
 namespace {
 
 constexpr std::int64_t kMeasuredSteps = 5;
+
+std::optional<std::int64_t> num_evaluations(const train::Plan& plan) {
+  return plan.evaluations ? std::optional(plan.evaluations->count) : std::nullopt;
+}
+
+// Of all evaluations together.
+std::optional<double> evaluation_s(const train::Plan& plan, const train::StepTiming& timing) {
+  if (!plan.evaluations) return std::nullopt;
+  return static_cast<double>(plan.evaluations->num_batches) * timing.evaluation_batch_s;
+}
+
+double steps_s(const train::Plan& plan, const train::StepTiming& timing) {
+  return timing.seconds_per_step * static_cast<double>(plan.total_steps.value_or(0));
+}
+
+std::optional<double> total_s(const train::Plan& plan, const train::StepTiming& timing) {
+  if (!plan.total_steps) return std::nullopt;
+  return steps_s(plan, timing) + train::other_seconds(plan, timing);
+}
 
 nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<train::StepTiming>& timing) {
   nlohmann::ordered_json parts = nlohmann::ordered_json::array(), memory;
@@ -38,11 +60,19 @@ nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<trai
                                  {"memory_bytes", plan.memory_bytes},
                                  {"memory", memory},
                                  {"checkpoint_bytes", plan.checkpoint_bytes},
-                                 {"disk_bytes", plan.disk_bytes}};
+                                 {"disk_bytes", plan.disk_bytes},
+                                 {"is_prepared", plan.is_prepared},
+                                 {"num_evaluations", or_null(num_evaluations(plan))},
+                                 {"num_saves", or_null(plan.num_saves)}};
   if (timing) {
     json["seconds_per_step"] = timing->seconds_per_step;
     json["tokens_per_s"] = timing->tokens_per_s;
     json["measured_peak_memory_bytes"] = timing->peak_memory_bytes;
+    json["start_seconds"] = timing->start_s;
+    json["evaluation_seconds"] = or_null(evaluation_s(plan, *timing));
+    json["checkpoint_seconds"] = timing->save_s;
+    json["other_seconds"] = train::other_seconds(plan, *timing);
+    json["seconds"] = or_null(total_s(plan, *timing));
   }
   return json;
 }
@@ -57,12 +87,26 @@ bool reads_apart(const train::RunConfig& config) { return !train::sequence_shape
 
 std::string count(std::uint64_t value) { return with_commas(static_cast<std::int64_t>(value)); }
 
+std::string percent(double share) { return cat(share > 0 ? "+" : "", fixed(100 * share, 3), " %"); }
+
+// What the time is made of, and what it leaves out.
+std::string time_remark(const train::Plan& plan, const train::StepTiming& timing) {
+  std::string remark = cat(count_of(*plan.total_steps, "step"), " ", human_duration(steps_s(plan, timing)));
+  if (plan.evaluations && plan.evaluations->count > 0)
+    remark += cat(", ", count_of(plan.evaluations->count, "evaluation"), " ", human_duration(*evaluation_s(plan, timing)));
+  const double saves_s = timing.save_s * static_cast<double>(*plan.num_saves);
+  remark += cat(", ", count_of(*plan.num_saves, "checkpoint"), " ", human_duration(saves_s), ", start ", human_duration(timing.start_s));
+  return plan.is_prepared ? remark : remark + "; preparation and evaluations not included: the data is not prepared yet";
+}
+
 void print(const train::Plan& plan, const std::optional<train::StepTiming>& timing) {
   for (const model::Part& part : plan.sizes.parts) row("parameters, " + part.name, with_commas(part.num_parameters));
   row("num_parameters", with_commas(plan.sizes.num_parameters));
   row("num_non_embedding_parameters", with_commas(plan.sizes.num_non_embedding_parameters));
+  const nn::WidthMatch width = std::visit([](const auto& model) { return model.resolved_d_ff(); }, plan.config.model);
   row("d_ff", with_commas(plan.sizes.d_ff),
-      cat(fixed(100 * plan.sizes.d_ff_mismatch, 3), " % more parameters than the two-matrix layer of d_ff_reference"));
+      cat(percent(width.mismatch), " in parameters and ", percent(width.multiply_add_mismatch),
+          " in multiply-adds, against the two-matrix layer of d_ff_reference"));
   row("multiply_adds_per_token", with_commas(std::llround(plan.sizes.multiply_adds_per_token())),
       reads_apart(plan.config) ? "of the forward pass, per target token, the encoder's work for its inputs included"
                                : "of the forward pass");
@@ -78,9 +122,7 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
   if (!timing) return;
   row("measured: seconds per step", fixed(timing->seconds_per_step, 3), cat(fixed(timing->tokens_per_s, 0), " tokens/s"));
   row("measured: peak memory", human_bytes(timing->peak_memory_bytes));
-  if (plan.total_steps)
-    row("time to train", human_duration(timing->seconds_per_step * static_cast<double>(*plan.total_steps)),
-        "evaluations and checkpoints not counted");
+  if (plan.total_steps) row("time to train", human_duration(*total_s(plan, *timing)), time_remark(plan, *timing));
 }
 
 }  // namespace
@@ -92,6 +134,7 @@ void plan_command(const PlanOptions& options) {
     const std::string long_step = train::step_epochs_warning(plan.config.train.batch_sequences, *plan.tokens_per_epoch / length);
     if (!long_step.empty()) log::warn(long_step);
   }
+  if (const std::string unreached = plan.total_steps ? train::unreached_peak(plan.config) : ""; !unreached.empty()) log::warn(unreached);
   std::optional<train::StepTiming> timing;
   if (options.measure) timing = train::measure_steps(plan, kMeasuredSteps);
   if (options.json) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -22,16 +23,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Seconds per step in the finished cells of a comparison that was begun here.
-std::optional<double> known_step_s(const std::optional<report::Comparison>& begun, const report::Settings& settings) {
+// Means of the finished cells of a comparison that was begun in `directory`. A cell that was interrupted counts by its last start.
+std::optional<Reading> known_times(const fs::path& directory, const std::optional<report::Comparison>& begun,
+                                   const report::Settings& settings) {
   if (!begun) return std::nullopt;
-  double seconds = 0, steps = 0;
+  double seconds = 0, steps = 0, other = 0, cells = 0;
   for (const report::Cell& cell : begun->cells) {
     if (cell.settings != settings || cell.status != report::CellStatus::kFinished) continue;
+    const auto record = read_record(directory / cell.directory / "cell.json");
     seconds += cell.training_seconds;
     steps += static_cast<double>(cell.steps);
+    other += record ? std::max(0.0, record->wall_seconds - cell.training_seconds) : 0.0;
+    ++cells;
   }
-  return steps > 0 ? std::optional(seconds / steps) : std::nullopt;
+  return steps > 0 ? std::optional(Reading{.step_s = seconds / steps, .other_s = other / cells}) : std::nullopt;
 }
 
 // A damaged one is written anew by the next sitting.
@@ -82,10 +87,17 @@ void time_variants(Forecast& forecast, const Planner& planner, const std::vector
   const Scratch scratch;
   std::vector<Timed> timed;
   for (const PlannedVariant& variant : variants) timed.push_back(planner.timed(variant, threads, scratch.path()));
-  const std::vector<StepTime> times =
-      measure_in_turns(timed.size(), [&](std::size_t i) { return measure_step_s(timed[i], 1, scratch.path()); });
+  std::vector<double> other_s(timed.size(), std::numeric_limits<double>::infinity());
+  const std::vector<StepTime> times = measure_in_turns(timed.size(), [&](std::size_t i) {
+    const Reading reading = measure(timed[i], 1, scratch.path());
+    other_s[i] = std::min(other_s[i], reading.other_s);
+    return reading.step_s;
+  });
   if (const std::string busy = disturbance(timed, times); !busy.empty()) log::warn(cat(busy, "; an idle one gives other figures"));
-  for (std::size_t i = 0; i < times.size(); ++i) forecast.variants[i].seconds_per_step = times[i].lowest_s;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    forecast.variants[i].seconds_per_step = times[i].lowest_s;
+    forecast.variants[i].other_seconds = other_s[i];
+  }
 }
 
 // Steps as a sitting would set them (step_times()): by the times it has written down, else by what it would measure, where that was measured here.
@@ -138,7 +150,10 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
   for (const std::size_t i : planner.chosen()) {
     const RunFacts& facts = variants[i].facts;
     const std::size_t num_done = num_done_of(planner, variants[i], options.config.tune, threads);
-    if (facts.data_fingerprint.empty()) forecast.num_done.reset();
+    if (facts.data_fingerprint.empty()) {
+      forecast.num_done.reset();
+      forecast.is_prepared = false;
+    }
     if (forecast.num_done) *forecast.num_done += num_done;
     const auto steps = static_cast<double>(facts.steps.value_or(0));
     const auto step_s = forecast.variants[i].seconds_per_step;
@@ -146,7 +161,8 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
     if (forecast.flops)
       *forecast.flops += static_cast<double>(runs_of_variant) * steps * static_cast<double>(facts.tokens_per_step) * facts.flops_per_token;
     if (!facts.steps || !step_s) forecast.seconds.reset();
-    if (forecast.seconds) *forecast.seconds += static_cast<double>(runs_of_variant - num_done) * steps * *step_s;
+    if (forecast.seconds)
+      *forecast.seconds += static_cast<double>(runs_of_variant - num_done) * (steps * *step_s + forecast.variants[i].other_seconds);
   }
 }
 
@@ -160,8 +176,13 @@ Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) 
   Forecast forecast;
   forecast.baseline = planner.baseline();
   const std::optional<report::Comparison> begun = begun_in(options.directory);
-  for (const PlannedVariant& variant : variants)
-    forecast.variants.push_back({variant.settings, variant.facts, known_step_s(begun, variant.settings)});
+  for (const PlannedVariant& variant : variants) {
+    VariantForecast& one = forecast.variants.emplace_back(VariantForecast{variant.settings, variant.facts, std::nullopt});
+    if (const auto known = known_times(options.directory, begun, variant.settings)) {
+      one.seconds_per_step = known->step_s;
+      one.other_seconds = known->other_s;
+    }
+  }
   if (measure) time_variants(forecast, planner, variants, threads);
   if (options.config.equalize == Equalize::kTime) give_equal_time(forecast, variants, known_step_times(options.directory), measure);
   add_costs(forecast, planner, variants, options, threads);

@@ -36,6 +36,7 @@ struct VariantForecast {
   report::Settings settings;
   RunFacts facts;
   std::optional<double> seconds_per_step;  // measured; see forecast()
+  double other_seconds = 0;                // of a run: the start, evaluations and checkpoints; likewise
 };
 
 struct Forecast {
@@ -44,13 +45,14 @@ struct Forecast {
   std::size_t num_cells = 0, num_tuning_cells = 0;  // of this sitting
   std::optional<std::size_t> num_done;              // of both; unknown where the data is not prepared
   std::optional<double> flops;                      // of the cells of this sitting, those done included
-  std::optional<double> seconds;                    // of the cells still to do, one after the other
+  std::optional<double> seconds;                    // of the cells still to do, one after the other; preparation left out
+  bool is_prepared = true;                          // the data of every variant is there: `seconds` has the evaluations
   std::optional<double> std, detectable_difference;
   std::optional<std::int64_t> seeds_for_a_hundredth;
 };
 
 // What run_sitting() would do. Writes nothing into the directory. With `measure`, the steps of each variant are timed; else their times are those
-// of finished cells, where there are any.
+// of finished cells, where there are any: what their processes took beyond the steps is the rest.
 Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure);
 
 }  // namespace sluice::compare

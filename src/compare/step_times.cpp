@@ -54,8 +54,8 @@ void wait_for(std::vector<Child>& children) {
   }
 }
 
-// The figure in the one line of JSON among what the child printed.
-double printed_seconds(const Timed& timed, const fs::path& output, int code) {
+// The figures in the one line of JSON among what the child printed.
+Reading printed_seconds(const Timed& timed, const fs::path& output, int code) {
   throw_if_stopped("measuring step times");
   // Its signal came before ours, or to it alone.
   if (is_stopped(code))
@@ -65,7 +65,8 @@ double printed_seconds(const Timed& timed, const fs::path& output, int code) {
   std::string last;
   for (std::string line; std::getline(lines, line);) {
     const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.contains("seconds_per_step")) return json["seconds_per_step"].get<double>();
+    if (json.is_object() && json.contains("seconds_per_step"))
+      return {.step_s = json["seconds_per_step"].get<double>(), .other_s = json.value("other_seconds", 0.0)};
     if (!line.empty()) last = line;
   }
   fail(ExitCode::kUsage, cat("timing ", timed.label), cat("exit code ", code, ": ", printable(last, 400)),
@@ -74,7 +75,7 @@ double printed_seconds(const Timed& timed, const fs::path& output, int code) {
 
 }  // namespace
 
-double measure_step_s(const Timed& timed, int num_children, const fs::path& scratch) {
+Reading measure(const Timed& timed, int num_children, const fs::path& scratch) {
   real_files().create_directories(scratch);
   std::vector<Child> children;
   std::vector<fs::path> outputs;
@@ -84,9 +85,13 @@ double measure_step_s(const Timed& timed, int num_children, const fs::path& scra
     children.emplace_back(timed.command, outputs.back());
   }
   wait_for(children);
-  double sum = 0;
-  for (std::size_t i = 0; i < children.size(); ++i) sum += printed_seconds(timed, outputs[i], *children[i].exit_code());
-  return sum / num_children;
+  Reading mean;
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    const Reading one = printed_seconds(timed, outputs[i], *children[i].exit_code());
+    mean.step_s += one.step_s / num_children;
+    mean.other_s += one.other_s / num_children;
+  }
+  return mean;
 }
 
 std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s) {

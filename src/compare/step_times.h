@@ -24,8 +24,15 @@ struct Timed {
   std::vector<std::string> command;
 };
 
-// Mean seconds per step over `num_children` that run at once. `scratch`: a directory for their output.
-double measure_step_s(const Timed& timed, int num_children, const std::filesystem::path& scratch);
+// What one such process prints. other_s: seconds of a whole run but for its steps, as far as they are known; see train::other_seconds.
+struct Reading {
+  double step_s = 0, other_s = 0;
+};
+// Means over `num_children` that run at once. `scratch`: a directory for their output.
+Reading measure(const Timed& timed, int num_children, const std::filesystem::path& scratch);
+inline double measure_step_s(const Timed& timed, int num_children, const std::filesystem::path& scratch) {
+  return measure(timed, num_children, scratch).step_s;
+}
 
 // Over some rounds. Other work only ever slows a step down, so that the lowest reading is the least disturbed; one that no other reading comes near
 // was luck.

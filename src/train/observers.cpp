@@ -41,12 +41,22 @@ void report_damage(const std::vector<store::DamagedCheckpoint>& damaged) {
   for (const store::DamagedCheckpoint& one : damaged) log::warn(cat("checkpoint passed over: ", one.reason));
 }
 
+// Evaluations after `step` and up to the last one; each as long as the one before.
+double evaluations_left_s(const Watch& watch, std::int64_t step) {
+  const auto& every = watch.run.config.evaluate.every_steps;
+  const std::int64_t total = *watch.run.config.train.steps;
+  if (every.is_word() || watch.evaluation_s == 0) return 0;
+  const std::int64_t count = total / *every - step / *every + (total % *every != 0 ? 1 : 0);
+  return static_cast<double>(count) * watch.evaluation_s;
+}
+
 std::string progress_line(const Watch& watch, const Metrics::Latest& latest) {
   const std::int64_t total = *watch.run.config.train.steps;
   const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(tokens_per_step(watch.run.config));
   std::string line = cat("step ", latest.step, "/", total, "  loss ", fixed(latest.loss, 3), "  perplexity ",
                          fixed(std::exp(latest.log_perplexity), 1), "  ", with_commas(std::llround(latest.tokens_per_s)), " tokens/s");
-  if (latest.step < total && latest.tokens_per_s > 0) line += "  ETA " + human_duration(tokens_left / latest.tokens_per_s);
+  if (latest.step < total && latest.tokens_per_s > 0)
+    line += "  ETA " + human_duration(tokens_left / latest.tokens_per_s + evaluations_left_s(watch, latest.step));
   return line;
 }
 
@@ -111,7 +121,9 @@ double comparable(const Watch& watch, std::int64_t step, double log_perplexity) 
 eval::Perplexity measure(const Watch& watch, std::int64_t step) { return measure_tokens(watch, evaluation_tokens(watch, step)); }
 
 void evaluate(Watch& watch, std::int64_t step) {
+  const double begin_s = monotonic_s();
   const eval::Perplexity result = measure(watch, step);
+  watch.evaluation_s = monotonic_s() - begin_s;
   watch.metrics.add_evaluation(step, result);
   if (is_finished(watch, step)) watch.final_evaluation = result;
   watch.latest = BestEvaluation{step, comparable(watch, step, result.log_perplexity)};

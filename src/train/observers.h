@@ -27,6 +27,7 @@ struct Watch {
   std::optional<BestEvaluation> latest{}, best{};      // the evaluation done last; the best one with a checkpoint
   std::int64_t saved_step = -1;                        // the newest checkpoint's
   std::optional<std::int64_t> saved_best{};            // the step of the best evaluation that it names
+  double evaluation_s = 0;                             // what the last evaluation took
   std::optional<eval::Perplexity> final_evaluation{};  // that of the run's last step, where this process did it
 };
 

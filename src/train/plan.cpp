@@ -4,17 +4,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <numeric>
 #include <variant>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/machine.h"
 #include "base/random.h"
+#include "base/resident_memory.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "data/prepared.h"
+#include "eval/feed.h"
+#include "text/documents.h"
 #include "text/tokenizer.h"
 #include "train/batches.h"
 #include "train/memory.h"
@@ -35,16 +42,75 @@ std::int64_t planned_vocabulary(const RunConfig& config) {
   return pieces->model ? vocabulary(config, *text::load_tokenizer(*pieces->model)) : pieces->vocab_size + num_sentinels(config);
 }
 
-// Windows of an epoch where the data is prepared; a corpus that is not there is no error.
-std::optional<std::uint64_t> windows_per_epoch(const RunConfig& config, int num_threads) {
+// A corpus that is not there is no error.
+std::optional<data::PreparedData> find_data(const RunConfig& config, int num_threads) {
   try {
-    const auto prepared = data::find_prepared({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
-    if (!prepared || prepared->train().num_tokens() < 2) return std::nullopt;
-    return make_training_batches(config, *prepared)->windows_per_epoch();
+    auto prepared = data::find_prepared({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
+    if (prepared && prepared->train().num_tokens() < 2) prepared.reset();
+    return prepared;
   } catch (const UserError& error) {
     if (error.code() == ExitCode::kMissingInput || error.code() == ExitCode::kUsage) return std::nullopt;
     throw;
   }
+}
+
+// At step 0, after every `every` steps and after the last one.
+std::int64_t times_in(std::int64_t steps, std::int64_t every) { return steps / every + 1 + (steps % every != 0); }
+
+PlannedEvaluations evaluations_of(const RunConfig& resolved, const data::PreparedData& data) {
+  const EvaluateConfig& config = resolved.evaluate;
+  const HeldOut text = held_out(resolved, data);
+  if (config.every_steps.is_word() || text.stream.num_tokens() == 0) return {};
+  const auto num_batches = [&](const config::WordOr<"all", std::int64_t>& limit) {
+    const auto most = limit.is_word() ? 0 : static_cast<std::uint64_t>(*limit);
+    return make_evaluation_batches(resolved, text.stream, *data.tokenizer, {.max_tokens = most})->num_batches();
+  };
+  const std::int64_t count = times_in(*resolved.train.steps, *config.every_steps);
+  const std::uint64_t periodic = num_batches(config.max_tokens), final = num_batches(config.final_max_tokens);
+  // With another limit the last step is also measured as the others are: the best checkpoint is chosen by that.
+  const auto num_periodic = static_cast<std::uint64_t>(count) - (config.max_tokens == config.final_max_tokens ? 1 : 0);
+  return {.count = count, .num_batches = num_periodic * periodic + final};
+}
+
+// Of the training text, as far as it is there; packed files hold about four times as much.
+std::uint64_t text_bytes(const text::CorpusConfig& corpus) {
+  constexpr std::uint64_t kPacked = 4;
+  std::uint64_t bytes = 0;
+  try {
+    for (const fs::path& file : text::expand_paths(corpus.train, "corpus.train")) {
+      const bool is_packed = file.extension() == ".gz" || file.extension() == ".zst";
+      bytes += fs::file_size(file) * (is_packed ? kPacked : 1);
+    }
+  } catch (const UserError&) {  // not there yet
+  } catch (const fs::filesystem_error&) {
+  }
+  return bytes;
+}
+
+// Of the tokens that the run reads: it maps their files, and what was read stays resident.
+std::uint64_t token_bytes(const Plan& plan, const data::PreparedData* data, std::uint64_t corpus_bytes) {
+  const std::uint64_t bytes_per_token = plan.vocab_size > (1 << 16) ? 4 : 2;
+  const std::uint64_t most = static_cast<std::uint64_t>(plan.total_steps.value_or(0)) * static_cast<std::uint64_t>(plan.tokens_per_step);
+  if (data == nullptr) return expected_token_bytes(plan.config, corpus_bytes);  // made by this process: all were read
+  return bytes_per_token * (std::min(data->train.num_tokens(), most) + held_out(plan.config, *data).stream.num_tokens());
+}
+
+// train prepares first; what that needs beyond the rest is a part of its own.
+void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corpus_bytes) {
+  const std::uint64_t needed = preparation_bytes(plan.config, process_bytes, corpus_bytes);
+  if (needed <= plan.memory_bytes) return;
+  plan.memory.push_back({"preparing the data, beyond that", needed - plan.memory_bytes});
+  plan.memory_bytes = needed;
+}
+
+// All that are kept at once, and the one being written; never more than there will be.
+std::uint64_t bytes_of_checkpoints(const Plan& plan, const store::CheckpointConfig& config) {
+  constexpr std::int64_t kMany = std::int64_t{1} << 40;
+  const std::int64_t saves = std::min(plan.num_saves.value_or(kMany), kMany);
+  const std::int64_t most = std::min(std::min(config.keep_last, kMany) + config.keep_best + 1, saves);
+  std::uint64_t bytes = 0;
+  const bool overflows = __builtin_mul_overflow(plan.checkpoint_bytes, static_cast<std::uint64_t>(most), &bytes);
+  return overflows ? std::numeric_limits<std::uint64_t>::max() : bytes;
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {
@@ -67,26 +133,86 @@ data::Batch random_batch(const Plan& plan, std::uint64_t step) {
 
 Plan make_plan(const RunConfig& config) {
   Plan plan;
+  const std::uint64_t process_bytes = resident_memory_bytes();
   plan.vocab_size = planned_vocabulary(config);
-  const std::optional<std::uint64_t> windows = windows_per_epoch(config, static_cast<int>(resolve_threads(config.train)));
+  const auto data = find_data(config, static_cast<int>(resolve_threads(config.train)));
+  std::optional<std::uint64_t> windows;
+  if (data) windows = make_training_batches(config, *data)->windows_per_epoch();
+  plan.is_prepared = data.has_value();
+  const std::uint64_t corpus_bytes = data ? 0 : text_bytes(config.corpus);
   plan.config = resolve(config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)});
   const TrainConfig& train = plan.config.train;
   plan.sizes = sizes_of(plan.config, plan.vocab_size);
   plan.tokens_per_step = tokens_per_step(plan.config);
   if (windows) plan.tokens_per_epoch = *windows * static_cast<std::uint64_t>(sequence_shape(plan.config).target_length);
-  if (windows || !config.train.epochs) plan.total_steps = train.steps;
+  if (windows || !config.train.epochs) {
+    plan.total_steps = *train.steps;
+    plan.num_saves = times_in(*train.steps, config.checkpoint.every_steps);
+  }
+  if (data) plan.evaluations = evaluations_of(plan.config, *data);
 
   const auto model = model::make_model(plan.config.model, plan.vocab_size, sequences_of(plan.config, /*start=*/0));
   const optim::StateSize state = optim::state_size(plan.config.optimizer, model->parameters());
-  plan.memory = memory_parts(
-      plan.config, plan.vocab_size,
-      {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()), .optimizer_bytes = state.memory_bytes});
+  plan.memory = memory_parts(plan.config, plan.vocab_size,
+                             {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()),
+                              .optimizer_bytes = state.memory_bytes,
+                              .process_bytes = process_bytes,
+                              .token_bytes = token_bytes(plan, data ? &*data : nullptr, corpus_bytes)});
   for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
+  if (!data) add_preparation(plan, process_bytes, corpus_bytes);
   plan.checkpoint_bytes = static_cast<std::uint64_t>(plan.sizes.num_parameters) * 4 + state.checkpoint_bytes +
                           static_cast<std::uint64_t>(plan.vocab_size) * kTokenizerBytesPerPiece + kSmallFilesBytes;
-  plan.disk_bytes = plan.checkpoint_bytes * static_cast<std::uint64_t>(config.checkpoint.keep_last + config.checkpoint.keep_best + 1);
+  plan.disk_bytes = bytes_of_checkpoints(plan, config.checkpoint);
   return plan;
 }
+
+namespace {
+
+double median(std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+// One forward pass as an evaluation does it, after one that warms up.
+double time_evaluation_batch(const Plan& plan, const model::LanguageModel& model, c10::Device device) {
+  constexpr int kPasses = 3;
+  const at::NoGradGuard no_grad;
+  const data::Batch batch = random_batch(plan, 0).split(*plan.config.train.micro_batch_sequences).front();
+  std::vector<double> seconds;
+  for (int i = 0; i <= kPasses; ++i) {
+    throw_if_stopped("plan --measure");
+    const double begin_s = monotonic_s();
+    model.target_nats(eval::to_device(batch, device), {}).sum().item<double>();
+    if (i > 0) seconds.push_back(monotonic_s() - begin_s);
+  }
+  return median(seconds);
+}
+
+// A file of a checkpoint's size, written as a checkpoint is, read back and hashed; of large ones a part.
+double time_save(std::uint64_t checkpoint_bytes) {
+  constexpr std::uint64_t kMostBytes = 64 << 20;
+  const std::string content(std::min(checkpoint_bytes, kMostBytes), 'x');
+  std::string folder = (fs::temp_directory_path() / "sluice-XXXXXX").string();
+  require(::mkdtemp(folder.data()) != nullptr, ExitCode::kIo, folder, "a directory that cannot be made",
+          "room for temporary files (TMPDIR)");
+  const double begin_s = monotonic_s();
+  const auto remove = [&] {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  };
+  try {
+    real_files().write_atomically(fs::path(folder) / "checkpoint", content);
+    hash_of(read_file(fs::path(folder) / "checkpoint"));
+  } catch (...) {
+    remove();
+    throw;
+  }
+  const double seconds = monotonic_s() - begin_s;
+  remove();
+  return seconds * static_cast<double>(checkpoint_bytes) / static_cast<double>(content.size());
+}
+
+}  // namespace
 
 StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   const TrainConfig& train = plan.config.train;
@@ -96,6 +222,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   model->parameters().allocate(device, compute_type(*train.precision), /*with_gradients=*/true);
   model->parameters().initialize(plan.config.run.seed);
   const auto optimizer = optim::make_optimizer(plan.config.optimizer, model->parameters());
+  StepTiming timing{.start_s = process_s()};
   StepConfig config = step_config_of(plan.config, device);
   config.lr = 1e-5;
   const StopNotice notice("ending after this step");
@@ -109,11 +236,19 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
     stats.loss.item<double>();  // the step is over when its loss is known
     if (step > 0) seconds.push_back(monotonic_s() - begin_s);
   }
-  std::sort(seconds.begin(), seconds.end());
-  const double median = seconds[seconds.size() / 2];
-  return {.seconds_per_step = median,
-          .tokens_per_s = static_cast<double>(plan.tokens_per_step) / median,
-          .peak_memory_bytes = peak_memory_bytes()};
+  timing.seconds_per_step = median(seconds);
+  timing.tokens_per_s = static_cast<double>(plan.tokens_per_step) / timing.seconds_per_step;
+  timing.evaluation_batch_s = time_evaluation_batch(plan, *model, device);
+  timing.peak_memory_bytes = peak_memory_bytes();  // before a checkpoint's content is made up
+  timing.save_s = time_save(plan.checkpoint_bytes);
+  return timing;
+}
+
+double other_seconds(const Plan& plan, const StepTiming& timing) {
+  double seconds = timing.start_s;
+  if (plan.evaluations) seconds += static_cast<double>(plan.evaluations->num_batches) * timing.evaluation_batch_s;
+  if (plan.num_saves) seconds += static_cast<double>(*plan.num_saves) * timing.save_s;
+  return seconds;
 }
 
 }  // namespace sluice::train

@@ -19,6 +19,7 @@
 #include "train/dump_batches.h"
 #include "train/observers.h"
 #include "train/open_checkpoint.h"
+#include "train/peak_rate.h"
 #include "train/places.h"
 #include "train/resolve.h"
 #include "train/result.h"
@@ -219,6 +220,7 @@ Summary run_training(const SessionOptions& options) {
   }
 
   if (!log_file) log_file.emplace(paths.log());
+  if (const std::string unreached = unreached_peak(config); !unreached.empty()) log::warn(unreached);
   real_files().write_atomically(paths.config(), config::to_yaml(config));
   real_files().write_atomically(paths.run_json(),
                                 run_record({config, parts->data, savable.parameters.num_parameters(), options.command_line}));

@@ -56,7 +56,7 @@ FakeRuns::FakeRuns(fs::path scratch) : scratch_(std::move(scratch)) {
   write(scratch_ / "train.sh", kTrain);
   write(scratch_ / "measure.sh",
         ". \"$1\"\necho warming up >&2\n[ -z \"$measured\" ] || { echo \"$measured\"; exit; }\necho \"{\\\"seconds_per_step\\\": "
-        "$step_s}\"\n");
+        "$step_s, \\\"other_seconds\\\": $other_s}\"\n");
 }
 
 void FakeRuns::prepare(const RunRequest&) { ++num_prepared; }
@@ -75,7 +75,7 @@ RunFacts FakeRuns::make(const RunRequest& request) {
                            .tokens = 100,
                            .log_perplexity = value_or(log_perplexity, name, 3.0),
                            .documents = {{.nats = 30, .num_targets = 10}},
-                           .training_seconds = 5,
+                           .training_seconds = training_s,
                            .build = "test",
                            .cpu = maker.cpu,
                            .device = maker.device,
@@ -83,7 +83,8 @@ RunFacts FakeRuns::make(const RunRequest& request) {
                            .threads = maker.threads},
                           result);
   RunFacts facts{.config = cat("steps=", run_steps, "\nbehaviour=", value_or<std::string>(behaviour, name, "fast"), "\nresult='",
-                               result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\nmeasured='", measured, "'\n"),
+                               result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\nother_s=", value_or(other_s, label, 0.0),
+                               "\nmeasured='", measured, "'\n"),
                  .identity = identity,
                  .data_fingerprint = num_prepared > 0 ? "f1" : "",
                  .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),

@@ -25,6 +25,8 @@ class FakeRuns final : public RunMaker {
   std::map<std::string, std::string> behaviour;
   std::map<std::string, double> log_perplexity;  // "LABEL, seed N"; 3 where not named
   std::map<std::string, double> step_s;          // by label; 0.1 where not named
+  std::map<std::string, double> other_s;         // by label: what timing says of a run but for its steps; 0 where not named
+  double training_s = 5;                         // what a run says it spent in its steps
   std::map<std::string, std::string> tokenizer;  // by label
   std::string extra;                             // of the settings: a changed configuration
   std::string refused;                           // an override that make() refuses, "KEY=VALUE"
