@@ -3,17 +3,16 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <filesystem>
 #include <functional>
 #include <iostream>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "app/commands.h"
+#include "app/options.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/machine.h"
@@ -31,7 +30,7 @@ using Action = std::function<void()>;
 
 // `--set a.b=c d.e=f`: takes what follows it; a first word without "=" is the configuration that came after the option.
 void add_config(CLI::App& command, ConfigOptions& options) {
-  command.add_option("CONFIG", options.config, "Configuration file (YAML)");
+  command.add_option("CONFIG", options.config, "Configuration file (YAML)")->check(not_empty("a file name"));
   command
       .add_option_function<std::vector<std::string>>(
           "--set",
@@ -46,36 +45,12 @@ void add_config(CLI::App& command, ConfigOptions& options) {
           },
           "Override a field: optimizer.lr=1e-3, model.ffn=geglu; any number of them")
       ->type_name("KEY=VALUE")
+      ->check(not_empty("KEY=VALUE"))
       ->take_all();
 }
 
-// CLI11's own checks print their limits with 300 digits.
-CLI::Validator number_that(const char* name, const char* expected, bool (*holds)(double)) {
-  return {[=](const std::string& word) {
-            double value = 0;
-            return CLI::detail::lexical_cast(word, value) && holds(value) ? "" : cat("received ", printable(word), "; expected ", expected);
-          },
-          name};
-}
-
-CLI::Validator positive() {
-  return number_that("above 0", "a whole number above 0", [](double value) { return value > 0; });
-}
-
-CLI::Validator not_negative() {
-  return number_that("0 or more", "0 or more", [](double value) { return value >= 0; });
-}
-
-// "1", "auto" or "1,2": digits only, so that 1.5, 1-2 and -1 are none.
-CLI::Validator whole_number(const char* expected, std::uint64_t least, std::uint64_t most, const char* word) {
-  return {[=](const std::string& text) {
-            std::uint64_t value = 0;
-            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-            const bool is_number = error == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
-            return is_number || text == word ? "" : cat("received ", printable(text), "; expected ", expected);
-          },
-          "a whole number"};
-}
+constexpr config::Limits kPositive{.low = 0, .low_open = true};
+constexpr config::Limits kNotNegative{.low = 0};
 
 void require_config(const ConfigOptions& options) {
   require(!options.config.empty(), ExitCode::kUsage, "CONFIG", "nothing", "a configuration file, such as configs/quickstart.yaml");
@@ -90,10 +65,13 @@ void add_train(CLI::App& app, Action& action, std::string command_line) {
   CLI::Option* resume_flag =
       command->add_flag("--resume", *resume, "Go on from the newest valid checkpoint; starts a run where there is none");
   command->add_flag("--fresh", *fresh, "Start anew; an old run in the directory is renamed, never deleted")->excludes(resume_flag);
-  command->add_option("--run-dir", options->run_dir, "Run directory, instead of the configuration's run.dir")->type_name("DIR");
+  command->add_option("--run-dir", options->run_dir, "Run directory, instead of the configuration's run.dir")
+      ->type_name("DIR")
+      ->check(not_empty("a directory"));
   command->add_option("--dump-batches", options->dump_batches, "Also write the first batches to a safetensors file (inputs, targets)")
-      ->type_name("FILE");
-  command->add_option("--dump-steps", options->dump_steps, "How many steps' batches --dump-batches writes (default 50)")->check(positive());
+      ->type_name("FILE")
+      ->check(not_empty("a file name"));
+  add_value(*command, "--dump-steps", options->dump_steps, kPositive, "How many steps' batches --dump-batches writes (default 50)");
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice train configs/quickstart.yaml --set train.steps=100 model.ffn=geglu --run-dir runs/geglu");
   command->callback([=, &action] {
@@ -128,20 +106,19 @@ void add_older(CLI::App& command, bool& allow_older) {
 void add_eval(CLI::App& app, Action& action) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command = app.add_subcommand("eval", "Perplexity on the run's held-out set or on any text");
-  command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")->required();
+  command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")
+      ->required()
+      ->check(not_empty("a directory"));
   command
       ->add_option("--data", options->data,
                    "Text files to score instead of the held-out set, read as the run's corpus.format unless --format is given")
-      ->type_name("FILE");
-  command
-      ->add_option("--stride", options->stride,
-                   "Tokens between the starts of windows; smaller than the sequence length gives each token more context")
-      ->check(positive());
-  command
-      ->add_option("--max-tokens", options->max_tokens,
-                   "Score at most this many tokens, evenly spread; with span corruption whole segments, at least one even where that has "
-                   "more targets")
-      ->check(positive());
+      ->type_name("FILE")
+      ->check(not_empty("a file name"));
+  add_value(*command, "--stride", options->stride, kPositive,
+            "Tokens between the starts of windows; smaller than the sequence length gives each token more context");
+  add_value(*command, "--max-tokens", options->max_tokens, kPositive,
+            "Score at most this many tokens, evenly spread; with span corruption whole segments, at least one even where that has "
+            "more targets");
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command
       ->add_option("--format", options->format,
@@ -156,23 +133,23 @@ void add_eval(CLI::App& app, Action& action) {
 void add_generate(CLI::App& app, Action& action) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model: continue a prompt, or fill its blanks");
-  command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")->required();
+  command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")
+      ->required()
+      ->check(not_empty("a directory"));
   command->add_option("--prompt", options->prompt, "Text to continue; for an encoder-decoder, text with blanks written ___ to fill")
       ->required()
       ->type_name("TEXT");
-  command->add_option("--tokens", options->num_tokens, "Most tokens to generate, for all blanks together")
-      ->check(positive())
-      ->capture_default_str();
-  command->add_option("--temperature", options->temperature, "Divides the logits; 0 takes the likeliest token")
-      ->check(not_negative())
-      ->capture_default_str();
-  command->add_option("--top-k", options->top_k, "Sample among the k likeliest tokens only; 0: all")
-      ->check(not_negative())
-      ->capture_default_str();
-  command->add_option("--top-p", options->top_p, "Sample among the likeliest tokens that hold this probability")
-      ->check(number_that("from 0 to 1", "a number above 0, at most 1", [](double value) { return value > 0 && value <= 1; }))
-      ->capture_default_str();
-  command->add_option("--seed", options->seed, "Seed of the sampling")->capture_default_str();
+  const GenerateOptions usual;
+  add_value(*command, "--tokens", options->num_tokens, kPositive, "Most tokens to generate, for all blanks together")
+      ->default_str(cat(usual.num_tokens));
+  add_value(*command, "--temperature", options->temperature, kNotNegative, "Divides the logits; 0 takes the likeliest token")
+      ->default_str(cat(usual.temperature));
+  add_value(*command, "--top-k", options->top_k, kNotNegative, "Sample among the k likeliest tokens only; 0: all")
+      ->default_str(cat(usual.top_k));
+  add_value(*command, "--top-p", options->top_p, {.low = 0, .high = 1, .low_open = true},
+            "Sample among the likeliest tokens that hold this probability")
+      ->default_str(cat(usual.top_p));
+  add_value(*command, "--seed", options->seed, {}, "Seed of the sampling")->default_str(cat(usual.seed));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   add_older(*command, options->allow_older);
   command->footer("Example:\n  sluice generate runs/quickstart --prompt \"In the beginning\" --tokens 100 --temperature 0.8 --top-k 40");
@@ -204,13 +181,13 @@ void refuse_beside_report(const CLI::App& command) {
 void add_compare(CLI::App& app, Action& action, std::string command_line) {
   auto options = std::make_shared<CompareOptions>();
   options->command_line = std::move(command_line);
-  auto jobs = std::make_shared<std::string>("1");
+  auto jobs = std::make_shared<config::Auto<std::int64_t>>(1);
   CLI::App* command =
       app.add_subcommand("compare", "Train variants under several seeds, each run in a process of its own, and report which differ");
   add_config(*command, options->config);
-  command->add_option("--jobs", *jobs, "Runs side by side, which share the processors; auto: measures what finishes soonest (default 1)")
-      ->type_name("N|auto")
-      ->check(whole_number("a whole number from 1 to 1024, or auto", 1, 1024, "auto"));
+  add_value(*command, "--jobs", *jobs, {.low = 1, .high = 1024},
+            "Runs side by side, which share the processors; auto: measures what finishes soonest (default 1)")
+      ->type_name("N|auto");
   CLI::Option* dry_run =
       command->add_flag("--dry-run", options->dry_run, "Show the grid, its cost and the detectable difference; run nothing");
   command->add_flag("--measure", options->measure, "With --dry-run: time some steps of each variant")->needs(dry_run);
@@ -220,14 +197,22 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
           "Only these variants in this sitting; where several keys vary, one label such as \"1e-3, relu\" or one value each time; may "
           "be repeated")
       ->allow_extra_args(false)
-      ->type_name("VARIANT,...");
-  command->add_option("--seeds", options->seeds, "Only these seeds in this sitting; may be repeated")
-      ->delimiter(',')
+      ->type_name("VARIANT,...")
+      ->check(not_empty("a variant"));
+  const auto add_seeds = [options](const std::vector<std::string>& words) {
+    for (std::string rest : words) {
+      for (std::size_t end = 0; end != std::string::npos; rest.erase(0, end == std::string::npos ? end : end + 1)) {
+        end = rest.find(',');
+        read_option("--seeds", rest.substr(0, end), {}, options->seeds.emplace_back());
+      }
+    }
+  };
+  command->add_option_function<std::vector<std::string>>("--seeds", add_seeds, "Only these seeds in this sitting; may be repeated")
       ->allow_extra_args(false)
-      ->check(whole_number("whole numbers with commas between, such as 1,2", 0, std::numeric_limits<std::uint64_t>::max(), ""))
       ->type_name("N,...");
   command->add_option("--report", options->report, "Only write the report, from the runs in these directories (into the first)")
-      ->type_name("DIR ...");
+      ->type_name("DIR ...")
+      ->check(not_empty("a directory"));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer(
       "The same command goes on where it was stopped. docs/comparison.md explains it.\nExample:\n  sluice compare "
@@ -239,7 +224,7 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
       } else {
         refuse_beside_report(*command);
       }
-      options->jobs = *jobs == "auto" ? 0 : std::stoi(*jobs);
+      options->jobs = jobs->is_word() ? 0 : static_cast<int>(**jobs);
       tell_of_ignored_stops();
       compare_command(*options);
     };
@@ -250,7 +235,7 @@ void add_verify(CLI::App& app, Action& action) {
   auto options = std::make_shared<VerifyOptions>();
   CLI::App* command =
       app.add_subcommand("verify", "Check every file of a run and of its prepared data by hash or against each other, or one checkpoint");
-  command->add_option("RUN", options->run, "Run directory or checkpoint directory")->required();
+  command->add_option("RUN", options->run, "Run directory or checkpoint directory")->required()->check(not_empty("a directory"));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   add_older(*command, options->allow_older);
   command->footer("Example:\n  sluice verify runs/quickstart");
@@ -359,6 +344,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", cat("sluice ", build_name()));
   app.require_subcommand(1);
   app.footer(
+      "Numbers follow the rules of configurations (docs/config.md): 4096, 0.1, 2e-3. An option is given once, unless its help says\n"
+      "otherwise. Write --option=VALUE for a value that starts with a dash.\n"
       "Example:\n  sluice train configs/quickstart.yaml\n"
       "Ctrl-C (SIGINT), SIGTERM, SIGHUP and SIGUSR1 stop a command after its current step, with what it\n"
       "has saved and exit code 75; again, 1 s later or more, they stop it at once.\n"
@@ -376,10 +363,10 @@ int run(int argc, char** argv) {
   add_doctor(app, action);
   if (argc > 1 && argv[1][0] != '-' && refuses_command(app, argv[1])) return static_cast<int>(ExitCode::kUsage);
   try {
-    app.parse(argc, argv);
+    app.parse(checked_words(app, argc, argv));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help, --version
-    log::error(cat(error.what(), "; `sluice COMMAND --help` shows what a command takes"));
+    log::error(cat(printable(error.what(), std::string::npos), "; `sluice COMMAND --help` shows what a command takes"));
     return static_cast<int>(ExitCode::kUsage);
   }
   install_signal_handlers();
