@@ -12,7 +12,7 @@ import sys
 
 MAX_LINES = 400
 TOP_LEVEL = {"src", "configs", "scripts", "data", "tests", "docs", "CMakeLists.txt", "CMakePresets.json", "Makefile", "README.md",
-             "CONTRIBUTING.md", "LICENSE"}
+             "CITATION.cff", "CONTRIBUTING.md", "LICENSE"}
 MADE_HERE = re.compile(r"\..*|build.*|runs|compile_commands\.json|__pycache__")    # hidden files and what .gitignore lists
 NO_ROOMS = {"utils", "util", "common", "helpers", "misc"}
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
