@@ -30,7 +30,7 @@ std::string Report::place(Mark mark, bool with_column) const {
 
 std::string Report::prefixed(Mark mark, std::string_view path) const {
   const bool has_source = mark.source >= 0 && static_cast<std::size_t>(mark.source) < sources_.size();
-  return cat(has_source ? sources_[static_cast<std::size_t>(mark.source)].path_prefix : "", path);
+  return cat(has_source ? sources_[static_cast<std::size_t>(mark.source)].path_prefix : "", printable(path, kUnlimited));
 }
 
 void Report::store(Mark mark, std::string text) {

@@ -66,7 +66,7 @@ class TerminalText : public ProgramTest {
 TEST_F(TerminalText, ErrorsAreOneHarmlessLine) {
   write_english();
   write_tiny_config();
-  write(kHostile + ".yaml", "model: {d_model: -1}\n");
+  write(kHostile + ".yaml", "corpus: {train: [text.txt]}\ntrain: {steps: 1}\nmodel: {d_model: -1}\n");
   write("broken.jsonl", "{\"other\": 1}\n");
   std::filesystem::create_directories(path(kHostile + ".d"));
   const std::vector<std::vector<std::string>> commands = {
@@ -109,7 +109,7 @@ TEST_F(TerminalText, ARunInAHostilePlaceSaysSoInHarmlessLines) {
   const Outcome trained = sluice(train);
   ASSERT_EQ(trained.exit_code, 0) << trained.err;
   EXPECT_TRUE(is_harmless(trained.err));
-  EXPECT_TRUE(is_harmless(trained.out));
+  EXPECT_TRUE(is_harmless(trained.out.substr(0, trained.out.rfind(" generate "))));  // then a command for a shell
   EXPECT_TRUE(is_harmless(read(place + "/log.txt")));
   std::vector<std::string> prepare = {"prepare", "tiny.yaml"};
   prepare.insert(prepare.end(), settings.begin(), settings.end());

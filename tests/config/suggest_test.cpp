@@ -76,6 +76,8 @@ TEST(ReadWord, HasTheRulesAndMessagesOfAConfiguration) {
 TEST(Report, AProblemIsOneLineWhateverTheFileIsCalled) {
   const std::string text = sample::error_of([] { parse<sample::Root>("model: {bias: on}\nzz: 1", "c\n1: all is well\x1b[2J.yaml"); });
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  const std::string override = sample::override_problems({"a\nb.c=["});
+  EXPECT_EQ(std::count(override.begin(), override.end(), '\n'), 0) << override;
   EXPECT_TRUE(text.starts_with("c\\n1: all is well\\x1b[2J.yaml:1: model.bias: received `on`")) << text;
 }
 
