@@ -13,9 +13,11 @@
 
 #include "app/commands.h"
 #include "app/options.h"
+#include "app/path_option.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/shell.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
@@ -29,8 +31,8 @@ namespace {
 using Action = std::function<void()>;
 
 // `--set a.b=c d.e=f`: takes what follows it; a first word without "=" is the configuration that came after the option.
-void add_config(CLI::App& command, ConfigOptions& options) {
-  command.add_option("CONFIG", options.config, "Configuration file (YAML)")->check(not_empty("a file name"));
+void add_config(CLI::App& command, ConfigOptions& options, const char* what = "Configuration file (YAML)") {
+  command.add_option("CONFIG", options.config, what)->transform(home_path())->check(not_empty("a file name"));
   command
       .add_option_function<std::vector<std::string>>(
           "--set",
@@ -56,27 +58,39 @@ void require_config(const ConfigOptions& options) {
   require(!options.config.empty(), ExitCode::kUsage, "CONFIG", "nothing", "a configuration file, such as configs/quickstart.yaml");
 }
 
-void add_train(CLI::App& app, Action& action, std::string command_line) {
+void add_train(CLI::App& app, Action& action, std::string command_line, std::string program) {
   auto options = std::make_shared<TrainOptions>();
   options->command_line = std::move(command_line);
+  options->program = std::move(program);
   auto resume = std::make_shared<bool>(false), fresh = std::make_shared<bool>(false);
   CLI::App* command = app.add_subcommand("train", "Train a model; prepares the data first where needed");
-  add_config(*command, options->config);
-  CLI::Option* resume_flag =
-      command->add_flag("--resume", *resume, "Go on from the newest valid checkpoint; starts a run where there is none");
-  command->add_flag("--fresh", *fresh, "Start anew; an old run in the directory is renamed, never deleted")->excludes(resume_flag);
+  add_config(*command, options->config, "Configuration file (YAML); with --resume also a run directory, which needs no file");
+  CLI::Option* resume_flag = command->add_flag(
+      "--resume", *resume,
+      "Continue from the newest valid checkpoint. With a file, starts a run where there is none; the --set of earlier starts hold until "
+      "another --set or an edit of the file says otherwise. With a run directory, takes the run's own settings");
+  command
+      ->add_flag("--fresh", *fresh,
+                 "Start again; an old run in the directory is renamed, never deleted, and only when all but the training has gone well")
+      ->excludes(resume_flag);
   command->add_option("--run-dir", options->run_dir, "Run directory, instead of the configuration's run.dir")
       ->type_name("DIR")
+      ->transform(home_path())
       ->check(not_empty("a directory"));
   command->add_option("--dump-batches", options->dump_batches, "Also write the first batches to a safetensors file (inputs, targets)")
       ->type_name("FILE")
+      ->transform(home_path())
       ->check(not_empty("a file name"));
   add_value(*command, "--dump-steps", options->dump_steps, kPositive, "How many steps' batches --dump-batches writes (default 50)");
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
-  command->footer("Example:\n  sluice train configs/quickstart.yaml --set train.steps=100 model.ffn=geglu --run-dir runs/geglu");
+  command->footer(
+      "Example:\n  sluice train configs/quickstart.yaml --set train.steps=100 model.ffn=geglu --run-dir runs/geglu\nContinue it after a "
+      "stop or a crash:\n  sluice train --resume runs/geglu");
   command->callback([=, &action] {
     action = [=] {
-      require_config(options->config);
+      require(!options->config.config.empty(), ExitCode::kUsage, "CONFIG", "nothing",
+              *resume ? "a configuration file or a run directory, such as runs/quickstart"
+                      : "a configuration file, such as configs/quickstart.yaml");
       options->mode = *resume ? store::StartMode::kResume : *fresh ? store::StartMode::kFresh : store::StartMode::kNew;
       tell_of_ignored_stops();
       train_command(*options);
@@ -108,11 +122,13 @@ void add_eval(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("eval", "Perplexity on the run's held-out set or on any text");
   command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")
       ->required()
+      ->transform(home_path())
       ->check(not_empty("a directory"));
   command
       ->add_option("--data", options->data,
                    "Text files to score instead of the held-out set, read as the run's corpus.format unless --format is given")
       ->type_name("FILE")
+      ->transform(home_path())
       ->check(not_empty("a file name"));
   add_value(*command, "--stride", options->stride, kPositive,
             "Tokens between the starts of windows; smaller than the sequence length gives each token more context");
@@ -135,6 +151,7 @@ void add_generate(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("generate", "Sample text from a trained model: continue a prompt, or fill its blanks");
   command->add_option("RUN", options->run, "Run directory (its newest checkpoint) or a checkpoint directory")
       ->required()
+      ->transform(home_path())
       ->check(not_empty("a directory"));
   command->add_option("--prompt", options->prompt, "Text to continue; for an encoder-decoder, text with blanks written ___ to fill")
       ->required()
@@ -212,6 +229,7 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
       ->type_name("N,...");
   command->add_option("--report", options->report, "Only write the report, from the runs in these directories (into the first)")
       ->type_name("DIR ...")
+      ->transform(home_path())
       ->check(not_empty("a directory"));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer(
@@ -235,7 +253,10 @@ void add_verify(CLI::App& app, Action& action) {
   auto options = std::make_shared<VerifyOptions>();
   CLI::App* command =
       app.add_subcommand("verify", "Check every file of a run and of its prepared data by hash or against each other, or one checkpoint");
-  command->add_option("RUN", options->run, "Run directory or checkpoint directory")->required()->check(not_empty("a directory"));
+  command->add_option("RUN", options->run, "Run directory or checkpoint directory")
+      ->required()
+      ->transform(home_path())
+      ->check(not_empty("a directory"));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   add_older(*command, options->allow_older);
   command->footer("Example:\n  sluice verify runs/quickstart");
@@ -314,15 +335,6 @@ ExitCode guarded(const Action& action) {
   }
 }
 
-// As a shell reads it back.
-std::string shell_word(std::string_view word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
 // CLI11 would say that a command is missing.
 bool refuses_command(const CLI::App& app, const std::string& word) {
   std::vector<std::string> commands;
@@ -352,7 +364,7 @@ int run(int argc, char** argv) {
       "Exit codes and signals: docs/exit-codes.md");
   std::string command_line;
   for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", shell_word(argv[i]));
-  add_train(app, action, command_line);
+  add_train(app, action, command_line, shell_program(argc > 0 ? argv[0] : ""));
   add_prepare(app, action);
   add_eval(app, action);
   add_generate(app, action);

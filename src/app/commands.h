@@ -20,13 +20,14 @@ struct ConfigOptions {
 train::RunConfig load_config(const ConfigOptions& options);
 
 struct TrainOptions {
-  ConfigOptions config;
+  ConfigOptions config;  // or, with --resume, a run directory in place of the file
   store::StartMode mode = store::StartMode::kNew;
   std::string run_dir;       // empty: run.dir of the configuration
   std::string dump_batches;  // empty: none
   std::int64_t dump_steps = 50;
   bool json = false;
-  std::string command_line;  // for run.json
+  std::string command_line;        // for run.json
+  std::string program = "sluice";  // as it was called, for commands that messages suggest
 };
 void train_command(const TrainOptions& options);
 

@@ -106,7 +106,7 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
     std::cout << "detectable unknown: needs "
               << (f.std ? "two seeds and two variants at least" : "compare.assumed_std, a number or a pilot's directory") << "\n";
   }
-  if (f.seeds_for_a_hundredth) std::cout << "           0.01 would need " << *f.seeds_for_a_hundredth << " seeds\n";
+  if (f.seeds_for_a_hundredth) std::cout << "           0.01 would need " << count_of(*f.seeds_for_a_hundredth, "seed") << "\n";
 }
 
 struct Counts {
@@ -136,14 +136,13 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
          "a directory that this user may write, as the first one");
   }
   if (json) {
-    std::cout << nlohmann::ordered_json{{"directory", place.string()},
-                                        {"finished", counts.finished},
-                                        {"diverged", counts.diverged},
-                                        {"failed", counts.failed},
-                                        {"waiting", counts.waiting},
-                                        {"results", (place / "results.json").string()},
-                                        {"report", (place / "report.html").string()}}
-                     .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)  // a path may be no UTF-8
+    std::cout << text_of({{"directory", place.string()},
+                          {"finished", counts.finished},
+                          {"diverged", counts.diverged},
+                          {"failed", counts.failed},
+                          {"waiting", counts.waiting},
+                          {"results", (place / "results.json").string()},
+                          {"report", (place / "report.html").string()}})
               << "\n";
   } else {
     std::cout << "\nreport  " << printable((place / "report.html").string(), std::string::npos) << "\n";
@@ -173,7 +172,8 @@ std::string fate_of_runs(const compare::Tally& tally) {
 // The exit code says what became of this sitting's runs.
 void tell(const compare::Tally& tally, const std::string& directory) {
   std::cout.flush();
-  const std::string counts = cat(tally.num_finished, " runs finished, ", tally.num_diverged, " diverged, ", tally.num_failed, " failed");
+  const std::string counts = cat(count_of(static_cast<std::int64_t>(tally.num_finished), "run"), " finished, ", tally.num_diverged,
+                                 " diverged, ", tally.num_failed, " failed");
   if (tally.num_failed > 0)
     fail(static_cast<ExitCode>(tally.worst_code), directory, counts, "their output.txt says why, the same command tries them again");
   if (tally.num_diverged > 0)
@@ -189,7 +189,7 @@ void tell(const compare::Tally& tally, const std::string& directory) {
 
 void compare_command(const CompareOptions& options) {
   if (!options.report.empty()) return show_report({options.report.begin(), options.report.end()}, options.json);
-  const auto config = config::load<ComparisonConfig>({.file = options.config.config, .overrides = options.config.overrides});
+  const auto config = load_comparison({.file = options.config.config, .overrides = options.config.overrides});
   if (!config.compare)
     fail(ExitCode::kUsage, options.config.config, "no section `compare`",
          "one that says what varies, such as `compare: {vary: {model.ffn: [relu, geglu]}}`");
@@ -198,7 +198,7 @@ void compare_command(const CompareOptions& options) {
   if (options.dry_run) {
     const compare::Forecast forecast = compare::forecast(sitting, runs, options.measure);
     if (options.json) {
-      std::cout << to_json(forecast).dump() << "\n";
+      std::cout << text_of(to_json(forecast)) << "\n";
     } else {
       print(forecast, sitting.config);
     }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "compare/grid.h"
 #include "config/names.h"
 
@@ -20,7 +21,7 @@ constexpr std::string_view kProgram = "/proc/self/exe";
 std::vector<std::string> words_of(std::initializer_list<std::string_view> words) { return {words.begin(), words.end()}; }
 
 data::PrepareSettings settings_of(const train::RunConfig& config) {
-  return {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = machine().num_cpus};
+  return {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = auto_threads()};
 }
 
 // The varied and the tuned values, each with the section that has it.
@@ -90,7 +91,7 @@ void require_own_schedule(const optim::ScheduleConfig& schedule) {
 
 train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
   ComparisonConfig comparison =
-      config::load<ComparisonConfig>({.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)});
+      load_comparison({.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)});
   train::RunConfig config = std::move(comparison.run);
   if (comparison.compare) {
     require_figure(config, *comparison.compare);

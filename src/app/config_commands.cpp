@@ -5,6 +5,7 @@
 #include "app/comparison_runs.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shell.h"
 #include "base/text_format.h"
 #include "compare/grid.h"
 #include "config/config.h"
@@ -14,7 +15,7 @@ namespace sluice::app {
 namespace {
 
 ComparisonConfig load_any(const ConfigOptions& options) {
-  return config::load<ComparisonConfig>({.file = options.config, .overrides = options.overrides});
+  return load_comparison({.file = options.config, .overrides = options.overrides});
 }
 
 }  // namespace
@@ -23,7 +24,7 @@ train::RunConfig load_config(const ConfigOptions& options) {
   ComparisonConfig config = load_any(options);
   if (config.compare)
     fail(ExitCode::kUsage, options.config, "a section `compare`, which makes it a comparison of several runs",
-         cat("`sluice compare ", options.config, "` (with --dry-run to see what it would do), or a file without that section"));
+         cat("`sluice compare ", shell_path(options.config), "` (with --dry-run to see what it would do), or a file without that section"));
   return std::move(config.run);
 }
 

@@ -7,9 +7,11 @@
 #include <string>
 
 #include "app/commands.h"
+#include "app/json.h"
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "base/version.h"
 #include "ops/product_rate.h"
 #include "ops/torch_compat.h"
@@ -33,7 +35,8 @@ Findings examine() {
   f.facts["libtorch"] = ops::torch_version();
   f.facts["cpu"] = m.cpu_model;
   f.facts["cpu_features"] = m.features();
-  f.facts["threads"] = m.num_cpus;
+  f.facts["threads"] = auto_threads();
+  f.facts["num_cpus"] = m.num_cpus;
   f.facts["memory_bytes"] = m.memory_bytes;
   f.facts["gpu"] = at::hasCUDA();
   f.facts["free_disk_bytes"] = real_files().free_bytes(".");
@@ -55,6 +58,12 @@ Findings examine() {
   return f;
 }
 
+std::string threads_text(int threads) {
+  const int num_cpus = machine().num_cpus;
+  return threads == num_cpus ? cat(threads)
+                             : cat(threads, " (OMP_NUM_THREADS; this process may use ", count_of(num_cpus, "processor"), ")");
+}
+
 }  // namespace
 
 void doctor_command(const DoctorOptions& options) {
@@ -62,7 +71,7 @@ void doctor_command(const DoctorOptions& options) {
   if (options.json) {
     nlohmann::ordered_json result = f.facts;
     result["advice"] = f.advice;
-    std::cout << result.dump() << "\n";
+    std::cout << text_of(result) << "\n";
     return;
   }
   const auto text = [&](const char* key) { return f.facts[key].get<std::string>(); };
@@ -70,7 +79,7 @@ void doctor_command(const DoctorOptions& options) {
             << "LibTorch    " << text("libtorch") << "\n"
             << "processor   " << text("cpu") << "\n"
             << "features    " << text("cpu_features") << "\n"
-            << "threads     " << f.facts["threads"] << "\n"
+            << "threads     " << threads_text(f.facts["threads"].get<int>()) << "\n"
             << "memory      " << human_bytes(f.facts["memory_bytes"]) << "\n"
             << "GPU         " << (f.facts["gpu"].get<bool>() ? "yes" : "none") << "\n"
             << "disk here   " << human_bytes(f.facts["free_disk_bytes"]) << " free\n"

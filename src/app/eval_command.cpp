@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "app/commands.h"
+#include "app/figures.h"
 #include "app/json.h"
 #include "app/run_argument.h"
 #include "base/error.h"
@@ -129,13 +130,14 @@ void eval_command(const EvalOptions& options) {
                                          {"num_dropped_tokens", p.num_dropped_tokens},
                                          {"lossless", result.lossless},
                                          {"step", result.step}};
-    std::cout << json.dump() << "\n";
+    std::cout << text_of(json) << "\n";
     return;
   }
   std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   " << fixed(p.log_perplexity, 4) << " nats per token\n"
-            << "perplexity       " << fixed(p.perplexity, 3) << "\n";
+            << "perplexity       " << perplexity_text(p.perplexity, 3).value_or("not finite") << "\n";
   if (p.bits_per_byte) std::cout << "bits_per_byte    " << fixed(*p.bits_per_byte, 4) << "\n";
-  if (p.word_perplexity) std::cout << "word_perplexity  " << fixed(*p.word_perplexity, 2) << "\n";
+  if (const auto per_word = p.word_perplexity ? perplexity_text(*p.word_perplexity, 2) : std::nullopt)
+    std::cout << "word_perplexity  " << *per_word << "\n";
   std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\n";
   if (p.whole) std::cout << "num_bytes        " << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
   if (p.num_dropped_tokens > 0)

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "app/commands.h"
+#include "app/json.h"
 #include "app/run_argument.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -61,7 +62,7 @@ void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened,
                                        {"stop", stop_of(filled)},
                                        {"interrupted", filled.interrupted},
                                        {"step", opened.state.progress.step}};
-  std::cout << json.dump() << "\n";
+  std::cout << text_of(json) << "\n";
   require_whole(filled.interrupted, options);
 }
 
@@ -73,7 +74,7 @@ void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened
                                          {"stop", stop_of(generated)},
                                          {"interrupted", generated.interrupted},
                                          {"step", opened.state.progress.step}};
-    std::cout << json.dump() << "\n";
+    std::cout << text_of(json) << "\n";
     return require_whole(generated.interrupted, options);
   }
   // The prompt with the first piece: nothing is printed of what is refused.

@@ -54,6 +54,7 @@ nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<trai
                                  {"d_ff_mismatch", plan.sizes.d_ff_mismatch},
                                  {"vocab_size", plan.vocab_size},
                                  {"parts", parts},
+                                 {"threads", *plan.config.train.threads},
                                  {"tokens_per_step", plan.tokens_per_step},
                                  {"tokens_per_epoch", or_null(plan.tokens_per_epoch)},
                                  {"steps", or_null(plan.total_steps)},
@@ -111,6 +112,7 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
       reads_apart(plan.config) ? "of the forward pass, per target token, the encoder's work for its inputs included"
                                : "of the forward pass");
   row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula(plan.config.model));
+  row("threads", with_commas(*plan.config.train.threads));
   row("tokens per step", with_commas(plan.tokens_per_step));
   row("tokens_per_epoch", plan.tokens_per_epoch ? count(*plan.tokens_per_epoch) : "unknown",
       plan.tokens_per_epoch ? "" : "the data is not prepared yet");
@@ -138,7 +140,7 @@ void plan_command(const PlanOptions& options) {
   std::optional<train::StepTiming> timing;
   if (options.measure) timing = train::measure_steps(plan, kMeasuredSteps);
   if (options.json) {
-    std::cout << to_json(plan, timing).dump() << "\n";
+    std::cout << text_of(to_json(plan, timing)) << "\n";
   } else {
     print(plan, timing);
   }

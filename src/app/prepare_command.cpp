@@ -4,8 +4,8 @@
 #include "app/commands.h"
 #include "app/json.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "data/prepared.h"
 
 namespace sluice::app {
@@ -23,7 +23,7 @@ nlohmann::ordered_json counts_json(const data::SplitCounts& counts) {
 
 void prepare_command(const PrepareOptions& options) {
   const train::RunConfig config = load_config(options.config);
-  const int num_threads = config.train.threads.is_word() ? machine().num_cpus : static_cast<int>(*config.train.threads);
+  const int num_threads = config.train.threads.is_word() ? auto_threads() : static_cast<int>(*config.train.threads);
   const data::PreparedData prepared = data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
   if (options.json) {
     nlohmann::ordered_json result = {{"directory", prepared.directory.string()},
@@ -34,7 +34,7 @@ void prepare_command(const PrepareOptions& options) {
                                      {"num_documents_in_both", prepared.overlap.num_documents},
                                      {"num_bytes_in_both", or_null(prepared.overlap.num_bytes)}};
     for (const data::Split split : data::kSplits) result[data::split_name(split)] = counts_json(prepared.counts[split]);
-    std::cout << result.dump() << "\n";
+    std::cout << text_of(result) << "\n";
     return;
   }
   std::cout << printable(prepared.directory.string(), std::string::npos) << ": ";

@@ -4,9 +4,13 @@
 #include <optional>
 
 #include "app/commands.h"
+#include "app/figures.h"
 #include "app/json.h"
+#include "app/train_start.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/shell.h"
 #include "base/text_format.h"
 #include "train/session.h"
 
@@ -34,30 +38,33 @@ nlohmann::ordered_json to_json(const train::Summary& s) {
 // `program`: as it was called, so that the last line can be copied.
 void print(const train::Summary& s, const std::string& program) {
   std::cout << "held-out perplexity ";
-  if (s.initial_log_perplexity && s.initial_is_comparable) std::cout << fixed(std::exp(*s.initial_log_perplexity), 1) << " before, ";
-  std::cout << (s.perplexity ? fixed(*s.perplexity, 2) : "not measured") << " after " << with_commas(s.step) << " steps";
-  if (s.bits_per_byte && s.word_perplexity) {
-    std::cout << " (" << fixed(*s.bits_per_byte, 3) << " bits per byte, " << fixed(*s.word_perplexity, 1) << " per word)";
-  }
+  const auto initial = s.initial_log_perplexity ? perplexity_text(std::exp(*s.initial_log_perplexity), 1) : std::nullopt;
+  if (initial && s.initial_is_comparable) std::cout << *initial << " before, ";
+  std::cout << (s.perplexity ? perplexity_text(*s.perplexity, 2).value_or("not finite") : "not measured") << " after "
+            << count_of(s.step, "step");
+  const auto per_word = s.word_perplexity ? perplexity_text(*s.word_perplexity, 1) : std::nullopt;
+  if (s.bits_per_byte)
+    std::cout << " (" << fixed(*s.bits_per_byte, 3) << " bits per byte" << (per_word ? cat(", ", *per_word, " per word") : "") << ")";
   std::cout << "\nrun         " << printable(s.run_directory.string(), std::string::npos) << "\ncheckpoint  "
-            << printable(s.checkpoint.string(), std::string::npos) << "\nlook at it  " << program << " generate "
-            << s.run_directory.string() << " --prompt \"In the " << (s.fills_blanks ? "___ of the ___" : "beginning") << "\"\n";
+            << printable(s.checkpoint.string(), std::string::npos) << "\nsample      " << program << " generate "
+            << shell_path(s.run_directory.string()) << " --prompt " << shell_word(s.prompt) << "\n";
 }
 
 }  // namespace
 
 void train_command(const TrainOptions& options) {
-  train::SessionOptions session{.config = load_config(options.config),
-                                .mode = options.mode,
-                                .command_line = options.command_line,
-                                .dump_batches = options.dump_batches,
-                                .dump_steps = options.dump_steps};
-  if (!options.run_dir.empty()) session.config.run.dir = options.run_dir;
-  const train::Summary summary = train::run_training(session);
-  if (options.json) {
-    std::cout << to_json(summary).dump() << "\n";
-  } else {
-    print(summary, options.command_line.substr(0, options.command_line.find(' ')));
+  const train::SessionOptions session = read_start(options);
+  try {
+    const train::Summary summary = train::run_training(session);
+    if (options.json) {
+      std::cout << text_of(to_json(summary)) << "\n";
+    } else {
+      print(summary, options.program);
+    }
+  } catch (const UserError& error) {
+    if (error.code() == ExitCode::kIo && store::is_run_directory(session.config.run.dir))
+      log::info(cat("when that is solved, `", train::resume_command(session), "` continues the run"));
+    throw;
   }
 }
 

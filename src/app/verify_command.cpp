@@ -59,7 +59,7 @@ void verify_command(const VerifyOptions& options) {
         {"sound", num_faults == 0},
         {"step", is_damaged_checkpoint ? nlohmann::ordered_json() : nlohmann::ordered_json(found.newest_step)},
         {"checked", list}};
-    std::cout << json.dump() << "\n";
+    std::cout << text_of(json) << "\n";
   } else if (!is_damaged_checkpoint) {
     std::cout << "step     " << with_commas(found.newest_step) << (is_run ? ", the newest checkpoint that verifies\n" : "\n");
   }

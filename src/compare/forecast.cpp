@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "compare/collect.h"
 #include "compare/planner.h"
 #include "compare/tuning.h"
@@ -171,7 +171,7 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
 Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) {
   const Planner planner(options, maker);
   planner.check();
-  const int jobs = std::max(1, options.jobs), threads = std::max(1, machine().num_cpus / jobs);
+  const int jobs = std::max(1, options.jobs), threads = std::max(1, auto_threads() / jobs);
   std::vector<PlannedVariant> variants = planner.variants(threads);
   Forecast forecast;
   forecast.baseline = planner.baseline();

@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "store/run_directory.h"
 
 namespace sluice::compare {
@@ -79,7 +79,7 @@ void Planner::check() const {
 }
 
 void Planner::prepare() const {
-  for (const report::Settings& settings : grid_) maker_.prepare(request({.settings = settings}, 0, machine().num_cpus));
+  for (const report::Settings& settings : grid_) maker_.prepare(request({.settings = settings}, 0, auto_threads()));
 }
 
 std::vector<PlannedVariant> Planner::variants(int threads) const {
@@ -135,7 +135,7 @@ Timed Planner::timed(const PlannedVariant& variant, int threads, const std::file
 
 int Planner::jobs(const std::filesystem::path& folder) const {
   if (options_.jobs > 0) return options_.jobs;
-  const int num_cpus = machine().num_cpus;
+  const int num_cpus = auto_threads();
   const PlannedVariant variant = variants(num_cpus)[baseline_];
   if (variant.facts.maker.device != "cpu") return 1;
   // With one thread asked for, more than one come only where the file says so.

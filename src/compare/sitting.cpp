@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/signals.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "compare/comparison_file.h"
 #include "compare/mixing.h"
 #include "compare/planner.h"
@@ -99,7 +99,7 @@ class Sitting {
     Place place(options_.directory);
     planner_.prepare();
     const int jobs = planner_.jobs(options_.directory);
-    threads_ = std::max(1, machine().num_cpus / jobs);
+    threads_ = std::max(1, auto_threads() / jobs);
     runner_ = {.num_jobs = jobs, .log_interval_s = options_.log_interval_s};
     variants_ = planner_.variants(threads_);
     if (options_.config.equalize == Equalize::kTime) equalize_time();
@@ -279,7 +279,7 @@ class Sitting {
     for (const fs::directory_entry& entry : fs::directory_iterator(options_.directory / "cells", error))
       num_others += names.contains(entry.path().filename().string()) ? 0 : 1;
     if (num_others > 0)
-      log::info(cat(num_others, num_others == 1 ? " run" : " runs", " in ", (options_.directory / "cells").string(),
+      log::info(cat(count_of(static_cast<std::int64_t>(num_others), "run"), " in ", (options_.directory / "cells").string(),
                     " belong to another configuration or other data; kept, and left out of the report"));
   }
 

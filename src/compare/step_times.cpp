@@ -141,7 +141,8 @@ std::vector<double> step_times(std::span<const Timed> variants, std::size_t base
     if (i != baseline && !(is_known(variants[i]) && is_known(variants[baseline]))) missing.push_back(i);
   }
   if (missing.size() > 1 || !is_known(variants[baseline])) {
-    log::info(cat("timing the steps of ", missing.size(), " variants, ", kRounds, " rounds in turn"));
+    log::info(
+        cat("timing the steps of ", count_of(static_cast<std::int64_t>(missing.size()), "variant"), ", ", kRounds, " rounds in turn"));
     std::vector<Timed> asked;
     for (const std::size_t i : missing) asked.push_back(variants[i]);
     const std::vector<StepTime> measured =

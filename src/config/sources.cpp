@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/home.h"
 #include "base/text_format.h"
 #include "config/merge.h"
 
@@ -78,7 +79,7 @@ class FileReader {
       return merged;
     }
     for (const Node& item : list.children) {
-      Node base = read(file.parent_path() / item.text, report_.place(item.mark), item.mark);
+      Node base = read(file.parent_path() / expand_home("extends", item.text), report_.place(item.mark), item.mark);
       if (report_.fatal()) return merged;
       if (!base.is_mapping() && base.form != Node::Form::kNull) {
         report_.add_fatal(base.mark, "", shown(base), "a mapping at the top of the file");

@@ -11,7 +11,8 @@ CausalBatches::CausalBatches(const TokenStream& stream, Settings settings) : str
   const auto length = static_cast<std::uint64_t>(settings.sequence_length);
   num_windows_ = stream.num_tokens() == 0 ? 0 : (stream.num_tokens() - 1) / length;
   if (num_windows_ == 0) {
-    fail(ExitCode::kBadData, "train.sequence_length", cat(length, ", while the training split has ", stream.num_tokens(), " tokens"),
+    fail(ExitCode::kBadData, "train.sequence_length",
+         cat(length, ", while the training split has ", count_of(static_cast<std::int64_t>(stream.num_tokens()), "token")),
          "sequences of at most one token less than the split, or more text");
   }
 }

@@ -108,7 +108,8 @@ std::uint64_t length_of(const SpanRules& rules) { return static_cast<std::uint64
 void require_a_segment(const TokenStream& stream, const SpanRules& rules, std::string_view split) {
   if (stream.num_tokens() >= length_of(rules)) return;
   fail(ExitCode::kBadData, "objective.input_length",
-       cat(rules.shape.input_length(), ", made from ", length_of(rules), " tokens, while the ", split, " split has ", stream.num_tokens()),
+       cat(rules.shape.input_length(), ", made from ", count_of(static_cast<std::int64_t>(length_of(rules)), "token"), ", while the ",
+           split, " split has ", stream.num_tokens()),
        "shorter inputs, or more text");
 }
 

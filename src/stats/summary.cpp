@@ -28,7 +28,8 @@ VariantSummary describe(const Table& table, std::size_t variant) {
   if (!values.empty()) result.mean = mean_of(values);
   result.std = sample_std(values);
   if (result.num_broken > 0)
-    result.remark = cat(result.num_broken, " of ", table.num_seeds(), " seeds diverged or failed: no verdict");
+    result.remark =
+        cat(result.num_broken, " of ", count_of(static_cast<std::int64_t>(table.num_seeds()), "seed"), " diverged or failed: no verdict");
   else if (values.empty())
     result.remark = "no seed finished yet";
   return result;

@@ -87,17 +87,24 @@ bool is_run_directory(const fs::path& path) {
 
 OpenRun open_run(const fs::path& given_path, StartMode mode, FileSystem& file_system) {
   const fs::path path = plain_path(given_path);
+  file_system.create_directories(path);
+  // Before the lock file is made, so that a directory which is not ours stays as it is; and again under the lock.
+  accepted_content(path, mode);
+  RunLock lock(path);
+  const bool exists = accepted_content(path, mode) == Content::kRun;
+  OpenRun open{RunPaths{path}, std::move(lock), exists, {}};
+  return mode == StartMode::kFresh ? start_over(std::move(open), file_system) : std::move(open);
+}
+
+OpenRun start_over(OpenRun open, FileSystem& file_system) {
   fs::path renamed_to;
   // After a rename everything starts over: another process may have begun a run in the gap, and only the lock tells.
-  while (true) {
-    file_system.create_directories(path);
-    // Before the lock file is made, so that a directory which is not ours stays as it is; and again under the lock.
-    accepted_content(path, mode);
-    RunLock lock(path);
-    const bool exists = accepted_content(path, mode) == Content::kRun;
-    if (!exists || mode == StartMode::kResume) return {RunPaths{path}, std::move(lock), exists, renamed_to};
-    renamed_to = rename_old_run(file_system, path);
+  while (open.existed) {
+    renamed_to = rename_old_run(file_system, open.paths.root);
+    open = open_run(open.paths.root, StartMode::kResume, file_system);
   }
+  open.renamed_to = renamed_to;
+  return open;
 }
 
 }  // namespace sluice::store

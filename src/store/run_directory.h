@@ -61,4 +61,8 @@ struct OpenRun {
 // Creates and locks. A directory that holds something other than a run is refused in every mode; an empty one is fine.
 OpenRun open_run(const fs::path& path, StartMode mode, FileSystem& file_system = real_files());
 
+// kFresh in two parts, so that whatever may fail comes before the old run loses its name: open_run(path, kResume), then this, which
+// renames the run that `open` found and opens a new one in its place. Where there was none, `open` as it is.
+OpenRun start_over(OpenRun open, FileSystem& file_system = real_files());
+
 }  // namespace sluice::store

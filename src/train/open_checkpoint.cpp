@@ -106,7 +106,8 @@ store::Checkpoint find_checkpoint(const fs::path& run_or_checkpoint, Older older
   std::vector<store::DamagedCheckpoint> damaged;
   std::optional<store::Checkpoint> newest = store::CheckpointStore(paths.checkpoints()).newest_valid(&damaged);
   require(newest.has_value(), ExitCode::kNoCheckpoint, paths.checkpoints().string(),
-          damaged.empty() ? "no checkpoint yet" : cat(damaged.size(), " checkpoints, all damaged"), "needs one that verifies");
+          damaged.empty() ? "no checkpoint yet" : cat(count_of(static_cast<std::int64_t>(damaged.size()), "checkpoint"), ", none valid"),
+          "needs one that verifies");
   if (const std::optional<Lost> lost = find_lost(newest->manifest.step, saved_step, damaged)) {
     if (older == Older::kRefuse)
       fail(ExitCode::kNoCheckpoint, run_or_checkpoint.string(),

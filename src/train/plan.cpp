@@ -21,6 +21,7 @@
 #include "base/text_format.h"
 #include "data/prepared.h"
 #include "eval/feed.h"
+#include "store/checkpoint_space.h"
 #include "text/documents.h"
 #include "text/tokenizer.h"
 #include "train/batches.h"
@@ -162,7 +163,7 @@ Plan make_plan(const RunConfig& config) {
   if (!data) add_preparation(plan, process_bytes, corpus_bytes);
   plan.checkpoint_bytes = static_cast<std::uint64_t>(plan.sizes.num_parameters) * 4 + state.checkpoint_bytes +
                           static_cast<std::uint64_t>(plan.vocab_size) * kTokenizerBytesPerPiece + kSmallFilesBytes;
-  plan.disk_bytes = bytes_of_checkpoints(plan, config.checkpoint);
+  plan.disk_bytes = store::saturating_product(plan.checkpoint_bytes, store::checkpoints_at_once(config.checkpoint, plan.total_steps));
   return plan;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text_format.h"
+#include "base/threads.h"
 #include "train/batches.h"
 
 namespace sluice::train {
@@ -78,7 +79,7 @@ std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t seque
 
 std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored) {
   config::Auto<std::int64_t> threads = config.threads;
-  decide(threads, member_of(train_of(stored), &TrainConfig::threads), [] { return machine().num_cpus; });
+  decide(threads, member_of(train_of(stored), &TrainConfig::threads), [] { return auto_threads(); });
   return *threads;
 }
 

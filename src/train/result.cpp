@@ -21,12 +21,14 @@ namespace sluice::train {
 namespace {
 
 // The result at `path`, where it is that of the same step and configuration.
-std::optional<store::RunResult> standing(const store::RunResult& wanted, const std::filesystem::path& path) {
+std::optional<store::RunResult> standing(const store::RunResult& wanted, bool is_evaluated, const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return std::nullopt;
   try {
     store::RunResult found = store::read_run_result(path);
-    if (found.step == wanted.step && found.config == wanted.config) return found;
+    if (found.step != wanted.step || found.data_fingerprint != wanted.data_fingerprint) return std::nullopt;
+    // A resume that is to evaluate nothing has nothing better than the figure that is there.
+    if (found.config == wanted.config || (!is_evaluated && found.log_perplexity.has_value())) return found;
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
     log::warn(cat(error.what(), ": written anew"));
@@ -78,8 +80,9 @@ store::RunResult without_evaluation(const Watch& watch, const Progress& progress
 
 void leave_result(Watch& watch, const Progress& progress, const std::filesystem::path& path) {
   store::RunResult result = without_evaluation(watch, progress);
-  if (const auto found = standing(result, path)) return warn_of(*found);
-  if (is_evaluated(watch, progress.step)) {
+  const bool evaluated = is_evaluated(watch, progress.step);
+  if (const auto found = standing(result, evaluated, path)) return warn_of(*found);
+  if (evaluated) {
     const eval::Perplexity p = watch.final_evaluation ? *watch.final_evaluation : measure(watch, progress.step);
     result.log_perplexity = p.log_perplexity;
     result.perplexity = p.perplexity;

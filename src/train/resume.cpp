@@ -1,16 +1,23 @@
 #include "train/resume.h"
 
-#include <string>
+#include <optional>
+#include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text_format.h"
 #include "config/config.h"
-#include "train/checkpoint.h"
+#include "data/source_check.h"
+#include "train/resolve.h"
 
 namespace sluice::train {
+namespace {
 
-void check_changes(const RunConfig& stored, const RunConfig& requested) {
+constexpr std::string_view kNewRun = "a new run: --fresh or another --run-dir";
+
+// Throws for what is refused, and returns the rest.
+std::vector<config::Change> accepted_changes(const RunConfig& stored, const RunConfig& requested) {
   std::string refused;
   std::vector<config::Change> accepted;
   for (const config::Change& change : config::changes(portable_config(stored), portable_config(requested))) {
@@ -19,12 +26,114 @@ void check_changes(const RunConfig& stored, const RunConfig& requested) {
       continue;
     }
     refused += cat(refused.empty() ? "" : "\n", change.path, ": received ", change.after, "; expected ", change.before,
-                   ", as in the run that --resume continues (a new run: --fresh or another --run-dir)");
+                   ", as in the run that --resume continues (", kNewRun, ")");
   }
   if (!refused.empty()) throw UserError(ExitCode::kUsage, refused);
-  for (const config::Change& change : accepted)
+  return accepted;
+}
+
+// The places of the run's own configuration; nothing where it cannot be read.
+std::optional<RunConfig> own_config(const store::RunPaths& paths) {
+  try {
+    return config::load<RunConfig>({.file = paths.config(), .overrides = {}});
+  } catch (const UserError&) {
+    return std::nullopt;
+  }
+}
+
+std::string given_model(const RunConfig& config) {
+  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
+  return pieces != nullptr && pieces->model ? *pieces->model : "";
+}
+
+std::string listed(const std::vector<std::string>& paths) {
+  std::string text;
+  for (const std::string& path : paths) text += cat(text.empty() ? "" : ", ", path);
+  return printable(cat('[', text, ']'), 300);
+}
+
+std::string value_of(const RunConfig& config, const std::string& key) {
+  if (key == "tokenizer.model") return printable(given_model(config), 300);
+  return listed(key == "corpus.valid" ? config.corpus.valid : config.corpus.train);
+}
+
+// Whether both name their text and tokenizer alike.
+bool same_sources(const RunConfig& a, const RunConfig& b) {
+  return a.corpus.train == b.corpus.train && a.corpus.valid == b.corpus.valid && given_model(a) == given_model(b);
+}
+
+std::string own_sources(const RunConfig& own) {
+  std::string text = cat("corpus.train ", listed(own.corpus.train));
+  if (!own.corpus.valid.empty()) text += cat(", corpus.valid ", listed(own.corpus.valid));
+  if (!given_model(own).empty()) text += cat(", tokenizer.model ", printable(given_model(own), 300));
+  return text;
+}
+
+// Text and tokenizer are what the run was started with. `is_prepared`: so files that are gone need not be missed.
+void check_sources(const ResumedRun& run, const RunConfig& written, const data::PrepareSettings& settings, bool is_prepared) {
+  const std::optional<RunConfig> own = own_config(run.paths);
+  std::optional<std::string> changed;
+  try {
+    changed = data::find_changed_source(settings, {.fingerprint = run.state.fingerprint, .tokenizer_hash = run.tokenizer_hash});
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kMissingInput) throw;
+    if (is_prepared && own && same_sources(*own, written))
+      return log::info(cat("resume: ", error.what(), ": not needed, since the prepared data is there"));
+    throw UserError(error.code(),
+                    cat(error.what(), own ? cat(" with the content that this run was started with (", own_sources(*own), ')') : ""));
+  }
+  if (!changed) return;
+  const bool is_tokenizer = *changed == "tokenizer.model";
+  const std::string same_path = own && value_of(*own, *changed) == value_of(written, *changed) ? ", whose content has changed," : "";
+  fail(ExitCode::kBadData, *changed,
+       cat(value_of(written, *changed), same_path, is_tokenizer ? " with another tokenizer" : " with other text",
+           " than this run was started with"),
+       cat("the same ", is_tokenizer ? "tokenizer" : "text", " under any path",
+           own && same_path.empty() ? cat(", such as ", value_of(*own, *changed)) : "", " (", kNewRun, ")"));
+}
+
+}  // namespace
+
+void check_changes(const RunConfig& stored, const RunConfig& requested) {
+  for (const config::Change& change : accepted_changes(stored, requested))
     log::info(cat("resume: ", change.path, ": ", change.before, " -> ", change.after,
                   change.bit_exact ? "" : " (from here on not bit-equal to a run without this change)"));
+}
+
+void check_refused_changes(const RunConfig& stored, const RunConfig& written) {
+  RunConfig requested = written;
+  requested.train.steps = stored.train.steps;
+  requested.train.tokens.reset();
+  requested.train.epochs.reset();
+  // What only the data knows is taken from the run.
+  accepted_changes(stored, resolve(requested, {.vocab_size = 1, .windows_per_epoch = 1}, &stored));
+}
+
+void check_length(const RunConfig& written, const RunConfig& resolved, std::int64_t steps_done) {
+  const std::int64_t steps = *resolved.train.steps;
+  if (steps >= steps_done) return;
+  const TrainConfig& c = written.train;
+  const std::string_view key = c.tokens ? "train.tokens" : c.epochs ? "train.epochs" : "train.steps";
+  const std::string value = c.tokens ? cat(*c.tokens) : c.epochs ? shortest(*c.epochs) : cat(steps);
+  fail(ExitCode::kUsage, key, c.steps ? value : cat(value, ", which is ", count_of(steps, "step")),
+       cat("at least ", c.steps ? "" : "what gives ", steps_done, ", the steps that this run has done (", kNewRun, ")"));
+}
+
+data::PreparedData open_data_of(const ResumedRun& run, const RunConfig& written, std::int64_t num_threads) {
+  const data::PrepareSettings settings{
+      .corpus = written.corpus, .tokenizer = written.tokenizer, .num_threads = static_cast<int>(num_threads)};
+  std::optional<data::PreparedData> prepared;
+  try {
+    prepared = data::open_prepared(written.corpus.prepared_dir, run.state.fingerprint);
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kMissingInput) throw;
+    log::info(cat(error.what(), ": preparing again from the corpus"));
+  }
+  check_sources(run, written, settings, prepared.has_value());
+  if (!prepared) prepared = data::prepare(settings);
+  require(prepared->fingerprint == run.state.fingerprint, ExitCode::kBadData, "corpus", cat("fingerprint ", prepared->fingerprint),
+          cat("needs ", run.state.fingerprint, ", the text and settings that the run was started with"));
+  return *std::move(prepared);
 }
 
 }  // namespace sluice::train

@@ -21,6 +21,7 @@ std::string run_record(const RunRecord& record) {
       {"device", *record.config.train.device},
       {"command", record.command_line},
       {"working_directory", std::filesystem::current_path().string()},
+      {"settings", {{"set", record.settings.overrides}, {"file", record.settings.file_values}}},
       {"started", utc_timestamp()},
       {"num_parameters", record.num_parameters},
       {"data", {{"fingerprint", record.data.fingerprint}, {"directory", record.data.directory.string()}}},

@@ -1,4 +1,4 @@
-// RUN/run.json: what made this run, for people. Only `working_directory` is read back (places.h).
+// RUN/run.json: what made this run, for people. Only `working_directory` (places.h) and `settings` (start_settings.h) are read back.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 
 #include "data/prepared.h"
 #include "train/run_config.h"
+#include "train/start_settings.h"
 
 namespace sluice::train {
 
@@ -14,6 +15,7 @@ struct RunRecord {
   const data::PreparedData& data;
   std::int64_t num_parameters = 0;
   const std::string& command_line;
+  const StartSettings& settings;
 };
 
 // Program and LibTorch versions, machine, command, hashes of data and tokenizer, as JSON.

@@ -9,12 +9,15 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shell.h"
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "config/config.h"
 #include "data/prepared.h"
 #include "ops/product_rate.h"
+#include "store/checkpoint_space.h"
 #include "store/metrics_log.h"
+#include "text/utf8.h"
 #include "train/batches.h"
 #include "train/dump_batches.h"
 #include "train/observers.h"
@@ -25,6 +28,7 @@
 #include "train/result.h"
 #include "train/resume.h"
 #include "train/run_record.h"
+#include "train/suggested_prompt.h"
 
 namespace sluice::train {
 namespace {
@@ -50,7 +54,8 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints) {
   checkpoints.clean_temporaries();
   const auto [newest, num_damaged] = newest_checkpoint(checkpoints);
   require(newest.has_value() || num_damaged == 0, ExitCode::kNoCheckpoint, checkpoints.directory().string(),
-          cat(num_damaged, " checkpoints, all damaged"), "needs one that verifies: restore it from a copy, or start anew with --fresh");
+          cat(count_of(static_cast<std::int64_t>(num_damaged), "checkpoint"), ", all damaged"),
+          "needs one that verifies: restore it from a copy, or start anew with --fresh");
   if (!newest) return std::nullopt;
   Start start{*newest, read_config(newest->directory), read_state(newest->directory)};
   require(start.state.progress.step == start.checkpoint.manifest.step, ExitCode::kBadData, newest->directory.string(),
@@ -59,26 +64,16 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints) {
   return start;
 }
 
-data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_threads, const Start* start) {
-  const data::PrepareSettings settings{
-      .corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = static_cast<int>(num_threads)};
+data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_threads, const store::RunPaths& paths, const Start* start) {
   if (start == nullptr) {
-    data::PreparedData prepared = data::prepare(settings);
+    data::PreparedData prepared =
+        data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = static_cast<int>(num_threads)});
     prepared.verify();  // a flipped bit would be trained on
     return prepared;
   }
-  const std::string& fingerprint = start->state.fingerprint;
-  try {
-    data::PreparedData prepared = data::open_prepared(config.corpus.prepared_dir, fingerprint);
-    prepared.verify();
-    return prepared;
-  } catch (const UserError& error) {
-    if (error.code() != ExitCode::kMissingInput) throw;
-    log::info(cat(error.what(), ": preparing again from the corpus"));
-  }
-  data::PreparedData prepared = data::prepare(settings);
-  require(prepared.fingerprint == fingerprint, ExitCode::kBadData, "corpus", cat("fingerprint ", prepared.fingerprint),
-          cat("needs ", fingerprint, ", the text and settings that the run was started with"));
+  const std::string& tokenizer_hash = start->checkpoint.manifest.note("tokenizer_hash", start->checkpoint.directory.string());
+  data::PreparedData prepared = open_data_of({paths, start->state, tokenizer_hash}, config, num_threads);
+  prepared.verify();
   return prepared;
 }
 
@@ -101,7 +96,8 @@ void warn_of_missing_metrics(const Watch& watch, std::int64_t step) {
   std::int64_t num_lines = 0;
   store::read_metrics(watch.metrics.path(), [&](std::int64_t, const nlohmann::ordered_json& line) { num_lines += line.contains("loss"); });
   if (num_lines < step)
-    log::warn(cat(watch.metrics.path().string(), ": ", num_lines, " of the ", step, " steps so far; the others' lines are lost"));
+    log::warn(
+        cat(watch.metrics.path().string(), ": lines of ", num_lines, " of the ", count_of(step, "step"), " so far; the others are lost"));
 }
 
 void begin(Watch& watch, const Start* start, ops::Parameters& parameters, Progress& progress) {
@@ -125,7 +121,8 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   summary.fingerprint = watch.data.fingerprint;
   summary.step = progress.step;
   summary.tokens = progress.tokens;
-  summary.fills_blanks = !sequence_shape(watch.run.config).shared;
+  summary.prompt = suggested_prompt(held_out(watch.run.config, watch.data).stream, *watch.data.tokenizer,
+                                    /*fills_blanks=*/!sequence_shape(watch.run.config).shared);
   summary.num_parameters = watch.savable.parameters.num_parameters();
   const EvaluateConfig& evaluate = watch.run.config.evaluate;
   summary.initial_is_comparable = evaluate.max_tokens == evaluate.final_max_tokens;
@@ -172,14 +169,16 @@ Utilisation utilisation_of(const Parts& parts) {
   return utilisation;
 }
 
-std::unique_ptr<Parts> make_parts(const RunConfig& written, const Start* start) {
+std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPaths& paths, const Start* start) {
   const RunConfig* stored = start != nullptr ? &start->config : nullptr;
   const std::int64_t num_threads = resolve_threads(written.train, stored);
   resolve_device(written.train, stored);  // a device that is not there shows before the corpus is read
-  data::PreparedData data = open_or_prepare(written, num_threads, start);
+  if (start != nullptr) check_refused_changes(*stored, written);
+  data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
   const DataFacts facts{vocabulary(written, *data.tokenizer), make_training_batches(written, data)->windows_per_epoch()};
   RunConfig config = resolve(written, facts, stored);
   if (start != nullptr) {
+    check_length(written, config, start->state.progress.step);
     check_changes(*stored, config);
     check_tokenizer(data, *start);
   }
@@ -191,45 +190,78 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const Start* start) 
 
 // All checkpoints that will ever lie there at once.
 std::uint64_t space_needed(const RunConfig& config, std::uint64_t checkpoint_bytes) {
-  return checkpoint_bytes * static_cast<std::uint64_t>(config.checkpoint.keep_last + config.checkpoint.keep_best + 1);
+  return store::saturating_product(checkpoint_bytes, store::checkpoints_at_once(config.checkpoint, config.train.steps));
+}
+
+// RUN/config.yaml and result.json hold the run's place as text.
+void require_text(const std::string& run_dir) {
+  require(text::is_valid_utf8(run_dir), ExitCode::kUsage, "run directory", cat(printable(run_dir, 300), ", which is not UTF-8"),
+          "a name in UTF-8, since the run's files hold it as text");
+}
+
+void refuse_existing(const SessionOptions& options) {
+  if (options.mode != store::StartMode::kNew || !store::is_run_directory(options.config.run.dir)) return;
+  fail(ExitCode::kUsage, options.config.run.dir, "a run is there already",
+       cat("`", resume_command(options), "` to continue it, or --fresh to rename it and start again"));
+}
+
+void dump_batches_of(const SessionOptions& options, const Parts& parts) {
+  if (options.dump_batches.empty()) return;
+  const bool shared = sequence_shape(parts.config).shared;
+  dump_batches(*parts.batches, options.dump_steps, options.dump_batches,
+               shared ? std::nullopt : std::optional(start_id(*parts.data.tokenizer)));
+}
+
+// Before config.yaml: where that is, the record of how the run was started is too.
+void write_records(const SessionOptions& options, const store::RunPaths& paths, const Parts& parts) {
+  const std::int64_t num_parameters = parts.model->parameters().num_parameters();
+  real_files().write_atomically(paths.run_json(),
+                                run_record({parts.config, parts.data, num_parameters, options.command_line, options.settings}));
+  real_files().write_atomically(paths.config(), config::to_yaml(parts.config));
 }
 
 }  // namespace
 
+std::string resume_command(const SessionOptions& options) {
+  return cat(options.program, " train --resume ", shell_path(options.config.run.dir));
+}
+
 Summary run_training(const SessionOptions& options) {
-  const store::OpenRun run = store::open_run(options.config.run.dir, options.mode);
-  const store::RunPaths& paths = run.paths;
+  require_text(options.config.run.dir);
+  refuse_existing(options);
+  const bool fresh = options.mode == store::StartMode::kFresh;
+  store::OpenRun run = store::open_run(options.config.run.dir, fresh ? store::StartMode::kResume : options.mode);
+  const store::RunPaths paths = run.paths;
   std::optional<LogFile> log_file;
-  if (run.existed) log_file.emplace(paths.log());
-  if (!run.renamed_to.empty()) log::info(cat("the run that was here lies now in ", run.renamed_to.string()));
-  store::CheckpointStore checkpoints(paths.checkpoints());
-  const std::optional<Start> start = find_start(checkpoints);
+  if (run.existed && !fresh) log_file.emplace(paths.log());
+  for (const std::string& note : options.notes) log::info(note);
+  std::optional<store::CheckpointStore> checkpoints(paths.checkpoints());
+  const std::optional<Start> start = fresh ? std::nullopt : find_start(*checkpoints);
   const Start* from = start ? &*start : nullptr;
 
-  // Until all of this stands, a new run leaves nothing in its directory that would count as a run.
+  // Until all of this stands, a new run leaves nothing in its directory that would count as a run, and an old one keeps its name.
   const RunConfig asked = from == nullptr ? options.config : anchored(options.config, paths, from->state.fingerprint);
-  const std::unique_ptr<Parts> parts = make_parts(asked, from);
+  const std::unique_ptr<Parts> parts = make_parts(asked, paths, from);
   const RunConfig& config = parts->config;
   const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
-  checkpoints.require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
-  if (!options.dump_batches.empty()) {
-    const bool shared = sequence_shape(config).shared;
-    dump_batches(*parts->batches, options.dump_steps, options.dump_batches,
-                 shared ? std::nullopt : std::optional(start_id(*parts->data.tokenizer)));
+  checkpoints->require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
+  dump_batches_of(options, *parts);
+  if (fresh) {
+    run = store::start_over(std::move(run));
+    checkpoints.emplace(paths.checkpoints());
   }
 
   if (!log_file) log_file.emplace(paths.log());
+  if (!run.renamed_to.empty()) log::info(cat("existing run moved to ", run.renamed_to.string()));
   if (const std::string unreached = unreached_peak(config); !unreached.empty()) log::warn(unreached);
-  real_files().write_atomically(paths.config(), config::to_yaml(config));
-  real_files().write_atomically(paths.run_json(),
-                                run_record({config, parts->data, savable.parameters.num_parameters(), options.command_line}));
+  write_records(options, paths, *parts);
   Metrics metrics(paths.metrics(), utilisation_of(*parts));
   Run loop{.model = *parts->model, .optimizer = *parts->optimizer, .batches = *parts->batches, .config = config, .device = parts->device};
   Watch watch{.run = loop,
               .data = parts->data,
               .savable = savable,
-              .checkpoints = checkpoints,
+              .checkpoints = *checkpoints,
               .metrics = metrics,
               .checkpoint_bytes = one_checkpoint};
   loop.return_to_checkpoint = [&] { return return_to_checkpoint(watch, parts->model->parameters()); };
@@ -241,10 +273,12 @@ Summary run_training(const SessionOptions& options) {
   progress = train(loop, std::move(progress), observers_of(watch));
   if (progress.step < *config.train.steps)
     fail(ExitCode::kInterrupted, paths.root.string(),
-         cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"), "run again with --resume");
+         cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"),
+         cat("`", resume_command(options), "` to continue"));
   catch_up_evaluation(watch, progress);  // where a stop came during the last one
   leave_result(watch, progress, paths.result());
-  log::info(cat("finished ", progress.step, " steps; checkpoint ", (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
+  log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",
+                (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
   return summarize(watch, paths, progress);
 }
 

@@ -54,7 +54,8 @@ Progress rolled_back(const Run& run, const Progress& progress) {
   invariant(static_cast<bool>(run.return_to_checkpoint), "a run that may roll back knows how");
   Progress earlier = run.return_to_checkpoint();
   log::warn(cat("training: ", describe_divergence(progress, run.config.train.divergence), "; back to step ", earlier.step,
-                ", leaving out the data of the ", progress.data_step - earlier.data_step, " steps since"));
+                ", leaving out the data of ", count_of(static_cast<std::int64_t>(progress.data_step - earlier.data_step), "step"),
+                " since"));
   earlier.data_step = progress.data_step;
   earlier.num_events = progress.num_events + 1;
   std::erase_if(earlier.unjudged, [](const StepValues& v) { return !v.applied; });  // judged just now

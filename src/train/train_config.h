@@ -43,7 +43,7 @@ struct RunSection {
     using C = RunSection;
     return std::tuple{
         field<&C::name>("Shown in logs and reports.", config::MayChange{}),
-        field<&C::dir>("The run directory.", config::NonEmpty{}, config::MayChange{}),
+        field<&C::dir>("The run directory, a name in UTF-8.", config::NonEmpty{}, config::MayChange{}),
         field<&C::seed>(
             "Initial weights, order of the training windows and dropout follow from it; neither split, tokenizer nor evaluation do.")};
   }
@@ -85,7 +85,9 @@ struct TrainConfig {
     using config::field;
     using C = TrainConfig;
     return std::tuple{
-        field<&C::steps>("Optimizer steps. Give exactly one of steps, tokens, epochs.", config::Positive{}, config::MayChange{false}),
+        field<&C::steps>(
+            "Optimizer steps. Give exactly one of steps, tokens, epochs. A resume may ask for more, not for fewer than are done.",
+            config::Positive{}, config::MayChange{false}),
         field<&C::tokens>("Target tokens to train on, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
         field<&C::epochs>("Passes over the training windows, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
         field<&C::batch_sequences>("Sequences per optimizer step.", config::Positive{}),
@@ -102,8 +104,9 @@ struct TrainConfig {
             "Norm statistics, softmax and loss of training: in fp32, or in the type of the products (`compute`), by slower forms, for "
             "finding out what fp32 is worth. Evaluation is always in fp32."),
         field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::MayChange{false}),
-        field<&C::threads>("Processor threads; `auto`: the processors this process may use.", config::Between{1, 1024},
-                           config::MayChange{false}),
+        field<&C::threads>("Processor threads; `auto`: OMP_NUM_THREADS where that is set, else the processors this process may use. "
+                           "`sluice compare` divides them among its jobs.",
+                           config::Between{1, 1024}, config::MayChange{false}),
         field<&C::z_loss>(
             "Coefficient of (log Z)² in the training loss, Z being the softmax's denominator (T5: 1e-4). Part of `loss`, never "
             "of `log_perplexity`.",

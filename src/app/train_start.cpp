@@ -1,0 +1,106 @@
+#include "app/train_start.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "app/comparison_config.h"
+#include "base/error.h"
+#include "base/home.h"
+#include "base/shell.h"
+#include "base/text_format.h"
+#include "config/file_values.h"
+#include "train/start_settings.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_config_name(const fs::path& path) { return path.extension() == ".yaml" || path.extension() == ".yml"; }
+
+// A directory, or what can only be meant as one.
+bool names_run(const std::string& argument, bool resume) {
+  std::error_code ignored;
+  if (fs::is_directory(argument, ignored)) return true;
+  return resume && !fs::exists(argument, ignored) && !is_config_name(argument);
+}
+
+void require_run(const TrainOptions& options) {
+  const std::string& run = options.config.config;
+  const bool resume = options.mode == store::StartMode::kResume;
+  std::error_code ignored;
+  if (!fs::is_directory(run, ignored))
+    fail(ExitCode::kMissingInput, printable(run, 300), "file not found", "a run directory to continue, or a configuration file (YAML)");
+  const store::RunPaths paths{run};
+  if (!store::is_run_directory(run))
+    fail(ExitCode::kMissingInput, printable(run, 300), "a directory that holds no run",
+         "a configuration file (YAML), or with --resume a run directory");
+  if (!resume)
+    fail(ExitCode::kUsage, printable(run, 300), "a run directory",
+         cat("a configuration file; `", options.program, " train --resume ", shell_path(run), "` continues this run"));
+  if (!fs::exists(paths.config(), ignored))
+    fail(ExitCode::kMissingInput, printable(run, 300), "a run without config.yaml",
+         "the configuration that it was started with, as CONFIG");
+  if (!options.run_dir.empty())
+    fail(ExitCode::kUsage, "--run-dir", printable(options.run_dir, 300),
+         cat("no --run-dir beside the run directory ", printable(run, 300)));
+}
+
+std::string as_scalar(const config::FileValues& values, const std::string& path, std::string fallback) {
+  const auto found = values.find(path);
+  return found == values.end() ? fallback : found->second;
+}
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error) && !error;
+}
+
+// The run's own settings, and the --set of this command on top.
+void continue_run(const TrainOptions& options, const store::RunPaths& paths, train::SessionOptions& session) {
+  train::Continuation next = train::continue_own(train::read_start_settings(paths), options.config.overrides);
+  session.config = load_config({.config = paths.config().string(), .overrides = options.config.overrides});
+  session.settings = std::move(next.settings);
+}
+
+// A configuration file, and what the run keeps of earlier starts where there is one to resume.
+void start_from_file(const TrainOptions& options, train::SessionOptions& session) {
+  const std::vector<std::string>& given = options.config.overrides;
+  const config::Input input{.file = options.config.config, .overrides = given};
+  const std::string written_dir = as_scalar(config::file_values<ComparisonConfig>(input), "run.dir", train::RunSection{}.dir);
+  const store::RunPaths paths{options.run_dir.empty() ? expand_home("run.dir", written_dir) : options.run_dir};
+  const bool resume = options.mode == store::StartMode::kResume && store::is_run_directory(paths.root);
+  if (resume && is_same_file(paths.config(), input.file)) {
+    continue_run(options, paths, session);
+  } else {
+    const train::StartSettings earlier = resume ? train::read_start_settings(paths) : train::StartSettings{};
+    train::Continuation next =
+        train::continue_with(earlier, config::file_values<ComparisonConfig>({.file = input.file, .overrides = {}}), given);
+    session.config = load_config({.config = options.config.config, .overrides = next.settings.overrides});
+    session.settings = std::move(next.settings);
+    session.notes = std::move(next.notes);
+  }
+  session.config.run.dir = paths.root.string();
+}
+
+}  // namespace
+
+train::SessionOptions read_start(const TrainOptions& options) {
+  train::SessionOptions session{.config = {},
+                                .mode = options.mode,
+                                .command_line = options.command_line,
+                                .program = options.program,
+                                .dump_batches = options.dump_batches,
+                                .dump_steps = options.dump_steps};
+  if (names_run(options.config.config, options.mode == store::StartMode::kResume)) {
+    require_run(options);
+    const store::RunPaths paths{options.config.config};
+    continue_run(options, paths, session);
+    session.config.run.dir = paths.root.string();
+  } else {
+    start_from_file(options, session);
+  }
+  return session;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,80 @@
+#include "train/start_settings.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text_format.h"
+
+namespace sluice::train {
+namespace {
+
+constexpr std::uint64_t kMaxRecordBytes = 16 << 20;
+
+// A later override of the same key, or of a section that holds it, replaces an earlier one.
+bool is_replaced(const std::string& path, const std::vector<std::string>& given) {
+  return std::any_of(given.begin(), given.end(), [&](const std::string& text) {
+    const std::string other = config::override_path(text);
+    return path == other || path.starts_with(other + '.');
+  });
+}
+
+// Where the run lies is said anew by every command.
+bool is_kept(const std::string& path) { return path != "run.dir"; }
+
+std::vector<std::string> joined(std::vector<std::string> overrides, const std::vector<std::string>& more) {
+  for (const std::string& text : more)
+    if (is_kept(config::override_path(text))) overrides.push_back(text);
+  return overrides;
+}
+
+}  // namespace
+
+StartSettings read_start_settings(const store::RunPaths& paths) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(paths.run_json(), ignored)) return {};
+  try {
+    const nlohmann::json record = nlohmann::json::parse(read_file(paths.run_json(), kMaxRecordBytes));
+    const auto found = record.find("settings");
+    if (found == record.end()) return {};
+    return {.overrides = found->at("set").get<std::vector<std::string>>(), .file_values = found->at("file").get<config::FileValues>()};
+  } catch (const nlohmann::json::exception&) {
+    log::warn(cat(printable(paths.run_json().string(), 400), ": damaged; the --set of earlier starts are not known: name them again"));
+    return {};
+  }
+}
+
+Continuation continue_with(const StartSettings& earlier, config::FileValues file_values, const std::vector<std::string>& given) {
+  Continuation next;
+  std::string kept;
+  for (const std::string& text : earlier.overrides) {
+    const std::string path = config::override_path(text);
+    if (is_replaced(path, given)) continue;
+    if (config::values_near(earlier.file_values, path) != config::values_near(file_values, path)) {
+      next.notes.push_back(
+          cat("resume: ", path, " was edited in the configuration file, which replaces --set ", text, " of an earlier start"));
+      continue;
+    }
+    kept += cat(kept.empty() ? "" : " ", text);
+    next.settings.overrides.push_back(text);
+  }
+  if (!kept.empty())
+    next.notes.push_back(cat("resume: kept from the --set of an earlier start: ", kept, " (name a key with --set to change it)"));
+  next.settings.overrides = joined(std::move(next.settings.overrides), given);
+  next.settings.file_values = std::move(file_values);
+  return next;
+}
+
+Continuation continue_own(const StartSettings& earlier, const std::vector<std::string>& given) {
+  Continuation next;
+  for (const std::string& text : earlier.overrides)
+    if (!is_replaced(config::override_path(text), given)) next.settings.overrides.push_back(text);
+  next.settings.overrides = joined(std::move(next.settings.overrides), given);
+  next.settings.file_values = earlier.file_values;
+  return next;
+}
+
+}  // namespace sluice::train

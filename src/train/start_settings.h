@@ -1,0 +1,34 @@
+// What a run was told to do by the commands that started it, so that a later command need not say it again.
+//
+// A run keeps its --set: one that an earlier start was given holds for every later start, until a --set of the same key or an edit of
+// that key in the configuration file says otherwise. The last word wins. RUN/run.json has it, under "settings".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/file_values.h"
+#include "store/run_directory.h"
+
+namespace sluice::train {
+
+struct StartSettings {
+  std::vector<std::string> overrides{};  // "a.b=c", those that hold
+  config::FileValues file_values{};      // what the file of the last start that named one said
+};
+
+// Of the run's last start; empty where there was none, or where an earlier version wrote run.json. Warns where run.json is damaged.
+StartSettings read_start_settings(const store::RunPaths& paths);
+
+// What a start in a run amounts to, and a line for each override of earlier that matters.
+struct Continuation {
+  StartSettings settings{};
+  std::vector<std::string> notes{};
+};
+
+// A start with a configuration file that says `file_values`, and the --set `given`.
+Continuation continue_with(const StartSettings& earlier, config::FileValues file_values, const std::vector<std::string>& given);
+// A start from the run's own config.yaml, which has the effect of the earlier ones already.
+Continuation continue_own(const StartSettings& earlier, const std::vector<std::string>& given);
+
+}  // namespace sluice::train
