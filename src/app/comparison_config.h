@@ -22,7 +22,7 @@ struct ComparisonConfig {
 };
 
 // The home directory in place of `~/` at the start of every path of a configuration (base/home.h).
-void expand_home(train::RunConfig& config);
+void expand_home_of(train::RunConfig& config);
 
 // config::load, and that: the one way in which the program reads a user's file.
 ComparisonConfig load_comparison(const config::Input& input);

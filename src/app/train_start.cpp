@@ -36,7 +36,7 @@ void require_run(const TrainOptions& options) {
     fail(ExitCode::kMissingInput, printable(run, 300), "a directory that holds no run",
          "a configuration file (YAML), or with --resume a run directory");
   if (!resume)
-    fail(ExitCode::kUsage, printable(run, 300), "a run directory",
+    fail(ExitCode::kUsage, printable(run, 300), "a run directory without --resume",
          cat("a configuration file; `", options.program, " train --resume ", shell_path(run), "` continues this run"));
   if (!fs::exists(paths.config(), ignored))
     fail(ExitCode::kMissingInput, printable(run, 300), "a run without config.yaml",

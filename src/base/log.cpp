@@ -13,6 +13,8 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -80,7 +82,10 @@ class Console {
     const std::lock_guard lock(mutex_);
     end_progress_locked();
     console_->log(level, spdlog::string_view_t(text.data(), text.size()));
-    if (file_ == nullptr) return;
+    if (file_ == nullptr) {
+      if (is_first_file_ && level == spdlog::level::warn && early_.size() < kMostEarly) early_.emplace_back(text);
+      return;
+    }
     file_->log(level, spdlog::string_view_t(text.data(), text.size()));
     file_->flush();
     if (!file_error_.empty()) give_up_file_locked();
@@ -116,6 +121,9 @@ class Console {
       fail(ExitCode::kIo, path, error.what(), "needs a place where this user may write");
     }
     file_->set_error_handler([this](const std::string& error) { file_error_ = error; });
+    for (const std::string& text : early_) file_->log(spdlog::level::warn, spdlog::string_view_t(text));
+    early_.clear();
+    is_first_file_ = false;
   }
 
   void close_file() {
@@ -140,6 +148,10 @@ class Console {
   std::size_t num_live_ = 0;  // progress lines, the cursor stands behind the last
   std::unique_ptr<spdlog::logger> console_, file_;
   std::string file_error_;
+  // Warnings before there is a run directory: the first log file begins with them.
+  static constexpr std::size_t kMostEarly = 100;
+  std::vector<std::string> early_;
+  bool is_first_file_ = true;
 };
 
 Console& console() {

@@ -16,6 +16,13 @@ std::string line(std::string_view key, const auto& value) { return cat(key, ": "
 
 }  // namespace
 
+std::optional<GivenModel> given_model_of(const text::TokenizerConfig& tokenizer) {
+  const auto* pieces = std::get_if<text::SentencePieceConfig>(&tokenizer);
+  if (pieces == nullptr || !pieces->model.has_value()) return std::nullopt;
+  const auto given = text::load_tokenizer(*pieces->model);
+  return GivenModel{.hash = given->hash(), .joins_blocks = given->joins_blocks()};
+}
+
 std::string token_settings(const PrepareSettings& settings, const std::optional<GivenModel>& given_model) {
   const text::CorpusConfig& corpus = settings.corpus;
   std::string out = line("version", kPreparedVersion);

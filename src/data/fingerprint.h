@@ -15,6 +15,9 @@ struct GivenModel {
   bool joins_blocks = false;  // text/tokenizer.h
 };
 
+// Loads the model that `tokenizer` names, if it names one; kBadData where it is damaged.
+std::optional<GivenModel> given_model_of(const text::TokenizerConfig& tokenizer);
+
 // One line per setting ("corpus.format: paragraphs"), in a fixed order. `given_model`: tokenizer.model, where one is set.
 std::string token_settings(const PrepareSettings& settings, const std::optional<GivenModel>& given_model);
 

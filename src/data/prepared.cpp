@@ -17,13 +17,6 @@ namespace sluice::data {
 
 namespace {
 
-std::optional<GivenModel> given_model_of(const text::TokenizerConfig& tokenizer) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&tokenizer);
-  if (pieces == nullptr || !pieces->model.has_value()) return std::nullopt;
-  const auto given = text::load_tokenizer(*pieces->model);  // damaged ones are refused before anything is done
-  return GivenModel{.hash = given->hash(), .joins_blocks = given->joins_blocks()};
-}
-
 // Where the prepared data of these settings lies or will lie.
 struct Located {
   std::filesystem::path cache, directory;

@@ -46,12 +46,8 @@ bool begins_with(const std::vector<std::string>& all, const std::vector<InputFil
 }  // namespace
 
 std::optional<std::string> find_changed_source(const PrepareSettings& settings, const StartedWith& started) {
-  std::optional<Hash128> given_model;
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&settings.tokenizer);
-  if (pieces != nullptr && pieces->model) {
-    given_model = text::load_tokenizer(*pieces->model)->hash();
-    if (given_model->hex() != started.tokenizer_hash) return "tokenizer.model";
-  }
+  const std::optional<GivenModel> given_model = given_model_of(settings.tokenizer);
+  if (given_model && given_model->hash.hex() != started.tokenizer_hash) return "tokenizer.model";
   const fs::path root = settings.corpus.prepared_dir;
   const std::vector<fs::path> train_paths = text::expand_paths(settings.corpus.train, "corpus.train"),
                               valid_paths = text::expand_paths(settings.corpus.valid, "corpus.valid");

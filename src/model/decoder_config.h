@@ -56,8 +56,9 @@ struct DecoderConfig {
                                       config::Between{1, kMaxHiddenWidth}),
                       field<&C::d_ff_reference>("Width of the two-matrix layer that `d_ff: match` equals; `auto`: 4·d_model.",
                                                 config::Between{1, kMaxHiddenWidth}),
-                      field<&C::d_ff_multiple>("`d_ff: match` rounds to a multiple of this. A mismatch over 1 % in parameters or in multiply-adds is refused.",
-                                               config::Between{1, kMaxHiddenWidth}),
+                      field<&C::d_ff_multiple>(
+                          "`d_ff: match` rounds to a multiple of this. A mismatch over 1 % in parameters or in multiply-adds is refused.",
+                          config::Between{1, kMaxHiddenWidth}),
                       field<&C::norm>("Normalisation before attention, before the feed-forward layer and before the head."),
                       field<&C::position>("How positions enter."),
                       field<&C::bias>("Bias vectors in every linear layer and in layernorm."),

@@ -55,8 +55,9 @@ struct EncoderDecoderConfig {
                         config::Between{1, kMaxHiddenWidth}),
         field<&C::d_ff_reference>("Width of the two-matrix layer that `d_ff: match` equals; `auto`: 4·d_model.",
                                   config::Between{1, kMaxHiddenWidth}),
-        field<&C::d_ff_multiple>("`d_ff: match` rounds to a multiple of this. A mismatch over 1 % in parameters or in multiply-adds is refused.",
-                                 config::Between{1, kMaxHiddenWidth}),
+        field<&C::d_ff_multiple>(
+            "`d_ff: match` rounds to a multiple of this. A mismatch over 1 % in parameters or in multiply-adds is refused.",
+            config::Between{1, kMaxHiddenWidth}),
         field<&C::norm>("Normalisation before each sublayer and after each stack."),
         field<&C::position>("How positions enter."),
         field<&C::tie_embeddings>(

@@ -41,12 +41,14 @@ double factor(const Schedule& c, std::int64_t step, std::int64_t total_steps) {
   return after_warmup(c, step, total_steps);
 }
 
-// The decay may begin before the warm-up ends: then the lower of the two counts, so that the rate never jumps.
+// The decay may begin before the warm-up ends: then the lower of the two counts, so that the rate never jumps. A
+// warm-up as long as the run is all there is.
 double factor(const WsdSchedule& c, std::int64_t step, std::int64_t total_steps) {
   const double decayed = after_warmup(c, step, total_steps);
   if (step >= c.warmup_steps) return decayed;
   const double warmed_up = static_cast<double>(step + 1) / static_cast<double>(c.warmup_steps);
-  const bool decays = static_cast<double>(total_steps - step) < c.decay_fraction * static_cast<double>(total_steps);
+  const bool decays =
+      c.warmup_steps < total_steps && static_cast<double>(total_steps - step) < c.decay_fraction * static_cast<double>(total_steps);
   return decays ? std::min(warmed_up, decayed) : warmed_up;
 }
 

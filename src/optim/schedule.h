@@ -61,7 +61,8 @@ struct WsdSchedule {
         config::field<&WsdSchedule::warmup_steps>("Steps of linear warm-up.", config::NonNegative{}),
         config::field<&WsdSchedule::decay_fraction>(
             "Share of all steps, at the end, in which the rate falls (warmup-stable-decay, Hu et al. 2024). Where it begins before the "
-            "warm-up ends, the lower of the two rates counts, and a warning says that the peak is not reached.",
+            "warm-up ends, the lower of the two rates counts, and a warning says that the peak is not reached; a warm-up as long as the "
+            "run has no decay.",
             config::Between{0, 1}),
         config::field<&WsdSchedule::final_fraction>("Learning rate at the end, as a fraction of the peak.", config::Between{0, 1})};
   }

@@ -9,7 +9,8 @@
 namespace sluice::train {
 namespace {
 
-// Measured, see docs/benchmarks.md: what LibTorch adds once a few products have run (threads, their stacks and buffers, compiled kernels).
+// Measured on runs of a tiny model: what LibTorch adds once a few products have run (threads, their stacks
+// and buffers, compiled kernels).
 constexpr std::uint64_t kWarmBytes = 29 << 20;
 // The same of preparation: buffers of text and tokens in each thread.
 constexpr std::uint64_t kPreparationBytes = 16 << 20;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/text_format.h"
 #include "eval/perplexity.h"
 #include "train/batches.h"
@@ -173,7 +174,14 @@ void catch_up_evaluation(Watch& watch, const Progress& progress) {
   const std::vector<LoggedEvaluation> logged = read_evaluations(watch.metrics.path());
   const auto done = std::find_if(logged.begin(), logged.end(), [&](const LoggedEvaluation& one) { return one.step == step; });
   if (done == logged.end()) {
-    evaluate(watch, step);
+    try {
+      evaluate(watch, step);
+    } catch (const UserError& error) {
+      if (error.code() != ExitCode::kInterrupted) throw;
+      if (!is_finished(watch, step)) return;  // the loop sees the stop itself, and says what is saved
+      fail(ExitCode::kInterrupted, watch.metrics.path().parent_path().string(),
+           cat("stopped by ", stop_signal(), " after step ", step, ", everything is saved but its evaluation"), "run again with --resume");
+    }
   } else if (done->log_perplexity) {
     watch.latest = BestEvaluation{step, comparable(watch, step, *done->log_perplexity)};
     note_best(watch, step);

@@ -42,6 +42,7 @@ eval::Perplexity measure(const Watch& watch, std::int64_t step);
 void evaluate(Watch& watch, std::int64_t step);
 // The same where the step is to be evaluated and the metrics have nothing of it: at the start of a run, and where a stop cut one short.
 // Where they have it, a process that died may have known of it alone: it counts for the best one. Then the checkpoint says so too.
+// A stop cuts it short: returns where steps follow, since the loop sees the stop itself, else throws kInterrupted.
 void catch_up_evaluation(Watch& watch, const Progress& progress);
 
 // Saves, after the metrics; deletes older checkpoints after scheduled steps and the last one. Does nothing where the

@@ -15,7 +15,7 @@ std::string unreached_peak(const RunConfig& resolved) {
         return 0;
       },
       resolved.schedule);
-  const auto* wsd = std::get_if<optim::WsdSchedule>(&resolved.schedule);
+  const auto* wsd = warmup < steps ? std::get_if<optim::WsdSchedule>(&resolved.schedule) : nullptr;
   return cat("schedule: the learning rate reaches at most ", fixed(100 * highest, 0), " % of optimizer.lr: warmup_steps ", warmup,
              wsd == nullptr ? "" : cat(" and the decay over the last ", short_number(100 * wsd->decay_fraction), " %"),
              wsd == nullptr ? " do not fit into the run's " : " overlap within the run's ", count_of(steps, "step"));

@@ -83,13 +83,12 @@ void check_sources(const ResumedRun& run, const RunConfig& written, const data::
                     cat(error.what(), own ? cat(" with the content that this run was started with (", own_sources(*own), ')') : ""));
   }
   if (!changed) return;
-  const bool is_tokenizer = *changed == "tokenizer.model";
-  const std::string same_path = own && value_of(*own, *changed) == value_of(written, *changed) ? ", whose content has changed," : "";
+  const std::string_view what = *changed == "tokenizer.model" ? "tokenizer" : "text";
+  const bool same_path = own && value_of(*own, *changed) == value_of(written, *changed);
   fail(ExitCode::kBadData, *changed,
-       cat(value_of(written, *changed), same_path, is_tokenizer ? " with another tokenizer" : " with other text",
-           " than this run was started with"),
-       cat("the same ", is_tokenizer ? "tokenizer" : "text", " under any path",
-           own && same_path.empty() ? cat(", such as ", value_of(*own, *changed)) : "", " (", kNewRun, ")"));
+       cat(value_of(written, *changed), same_path ? ", whose content has changed since this run was started"
+                                                  : cat(", which is another ", what, " than this run was started with")),
+       cat("the same ", what, " under any path", own && !same_path ? cat(", such as ", value_of(*own, *changed)) : "", " (", kNewRun, ")"));
 }
 
 }  // namespace

@@ -65,16 +65,10 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints) {
 }
 
 data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_threads, const store::RunPaths& paths, const Start* start) {
-  if (start == nullptr) {
-    data::PreparedData prepared =
-        data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = static_cast<int>(num_threads)});
-    prepared.verify();  // a flipped bit would be trained on
-    return prepared;
-  }
+  if (start == nullptr)
+    return data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = static_cast<int>(num_threads)});
   const std::string& tokenizer_hash = start->checkpoint.manifest.note("tokenizer_hash", start->checkpoint.directory.string());
-  data::PreparedData prepared = open_data_of({paths, start->state, tokenizer_hash}, config, num_threads);
-  prepared.verify();
-  return prepared;
+  return open_data_of({paths, start->state, tokenizer_hash}, config, num_threads);
 }
 
 std::unique_ptr<model::LanguageModel> make_model(const RunConfig& config, const text::Tokenizer& tokenizer, c10::Device device) {
@@ -175,6 +169,7 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
   resolve_device(written.train, stored);  // a device that is not there shows before the corpus is read
   if (start != nullptr) check_refused_changes(*stored, written);
   data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
+  data.verify();  // a flipped bit would be trained on
   const DataFacts facts{vocabulary(written, *data.tokenizer), make_training_batches(written, data)->windows_per_epoch()};
   RunConfig config = resolve(written, facts, stored);
   if (start != nullptr) {

@@ -1,6 +1,4 @@
 // What `sluice train` keeps, takes and refuses when it goes on, and what it leaves alone when something is wrong.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -125,9 +123,9 @@ TEST_F(Resume, FewerStepsThanAreDoneAreRefusedAndAsManyAreNothingToDo) {
   const auto with = [](const std::string& length) {
     return std::vector<std::string>{"tiny.yaml", "--resume", "--set", "train={steps: null, " + length + "}"};
   };
-  expect_refused({"tiny.yaml", "--resume", "--set", "train.steps=3"}, 2, {"train.steps: received 3", "at least 4", "--fresh"});
-  expect_refused(with("tokens: 64"), 2, {"train.tokens: received 64, which is 1 step;", "4"});
-  expect_refused(with("epochs: 0.001"), 2, {"train.epochs: received 0.001", "4"});
+  expect_refused({"tiny.yaml", "--resume", "--set", "train.steps=3"}, 2, {"train.steps: ", "3", "at least 4", "--fresh"});
+  expect_refused(with("tokens: 64"), 2, {"train.tokens: ", "64, which is 1 step;", "4"});
+  expect_refused(with("epochs: 0.001"), 2, {"train.epochs: ", "0.001, which is 1 step;", "4"});
   const std::string result = read("run/result.json");
   train({"tiny.yaml", "--resume"});
   train({"--resume", "run"});
@@ -172,7 +170,7 @@ TEST_F(Resume, ARunKeepsItsSettings) {
 
 TEST_F(Resume, ARunIsNamedByItsDirectory) {
   train({"tiny.yaml"});
-  expect_refused({"run"}, 2, {"a run directory", "train --resume run"});
+  expect_refused({"run"}, 2, {"a run directory without --resume", "train --resume run"});
   expect_refused({"--resume", "nowhere"}, 66, {"nowhere", "run directory"});
   expect_refused({"--resume", "nowhere.yaml"}, 66, {"nowhere.yaml"});
   expect_refused({"--resume", "prepared"}, 66, {"prepared", "no run"});

@@ -27,6 +27,8 @@ struct Row {
   unsigned half;  // of the row's cases
   const char* name;
   std::vector<std::string> settings{};
+
+  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 };
 const Row kPhases[] = {
     {Phase::kPreparing, 0, 0, "Preparing"},

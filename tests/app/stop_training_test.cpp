@@ -23,6 +23,8 @@ struct Row {
   unsigned number;
   const char* name;
   std::vector<std::string> settings{};  // what makes the phase long; none of it changes the weights
+
+  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 };
 const Row kPhases[] = {{Phase::kStarting, 0, "Starting"},
                        {Phase::kPreparing, 1, "Preparing"},

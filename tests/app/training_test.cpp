@@ -263,7 +263,7 @@ TEST_F(Training, WhatMayNotChangeIsRefusedByNameOnResume) {
 }
 
 TEST_F(Training, TwoWritersInOneDirectoryAreRefused) {
-  Process first = start({"train", "tiny.yaml", "--set", "train.steps=100000"});
+  Process first = start({"train", "tiny.yaml", "--set", "train.steps=100000", "checkpoint.every_steps=100000"});
   while (first.running() && num_metrics_lines("run") < 3) std::this_thread::sleep_for(1ms);
   const Outcome second = sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=100000"});
   EXPECT_EQ(second.exit_code, 2);

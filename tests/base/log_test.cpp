@@ -62,6 +62,24 @@ TEST(Log, LinesGoToStderrAndOnlyWarningsAndErrorsAreMarked) {
   EXPECT_EQ(printed(false, nullptr, three_lines), "plain\nwarning: look\nerror: broken\n");
 }
 
+TEST(Log, TheFirstFileBeginsWithTheWarningsBeforeIt) {
+  const testing::TemporaryDirectory folder;
+  const std::string first = folder.path() / "first", second = folder.path() / "second";
+  const std::string console = printed(false, nullptr, [&] {
+    three_lines();
+    log::open_file(first);
+    log::info("inside");
+    log::close_file();
+    log::warn("between");
+    log::open_file(second);
+    log::warn("later");
+  });
+  EXPECT_EQ(console, "plain\nwarning: look\nerror: broken\ninside\nwarning: between\nwarning: later\n");
+  const std::regex expected("\\S+Z warning: look\n\\S+Z inside\n");
+  EXPECT_TRUE(std::regex_match(read_file(first), expected)) << read_file(first);
+  EXPECT_TRUE(std::regex_match(read_file(second), std::regex("\\S+Z warning: later\n"))) << read_file(second);
+}
+
 TEST(Log, ColoursOnATerminalUnlessNoColorIsSet) {
   const std::string coloured = printed(true, nullptr, three_lines);
   EXPECT_TRUE(coloured.starts_with("plain\r\n")) << coloured;
