@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "base/error.h"
 #include "ops/choose.h"
 #include "optim/pieces.h"
-#include "optim/verdict.h"
+#include "optim/update_guard.h"
 
 namespace sluice::optim {
 namespace {
@@ -35,16 +34,14 @@ bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec) 
 }
 
 Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form)
-    : config_(config), parameters_(parameters), fused_(form == ops::Form::kFastest && parameters.master().is_cpu()) {
-  invariant(parameters.gradient().defined(), "an optimizer needs gradients");
-  const StateSize size = adafactor_state_size(config, parameters);
-  num_updates_ = scalar_like(parameters.master(), 0);
+    : Optimizer(parameters, form, {.clip_norm = config.clip_norm, .max_norm = kLargestNorm}), config_(config) {
+  const StateSize size = state_size_of(config, parameters);
   const auto num_statistics = static_cast<std::int64_t>(size.checkpoint_bytes / sizeof(float));
   statistics_ = at::zeros({num_statistics}, parameters.master().options().requires_grad(false));
   std::int64_t statistics_at = 0;
   for (const ops::Parameters::Named& parameter : parameters.named()) add_part(parameter, statistics_at);
   invariant(statistics_at == num_statistics, "the size of Adafactor's state is known beforehand");
-  if (!fused_) return;
+  if (!fused()) return;
   gradient_squares_.resize(pieces_.size());
   weight_squares_.resize(pieces_.size());
   update_squares_.resize(pieces_.size());
@@ -69,7 +66,7 @@ void Adafactor::add_part(const ops::Parameters::Named& parameter, std::int64_t& 
     part.columns = parameter.spec->num_elements();
     part.full = take(parameter.spec->shape);
   }
-  if (fused_ && part.factored) {
+  if (fused() && part.factored) {
     part.row_at = static_cast<std::int64_t>(row_sums_.size());
     part.column_at = static_cast<std::int64_t>(column_factors_.size());
     row_sums_.resize(row_sums_.size() + static_cast<std::size_t>(part.rows));
@@ -78,26 +75,20 @@ void Adafactor::add_part(const ops::Parameters::Named& parameter, std::int64_t& 
       pieces_.push_back({number, begin, end, static_cast<std::int64_t>(column_sums_.size())});
       column_sums_.resize(column_sums_.size() + static_cast<std::size_t>(part.columns));
     });
-  } else if (fused_) {
+  } else if (fused()) {
     cut(0, part.columns, kPieceElements, [&](std::int64_t begin, std::int64_t end) { pieces_.push_back({number, begin, end, 0}); });
   }
   part.end_piece = pieces_.size();
   parts_.push_back(std::move(part));
 }
 
-UpdateReport Adafactor::update(const Update& update) {
-  invariant(update.loss.defined() && update.loss.scalar_type() == at::kDouble, "an update is told the loss in float64");
-  const at::NoGradGuard no_grad;
-  return fused_ ? update_fused(update) : update_with_aten(update);
-}
-
 FactoredRows Adafactor::rows_of(const Piece& piece) {
   const Part& part = parts_[piece.part];
   const std::int64_t at = part.offset + piece.begin * part.columns;
-  const bool has_copy = parameters_.compute().scalar_type() == at::kBFloat16;
-  return {.weight = parameters_.master().data_ptr<float>() + at,
-          .gradient = parameters_.gradient().data_ptr<float>() + at,
-          .compute = has_copy ? ops::write<ops::Bf16>(parameters_.compute()) + at : nullptr,
+  const bool has_copy = parameters().compute().scalar_type() == at::kBFloat16;
+  return {.weight = parameters().master().data_ptr<float>() + at,
+          .gradient = parameters().gradient().data_ptr<float>() + at,
+          .compute = has_copy ? ops::write<ops::Bf16>(parameters().compute()) + at : nullptr,
           .row = row_factors_.data() + part.row_at + piece.begin,
           .column = column_factors_.data() + part.column_at,
           .num_rows = piece.end - piece.begin,
@@ -107,21 +98,21 @@ FactoredRows Adafactor::rows_of(const Piece& piece) {
 FullPiece Adafactor::elements_of(const Piece& piece) {
   const Part& part = parts_[piece.part];
   const std::int64_t at = part.offset + piece.begin;
-  const bool has_copy = parameters_.compute().scalar_type() == at::kBFloat16;
-  return {.weight = parameters_.master().data_ptr<float>() + at,
-          .gradient = parameters_.gradient().data_ptr<float>() + at,
-          .compute = has_copy ? ops::write<ops::Bf16>(parameters_.compute()) + at : nullptr,
+  const bool has_copy = parameters().compute().scalar_type() == at::kBFloat16;
+  return {.weight = parameters().master().data_ptr<float>() + at,
+          .gradient = parameters().gradient().data_ptr<float>() + at,
+          .compute = has_copy ? ops::write<ops::Bf16>(parameters().compute()) + at : nullptr,
           .v = part.full.data_ptr<float>() + piece.begin,
           .n = piece.end - piece.begin};
 }
 
-// First pass: everything that the verdict and the statistics are made of. Moves nothing.
+// First pass: the sums that the guard and the statistics need. Moves nothing.
 void Adafactor::measure(const Piece& piece, std::size_t i) {
   const Part& part = parts_[piece.part];
   const std::int64_t width = part.factored ? part.columns : 1, count = (piece.end - piece.begin) * width;
   const std::int64_t at = part.offset + piece.begin * width;
-  const float* gradient = parameters_.gradient().const_data_ptr<float>() + at;
-  const float* weight = parameters_.master().const_data_ptr<float>() + at;
+  const float* gradient = parameters().gradient().const_data_ptr<float>() + at;
+  const float* weight = parameters().master().const_data_ptr<float>() + at;
   ops::run_kernel<SumOfSquares, const float*, std::int64_t, double*>(weight, count, &weight_squares_[i]);
   if (!part.factored) {
     ops::run_kernel<SumOfSquares, const float*, std::int64_t, double*>(gradient, count, &gradient_squares_[i]);
@@ -169,20 +160,13 @@ double Adafactor::step_of(const Part& part, double lr) const {
   return lr * std::max(config_.min_scale, rms(weight_squares, count)) / excess;
 }
 
-UpdateReport Adafactor::update_fused(const Update& update) {
+double Adafactor::gradient_norm() {
   for_each_of(pieces_.size(), [&](std::size_t i) { measure(pieces_[i], i); });
-  const double norm = std::sqrt(sum_of(gradient_squares_));
-  const double clip = config_.clip_norm > 0 && norm > config_.clip_norm ? config_.clip_norm / norm : 1.0;
-  const bool applied = may_move(update, norm) && norm * clip <= kLargestNorm;
-  const UpdateReport report{scalar_like(num_updates_, norm), scalar_like(num_updates_, applied, at::kBool)};
-  if (!applied) {
-    std::memset(parameters_.gradient().data_ptr<float>(), 0, parameters_.gradient().nbytes());
-    return report;
-  }
-  double& num_updates = *num_updates_.data_ptr<double>();
-  const double one_minus_beta = std::pow(num_updates + 1, -config_.decay_rate);
-  num_updates += 1;
+  return std::sqrt(sum_of(gradient_squares_));
+}
 
+void Adafactor::apply(double lr, double clip, double num_updates) {
+  const double one_minus_beta = std::pow(num_updates, -config_.decay_rate);
   for_each_of(parts_.size(), [&](std::size_t p) {
     if (parts_[p].factored) fold_sums(parts_[p], 1 - one_minus_beta, clip);
   });
@@ -200,7 +184,7 @@ UpdateReport Adafactor::update_fused(const Update& update) {
     }
   });
   std::vector<double> steps;
-  for (const Part& part : parts_) steps.push_back(step_of(part, update.lr));
+  for (const Part& part : parts_) steps.push_back(step_of(part, lr));
   for_each_of(pieces_.size(), [&](std::size_t i) {
     const double step = steps[pieces_[i].part];
     if (parts_[pieces_[i].part].factored) {
@@ -211,7 +195,6 @@ UpdateReport Adafactor::update_fused(const Update& update) {
       ops::run_kernel<FullStep, const FullPiece*, float>(&piece, static_cast<float>(step * clip));
     }
   });
-  return report;
 }
 
 // Where the update does not apply, every result is dropped for the old value, so that state and weights stay bit for bit.
@@ -239,23 +222,15 @@ void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scala
   weight.copy_(at::where(scalars.applied, weight - step * size.to(type), weight));
 }
 
-UpdateReport Adafactor::update_with_aten(const Update& update) {
-  at::Tensor gradient = parameters_.gradient();
-  const at::Tensor norm = at::linalg_vector_norm(gradient, 2, std::nullopt, false, at::kDouble);
-  const at::Tensor clip = config_.clip_norm > 0 ? (config_.clip_norm / norm).clamp_max(1) : scalar_like(norm, 1);
-  const at::Tensor applied = may_move(update, norm).logical_and(norm * clip <= kLargestNorm);
+void Adafactor::apply_masked(const MaskedStep& step) {
   const AdafactorScalars scalars{
-      .lr = update.lr, .one_minus_beta = (num_updates_ + 1).pow(-config_.decay_rate), .clip = clip, .applied = applied};
-  const std::vector<ops::Parameters::Named> named = parameters_.named();
+      .lr = step.lr, .one_minus_beta = step.num_updates.pow(-config_.decay_rate), .clip = step.clip, .applied = step.applied};
+  const std::vector<ops::Parameters::Named> named = parameters().named();
   for (std::size_t p = 0; p < parts_.size(); ++p)
     adafactor_step(config_, scalars, {named[p].value.detach(), named[p].gradient, parts_[p].row, parts_[p].column, parts_[p].full});
-  num_updates_.add_(applied.to(at::kDouble));
-  gradient.zero_();
-  parameters_.refresh_compute();
-  return {norm, applied};
 }
 
-std::vector<Optimizer::State> Adafactor::state() {
+std::vector<Optimizer::State> Adafactor::moments() {
   std::vector<State> all;
   for (const Part& part : parts_) {
     if (part.factored) {
@@ -265,11 +240,14 @@ std::vector<Optimizer::State> Adafactor::state() {
       all.push_back({"exp_avg_sq." + part.spec->name, part.full});
     }
   }
-  all.push_back({"num_updates", num_updates_});
   return all;
 }
 
-StateSize adafactor_state_size(const AdafactorConfig& config, const ops::Parameters& parameters) {
+std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters) {
+  return std::make_unique<Adafactor>(config, parameters);
+}
+
+StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters) {
   std::int64_t statistics = 0, doubles = 0, factors = 0;
   for (const ops::ParameterSpec* spec : parameters.specs()) {
     if (!is_factored(config, *spec)) {

@@ -7,10 +7,11 @@
 //     v = β v + (1 − β) (g² + eps)                              u = g · rsqrt(v)
 //   θ = θ − lr · max(min_scale, rms(θ)) · u / max(1, rms(u) / clip_update)
 // One logical matrix has one statistic, also where several share a slot (q, k, v); padded rows belong to none. Embeddings are no exception.
-// Clipping by the global norm, off by default, comes first: g = gradient · min(1, clip_norm / norm).
+// Clipping by the global norm is off by default.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "ops/context.h"
@@ -39,8 +40,6 @@ class Adafactor final : public Optimizer {
  public:
   // kFastest: on a CPU three fused passes over the arena; kReference, and other devices: plain ATen calls.
   Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest);
-  UpdateReport update(const Update& update) override;
-  std::vector<State> state() override;
 
  private:
   // One logical parameter, in fused form. Vectors and unfactored matrices are one row of all their elements.
@@ -59,8 +58,10 @@ class Adafactor final : public Optimizer {
     std::int64_t columns_at = 0;      // in column_sums_
   };
   void add_part(const ops::Parameters::Named& parameter, std::int64_t& statistics_at);
-  UpdateReport update_fused(const Update& update);
-  UpdateReport update_with_aten(const Update& update);
+  double gradient_norm() override;
+  void apply(double lr, double clip, double num_updates) override;
+  void apply_masked(const MaskedStep& step) override;
+  std::vector<State> moments() override;
   void measure(const Piece& piece, std::size_t i);
   void fold_sums(const Part& part, double beta, double clip);
   FactoredRows rows_of(const Piece& piece);
@@ -68,10 +69,7 @@ class Adafactor final : public Optimizer {
   double step_of(const Part& part, double lr) const;
 
   AdafactorConfig config_;
-  ops::Parameters& parameters_;
-  bool fused_;
-  at::Tensor statistics_;   // fp32
-  at::Tensor num_updates_;  // float64
+  at::Tensor statistics_;  // fp32
   std::vector<Part> parts_;
   std::vector<Piece> pieces_;  // the unit of work and of summation
   // What the fused form computes in: sums of g² by row, and by column of each piece; what rows and columns multiply the gradient with; sums of
@@ -80,6 +78,7 @@ class Adafactor final : public Optimizer {
   std::vector<float> row_factors_, column_factors_;
 };
 
-StateSize adafactor_state_size(const AdafactorConfig& config, const ops::Parameters& parameters);
+std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters);
+StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

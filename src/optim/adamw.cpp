@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "ops/choose.h"
 #include "optim/pieces.h"
-#include "optim/verdict.h"
+#include "optim/update_guard.h"
 
 namespace sluice::optim {
 namespace {
@@ -37,24 +37,15 @@ std::vector<Segment> parameter_segments(const ops::Parameters& parameters) {
 }
 
 AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form form)
-    : config_(config),
-      parameters_(parameters),
-      fused_(form == ops::Form::kFastest && parameters.master().is_cpu()),
+    : Optimizer(parameters, form, {.clip_norm = config.clip_norm}),
+      config_(config),
       segments_(config.scale_by_rms ? parameter_segments(parameters) : decay_segments(parameters)) {
-  invariant(parameters.gradient().defined(), "an optimizer needs gradients");
   for (std::size_t i = 0; i < segments_.size(); ++i)
     cut(segments_[i].begin, segments_[i].end, kPieceElements, [&](std::int64_t begin, std::int64_t end) {
       pieces_.push_back({begin, end, i});
     });
   exp_avg_ = at::zeros_like(parameters.master());
   exp_avg_sq_ = at::zeros_like(parameters.master());
-  num_updates_ = scalar_like(parameters.master(), 0);
-}
-
-UpdateReport AdamW::update(const Update& update) {
-  invariant(update.loss.defined() && update.loss.scalar_type() == at::kDouble, "an update is told the loss in float64");
-  const at::NoGradGuard no_grad;
-  return fused_ ? update_fused(update) : update_with_aten(update);
 }
 
 std::vector<double> AdamW::squares_of_pieces(const float* flat) const {
@@ -66,12 +57,11 @@ std::vector<double> AdamW::squares_of_pieces(const float* flat) const {
   return sums;
 }
 
-std::vector<AdamWNumbers> AdamW::numbers_of_segments(double lr, double norm) const {
-  const double num_updates = *num_updates_.const_data_ptr<double>();
+std::vector<AdamWNumbers> AdamW::numbers_of_segments(double lr, double clip, double num_updates) const {
   const auto [beta1, beta2] = config_.betas;
   const double step_size = lr / (1 - std::pow(beta1, num_updates)), root_scale = 1 / std::sqrt(1 - std::pow(beta2, num_updates));
   AdamWNumbers numbers;
-  if (config_.clip_norm > 0 && norm > config_.clip_norm) numbers.clip = static_cast<float>(config_.clip_norm / norm);
+  numbers.clip = static_cast<float>(clip);
   numbers.beta1 = static_cast<float>(beta1);
   numbers.beta2 = static_cast<float>(beta2);
   numbers.one_minus_beta1 = static_cast<float>(1 - beta1);
@@ -84,7 +74,7 @@ std::vector<AdamWNumbers> AdamW::numbers_of_segments(double lr, double norm) con
     if (segments_[i].decay) all[i].keep = static_cast<float>(1 - lr * config_.weight_decay);
   if (!config_.scale_by_rms) return all;
 
-  const std::vector<double> parts = squares_of_pieces(parameters_.master().const_data_ptr<float>());
+  const std::vector<double> parts = squares_of_pieces(parameters().master().const_data_ptr<float>());
   std::vector<double> squares(segments_.size());
   for (std::size_t i = 0; i < pieces_.size(); ++i) squares[pieces_[i].segment] += parts[i];
   for (std::size_t i = 0; i < segments_.size(); ++i) {
@@ -94,46 +84,35 @@ std::vector<AdamWNumbers> AdamW::numbers_of_segments(double lr, double norm) con
   return all;
 }
 
-UpdateReport AdamW::update_fused(const Update& update) {
-  float* gradient = parameters_.gradient().data_ptr<float>();
-  const double norm = std::sqrt(sum_of(squares_of_pieces(gradient)));
-  const bool applied = may_move(update, norm);
-  const UpdateReport report{scalar_like(num_updates_, norm), scalar_like(num_updates_, applied, at::kBool)};
-  if (!applied) {
-    std::memset(gradient, 0, static_cast<std::size_t>(parameters_.gradient().numel()) * sizeof(float));
-    return report;
-  }
-  *num_updates_.data_ptr<double>() += 1;
-  const std::vector<AdamWNumbers> numbers = numbers_of_segments(update.lr, norm);
-  float* weight = parameters_.master().data_ptr<float>();
+double AdamW::gradient_norm() { return std::sqrt(sum_of(squares_of_pieces(parameters().gradient().const_data_ptr<float>()))); }
+
+void AdamW::apply(double lr, double clip, double num_updates) {
+  const std::vector<AdamWNumbers> numbers = numbers_of_segments(lr, clip, num_updates);
+  float* gradient = parameters().gradient().data_ptr<float>();
+  float* weight = parameters().master().data_ptr<float>();
   float* exp_avg = exp_avg_.data_ptr<float>();
   float* exp_avg_sq = exp_avg_sq_.data_ptr<float>();
-  const bool has_copy = parameters_.compute().scalar_type() == at::kBFloat16;
-  ops::Bf16* compute = has_copy ? ops::write<ops::Bf16>(parameters_.compute()) : nullptr;
+  const bool has_copy = parameters().compute().scalar_type() == at::kBFloat16;
+  ops::Bf16* compute = has_copy ? ops::write<ops::Bf16>(parameters().compute()) : nullptr;
   for_each_of(pieces_.size(), [&](std::size_t i) {
     const Piece& piece = pieces_[i];
     const std::int64_t at = piece.begin;
     const AdamWPiece work{weight + at, gradient + at, exp_avg + at, exp_avg_sq + at, has_copy ? compute + at : nullptr, piece.end - at};
     ops::run_kernel<AdamWKernel, const AdamWPiece*, const AdamWNumbers*>(&work, &numbers[piece.segment]);
   });
-  return report;
 }
 
 // Where the update does not apply, every factor below is the neutral one, so that state and weights stay bit for bit.
-UpdateReport AdamW::update_with_aten(const Update& update) {
-  at::Tensor gradient = parameters_.gradient(), weight = parameters_.master().detach();
-  const at::Tensor norm = at::linalg_vector_norm(gradient, 2, std::nullopt, false, at::kDouble);
-  const at::Tensor applied = may_move(update, norm);
-  num_updates_.add_(applied.to(at::kDouble));
-  const at::Tensor n = num_updates_.clamp_min(1);  // 0 only where nothing applies
+void AdamW::apply_masked(const MaskedStep& masked) {
+  const at::Tensor gradient = parameters().gradient(), weight = parameters().master().detach();
+  const at::Tensor &applied = masked.applied, &n = masked.num_updates;
   const auto choose = [&](const at::Tensor& value, double neutral) {
     return at::where(applied, value, at::full_like(value, neutral)).to(at::kFloat);
   };
-  const auto constant = [&](double value) { return scalar_like(num_updates_, value); };
+  const auto constant = [&](double value) { return scalar_like(n, value); };
 
-  const at::Tensor clip = config_.clip_norm > 0 ? (config_.clip_norm / norm).clamp_max(1) : constant(1);
   const auto [beta1, beta2] = config_.betas;
-  const at::Tensor g = at::where(applied, gradient * choose(clip, 1), at::zeros({}, gradient.options()));
+  const at::Tensor g = at::where(applied, gradient * choose(masked.clip, 1), at::zeros({}, gradient.options()));
   exp_avg_.mul_(choose(constant(beta1), 1)).add_(g * choose(constant(1 - beta1), 0));
   exp_avg_sq_.mul_(choose(constant(beta2), 1)).add_(g * g * choose(constant(1 - beta2), 0));
   const at::Tensor root_scale = (1 - at::pow(at::full_like(n, beta2), n)).sqrt().reciprocal().to(at::kFloat);
@@ -145,26 +124,32 @@ UpdateReport AdamW::update_with_aten(const Update& update) {
   if (config_.scale_by_rms)
     for (const Segment& segment : segments_)
       part(step, segment).mul_(part(weight, segment).to(at::kDouble).square().mean().sqrt().clamp_min(kMinScale).to(at::kFloat));
-  const at::Tensor keep = choose(constant(1 - update.lr * config_.weight_decay), 1);
+  const at::Tensor keep = choose(constant(1 - masked.lr * config_.weight_decay), 1);
   for (const Segment& segment : segments_)
     if (segment.decay) part(weight, segment).mul_(keep);
-  const at::Tensor step_size = choose(update.lr / (1 - at::pow(at::full_like(n, beta1), n)), 0);
+  const at::Tensor step_size = choose(masked.lr / (1 - at::pow(at::full_like(n, beta1), n)), 0);
   weight.sub_(step_size * step);
-  gradient.zero_();
-  parameters_.refresh_compute();
-  return {norm, applied};
 }
 
-std::vector<Optimizer::State> AdamW::state() {
+std::vector<Optimizer::State> AdamW::moments() {
   std::vector<State> all;
   for (const char* kind : {"exp_avg", "exp_avg_sq"}) {
     const at::Tensor& flat = std::strcmp(kind, "exp_avg") == 0 ? exp_avg_ : exp_avg_sq_;
-    for (const ops::Parameters::Named& parameter : parameters_.named())
+    for (const ops::Parameters::Named& parameter : parameters().named())
       all.push_back({std::string(kind) + "." + parameter.spec->name,
                      flat.narrow(0, parameter.offset, parameter.spec->num_elements()).view(parameter.spec->shape)});
   }
-  all.push_back({"num_updates", num_updates_});
   return all;
+}
+
+std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters) {
+  return std::make_unique<AdamW>(config, parameters);
+}
+
+StateSize state_size_of(const AdamWConfig&, const ops::Parameters& parameters) {
+  constexpr std::uint64_t kMoments = 2 * sizeof(float);  // exp_avg, exp_avg_sq
+  return {.memory_bytes = kMoments * static_cast<std::uint64_t>(parameters.arena_elements()),
+          .checkpoint_bytes = kMoments * static_cast<std::uint64_t>(parameters.num_parameters())};
 }
 
 }  // namespace sluice::optim

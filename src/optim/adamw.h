@@ -5,7 +5,6 @@
 //   w = w − lr·weight_decay·w − max(1e-3, rms(w)) · lr·sqrt(1 − β2ⁿ) / (1 − β1ⁿ) · m / (sqrt(v) + eps)
 // with rms(w) over one logical matrix or vector, before the update. There eps is added before the bias correction, as Adam's first
 // version does. The decay is not scaled by rms(w), as there; it takes from the old w, there from the new (without decay: the same).
-// Clipping (Pascanu et al. 2013): g = gradient · min(1, clip_norm / norm), norm over all parameters.
 #pragma once
 
 #include <cstdint>
@@ -32,26 +31,26 @@ class AdamW final : public Optimizer {
  public:
   // kFastest: on a CPU one fused pass over the arena; kReference, and other devices: plain ATen calls.
   AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest);
-  UpdateReport update(const Update& update) override;
-  std::vector<State> state() override;
 
  private:
   struct Piece {
     std::int64_t begin = 0, end = 0;
     std::size_t segment = 0;
   };
-  UpdateReport update_fused(const Update& update);
-  UpdateReport update_with_aten(const Update& update);
+  double gradient_norm() override;
+  void apply(double lr, double clip, double num_updates) override;
+  void apply_masked(const MaskedStep& step) override;
+  std::vector<State> moments() override;
   std::vector<double> squares_of_pieces(const float* flat) const;
-  std::vector<AdamWNumbers> numbers_of_segments(double lr, double norm) const;  // for update `num_updates_`, already counted
+  std::vector<AdamWNumbers> numbers_of_segments(double lr, double clip, double num_updates) const;
 
   AdamWConfig config_;
-  ops::Parameters& parameters_;
-  bool fused_;
   std::vector<Segment> segments_;    // what shares one AdamWNumbers; they hold every parameter
   std::vector<Piece> pieces_;        // the same, cut
   at::Tensor exp_avg_, exp_avg_sq_;  // fp32, laid out as the arena
-  at::Tensor num_updates_;           // float64
 };
+
+std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters);
+StateSize state_size_of(const AdamWConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

@@ -1,33 +1,64 @@
 #include "optim/optimizer.h"
 
+#include <ATen/ATen.h>
+
+#include <algorithm>
 #include <variant>
 
+#include "base/error.h"
 #include "optim/adafactor.h"
 #include "optim/adamw.h"
+#include "optim/update_guard.h"
 
 namespace sluice::optim {
-namespace {
 
-StateSize size_of(const AdamWConfig&, const ops::Parameters& parameters) {
-  constexpr std::uint64_t kMoments = 2 * sizeof(float);  // exp_avg, exp_avg_sq
-  return {.memory_bytes = kMoments * static_cast<std::uint64_t>(parameters.arena_elements()),
-          .checkpoint_bytes = kMoments * static_cast<std::uint64_t>(parameters.num_parameters())};
+Optimizer::Optimizer(ops::Parameters& parameters, ops::Form form, const Limits& limits)
+    : parameters_(parameters), limits_(limits), fused_(form == ops::Form::kFastest && parameters.master().is_cpu()) {
+  invariant(parameters.gradient().defined(), "an optimizer needs gradients");
+  num_updates_ = scalar_like(parameters.master(), 0);
 }
 
-StateSize size_of(const AdafactorConfig& config, const ops::Parameters& parameters) { return adafactor_state_size(config, parameters); }
-
-std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters) {
-  return std::make_unique<AdamW>(config, parameters);
+UpdateReport Optimizer::update(const Update& update) {
+  invariant(update.loss.defined() && update.loss.scalar_type() == at::kDouble, "an update is told the loss in float64");
+  const at::NoGradGuard no_grad;
+  return fused_ ? update_fused(update) : update_masked(update);
 }
 
-std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters) {
-  return std::make_unique<Adafactor>(config, parameters);
+UpdateReport Optimizer::update_fused(const Update& update) {
+  const double norm = gradient_norm();
+  const double clip = limits_.clip_norm > 0 && norm > limits_.clip_norm ? limits_.clip_norm / norm : 1.0;
+  const bool applied = should_apply(update, norm) && norm * clip <= limits_.max_norm;
+  if (applied) {
+    double& num_updates = *num_updates_.data_ptr<double>();
+    num_updates += 1;
+    apply(update.lr, clip, num_updates);
+  } else {
+    parameters_.gradient().zero_();
+  }
+  return {scalar_like(num_updates_, norm), scalar_like(num_updates_, applied, at::kBool)};
 }
 
-}  // namespace
+UpdateReport Optimizer::update_masked(const Update& update) {
+  const at::Tensor norm = at::linalg_vector_norm(parameters_.gradient(), 2, std::nullopt, false, at::kDouble);
+  const at::Tensor clip = limits_.clip_norm > 0 ? (limits_.clip_norm / norm).clamp_max(1) : scalar_like(norm, 1);
+  const at::Tensor applied = should_apply(update, norm).logical_and(norm * clip <= limits_.max_norm);
+  num_updates_.add_(applied.to(at::kDouble));
+  // 0 only where nothing was applied so far, this step included.
+  apply_masked({.lr = update.lr, .clip = clip, .num_updates = num_updates_.clamp_min(1), .applied = applied});
+  parameters_.gradient().zero_();
+  parameters_.refresh_compute();
+  return {norm, applied};
+}
 
+std::vector<Optimizer::State> Optimizer::state() {
+  std::vector<State> all = moments();
+  all.push_back({"num_updates", num_updates_});
+  return all;
+}
+
+// Each optimizer declares make() and state_size_of() for its section beside its class.
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters) {
-  return std::visit([&](const auto& c) { return size_of(c, parameters); }, config);
+  return std::visit([&](const auto& c) { return state_size_of(c, parameters); }, config);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, ops::Parameters& parameters) {
