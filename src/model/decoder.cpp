@@ -1,20 +1,21 @@
 // Shapes: B sequences, T positions, D d_model, N = B·T rows, V vocabulary.
 #include "model/decoder.h"
 
+#include <ATen/ATen.h>
+
 #include <cmath>
 
+#include "base/error.h"
 #include "base/text_format.h"
 #include "ops/dropout.h"
 #include "ops/linear.h"
-#include "ops/linear_cross_entropy.h"
 
 namespace sluice::model {
 namespace {
 constexpr std::uint64_t kPlacesPerBlock = 4;  // a decoder's block uses two
 }
 
-Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length)
-    : dropout_(c.dropout), vocab_size_(vocab_size) {
+Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length) : dropout_(c.dropout) {
   const nn::InitRule init{.config = c.init, .num_layers = c.num_layers};
   embedding_ = parameters_.add({{.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init.embedding(), .decay = true}},
                                c.pad_vocab_multiple);
@@ -33,10 +34,10 @@ Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t s
     blocks_.emplace_back(parameters_, cat("blocks.", i), block, init, first_place);
   }
   final_norm_.emplace(parameters_, "final_norm", c.norm, c.d_model, c.bias);
-  head_ = embedding_;
+  head_ = {embedding_, vocab_size};
   if (!c.tie_embeddings) {
-    head_ = parameters_.add({{.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init.matrix(c.d_model), .decay = true}},
-                            c.pad_vocab_multiple);
+    head_.weight = parameters_.add(
+        {{.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init.matrix(c.d_model), .decay = true}}, c.pad_vocab_multiple);
   }
 }
 
@@ -49,32 +50,21 @@ at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& cont
   return final_norm_->forward(x_BTD, compute, context);
 }
 
-at::Tensor Decoder::head(const at::Tensor& hidden, const ops::Context& context) const {
-  return ops::linear(hidden, *head_, nullptr, context).narrow(-1, 0, vocab_size_).to(at::kFloat);
+at::Tensor Decoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const { return hidden(batch.inputs_BT, context); }
+
+at::Tensor Decoder::hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn, const ops::Context& context) const {
+  const at::Tensor read_BT = at::cat({inputs_BS, generated_Bn}, 1);
+  return hidden(read_BT, context).select(1, read_BT.size(1) - 1);
 }
 
-Loss Decoder::loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const {
-  const at::Tensor hidden_BTD = hidden(batch.inputs_BT, context);
-  const ops::CrossEntropy result =
-      ops::linear_cross_entropy(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}),
-                                {.vocab_size = vocab_size_, .scale = scale.scale, .z_loss = scale.z_loss}, context);
-  return {result.total, result.cross_entropy};
-}
-
-at::Tensor Decoder::target_nats(const Batch& batch, const ops::Context& context) const {
-  const at::NoGradGuard no_grad;
-  const at::Tensor hidden_BTD = hidden(batch.inputs_BT, context);
-  return ops::cross_entropy_of_rows(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}), vocab_size_,
-                                    context)
-      .view_as(batch.targets_BT);
-}
-
-at::Tensor Decoder::next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const {
-  return head(hidden(inputs_BT, context).select(1, inputs_BT.size(1) - 1), context);
-}
-
-at::Tensor Decoder::logits(const Batch& batch, const ops::Context& context) const {
-  return head(hidden(batch.inputs_BT, context), context);
+std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences) {
+  if (const auto* learned = std::get_if<nn::LearnedConfig>(&config.position)) {
+    const bool short_table = !learned->max_length.is_word() && *learned->max_length < sequences.inputs;
+    if (short_table)
+      fail(ExitCode::kUsage, "model.position.max_length", cat(*learned->max_length),
+           cat("at least train.sequence_length ", sequences.inputs));
+  }
+  return std::make_unique<Decoder>(config, rows, sequences.inputs);
 }
 
 }  // namespace sluice::model

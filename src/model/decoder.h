@@ -7,29 +7,24 @@
 
 #include "model/block.h"
 #include "model/decoder_config.h"
-#include "model/language_model.h"
+#include "model/transformer_model.h"
 #include "nn/position.h"
 
 namespace sluice::model {
 
 // Logical names: embedding.weight, position.weight, blocks.N.…, final_norm.scale, head.weight (untied), with biases where config.bias says so;
 // the head has none. Places of dropout: 0 the embedding output, then four per block.
-class Decoder final : public LanguageModel {
+class Decoder final : public TransformerModel {
  public:
   Decoder(const DecoderConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
-  Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
-  at::Tensor target_nats(const Batch& batch, const ops::Context& context) const override;
-  at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
-  at::Tensor logits(const Batch& batch, const ops::Context& context) const override;
 
  private:
-  // What the head reads: [B, T, d_model] in the compute dtype.
   at::Tensor hidden(const at::Tensor& inputs_BT, const ops::Context& context) const;
-  at::Tensor head(const at::Tensor& hidden, const ops::Context& context) const;
+  at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
+  at::Tensor hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn, const ops::Context& context) const override;
 
   double dropout_;
-  std::int64_t vocab_size_;
-  const ops::Weight *embedding_, *head_;
+  const ops::Weight* embedding_;
   std::optional<nn::Position> position_;
   std::deque<Block> blocks_;
   std::optional<nn::Norm> final_norm_;

@@ -32,4 +32,19 @@ void DecoderConfig::check(const DecoderConfig& c, config::Problems& problems) {
 
 nn::WidthMatch DecoderConfig::resolved_d_ff() const { return width_of(*this, bias); }
 
+// Padded rows take no part in anything.
+std::int64_t vocabulary_rows(const DecoderConfig&, std::int64_t vocab_size) { return vocab_size; }
+
+std::string expected_vocabulary(const DecoderConfig&, std::int64_t rows) { return cat("the tokenizer's ", rows, ", or auto"); }
+
+FlopsBesideMatrices flops_beside_matrices(const DecoderConfig& c, std::int64_t rows, const Sequences& sequences) {
+  const auto real = [](std::int64_t n) { return static_cast<double>(n); };
+  return {.head = 6.0 * real(rows) * real(c.d_model),
+          .attention = 12.0 * real(c.num_layers * c.num_heads * c.resolved_head_dim()) * real(sequences.inputs)};
+}
+
+std::string flops_text(const DecoderConfig&) {
+  return "6 * (elements of the matrices in attention, ffn and head) + 12 * num_layers * num_heads * head_dim * sequence_length";
+}
+
 }  // namespace sluice::model

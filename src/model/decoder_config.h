@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include "config/field.h"
+#include "model/architecture.h"
 #include "nn/ffn_variants.h"
 #include "nn/init.h"
 #include "nn/match_width.h"
@@ -76,5 +79,12 @@ struct DecoderConfig {
   std::int64_t resolved_head_dim() const { return head_dim.is_word() ? d_model / num_heads : *head_dim; }
   nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
 };
+
+// See Architecture.
+std::int64_t vocabulary_rows(const DecoderConfig& config, std::int64_t vocab_size);
+std::string expected_vocabulary(const DecoderConfig& config, std::int64_t rows);
+FlopsBesideMatrices flops_beside_matrices(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
+std::string flops_text(const DecoderConfig& config);
+std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 
 }  // namespace sluice::model

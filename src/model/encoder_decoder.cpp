@@ -5,10 +5,10 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "base/text_format.h"
 #include "ops/dropout.h"
 #include "ops/linear.h"
-#include "ops/linear_cross_entropy.h"
 
 namespace sluice::model {
 namespace {
@@ -24,15 +24,15 @@ std::uint64_t places(std::int64_t num_blocks) { return kPlacesPerStack + Block::
 EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& c, std::int64_t vocab_size, std::int64_t start_id)
     : dropout_(c.dropout),
       head_scale_(c.tie_embeddings ? 1.0 / std::sqrt(static_cast<double>(c.d_model)) : 1.0),
-      vocab_size_(vocab_size),
       start_id_(start_id),
       embedding_(
           parameters_.add({.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).embedding(), .decay = true})),
-      head_(embedding_),
       encoder_(make_stack(c, "encoder", /*decoder=*/false, 0)),
       decoder_(make_stack(c, "decoder", /*decoder=*/true, places(c.num_layers))) {
+  head_ = {embedding_, vocab_size};
   if (c.tie_embeddings) return;
-  head_ = parameters_.add({.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).matrix(c.d_model), .decay = true});
+  head_.weight =
+      parameters_.add({.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).matrix(c.d_model), .decay = true});
 }
 
 EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, const std::string& name, bool decoder,
@@ -73,7 +73,7 @@ at::Tensor EncoderDecoder::encode(const at::Tensor& inputs_BS, const ops::Contex
 
 at::Tensor EncoderDecoder::hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT, const ops::Context& context) const {
   const at::Tensor decoded_BTD = through(decoder_, ids_BT, encoded_BSD, context);
-  return (head_ == embedding_ ? decoded_BTD * head_scale_ : decoded_BTD).to(embedding_->compute.scalar_type());
+  return (head_.weight == embedding_ ? decoded_BTD * head_scale_ : decoded_BTD).to(embedding_->compute.scalar_type());
 }
 
 at::Tensor EncoderDecoder::shifted_right(const at::Tensor& targets_BT) const {
@@ -82,37 +82,18 @@ at::Tensor EncoderDecoder::shifted_right(const at::Tensor& targets_BT) const {
   return at::cat({start_B1, at::where(earlier.lt(0), start_id_, earlier)}, 1);
 }
 
-at::Tensor EncoderDecoder::head(const at::Tensor& hidden, const ops::Context& context) const {
-  return ops::linear(hidden, *head_, nullptr, context).to(at::kFloat);
+at::Tensor EncoderDecoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const {
+  return hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
 }
 
-Loss EncoderDecoder::loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const {
-  const at::Tensor hidden_BTD = hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
-  const ops::CrossEntropy result =
-      ops::linear_cross_entropy(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}),
-                                {.vocab_size = vocab_size_, .scale = scale.scale, .z_loss = scale.z_loss}, context);
-  return {result.total, result.cross_entropy};
-}
-
-at::Tensor EncoderDecoder::target_nats(const Batch& batch, const ops::Context& context) const {
-  const at::NoGradGuard no_grad;
-  const at::Tensor hidden_BTD = hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
-  return ops::cross_entropy_of_rows(hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_, batch.targets_BT.reshape({-1}), vocab_size_,
-                                    context)
-      .view_as(batch.targets_BT);
-}
-
-at::Tensor EncoderDecoder::logits(const Batch& batch, const ops::Context& context) const {
-  return head(hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context), context);
-}
-
-at::Tensor EncoderDecoder::next_logits(const at::Tensor& inputs_BS, const ops::Context& context) const {
-  return logits_after(encode(inputs_BS, context), at::empty({inputs_BS.size(0), 0}, inputs_BS.options()), context);
-}
-
-at::Tensor EncoderDecoder::logits_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const {
+at::Tensor EncoderDecoder::hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const {
   const at::Tensor start_B1 = at::full({generated_Bn.size(0), 1}, start_id_, generated_Bn.options());
-  return head(hidden(encoded_BSD, at::cat({start_B1, generated_Bn}, 1), context).select(1, generated_Bn.size(1)), context);
+  return hidden(encoded_BSD, at::cat({start_B1, generated_Bn}, 1), context).select(1, generated_Bn.size(1));
+}
+
+std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows, const Sequences& sequences) {
+  invariant(sequences.start_id.has_value(), "an encoder-decoder's sequences say what its decoder starts from");
+  return std::make_unique<EncoderDecoder>(config, rows, *sequences.start_id);
 }
 
 }  // namespace sluice::model

@@ -10,25 +10,19 @@
 
 #include "model/block.h"
 #include "model/encoder_decoder_config.h"
-#include "model/language_model.h"
+#include "model/transformer_model.h"
 #include "nn/norm.h"
 #include "nn/t5_relative.h"
 
 namespace sluice::model {
 
 // Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied).
-class EncoderDecoder final : public LanguageModel {
+class EncoderDecoder final : public TransformerModel {
  public:
   // `vocab_size`: rows of the embedding. `start_id`: what the decoder reads before the first target.
   EncoderDecoder(const EncoderDecoderConfig& config, std::int64_t vocab_size, std::int64_t start_id);
-  // The decoder reads start_id and the targets but for the last; targets that are not scored read as start_id.
-  Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const override;
-  at::Tensor target_nats(const Batch& batch, const ops::Context& context) const override;
-  at::Tensor next_logits(const at::Tensor& inputs_BS, const ops::Context& context) const override;
-  at::Tensor logits(const Batch& batch, const ops::Context& context) const override;
   // [B, S, d_model] in the compute dtype.
   at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const override;
-  at::Tensor logits_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const override;
 
  private:
   struct Stack {
@@ -42,12 +36,14 @@ class EncoderDecoder final : public LanguageModel {
   at::Tensor through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD, const ops::Context& context) const;
   // What the head reads, [B, T, d_model] in the compute dtype, for a decoder that reads `ids`.
   at::Tensor hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT, const ops::Context& context) const;
+  // Its decoder reads start_id and the targets but for the last; targets that are not scored read as start_id.
+  at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
+  at::Tensor hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const override;
   at::Tensor shifted_right(const at::Tensor& targets_BT) const;
-  at::Tensor head(const at::Tensor& hidden, const ops::Context& context) const;
 
   double dropout_, head_scale_;
-  std::int64_t vocab_size_, start_id_;
-  const ops::Weight *embedding_, *head_;
+  std::int64_t start_id_;
+  const ops::Weight* embedding_;
   Stack encoder_, decoder_;
 };
 

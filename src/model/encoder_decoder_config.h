@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include "config/field.h"
+#include "model/architecture.h"
 #include "model/decoder_config.h"
 #include "nn/ffn_variants.h"
 #include "nn/init.h"
@@ -75,9 +78,14 @@ struct EncoderDecoderConfig {
 
   std::int64_t resolved_decoder_layers() const { return num_decoder_layers.is_word() ? num_layers : *num_decoder_layers; }
   std::int64_t resolved_head_dim() const { return head_dim.is_word() ? d_model / num_heads : *head_dim; }
-  // Rows of the embedding for a tokenizer's pieces and sentinels.
-  std::int64_t padded_vocabulary(std::int64_t used) const;
   nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
 };
+
+// See Architecture. The rows of the vocabulary are padded: every row is part of the softmax.
+std::int64_t vocabulary_rows(const EncoderDecoderConfig& config, std::int64_t vocab_size);
+std::string expected_vocabulary(const EncoderDecoderConfig& config, std::int64_t rows);
+FlopsBesideMatrices flops_beside_matrices(const EncoderDecoderConfig& config, std::int64_t rows, const Sequences& sequences);
+std::string flops_text(const EncoderDecoderConfig& config);
+std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 
 }  // namespace sluice::model

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/architecture.h"
 #include "model/batch.h"
 #include "model/model_config.h"
 #include "ops/context.h"
@@ -48,17 +49,6 @@ class LanguageModel {
 
  protected:
   ops::Parameters parameters_;
-};
-
-// The sequences a model is made for.
-struct Sequences {
-  // Of a decoder: as many targets as inputs.
-  Sequences(std::int64_t window) : inputs(window), targets(window) {}
-  // Of an encoder-decoder. `start`: the token that its decoder reads before the first target.
-  Sequences(std::int64_t num_inputs, std::int64_t num_targets, std::int64_t start)
-      : inputs(num_inputs), targets(num_targets), start_id(start) {}
-  std::int64_t inputs, targets;
-  std::optional<std::int64_t> start_id;
 };
 
 // Declares the model: shapes and names only. The caller allocates and initialises or loads the parameters.

@@ -9,5 +9,6 @@
 namespace sluice::model {
 
 using ModelConfig = std::variant<DecoderConfig, EncoderDecoderConfig>;
+static_assert(Architecture<DecoderConfig> && Architecture<EncoderDecoderConfig>);
 
 }  // namespace sluice::model

@@ -95,9 +95,7 @@ std::string disagreement_note(const Analysis& analysis) {
   if (!pooled_only.empty())
     text = cat("Not confirmed by the paired test, which does not assume equal variances: ", listed(pooled_only), ". ");
   if (!paired_only.empty())
-    text +=
-        cat("Different from the baseline by the paired test alone, which does not assume equal variances: ", listed(paired_only),
-            ". ");
+    text += cat("Different from the baseline by the paired test alone, which does not assume equal variances: ", listed(paired_only), ". ");
   return text.empty() ? "" : text + "More seeds would settle it.";
 }
 

@@ -93,7 +93,7 @@ std::uint64_t token_bytes(const Plan& plan, const data::PreparedData* data, std:
   const std::uint64_t bytes_per_token = plan.vocab_size > (1 << 16) ? 4 : 2;
   const std::uint64_t most = static_cast<std::uint64_t>(plan.total_steps.value_or(0)) * static_cast<std::uint64_t>(plan.tokens_per_step);
   if (data == nullptr) return expected_token_bytes(plan.config, corpus_bytes);  // made by this process: all were read
-  return bytes_per_token * (std::min(data->train.num_tokens(), most) + held_out(plan.config, *data).stream.num_tokens());
+  return bytes_per_token * (std::min(data->train().num_tokens(), most) + held_out(plan.config, *data).stream.num_tokens());
 }
 
 // train prepares first; what that needs beyond the rest is a part of its own.
@@ -102,16 +102,6 @@ void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corp
   if (needed <= plan.memory_bytes) return;
   plan.memory.push_back({"preparing the data, beyond that", needed - plan.memory_bytes});
   plan.memory_bytes = needed;
-}
-
-// All that are kept at once, and the one being written; never more than there will be.
-std::uint64_t bytes_of_checkpoints(const Plan& plan, const store::CheckpointConfig& config) {
-  constexpr std::int64_t kMany = std::int64_t{1} << 40;
-  const std::int64_t saves = std::min(plan.num_saves.value_or(kMany), kMany);
-  const std::int64_t most = std::min(std::min(config.keep_last, kMany) + config.keep_best + 1, saves);
-  std::uint64_t bytes = 0;
-  const bool overflows = __builtin_mul_overflow(plan.checkpoint_bytes, static_cast<std::uint64_t>(most), &bytes);
-  return overflows ? std::numeric_limits<std::uint64_t>::max() : bytes;
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {

@@ -59,7 +59,7 @@ void resolve_model(model::DecoderConfig& c, const model::DecoderConfig* stored, 
 
 void resolve_model(model::EncoderDecoderConfig& c, const model::EncoderDecoderConfig* stored, const DataFacts& facts, std::int64_t) {
   using C = model::EncoderDecoderConfig;
-  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return c.padded_vocabulary(facts.vocab_size); });
+  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return vocabulary_rows(c, facts.vocab_size); });
   decide(c.num_decoder_layers, member_of(stored, &C::num_decoder_layers), [&] { return c.num_layers; });
   decide(c.head_dim, member_of(stored, &C::head_dim), [&] { return c.resolved_head_dim(); });
   const std::int64_t d_ff = c.resolved_d_ff().d_ff;

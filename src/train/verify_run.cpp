@@ -129,7 +129,8 @@ RunFindings verify_run(const fs::path& run) {
   }
   const CheckpointState state = read_state(newest->directory);
   const std::string tokenizer_hash = newest->manifest.note("tokenizer_hash", newest->directory.string());
-  if (is_there(paths.config())) add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
+  if (is_there(paths.config()))
+    add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
   if (is_there(paths.run_json()))
     add(examine(paths.run_json().string(), [&] { check_record(paths.run_json(), state.fingerprint, tokenizer_hash); }));
   if (is_there(paths.metrics())) add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), result); }));

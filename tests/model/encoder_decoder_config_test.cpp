@@ -30,8 +30,8 @@ TEST(EncoderDecoderConfig, defaults_are_the_papers_choices) {
   EXPECT_TRUE(c.tie_embeddings);
   EXPECT_EQ(c.norm.type, nn::NormType::kRmsNorm);
   EXPECT_EQ(c.norm.eps, 1e-6);
-  EXPECT_EQ(c.padded_vocabulary(32100), 32128);
-  EXPECT_EQ(c.padded_vocabulary(32128), 32128);
+  EXPECT_EQ(vocabulary_rows(c, 32100), 32128);
+  EXPECT_EQ(vocabulary_rows(c, 32128), 32128);
 }
 
 TEST(EncoderDecoderConfig, the_papers_section_is_read) {
