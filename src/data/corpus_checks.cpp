@@ -41,10 +41,10 @@ void warn_of_few_documents(const PreparedManifest& manifest, const text::CorpusC
   for (const Split split : kSplits) {
     const SplitCounts& counts = manifest.splits[split].counts;
     if (counts.num_tokens == 0 || counts.num_documents >= kFewDocuments) continue;
-    few += cat(few.empty() ? "" : ", ", counts.num_documents, " ", split_words(split));
+    few += cat(few.empty() ? "" : ", ", count_of(static_cast<std::int64_t>(counts.num_documents), cat(split_words(split), " document")));
   }
   if (few.empty()) return;
-  log::warn(cat("corpus: ", few, " document(s), fewer than ", kFewDocuments,
+  log::warn(cat("corpus: ", few, ", fewer than ", kFewDocuments,
                 ": too few for a hold-out by document and for statistics over documents; with corpus.format `",
                 config::name_of(corpus.format), "` ", cause(corpus.format), "; is another corpus.format right?"));
 }
@@ -53,7 +53,8 @@ void warn_of_few_documents(const PreparedManifest& manifest, const text::CorpusC
 
 void warn_of_faults(const text::FaultReport& report) {
   for (const auto& [kind, fault] : report.faults)
-    log::warn(cat("corpus: ", kind, ", ", count(fault.count), " times; first in ", fault.first_file, " at byte ", fault.first_offset));
+    log::warn(cat("corpus: ", kind, ", ", count_of(static_cast<std::int64_t>(fault.count), "time"), "; first in ", fault.first_file,
+                  " at byte ", fault.first_offset));
 }
 
 void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid) {
@@ -85,7 +86,7 @@ void refuse_equal_files(const Inputs& inputs) {
     if (!training.contains(file.hash)) return;
     any = true;
   }
-  if (any) fail_full_overlap(cat("each of its ", inputs.valid.size(), " file(s)"));
+  if (any) fail_full_overlap(cat("each of its ", count_of(static_cast<std::int64_t>(inputs.valid.size()), "file")));
 }
 
 void refuse_full_overlap(const PreparedManifest& manifest) {

@@ -231,21 +231,23 @@ class Preparation {
     return encode_split(split, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, ignored);
   }
 
+  static std::string num_files(const std::vector<InputFile>& files) { return count_of(static_cast<std::int64_t>(files.size()), "file"); }
+  std::string num_documents() const { return count_of(static_cast<std::int64_t>(num_train_blocks_), "document"); }
+
   void check_splits(const PreparedManifest& manifest) const {
-    require(num_train_blocks_ > 0, ExitCode::kBadData, "corpus.train", cat("no documents in ", train_.size(), " file(s)"),
+    require(num_train_blocks_ > 0, ExitCode::kBadData, "corpus.train", cat("no documents in ", num_files(train_)),
             "files with text in them, read with the right corpus.format");
     const double share = (valid_.empty() ? settings_.corpus.holdout : 0) + settings_.corpus.tune_holdout;
     require(manifest.splits[Split::kTrain].counts.num_tokens > 0, ExitCode::kBadData,
-            valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout",
-            cat(shortest(share), " holds out all of ", num_train_blocks_, " document(s)"), "a smaller share, or more text");
+            valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout", cat(shortest(share), " holds out all of ", num_documents()),
+            "a smaller share, or more text");
     require(settings_.corpus.tune_holdout == 0 || manifest.splits[Split::kTune].counts.num_tokens > 0, ExitCode::kBadData,
-            "corpus.tune_holdout", cat(shortest(settings_.corpus.tune_holdout), " of ", num_train_blocks_, " document(s) holds out none"),
+            "corpus.tune_holdout", cat(shortest(settings_.corpus.tune_holdout), " of ", num_documents(), " holds out none"),
             "a larger share, or more documents");
     if (manifest.splits[Split::kValid].counts.num_tokens > 0) return;
-    require(valid_.empty(), ExitCode::kBadData, "corpus.valid", cat("no documents in ", valid_.size(), " file(s)"),
-            "files with text in them");
+    require(valid_.empty(), ExitCode::kBadData, "corpus.valid", cat("no documents in ", num_files(valid_)), "files with text in them");
     require(settings_.corpus.holdout == 0, ExitCode::kBadData, "corpus.holdout",
-            cat(shortest(settings_.corpus.holdout), " of ", num_train_blocks_, " document(s) holds out none"),
+            cat(shortest(settings_.corpus.holdout), " of ", num_documents(), " holds out none"),
             "a larger share, more documents, or files in corpus.valid");
   }
 

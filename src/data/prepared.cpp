@@ -48,7 +48,8 @@ void prepare_folder(const PrepareSettings& settings, const Located& located) {
   const FolderLock lock(located.cache / (located.fingerprint + ".lock"));
   if (is_finished(located.directory)) return;  // another process finished it while we waited
   const Inputs& inputs = located.inputs;
-  log::info(cat("preparing ", inputs.train.size() + inputs.valid.size(), " file(s) in ", located.directory.string()));
+  log::info(cat("preparing ", count_of(static_cast<std::int64_t>(inputs.train.size() + inputs.valid.size()), "file"), " in ",
+                located.directory.string()));
   PreparedManifest manifest = run_preparation(settings, inputs, located.directory, located.fingerprint);
   manifest.settings = located.settings;
   manifest.files = inputs.train;

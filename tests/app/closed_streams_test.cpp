@@ -52,7 +52,7 @@ checkpoint: {every_steps: 4}
     }
   }
 
-  // Every file of the run and of the prepared data, without clock readings and process numbers.
+  // Every file of the run and of the prepared data, without clock readings, process numbers and the place.
   std::map<std::string, std::string> files(const std::string& place) const {
     std::map<std::string, std::string> found;
     for (const auto& entry : fs::recursive_directory_iterator(path(place))) {
@@ -64,6 +64,7 @@ checkpoint: {every_steps: 4}
       if (extension == ".jsonl" || extension == ".txt" || extension == ".json" || name == "run/lock") {
         text = std::regex_replace(text, std::regex(R"("time":\{[^}]*\})"), "");
         text = std::regex_replace(text, std::regex(R"("training_seconds": ?[0-9.e-]+|"seal_xxh3_128": ?"[0-9a-f]+")"), "");
+        text = std::regex_replace(text, std::regex(R"("working_directory": "[^"]*")"), "");
         text = std::regex_replace(text, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"), "");
         text = std::regex_replace(text, std::regex(R"(in \d[0-9.]* m?s\b|[0-9,]+ tokens/s|ETA .*|pid \d+)"), "");
       }

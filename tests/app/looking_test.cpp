@@ -229,8 +229,8 @@ TEST_F(Looking, FewDocumentsAreAWarningWithTheLikelyCause) {
     write("pages/" + std::to_string(i) + ".txt", read("text.txt") + std::to_string(i));
   }
   const Outcome few = sluice({"prepare", "tiny.yaml", "--set", "corpus.train=[pages]", "corpus.format=text", "corpus.holdout=2"});
-  expect(few, 0, {"5 training, 2 held-out document(s)", "`text` each file is one document"});
-  EXPECT_EQ(few.err.find("document(s)"), few.err.rfind("document(s)")) << "one warning";
+  expect(few, 0, {"5 training documents, 2 held-out documents", "`text` each file is one document"});
+  EXPECT_EQ(few.err.find("held-out documents, fewer"), few.err.rfind("held-out documents, fewer")) << "one warning";
 }
 
 // As a user without the right to write where the data lies; root needs to become one.

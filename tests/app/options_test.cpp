@@ -74,9 +74,9 @@ TEST_F(Options, ANumberIsReadAsInAConfiguration) {
 }
 
 TEST_F(Options, TheMessageIsTheConfigurations) {
-  write("empty.yaml", "");
+  write("minimal.yaml", "corpus: {train: [text.txt]}\n");
   for (const char* word : {"010", "0x10", "-1", "18446744073709551616", "99999999999999999999", "nan", "1.5", "many"}) {
-    const Outcome yaml = sluice({"config", "show", "empty.yaml", "--set", "train.steps=1", std::string("run.seed=") + word});
+    const Outcome yaml = sluice({"config", "show", "minimal.yaml", "--set", "train.steps=1", std::string("run.seed=") + word});
     const std::string text = yaml.err.substr(yaml.err.find("received"));
     EXPECT_EQ("--seed: " + text, refusal({"generate", "run", "--prompt", "x", "--seed", word}) + "\n");
   }

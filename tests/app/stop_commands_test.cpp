@@ -143,7 +143,7 @@ TEST_F(StopCommands, APlanWarnsOfAStepOfSeveralEpochs) {
   char times[32];
   std::snprintf(times, sizeof times, " %.1f times", epochs);
   EXPECT_NE(long_step.err.find("each step reads the training text" + std::string(times)), std::string::npos) << long_step.err;
-  EXPECT_EQ(sluice({"plan", "tiny.yaml"}).err, "");
+  EXPECT_EQ(sluice({"plan", "tiny.yaml"}).err.find("each step reads"), std::string::npos);
 }
 
 // The terminal closes: SIGHUP, and each write to it fails from then on.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/machine.h"
+#include "base/threads.h"
 #include "config/config.h"
 #include "tests/train/train_support.h"
 
@@ -38,7 +39,7 @@ TEST(Resolve, LeavesNothingUndecided) {
   EXPECT_EQ(*model.d_ff_reference, 192);
   EXPECT_EQ(*model.d_ff, 128);  // 8/3 of 48: the gated match of 4 · 48
   EXPECT_EQ(*std::get<nn::LearnedConfig>(model.position).max_length, *config.train.sequence_length);
-  EXPECT_EQ(*config.train.threads, machine().num_cpus);
+  EXPECT_EQ(*config.train.threads, auto_threads());
   EXPECT_EQ(*config.train.device, at::hasCUDA() ? "cuda" : "cpu");
   EXPECT_EQ(*config.train.precision, at::hasCUDA() || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32);
   EXPECT_FALSE(config.train.micro_batch_sequences.is_word());
