@@ -191,7 +191,7 @@ void add_plan(CLI::App& app, Action& action) {
 // The report is made from what lies in the directories.
 void refuse_beside_report(const CLI::App& command) {
   for (const char* name : {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--dry-run"})
-    require(command.get_option(name)->count() == 0, ExitCode::kUsage, "--report", cat(name, " beside it"),
+    require(command.get_option(name)->count() == 0, ExitCode::kUsage, "--report", cat(name, " with it"),
             "directories only: the report says what lies there");
 }
 

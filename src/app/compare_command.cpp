@@ -151,7 +151,7 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
 
 // What became of the runs that were going on.
 std::string fate_of_runs(const compare::Tally& tally) {
-  if (tally.num_saved + tally.num_unsaved + tally.num_unbegun == 0) return ", no run was going on";
+  if (tally.num_saved + tally.num_unsaved + tally.num_unbegun == 0) return ", no run was active";
   if (tally.num_unsaved + tally.num_unbegun == 0) return ", everything is saved";
   std::string words;
   const auto add = [&](std::size_t num, std::string_view what) {

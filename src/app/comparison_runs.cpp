@@ -141,7 +141,7 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
   const Data& data = data_of(config);
   const std::string key = text_of(config);
   auto plan = plans_.find(key);
-  if (plan == plans_.end()) plan = plans_.emplace(key, train::make_plan(config)).first;
+  if (plan == plans_.end()) plan = plans_.emplace(key, train::make_plan(config, text::Notes::kNone)).first;
   const train::Plan& p = plan->second;
   train::RunConfig resolved = p.config;
   resolved.run = run;

@@ -59,7 +59,7 @@ data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoi
   if (!options.format.empty()) corpus.format = format_of(options.format);
   if (!options.text_field.empty()) {
     require(corpus.format == text::Format::kJsonl, ExitCode::kUsage, "--text-field", config::name_of(corpus.format),
-            "--format jsonl beside it: only JSON lines have fields");
+            "--format jsonl with it: only JSON lines have fields");
     corpus.text_field = options.text_field;
   }
   try {
@@ -75,7 +75,7 @@ data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoi
 Result evaluate(const EvalOptions& options) {
   check_run_argument(options.run);
   require(!options.data.empty() || (options.format.empty() && options.text_field.empty()), ExitCode::kUsage,
-          options.format.empty() ? "--text-field" : "--format", "no --data", "--data FILE beside it: held-out text is prepared already");
+          options.format.empty() ? "--text-field" : "--format", "no --data", "--data FILE with it: held-out text is prepared already");
   const train::OpenedCheckpoint opened =
       train::open_checkpoint(options.run, options.allow_older ? train::Older::kAccept : train::Older::kRefuse);
   check_stride(options, opened.config);

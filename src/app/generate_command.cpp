@@ -53,7 +53,9 @@ void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened,
   const eval::Filled filled =
       eval::fill_blanks(*opened.model, *opened.tokenizer, data::span_rules(objective, *opened.tokenizer), options.prompt, sampling);
   if (!options.json) {
-    std::cout << shown(filled.text) << "\n";
+    std::cout << shown(filled.text) << "\n" << std::flush;
+    if (filled.ended && std::all_of(filled.spans.begin(), filled.spans.end(), [](const auto& span) { return span.empty(); }))
+      log::info("the model ended at once: it left every blank empty; another --seed may give text");
     return require_whole(filled.interrupted, options);
   }
   const nlohmann::ordered_json json = {{"prompt", options.prompt},

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "app/comparison_config.h"
 #include "base/error.h"
 #include "base/text_format.h"
 #include "compare/comparison_file.h"
@@ -68,8 +69,10 @@ Guess file(const fs::path& path) {
   if (is_there(parent / "prepared.json")) return {"a file of prepared data", std::string(kExpected)};
   if (path.extension() != ".yaml" && path.extension() != ".yml") return {"a file", std::string(kExpected)};
   try {
-    const auto config = config::load<train::RunConfig>({.file = path, .overrides = {}});
-    return {"a configuration", cat("the run directory that it trains, ", printable(config.run.dir, 400), " (run.dir)")};
+    const ComparisonConfig config = load_comparison({.file = path, .overrides = {}});
+    if (config.compare && is_there(fs::path(config.run.run.dir) / "comparison.json"))
+      return {"a configuration of a comparison", comparison(config.run.run.dir).give};
+    return {"a configuration", cat("the run directory that it trains, ", printable(config.run.run.dir, 400), " (run.dir)")};
   } catch (const UserError&) {
     return {"a configuration", "the run directory that it trains (run.dir)"};
   }

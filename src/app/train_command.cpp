@@ -62,9 +62,13 @@ void train_command(const TrainOptions& options) {
       print(summary, options.program);
     }
   } catch (const UserError& error) {
-    if (error.code() == ExitCode::kIo && store::is_run_directory(session.config.run.dir))
-      log::info(cat("when that is solved, `", train::resume_command(session), "` continues the run"));
-    throw;
+    const bool can_continue = error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kIo;
+    const std::string command = train::resume_command(session), what = error.what();
+    // --fresh may have failed before it replaced the old run, which is not the one to continue.
+    if (!can_continue || session.mode == store::StartMode::kFresh || what.find(command) != std::string::npos ||
+        !store::is_run_directory(session.config.run.dir))
+      throw;
+    throw UserError(error.code(), cat(what, "; `", command, "` continues the run"));
   }
 }
 

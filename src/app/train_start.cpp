@@ -41,9 +41,11 @@ void require_run(const TrainOptions& options) {
   if (!fs::exists(paths.config(), ignored))
     fail(ExitCode::kMissingInput, printable(run, 300), "a run without config.yaml",
          "the configuration that it was started with, as CONFIG");
+  for (const std::string& text : options.config.overrides)
+    if (config::override_path(text) == "run.dir")
+      fail(ExitCode::kUsage, "--set", printable(text, 300), cat("no run.dir with the run directory ", printable(run, 300)));
   if (!options.run_dir.empty())
-    fail(ExitCode::kUsage, "--run-dir", printable(options.run_dir, 300),
-         cat("no --run-dir beside the run directory ", printable(run, 300)));
+    fail(ExitCode::kUsage, "--run-dir", printable(options.run_dir, 300), cat("no --run-dir with the run directory ", printable(run, 300)));
 }
 
 std::string as_scalar(const config::FileValues& values, const std::string& path, std::string fallback) {
@@ -59,15 +61,27 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
 // The run's own settings, and the --set of this command on top.
 void continue_run(const TrainOptions& options, const store::RunPaths& paths, train::SessionOptions& session) {
   train::Continuation next = train::continue_own(train::read_start_settings(paths), options.config.overrides);
-  session.config = load_config({.config = paths.config().string(), .overrides = options.config.overrides});
+  session.config = load_config({.config = paths.config().string(), .overrides = train::with_one_length(options.config.overrides)});
   session.settings = std::move(next.settings);
 }
 
 // A configuration file, and what the run keeps of earlier starts where there is one to resume.
 void start_from_file(const TrainOptions& options, train::SessionOptions& session) {
   const std::vector<std::string>& given = options.config.overrides;
+  std::error_code ignored;
+  const fs::path file = options.config.config;
+  if (fs::exists(file, ignored) && !fs::is_regular_file(file, ignored)) {  // a pipe can be read once
+    require(options.mode != store::StartMode::kResume, ExitCode::kUsage, printable(file.string(), 300), "a pipe with --resume",
+            "a file, which is compared with what earlier starts were given, or the run directory");
+    session.config = load_config(options.config);
+    session.settings.overrides = given;
+    if (!options.run_dir.empty()) session.config.run.dir = options.run_dir;
+    return;
+  }
   const config::Input input{.file = options.config.config, .overrides = given};
   const std::string written_dir = as_scalar(config::file_values<ComparisonConfig>(input), "run.dir", train::RunSection{}.dir);
+  if (options.run_dir.empty() && (written_dir.empty() || written_dir == "null"))
+    load_config(options.config);  // names what is wrong with it
   const store::RunPaths paths{options.run_dir.empty() ? expand_home("run.dir", written_dir) : options.run_dir};
   const bool resume = options.mode == store::StartMode::kResume && store::is_run_directory(paths.root);
   if (resume && is_same_file(paths.config(), input.file)) {

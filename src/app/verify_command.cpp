@@ -65,8 +65,7 @@ void verify_command(const VerifyOptions& options) {
   }
   if (num_faults == 0) return;
   fail(ExitCode::kBadData, options.run, cat(num_faults, " of ", found.findings.size(), " damaged"),
-       is_newest_lost ? cat("every hash to agree; --allow-older-checkpoint is content with step ", found.newest_step)
-                      : "every hash to agree");
+       is_newest_lost ? cat("every hash to agree; --allow-older-checkpoint accepts step ", found.newest_step) : "every hash to agree");
 }
 
 }  // namespace sluice::app

@@ -78,7 +78,7 @@ bool stop_requested() noexcept { return stop_signal_number() != 0; }
 
 void throw_if_stopped(std::string_view what) {
   if (stop_requested())
-    fail(ExitCode::kInterrupted, what, cat("interrupted by ", stop_signal()), "run it again to go on (train: with --resume)");
+    fail(ExitCode::kInterrupted, what, cat("interrupted by ", stop_signal()), "run it again to continue (train: with --resume)");
 }
 
 int stop_signal_number() noexcept {

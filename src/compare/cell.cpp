@@ -79,7 +79,7 @@ std::optional<CellRecord> read_record(const std::filesystem::path& path) {
     }
   } catch (const nlohmann::json::exception&) {  // falls through to the message
   }
-  fail(ExitCode::kBadData, path.string(), "no record of a cell", "what `sluice compare` wrote; the same command runs the cell anew");
+  fail(ExitCode::kBadData, path.string(), "no record of a cell", "what `sluice compare` wrote; the same command runs the cell again");
 }
 
 void write_record(const CellRecord& record, const std::filesystem::path& path) {

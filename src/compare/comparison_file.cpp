@@ -156,7 +156,7 @@ ComparisonFile read_comparison(const std::filesystem::path& directory) {
     }
   } catch (const nlohmann::json::exception&) {  // falls through to the message
   }
-  fail(ExitCode::kBadData, path.string(), "content that is no comparison", "what `sluice compare` wrote; run it again to write it anew");
+  fail(ExitCode::kBadData, path.string(), "content that is no comparison", "what `sluice compare` wrote; run it again to rewrite it");
 }
 
 }  // namespace sluice::compare

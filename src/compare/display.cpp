@@ -32,7 +32,7 @@ void Display::started(std::size_t cell) {
   const std::int64_t step = step_reached(cells_[cell]);
   running_[cell] = {.started_s = monotonic_s(), .first_step = step, .step = step, .loss = {}};
   if (!log::is_terminal())
-    log::info(cat(cells_[cell].label(), step > 0 ? cat(": goes on from about step ", with_commas(step)) : ": started"));
+    log::info(cat(cells_[cell].label(), step > 0 ? cat(": continues from about step ", with_commas(step)) : ": started"));
 }
 
 void Display::ended(std::size_t cell, const std::string& what) {

@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Means of the finished cells of a comparison that was begun in `directory`. A cell that was interrupted counts by its last start.
-std::optional<Reading> known_times(const fs::path& directory, const std::optional<report::Comparison>& begun,
+std::optional<RunTime> known_times(const fs::path& directory, const std::optional<report::Comparison>& begun,
                                    const report::Settings& settings) {
   if (!begun) return std::nullopt;
   double seconds = 0, steps = 0, other = 0, cells = 0;
@@ -36,7 +36,7 @@ std::optional<Reading> known_times(const fs::path& directory, const std::optiona
     other += record ? std::max(0.0, record->wall_seconds - cell.training_seconds) : 0.0;
     ++cells;
   }
-  return steps > 0 ? std::optional(Reading{.step_s = seconds / steps, .other_s = other / cells}) : std::nullopt;
+  return steps > 0 ? std::optional(RunTime{.step_s = seconds / steps, .other_s = other / cells}) : std::nullopt;
 }
 
 // A damaged one is written anew by the next sitting.
@@ -89,7 +89,7 @@ void time_variants(Forecast& forecast, const Planner& planner, const std::vector
   for (const PlannedVariant& variant : variants) timed.push_back(planner.timed(variant, threads, scratch.path()));
   std::vector<double> other_s(timed.size(), std::numeric_limits<double>::infinity());
   const std::vector<StepTime> times = measure_in_turns(timed.size(), [&](std::size_t i) {
-    const Reading reading = measure(timed[i], 1, scratch.path());
+    const RunTime reading = measure(timed[i], 1, scratch.path());
     other_s[i] = std::min(other_s[i], reading.other_s);
     return reading.step_s;
   });

@@ -80,7 +80,7 @@ class Runner {
       display_.refresh();
     }
     tally_.num_waiting += queue_.size() - next_;
-    tally_.interrupted = tally_.interrupted || stopping_;
+    tally_.interrupted = tally_.interrupted || (stopping_ && tally_.num_waiting > 0);
     return tally_;
   }
 

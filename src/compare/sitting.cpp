@@ -69,7 +69,7 @@ std::vector<std::string> earlier_commands(const fs::path& directory, const std::
       if (std::find(hashes.begin(), hashes.end(), variant.hash) != hashes.end()) return std::move(file.comparison.commands);
     }
   } catch (const UserError& error) {
-    log::warn(cat(error.what(), "; written anew, without the commands of earlier sittings"));
+    log::warn(cat(error.what(), "; rewriting it without the commands of earlier sittings"));
   }
   return {};
 }

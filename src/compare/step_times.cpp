@@ -55,7 +55,7 @@ void wait_for(std::vector<Child>& children) {
 }
 
 // The figures in the one line of JSON among what the child printed.
-Reading printed_seconds(const Timed& timed, const fs::path& output, int code) {
+RunTime printed_seconds(const Timed& timed, const fs::path& output, int code) {
   throw_if_stopped("measuring step times");
   // Its signal came before ours, or to it alone.
   if (is_stopped(code))
@@ -75,7 +75,7 @@ Reading printed_seconds(const Timed& timed, const fs::path& output, int code) {
 
 }  // namespace
 
-Reading measure(const Timed& timed, int num_children, const fs::path& scratch) {
+RunTime measure(const Timed& timed, int num_children, const fs::path& scratch) {
   real_files().create_directories(scratch);
   std::vector<Child> children;
   std::vector<fs::path> outputs;
@@ -85,9 +85,9 @@ Reading measure(const Timed& timed, int num_children, const fs::path& scratch) {
     children.emplace_back(timed.command, outputs.back());
   }
   wait_for(children);
-  Reading mean;
+  RunTime mean;
   for (std::size_t i = 0; i < children.size(); ++i) {
-    const Reading one = printed_seconds(timed, outputs[i], *children[i].exit_code());
+    const RunTime one = printed_seconds(timed, outputs[i], *children[i].exit_code());
     mean.step_s += one.step_s / num_children;
     mean.other_s += one.other_s / num_children;
   }

@@ -25,11 +25,11 @@ struct Timed {
 };
 
 // What one such process prints. other_s: seconds of a whole run but for its steps, as far as they are known; see train::other_seconds.
-struct Reading {
+struct RunTime {
   double step_s = 0, other_s = 0;
 };
 // Means over `num_children` that run at once. `scratch`: a directory for their output.
-Reading measure(const Timed& timed, int num_children, const std::filesystem::path& scratch);
+RunTime measure(const Timed& timed, int num_children, const std::filesystem::path& scratch);
 inline double measure_step_s(const Timed& timed, int num_children, const std::filesystem::path& scratch) {
   return measure(timed, num_children, scratch).step_s;
 }

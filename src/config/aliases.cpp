@@ -163,6 +163,7 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kOption, "--temperature", "--temp -t"},
     {kOption, "--top-p", "--nucleus"},
     {kOption, "--prompt", "-p --text --input"},
+    {kOption, "--text-field", "--field --text-column"},
     {kOption, "--data", "--input --file --files --dataset"},
     {kOption, "--seed", "--random-seed"},
     {kOption, "--jobs", "--workers --parallel --num-workers -j"},

@@ -28,7 +28,6 @@ class OverlapFinder {
   bool any() const;      // whether a second pass can find anything
   bool is_full() const;  // the training files have every block
   const Overlap& overlap() const { return overlap_; }
-  bool empty() const { return hashes_.empty(); }
 
  private:
   std::vector<std::uint64_t> hashes_;  // eight bytes per different block

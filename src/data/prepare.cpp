@@ -179,7 +179,7 @@ class Preparation {
     request.start = writer.position();
     request.tokenizer = tokenizer_.get();
     if (request.start.counts.num_tokens > 0) {
-      log::info(cat("going on after ", with_commas(static_cast<std::int64_t>(request.start.counts.num_tokens)), " tokens of ", name));
+      log::info(cat("continuing after ", with_commas(static_cast<std::int64_t>(request.start.counts.num_tokens)), " tokens of ", name));
     }
     BlockEncoder encoder(*tokenizer_, settings_.corpus.separator, settings_.num_threads, request.start,
                          [&](std::span<const std::int32_t> ids, const SplitPosition& after) { writer.add(ids, after); });
@@ -226,9 +226,13 @@ class Preparation {
 
   // A part of the training files that training does not see.
   PreparedSplit encode_part(Split split) {
-    text::FaultReport ignored;  // of the same files as before
+    text::FaultReport again;  // of the same files as before, but for where documents are cut
     const auto select = [&](std::string_view text, const std::filesystem::path&, std::uint64_t) { return split_of(text) == split; };
-    return encode_split(split, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, ignored);
+    PreparedSplit encoded =
+        encode_split(split, {.files = paths_of(train_), .corpus = settings_.corpus, .select = select, .start = {}}, again);
+    if (const auto cuts = again.faults.find(std::string(kUncertainCuts)); cuts != again.faults.end())
+      faults_.add(cuts->first, cuts->second.first_file, cuts->second.first_offset, cuts->second.count);
+    return encoded;
   }
 
   static std::string num_files(const std::vector<InputFile>& files) { return count_of(static_cast<std::int64_t>(files.size()), "file"); }

@@ -28,8 +28,8 @@ struct Located {
 Located locate(const PrepareSettings& settings) {
   const std::filesystem::path root = settings.corpus.prepared_dir;
   Located located{.cache = root / "cache", .directory = {}, .settings = {}, .fingerprint = {}, .inputs = {}};
-  const auto train_paths = text::expand_paths(settings.corpus.train, "corpus.train");
-  const auto valid_paths = text::expand_paths(settings.corpus.valid, "corpus.valid");
+  const auto train_paths = text::expand_paths(settings.corpus.train, "corpus.train", settings.notes);
+  const auto valid_paths = text::expand_paths(settings.corpus.valid, "corpus.valid", settings.notes);
   require(!train_paths.empty(), ExitCode::kUsage, "corpus.train", "[]", "at least one file, directory or glob");
   const std::optional<GivenModel> given_model = given_model_of(settings.tokenizer);
   Inputs& inputs = located.inputs;
@@ -58,10 +58,10 @@ void prepare_folder(const PrepareSettings& settings, const Located& located) {
   warn_of_faults(manifest.faults);
 }
 
-PreparedData open_checked(const Located& located, const text::CorpusConfig& corpus) {
+PreparedData open_checked(const Located& located, const PrepareSettings& settings) {
   const PreparedManifest manifest = read_manifest(located.directory);
   refuse_full_overlap(manifest);
-  warn_of_splits(manifest, corpus);
+  if (settings.notes == text::Notes::kLog) warn_of_splits(manifest, settings.corpus);
   return open_folder(located.directory);
 }
 
@@ -70,13 +70,13 @@ PreparedData open_checked(const Located& located, const text::CorpusConfig& corp
 PreparedData prepare(const PrepareSettings& settings) {
   const Located located = locate(settings);
   if (!is_finished(located.directory)) prepare_folder(settings, located);
-  return open_checked(located, settings.corpus);
+  return open_checked(located, settings);
 }
 
 std::optional<PreparedData> find_prepared(const PrepareSettings& settings) {
   const Located located = locate(settings);
   if (!is_finished(located.directory)) return std::nullopt;
-  return open_checked(located, settings.corpus);
+  return open_checked(located, settings);
 }
 
 bool has_prepared(const std::filesystem::path& prepared_dir, const std::string& fingerprint) {

@@ -37,6 +37,7 @@ struct PrepareSettings {
   text::CorpusConfig corpus;
   text::TokenizerConfig tokenizer;
   int num_threads = 1;
+  text::Notes notes = text::Notes::kLog;  // warnings about the corpus; kNone where the same one is looked at again
 };
 
 // Prepares what is missing, then opens. Polls base/signals.h: throws kInterrupted after leaving the folder resumable.

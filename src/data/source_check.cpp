@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <variant>
 #include <vector>
 
 #include "base/error.h"
@@ -15,13 +14,6 @@ namespace sluice::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Without a place for the cache everything is read.
-std::vector<InputFile> hashed(const std::vector<fs::path>& paths, const fs::path& cache) {
-  std::error_code ignored;
-  fs::create_directories(cache, ignored);
-  return hash_inputs(paths, cache / "hashes.json", real_files());
-}
 
 // The hashes of the files that the prepared data was made from, training files first; empty where it does not say.
 std::vector<std::string> hashes_of(const fs::path& directory) {
@@ -49,10 +41,18 @@ std::optional<std::string> find_changed_source(const PrepareSettings& settings, 
   const std::optional<GivenModel> given_model = given_model_of(settings.tokenizer);
   if (given_model && given_model->hash.hex() != started.tokenizer_hash) return "tokenizer.model";
   const fs::path root = settings.corpus.prepared_dir;
-  const std::vector<fs::path> train_paths = text::expand_paths(settings.corpus.train, "corpus.train"),
-                              valid_paths = text::expand_paths(settings.corpus.valid, "corpus.valid");
-  const std::vector<InputFile> train = hashed(train_paths, root / "cache"), valid = hashed(valid_paths, root / "cache");
-  if (fingerprint_of(token_settings(settings, given_model), train, valid) == started.fingerprint) return std::nullopt;
+  const fs::path cache = root / "cache" / "hashes.json";
+  const auto hashed = [&](const std::vector<std::string>& patterns, std::string_view key) {
+    return hash_inputs(text::expand_paths(patterns, key, text::Notes::kNone), cache, real_files());
+  };
+  const std::vector<InputFile> train = hashed(settings.corpus.train, "corpus.train"), valid = hashed(settings.corpus.valid, "corpus.valid");
+  const auto is_fingerprint_with = [&](const std::optional<GivenModel>& model) {
+    return fingerprint_of(token_settings(settings, model), train, valid) == started.fingerprint;
+  };
+  if (is_fingerprint_with(given_model)) return std::nullopt;
+  // Runs of earlier versions cut long documents for every given model.
+  if (given_model && given_model->joins_blocks && is_fingerprint_with(GivenModel{.hash = given_model->hash, .joins_blocks = false}))
+    return std::nullopt;
   const bool only_valid = !valid.empty() && begins_with(hashes_of(root / started.fingerprint), train);
   return only_valid ? "corpus.valid" : "corpus.train";
 }

@@ -57,7 +57,7 @@ Content accepted_content(const fs::path& path, StartMode mode) {
          "a new directory, an empty one or that of a run");
   }
   if (content == Content::kRun && mode == StartMode::kNew) {
-    fail(ExitCode::kUsage, path.string(), "a run is there already", "--resume to go on with it, or --fresh to rename it and start anew");
+    fail(ExitCode::kUsage, path.string(), "a run already exists", "--resume to continue it, or --fresh to rename it and start again");
   }
   return content;
 }

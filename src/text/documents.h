@@ -34,7 +34,9 @@ struct FaultReport {
 // which a note says. A directory stands for every file below it, hidden ones (`.name`) left out; links are followed, but no directory is entered
 // twice. In a glob, `**` as a whole part of the path is any number of directories that are not hidden. kMissingInput where a pattern
 // names nothing, or something that is no regular file; `subject` says whose patterns they are.
-std::vector<std::filesystem::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject);
+enum class Notes { kLog, kNone };  // kNone: for a second look at the same files
+std::vector<std::filesystem::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject,
+                                                Notes notes = Notes::kLog);
 
 // Documents longer than this are cut into blocks: the most whole lines that fit. A line that is longer itself is cut before
 // its last blank that fits, or between characters where it has none. The cut depends on the document's text alone.

@@ -66,7 +66,7 @@ class PathFinder {
       refuse(pattern, pattern.find('{') == std::string::npos ? "is not there" : "is not there (braces are not expanded)");
   }
 
-  std::vector<fs::path> take() {
+  std::vector<fs::path> take(Notes notes) {
     std::vector<fs::path> files;
     std::map<FileId, const fs::path*> first;
     std::string example;
@@ -78,13 +78,14 @@ class PathFinder {
         example = cat(", such as ", path.string(), ", which is ", known->second->string());
       }
     }
+    if (notes == Notes::kNone) return files;
     const std::size_t again = num_named_ - files.size();
     if (again > 0)
-      log::info(cat(subject_, ": ", count_of(static_cast<std::int64_t>(again), "name"), " of files that other names stand for too", example,
-                    "; each file is read once"));
+      log::info(cat(subject_, ": ", count_of(static_cast<std::int64_t>(again), "path"), again == 1 ? " names" : " name",
+                    " a file that another path already names", example, "; each file is read once"));
     if (!dead_links_.empty()) {
-      log::warn(cat(subject_, ": ", count_of(static_cast<std::int64_t>(dead_links_.size()), "link"),
-                    " left out, leading nowhere: ", dead_links_.begin()->string(), dead_links_.size() > 1 ? " and others" : ""));
+      log::warn(cat(subject_, ": skipping ", count_of(static_cast<std::int64_t>(dead_links_.size()), "broken link"), ": ",
+                    dead_links_.begin()->string(), dead_links_.size() > 1 ? " and others" : ""));
     }
     return files;
   }
@@ -96,10 +97,10 @@ class PathFinder {
 
   void add_file(const fs::path& path, const struct stat& info) {
     // `link/../a` need not be `a`.
-    fs::path normal = path.lexically_normal();
+    const fs::path normal = path.lexically_normal();
     struct stat of_normal {};
     const bool same = ::stat(normal.c_str(), &of_normal) == 0 && id_of(of_normal) == id_of(info);
-    files_.emplace(same ? std::move(normal) : path, id_of(info));
+    files_.emplace(same ? normal : path, id_of(info));
     num_named_ += 1;
   }
 
@@ -205,10 +206,10 @@ class PathFinder {
 
 }  // namespace
 
-std::vector<fs::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject) {
+std::vector<fs::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject, Notes notes) {
   PathFinder finder(subject);
   for (const std::string& pattern : patterns) finder.add_pattern(pattern);
-  return finder.take();
+  return finder.take(notes);
 }
 
 }  // namespace sluice::text

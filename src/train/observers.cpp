@@ -180,7 +180,7 @@ void catch_up_evaluation(Watch& watch, const Progress& progress) {
       if (error.code() != ExitCode::kInterrupted) throw;
       if (!is_finished(watch, step)) return;  // the loop sees the stop itself, and says what is saved
       fail(ExitCode::kInterrupted, watch.metrics.path().parent_path().string(),
-           cat("stopped by ", stop_signal(), " after step ", step, ", everything is saved but its evaluation"), "run again with --resume");
+           cat("stopped by ", stop_signal(), " after step ", step, ", everything is saved but its evaluation"), "");
     }
   } else if (done->log_perplexity) {
     watch.latest = BestEvaluation{step, comparable(watch, step, *done->log_perplexity)};

@@ -40,31 +40,46 @@ std::optional<fs::path> implied(const store::RunPaths& run, const std::string& r
   return root;
 }
 
-// Empty where the run's configuration is not there or is damaged: a resume does not need it.
-std::string written_run_dir(const store::RunPaths& run) {
+// Nothing where the run's configuration is not there or is damaged: a resume does not need it.
+std::optional<RunConfig> written_config(const store::RunPaths& run) {
   try {
-    return config::load<RunConfig>({.file = run.config(), .overrides = {}}).run.dir;
+    return config::load<RunConfig>({.file = run.config(), .overrides = {}});
   } catch (const UserError&) {
-    return {};
+    return std::nullopt;
   }
 }
 
 bool leads_somewhere(const std::string& pattern) {
   try {
-    return !text::expand_paths({pattern}, "path").empty();
+    return !text::expand_paths({pattern}, "path", text::Notes::kNone).empty();
   } catch (const UserError&) {
     return false;
   }
 }
 
-void anchor(std::string& path, const Starts& starts) {
-  if (fs::path(path).is_absolute() || leads_somewhere(path)) return;
+bool is_here(const fs::path& start) {
+  std::error_code error;
+  return start.empty() || (fs::equivalent(start, fs::current_path(error), error) && !error);
+}
+
+// A path of the run itself starts from where the run was started; one that this command says anew starts from here.
+void anchor(std::string& path, const Starts& starts, bool is_own) {
+  if (fs::path(path).is_absolute() || (!is_own && leads_somewhere(path))) return;
   for (const fs::path& start : starts) {
-    const std::string candidate = (start / path).string();
+    const std::string candidate = is_here(start) ? path : (start / path).string();
     if (!leads_somewhere(candidate)) continue;
     path = candidate;
     return;
   }
+}
+
+bool has(const std::vector<std::string>& paths, const std::string& path) {
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+std::optional<std::string> given_model(const RunConfig& config) {
+  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
+  return pieces != nullptr && pieces->model ? std::optional<std::string>(*pieces->model) : std::nullopt;
 }
 
 }  // namespace
@@ -85,16 +100,17 @@ std::string find_prepared_dir(const std::string& prepared_dir, const std::string
 }
 
 RunConfig anchored(RunConfig config, const store::RunPaths& run, const std::string& fingerprint) {
-  const Starts starts = starts_of(run, written_run_dir(run));
+  const std::optional<RunConfig> own = written_config(run);
+  const Starts starts = starts_of(run, own ? own->run.dir : "");
   std::string& prepared_dir = config.corpus.prepared_dir;
   if (!data::has_prepared(prepared_dir, fingerprint)) {
     const std::string found = find_prepared_dir(prepared_dir, fingerprint, starts);
     if (data::has_prepared(found, fingerprint)) prepared_dir = found;
   }
-  for (auto* patterns : {&config.corpus.train, &config.corpus.valid})
-    for (std::string& pattern : *patterns) anchor(pattern, starts);
+  for (std::string& pattern : config.corpus.train) anchor(pattern, starts, own && has(own->corpus.train, pattern));
+  for (std::string& pattern : config.corpus.valid) anchor(pattern, starts, own && has(own->corpus.valid, pattern));
   if (auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer); pieces != nullptr && pieces->model)
-    anchor(*pieces->model, starts);
+    anchor(*pieces->model, starts, own && given_model(*own) == *pieces->model);
   return config;
 }
 

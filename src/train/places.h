@@ -23,8 +23,9 @@ Starts starts_of(const store::RunPaths& run, const std::string& run_dir);
 // The first `start/prepared_dir` that has finished data of `fingerprint`; the first one of all where none has.
 std::string find_prepared_dir(const std::string& prepared_dir, const std::string& fingerprint, const Starts& starts);
 
-// `config` as given to a resume, with every relative path that leads nowhere from here replaced by what it leads to from where the run was
-// started: corpus.train, corpus.valid, corpus.prepared_dir and tokenizer.model. The rest stays as it is.
+// `config` as given to a resume. A relative path that the run's own configuration has too starts from where the run was started; one
+// that is new here starts from here, and where it leads nowhere, from there. Those are corpus.train, corpus.valid and tokenizer.model; of
+// corpus.prepared_dir the place that has the data counts. The rest stays as it is.
 RunConfig anchored(RunConfig config, const store::RunPaths& run, const std::string& fingerprint);
 
 }  // namespace sluice::train

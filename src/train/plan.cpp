@@ -44,9 +44,10 @@ std::int64_t planned_vocabulary(const RunConfig& config) {
 }
 
 // A corpus that is not there is no error.
-std::optional<data::PreparedData> find_data(const RunConfig& config, int num_threads) {
+std::optional<data::PreparedData> find_data(const RunConfig& config, int num_threads, text::Notes notes) {
   try {
-    auto prepared = data::find_prepared({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
+    auto prepared =
+        data::find_prepared({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads, .notes = notes});
     if (prepared && prepared->train().num_tokens() < 2) prepared.reset();
     return prepared;
   } catch (const UserError& error) {
@@ -78,7 +79,7 @@ std::uint64_t text_bytes(const text::CorpusConfig& corpus) {
   constexpr std::uint64_t kPacked = 4;
   std::uint64_t bytes = 0;
   try {
-    for (const fs::path& file : text::expand_paths(corpus.train, "corpus.train")) {
+    for (const fs::path& file : text::expand_paths(corpus.train, "corpus.train", text::Notes::kNone)) {
       const bool is_packed = file.extension() == ".gz" || file.extension() == ".zst";
       bytes += fs::file_size(file) * (is_packed ? kPacked : 1);
     }
@@ -100,7 +101,9 @@ std::uint64_t token_bytes(const Plan& plan, const data::PreparedData* data, std:
 void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corpus_bytes) {
   const std::uint64_t needed = preparation_bytes(plan.config, process_bytes, corpus_bytes);
   if (needed <= plan.memory_bytes) return;
-  plan.memory.push_back({"preparing the data, beyond that", needed - plan.memory_bytes});
+  MemoryPart& preparing = plan.memory.emplace_back();
+  preparing.name = "preparing the data, beyond that";
+  preparing.bytes = needed - plan.memory_bytes;
   plan.memory_bytes = needed;
 }
 
@@ -122,11 +125,11 @@ data::Batch random_batch(const Plan& plan, std::uint64_t step) {
 
 }  // namespace
 
-Plan make_plan(const RunConfig& config) {
+Plan make_plan(const RunConfig& config, text::Notes notes) {
   Plan plan;
   const std::uint64_t process_bytes = resident_memory_bytes();
   plan.vocab_size = planned_vocabulary(config);
-  const auto data = find_data(config, static_cast<int>(resolve_threads(config.train)));
+  const auto data = find_data(config, static_cast<int>(resolve_threads(config.train)), notes);
   std::optional<std::uint64_t> windows;
   if (data) windows = make_training_batches(config, *data)->windows_per_epoch();
   plan.is_prepared = data.has_value();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/language_model.h"
+#include "text/documents.h"
 #include "train/memory.h"
 #include "train/run_config.h"
 
@@ -36,7 +37,8 @@ struct Plan {
 
 // Needs a corpus only for tokens_per_epoch and a tokenizer only where the configuration does not say its vocabulary. kUsage, kBadData and
 // kMissingInput for a given tokenizer that cannot be read.
-Plan make_plan(const RunConfig& config);
+// `notes` kNone: without warnings about the corpus, for one that is planned several times.
+Plan make_plan(const RunConfig& config, text::Notes notes = text::Notes::kLog);
 
 struct StepTiming {
   double seconds_per_step = 0;  // median

@@ -31,7 +31,7 @@ std::optional<store::RunResult> standing(const store::RunResult& wanted, bool is
     if (found.config == wanted.config || (!is_evaluated && found.log_perplexity.has_value())) return found;
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
-    log::warn(cat(error.what(), ": written anew"));
+    log::warn(cat(error.what(), "; rewriting it"));
   }
   return std::nullopt;
 }

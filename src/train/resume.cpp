@@ -78,7 +78,7 @@ void check_sources(const ResumedRun& run, const RunConfig& written, const data::
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kMissingInput) throw;
     if (is_prepared && own && same_sources(*own, written))
-      return log::info(cat("resume: ", error.what(), ": not needed, since the prepared data is there"));
+      return log::info(cat("resume: corpus files are gone, using the prepared data (", error.what(), ")"));
     throw UserError(error.code(),
                     cat(error.what(), own ? cat(" with the content that this run was started with (", own_sources(*own), ')') : ""));
   }
@@ -115,7 +115,8 @@ void check_length(const RunConfig& written, const RunConfig& resolved, std::int6
   const std::string_view key = c.tokens ? "train.tokens" : c.epochs ? "train.epochs" : "train.steps";
   const std::string value = c.tokens ? cat(*c.tokens) : c.epochs ? shortest(*c.epochs) : cat(steps);
   fail(ExitCode::kUsage, key, c.steps ? value : cat(value, ", which is ", count_of(steps, "step")),
-       cat("at least ", c.steps ? "" : "what gives ", steps_done, ", the steps that this run has done (", kNewRun, ")"));
+       c.steps ? cat("at least ", count_of(steps_done, "step"), ", as many as this run has done (", kNewRun, ")")
+               : cat("enough for the ", count_of(steps_done, "step"), " that this run has done (", kNewRun, ")"));
 }
 
 data::PreparedData open_data_of(const ResumedRun& run, const RunConfig& written, std::int64_t num_threads) {

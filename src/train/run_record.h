@@ -1,4 +1,5 @@
-// RUN/run.json: what made this run, for people. Only `working_directory` (places.h) and `settings` (start_settings.h) are read back.
+// RUN/run.json: what made this run, for people. Read back: `working_directory` (places.h), `settings` (start_settings.h), and the hashes of data
+// and tokenizer (verify_run.h).
 #pragma once
 
 #include <cstdint>

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/shell.h"
 #include "base/signals.h"
+#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "config/config.h"
 #include "data/prepared.h"
@@ -50,13 +51,30 @@ class LogFile {
   LogFile& operator=(const LogFile&) = delete;
 };
 
-std::optional<Start> find_start(store::CheckpointStore& checkpoints) {
+// Steps that the run's other files tell of.
+std::int64_t recorded_steps(const store::RunPaths& paths) {
+  std::error_code ignored;
+  std::int64_t steps = 0;
+  if (fs::exists(paths.metrics(), ignored))
+    store::read_metrics(paths.metrics(), [&](std::int64_t step, const nlohmann::ordered_json& line) {
+      if (line.contains("loss")) steps = std::max(steps, step);
+    });
+  return steps;
+}
+
+std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store::RunPaths& paths) {
   checkpoints.clean_temporaries();
   const auto [newest, num_damaged] = newest_checkpoint(checkpoints);
   require(newest.has_value() || num_damaged == 0, ExitCode::kNoCheckpoint, checkpoints.directory().string(),
           cat(count_of(static_cast<std::int64_t>(num_damaged), "checkpoint"), ", all damaged"),
-          "needs one that verifies: restore it from a copy, or start anew with --fresh");
-  if (!newest) return std::nullopt;
+          "needs one that verifies: restore it from a copy, or start again with --fresh");
+  if (!newest) {
+    const std::int64_t steps = recorded_steps(paths);
+    require(steps == 0, ExitCode::kNoCheckpoint, checkpoints.directory().string(),
+            cat("no checkpoint, though metrics.jsonl has ", count_of(steps, "step")),
+            "needs one that verifies: restore it from a copy, or start again with --fresh");
+    return std::nullopt;
+  }
   Start start{*newest, read_config(newest->directory), read_state(newest->directory)};
   require(start.state.progress.step == start.checkpoint.manifest.step, ExitCode::kBadData, newest->directory.string(),
           cat("step ", start.state.progress.step, " in train_state.json"),
@@ -101,7 +119,7 @@ void begin(Watch& watch, const Start* start, ops::Parameters& parameters, Progre
     watch.best = start->state.best;
     watch.saved_step = progress.step;
     if (watch.best) watch.saved_best = watch.best->step;
-    log::info(cat("going on from step ", progress.step));
+    log::info(cat("continuing from step ", progress.step));
   } else {
     parameters.initialize(watch.run.config.run.seed);
   }
@@ -196,7 +214,7 @@ void require_text(const std::string& run_dir) {
 
 void refuse_existing(const SessionOptions& options) {
   if (options.mode != store::StartMode::kNew || !store::is_run_directory(options.config.run.dir)) return;
-  fail(ExitCode::kUsage, options.config.run.dir, "a run is there already",
+  fail(ExitCode::kUsage, options.config.run.dir, "a run already exists",
        cat("`", resume_command(options), "` to continue it, or --fresh to rename it and start again"));
 }
 
@@ -231,12 +249,13 @@ Summary run_training(const SessionOptions& options) {
   if (run.existed && !fresh) log_file.emplace(paths.log());
   for (const std::string& note : options.notes) log::info(note);
   std::optional<store::CheckpointStore> checkpoints(paths.checkpoints());
-  const std::optional<Start> start = fresh ? std::nullopt : find_start(*checkpoints);
+  const std::optional<Start> start = fresh ? std::nullopt : find_start(*checkpoints, paths);
   const Start* from = start ? &*start : nullptr;
 
   // Until all of this stands, a new run leaves nothing in its directory that would count as a run, and an old one keeps its name.
   const RunConfig asked = from == nullptr ? options.config : anchored(options.config, paths, from->state.fingerprint);
   const std::unique_ptr<Parts> parts = make_parts(asked, paths, from);
+  const StopNotice notice("finishing this step, then saving");
   const RunConfig& config = parts->config;
   const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);

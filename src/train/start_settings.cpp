@@ -1,6 +1,7 @@
 #include "train/start_settings.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -13,12 +14,15 @@ namespace sluice::train {
 namespace {
 
 constexpr std::uint64_t kMaxRecordBytes = 16 << 20;
+constexpr std::array<std::string_view, 3> kLengthKeys = {"train.steps", "train.tokens", "train.epochs"};
 
-// A later override of the same key, or of a section that holds it, replaces an earlier one.
+bool is_length(const std::string& path) { return std::find(kLengthKeys.begin(), kLengthKeys.end(), path) != kLengthKeys.end(); }
+
+// A later override of the same key, or of a section that holds it, replaces an earlier one. The keys of a run's length are one.
 bool is_replaced(const std::string& path, const std::vector<std::string>& given) {
   return std::any_of(given.begin(), given.end(), [&](const std::string& text) {
     const std::string other = config::override_path(text);
-    return path == other || path.starts_with(other + '.');
+    return path == other || path.starts_with(other + '.') || (is_length(path) && is_length(other));
   });
 }
 
@@ -32,6 +36,16 @@ std::vector<std::string> joined(std::vector<std::string> overrides, const std::v
 }
 
 }  // namespace
+
+std::vector<std::string> with_one_length(const std::vector<std::string>& overrides) {
+  std::vector<std::string> named, all;
+  for (const std::string& text : overrides) named.push_back(config::override_path(text));
+  if (std::none_of(named.begin(), named.end(), is_length)) return overrides;
+  for (const std::string_view key : kLengthKeys)
+    if (std::find(named.begin(), named.end(), key) == named.end()) all.push_back(cat(key, "=null"));
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  return all;
+}
 
 StartSettings read_start_settings(const store::RunPaths& paths) {
   std::error_code ignored;

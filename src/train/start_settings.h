@@ -28,6 +28,8 @@ struct Continuation {
 
 // A start with a configuration file that says `file_values`, and the --set `given`.
 Continuation continue_with(const StartSettings& earlier, config::FileValues file_values, const std::vector<std::string>& given);
+// `overrides` for a file that already says how long the run is: one of train.steps, tokens and epochs replaces the other two.
+std::vector<std::string> with_one_length(const std::vector<std::string>& overrides);
 // A start from the run's own config.yaml, which has the effect of the earlier ones already.
 Continuation continue_own(const StartSettings& earlier, const std::vector<std::string>& given);
 

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
-#include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "train/divergence.h"
 #include "train/step_epochs.h"
@@ -73,7 +72,6 @@ Progress train(const Run& run, Progress progress, std::span<const Every> observe
   if (progress.step >= total_steps) return progress;
   const std::string long_step = step_epochs_warning(run.config.train.batch_sequences, run.batches.windows_per_epoch());
   if (!long_step.empty()) log::warn(long_step);
-  const StopNotice notice("finishing this step, then saving");
   StepConfig step = step_config_of(run.config, run.device);
   set_limits(run, progress, step);
   std::vector<StepStats> recent;  // steps whose values the host has not read

@@ -117,23 +117,24 @@ RunFindings verify_run(const fs::path& run) {
   if (is_there(paths.result())) about_result = examine(paths.result().string(), [&] { result = store::read_run_result(paths.result()); });
   std::optional<store::Checkpoint> newest;
   found.findings = examine_checkpoints(checkpoints, newest);
-  require(newest.has_value(), ExitCode::kNoCheckpoint, run.string(),
-          cat(count_of(static_cast<std::int64_t>(found.findings.size()), "checkpoint"), ", none of which verifies"),
-          "a run with a checkpoint that verifies");
+  if (!newest) {
+    std::string faults = cat(count_of(static_cast<std::int64_t>(found.findings.size()), "checkpoint"), ", none of which verifies");
+    if (!found.findings.empty()) faults += cat(" (", found.findings.back().fault, ")");
+    fail(ExitCode::kNoCheckpoint, run.string(), faults, "a run with a checkpoint that verifies");
+  }
   found.newest_step = newest->manifest.step;
   const auto add = [&](Finding finding) { found.findings.push_back(std::move(finding)); };
   const auto steps = checkpoints.steps();
   if (result && result->step > (steps.empty() ? 0 : steps.back())) {
     const std::string lost = (paths.checkpoints() / store::checkpoint_name(result->step)).string();
-    add({lost, cat(lost, ": not there; the checkpoint of the last step, which result.json speaks of"), result->step});
+    add({lost, cat(lost, ": missing; result.json names it as the last checkpoint"), result->step});
   }
   const CheckpointState state = read_state(newest->directory);
   const std::string tokenizer_hash = newest->manifest.note("tokenizer_hash", newest->directory.string());
-  if (is_there(paths.config()))
-    add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
-  if (is_there(paths.run_json()))
-    add(examine(paths.run_json().string(), [&] { check_record(paths.run_json(), state.fingerprint, tokenizer_hash); }));
-  if (is_there(paths.metrics())) add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), result); }));
+  // Every run has these three; result.json is written at the end.
+  add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
+  add(examine(paths.run_json().string(), [&] { check_record(paths.run_json(), state.fingerprint, tokenizer_hash); }));
+  add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), result); }));
   if (about_result) add(*std::move(about_result));
   add(examine("prepared data", [&] { open_data(*newest).verify(); }));
   return found;

@@ -249,8 +249,8 @@ TEST_F(ComparisonTest, WrongUseIsRefused) {
     refused({"compare", "--jobs", jobs, "compare.yaml"},
             "--jobs: received `" + jobs + "`; expected `auto` or a whole number from 1 to 1024");
   refused({"compare", "compare.yaml", "--seeds", "1-2"}, "--seeds: received `1-2`; expected a whole number");
-  refused({"compare", "--report", "two", "--seeds", "1"}, "--report: --seeds beside it");
-  refused({"compare", "compare.yaml", "--report", "two"}, "--report: CONFIG beside it");
+  refused({"compare", "--report", "two", "--seeds", "1"}, "--report: --seeds with it");
+  refused({"compare", "compare.yaml", "--report", "two"}, "--report: CONFIG with it");
   const std::string vary = "compare.tune={optimizer.lr: [0], seeds: [9]}";
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary, "corpus.tune_holdout=0.2"}, "compare.yaml: compare.tune.optimizer.lr");
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary}, "compare.tune.optimizer.lr");
@@ -354,7 +354,7 @@ TEST_F(ComparisonTest, AStopSavesAndTheSameCommandGoesOn) {
   const Outcome finished = sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "train.steps=400", "--seeds", "1", "--json"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(finished.json()["finished"], 2);
-  EXPECT_NE(finished.err.find("goes on from about step"), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find("continues from about step"), std::string::npos) << finished.err;
 }
 
 TEST_F(ComparisonTest, RunsDieWithAKilledParent) {

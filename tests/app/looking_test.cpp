@@ -131,6 +131,13 @@ TEST_F(Looking, ARunIsFoundWholeFromAnyWorkingDirectory) {
   EXPECT_FALSE(fs::exists(path("prepared"))) << "prepared a second time";
   EXPECT_EQ(from("/", "eval '" + path("work/again").string() + "'").exit_code, 0) << "after a resume from elsewhere";
 
+  // A file of the same name where the command starts is another one.
+  fs::copy(path("work/run"), path("work/third"), fs::copy_options::recursive);
+  fs::create_directories(path("elsewhere"));
+  write("elsewhere/text.txt", "Other text.\n\nOf another project.\n");
+  const Outcome beside = from("elsewhere", "train --resume ../work/third --set train.steps=35");
+  EXPECT_EQ(beside.exit_code, 0) << beside.err;
+
   // A tree that moved: the place that was written down is no longer there.
   fs::rename(path("work"), path("moved"));
   EXPECT_EQ(from("moved", "eval run").exit_code, 0);

@@ -48,7 +48,7 @@ TEST_F(Reading, EveryFileThatAGlobNamesOnce) {
   EXPECT_EQ(num_documents(prepare({"corpus.train=[d/**/*.txt]"})), 120U);
   const Outcome directory = prepare({"corpus.train=[d, ./d/a.txt]"});
   EXPECT_EQ(num_documents(directory), 120U);
-  EXPECT_NE(directory.err.find("corpus.train: 2 names of files that other names stand for too"), std::string::npos) << directory.err;
+  EXPECT_NE(directory.err.find("corpus.train: 2 paths name a file that another path already names"), std::string::npos) << directory.err;
   expect_refused(prepare({"corpus.train=[d/**.txt]"}), 66, "corpus.train: `d/**.txt` has `**` inside a name");
   expect_refused(prepare({"corpus.train=['d/{a,b}.txt']"}), 66, "braces are not expanded");
 }

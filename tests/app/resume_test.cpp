@@ -136,6 +136,28 @@ TEST_F(Resume, FewerStepsThanAreDoneAreRefusedAndAsManyAreNothingToDo) {
 
 // ---- the settings of the first start ----
 
+TEST_F(Resume, WhatIsMissingIsNotStartedOver) {
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--set", "run.dir=null"}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(path("null")));
+  train({"tiny.yaml"});
+  expect_refused({"--resume", "run", "--set", "run.dir=other"}, 2, {"run.dir=other"});
+  fs::rename(path("run/metrics.jsonl"), path("kept"));
+  EXPECT_EQ(sluice({"verify", "run"}).exit_code, 65);
+  fs::rename(path("kept"), path("run/metrics.jsonl"));
+  EXPECT_EQ(sluice({"verify", "run"}).exit_code, 0);
+  fs::remove_all(path("run/checkpoints"));
+  expect_refused({"--resume", "run"}, 78, {"no checkpoint", "4 steps", "--fresh"});
+}
+
+TEST_F(Resume, ALongerRunIsAskedForByAnyOfTheLengths) {
+  train({"tiny.yaml", "--set", "train={steps: null, tokens: 256}"});
+  EXPECT_EQ(steps_of("run"), 4);
+  train({"--resume", "run", "--set", "train.tokens=384"});
+  EXPECT_EQ(steps_of("run"), 6);
+  train({"--resume", "run", "--set", "train.steps=8"});
+  EXPECT_EQ(steps_of("run"), 8);
+}
+
 TEST_F(Resume, ARunKeepsItsSettings) {
   train({"tiny.yaml", "--set", "train.steps=6", "model.d_model=24", "checkpoint.every_steps=3"});
   // Without the --set, from the same file: model.d_model would be refused, train.steps would be too small.

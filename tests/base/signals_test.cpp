@@ -42,7 +42,7 @@ TEST_P(Signals, AreRememberedByName) {
   } catch (const UserError& error) {
     EXPECT_EQ(error.code(), ExitCode::kInterrupted);
     EXPECT_EQ(std::string(error.what()),
-              "training: interrupted by " + std::string(GetParam().name) + "; run it again to go on (train: with --resume)");
+              "training: interrupted by " + std::string(GetParam().name) + "; run it again to continue (train: with --resume)");
   }
 }
 

@@ -92,11 +92,11 @@ TEST_F(Paths, OneFileUnderSeveralNamesIsReadOnce) {
     return ::testing::internal::GetCapturedStderr();
   };
   std::string note = noted({"."}, {"a-link.txt", "a.txt", "c.md", "copy.txt", "odd[1].txt", "sub/d.txt", "sub/deep/e.txt"});
-  EXPECT_NE(note.find("corpus.train: 2 names of files"), std::string::npos) << note;
+  EXPECT_NE(note.find("corpus.train: 2 paths name a file"), std::string::npos) << note;
   EXPECT_NE(note.find("b.txt, which is "), std::string::npos) << note;
   for (const auto& patterns : {Names{"a.txt", "./a.txt"}, Names{"a.txt", "a.txt"}, Names{"?.txt", "a.*"}, Names{"sub", "sub/d.txt"}}) {
     note = noted(patterns, names({patterns[0]}));
-    EXPECT_NE(note.find("corpus.train: 1 name of files"), std::string::npos) << patterns[1] << note;
+    EXPECT_NE(note.find("corpus.train: 1 path names a file"), std::string::npos) << patterns[1] << note;
   }
   EXPECT_EQ(noted({"a.txt", "copy.txt"}, {"a.txt", "copy.txt"}), "");
 }
@@ -113,7 +113,7 @@ TEST_F(Paths, CirclesOfLinksAndDeadLinksEnd) {
   EXPECT_EQ(names({"."}).size(), 6U);
   EXPECT_EQ(names({"s*"}).size(), 6U);
   const std::string warning = ::testing::internal::GetCapturedStderr();
-  EXPECT_NE(warning.find("corpus.train: 2 links left out"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("corpus.train: skipping 2 broken links"), std::string::npos) << warning;
   for (const auto& [pattern, reason] : {std::pair{"self", "symbolic links"}, {"sub/dead", "leads nowhere"}}) {
     const std::string message = message_of(ExitCode::kMissingInput, [&, name = pattern] { names({name}); });
     EXPECT_NE(message.find(reason), std::string::npos) << message;
