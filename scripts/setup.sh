@@ -244,7 +244,7 @@ install_oracles() {
 }
 
 # Into .venv where it is ours; beside an environment of the user's, which stays as it is: a wrapper of its interpreter sees both.
-# The newer transformers lies beside either, in build/oracles5.
+# The newer transformers is in build/oracles5 in both cases.
 python_oracles() {
   [ -n "$(torch_of "$python" 2> /dev/null)" ] ||
     die "tests compare with PyTorch, but $python has no torch $torch_oldest or later:" \

@@ -35,7 +35,7 @@ std::vector<fs::path> entries_of(const fs::path& directory, const std::function<
   return found;
 }
 
-// "a, b or 3 more": the first few.
+// "a, b, c (3 more)": the first few.
 std::string few_of(const std::vector<fs::path>& paths) {
   constexpr std::size_t kMost = 3;
   std::string text;

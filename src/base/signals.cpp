@@ -63,7 +63,7 @@ void install_signal_handlers() {
     sigemptyset(&action.sa_mask);
     invariant(sigaction(stop.number, &action, nullptr) == 0, "a signal handler cannot be installed");
   }
-  // Blocked, unlike ignored, is nobody's wish: a parent that forked from a thread with its signals
+  // Blocked, unlike ignored, is not a choice: a parent that forked from a thread with its signals
   // held back.
   invariant(::pthread_sigmask(SIG_UNBLOCK, &stops, nullptr) == 0, "signals cannot be unblocked");
 }

@@ -32,7 +32,7 @@ class StopNotice {
 // The line, for those who look for a stop at once themselves.
 void tell_of_stop(const std::string& work);
 
-// Says which stop signals have no effect since they were ignored at the start: whoever sends one to a
+// Says which stop signals have no effect since they were ignored at the start: a user who sends one to a
 // script's background job would wait. Nothing of SIGHUP, which is what nohup is for.
 void tell_of_ignored_stops();
 

@@ -5,7 +5,7 @@
 //    "train": {"documents": 1130, "bytes": 3932086, "words": 750131, "tokens": 980123, "unknown": 0, "shards": ["hash of the ids", ...]},
 //    "valid": {...}, "tune": {...}, "documents_in_both": 0, "bytes_in_both": 0 (missing where it is 0),
 //    "faults": {"CRLF line ends": {"count": 2, "first_file": "a.txt", "first_offset": 17}},
-//    "settings": {...}, "files": [{"name": "data/kjv.txt", "bytes": 4139038, "hash": "..."}],
+//    "settings": "a line per setting", "files": [{"name": "data/kjv.txt", "bytes": 4139038, "hash": "..."}],
 //    "seal_xxh3_128": "hash of all before this key" (missing in files of earlier versions)}
 //
 // Hashes are XXH3-128 in 32 hex digits; names are those that were given, and only for people to read.

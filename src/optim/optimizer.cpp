@@ -56,7 +56,7 @@ std::vector<Optimizer::State> Optimizer::state() {
   return all;
 }
 
-// Each optimizer declares make() and state_size_of() for its section beside its class.
+// Each optimizer declares make() and state_size_of() for its section next to its class.
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters) {
   return std::visit([&](const auto& c) { return state_size_of(c, parameters); }, config);
 }

@@ -47,7 +47,7 @@ RunResult read_run_result(const std::filesystem::path& path);
 // guess; or worse than a guess, after 50 steps or more than at the start. A short run that is on its way below the guess is none. Nothing where
 // there is no figure or no uniform guess to hold it against.
 std::optional<bool> learned_nothing(const RunResult& result);
-// What to tell whoever trained it, in one line; empty unless learned_nothing().
+// What to tell the user, in one line; empty unless learned_nothing().
 std::string learned_nothing_warning(const RunResult& result);
 
 }  // namespace sluice::store

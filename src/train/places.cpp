@@ -62,7 +62,7 @@ bool is_here(const fs::path& start) {
   return start.empty() || (fs::equivalent(start, fs::current_path(error), error) && !error);
 }
 
-// A path of the run itself starts from where the run was started; one that this command says anew starts from here.
+// A path of the run itself starts from where the run was started; one that is new in this command starts from here.
 void anchor(std::string& path, const Starts& starts, bool is_own) {
   if (fs::path(path).is_absolute() || (!is_own && leads_somewhere(path))) return;
   for (const fs::path& start : starts) {

@@ -26,7 +26,7 @@ bool is_replaced(const std::string& path, const std::vector<std::string>& given)
   });
 }
 
-// Where the run lies is said anew by every command.
+// Every command says where the run is.
 bool is_kept(const std::string& path) { return path != "run.dir"; }
 
 std::vector<std::string> joined(std::vector<std::string> overrides, const std::vector<std::string>& more) {
