@@ -3,32 +3,29 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <exception>
-#include <filesystem>
-#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "app/action.h"
 #include "app/commands.h"
 #include "app/options.h"
 #include "app/path_option.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/shell.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "base/version.h"
+#include "config/aliases.h"
 #include "config/scalars.h"
+#include "config/suggest.h"
 #include "ops/torch_warnings.h"
 
 namespace sluice::app {
 namespace {
-
-using Action = std::function<void()>;
 
 // `--set a.b=c d.e=f`: takes what follows it; a first word without "=" is the configuration that came after the option.
 void add_config(CLI::App& command, ConfigOptions& options, const char* what = "Configuration file (YAML)") {
@@ -299,51 +296,20 @@ void add_doctor(CLI::App& app, Action& action) {
   command->callback([=, &action] { action = [=] { doctor_command(*options); }; });
 }
 
-ExitCode no_memory() {
-  log::error(cat("memory: this model and batch need more than the ", human_bytes(machine().memory_bytes),
-                 " there are; needs a smaller model, train.micro_batch_sequences or vocabulary (see `sluice plan`)"));
-  return ExitCode::kUsage;
-}
-
-// Runs `action` and turns what it throws into one message and an exit code.
-ExitCode guarded(const Action& action) {
-  try {
-    action();
-    std::cout.flush();
-    require(std::cout.good(), ExitCode::kIo, "stdout", "a write that failed", "a place with room for the result");
-    return ExitCode::kOk;
-  } catch (const UserError& error) {
-    log::end_progress();
-    if (error.code() == ExitCode::kInterrupted) {
-      log::warn(error.what());
-    } else {
-      log::error(error.what());
-    }
-    return error.code();
-  } catch (const std::bad_alloc&) {
-    return no_memory();
-  } catch (const std::filesystem::filesystem_error& error) {
-    log::end_progress();
-    log::error(cat(printable(error.path1().string(), 400), ": ", error.code().message(), "; needs a path that can be reached and read"));
-    return error.code() == std::errc::io_error || error.code() == std::errc::no_space_on_device ? ExitCode::kIo : ExitCode::kMissingInput;
-  } catch (const std::exception& error) {
-    const std::string what = error.what();
-    if (what.find("not enough memory") != std::string::npos || what.find("alloc_cpu.cpp") != std::string::npos)
-      return no_memory();  // LibTorch's own error
-    log::error(cat("internal error, please report it with the command and the configuration: ", what.substr(0, what.find('\n'))));
-    return ExitCode::kInternal;
-  }
-}
-
 // CLI11 would say that a command is missing.
 bool refuses_command(const CLI::App& app, const std::string& word) {
   std::vector<std::string> commands;
   for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
   if (std::find(commands.begin(), commands.end(), word) != commands.end()) return false;
+  std::vector<std::string> meant;
+  for (const std::string_view ours : config::ours_for(config::AliasOf::kCommand, word)) meant.emplace_back(ours);
+  if (config::folded(word) == "help") meant = {"--help"};
   const std::string_view near = config::nearest(word, std::vector<std::string_view>(commands.begin(), commands.end()));
+  if (meant.empty() && !near.empty()) meant.emplace_back(near);
   std::string all;
   for (const std::string& command : commands) all += cat(all.empty() ? "" : ", ", command);
-  log::error(cat("`", printable(word), "` is no command; expected one of ", all, near.empty() ? "" : cat(" (did you mean `", near, "`?)")));
+  log::error(cat("`", printable(word), "` is no command; expected one of ", all,
+                 meant.empty() ? "" : cat(" (did you mean `", config::alternatives(meant), "`?)")));
   return true;
 }
 
@@ -362,6 +328,7 @@ int run(int argc, char** argv) {
       "Ctrl-C (SIGINT), SIGTERM, SIGHUP and SIGUSR1 stop a command after its current step, with what it\n"
       "has saved and exit code 75; again, 1 s later or more, they stop it at once.\n"
       "Exit codes and signals: docs/exit-codes.md");
+  install_signal_handlers();
   std::string command_line;
   for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", shell_word(argv[i]));
   add_train(app, action, command_line, shell_program(argc > 0 ? argv[0] : ""));
@@ -377,12 +344,12 @@ int run(int argc, char** argv) {
   try {
     app.parse(checked_words(app, argc, argv));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help, --version
+    if (error.get_exit_code() == 0)  // --help, --version
+      return static_cast<int>(run_action([&] { app.exit(error, std::cout, std::cerr); }));
     log::error(cat(printable(error.what(), std::string::npos), "; `sluice COMMAND --help` shows what a command takes"));
     return static_cast<int>(ExitCode::kUsage);
   }
-  install_signal_handlers();
-  const ExitCode code = guarded(action);
+  const ExitCode code = run_action(action);
   log::close_file();
   return static_cast<int>(code);
 }

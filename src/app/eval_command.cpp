@@ -66,9 +66,8 @@ data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoi
     return data::encode_files(options.data, corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
-    throw UserError(error.code(), cat(error.what(), " (read as `", config::name_of(corpus.format), "`, ",
-                                      options.format.empty() ? "the run's corpus.format" : "as --format says",
-                                      "; --format text, lines, paragraphs or jsonl reads it otherwise)"));
+    throw UserError(error.code(), cat(error.what(), " (eval reads --data with the run's settings of `corpus`, here as `",
+                                      config::name_of(corpus.format), "`; --format text, lines, paragraphs or jsonl reads it otherwise)"));
   }
 }
 

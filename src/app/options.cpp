@@ -61,7 +61,8 @@ std::vector<std::string> meant_options(const CLI::App& command, const std::strin
   std::vector<std::string> meant;
   for (const std::string_view ours : config::ours_for(config::AliasOf::kOption, name)) {
     if (command.get_option_no_throw(std::string(ours)) == nullptr) continue;
-    meant.push_back(ours == "CONFIG" ? cat("sluice ", command.get_name(), " FILE") : std::string(ours));
+    const std::string_view place = ours == "CONFIG" ? "FILE" : ours == "RUN" ? "RUN" : "";
+    meant.push_back(place.empty() ? std::string(ours) : cat("sluice ", command.get_name(), ' ', place));
   }
   if (meant.empty() && takes_settings(command)) meant = as_settings(word);
   if (!meant.empty()) return meant;

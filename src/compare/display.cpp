@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/text_format.h"
 #include "compare/progress.h"
+#include "store/checkpoint_store.h"
+#include "store/run_directory.h"
 
 namespace sluice::compare {
 namespace {
@@ -12,9 +14,10 @@ constexpr double kTerminalInterval_s = 1;
 
 std::int64_t steps_of(const Cell& cell) { return cell.facts.steps.value_or(0); }
 
-std::int64_t step_reached(const Cell& cell) {
-  const auto reading = last_reading(cell.run_dir() / "metrics.jsonl");
-  return reading ? reading->step : 0;
+// Where its run goes on; what it trained after its newest checkpoint is done again.
+std::int64_t step_saved(const Cell& cell) {
+  const std::vector<std::int64_t> steps = store::CheckpointStore(store::RunPaths{cell.run_dir()}.checkpoints()).steps();
+  return steps.empty() ? 0 : steps.back();
 }
 
 }  // namespace
@@ -29,17 +32,16 @@ void Display::skipped(std::size_t cell) {
 }
 
 void Display::started(std::size_t cell) {
-  const std::int64_t step = step_reached(cells_[cell]);
+  const std::int64_t step = step_saved(cells_[cell]);
   running_[cell] = {.started_s = monotonic_s(), .first_step = step, .step = step, .loss = {}};
-  if (!log::is_terminal())
-    log::info(cat(cells_[cell].label(), step > 0 ? cat(": continues from about step ", with_commas(step)) : ": started"));
+  if (!log::is_terminal()) log::info(cat(cells_[cell].label(), step > 0 ? cat(": continues from step ", with_commas(step)) : ": started"));
 }
 
 void Display::ended(std::size_t cell, const std::string& what) {
   const Running running = running_[cell];
   running_.erase(cell);
   const double seconds = monotonic_s() - running.started_s;
-  steps_done_ += static_cast<double>(step_reached(cells_[cell]) - running.first_step);
+  steps_done_ += static_cast<double>(step_saved(cells_[cell]) - running.first_step);
   seconds_spent_ += seconds;
   steps_left_ -= steps_of(cells_[cell]);
   num_done_ += what.starts_with("interrupted") ? 0 : 1;

@@ -88,7 +88,7 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kKey, "run.seed", "random_seed manual_seed"},
     {kKey, "corpus.train",
      "dataset dataset_name data data_path train_data train_file train_files data_dir "
-     "dataset_path files input text_file"},
+     "dataset_path files input text_file path paths"},
     {kKey, "corpus.valid", "validation val valid_data eval_data validation_file val_file val_data test"},
     {kKey, "corpus.holdout", "val_split valid_fraction validation_split test_size split_ratio val_fraction"},
     {kKey, "corpus.text_field", "field text_column text_key content_field json_field"},
@@ -139,8 +139,8 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kValue, "span_corruption", "mlm t5 denoising span_denoising infilling"},
     {kValue, "sentencepiece", "spm bpe unigram sp"},
     {kValue, "bytes", "byte char chars character byte_level"},
-    {kValue, "cosine", "cosine_with_warmup cosine_with_min_lr cosine_annealing cosineannealinglr"},
-    {kValue, "linear", "linear_with_warmup polynomial"},
+    {kValue, "cosine", "cosine_with_warmup cosine_with_min_lr cosine_annealing cosineannealinglr warmup_cosine cosine_warmup"},
+    {kValue, "linear", "linear_with_warmup warmup_linear polynomial"},
     {kValue, "constant", "constant_with_warmup fixed none"},
     {kValue, "inverse_sqrt", "inverse_square_root invsqrt rsqrt noam"},
     {kValue, "wsd", "warmup_stable_decay trapezoidal"},
@@ -153,7 +153,7 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kValue, "halt", "stop raise abort error"},
     {kValue, "rollback", "rewind"},
     {kValue, "steps", "tokens flops"},
-    // Options that are no keys; `CONFIG`: the configuration is a word without an option.
+    // Options that are no keys; `CONFIG` and `RUN`: words without an option.
     {kOption, "CONFIG", "--config -c --config-file --cfg"},
     {kOption, "--run-dir", "--output-dir --out-dir --output -o --save-dir --checkpoint-dir --dir"},
     {kOption, "--resume", "--continue --resume-from --resume-from-checkpoint"},
@@ -170,8 +170,19 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kOption, "--only", "--variants"},
     {kOption, "--dry-run", "--dry -n"},
     {kOption, "--measure", "--profile --benchmark"},
+    {kOption, "RUN", "--checkpoint --ckpt --model --run --run-dir"},
     {kOption, "--stride", "--window"},
     {kOption, "--max-tokens", "--limit"},
+    // Commands.
+    {kCommand, "train", "fit run start resume continue pretrain finetune"},
+    {kCommand, "prepare", "preprocess tokenize tokenise data"},
+    {kCommand, "eval", "evaluate test score perplexity ppl validate"},
+    {kCommand, "generate", "sample infer inference predict complete completion chat"},
+    {kCommand, "plan", "estimate profile cost"},
+    {kCommand, "compare", "sweep grid search ablate report"},
+    {kCommand, "verify", "check fsck validate"},
+    {kCommand, "config", "show docs schema"},
+    {kCommand, "doctor", "info env version environment"},
 });
 
 // Whether the list, with blanks between, has the name in any spelling.

@@ -1,6 +1,5 @@
 // Names that other programs use for what is called otherwise here. Nothing is read under them: they
-// turn "unknown key" into the right name. One table for keys, values and options of the command
-// line.
+// turn "unknown key" into the right name. One table for keys, values, options and commands.
 #pragma once
 
 #include <span>
@@ -10,9 +9,9 @@
 
 namespace sluice::config {
 
-enum class AliasOf { kKey, kValue, kOption };
+enum class AliasOf { kKey, kValue, kOption, kCommand };
 
-// `ours`: the dotted path of a key or section, a value, or an option. `theirs`: names with blanks
+// `ours`: the dotted path of a key or section, a value, an option, or a command. `theirs`: names with blanks
 // between.
 struct Alias {
   AliasOf of;

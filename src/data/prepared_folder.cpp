@@ -76,11 +76,24 @@ PreparedManifest manifest_from(const json& value) {
   return manifest;
 }
 
+std::shared_ptr<const text::Tokenizer> open_tokenizer(const std::filesystem::path& path, const std::string& hash) {
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  try {
+    tokenizer = text::load_tokenizer(path);
+  } catch (const UserError& error) {
+    throw UserError(error.code(), cat(error.what(), " (needs ", kExpected, ')'));
+  }
+  require(tokenizer->hash().hex() == hash, ExitCode::kBadData, path.string(),
+          "another tokenizer than the one that the data was prepared with", kExpected);
+  return tokenizer;
+}
+
 TokenStream open_split(const std::filesystem::path& directory, Split name, const PreparedSplit& split) {
   std::vector<std::filesystem::path> paths;
   SplitCounts counts;
   for (std::uint64_t index = 0; index < split.shard_hashes.size(); ++index) {
     paths.push_back(directory / shard_name(split_name(name), index));
+    require(std::filesystem::exists(paths.back()), ExitCode::kMissingInput, paths.back().string(), "no such file", kExpected);
     const ShardHeader header = read_shard_header(paths.back());
     const bool same = header.payload_hash.hex() == split.shard_hashes[index] && header.index == index;
     require(same, ExitCode::kBadData, paths.back().string(), "another shard than the one that was written here", kExpected);
@@ -138,9 +151,7 @@ PreparedData open_folder(const std::filesystem::path& directory) {
           "the fingerprint of other data", kExpected);
   const bool known = manifest.tokenizer_file == "tokenizer.model" || manifest.tokenizer_file == "tokenizer.json";
   require(known, ExitCode::kBadData, (directory / kManifestName).string(), "a strange tokenizer name", kExpected);
-  std::shared_ptr<const text::Tokenizer> tokenizer = text::load_tokenizer(directory / manifest.tokenizer_file);
-  require(tokenizer->hash().hex() == manifest.tokenizer_hash, ExitCode::kBadData, (directory / manifest.tokenizer_file).string(),
-          "another tokenizer than the one that the data was prepared with", kExpected);
+  std::shared_ptr<const text::Tokenizer> tokenizer = open_tokenizer(directory / manifest.tokenizer_file, manifest.tokenizer_hash);
   PreparedData data{.directory = directory,
                     .fingerprint = manifest.fingerprint,
                     .tokenizer = std::move(tokenizer),

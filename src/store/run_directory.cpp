@@ -87,12 +87,14 @@ bool is_run_directory(const fs::path& path) {
 
 OpenRun open_run(const fs::path& given_path, StartMode mode, FileSystem& file_system) {
   const fs::path path = plain_path(given_path);
+  std::error_code ignored;
+  const bool was_there = fs::exists(path, ignored);
   file_system.create_directories(path);
   // Before the lock file is made, so that a directory which is not ours stays as it is; and again under the lock.
   accepted_content(path, mode);
   RunLock lock(path);
   const bool exists = accepted_content(path, mode) == Content::kRun;
-  OpenRun open{RunPaths{path}, std::move(lock), exists, {}};
+  OpenRun open{RunPaths{path}, std::move(lock), exists, {}, !was_there};
   return mode == StartMode::kFresh ? start_over(std::move(open), file_system) : std::move(open);
 }
 
@@ -105,6 +107,15 @@ OpenRun start_over(OpenRun open, FileSystem& file_system) {
   }
   open.renamed_to = renamed_to;
   return open;
+}
+
+// While the lock is held, so that no other process has begun here.
+void abandon(OpenRun open) {
+  std::error_code ignored;
+  fs::directory_iterator first(open.paths.root, ignored), end;
+  if (open.existed || ignored || first == end || first->path() != open.paths.lock() || ++first != end) return;
+  fs::remove(open.paths.lock(), ignored);
+  if (open.made_directory) fs::remove(open.paths.root, ignored);
 }
 
 }  // namespace sluice::store

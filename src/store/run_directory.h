@@ -56,6 +56,7 @@ struct OpenRun {
   RunLock lock;
   bool existed = false;  // kResume found a run; it may have no checkpoint yet
   fs::path renamed_to;   // kFresh: where the old run lies now; empty where there was none
+  bool made_directory = false;
 };
 
 // Creates and locks. A directory that holds something other than a run is refused in every mode; an empty one is fine.
@@ -64,5 +65,9 @@ OpenRun open_run(const fs::path& path, StartMode mode, FileSystem& file_system =
 // kFresh in two parts, so that whatever may fail comes before the old run loses its name: open_run(path, kResume), then this, which
 // renames the run that `open` found and opens a new one in its place. Where there was none, `open` as it is.
 OpenRun start_over(OpenRun open, FileSystem& file_system = real_files());
+
+// For a start that was refused before it wrote anything: takes away the lock file, and the directory where open_run() made it. Does
+// nothing where more than the lock lies there. Never throws.
+void abandon(OpenRun open);
 
 }  // namespace sluice::store

@@ -54,8 +54,9 @@ struct CorpusConfig {
             "out. In globs `**` is any number of directories; braces are not expanded. A file with several names (links, overlapping "
             "globs) is read once; to weight a file, copy it. Fifos and devices are refused: a corpus is read several times. Relative paths "
             "start from the working directory. `eval`, `verify` and `--resume` in another directory also look from where the run was "
-            "started. A resume may name other paths to the same content: other content is refused, and files that are gone are not "
-            "missed while the paths are unchanged and the prepared data is there."),
+            "started. A resume may name other paths to the same content (the bytes of the files, packed or not, in the order of their "
+            "paths): other content is refused, and files that are gone are not missed while the paths are unchanged and the prepared "
+            "data is there."),
         field<&C::valid>(
             "Held-out text, likewise. Where given, it wins over `holdout`. Documents that the training files have too (all their "
             "blocks of at most 64 KiB, byte for byte) are counted and warned of; where no block is new, it is refused."),

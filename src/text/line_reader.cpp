@@ -32,7 +32,7 @@ std::uint64_t erase_all(std::string& text, std::string_view part) {
 
 LineReader::LineReader(const std::filesystem::path& file, const CorpusConfig& config, FaultReport& report)
     : name_(file.string()), config_(config), report_(report), source_(open_source(file)), buffer_(kBufferBytes) {
-  drop_byte_order_mark();
+  look_at_first_bytes();
 }
 
 bool LineReader::fill() {
@@ -42,12 +42,13 @@ bool LineReader::fill() {
   return end_ != 0;
 }
 
-void LineReader::drop_byte_order_mark() {
-  while (end_ < kByteOrderMark.size()) {  // a source may give a single byte at a time
+void LineReader::look_at_first_bytes() {
+  while (end_ < kForeignFormatBytes) {  // a source may give a single byte at a time
     const std::size_t count = source_->read(std::span(buffer_).subspan(end_));
     if (count == 0) break;
     end_ += count;
   }
+  foreign_ = foreign_format({buffer_.data(), end_});
   if (!std::string_view(buffer_.data(), end_).starts_with(kByteOrderMark)) return;
   fault(kMarkKind, config_.byte_order_mark, 0, kWithoutMark);
   skips_next_line_ = config_.byte_order_mark == Policy::kSkip;
@@ -57,7 +58,10 @@ void LineReader::drop_byte_order_mark() {
 void LineReader::fault(std::string_view kind, Policy policy, std::uint64_t offset, std::string_view expected, std::string_view received,
                        std::uint64_t count) {
   report_.add(kind, name_, offset, count);
-  if (policy == Policy::kError) fail(ExitCode::kBadData, cat(name_, ", byte ", offset), received.empty() ? kind : received, expected);
+  if (policy != Policy::kError) return;
+  // The file as a whole is the fault, not the byte that shows it.
+  if (!foreign_.name.empty()) fail(ExitCode::kBadData, name_, foreign_.name, foreign_.expected);
+  fail(ExitCode::kBadData, cat(name_, ", byte ", offset), received.empty() ? kind : received, expected);
 }
 
 // Appends to line_ up to and without the next newline. False where nothing is left.

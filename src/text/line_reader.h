@@ -10,6 +10,7 @@
 #include "text/corpus_config.h"
 #include "text/decompress.h"
 #include "text/documents.h"
+#include "text/foreign_format.h"
 
 namespace sluice::text {
 
@@ -37,7 +38,7 @@ class LineReader {
   bool take_raw_line();
   bool take_long_line();
   void discard_rest_of_line();
-  void drop_byte_order_mark();
+  void look_at_first_bytes();
   void repair_utf8(std::string& text, std::size_t first_invalid, std::uint64_t offset);
 
   std::string name_;
@@ -53,6 +54,7 @@ class LineReader {
   bool must_be_skipped_ = false;
   bool skips_next_line_ = false;
   bool continues_long_line_ = false;
+  ForeignFormat foreign_;  // what the file is, where that is no text
 };
 
 }  // namespace sluice::text

@@ -132,8 +132,8 @@ double coverage_of(std::int64_t max_pieces, std::span<const std::string> sample)
   const double coverage = coverage_of(config.vocab_size - kMetaPieces - 1, sample);
   const std::string lower = coverage >= kLowestCoverage ? cat("tokenizer.character_coverage ", shortest(coverage), " or less, ") : "";
   fail(ExitCode::kUsage, "tokenizer.vocab_size", cat(config.vocab_size),
-       cat("at least ", smallest, " (", smallest - kMetaPieces, " characters at character_coverage ", shortest(config.character_coverage),
-           ", 256 bytes and 3 control pieces), ", lower, "or tokenizer: {type: bytes}"));
+       cat("at least ", smallest, " (", smallest - kMetaPieces - 1, " characters at character_coverage ",
+           shortest(config.character_coverage), ", the blank, 256 bytes and 3 control pieces), ", lower, "or tokenizer: {type: bytes}"));
 }
 
 [[noreturn]] void fail_training(const SentencePieceConfig& config, std::string_view message, std::span<const std::string> sample) {

@@ -38,10 +38,6 @@ void note_best(Watch& watch, std::int64_t step) {
   if (!watch.best || watch.latest->log_perplexity < watch.best->log_perplexity) watch.best = watch.latest;
 }
 
-void report_damage(const std::vector<store::DamagedCheckpoint>& damaged) {
-  for (const store::DamagedCheckpoint& one : damaged) log::warn(cat("checkpoint passed over: ", one.reason));
-}
-
 // Evaluations after `step` and up to the last one; each as long as the one before.
 double evaluations_left_s(const Watch& watch, std::int64_t step) {
   const auto& every = watch.run.config.evaluate.every_steps;
@@ -165,7 +161,8 @@ void save(Watch& watch, const Progress& progress) {
   // An unscheduled save deletes nothing, so that an interrupted run keeps what an unbroken one would return to.
   if (!is_scheduled_save(watch, progress.step) && !is_finished(watch, progress.step)) return;
   const store::CheckpointConfig& config = watch.run.config.checkpoint;
-  report_damage(watch.checkpoints.retain(config.keep_last, config.keep_best ? best_step : std::nullopt));
+  for (const store::DamagedCheckpoint& one : watch.checkpoints.retain(config.keep_last, config.keep_best ? best_step : std::nullopt))
+    warn_of_damage(one.reason);
 }
 
 void catch_up_evaluation(Watch& watch, const Progress& progress) {
@@ -198,7 +195,7 @@ Progress return_to_checkpoint(Watch& watch, ops::Parameters& parameters) {
     try {
       store::verify_checkpoint(directory);
     } catch (const UserError& error) {
-      log::warn(cat("checkpoint passed over: ", error.what()));
+      warn_of_damage(error.what());
       continue;
     }
     const CheckpointState state = read_state(directory);

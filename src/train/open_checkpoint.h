@@ -29,7 +29,10 @@ struct OpenedCheckpoint {
   c10::Device device = c10::kCPU;               // that of the training where this machine has it, else the CPU
 };
 
-// The newest checkpoint that verifies, with a warning for each one passed over. For `train --resume`, which does the steps again.
+// The warning for a damaged checkpoint that is skipped. `reason`: what verify_checkpoint() says, which names the file.
+void warn_of_damage(std::string_view reason);
+
+// The newest checkpoint that verifies, with a warning for each damaged one. For `train --resume`, which does the steps again.
 struct Newest {
   std::optional<store::Checkpoint> checkpoint;
   std::size_t num_damaged = 0;

@@ -40,15 +40,6 @@ std::optional<fs::path> implied(const store::RunPaths& run, const std::string& r
   return root;
 }
 
-// Nothing where the run's configuration is not there or is damaged: a resume does not need it.
-std::optional<RunConfig> written_config(const store::RunPaths& run) {
-  try {
-    return config::load<RunConfig>({.file = run.config(), .overrides = {}});
-  } catch (const UserError&) {
-    return std::nullopt;
-  }
-}
-
 bool leads_somewhere(const std::string& pattern) {
   try {
     return !text::expand_paths({pattern}, "path", text::Notes::kNone).empty();
@@ -77,12 +68,20 @@ bool has(const std::vector<std::string>& paths, const std::string& path) {
   return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
 
-std::optional<std::string> given_model(const RunConfig& config) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-  return pieces != nullptr && pieces->model ? std::optional<std::string>(*pieces->model) : std::nullopt;
+}  // namespace
+
+std::optional<RunConfig> own_config(const store::RunPaths& run) {
+  try {
+    return config::load<RunConfig>({.file = run.config(), .overrides = {}});
+  } catch (const UserError&) {
+    return std::nullopt;
+  }
 }
 
-}  // namespace
+std::string given_model(const RunConfig& config) {
+  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
+  return pieces != nullptr && pieces->model ? *pieces->model : "";
+}
 
 Starts starts_of(const store::RunPaths& run, const std::string& run_dir) {
   Starts starts;
@@ -100,7 +99,7 @@ std::string find_prepared_dir(const std::string& prepared_dir, const std::string
 }
 
 RunConfig anchored(RunConfig config, const store::RunPaths& run, const std::string& fingerprint) {
-  const std::optional<RunConfig> own = written_config(run);
+  const std::optional<RunConfig> own = own_config(run);
   const Starts starts = starts_of(run, own ? own->run.dir : "");
   std::string& prepared_dir = config.corpus.prepared_dir;
   if (!data::has_prepared(prepared_dir, fingerprint)) {

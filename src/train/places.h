@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,12 @@
 namespace sluice::train {
 
 using Starts = std::vector<std::filesystem::path>;
+
+// RUN/config.yaml; nothing where it is not there or is damaged: a resume does not need it.
+std::optional<RunConfig> own_config(const store::RunPaths& run);
+
+// tokenizer.model; empty where the tokenizer is trained or is of another kind.
+std::string given_model(const RunConfig& config);
 
 // `run_dir`: that of the run's own configuration.
 Starts starts_of(const store::RunPaths& run, const std::string& run_dir);

@@ -9,6 +9,7 @@
 #include "base/text_format.h"
 #include "config/config.h"
 #include "data/source_check.h"
+#include "train/places.h"
 #include "train/resolve.h"
 
 namespace sluice::train {
@@ -16,11 +17,31 @@ namespace {
 
 constexpr std::string_view kNewRun = "a new run: --fresh or another --run-dir";
 
+std::string listed(const std::vector<std::string>& paths) {
+  std::string text;
+  for (const std::string& path : paths) text += cat(text.empty() ? "" : ", ", path);
+  return printable(cat('[', text, ']'), 300);
+}
+
+std::string value_of(const RunConfig& config, const std::string& key) {
+  if (key == "tokenizer.model") return given_model(config).empty() ? "none" : printable(given_model(config), 300);
+  return listed(key == "corpus.valid" ? config.corpus.valid : config.corpus.train);
+}
+
+// A checkpoint has no paths: what stands for them there is shown as the run and the command name it.
+void show_paths(config::Change& change, const std::optional<RunConfig>& own, const RunConfig& requested) {
+  if (change.path != "tokenizer.model" && change.path != "corpus.valid") return;
+  if (own) change.before = value_of(*own, change.path);
+  change.after = value_of(requested, change.path);
+}
+
 // Throws for what is refused, and returns the rest.
-std::vector<config::Change> accepted_changes(const RunConfig& stored, const RunConfig& requested) {
+std::vector<config::Change> accepted_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& requested) {
   std::string refused;
   std::vector<config::Change> accepted;
-  for (const config::Change& change : config::changes(portable_config(stored), portable_config(requested))) {
+  const std::optional<RunConfig> own = own_config(run);
+  for (config::Change& change : config::changes(portable_config(stored), portable_config(requested))) {
+    show_paths(change, own, requested);
     if (change.may_change) {
       accepted.push_back(change);
       continue;
@@ -30,31 +51,6 @@ std::vector<config::Change> accepted_changes(const RunConfig& stored, const RunC
   }
   if (!refused.empty()) throw UserError(ExitCode::kUsage, refused);
   return accepted;
-}
-
-// The places of the run's own configuration; nothing where it cannot be read.
-std::optional<RunConfig> own_config(const store::RunPaths& paths) {
-  try {
-    return config::load<RunConfig>({.file = paths.config(), .overrides = {}});
-  } catch (const UserError&) {
-    return std::nullopt;
-  }
-}
-
-std::string given_model(const RunConfig& config) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-  return pieces != nullptr && pieces->model ? *pieces->model : "";
-}
-
-std::string listed(const std::vector<std::string>& paths) {
-  std::string text;
-  for (const std::string& path : paths) text += cat(text.empty() ? "" : ", ", path);
-  return printable(cat('[', text, ']'), 300);
-}
-
-std::string value_of(const RunConfig& config, const std::string& key) {
-  if (key == "tokenizer.model") return printable(given_model(config), 300);
-  return listed(key == "corpus.valid" ? config.corpus.valid : config.corpus.train);
 }
 
 // Whether both name their text and tokenizer alike.
@@ -93,19 +89,19 @@ void check_sources(const ResumedRun& run, const RunConfig& written, const data::
 
 }  // namespace
 
-void check_changes(const RunConfig& stored, const RunConfig& requested) {
-  for (const config::Change& change : accepted_changes(stored, requested))
+void check_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& requested) {
+  for (const config::Change& change : accepted_changes(run, stored, requested))
     log::info(cat("resume: ", change.path, ": ", change.before, " -> ", change.after,
                   change.bit_exact ? "" : " (from here on not bit-equal to a run without this change)"));
 }
 
-void check_refused_changes(const RunConfig& stored, const RunConfig& written) {
+void check_refused_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& written) {
   RunConfig requested = written;
   requested.train.steps = stored.train.steps;
   requested.train.tokens.reset();
   requested.train.epochs.reset();
   // What only the data knows is taken from the run.
-  accepted_changes(stored, resolve(requested, {.vocab_size = 1, .windows_per_epoch = 1}, &stored));
+  accepted_changes(run, stored, resolve(requested, {.vocab_size = 1, .windows_per_epoch = 1}, &stored));
 }
 
 void check_length(const RunConfig& written, const RunConfig& resolved, std::int64_t steps_done) {

@@ -10,12 +10,12 @@
 
 namespace sluice::train {
 
-// Compares two resolved configurations, paths apart. Shows every accepted change, with a note where bit-equality with an unbroken run
-// ends; throws kUsage with a line for each that is refused.
-void check_changes(const RunConfig& stored, const RunConfig& requested);
+// Compares the resolved configuration of a run's checkpoint with one that is asked for, paths apart. Shows every accepted change, with a
+// note where bit-equality with an unbroken run ends; throws kUsage with a line for each that is refused.
+void check_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& requested);
 
 // The refusals alone, of a configuration as it is written: before the data is looked at. Its length is left out.
-void check_refused_changes(const RunConfig& stored, const RunConfig& written);
+void check_refused_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& written);
 
 // kUsage where the length asked for is below the steps done. `written` says which key gave it.
 void check_length(const RunConfig& written, const RunConfig& resolved, std::int64_t steps_done);

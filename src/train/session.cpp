@@ -75,6 +75,8 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store
             "needs one that verifies: restore it from a copy, or start again with --fresh");
     return std::nullopt;
   }
+  if (const std::optional<Lost> lost = find_lost(newest->manifest.step, saved_step_of(paths), {}))
+    log::warn(cat(paths.root.string(), ": going back to step ", newest->manifest.step, ": ", lost->reason));
   Start start{*newest, read_config(newest->directory), read_state(newest->directory)};
   require(start.state.progress.step == start.checkpoint.manifest.step, ExitCode::kBadData, newest->directory.string(),
           cat("step ", start.state.progress.step, " in train_state.json"),
@@ -185,14 +187,14 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
   const RunConfig* stored = start != nullptr ? &start->config : nullptr;
   const std::int64_t num_threads = resolve_threads(written.train, stored);
   resolve_device(written.train, stored);  // a device that is not there shows before the corpus is read
-  if (start != nullptr) check_refused_changes(*stored, written);
+  if (start != nullptr) check_refused_changes(paths, *stored, written);
   data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
   data.verify();  // a flipped bit would be trained on
   const DataFacts facts{vocabulary(written, *data.tokenizer), make_training_batches(written, data)->windows_per_epoch()};
   RunConfig config = resolve(written, facts, stored);
   if (start != nullptr) {
     check_length(written, config, start->state.progress.step);
-    check_changes(*stored, config);
+    check_changes(paths, *stored, config);
     check_tokenizer(data, *start);
   }
   use_threads(num_threads);
@@ -205,6 +207,23 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
 std::uint64_t space_needed(const RunConfig& config, std::uint64_t checkpoint_bytes) {
   return store::saturating_product(checkpoint_bytes, store::checkpoints_at_once(config.checkpoint, config.train.steps));
 }
+
+// Takes a new run's empty directory away again unless something is written there.
+class UnbegunRun {
+ public:
+  explicit UnbegunRun(store::OpenRun run) : run_(std::move(run)) {}
+  ~UnbegunRun() {
+    if (run_) store::abandon(*std::move(run_));
+  }
+  UnbegunRun(const UnbegunRun&) = delete;
+  UnbegunRun& operator=(const UnbegunRun&) = delete;
+
+  const store::OpenRun& operator*() const { return *run_; }
+  store::OpenRun begin() { return *std::exchange(run_, std::nullopt); }
+
+ private:
+  std::optional<store::OpenRun> run_;
+};
 
 // RUN/config.yaml and result.json hold the run's place as text.
 void require_text(const std::string& run_dir) {
@@ -243,10 +262,10 @@ Summary run_training(const SessionOptions& options) {
   require_text(options.config.run.dir);
   refuse_existing(options);
   const bool fresh = options.mode == store::StartMode::kFresh;
-  store::OpenRun run = store::open_run(options.config.run.dir, fresh ? store::StartMode::kResume : options.mode);
-  const store::RunPaths paths = run.paths;
+  UnbegunRun unbegun(store::open_run(options.config.run.dir, fresh ? store::StartMode::kResume : options.mode));
+  const store::RunPaths paths = (*unbegun).paths;
   std::optional<LogFile> log_file;
-  if (run.existed && !fresh) log_file.emplace(paths.log());
+  if ((*unbegun).existed && !fresh) log_file.emplace(paths.log());
   for (const std::string& note : options.notes) log::info(note);
   std::optional<store::CheckpointStore> checkpoints(paths.checkpoints());
   const std::optional<Start> start = fresh ? std::nullopt : find_start(*checkpoints, paths);
@@ -261,6 +280,7 @@ Summary run_training(const SessionOptions& options) {
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
   checkpoints->require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
   dump_batches_of(options, *parts);
+  store::OpenRun run = unbegun.begin();
   if (fresh) {
     run = store::start_over(std::move(run));
     checkpoints.emplace(paths.checkpoints());

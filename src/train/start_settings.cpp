@@ -26,6 +26,14 @@ bool is_replaced(const std::string& path, const std::vector<std::string>& given)
   });
 }
 
+// What a file says of a key; of a length, by whichever key it gives it.
+std::vector<config::FileValues> values_of(const config::FileValues& values, const std::string& path) {
+  if (!is_length(path)) return {config::values_near(values, path)};
+  std::vector<config::FileValues> all;
+  for (const std::string_view key : kLengthKeys) all.push_back(config::values_near(values, std::string(key)));
+  return all;
+}
+
 // Every command says where the run is.
 bool is_kept(const std::string& path) { return path != "run.dir"; }
 
@@ -67,7 +75,7 @@ Continuation continue_with(const StartSettings& earlier, config::FileValues file
   for (const std::string& text : earlier.overrides) {
     const std::string path = config::override_path(text);
     if (is_replaced(path, given)) continue;
-    if (config::values_near(earlier.file_values, path) != config::values_near(file_values, path)) {
+    if (values_of(earlier.file_values, path) != values_of(file_values, path)) {
       next.notes.push_back(
           cat("resume: ", path, " was edited in the configuration file, which replaces --set ", text, " of an earlier start"));
       continue;

@@ -73,8 +73,9 @@ void check_figures(const fs::path& path, std::int64_t step, const Json& figures)
          cat("the exponential of log_perplexity ", log_perplexity->dump()));
 }
 
-void check_metrics(const fs::path& path, const std::optional<store::RunResult>& result) {
-  std::optional<std::int64_t> last_step;
+// `saved_step`: of the newest checkpoint; its lines were written before it.
+void check_metrics(const fs::path& path, std::int64_t saved_step, const std::optional<store::RunResult>& result) {
+  std::int64_t last_step = 0;
   std::optional<Json> last_evaluation;
   store::read_metrics(path, [&](std::int64_t step, const Json& line) {
     throw_if_stopped("verify");
@@ -84,10 +85,12 @@ void check_metrics(const fs::path& path, const std::optional<store::RunResult>& 
       return;
     }
     check_figures(path, step, line);
-    if (last_step && step != *last_step + 1)
-      fail(ExitCode::kBadData, path.string(), cat("step ", step, " after step ", *last_step), "a line for each step");
+    if (step != last_step + 1)
+      fail(ExitCode::kBadData, path.string(), cat("step ", step, " after step ", last_step), "a line for each step");
     last_step = step;
   });
+  if (last_step < saved_step)
+    fail(ExitCode::kBadData, path.string(), cat("no line after step ", last_step), cat("a line for each step up to ", saved_step));
   if (!last_evaluation || !result || !result->log_perplexity) return;
   if (last_evaluation->at("log_perplexity") != *result->log_perplexity)
     fail(ExitCode::kBadData, path.string(), cat("log_perplexity ", last_evaluation->at("log_perplexity").dump(), " of step ", result->step),
@@ -134,7 +137,7 @@ RunFindings verify_run(const fs::path& run) {
   // Every run has these three; result.json is written at the end.
   add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
   add(examine(paths.run_json().string(), [&] { check_record(paths.run_json(), state.fingerprint, tokenizer_hash); }));
-  add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), result); }));
+  add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), found.newest_step, result); }));
   if (about_result) add(*std::move(about_result));
   add(examine("prepared data", [&] { open_data(*newest).verify(); }));
   return found;

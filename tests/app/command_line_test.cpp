@@ -28,6 +28,18 @@ TEST_F(CommandLine, VersionIsOneLine) {
   EXPECT_TRUE(std::regex_match(outcome.out, std::regex(R"(sluice \d+\.\d+\.\d+( \([0-9a-f]+(-dirty)?\))?\n)"))) << outcome.out;
 }
 
+TEST_F(CommandLine, AnOutputThatCannotBeWrittenIsSaid) {
+  const auto through = [&](const std::string& line) { return run({"/bin/bash", "-o", "pipefail", "-c", line, SLUICE_PROGRAM}); };
+  for (const char* command : {"--help", "train --help", "--version", "config docs", "doctor"}) {
+    const Outcome full = through(std::string("\"$0\" ") + command + " > /dev/full");
+    EXPECT_EQ(full.exit_code, 74) << command;
+    EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+    // `true` reads nothing: its end is closed long before ours is written.
+    const Outcome closed = through(std::string("(sleep 0.3; \"$0\" ") + command + "; echo $? >&2) | true");
+    EXPECT_EQ(closed.err, "141\n") << command;
+  }
+}
+
 TEST_F(CommandLine, WrongUseIsExitCodeTwo) {
   write_english();
   write_tiny_config();

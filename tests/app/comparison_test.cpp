@@ -354,7 +354,7 @@ TEST_F(ComparisonTest, AStopSavesAndTheSameCommandGoesOn) {
   const Outcome finished = sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "train.steps=400", "--seeds", "1", "--json"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(finished.json()["finished"], 2);
-  EXPECT_NE(finished.err.find("continues from about step"), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find("continues from step"), std::string::npos) << finished.err;
 }
 
 TEST_F(ComparisonTest, RunsDieWithAKilledParent) {

@@ -116,6 +116,29 @@ TEST_F(Resume, AnotherTokenizerIsRefusedByName) {
   expect_refused({"tiny.yaml", "--resume"}, 65, {"tokenizer.model", "content has changed"});
 }
 
+// ---- what is not there ----
+
+TEST_F(Resume, ARefusedStartLeavesNoDirectory) {
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--set", "corpus.train=[nowhere.txt]"}).exit_code, 66);
+  EXPECT_FALSE(fs::exists(path("run")));
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--set", "train.sequence_length=100000"}).exit_code, 65);
+  EXPECT_FALSE(fs::exists(path("run")));
+}
+
+TEST_F(Resume, ALostNewestCheckpointIsMentioned) {
+  train({"tiny.yaml"});
+  fs::remove_all(path("run/checkpoints/step-4"));
+  const Outcome outcome = sluice({"train", "--resume", "run"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("going back to step 2: result.json says that step 4"), std::string::npos) << outcome.err;
+}
+
+TEST_F(Resume, PathsAreShownAsTheyAreWritten) {
+  write("held.txt", "A held-out paragraph that nobody trains on.\n\nAnd a second one, long enough for a window of thirty-two bytes.\n");
+  train({"tiny.yaml", "--set", "corpus.valid=[held.txt]"});
+  expect_refused({"tiny.yaml", "--resume", "--set", "corpus.valid=[]"}, 2, {"corpus.valid: received []; expected [held.txt]"});
+}
+
 // ---- the length ----
 
 TEST_F(Resume, FewerStepsThanAreDoneAreRefusedAndAsManyAreNothingToDo) {
@@ -188,6 +211,16 @@ TEST_F(Resume, ARunKeepsItsSettings) {
   // A new run starts from the file.
   train({"tiny.yaml", "--fresh"});
   EXPECT_NE(read("run/config.yaml").find("d_model: 16"), std::string::npos);
+}
+
+TEST_F(Resume, AnEditedLengthReplacesOneThatWasSetByAnotherKey) {
+  train({"tiny.yaml", "--set", "train.steps=null", "train.tokens=384"});
+  EXPECT_EQ(steps_of("run"), 6);
+  std::string edited = read("tiny.yaml");
+  edited.replace(edited.find("steps: 4"), 8, "steps: 9");
+  write("tiny.yaml", edited);
+  train({"tiny.yaml", "--resume"});
+  EXPECT_EQ(steps_of("run"), 9);
 }
 
 TEST_F(Resume, ARunIsNamedByItsDirectory) {

@@ -36,6 +36,21 @@ TEST_F(Suggestions, EveryOptionOfTheTableIsOneOfACommand) {
   }
 }
 
+TEST_F(Suggestions, CommandsOfOtherPrograms) {
+  const std::vector<std::pair<std::string, std::string>> words = {{"sample", "`generate`"}, {"resume", "`train`"}, {"evaluate", "`eval`"},
+                                                                  {"test", "`eval`"},       {"help", "`--help`"},  {"trian", "`train`"}};
+  for (const auto& [word, meant] : words) {
+    const Outcome outcome = sluice({word});
+    EXPECT_EQ(outcome.exit_code, 2) << word;
+    EXPECT_NE(outcome.err.find("did you mean " + meant), std::string::npos) << outcome.err;
+  }
+  const std::string help = sluice({"--help"}).out;
+  for (const config::Alias& alias : config::aliases()) {
+    if (alias.of != config::AliasOf::kCommand) continue;
+    EXPECT_NE(help.find("\n  " + std::string(alias.ours) + " "), std::string::npos) << alias.ours;
+  }
+}
+
 // As a line of --set each: the key, and what must be suggested.
 TEST_F(Suggestions, KeysOfOtherPrograms) {
   write("c.yaml", "train: {steps: 3}\n");

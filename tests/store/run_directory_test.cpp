@@ -36,6 +36,22 @@ TEST_F(RunDirectoryTest, PathsAreThePromisedOnes) {
   EXPECT_EQ(paths.checkpoints(), "r/checkpoints");
 }
 
+TEST_F(RunDirectoryTest, AnAbandonedStartLeavesNothing) {
+  abandon(open_run(path_, StartMode::kResume));
+  EXPECT_FALSE(fs::exists(path_));
+  fs::create_directories(path_);
+  abandon(open_run(path_, StartMode::kNew));
+  EXPECT_TRUE(fs::is_empty(path_)) << "the directory was not ours";
+  OpenRun begun = open_run(path_, StartMode::kNew);
+  write_text(begun.paths.metrics(), "x");
+  abandon(std::move(begun));
+  EXPECT_TRUE(fs::exists(path_ / "metrics.jsonl"));
+  EXPECT_TRUE(fs::exists(path_ / "lock"));
+  make_run(scratch_ / "old");
+  abandon(open_run(scratch_ / "old", StartMode::kResume));
+  EXPECT_TRUE(is_run_directory(scratch_ / "old"));
+}
+
 TEST_F(RunDirectoryTest, EveryModeStartsWhereNothingIs) {
   for (const StartMode mode : {StartMode::kNew, StartMode::kResume, StartMode::kFresh}) {
     for (const std::string place : {"absent", "empty", "lock_only"}) {

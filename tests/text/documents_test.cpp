@@ -154,6 +154,30 @@ TEST_F(Documents, NulBytes) {
             Strings{"c"});
 }
 
+// A file that is no text is named as what it is, under every format, with what to do; its first fault would mislead.
+TEST_F(Documents, WhatIsNoTextIsCalledByItsName) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"\xFF\xFEh\0i\0\n\0"s, "UTF-16"},
+      {"\xFE\xFF\0h\0i\0\n"s, "UTF-16"},
+      {"\xFF\xFE\0\0h\0\0\0"s, "UTF-32"},
+      {"\xFD"
+       "7zXZ\0\0\4\xE6\xD6"s,
+       "xz data"},
+      {"BZh91AY&SY\xB3\r\n"s, "bzip2"},
+      {"PK\3\4\x14\0\0\0\x8\0"s, "zip"},
+      {"%PDF-1.7\r\n%\xE2\xE3\xCF\xD3\r\n"s, "PDF"},
+      {"PAR1\x15\4\x15\xFA\0"s, "Parquet"},
+  };
+  for (const auto& [content, name] : files) {
+    for (const Format format : {Format::kText, Format::kLines, Format::kParagraphs, Format::kJsonl}) {
+      const std::string message = message_of(ExitCode::kBadData, [&] { read(format, content); });
+      EXPECT_NE(message.find("c.txt: "), std::string::npos) << message;
+      EXPECT_NE(message.find(name), std::string::npos) << message;
+    }
+  }
+  EXPECT_EQ(read(Format::kLines, "%PDF- is how such files begin\nBZh\n"), (Strings{"%PDF- is how such files begin", "BZh"}));
+}
+
 TEST_F(Documents, OffsetsCountFromTheStartOfTheFile) {
   config_.nul_bytes = config_.invalid_utf8 = Policy::kReplace;
   std::string text = plain_text(3, 40'000);  // several buffers
