@@ -1,7 +1,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <variant>
 
 #include "app/commands.h"
 #include "app/figures.h"
@@ -29,10 +28,11 @@ struct Result {
 
 void check_stride(const EvalOptions& options, const train::RunConfig& config) {
   if (options.stride == 0) return;
-  if (std::holds_alternative<data::SpanCorruptionConfig>(config.objective))
+  const auto objective = train::objective_of(config);
+  if (!objective->has_stride())
     fail(ExitCode::kUsage, "--stride", cat(options.stride),
-         "no stride: the model was trained with span_corruption, whose segments do not overlap");
-  const std::int64_t length = train::sequence_length(config);
+         cat("no stride: the model was trained with ", data::kind_of(config.objective), ", whose segments do not overlap"));
+  const std::int64_t length = objective->segment_length();
   if (options.stride > length) fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", length));
 }
 
@@ -44,13 +44,13 @@ text::Format format_of(const std::string& name) {
 
 // The text that --data names must fill one segment.
 void check_length(const EvalOptions& options, const train::RunConfig& config, std::uint64_t num_tokens) {
-  const auto* spans = std::get_if<data::SpanCorruptionConfig>(&config.objective);
-  const auto length = static_cast<std::uint64_t>(train::sequence_length(config));
-  if (spans == nullptr || num_tokens >= length) return;
+  const auto objective = train::objective_of(config);
+  const auto length = static_cast<std::uint64_t>(objective->segment_length());
+  const std::string source = objective->segment_length_source();
+  if (source.empty() || num_tokens >= length) return;
   const std::size_t num_files = options.data.size();
   fail(ExitCode::kBadData, cat("--data ", options.data.front(), num_files > 1 ? cat(" and ", num_files - 1, " more") : ""),
-       cat(num_tokens, " tokens"),
-       cat("a longer text: at least ", length, " tokens, one segment for objective.input_length ", spans->input_length));
+       cat(num_tokens, " tokens"), cat("a longer text: at least ", length, " tokens, one segment for ", source));
 }
 
 // --data as the run's corpus was read, unless --format says otherwise.

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text_format.h"
-#include "data/span_corruption.h"
 #include "eval/fill.h"
 #include "eval/generate.h"
 #include "train/open_checkpoint.h"
@@ -48,10 +47,9 @@ std::string_view stop_of(const Generated& generated) {
   return generated.interrupted ? "interrupted" : generated.ended ? "eos" : "length";
 }
 
-void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const data::SpanCorruptionConfig& objective,
+void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const data::SpanRules& rules,
           const eval::SamplingConfig& sampling) {
-  const eval::Filled filled =
-      eval::fill_blanks(*opened.model, *opened.tokenizer, data::span_rules(objective, *opened.tokenizer), options.prompt, sampling);
+  const eval::Filled filled = eval::fill_blanks(*opened.model, *opened.tokenizer, rules, options.prompt, sampling);
   if (!options.json) {
     std::cout << shown(filled.text) << "\n" << std::flush;
     if (filled.ended && std::all_of(filled.spans.begin(), filled.spans.end(), [](const auto& span) { return span.empty(); }))
@@ -103,8 +101,8 @@ void generate_command(const GenerateOptions& options) {
                                       .top_p = options.top_p,
                                       .seed = options.seed,
                                       .context_length = train::sequence_length(opened.config)};
-  if (const auto* objective = std::get_if<data::SpanCorruptionConfig>(&opened.config.objective)) {
-    fill(options, opened, *objective, sampling);
+  if (const auto rules = train::objective_of(opened.config)->blanks(*opened.tokenizer)) {
+    fill(options, opened, *rules, sampling);
   } else {
     go_on(options, opened, sampling);
   }

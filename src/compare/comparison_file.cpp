@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text_format.h"
 #include "compare/json_forms.h"
+#include "data/objective.h"
 
 namespace sluice::compare {
 namespace {
@@ -94,7 +95,7 @@ ComparisonFile from_json(const Json& json) {
   c.name = json.at("name").get<std::string>();
   c.metric = json.at("metric").get<std::string>();
   c.equalize = json.at("equalize").get<std::string>();
-  c.objective = json.at("objective").get<std::string>();
+  describe_objective(c, json.at("objective").get<std::string>());
   c.seeds = json.at("seeds").get<std::vector<std::uint64_t>>();
   c.baseline = json.at("baseline").get<std::size_t>();
   c.tuning_note = json.at("tuning_note").get<std::string>();
@@ -123,6 +124,14 @@ bool is_whole(const report::Comparison& c) {
 }
 
 }  // namespace
+
+void describe_objective(report::Comparison& comparison, const std::string& kind) {
+  comparison.objective = comparison.objective_title = kind;
+  const auto objective = data::default_objective(kind);
+  if (objective == nullptr) return;  // of another version
+  comparison.objective_title = objective->title();
+  comparison.targets_are_text = objective->targets_are_text();
+}
 
 void write_comparison(const ComparisonFile& file, const std::filesystem::path& directory) {
   const report::Comparison& c = file.comparison;

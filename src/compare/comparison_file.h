@@ -19,6 +19,9 @@ struct ComparisonFile {
   std::vector<std::optional<std::int64_t>> steps;  // where equal time sets them
 };
 
+// Sets the objective and what a report says of it.
+void describe_objective(report::Comparison& comparison, const std::string& kind);
+
 void write_comparison(const ComparisonFile& file, const std::filesystem::path& directory);
 // kMissingInput where the directory holds none, kBadData where it is damaged.
 ComparisonFile read_comparison(const std::filesystem::path& directory);

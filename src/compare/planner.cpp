@@ -31,7 +31,7 @@ void require_comparable(const std::vector<PlannedVariant>& variants, const Compa
                report::label_of(other.settings)),
            "bits_per_byte, which counts per byte of the text whatever its tokens");
   }
-  if (config.metric == Metric::kBitsPerByte && first.facts.objective != "causal_lm")
+  if (config.metric == Metric::kBitsPerByte && !first.facts.targets_are_text)
     fail(ExitCode::kUsage, "compare.metric", cat("bits_per_byte with ", first.facts.objective),
          "log_perplexity: the targets are not the text");
 }

@@ -36,6 +36,7 @@ struct RunFacts {
   std::string data_fingerprint;  // empty where the data is not prepared
   std::string tokenizer_hash;    // likewise
   std::string objective;         // "causal_lm"
+  bool targets_are_text = true;
   Maker maker;
   std::int64_t num_parameters = 0, d_ff = 0;
   double d_ff_mismatch = 0, multiply_adds_per_token = 0, flops_per_token = 0;

@@ -225,7 +225,7 @@ class Sitting {
     c.name = options_.name;
     c.metric = config::name_of(options_.config.metric);
     c.equalize = config::name_of(options_.config.equalize);
-    c.objective = facts.objective;
+    describe_objective(c, facts.objective);
     c.seeds = options_.config.seeds;
     c.baseline = planner_.baseline();
     c.tuning = tuning_;

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <variant>
@@ -10,11 +13,14 @@
 
 namespace sluice::data {
 
+class Objective;  // data/objective.h: what an objective does; made by its make()
+
 // Every token is predicted from those before it.
 struct CausalConfig {
   static constexpr std::string_view kind = "causal_lm";
   static constexpr auto fields() { return std::tuple{}; }
 };
+std::unique_ptr<const Objective> make(const CausalConfig& config, std::optional<std::int64_t> sequence_length);
 
 // An encoder-decoder writes the spans that its input has lost (data/span_corruption.h).
 struct SpanCorruptionConfig {
@@ -40,7 +46,12 @@ struct SpanCorruptionConfig {
   // As many sentinels as there are spans, and a kept token before each.
   static void check(const SpanCorruptionConfig& c, config::Problems& problems);
 };
+std::unique_ptr<const Objective> make(const SpanCorruptionConfig& config, std::optional<std::int64_t> sequence_length);
 
 using ObjectiveConfig = std::variant<CausalConfig, SpanCorruptionConfig>;
+
+std::string_view kind_of(const ObjectiveConfig& config);  // "causal_lm"
+// The kinds whose inputs and targets share their positions, or do not: "causal_lm or ...".
+std::string kinds_that_share(bool shared);
 
 }  // namespace sluice::data

@@ -18,6 +18,7 @@
 
 #include "data/batch_source.h"
 #include "data/objective_config.h"
+#include "data/span_rules.h"
 #include "data/token_stream.h"
 
 namespace sluice::text {
@@ -25,16 +26,6 @@ class Tokenizer;
 }
 
 namespace sluice::data {
-
-// What a segment of one length turns into.
-struct SpanShape {
-  std::int64_t segment_length = 0;  // raw tokens
-  std::int64_t num_noise = 0;       // of those, the decoder writes
-  std::int64_t num_spans = 0;
-  std::int64_t num_kept() const { return segment_length - num_noise; }
-  std::int64_t input_length() const { return num_kept() + num_spans + 1; }
-  std::int64_t target_length() const { return num_noise + num_spans + 1; }
-};
 
 // `segment_length`: at least 2.
 SpanShape span_shape(std::int64_t segment_length, const SpanCorruptionConfig& config);
@@ -53,14 +44,6 @@ struct Spans {
 // A pure function of the key.
 Spans random_spans(const SpanShape& shape, std::uint64_t key);
 
-// The shape of all segments of a run, and the ids that stand for spans and ends.
-struct SpanRules {
-  SpanShape shape;
-  std::int64_t num_pieces = 0, num_sentinels = 0;
-  std::int32_t eos = 0;
-  std::int64_t vocab_size() const { return num_pieces + num_sentinels; }
-  std::int32_t sentinel(std::int64_t span) const { return static_cast<std::int32_t>(vocab_size() - 1 - span); }  // from 0
-};
 // kUsage where there are more spans than sentinels (objective.sentinels), where the tokens that are kept are too few to stand between the
 // spans (objective.mean_span_length), or where the tokenizer has no end token.
 SpanRules span_rules(const SpanCorruptionConfig& config, const text::Tokenizer& tokenizer);

@@ -5,38 +5,35 @@
 namespace sluice::model {
 namespace {
 
-enum Place : std::uint64_t { kSelf, kFfn, kCross, kHidden, kSelfProbabilities, kCrossProbabilities };
-
-nn::AttentionConfig self_attention(const BlockConfig& c, std::uint64_t first_place) {
+nn::AttentionConfig self_attention(const BlockConfig& c, const std::string& name) {
   return {.shape = c.attention,
           .d_model = c.d_model,
           .bias = c.bias,
-          .rule = {.causal = c.causal, .divisor = c.divisor, .dropout = {c.inner_dropout, first_place + kSelfProbabilities}}};
+          .rule = {.causal = c.causal, .divisor = c.divisor, .dropout = {c.inner_dropout, ops::place_named(name + ".probabilities")}}};
 }
 
-nn::AttentionConfig cross_attention(const BlockConfig& c, std::uint64_t first_place) {
+nn::AttentionConfig cross_attention(const BlockConfig& c, const std::string& name) {
   return {.shape = c.attention,
           .d_model = c.d_model,
           .bias = c.bias,
           .cross = true,
-          .rule = {.divisor = c.divisor, .dropout = {c.inner_dropout, first_place + kCrossProbabilities}}};
+          .rule = {.divisor = c.divisor, .dropout = {c.inner_dropout, ops::place_named(name + ".probabilities")}}};
 }
 
 }  // namespace
 
-Block::Block(ops::Parameters& parameters, const std::string& prefix, const BlockConfig& config, const nn::InitRule& init,
-             std::uint64_t first_place)
+Block::Block(ops::Parameters& parameters, const std::string& prefix, const BlockConfig& config, const nn::InitRule& init)
     : attention_norm_(parameters, prefix + ".attention_norm", config.norm, config.d_model, config.bias),
-      attention_(parameters, prefix + ".attention", self_attention(config, first_place), init),
+      attention_(parameters, prefix + ".attention", self_attention(config, prefix + ".attention"), init),
       cross_(config.cross ? std::optional<Cross>({nn::Norm(parameters, prefix + ".cross_norm", config.norm, config.d_model, config.bias),
-                                                  nn::Attention(parameters, prefix + ".cross", cross_attention(config, first_place), init)})
+                                                  nn::Attention(parameters, prefix + ".cross", cross_attention(config, prefix + ".cross"), init)})
                           : std::nullopt),
       ffn_norm_(parameters, prefix + ".ffn_norm", config.norm, config.d_model, config.bias),
       ffn_(parameters, prefix + ".ffn", *config.ffn, {.d_model = config.d_model, .d_ff = config.d_ff, .bias = config.bias}, init),
-      attention_dropout_{config.dropout, first_place + kSelf},
-      cross_dropout_{config.dropout, first_place + kCross},
-      ffn_dropout_{config.dropout, first_place + kFfn},
-      hidden_dropout_{config.inner_dropout, first_place + kHidden} {}
+      attention_dropout_{config.dropout, ops::place_named(prefix + ".attention")},
+      cross_dropout_{config.dropout, ops::place_named(prefix + ".cross")},
+      ffn_dropout_{config.dropout, ops::place_named(prefix + ".ffn")},
+      hidden_dropout_{config.inner_dropout, ops::place_named(prefix + ".ffn.hidden")} {}
 
 at::Tensor Block::forward(at::Tensor x_BTD, const nn::AttentionSources& sources, at::ScalarType compute,
                           const ops::Context& context) const {

@@ -31,12 +31,9 @@ struct BlockConfig {
 
 class Block {
  public:
-  // Places of dropout that a block may use: sublayer outputs (self, feed-forward, cross), then the inner ones (hidden, self, cross).
-  static constexpr std::uint64_t kPlaces = 6;
-
-  // Logical names PREFIX.{attention_norm,attention,cross_norm,cross,ffn_norm,ffn}. Places of dropout are numbered from `first_place`.
-  Block(ops::Parameters& parameters, const std::string& prefix, const BlockConfig& config, const nn::InitRule& init,
-        std::uint64_t first_place);
+  // Logical names PREFIX.{attention_norm,attention,cross_norm,cross,ffn_norm,ffn}. Places of dropout: the outputs PREFIX.{attention,cross,ffn},
+  // and inside PREFIX.{attention.probabilities,cross.probabilities,ffn.hidden}.
+  Block(ops::Parameters& parameters, const std::string& prefix, const BlockConfig& config, const nn::InitRule& init);
   // The residual stream x, fp32 [B, T, d_model], through the block; sublayers compute in dtype `compute`. `sources`: what the
   // self-attention reads; its encoded sequence goes to the cross-attention.
   at::Tensor forward(at::Tensor x_BTD, const nn::AttentionSources& sources, at::ScalarType compute, const ops::Context& context) const;

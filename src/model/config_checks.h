@@ -1,4 +1,5 @@
-// What the sections of both model types ask of their heads and widths. C: DecoderConfig or EncoderDecoderConfig.
+// What the sections of all architectures have in common: checks of heads and widths, and how `auto` and `match` are decided. C: the
+// configuration of one, such as DecoderConfig.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +8,9 @@
 #include <string>
 
 #include "base/text_format.h"
+#include "config/decide.h"
 #include "config/field.h"
+#include "model/architecture.h"
 #include "nn/match_width.h"
 
 namespace sluice::model {
@@ -71,6 +74,16 @@ void check_width(const C& c, config::Problems& problems, const ValidHeads& valid
                                                : "the multiply-adds are",
                    " beyond the tolerance"),
                nearest_match(c, valid_heads));
+}
+
+template <class C>
+void resolve_sizes(C& c, const C* stored, const Facts& facts) {
+  using config::decide, config::member_of;
+  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return vocabulary_rows(c, facts.vocab_size); });
+  decide(c.head_dim, member_of(stored, &C::head_dim), [&] { return c.resolved_head_dim(); });
+  const std::int64_t d_ff = c.resolved_d_ff().d_ff;  // before its reference is a number
+  decide(c.d_ff_reference, member_of(stored, &C::d_ff_reference), [&] { return 4 * c.d_model; });
+  decide(c.d_ff, member_of(stored, &C::d_ff), [&] { return d_ff; });
 }
 
 }  // namespace sluice::model

@@ -11,11 +11,7 @@
 #include "ops/linear.h"
 
 namespace sluice::model {
-namespace {
-constexpr std::uint64_t kPlacesPerBlock = 4;  // a decoder's block uses two
-}
-
-Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length) : dropout_(c.dropout) {
+Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length) : embedding_dropout_{c.dropout, ops::place_named("embedding")} {
   const nn::InitRule init{.config = c.init, .num_layers = c.num_layers};
   embedding_ = parameters_.add({{.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init.embedding(), .decay = true}},
                                c.pad_vocab_multiple);
@@ -29,10 +25,7 @@ Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t s
                           .norm = c.norm,
                           .bias = c.bias,
                           .dropout = c.dropout};
-  for (std::int64_t i = 0; i < c.num_layers; ++i) {
-    const std::uint64_t first_place = 1 + kPlacesPerBlock * static_cast<std::uint64_t>(i);
-    blocks_.emplace_back(parameters_, cat("blocks.", i), block, init, first_place);
-  }
+  for (std::int64_t i = 0; i < c.num_layers; ++i) blocks_.emplace_back(parameters_, cat("blocks.", i), block, init);
   final_norm_.emplace(parameters_, "final_norm", c.norm, c.d_model, c.bias);
   head_ = {embedding_, vocab_size};
   if (!c.tie_embeddings) {
@@ -45,7 +38,7 @@ at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& cont
   const at::ScalarType compute = embedding_->compute.scalar_type();
   const nn::AttentionSources sources{.rotary = position_->rotary(inputs_BT.size(1), inputs_BT.device())};
   at::Tensor x_BTD = position_->add_to(ops::embedding(inputs_BT, *embedding_, context), context);
-  x_BTD = ops::dropout(x_BTD, dropout_, 0, context);
+  x_BTD = ops::dropout(x_BTD, embedding_dropout_, context);
   for (const Block& block : blocks_) x_BTD = block.forward(x_BTD, sources, compute, context);
   return final_norm_->forward(x_BTD, compute, context);
 }
@@ -58,12 +51,6 @@ at::Tensor Decoder::hidden_after(const at::Tensor& inputs_BS, const at::Tensor& 
 }
 
 std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences) {
-  if (const auto* learned = std::get_if<nn::LearnedConfig>(&config.position)) {
-    const bool short_table = !learned->max_length.is_word() && *learned->max_length < sequences.inputs;
-    if (short_table)
-      fail(ExitCode::kUsage, "model.position.max_length", cat(*learned->max_length),
-           cat("at least train.sequence_length ", sequences.inputs));
-  }
   return std::make_unique<Decoder>(config, rows, sequences.inputs);
 }
 

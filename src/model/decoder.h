@@ -13,7 +13,7 @@
 namespace sluice::model {
 
 // Logical names: embedding.weight, position.weight, blocks.N.…, final_norm.scale, head.weight (untied), with biases where config.bias says so;
-// the head has none. Places of dropout: 0 the embedding output, then four per block.
+// the head has none. Places of dropout: `embedding`, its output, and those of the blocks.
 class Decoder final : public TransformerModel {
  public:
   Decoder(const DecoderConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
@@ -23,7 +23,7 @@ class Decoder final : public TransformerModel {
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
   at::Tensor hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn, const ops::Context& context) const override;
 
-  double dropout_;
+  ops::Dropout embedding_dropout_;
   const ops::Weight* embedding_;
   std::optional<nn::Position> position_;
   std::deque<Block> blocks_;

@@ -1,6 +1,7 @@
 #include "model/decoder_config.h"
 
 #include "base/text_format.h"
+#include "config/decide.h"
 #include "model/config_checks.h"
 
 namespace sluice::model {
@@ -32,6 +33,24 @@ void DecoderConfig::check(const DecoderConfig& c, config::Problems& problems) {
 
 nn::WidthMatch DecoderConfig::resolved_d_ff() const { return width_of(*this, bias); }
 
+bool shares_positions(const DecoderConfig&) { return true; }
+
+std::optional<LengthLimit> length_limit(const DecoderConfig& c) {
+  const auto* learned = std::get_if<nn::LearnedConfig>(&c.position);
+  if (learned == nullptr || learned->max_length.is_word()) return std::nullopt;
+  return LengthLimit{"position.max_length", *learned->max_length};
+}
+
+void resolve(DecoderConfig& c, const DecoderConfig* stored, const Facts& facts) {
+  using config::decide, config::member_of;
+  decide(c.num_kv_heads, member_of(stored, &DecoderConfig::num_kv_heads), [&] { return c.resolved_kv_heads(); });
+  resolve_sizes(c, stored, facts);
+  auto* learned = std::get_if<nn::LearnedConfig>(&c.position);
+  const auto* stored_learned = stored != nullptr ? std::get_if<nn::LearnedConfig>(&stored->position) : nullptr;
+  if (learned != nullptr)
+    decide(learned->max_length, member_of(stored_learned, &nn::LearnedConfig::max_length), [&] { return facts.sequence_length; });
+}
+
 // Padded rows take no part in anything.
 std::int64_t vocabulary_rows(const DecoderConfig&, std::int64_t vocab_size) { return vocab_size; }
 
@@ -45,6 +64,12 @@ FlopsBesideMatrices flops_beside_matrices(const DecoderConfig& c, std::int64_t r
 
 std::string flops_text(const DecoderConfig&) {
   return "6 * (elements of the matrices in attention, ffn and head) + 12 * num_layers * num_heads * head_dim * sequence_length";
+}
+
+ActivationMemory activation_memory(const DecoderConfig& c, const Sequences& sequences, std::uint64_t element_bytes) {
+  const KeptBytes kept = kept_bytes(c, c.resolved_kv_heads(), element_bytes);
+  const auto tokens = static_cast<std::uint64_t>(sequences.targets), layers = static_cast<std::uint64_t>(c.num_layers);
+  return {tokens * (layers * (kept.self_attention() + kept.ffn()) + kept.ends()), tokens * kept.passing()};
 }
 
 }  // namespace sluice::model

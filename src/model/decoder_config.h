@@ -9,6 +9,7 @@
 
 #include "config/field.h"
 #include "model/architecture.h"
+#include "model/shared_rows.h"
 #include "nn/ffn_variants.h"
 #include "nn/init.h"
 #include "nn/match_width.h"
@@ -16,10 +17,6 @@
 #include "nn/position.h"
 
 namespace sluice::model {
-
-// Upper limits of sizes: far beyond any machine, and small enough that no count of elements or operations overflows 64 bits.
-inline constexpr double kMaxWidth = 65536, kMaxHiddenWidth = 16777216, kMaxHeads = 4096, kMaxHeadDim = 4096, kMaxLayers = 10000,
-                        kMaxVocabulary = 2147483647;
 
 struct DecoderConfig {
   static constexpr std::string_view kind = "decoder";
@@ -44,34 +41,26 @@ struct DecoderConfig {
   static constexpr auto fields() {
     using config::field;
     using C = DecoderConfig;
-    return std::tuple{field<&C::vocab_size>(
-                          "Rows of the embedding that are used; `auto`: the tokenizer's. Where given, it must agree with the tokenizer.",
-                          config::Between{1, kMaxVocabulary}),
-                      field<&C::num_layers>("Transformer blocks.", config::Between{1, kMaxLayers}),
-                      field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
-                      field<&C::num_heads>("Query heads.", config::Between{1, kMaxHeads}),
-                      field<&C::num_kv_heads>("Key and value heads, a divisor of num_heads (grouped-query attention); `auto`: num_heads.",
-                                              config::Between{1, kMaxHeads}),
-                      field<&C::head_dim>("Width of a head; `auto`: d_model / num_heads.", config::Between{1, kMaxHeadDim}),
-                      field<&C::ffn>("Feed-forward layer, one of the table of variants."),
-                      field<&C::d_ff>("Hidden width of the feed-forward layer. `match`: the width with the parameters and multiply-adds of "
-                                      "a two-matrix layer of d_ff_reference.",
-                                      config::Between{1, kMaxHiddenWidth}),
-                      field<&C::d_ff_reference>("Width of the two-matrix layer that `d_ff: match` equals; `auto`: 4·d_model.",
-                                                config::Between{1, kMaxHiddenWidth}),
-                      field<&C::d_ff_multiple>(
-                          "`d_ff: match` rounds to a multiple of this. A mismatch over 1 % in parameters or in multiply-adds is refused.",
-                          config::Between{1, kMaxHiddenWidth}),
-                      field<&C::norm>("Normalisation before attention, before the feed-forward layer and before the head."),
-                      field<&C::position>("How positions enter."),
-                      field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
-                      field<&C::tie_embeddings>("The head uses the embedding matrix."),
-                      field<&C::dropout>("Probability of dropping an element of the embedding output and of each sublayer's output.",
-                                         config::Between{0, 0.99}),
-                      field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
-                      field<&C::pad_vocab_multiple>(
-                          "Stored embedding rows are rounded up to a multiple of this; the extra rows take no part in anything.",
-                          config::Between{1, kMaxWidth})};
+    return std::tuple_cat(
+        std::tuple{field<&C::vocab_size>(
+                       "Rows of the embedding that are used; `auto`: the tokenizer's. Where given, it must agree with the tokenizer.",
+                       config::Between{1, kMaxVocabulary}),
+                   field<&C::num_layers>("Transformer blocks.", config::Between{1, kMaxLayers}),
+                   field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
+                   field<&C::num_heads>("Query heads.", config::Between{1, kMaxHeads}),
+                   field<&C::num_kv_heads>("Key and value heads, a divisor of num_heads (grouped-query attention); `auto`: num_heads.",
+                                           config::Between{1, kMaxHeads})},
+        width_rows<C>(),
+        std::tuple{field<&C::norm>("Normalisation before attention, before the feed-forward layer and before the head."),
+                   field<&C::position>("How positions enter."),
+                   field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
+                   field<&C::tie_embeddings>("The head uses the embedding matrix."),
+                   field<&C::dropout>("Probability of dropping an element of the embedding output and of each sublayer's output.",
+                                      config::Between{0, 0.99}),
+                   field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
+                   field<&C::pad_vocab_multiple>(
+                       "Stored embedding rows are rounded up to a multiple of this; the extra rows take no part in anything.",
+                       config::Between{1, kMaxWidth})});
   }
   static void check(const DecoderConfig& c, config::Problems& problems);
 
@@ -81,10 +70,14 @@ struct DecoderConfig {
 };
 
 // See Architecture.
+bool shares_positions(const DecoderConfig& config);
+std::optional<LengthLimit> length_limit(const DecoderConfig& config);
+void resolve(DecoderConfig& config, const DecoderConfig* stored, const Facts& facts);
 std::int64_t vocabulary_rows(const DecoderConfig& config, std::int64_t vocab_size);
 std::string expected_vocabulary(const DecoderConfig& config, std::int64_t rows);
 FlopsBesideMatrices flops_beside_matrices(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 std::string flops_text(const DecoderConfig& config);
+ActivationMemory activation_memory(const DecoderConfig& config, const Sequences& sequences, std::uint64_t element_bytes);
 std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 
 }  // namespace sluice::model

@@ -15,28 +15,22 @@ namespace {
 
 nn::InitRule init_of(const EncoderDecoderConfig& c) { return {.config = std::get<nn::T5InitConfig>(c.init), .num_layers = c.num_layers}; }
 
-constexpr std::uint64_t kPlacesPerStack = 2;  // beside its blocks'
-
-std::uint64_t places(std::int64_t num_blocks) { return kPlacesPerStack + Block::kPlaces * static_cast<std::uint64_t>(num_blocks); }
-
 }  // namespace
 
 EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& c, std::int64_t vocab_size, std::int64_t start_id)
-    : dropout_(c.dropout),
-      head_scale_(c.tie_embeddings ? 1.0 / std::sqrt(static_cast<double>(c.d_model)) : 1.0),
+    : head_scale_(c.tie_embeddings ? 1.0 / std::sqrt(static_cast<double>(c.d_model)) : 1.0),
       start_id_(start_id),
       embedding_(
           parameters_.add({.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).embedding(), .decay = true})),
-      encoder_(make_stack(c, "encoder", /*decoder=*/false, 0)),
-      decoder_(make_stack(c, "decoder", /*decoder=*/true, places(c.num_layers))) {
+      encoder_(make_stack(c, "encoder", /*decoder=*/false)),
+      decoder_(make_stack(c, "decoder", /*decoder=*/true)) {
   head_ = {embedding_, vocab_size};
   if (c.tie_embeddings) return;
   head_.weight =
       parameters_.add({.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).matrix(c.d_model), .decay = true});
 }
 
-EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, const std::string& name, bool decoder,
-                                                 std::uint64_t first_place) {
+EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, const std::string& name, bool decoder) {
   const nn::InitRule init = init_of(c);
   const std::int64_t num_blocks = decoder ? c.resolved_decoder_layers() : c.num_layers, heads = c.num_heads;
   const BlockConfig block{.d_model = c.d_model,
@@ -52,19 +46,23 @@ EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, 
                             /*bidirectional=*/!decoder, init);
   std::deque<Block> blocks;
   for (std::int64_t i = 0; i < num_blocks; ++i)
-    blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init, first_place + places(i));
+    blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init);
   nn::Norm final_norm(parameters_, name + ".final_norm", c.norm, c.d_model, /*bias=*/false);
-  return {std::move(position), std::move(blocks), std::move(final_norm), first_place};
+  return {.position = std::move(position),
+          .blocks = std::move(blocks),
+          .final_norm = std::move(final_norm),
+          .embedding_dropout = {c.dropout, ops::place_named(name + ".embedding")},
+          .output_dropout = {c.dropout, ops::place_named(name + ".final_norm")}};
 }
 
 at::Tensor EncoderDecoder::through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD,
                                    const ops::Context& context) const {
   const at::ScalarType compute = embedding_->compute.scalar_type();
   const nn::AttentionSources sources{.bias_HR = stack.position.forward(ids_BT.size(1)), .encoded_BSD = encoded_BSD};
-  at::Tensor x_BTD = ops::dropout(ops::embedding(ids_BT, *embedding_, context), dropout_, stack.first_place, context);
+  at::Tensor x_BTD = ops::dropout(ops::embedding(ids_BT, *embedding_, context), stack.embedding_dropout, context);
   for (const Block& block : stack.blocks) x_BTD = block.forward(x_BTD, sources, compute, context);
   const at::Tensor normed_BTD = stack.final_norm.forward(x_BTD, embedding_->value.scalar_type(), context);
-  return ops::dropout(normed_BTD, dropout_, stack.first_place + 1, context);
+  return ops::dropout(normed_BTD, stack.output_dropout, context);
 }
 
 at::Tensor EncoderDecoder::encode(const at::Tensor& inputs_BS, const ops::Context& context) const {

@@ -16,7 +16,8 @@
 
 namespace sluice::model {
 
-// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied).
+// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied). Places of dropout: the outputs
+// {encoder,decoder}.{embedding,final_norm}, and those of the blocks.
 class EncoderDecoder final : public TransformerModel {
  public:
   // `vocab_size`: rows of the embedding. `start_id`: what the decoder reads before the first target.
@@ -29,9 +30,9 @@ class EncoderDecoder final : public TransformerModel {
     nn::RelativeBias position;
     std::deque<Block> blocks;
     nn::Norm final_norm;
-    std::uint64_t first_place;  // of dropout: the embedding output, the final norm's output, then the blocks'
+    ops::Dropout embedding_dropout, output_dropout;
   };
-  Stack make_stack(const EncoderDecoderConfig& config, const std::string& name, bool decoder, std::uint64_t first_place);
+  Stack make_stack(const EncoderDecoderConfig& config, const std::string& name, bool decoder);
   // ids [B, T] through a stack, fp32 [B, T, d_model]. `encoded`: what cross-attention reads; undefined in the encoder.
   at::Tensor through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD, const ops::Context& context) const;
   // What the head reads, [B, T, d_model] in the compute dtype, for a decoder that reads `ids`.
@@ -41,7 +42,7 @@ class EncoderDecoder final : public TransformerModel {
   at::Tensor hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const override;
   at::Tensor shifted_right(const at::Tensor& targets_BT) const;
 
-  double dropout_, head_scale_;
+  double head_scale_;
   std::int64_t start_id_;
   const ops::Weight* embedding_;
   Stack encoder_, decoder_;

@@ -1,6 +1,9 @@
 #include "model/encoder_decoder_config.h"
 
+#include <algorithm>
+
 #include "base/text_format.h"
+#include "config/decide.h"
 #include "model/config_checks.h"
 
 namespace sluice::model {
@@ -11,6 +14,15 @@ void EncoderDecoderConfig::check(const EncoderDecoderConfig& c, config::Problems
 }
 
 nn::WidthMatch EncoderDecoderConfig::resolved_d_ff() const { return width_of(*this, /*bias=*/false); }
+
+bool shares_positions(const EncoderDecoderConfig&) { return false; }
+
+std::optional<LengthLimit> length_limit(const EncoderDecoderConfig&) { return std::nullopt; }
+
+void resolve(EncoderDecoderConfig& c, const EncoderDecoderConfig* stored, const Facts& facts) {
+  config::decide(c.num_decoder_layers, config::member_of(stored, &EncoderDecoderConfig::num_decoder_layers), [&] { return c.num_layers; });
+  resolve_sizes(c, stored, facts);
+}
 
 std::int64_t vocabulary_rows(const EncoderDecoderConfig& c, std::int64_t vocab_size) {
   return (vocab_size + c.pad_vocab_multiple - 1) / c.pad_vocab_multiple * c.pad_vocab_multiple;
@@ -36,6 +48,17 @@ std::string flops_text(const EncoderDecoderConfig&) {
   return "(6 * (elements of the matrices that read the inputs: encoder, cross-attention's k and v) * inputs + 6 * (of the others, head "
          "included) * targets + 12 * num_heads * head_dim * (num_layers * inputs^2 + num_decoder_layers * targets * (targets + inputs))) "
          "/ targets, per target token";
+}
+
+ActivationMemory activation_memory(const EncoderDecoderConfig& c, const Sequences& sequences, std::uint64_t element_bytes) {
+  const KeptBytes kept = kept_bytes(c, c.num_heads, element_bytes);
+  const auto count = [](std::int64_t n) { return static_cast<std::uint64_t>(n); };
+  const std::uint64_t decoder_layers = count(c.resolved_decoder_layers());
+  const std::uint64_t per_input =
+      count(c.num_layers) * (kept.self_attention() + kept.ffn()) + decoder_layers * kept.cross_keys() + kept.ends();
+  const std::uint64_t per_target = decoder_layers * (kept.self_attention() + kept.cross_attention() + kept.ffn()) + kept.ends();
+  return {count(sequences.inputs) * per_input + count(sequences.targets) * per_target,
+          count(std::max(sequences.inputs, sequences.targets)) * kept.passing()};
 }
 
 }  // namespace sluice::model

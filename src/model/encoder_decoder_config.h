@@ -9,7 +9,7 @@
 
 #include "config/field.h"
 #include "model/architecture.h"
-#include "model/decoder_config.h"
+#include "model/shared_rows.h"
 #include "nn/ffn_variants.h"
 #include "nn/init.h"
 #include "nn/match_width.h"
@@ -43,36 +43,29 @@ struct EncoderDecoderConfig {
   static constexpr auto fields() {
     using config::field;
     using C = EncoderDecoderConfig;
-    return std::tuple{
-        field<&C::vocab_size>("Rows of the embedding, padding included; `auto`: the tokenizer's pieces and the sentinels, rounded up to a "
-                              "multiple of pad_vocab_multiple. Where given, it must agree with that.",
-                              config::Between{1, kMaxVocabulary}),
-        field<&C::num_layers>("Blocks of the encoder.", config::Between{1, kMaxLayers}),
-        field<&C::num_decoder_layers>("Blocks of the decoder; `auto`: num_layers.", config::Between{1, kMaxLayers}),
-        field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
-        field<&C::num_heads>("Heads of each attention.", config::Between{1, kMaxHeads}),
-        field<&C::head_dim>("Width of a head; `auto`: d_model / num_heads.", config::Between{1, kMaxHeadDim}),
-        field<&C::ffn>("Feed-forward layer, one of the table of variants."),
-        field<&C::d_ff>("Hidden width of the feed-forward layer. `match`: the width with the parameters and multiply-adds of a two-matrix "
-                        "layer of d_ff_reference.",
-                        config::Between{1, kMaxHiddenWidth}),
-        field<&C::d_ff_reference>("Width of the two-matrix layer that `d_ff: match` equals; `auto`: 4·d_model.",
-                                  config::Between{1, kMaxHiddenWidth}),
-        field<&C::d_ff_multiple>(
-            "`d_ff: match` rounds to a multiple of this. A mismatch over 1 % in parameters or in multiply-adds is refused.",
-            config::Between{1, kMaxHiddenWidth}),
-        field<&C::norm>("Normalisation before each sublayer and after each stack."),
-        field<&C::position>("How positions enter."),
-        field<&C::tie_embeddings>(
-            "The head uses the embedding matrix, and its input is multiplied by d_model^-0.5. false: a matrix of its own "
-            "and no factor, as in T5 1.1."),
-        field<&C::dropout>("Probability of dropping an element of the embedding outputs, attention probabilities, hidden layers of the "
-                           "feed-forward layers, sublayer outputs and final norms' outputs.",
-                           config::Between{0, 0.99}),
-        field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
-        field<&C::pad_vocab_multiple>(
-            "Embedding rows are rounded up to a multiple of this; the extra rows are part of the softmax, as in T5.",
-            config::Between{1, kMaxWidth})};
+    return std::tuple_cat(
+        std::tuple{field<&C::vocab_size>(
+                       "Rows of the embedding, padding included; `auto`: the tokenizer's pieces and the sentinels, rounded up to a "
+                       "multiple of pad_vocab_multiple. Where given, it must agree with that.",
+                       config::Between{1, kMaxVocabulary}),
+                   field<&C::num_layers>("Blocks of the encoder.", config::Between{1, kMaxLayers}),
+                   field<&C::num_decoder_layers>("Blocks of the decoder; `auto`: num_layers.", config::Between{1, kMaxLayers}),
+                   field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
+                   field<&C::num_heads>("Heads of each attention.", config::Between{1, kMaxHeads})},
+        width_rows<C>(),
+        std::tuple{
+            field<&C::norm>("Normalisation before each sublayer and after each stack."),
+            field<&C::position>("How positions enter."),
+            field<&C::tie_embeddings>(
+                "The head uses the embedding matrix, and its input is multiplied by d_model^-0.5. false: a matrix of its own "
+                "and no factor, as in T5 1.1."),
+            field<&C::dropout>("Probability of dropping an element of the embedding outputs, attention probabilities, hidden layers of the "
+                               "feed-forward layers, sublayer outputs and final norms' outputs.",
+                               config::Between{0, 0.99}),
+            field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
+            field<&C::pad_vocab_multiple>(
+                "Embedding rows are rounded up to a multiple of this; the extra rows are part of the softmax, as in T5.",
+                config::Between{1, kMaxWidth})});
   }
   static void check(const EncoderDecoderConfig& c, config::Problems& problems);
 
@@ -82,10 +75,14 @@ struct EncoderDecoderConfig {
 };
 
 // See Architecture. The rows of the vocabulary are padded: every row is part of the softmax.
+bool shares_positions(const EncoderDecoderConfig& config);
+std::optional<LengthLimit> length_limit(const EncoderDecoderConfig& config);
+void resolve(EncoderDecoderConfig& config, const EncoderDecoderConfig* stored, const Facts& facts);
 std::int64_t vocabulary_rows(const EncoderDecoderConfig& config, std::int64_t vocab_size);
 std::string expected_vocabulary(const EncoderDecoderConfig& config, std::int64_t rows);
 FlopsBesideMatrices flops_beside_matrices(const EncoderDecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 std::string flops_text(const EncoderDecoderConfig& config);
+ActivationMemory activation_memory(const EncoderDecoderConfig& config, const Sequences& sequences, std::uint64_t element_bytes);
 std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 
 }  // namespace sluice::model

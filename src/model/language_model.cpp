@@ -70,6 +70,31 @@ at::Tensor LanguageModel::logits_after(const at::Tensor& inputs_BS, const at::Te
   return next_logits(at::cat({inputs_BS, generated_Bn}, 1), context);
 }
 
+std::string_view kind_of(const ModelConfig& config) {
+  return std::visit([](const auto& c) { return std::remove_cvref_t<decltype(c)>::kind; }, config);
+}
+
+bool shares_positions(const ModelConfig& config) {
+  return std::visit([](const auto& c) { return shares_positions(c); }, config);
+}
+
+std::optional<LengthLimit> length_limit(const ModelConfig& config) {
+  return std::visit([](const auto& c) { return length_limit(c); }, config);
+}
+
+void resolve(ModelConfig& config, const ModelConfig* stored, const Facts& facts) {
+  std::visit(
+      [&](auto& c) {
+        using C = std::remove_cvref_t<decltype(c)>;
+        resolve(c, stored != nullptr ? std::get_if<C>(stored) : nullptr, facts);
+      },
+      config);
+}
+
+ActivationMemory activation_memory(const ModelConfig& config, const Sequences& sequences, std::uint64_t element_bytes) {
+  return std::visit([&](const auto& c) { return activation_memory(c, sequences, element_bytes); }, config);
+}
+
 std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size, const Sequences& sequences) {
   return std::visit(
       [&](const auto& c) {
@@ -78,6 +103,8 @@ std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_
         const std::int64_t rows = vocabulary_rows(c, vocab_size);
         if (!c.vocab_size.is_word() && *c.vocab_size != rows)
           fail(ExitCode::kUsage, "model.vocab_size", cat(*c.vocab_size), expected_vocabulary(c, rows));
+        if (const auto limit = length_limit(c); limit && limit->length < sequences.inputs)
+          fail(ExitCode::kUsage, cat("model.", limit->field), cat(limit->length), cat("at least train.sequence_length ", sequences.inputs));
         return make(c, rows, sequences);
       },
       config);

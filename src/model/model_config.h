@@ -1,6 +1,9 @@
 // Section `model`.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string_view>
 #include <variant>
 
 #include "model/decoder_config.h"
@@ -10,5 +13,13 @@ namespace sluice::model {
 
 using ModelConfig = std::variant<DecoderConfig, EncoderDecoderConfig>;
 static_assert(Architecture<DecoderConfig> && Architecture<EncoderDecoderConfig>);
+
+std::string_view kind_of(const ModelConfig& config);  // "decoder"
+// See Architecture.
+bool shares_positions(const ModelConfig& config);
+std::optional<LengthLimit> length_limit(const ModelConfig& config);
+// `stored`: null, or the section of the run that goes on; of another architecture it says nothing.
+void resolve(ModelConfig& config, const ModelConfig* stored, const Facts& facts);
+ActivationMemory activation_memory(const ModelConfig& config, const Sequences& sequences, std::uint64_t element_bytes);
 
 }  // namespace sluice::model

@@ -110,6 +110,8 @@ struct FusedDropout : torch::autograd::Function<FusedDropout> {
 
 }  // namespace
 
+std::uint64_t place_named(std::string_view logical_name) { return random_key(0, logical_name); }
+
 at::Tensor dropout(const at::Tensor& x, double probability, std::uint64_t place, const Context& context) {
   invariant(probability >= 0 && probability < 1, "a dropout probability lies in [0, 1)");
   if (!context.training || probability == 0 || x.numel() == 0) return x;

@@ -76,6 +76,8 @@ struct Comparison {
   std::string metric = "log_perplexity";  // or "bits_per_byte"
   std::string equalize = "steps";         // or "time"
   std::string objective;                  // "causal_lm", "span_corruption"
+  std::string objective_title;            // "next token"
+  bool targets_are_text = true;           // every token of the text is a target
   std::vector<std::uint64_t> seeds;       // all that were asked for
   std::vector<Variant> variants;          // in the order asked for
   std::size_t baseline = 0;               // index into variants

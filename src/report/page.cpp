@@ -55,11 +55,8 @@ std::string facts(const Comparison& comparison) {
   for (const CellStatus status : {CellStatus::kDiverged, CellStatus::kFailed}) {
     if (count(status) > 0) runs += cat(", ", count(status), " ", status_name(status));
   }
-  const std::string objective = comparison.objective == "span_corruption" ? "span corruption, encoder-decoder"
-                                : comparison.objective == "causal_lm"     ? "next token, decoder only"
-                                                                          : comparison.objective;
   const std::array<std::pair<std::string_view, std::string>, 8> rows = {
-      {{"Objective", objective},
+      {{"Objective", comparison.objective_title},
        {"Variants × seeds", cat(comparison.variants.size(), " × ", comparison.seeds.size())},
        {"Runs", runs},
        {"Steps per run", distinct(comparison, [](const Cell& cell) { return cell.steps > 0 ? with_commas(cell.steps) : std::string(); })},

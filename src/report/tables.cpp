@@ -149,7 +149,7 @@ TextTable result_table(const Comparison& comparison, const Analysis& analysis) {
 
 TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
   const bool tuned = std::any_of(comparison.variants.begin(), comparison.variants.end(), [](const Variant& v) { return !v.tuned.empty(); });
-  const std::string_view token = comparison.objective == "span_corruption" ? "target token" : "token";
+  const std::string_view token = comparison.targets_are_text ? "token" : "target token";
   TextTable table{.columns = {{"variant", false},
                               {"parameters"},
                               {cat("multiply-adds per ", token)},

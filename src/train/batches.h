@@ -15,13 +15,7 @@
 
 namespace sluice::train {
 
-// Of one sequence.
-struct SequenceShape {
-  std::int64_t input_length = 0, target_length = 0;
-  std::int64_t work() const;  // tokens that pass through the network: both lengths, or the one that they share
-  bool shared = true;         // inputs and targets are the same positions
-};
-SequenceShape sequence_shape(const RunConfig& config);
+data::SequenceShape sequence_shape(const RunConfig& config);
 inline std::int64_t tokens_per_step(const RunConfig& c) { return c.train.batch_sequences * sequence_shape(c).target_length; }
 
 // Ids in use: the tokenizer's pieces, and the objective's sentinels behind them.
@@ -48,7 +42,7 @@ HeldOut held_out(const RunConfig& config, const data::PreparedData& data);
 
 struct EvaluationLimits {
   std::uint64_t max_tokens = 0;  // 0: all
-  std::int64_t stride = 0;       // 0: windows do not overlap; for causal_lm alone
+  std::int64_t stride = 0;       // 0: windows do not overlap
 };
 // How held-out text is cut and batched. `resolved`: with its micro-batch. Keeps a reference to `stream`. kBadData where it is shorter than one
 // segment of span corruption.

@@ -108,7 +108,7 @@ void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corp
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {
-  const SequenceShape shape = sequence_shape(plan.config);
+  const data::SequenceShape shape = sequence_shape(plan.config);
   data::Batch batch{
       .num_sequences = plan.config.train.batch_sequences, .input_length = shape.input_length, .target_length = shape.target_length};
   const auto fill = [&](std::vector<std::int32_t>& ids, std::int64_t length, std::string_view purpose) {

@@ -11,6 +11,7 @@
 #include "base/machine.h"
 #include "base/text_format.h"
 #include "base/threads.h"
+#include "config/decide.h"
 #include "train/batches.h"
 
 namespace sluice::train {
@@ -19,17 +20,7 @@ namespace {
 // Above this many tokens a pass gains nothing, while its activations leave the caches and its memory grows.
 constexpr std::int64_t kMicroBatchTokens = 4096;
 
-// Decides one field: as given, else as stored, else as computed.
-template <class Field, class Compute>
-void decide(Field& field, const Field* stored, const Compute& compute) {
-  if (!field.is_word()) return;
-  field = stored != nullptr && !stored->is_word() ? *stored : Field(compute());
-}
-
-template <class Section, class Member>
-auto member_of(const Section* section, Member Section::*member) {
-  return section != nullptr ? &(section->*member) : nullptr;
-}
+using config::decide, config::member_of;
 
 std::int64_t steps_of(const RunConfig& config, std::uint64_t windows_per_epoch) {
   const TrainConfig& c = config.train;
@@ -41,30 +32,6 @@ std::int64_t steps_of(const RunConfig& config, std::uint64_t windows_per_epoch) 
   if (!(steps <= kMost))
     fail(ExitCode::kUsage, c.tokens ? "train.tokens" : "train.epochs", cat(shortest(steps), " steps"), "a run of at most 1e12 steps");
   return std::max<std::int64_t>(static_cast<std::int64_t>(steps), 1);
-}
-
-void resolve_model(model::DecoderConfig& c, const model::DecoderConfig* stored, const DataFacts& facts, std::int64_t sequence_length) {
-  using C = model::DecoderConfig;
-  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return facts.vocab_size; });
-  decide(c.num_kv_heads, member_of(stored, &C::num_kv_heads), [&] { return c.resolved_kv_heads(); });
-  decide(c.head_dim, member_of(stored, &C::head_dim), [&] { return c.resolved_head_dim(); });
-  const std::int64_t d_ff = c.resolved_d_ff().d_ff;
-  decide(c.d_ff_reference, member_of(stored, &C::d_ff_reference), [&] { return 4 * c.d_model; });
-  decide(c.d_ff, member_of(stored, &C::d_ff), [&] { return d_ff; });
-  auto* learned = std::get_if<nn::LearnedConfig>(&c.position);
-  const auto* stored_learned = stored != nullptr ? std::get_if<nn::LearnedConfig>(&stored->position) : nullptr;
-  if (learned != nullptr)
-    decide(learned->max_length, member_of(stored_learned, &nn::LearnedConfig::max_length), [&] { return sequence_length; });
-}
-
-void resolve_model(model::EncoderDecoderConfig& c, const model::EncoderDecoderConfig* stored, const DataFacts& facts, std::int64_t) {
-  using C = model::EncoderDecoderConfig;
-  decide(c.vocab_size, member_of(stored, &C::vocab_size), [&] { return vocabulary_rows(c, facts.vocab_size); });
-  decide(c.num_decoder_layers, member_of(stored, &C::num_decoder_layers), [&] { return c.num_layers; });
-  decide(c.head_dim, member_of(stored, &C::head_dim), [&] { return c.resolved_head_dim(); });
-  const std::int64_t d_ff = c.resolved_d_ff().d_ff;
-  decide(c.d_ff_reference, member_of(stored, &C::d_ff_reference), [&] { return 4 * c.d_model; });
-  decide(c.d_ff, member_of(stored, &C::d_ff), [&] { return d_ff; });
 }
 
 const TrainConfig* train_of(const RunConfig* stored) { return stored != nullptr ? &stored->train : nullptr; }
@@ -105,12 +72,8 @@ RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* sto
          [&] { return *c.device != "cpu" || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32; });
   decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),
          [&] { return choose_micro_batch(c.batch_sequences, sequence_shape(config).work()); });
-  std::visit(
-      [&](auto& section) {
-        using Section = std::remove_cvref_t<decltype(section)>;
-        resolve_model(section, stored != nullptr ? std::get_if<Section>(&stored->model) : nullptr, facts, *c.sequence_length);
-      },
-      config.model);
+  model::resolve(config.model, member_of(stored, &RunConfig::model),
+                 {.vocab_size = facts.vocab_size, .sequence_length = *c.sequence_length});
   return config;
 }
 

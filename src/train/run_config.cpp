@@ -5,12 +5,10 @@
 #include <cctype>
 
 #include "base/text_format.h"
-#include "data/span_corruption.h"
 
 namespace sluice::train {
 namespace {
 
-constexpr std::int64_t kSequenceLength = 256;  // of causal_lm, where nothing else is said
 constexpr std::int64_t kMaxSteps = std::int64_t{1} << 40;
 
 bool is_device(std::string_view text) {
@@ -27,29 +25,29 @@ void check_schedule(const RunConfig& c, config::Problems& problems) {
 }
 
 void check_lengths(const RunConfig& c, config::Problems& problems) {
-  const std::int64_t length = sequence_length(c);
-  const auto* spans = std::get_if<data::SpanCorruptionConfig>(&c.objective);
-  if (spans != nullptr && !c.train.sequence_length.is_word() && *c.train.sequence_length != length)
+  const std::unique_ptr<const data::Objective> objective = objective_of(c);
+  const std::int64_t length = objective->segment_length();
+  const std::string source = objective->segment_length_source();
+  if (!source.empty() && !c.train.sequence_length.is_word() && *c.train.sequence_length != length)
     problems.add("train.sequence_length", cat(*c.train.sequence_length),
-                 cat("auto or ", length, ", the raw segments that objective.input_length ", spans->input_length, " is made from"));
+                 cat("auto or ", length, ", the raw segments that ", source, " is made from"));
   constexpr std::int64_t kMaxTokensPerStep = std::int64_t{1} << 31;
   if (length > kMaxTokensPerStep / std::max<std::int64_t>(c.train.batch_sequences, 1))
     problems.add("train.batch_sequences", cat(c.train.batch_sequences, " of ", length, " tokens"),
                  cat("at most ", kMaxTokensPerStep, " tokens per step"));
-  const auto* decoder = std::get_if<model::DecoderConfig>(&c.model);
-  const auto* learned = decoder != nullptr ? std::get_if<nn::LearnedConfig>(&decoder->position) : nullptr;
-  if (learned != nullptr && !learned->max_length.is_word() && *learned->max_length < length)
-    problems.add("model.position.max_length", cat(*learned->max_length), cat("at least train.sequence_length ", length));
+  if (const auto limit = model::length_limit(c.model); limit && limit->length < length)
+    problems.add(cat("model.", limit->field), cat(limit->length), cat("at least train.sequence_length ", length));
 }
 
-// A decoder continues text, an encoder-decoder fills in spans of it.
+// A decoder continues text, an encoder-decoder writes targets apart from its inputs.
 void check_objective(const RunConfig& c, config::Problems& problems) {
-  const bool decoder = std::holds_alternative<model::DecoderConfig>(c.model),
-             causal = std::holds_alternative<data::CausalConfig>(c.objective);
-  if (decoder && !causal) problems.add("objective.type", "span_corruption", "causal_lm, since model.type is decoder");
-  if (!decoder && causal) problems.add("objective.type", "causal_lm", "span_corruption, since model.type is encoder_decoder");
-  if (!causal && c.corpus.separator != text::Separator::kNone)
-    problems.add("corpus.separator", "eos", "none, since objective.type is span_corruption: its documents are joined without end tokens");
+  const std::string_view kind = data::kind_of(c.objective);
+  const bool shared = model::shares_positions(c.model);
+  const std::unique_ptr<const data::Objective> objective = objective_of(c);
+  if (objective->shape().shared != shared)
+    problems.add("objective.type", kind, cat(data::kinds_that_share(shared), ", since model.type is ", model::kind_of(c.model)));
+  if (objective->joins_documents() && c.corpus.separator != text::Separator::kNone)
+    problems.add("corpus.separator", "eos", cat("none, since objective.type is ", kind, ": its documents are joined without end tokens"));
 }
 
 }  // namespace
@@ -60,10 +58,11 @@ std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::i
   return ShortSchedule{*t5->total_steps, cat("auto, or at least train.steps ", steps)};
 }
 
-std::int64_t sequence_length(const RunConfig& c) {
-  if (const auto* spans = std::get_if<data::SpanCorruptionConfig>(&c.objective)) return data::segment_length_for(*spans);
-  return c.train.sequence_length.is_word() ? kSequenceLength : *c.train.sequence_length;
+std::unique_ptr<const data::Objective> objective_of(const RunConfig& c) {
+  return data::make_objective(c.objective, c.train.sequence_length.value);
 }
+
+std::int64_t sequence_length(const RunConfig& c) { return objective_of(c)->segment_length(); }
 
 void TrainConfig::check(const TrainConfig& c, config::Problems& problems) {
   const int num_lengths = c.steps.has_value() + c.tokens.has_value() + c.epochs.has_value();

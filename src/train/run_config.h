@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "config/field.h"
-#include "data/objective_config.h"
+#include "data/objective.h"
 #include "model/model_config.h"
 #include "optim/optimizer_config.h"
 #include "optim/schedule.h"
@@ -52,6 +53,8 @@ struct ShortSchedule {
   std::string expected;
 };
 std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::int64_t steps);
+
+std::unique_ptr<const data::Objective> objective_of(const RunConfig& config);
 
 // train.sequence_length with `auto` decided: what a window of the text holds.
 std::int64_t sequence_length(const RunConfig& config);

@@ -136,7 +136,7 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   summary.step = progress.step;
   summary.tokens = progress.tokens;
   summary.prompt = suggested_prompt(held_out(watch.run.config, watch.data).stream, *watch.data.tokenizer,
-                                    /*fills_blanks=*/!sequence_shape(watch.run.config).shared);
+                                    /*fills_blanks=*/objective_of(watch.run.config)->blanks(*watch.data.tokenizer).has_value());
   summary.num_parameters = watch.savable.parameters.num_parameters();
   const EvaluateConfig& evaluate = watch.run.config.evaluate;
   summary.initial_is_comparable = evaluate.max_tokens == evaluate.final_max_tokens;

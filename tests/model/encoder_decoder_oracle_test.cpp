@@ -43,45 +43,43 @@ std::vector<Case> all_cases() {
   return all;
 }
 
-// A place of dropout: its number in our model, and what it masks.
+// A place of dropout: its logical name in our model, and what it masks.
 struct Place {
   std::string name;
-  std::uint64_t number = 0;
   std::vector<std::int64_t> shape;
 };
 
-// Those of T5, in the order in which `transformers` comes to them; numbered as encoder_decoder.cpp and block.h do.
-void add_stack(std::vector<Place>& all, const EncoderDecoderConfig& c, bool decoder, std::uint64_t first) {
-  const std::string stack = decoder ? "decoder " : "encoder ";
+// Those of T5, in the order in which `transformers` comes to them; named as encoder_decoder.h and block.h say.
+void add_stack(std::vector<Place>& all, const EncoderDecoderConfig& c, bool decoder) {
+  const std::string stack = decoder ? "decoder." : "encoder.";
   const std::int64_t length = decoder ? T : S, num_blocks = decoder ? c.resolved_decoder_layers() : c.num_layers;
   const std::vector<std::int64_t> row{B, length, c.d_model};
-  all.push_back({stack + "embedding", first, row});
+  all.push_back({stack + "embedding", row});
   for (std::int64_t i = 0; i < num_blocks; ++i) {
-    const std::uint64_t block = first + 2 + Block::kPlaces * static_cast<std::uint64_t>(i);
-    const std::string name = cat(stack, i, ' ');
-    all.push_back({name + "self-attention's probabilities", block + 4, {B, c.num_heads, length, length}});
-    all.push_back({name + "self-attention", block, row});
+    const std::string block = cat(stack, "blocks.", i, '.');
+    all.push_back({block + "attention.probabilities", {B, c.num_heads, length, length}});
+    all.push_back({block + "attention", row});
     if (decoder) {
-      all.push_back({name + "cross-attention's probabilities", block + 5, {B, c.num_heads, T, S}});
-      all.push_back({name + "cross-attention", block + 2, row});
+      all.push_back({block + "cross.probabilities", {B, c.num_heads, T, S}});
+      all.push_back({block + "cross", row});
     }
-    all.push_back({name + "hidden", block + 3, {B, length, c.resolved_d_ff().d_ff}});
-    all.push_back({name + "ffn", block + 1, row});
+    all.push_back({block + "ffn.hidden", {B, length, c.resolved_d_ff().d_ff}});
+    all.push_back({block + "ffn", row});
   }
-  all.push_back({stack + "final norm", first + 1, row});
+  all.push_back({stack + "final_norm", row});
 }
 
 std::vector<Place> places_of(const EncoderDecoderConfig& c) {
   std::vector<Place> all;
-  add_stack(all, c, /*decoder=*/false, 0);
-  add_stack(all, c, /*decoder=*/true, 2 + Block::kPlaces * static_cast<std::uint64_t>(c.num_layers));
+  add_stack(all, c, /*decoder=*/false);
+  add_stack(all, c, /*decoder=*/true);
   return all;
 }
 
 // What each place multiplies its elements by.
 std::vector<at::Tensor> masks_of(const EncoderDecoderConfig& c) {
   std::vector<at::Tensor> masks;
-  for (const Place& place : places_of(c)) masks.push_back(ops::dropout(at::ones(place.shape), c.dropout, place.number, kMasks));
+  for (const Place& place : places_of(c)) masks.push_back(ops::dropout(at::ones(place.shape), c.dropout, ops::place_named(place.name), kMasks));
   return masks;
 }
 

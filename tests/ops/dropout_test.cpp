@@ -3,6 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <cstdint>
+#include <set>
+#include <string>
+
 #include "base/error.h"
 #include "base/random.h"
 #include "tests/ops/settings.h"
@@ -23,6 +27,22 @@ class Dropout : public testing::TestWithParam<Setting> {
     return at::ones(shape, at::TensorOptions().dtype(GetParam().dtype).device(GetParam().device));
   }
 };
+
+// Masks are part of what a resumed run goes on with: a place keeps its number.
+TEST(DropoutPlaces, have_numbers_that_follow_from_their_names) {
+  EXPECT_EQ(place_named("blocks.0.ffn.hidden"), random_key(0, "blocks.0.ffn.hidden"));
+  std::set<std::uint64_t> numbers;
+  std::size_t num_names = 0;
+  for (const std::string stack : {"", "encoder.", "decoder."}) {
+    for (int i = 0; i < 2000; ++i) {
+      for (const char* place : {"attention", "attention.probabilities", "cross", "cross.probabilities", "ffn", "ffn.hidden"}) {
+        numbers.insert(place_named(stack + "blocks." + std::to_string(i) + "." + place));
+        ++num_names;
+      }
+    }
+  }
+  EXPECT_EQ(numbers.size(), num_names);
+}
 
 TEST_P(Dropout, mask_is_the_stated_function_of_the_generator) {
   const at::Tensor y = dropout(ones({3, 2, 75}), 0.3, 5, training()).to(at::kCPU, at::kFloat).view({3, 150});

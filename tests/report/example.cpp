@@ -74,7 +74,8 @@ void add_tuning(Comparison& comparison, Variant& variant, std::size_t v) {
 }  // namespace
 
 Comparison example_comparison(const ExampleSize& size) {
-  Comparison comparison{.name = "glu-small", .objective = "span_corruption"};
+  Comparison comparison{
+      .name = "glu-small", .objective = "span_corruption", .objective_title = "span corruption", .targets_are_text = false};
   for (std::size_t s = 0; s < size.num_seeds; ++s) comparison.seeds.push_back(s + 1);
   for (std::size_t v = 0; v < size.num_variants; ++v) {
     const bool gated = v >= 3;

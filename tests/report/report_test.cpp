@@ -229,7 +229,7 @@ TEST(Report, HostileNamesStayNames) {
   Comparison comparison = example_comparison({.num_variants = 3});
   comparison.name = comparison.tuning_note = comparison.config = comparison.version = hostile;
   comparison.commands = {hostile};
-  comparison.objective = comparison.data_fingerprint = comparison.tokenizer_hash = hostile;
+  comparison.objective = comparison.objective_title = comparison.data_fingerprint = comparison.tokenizer_hash = hostile;
   for (Cell& cell : comparison.cells) {
     if (cell.settings == comparison.variants[1].settings) cell.settings = {{hostile, hostile}};
     cell.hash = cell.build = cell.libtorch = cell.cpu = cell.device = cell.precision = cell.directory = hostile;
@@ -259,7 +259,7 @@ TEST(Report, NamesCanBeAnything) {
   Comparison comparison = example_comparison({.num_variants = 3});
   comparison.name = comparison.tuning_note = comparison.config = comparison.version = name;
   comparison.commands = {name};
-  comparison.objective = comparison.data_fingerprint = comparison.tokenizer_hash = name;
+  comparison.objective = comparison.objective_title = comparison.data_fingerprint = comparison.tokenizer_hash = name;
   for (std::size_t v = 0; v < 2; ++v) {
     const Settings settings = {{name, cat(name, v)}};
     for (Cell& cell : comparison.cells)

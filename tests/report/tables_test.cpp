@@ -79,6 +79,7 @@ TEST(Tables, MarkdownHasSizesTuningAndEveryCell) {
 TEST(Tables, NoPaperBesideAnotherObjective) {
   Comparison comparison = example_comparison({});
   comparison.objective = "causal_lm";
+  comparison.targets_are_text = true;
   const std::string text = markdown_report(comparison, analyse(comparison));
   EXPECT_EQ(text.find("paper"), std::string::npos);
   EXPECT_EQ(text.find("1.942"), std::string::npos);

@@ -43,7 +43,7 @@ class SpanSession : public test::SessionTest {
 
 TEST_F(SpanSession, TrainsEvaluatesAndLeavesItsResult) {
   const SessionOptions asked = span_options();
-  const SequenceShape shape = sequence_shape(asked.config);
+  const data::SequenceShape shape = sequence_shape(asked.config);
   const Summary summary = run_training(asked);
   EXPECT_EQ(summary.tokens, 20u * 4 * static_cast<std::uint64_t>(shape.target_length)) << "tokens are targets";
   ASSERT_TRUE(summary.initial_log_perplexity && summary.log_perplexity);
@@ -172,7 +172,7 @@ TEST_F(SpanSession, DumpedBatchesHaveTheDecodersInputs) {
   run_training(asked);
   const MappedFile mapped(asked.dump_batches);
   const store::Tensors tensors = store::parse_safetensors(mapped.bytes(), "batches");
-  const SequenceShape shape = sequence_shape(asked.config);
+  const data::SequenceShape shape = sequence_shape(asked.config);
   EXPECT_EQ(tensors.at("inputs").shape, (std::vector<std::int64_t>{3, 4, shape.input_length}));
   EXPECT_EQ(tensors.at("targets").shape, (std::vector<std::int64_t>{3, 4, shape.target_length}));
   EXPECT_EQ(tensors.at("decoder_inputs").shape, tensors.at("targets").shape);
