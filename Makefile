@@ -38,6 +38,7 @@ build: setup
 test: setup-tests
 	@$(MAKE) --no-print-directory configure
 	@cmake --build $(BUILD) -j $(JOBS)
+	@rm -rf $(BUILD)/gtest
 	@ctest --test-dir $(BUILD) --output-on-failure --output-junit results.xml -j $(JOBS)
 
 quickstart:

@@ -55,24 +55,3 @@ set(CMAKE_BUILD_RPATH ${torch_lib})
 
 # The interpreter whose site-packages hold this torch.
 find_program(SLUICE_PYTHON python3 HINTS ${SLUICE_TORCH_ROOT}/../../../../bin NO_DEFAULT_PATH)
-
-# LibTorch's headers cost 10 s per file; precompiled once, 3 s. A precompiled header serves one set of options: `name` is that of the
-# targets which link ARGN.
-function(sluice_add_torch_header name)
-  set(source ${CMAKE_BINARY_DIR}/generated/${name}.cpp)
-  file(CONFIGURE OUTPUT ${source} CONTENT "// Empty: carries the precompiled header.\n")
-  add_library(${name} STATIC ${source})
-  target_link_libraries(${name} PUBLIC sluice::libtorch ${ARGN})
-  if(SLUICE_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    target_compile_options(${name} PUBLIC -fpch-preprocess)   # ccache wants it
-  endif()
-  target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src/ops/torch_header.h)
-endfunction()
-sluice_add_torch_header(sluice_torch_header)
-
-function(sluice_use_torch_header target folder header)
-  if(SLUICE_USES_TORCH_${folder})
-    target_precompile_headers(${target} REUSE_FROM ${header})
-    target_compile_options(${target} PRIVATE $<TARGET_PROPERTY:${header},INTERFACE_COMPILE_OPTIONS>)
-  endif()
-endfunction()

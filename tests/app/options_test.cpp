@@ -41,9 +41,10 @@ std::vector<NumberOption> number_options() {
           {compare, "--seeds", "a whole number", true}};
 }
 
-// The same word, given to the option and to a key of the configuration that takes such numbers.
+// All words for one option of each kind; a few for the others, which the same function reads (app/options.h, read_option).
 TEST_F(Options, ANumberIsReadAsInAConfiguration) {
   for (const NumberOption& option : number_options()) {
+    const bool all_words = option.name == "--tokens" || option.name == "--temperature" || option.name == "--seeds";
     const auto with = [&](const std::string& word) {
       std::vector<std::string> arguments = option.command;
       arguments.push_back(option.name + "=" + word);
@@ -51,6 +52,12 @@ TEST_F(Options, ANumberIsReadAsInAConfiguration) {
     };
     const std::string begin = option.name + ": received ";
     EXPECT_EQ(with("many"), begin + "`many`; expected " + option.expected);
+    EXPECT_EQ(with("1"), "exit code 66") << option.name;  // nothing is refused but what is not there
+    EXPECT_TRUE(with("").starts_with(begin)) << option.name;
+    if (option.is_whole) {
+      EXPECT_TRUE(with("1.5").starts_with(begin)) << option.name;
+    }
+    if (!all_words) continue;
     for (const auto& [word, meant] :
          std::vector<std::pair<std::string, std::string>>{{"010", "10"}, {"0x10", "16"}, {"1_000", "1000"}, {"007", "7"}}) {
       const std::string text = with(word);
@@ -64,12 +71,9 @@ TEST_F(Options, ANumberIsReadAsInAConfiguration) {
     if (option.is_whole) {
       EXPECT_TRUE(with("99999999999999999999").starts_with(begin)) << option.name;
       EXPECT_TRUE(with("18446744073709551616").starts_with(begin)) << option.name;
-      EXPECT_TRUE(with("1.5").starts_with(begin)) << option.name;
       EXPECT_TRUE(with("-1").starts_with(begin)) << option.name;
-      EXPECT_EQ(with("1e2"), "exit code 66") << option.name;  // nothing is refused but what is not there
+      EXPECT_EQ(with("1e2"), "exit code 66") << option.name;
     }
-    EXPECT_EQ(with("1"), "exit code 66") << option.name;
-    EXPECT_TRUE(with("").starts_with(begin)) << option.name;
   }
 }
 
