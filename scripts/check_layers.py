@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that the house is as src/layers.txt and CONTRIBUTING.md say: who includes whom, and a few manners that a machine can see.
+"""Checks the rules of src/layers.txt and CONTRIBUTING.md: the includes of each module, and a few more rules that a script can check.
 
     scripts/check_layers.py [ROOT]
 
@@ -56,7 +56,7 @@ def check_table(root, table):
         seen.add(folder)
     for folder in sorted(p.name for p in (root / "src").iterdir() if p.is_dir()):
         if folder in NO_ROOMS:
-            yield f"src/{folder}:1: a room without a purpose; a thing lives where it is used"
+            yield f"src/{folder}:1: a folder without a purpose; put code where it is used"
         elif folder not in table:
             yield f"src/{folder}:1: not in src/layers.txt; give it a row"
 

@@ -72,7 +72,7 @@ class Console {
     auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(colour);
     sink->set_formatter(formatter("%^%*%$%v"));
     console_ = std::make_unique<spdlog::logger>("console", std::move(sink));
-    console_->set_error_handler([](const std::string&) {});  // stderr is gone: there is nobody left to tell
+    console_->set_error_handler([](const std::string&) {});  // stderr is gone: no way to tell
   }
 
   bool is_terminal() const { return is_terminal_; }

@@ -33,7 +33,7 @@ std::unordered_multimap<std::string, CellRecord> begun_records(const fs::path& f
       const auto record = read_record(entry.path() / "cell.json");
       std::error_code ignored;
       if (record && fs::exists(entry.path() / "run" / "metrics.jsonl", ignored)) records.emplace(record->family, *record);
-    } catch (const UserError&) {  // of another comparison, or run anew
+    } catch (const UserError&) {  // of another comparison, or to be run again
     }
   }
   return records;

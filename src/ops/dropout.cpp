@@ -94,7 +94,7 @@ at::Tensor masked(const at::Tensor& x, const at::Tensor& keys_B1, const Mask& ma
   return y;
 }
 
-// The mask is made anew in backward from the keys: nothing of the size of x is kept.
+// The mask is computed again in backward from the keys: nothing of the size of x is kept.
 struct FusedDropout : torch::autograd::Function<FusedDropout> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& keys_B1, const Mask& mask) {
     ctx->saved_data["keys"] = keys_B1;

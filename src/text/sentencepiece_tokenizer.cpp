@@ -50,7 +50,7 @@ class SentencePieceTokenizer : public Tokenizer {
     const SentencePieceModel model = check_model(serialized_, name);
     silence_sentencepiece();
     const auto status = processor_.LoadFromSerializedProto(serialized_);
-    if (!status.ok()) fail(ExitCode::kBadData, name, cat("refused by SentencePiece: ", status.message()), "a sound SentencePiece model");
+    if (!status.ok()) fail(ExitCode::kBadData, name, cat("refused by SentencePiece: ", status.message()), "a valid SentencePiece model");
     for (std::size_t id = 0; id < model.pieces.size(); ++id) note_piece(model, static_cast<std::int32_t>(id));
     vocab_size_ = static_cast<std::int64_t>(model.pieces.size());
     words_ = word_rules(model);

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// JSON has no NaN and no infinity: they become null, and null becomes NaN. Such a step was not applied: nobody uses its numbers again.
+// JSON has no NaN and no infinity: they become null, and null becomes NaN. Such a step was not applied: its numbers are not used again.
 double number_or_nan(const Json& value) { return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>(); }
 
 class Reader {

@@ -20,7 +20,7 @@ class Documents : public ProgramTest {
 };
 
 TEST_F(Documents, TheConfigReferenceIsWhatTheProgramPrints) {
-  EXPECT_EQ(content("docs/config.md"), sluice({"config", "docs"}).out) << "mend it with: build/sluice config docs > docs/config.md";
+  EXPECT_EQ(content("docs/config.md"), sluice({"config", "docs"}).out) << "fix it with: build/sluice config docs > docs/config.md";
 }
 
 TEST_F(Documents, TheSchemaIsJson) {

@@ -68,7 +68,7 @@ TEST_F(Learning, AgreementOverLongDistancesThatNo5GramSees) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const double reached = outcome.json().at("log_perplexity");
   EXPECT_GE((best_5gram - reached) / (best_5gram - entropy), 0.8) << reached;
-  EXPECT_GE(reached, entropy - 0.01) << "nobody beats the entropy";
+  EXPECT_GE(reached, entropy - 0.01) << "no model beats the entropy";
 
   std::vector<std::string> plan{"plan", std::string(SLUICE_SOURCE_DIR) + "/configs/grammar.yaml", "--json", "--set",
                                 "corpus.prepared_dir=prepared"};

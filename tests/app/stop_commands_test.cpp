@@ -194,7 +194,7 @@ TEST_F(StopCommands, AFirstSignalEndsEveryWait) {
   const HeldLock lock(path("other/cache") / (fingerprint + ".lock"));
   Process preparing(directory_.path(), program({"prepare", "tiny.yaml", "--set", "corpus.prepared_dir=other"}));
   ASSERT_TRUE(comes_true(preparing, [&] { return preparing.err().find("waiting for it") != std::string::npos; })) << preparing.err();
-  // For a configuration that nobody writes.
+  // For a configuration of no practical use.
   ASSERT_EQ(::mkfifo(path("fifo.yaml").c_str(), 0600), 0);
   Process reading(directory_.path(), program({"config", "check", "fifo.yaml"}));
   ASSERT_TRUE(comes_true(reading, [&] { return handles(reading.pid(), SIGTERM); }));

@@ -161,7 +161,7 @@ TEST_F(Training, ASignalSavesAndResumeEqualsNeverHavingStopped) {
   }
 }
 
-// 20 kills, at least 5 of them inside a save; then the run is finished and compared with one that nobody disturbed.
+// 20 kills, at least 5 of them inside a save; then the run is finished and compared with an undisturbed one.
 TEST_F(Training, KillsAtRandomMomentsLeaveNoTrace) {
   constexpr int kSteps = 60, kKillsPerRun = 4;
   const auto arguments = [&](int run) {

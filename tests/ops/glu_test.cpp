@@ -19,7 +19,7 @@ constexpr Activation kSoftCube = activation_of<SoftCube>();
 
 constexpr Activation kAll[] = {kRelu, kSquaredRelu, kIdentity, kSigmoid, kSwish, kGeluTanh, kGeluErf, kSoftCube};
 
-// Closed forms written out anew, float64.
+// Closed forms written out again, in float64.
 double closed_form(std::string_view name, double x) {
   if (name == "relu") return x > 0 ? x : 0;
   if (name == "squared_relu") return x > 0 ? x * x : 0;

@@ -30,7 +30,7 @@ FORBIDDEN = [
     ("tests/base/clock_test.cpp", '#include "train/train.h"', "base may include: nothing"),
     ("src/base/clock.cpp", "\n" * 400, "fewer than 400"),
     ("src/layers.txt", "stats: base report", "a row names only rows above it"),
-    ("src/utils/strings.h", "#pragma once", "a room without a purpose"),
+    ("src/utils/strings.h", "#pragma once", "a folder without a purpose"),
     ("src/attic/old.h", "#pragma once", "give it a row"),
     ("helpers/x.txt", "x", "does not belong at the top"),
 ]
