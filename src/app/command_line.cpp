@@ -239,7 +239,7 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
       } else {
         refuse_beside_report(*command);
       }
-      options->jobs = jobs->is_word() ? 0 : static_cast<int>(**jobs);
+      options->jobs = static_cast<int>(jobs->value_or(0));
       tell_of_ignored_stops();
       compare_command(*options);
     };

@@ -70,11 +70,11 @@ std::string identity_of(train::RunConfig config) {
 
 // Every run must end with the figure that is compared, on text that nothing was chosen on.
 void require_figure(const train::RunConfig& config, const compare::CompareConfig& compare) {
-  require(!config.evaluate.every_steps.is_word(), ExitCode::kUsage, "evaluate.every_steps", "never",
+  require(config.evaluate.every_steps.value.has_value(), ExitCode::kUsage, "evaluate.every_steps", "never",
           "a number: without the evaluation after the last step there is nothing to compare");
   require(!config.corpus.valid.empty() || config.corpus.holdout > 0 || config.evaluate.split != train::Split::kValid, ExitCode::kUsage,
           "corpus.holdout", "0 and no corpus.valid", "text that is held out: without it there is nothing to compare");
-  require(compare.metric != compare::Metric::kBitsPerByte || config.evaluate.final_max_tokens.is_word(), ExitCode::kUsage,
+  require(compare.metric != compare::Metric::kBitsPerByte || !config.evaluate.final_max_tokens.value, ExitCode::kUsage,
           "evaluate.final_max_tokens", "a part of the held-out text", "all: bits_per_byte is known of the whole only");
   require(!compare.tune || config.evaluate.split != train::Split::kTune, ExitCode::kUsage, "evaluate.split", "tune",
           "valid: compare.tune chooses on the other, which no reported figure may see");
@@ -83,7 +83,7 @@ void require_figure(const train::RunConfig& config, const compare::CompareConfig
 // Each variant finishes its own schedule.
 void require_own_schedule(const optim::ScheduleConfig& schedule) {
   const auto* t5 = std::get_if<optim::T5Schedule>(&schedule);
-  require(t5 == nullptr || t5->total_steps.is_word(), ExitCode::kUsage, "schedule.total_steps", "a number",
+  require(t5 == nullptr || !t5->total_steps.value, ExitCode::kUsage, "schedule.total_steps", "a number",
           "auto: compare.equalize time gives each variant steps, and a schedule, of its own");
 }
 
@@ -103,7 +103,7 @@ train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const 
     config.train.tokens.reset();
     config.train.epochs.reset();
   }
-  if (config.train.threads.is_word()) config.train.threads = request.threads;
+  config.train.threads = config.train.threads.value_or(request.threads);
   if (request.on_tuning_split) {
     require(config.corpus.tune_holdout > 0, ExitCode::kUsage, "corpus.tune_holdout", "0",
             "a share of the training text to choose on, such as 0.05: compare.tune needs a third split");
@@ -143,27 +143,26 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
   auto plan = plans_.find(key);
   if (plan == plans_.end()) plan = plans_.emplace(key, train::make_plan(config, text::Notes::kNone)).first;
   const train::Plan& p = plan->second;
-  train::RunConfig resolved = p.config;
+  train::RunConfig resolved = p.run.config;
   resolved.run = run;
-  const train::TrainConfig& t = resolved.train;
   return {.config = config::to_yaml(resolved),
           .identity = identity_of(resolved),
           .data_fingerprint = data.fingerprint,
           .tokenizer_hash = data.tokenizer_hash,
           .objective = std::string(data::kind_of(resolved.objective)),
-          .targets_are_text = train::objective_of(resolved)->targets_are_text(),
+          .targets_are_text = p.run.objective->targets_are_text(),
           .maker = {.cpu = machine().cpu_model,
-                    .device = *t.device,
-                    .precision = std::string(config::name_of(*t.precision)),
-                    .threads = *t.threads,
-                    .micro_batch_sequences = *t.micro_batch_sequences},
+                    .device = p.run.device,
+                    .precision = std::string(config::name_of(p.run.precision)),
+                    .threads = p.run.threads,
+                    .micro_batch_sequences = p.run.micro_batch_sequences},
           .num_parameters = p.sizes.num_parameters,
           .d_ff = p.sizes.d_ff,
           .d_ff_mismatch = p.sizes.d_ff_mismatch,
           .multiply_adds_per_token = p.sizes.multiply_adds_per_token(),
           .flops_per_token = p.sizes.flops_per_token,
           .steps = p.total_steps,
-          .tokens_per_step = p.tokens_per_step};
+          .tokens_per_step = p.run.tokens_per_step()};
 }
 
 std::vector<std::string> ComparisonRuns::train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const {

@@ -26,13 +26,12 @@ struct Result {
   bool lossless = true;
 };
 
-void check_stride(const EvalOptions& options, const train::RunConfig& config) {
+void check_stride(const EvalOptions& options, const train::ResolvedRun& run) {
   if (options.stride == 0) return;
-  const auto objective = train::objective_of(config);
-  if (!objective->has_stride())
+  if (!run.objective->has_stride())
     fail(ExitCode::kUsage, "--stride", cat(options.stride),
-         cat("no stride: the model was trained with ", data::kind_of(config.objective), ", whose segments do not overlap"));
-  const std::int64_t length = objective->segment_length();
+         cat("no stride: the model was trained with ", data::kind_of(run.config.objective), ", whose segments do not overlap"));
+  const std::int64_t length = run.objective->segment_length();
   if (options.stride > length) fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", length));
 }
 
@@ -43,10 +42,9 @@ text::Format format_of(const std::string& name) {
 }
 
 // The text that --data names must fill one segment.
-void check_length(const EvalOptions& options, const train::RunConfig& config, std::uint64_t num_tokens) {
-  const auto objective = train::objective_of(config);
-  const auto length = static_cast<std::uint64_t>(objective->segment_length());
-  const std::string source = objective->segment_length_source();
+void check_length(const EvalOptions& options, const data::Objective& objective, std::uint64_t num_tokens) {
+  const auto length = static_cast<std::uint64_t>(objective.segment_length());
+  const std::string source = objective.segment_length_source();
   if (source.empty() || num_tokens >= length) return;
   const std::size_t num_files = options.data.size();
   fail(ExitCode::kBadData, cat("--data ", options.data.front(), num_files > 1 ? cat(" and ", num_files - 1, " more") : ""),
@@ -55,7 +53,7 @@ void check_length(const EvalOptions& options, const train::RunConfig& config, st
 
 // --data as the run's corpus was read, unless --format says otherwise.
 data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoint& opened) {
-  text::CorpusConfig corpus = opened.config.corpus;
+  text::CorpusConfig corpus = opened.run.config.corpus;
   if (!options.format.empty()) corpus.format = format_of(options.format);
   if (!options.text_field.empty()) {
     require(corpus.format == text::Format::kJsonl, ExitCode::kUsage, "--text-field", config::name_of(corpus.format),
@@ -63,7 +61,7 @@ data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoi
     corpus.text_field = options.text_field;
   }
   try {
-    return data::encode_files(options.data, corpus, *opened.tokenizer, static_cast<int>(*opened.config.train.threads));
+    return data::encode_files(options.data, corpus, *opened.tokenizer, static_cast<int>(opened.run.threads));
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
     throw UserError(error.code(), cat(error.what(), " (eval reads --data with the run's settings of `corpus`, here as `",
@@ -77,12 +75,12 @@ Result evaluate(const EvalOptions& options) {
           options.format.empty() ? "--text-field" : "--format", "no --data", "--data FILE with it: held-out text is prepared already");
   const train::OpenedCheckpoint opened =
       train::open_checkpoint(options.run, options.allow_older ? train::Older::kAccept : train::Older::kRefuse);
-  check_stride(options, opened.config);
+  check_stride(options, opened.run);
   const auto measure = [&](const data::TokenStream& stream, const data::SplitCounts& counts) {
     const auto batches = train::make_evaluation_batches(
-        opened.config, stream, *opened.tokenizer, {.max_tokens = static_cast<std::uint64_t>(options.max_tokens), .stride = options.stride});
-    eval::Perplexity perplexity = eval::measure_perplexity(*opened.model, *batches, train::counts_of_targets(opened.config, counts),
-                                                           opened.device, {.seed = opened.config.run.seed});
+        opened.run, stream, *opened.tokenizer, {.max_tokens = static_cast<std::uint64_t>(options.max_tokens), .stride = options.stride});
+    eval::Perplexity perplexity = eval::measure_perplexity(*opened.model, *batches, train::counts_of_targets(*opened.run.objective, counts),
+                                                           opened.device, {.seed = opened.run.config.run.seed});
     perplexity.num_bytes = counts.num_bytes;
     perplexity.num_words = counts.num_words;
     return perplexity;
@@ -92,15 +90,15 @@ Result evaluate(const EvalOptions& options) {
   result.lossless = opened.tokenizer->lossless();
   if (options.data.empty()) {
     const data::PreparedData prepared = train::open_data(opened);
-    const train::HeldOut text = train::held_out(opened.config, prepared);
+    const train::HeldOut text = train::held_out(opened.run.config, prepared);
     require(text.stream.num_tokens() > 0, ExitCode::kUsage, options.run, "a run without held-out text", "--data FILE");
-    if (train::split_of(opened.config.evaluate.split) == data::Split::kValid)
+    if (train::split_of(opened.run.config.evaluate.split) == data::Split::kValid)
       data::warn_of_overlap(prepared.overlap, prepared.counts[data::Split::kValid]);
     text.stream.verify();  // a flipped bit would be scored
     result.perplexity = measure(text.stream, text.counts);
   } else {
     const data::EncodedText text = encode(options, opened);
-    check_length(options, opened.config, text.stream.num_tokens());
+    check_length(options, *opened.run.objective, text.stream.num_tokens());
     result.perplexity = measure(text.stream, text.counts);
   }
   return result;

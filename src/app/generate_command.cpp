@@ -100,8 +100,8 @@ void generate_command(const GenerateOptions& options) {
                                       .top_k = options.top_k,
                                       .top_p = options.top_p,
                                       .seed = options.seed,
-                                      .context_length = train::sequence_length(opened.config)};
-  if (const auto rules = train::objective_of(opened.config)->blanks(*opened.tokenizer)) {
+                                      .context_length = opened.run.objective->segment_length()};
+  if (const auto rules = opened.run.objective->blanks(*opened.tokenizer)) {
     fill(options, opened, *rules, sampling);
   } else {
     go_on(options, opened, sampling);

@@ -49,13 +49,13 @@ nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<trai
                                  {"num_non_embedding_parameters", plan.sizes.num_non_embedding_parameters},
                                  {"multiply_adds_per_token", plan.sizes.multiply_adds_per_token()},
                                  {"flops_per_token", static_cast<std::int64_t>(plan.sizes.flops_per_token)},
-                                 {"flops_formula", model::flops_formula(plan.config.model)},
+                                 {"flops_formula", model::flops_formula(plan.run.config.model)},
                                  {"d_ff", plan.sizes.d_ff},
                                  {"d_ff_mismatch", plan.sizes.d_ff_mismatch},
                                  {"vocab_size", plan.vocab_size},
                                  {"parts", parts},
-                                 {"threads", *plan.config.train.threads},
-                                 {"tokens_per_step", plan.tokens_per_step},
+                                 {"threads", plan.run.threads},
+                                 {"tokens_per_step", plan.run.tokens_per_step()},
                                  {"tokens_per_epoch", or_null(plan.tokens_per_epoch)},
                                  {"steps", or_null(plan.total_steps)},
                                  {"memory_bytes", plan.memory_bytes},
@@ -83,9 +83,6 @@ void row(const std::string& name, const std::string& value, const std::string& r
             << "\n";
 }
 
-// Inputs that are not the targets' own positions: an encoder-decoder's.
-bool reads_apart(const train::RunConfig& config) { return !train::sequence_shape(config).shared; }
-
 std::string count(std::uint64_t value) { return with_commas(static_cast<std::int64_t>(value)); }
 
 std::string percent(double share) { return cat(share > 0 ? "+" : "", fixed(100 * share, 3), " %"); }
@@ -104,16 +101,16 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
   for (const model::Part& part : plan.sizes.parts) row("parameters, " + part.name, with_commas(part.num_parameters));
   row("num_parameters", with_commas(plan.sizes.num_parameters));
   row("num_non_embedding_parameters", with_commas(plan.sizes.num_non_embedding_parameters));
-  const nn::WidthMatch width = std::visit([](const auto& model) { return model.resolved_d_ff(); }, plan.config.model);
+  const nn::WidthMatch width = std::visit([](const auto& model) { return model.resolved_d_ff(); }, plan.run.config.model);
   row("d_ff", with_commas(plan.sizes.d_ff),
       cat(percent(width.mismatch), " in parameters and ", percent(width.multiply_add_mismatch),
           " in multiply-adds, against the two-matrix layer of d_ff_reference"));
   row("multiply_adds_per_token", with_commas(std::llround(plan.sizes.multiply_adds_per_token())),
-      reads_apart(plan.config) ? "of the forward pass, per target token, the encoder's work for its inputs included"
-                               : "of the forward pass");
-  row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula(plan.config.model));
-  row("threads", with_commas(*plan.config.train.threads));
-  row("tokens per step", with_commas(plan.tokens_per_step));
+      plan.run.objective->shape().shared ? "of the forward pass"
+                                         : "of the forward pass, per target token, the encoder's work for its inputs included");
+  row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula(plan.run.config.model));
+  row("threads", with_commas(plan.run.threads));
+  row("tokens per step", with_commas(plan.run.tokens_per_step()));
   row("tokens_per_epoch", plan.tokens_per_epoch ? count(*plan.tokens_per_epoch) : "unknown",
       plan.tokens_per_epoch ? "" : "the data is not prepared yet");
   row("steps", plan.total_steps ? with_commas(*plan.total_steps) : "unknown");
@@ -132,11 +129,11 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
 void plan_command(const PlanOptions& options) {
   const train::Plan plan = train::make_plan(load_config(options.config));
   if (plan.tokens_per_epoch) {
-    const auto length = static_cast<std::uint64_t>(train::sequence_shape(plan.config).target_length);
-    const std::string long_step = train::step_epochs_warning(plan.config.train.batch_sequences, *plan.tokens_per_epoch / length);
+    const auto length = static_cast<std::uint64_t>(plan.run.objective->shape().target_length);
+    const std::string long_step = train::step_epochs_warning(plan.run.config.train.batch_sequences, *plan.tokens_per_epoch / length);
     if (!long_step.empty()) log::warn(long_step);
   }
-  if (const std::string unreached = plan.total_steps ? train::unreached_peak(plan.config) : ""; !unreached.empty()) log::warn(unreached);
+  if (const std::string unreached = plan.total_steps ? train::unreached_peak(plan.run) : ""; !unreached.empty()) log::warn(unreached);
   std::optional<train::StepTiming> timing;
   if (options.measure) timing = train::measure_steps(plan, kMeasuredSteps);
   if (options.json) {

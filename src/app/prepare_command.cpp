@@ -5,8 +5,8 @@
 #include "app/json.h"
 #include "base/log.h"
 #include "base/text_format.h"
-#include "base/threads.h"
 #include "data/prepared.h"
+#include "train/resolve.h"
 
 namespace sluice::app {
 namespace {
@@ -23,7 +23,7 @@ nlohmann::ordered_json counts_json(const data::SplitCounts& counts) {
 
 void prepare_command(const PrepareOptions& options) {
   const train::RunConfig config = load_config(options.config);
-  const int num_threads = config.train.threads.is_word() ? auto_threads() : static_cast<int>(*config.train.threads);
+  const int num_threads = static_cast<int>(train::resolve_threads(config.train));
   const data::PreparedData prepared = data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
   if (options.json) {
     nlohmann::ordered_json result = {{"directory", prepared.directory.string()},

@@ -104,6 +104,7 @@ struct WordOr {
   static constexpr std::string_view word() { return Word.view(); }
   bool is_word() const { return !value.has_value(); }
   const T& operator*() const { return *value; }
+  T value_or(T other) const { return value.value_or(std::move(other)); }  // `other`: what the word stands for
   friend bool operator==(const WordOr&, const WordOr&) = default;
 };
 template <class T>

@@ -17,16 +17,14 @@ namespace sluice::model {
 
 template <class C>
 nn::WidthMatch width_of(const C& c, bool bias) {
-  const nn::WidthRequest request{.d_model = c.d_model,
-                                 .reference = c.d_ff_reference.is_word() ? 4 * c.d_model : *c.d_ff_reference,
-                                 .multiple = c.d_ff_multiple,
-                                 .bias = bias};
-  return c.d_ff.is_word() ? nn::match_width(*c.ffn, request) : nn::compare_width(*c.ffn, request, *c.d_ff);
+  const nn::WidthRequest request{
+      .d_model = c.d_model, .reference = c.d_ff_reference.value_or(4 * c.d_model), .multiple = c.d_ff_multiple, .bias = bias};
+  return c.d_ff.value ? nn::compare_width(*c.ffn, request, *c.d_ff) : nn::match_width(*c.ffn, request);
 }
 
 template <class C>
 bool heads_divide(const C& c) {
-  return !c.head_dim.is_word() || c.d_model % c.num_heads == 0;
+  return c.head_dim.value || c.d_model % c.num_heads == 0;
 }
 
 template <class C>
@@ -61,7 +59,7 @@ std::string nearest_match(C c, const ValidHeads& valid_heads) {
 
 template <class C, class ValidHeads>
 void check_width(const C& c, config::Problems& problems, const ValidHeads& valid_heads) {
-  if (!c.d_ff.is_word() || width_matches(c)) return;
+  if (c.d_ff.value || width_matches(c)) return;
   const nn::WidthMatch width = c.resolved_d_ff();
   const auto percent = [](double share) { return cat(share > 0 ? "+" : "", fixed(100 * share, 2), " %"); };
   const bool parameters = std::abs(width.mismatch) > nn::kMaxMismatch;

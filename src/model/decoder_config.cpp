@@ -14,14 +14,14 @@ void check_heads(const DecoderConfig& c, config::Problems& problems) {
     problems.add("num_kv_heads", cat(c.resolved_kv_heads()), cat("a divisor of num_heads ", c.num_heads));
   }
   if (std::holds_alternative<nn::RopeConfig>(c.position) && c.resolved_head_dim() % 2 != 0) {
-    problems.add(c.head_dim.is_word() ? "num_heads" : "head_dim", cat("head_dim ", c.resolved_head_dim()),
+    problems.add(c.head_dim.value ? "head_dim" : "num_heads", cat("head_dim ", c.resolved_head_dim()),
                  "an even head_dim, since rope turns pairs");
   }
 }
 
 bool valid_heads(const DecoderConfig& c) {
   const bool even = c.resolved_head_dim() % 2 == 0 || !std::holds_alternative<nn::RopeConfig>(c.position);
-  return !c.head_dim.is_word() || (heads_divide(c) && even);
+  return c.head_dim.value || (heads_divide(c) && even);
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ bool shares_positions(const DecoderConfig&) { return true; }
 
 std::optional<LengthLimit> length_limit(const DecoderConfig& c) {
   const auto* learned = std::get_if<nn::LearnedConfig>(&c.position);
-  if (learned == nullptr || learned->max_length.is_word()) return std::nullopt;
+  if (learned == nullptr || !learned->max_length.value) return std::nullopt;
   return LengthLimit{"position.max_length", *learned->max_length};
 }
 

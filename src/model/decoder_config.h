@@ -52,8 +52,7 @@ struct DecoderConfig {
                                            config::Between{1, kMaxHeads})},
         width_rows<C>(),
         std::tuple{field<&C::norm>("Normalisation before attention, before the feed-forward layer and before the head."),
-                   field<&C::position>("How positions enter."),
-                   field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
+                   field<&C::position>("How positions enter."), field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
                    field<&C::tie_embeddings>("The head uses the embedding matrix."),
                    field<&C::dropout>("Probability of dropping an element of the embedding output and of each sublayer's output.",
                                       config::Between{0, 0.99}),
@@ -64,8 +63,8 @@ struct DecoderConfig {
   }
   static void check(const DecoderConfig& c, config::Problems& problems);
 
-  std::int64_t resolved_kv_heads() const { return num_kv_heads.is_word() ? num_heads : *num_kv_heads; }
-  std::int64_t resolved_head_dim() const { return head_dim.is_word() ? d_model / num_heads : *head_dim; }
+  std::int64_t resolved_kv_heads() const { return num_kv_heads.value_or(num_heads); }
+  std::int64_t resolved_head_dim() const { return head_dim.value_or(d_model / num_heads); }
   nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
 };
 

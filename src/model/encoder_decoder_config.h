@@ -54,8 +54,7 @@ struct EncoderDecoderConfig {
                    field<&C::num_heads>("Heads of each attention.", config::Between{1, kMaxHeads})},
         width_rows<C>(),
         std::tuple{
-            field<&C::norm>("Normalisation before each sublayer and after each stack."),
-            field<&C::position>("How positions enter."),
+            field<&C::norm>("Normalisation before each sublayer and after each stack."), field<&C::position>("How positions enter."),
             field<&C::tie_embeddings>(
                 "The head uses the embedding matrix, and its input is multiplied by d_model^-0.5. false: a matrix of its own "
                 "and no factor, as in T5 1.1."),
@@ -69,8 +68,8 @@ struct EncoderDecoderConfig {
   }
   static void check(const EncoderDecoderConfig& c, config::Problems& problems);
 
-  std::int64_t resolved_decoder_layers() const { return num_decoder_layers.is_word() ? num_layers : *num_decoder_layers; }
-  std::int64_t resolved_head_dim() const { return head_dim.is_word() ? d_model / num_heads : *head_dim; }
+  std::int64_t resolved_decoder_layers() const { return num_decoder_layers.value_or(num_layers); }
+  std::int64_t resolved_head_dim() const { return head_dim.value_or(d_model / num_heads); }
   nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
 };
 

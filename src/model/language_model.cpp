@@ -101,7 +101,7 @@ std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_
         Refusal refusal;
         std::remove_cvref_t<decltype(c)>::check(c, refusal);
         const std::int64_t rows = vocabulary_rows(c, vocab_size);
-        if (!c.vocab_size.is_word() && *c.vocab_size != rows)
+        if (c.vocab_size.value_or(rows) != rows)
           fail(ExitCode::kUsage, "model.vocab_size", cat(*c.vocab_size), expected_vocabulary(c, rows));
         if (const auto limit = length_limit(c); limit && limit->length < sequences.inputs)
           fail(ExitCode::kUsage, cat("model.", limit->field), cat(limit->length), cat("at least train.sequence_length ", sequences.inputs));

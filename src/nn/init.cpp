@@ -18,7 +18,7 @@ ops::Init InitRule::embedding() const {
 
 ops::Init InitRule::matrix(std::int64_t fan_in) const {
   if (const auto* t5 = std::get_if<T5InitConfig>(&config)) {
-    if (t5->truncate.is_word()) return normal(1.0 / root(fan_in));
+    if (!t5->truncate.value) return normal(1.0 / root(fan_in));
     return {.kind = ops::Init::Kind::kTruncatedNormal, .std = 1.0 / root(fan_in), .limit = *t5->truncate};
   }
   const auto& plain = std::get<InitConfig>(config);

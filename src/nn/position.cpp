@@ -24,7 +24,7 @@ at::Tensor make_sinusoids(std::int64_t length, std::int64_t d_model, at::Device 
 Position::Position(ops::Parameters& parameters, const PositionConfig& config, const PositionSizes& sizes, const InitRule& init)
     : config_(config), sizes_(sizes) {
   if (const auto* learned = std::get_if<LearnedConfig>(&config)) {
-    if (!learned->max_length.is_word()) sizes_.sequence_length = *learned->max_length;
+    sizes_.sequence_length = learned->max_length.value_or(sizes_.sequence_length);
     learned_ = parameters.add(
         {.name = "position.weight", .shape = {sizes_.sequence_length, sizes.d_model}, .init = init.embedding(), .decay = true});
   }

@@ -53,7 +53,7 @@ double factor(const WsdSchedule& c, std::int64_t step, std::int64_t total_steps)
 }
 
 double factor(const T5Schedule& c, std::int64_t step, std::int64_t total_steps) {
-  const std::int64_t total = c.total_steps.is_word() ? total_steps : *c.total_steps;
+  const std::int64_t total = c.total_steps.value_or(total_steps);
   const double decay_steps = c.decay_fraction * static_cast<double>(total);
   const double left = decay_steps > 0 ? std::clamp(static_cast<double>(total - step) / decay_steps, 0.0, 1.0) : 1.0;
   return left / std::sqrt(static_cast<double>(std::max(step, c.constant_steps)));

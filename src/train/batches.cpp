@@ -28,15 +28,14 @@ HeldOut held_out(const RunConfig& config, const data::PreparedData& data) {
   return {data.streams[split], data.counts[split]};
 }
 
-std::unique_ptr<data::EvaluationBatches> make_evaluation_batches(const RunConfig& resolved, const data::TokenStream& stream,
+std::unique_ptr<data::EvaluationBatches> make_evaluation_batches(const ResolvedRun& run, const data::TokenStream& stream,
                                                                  const text::Tokenizer& tokenizer, const EvaluationLimits& limits) {
-  return objective_of(resolved)->evaluation_batches(
-      stream, tokenizer,
-      {.batch_sequences = *resolved.train.micro_batch_sequences, .max_tokens = limits.max_tokens, .stride = limits.stride});
+  return run.objective->evaluation_batches(
+      stream, tokenizer, {.batch_sequences = run.micro_batch_sequences, .max_tokens = limits.max_tokens, .stride = limits.stride});
 }
 
-data::SplitCounts counts_of_targets(const RunConfig& config, const data::SplitCounts& counts) {
-  if (objective_of(config)->targets_are_text()) return counts;
+data::SplitCounts counts_of_targets(const data::Objective& objective, const data::SplitCounts& counts) {
+  if (objective.targets_are_text()) return counts;
   data::SplitCounts kept = counts;
   kept.num_bytes = kept.num_words = 0;
   return kept;

@@ -11,12 +11,12 @@
 #include "data/prepared.h"
 #include "model/language_model.h"
 #include "text/tokenizer.h"
+#include "train/resolve.h"
 #include "train/run_config.h"
 
 namespace sluice::train {
 
 data::SequenceShape sequence_shape(const RunConfig& config);
-inline std::int64_t tokens_per_step(const RunConfig& c) { return c.train.batch_sequences * sequence_shape(c).target_length; }
 
 // Ids in use: the tokenizer's pieces, and the objective's sentinels behind them.
 std::int64_t num_sentinels(const RunConfig& config);
@@ -44,11 +44,11 @@ struct EvaluationLimits {
   std::uint64_t max_tokens = 0;  // 0: all
   std::int64_t stride = 0;       // 0: windows do not overlap
 };
-// How held-out text is cut and batched. `resolved`: with its micro-batch. Keeps a reference to `stream`. kBadData where it is shorter than one
+// How held-out text is cut and batched. Keeps a reference to `stream`. kBadData where it is shorter than one
 // segment of span corruption.
-std::unique_ptr<data::EvaluationBatches> make_evaluation_batches(const RunConfig& resolved, const data::TokenStream& stream,
+std::unique_ptr<data::EvaluationBatches> make_evaluation_batches(const ResolvedRun& run, const data::TokenStream& stream,
                                                                  const text::Tokenizer& tokenizer, const EvaluationLimits& limits);
 // `counts` as eval::measure_perplexity wants them: those of the text where the targets are the text.
-data::SplitCounts counts_of_targets(const RunConfig& config, const data::SplitCounts& counts);
+data::SplitCounts counts_of_targets(const data::Objective& objective, const data::SplitCounts& counts);
 
 }  // namespace sluice::train

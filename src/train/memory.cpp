@@ -33,12 +33,12 @@ std::uint64_t preparation_bytes(const RunConfig& config, std::uint64_t process_b
   return plain + (pieces->algorithm == text::Algorithm::kUnigram ? 25 * std::min(sample, kUnigramSample) : 4 * sample);
 }
 
-std::vector<MemoryPart> memory_parts(const RunConfig& resolved, std::int64_t vocab_size, const StoredSizes& stored) {
-  const bool bf16 = *resolved.train.precision == Precision::kBf16;
+std::vector<MemoryPart> memory_parts(const ResolvedRun& run, std::int64_t vocab_size, const StoredSizes& stored) {
+  const bool bf16 = run.precision == Precision::kBf16;
   const std::uint64_t element = bf16 ? 2 : 4, vocab = count(vocab_size);
-  const std::uint64_t sequences = count(*resolved.train.micro_batch_sequences);
-  const data::SequenceShape shape = sequence_shape(resolved);
-  const model::ActivationMemory one = model::activation_memory(resolved.model, sequences_of(resolved, /*start=*/0), element);
+  const std::uint64_t sequences = count(run.micro_batch_sequences);
+  const data::SequenceShape shape = run.objective->shape();
+  const model::ActivationMemory one = model::activation_memory(run.config.model, sequences_of(run.config, /*start=*/0), element);
   const std::uint64_t chunk_rows =
       std::min(sequences * count(shape.target_length) / 4 + 64, std::max<std::uint64_t>(64, (std::uint64_t{1} << 23) / vocab));
   return {{"program and LibTorch", stored.process_bytes + kWarmBytes},

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "train/run_config.h"
+#include "train/resolve.h"
 
 namespace sluice::train {
 
@@ -27,6 +27,6 @@ std::uint64_t preparation_bytes(const RunConfig& config, std::uint64_t process_b
 std::uint64_t expected_token_bytes(const RunConfig& config, std::uint64_t corpus_bytes);
 
 // By cause; what preparation needs is not among them.
-std::vector<MemoryPart> memory_parts(const RunConfig& resolved, std::int64_t vocab_size, const StoredSizes& stored);
+std::vector<MemoryPart> memory_parts(const ResolvedRun& run, std::int64_t vocab_size, const StoredSizes& stored);
 
 }  // namespace sluice::train

@@ -20,16 +20,12 @@ namespace {
 
 constexpr double kRedraw_s = 0.1;  // of the live line
 
-bool is_scheduled_save(const Watch& watch, std::int64_t step) { return step % watch.run.config.checkpoint.every_steps == 0; }
-bool is_finished(const Watch& watch, std::int64_t step) { return step == *watch.run.config.train.steps; }
-
-std::uint64_t tokens_of(const config::WordOr<"all", std::int64_t>& limit) {
-  return limit.is_word() ? 0 : static_cast<std::uint64_t>(*limit);
-}
+bool is_scheduled_save(const Watch& watch, std::int64_t step) { return step % watch.run.resolved.config.checkpoint.every_steps == 0; }
+bool is_finished(const Watch& watch, std::int64_t step) { return step == watch.run.resolved.steps; }
 
 std::uint64_t evaluation_tokens(const Watch& watch, std::int64_t step) {
-  const EvaluateConfig& config = watch.run.config.evaluate;
-  return tokens_of(is_finished(watch, step) ? config.final_max_tokens : config.max_tokens);
+  const ResolvedRun& run = watch.run.resolved;
+  return is_finished(watch, step) ? run.final_evaluation_tokens : run.evaluation_tokens;
 }
 
 void note_best(Watch& watch, std::int64_t step) {
@@ -40,16 +36,15 @@ void note_best(Watch& watch, std::int64_t step) {
 
 // Evaluations after `step` and up to the last one; each as long as the one before.
 double evaluations_left_s(const Watch& watch, std::int64_t step) {
-  const auto& every = watch.run.config.evaluate.every_steps;
-  const std::int64_t total = *watch.run.config.train.steps;
-  if (every.is_word() || watch.evaluation_s == 0) return 0;
-  const std::int64_t count = total / *every - step / *every + (total % *every != 0 ? 1 : 0);
+  const std::int64_t every = watch.run.resolved.evaluate_every_steps, total = watch.run.resolved.steps;
+  if (every == 0 || watch.evaluation_s == 0) return 0;
+  const std::int64_t count = total / every - step / every + (total % every != 0 ? 1 : 0);
   return static_cast<double>(count) * watch.evaluation_s;
 }
 
 std::string progress_line(const Watch& watch, const Metrics::Latest& latest) {
-  const std::int64_t total = *watch.run.config.train.steps;
-  const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(tokens_per_step(watch.run.config));
+  const std::int64_t total = watch.run.resolved.steps;
+  const double tokens_left = static_cast<double>(total - latest.step) * static_cast<double>(watch.run.resolved.tokens_per_step());
   std::string line = cat("step ", latest.step, "/", total, "  loss ", fixed(latest.loss, 3), "  perplexity ",
                          fixed(std::exp(latest.log_perplexity), 1), "  ", with_commas(std::llround(latest.tokens_per_s)), " tokens/s");
   if (latest.step < total && latest.tokens_per_s > 0)
@@ -77,7 +72,8 @@ void observe_checkpoint(Watch& watch, const Event& event) {
 
 Every progress_observer(Watch& watch) {
   return {1, [&watch, shown_s = monotonic_s(), shown_step = std::int64_t{-1}](const Event& event) mutable {
-            const double now_s = monotonic_s(), wait_s = log::is_terminal() ? kRedraw_s : watch.run.config.train.log_interval.count;
+            const double now_s = monotonic_s(),
+                         wait_s = log::is_terminal() ? kRedraw_s : watch.run.resolved.config.train.log_interval.count;
             const auto& latest = watch.metrics.latest();
             if (!latest || latest->step == shown_step || (now_s - shown_s < wait_s && !event.last)) return;
             shown_s = now_s;
@@ -92,25 +88,25 @@ Every progress_observer(Watch& watch) {
 }  // namespace
 
 bool is_evaluated(const Watch& watch, std::int64_t step) {
-  const auto& every = watch.run.config.evaluate.every_steps;
-  if (every.is_word() || held_out(watch.run.config, watch.data).stream.num_tokens() == 0) return false;
-  return step % *every == 0 || is_finished(watch, step);
+  const std::int64_t every = watch.run.resolved.evaluate_every_steps;
+  if (every == 0 || held_out(watch.run.resolved.config, watch.data).stream.num_tokens() == 0) return false;
+  return step % every == 0 || is_finished(watch, step);
 }
 
 namespace {
 
 eval::Perplexity measure_tokens(const Watch& watch, std::uint64_t max_tokens) {
-  const RunConfig& config = watch.run.config;
-  const HeldOut text = held_out(config, watch.data);
-  const auto batches = make_evaluation_batches(config, text.stream, *watch.data.tokenizer, {.max_tokens = max_tokens});
-  return eval::measure_perplexity(watch.run.model, *batches, counts_of_targets(config, text.counts), watch.run.device, {});
+  const ResolvedRun& run = watch.run.resolved;
+  const HeldOut text = held_out(run.config, watch.data);
+  const auto batches = make_evaluation_batches(run, text.stream, *watch.data.tokenizer, {.max_tokens = max_tokens});
+  return eval::measure_perplexity(watch.run.model, *batches, counts_of_targets(*run.objective, text.counts), watch.run.device, {});
 }
 
 // The best checkpoint is chosen among figures of the same tokens: the last step is measured once more where its evaluation has another limit.
 double comparable(const Watch& watch, std::int64_t step, double log_perplexity) {
-  const EvaluateConfig& config = watch.run.config.evaluate;
-  if (!is_finished(watch, step) || config.max_tokens == config.final_max_tokens) return log_perplexity;
-  return measure_tokens(watch, tokens_of(config.max_tokens)).log_perplexity;
+  const ResolvedRun& run = watch.run.resolved;
+  if (!is_finished(watch, step) || run.evaluation_tokens == run.final_evaluation_tokens) return log_perplexity;
+  return measure_tokens(watch, run.evaluation_tokens).log_perplexity;
 }
 
 }  // namespace
@@ -160,7 +156,7 @@ void save(Watch& watch, const Progress& progress) {
   watch.saved_best = best_step;
   // An unscheduled save deletes nothing, so that an interrupted run keeps what an unbroken one would return to.
   if (!is_scheduled_save(watch, progress.step) && !is_finished(watch, progress.step)) return;
-  const store::CheckpointConfig& config = watch.run.config.checkpoint;
+  const store::CheckpointConfig& config = watch.run.resolved.config.checkpoint;
   for (const store::DamagedCheckpoint& one : watch.checkpoints.retain(config.keep_last, config.keep_best ? best_step : std::nullopt))
     warn_of_damage(one.reason);
 }
@@ -212,10 +208,11 @@ Progress return_to_checkpoint(Watch& watch, ops::Parameters& parameters) {
 std::vector<Every> observers_of(Watch& watch) {
   std::vector<Every> observers;
   observers.push_back({1, [&watch](const Event& event) { watch.metrics.add(event); }});
-  const auto& every = watch.run.config.evaluate.every_steps;
-  if (!every.is_word() && held_out(watch.run.config, watch.data).stream.num_tokens() > 0)
-    observers.push_back({*every, [&watch](const Event& event) { observe_evaluation(watch, event); }});
-  observers.push_back({watch.run.config.checkpoint.every_steps, [&watch](const Event& event) { observe_checkpoint(watch, event); }});
+  const std::int64_t every = watch.run.resolved.evaluate_every_steps;
+  if (every > 0 && held_out(watch.run.resolved.config, watch.data).stream.num_tokens() > 0)
+    observers.push_back({every, [&watch](const Event& event) { observe_evaluation(watch, event); }});
+  observers.push_back(
+      {watch.run.resolved.config.checkpoint.every_steps, [&watch](const Event& event) { observe_checkpoint(watch, event); }});
   observers.push_back(progress_observer(watch));
   return observers;
 }

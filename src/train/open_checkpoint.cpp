@@ -122,23 +122,22 @@ store::Checkpoint find_checkpoint(const fs::path& run_or_checkpoint, Older older
 }
 
 OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint, Older older) {
-  OpenedCheckpoint opened{.checkpoint = find_checkpoint(run_or_checkpoint, older), .config = {}, .state = {}, .tokenizer = {}, .model = {}};
+  OpenedCheckpoint opened{.checkpoint = find_checkpoint(run_or_checkpoint, older), .run = {}, .state = {}, .tokenizer = {}, .model = {}};
   const fs::path& directory = opened.checkpoint.directory;
   opened.state = read_state(directory);
-  opened.config = config_with_places(directory, opened.state.fingerprint);
+  opened.run = read_resolved(config_with_places(directory, opened.state.fingerprint));
   opened.tokenizer = read_tokenizer(opened.checkpoint);
-  TrainConfig& train = opened.config.train;
-  if (!has_device(*train.device)) train.device = std::string("cpu");
-  opened.device = device_of(*train.device);
-  use_threads(*train.threads);
-  opened.model = eval::load_model(opened.config.model, vocabulary(opened.config, *opened.tokenizer),
-                                  sequences_of(opened.config, start_id(*opened.tokenizer)), directory / "model.safetensors",
-                                  {.device = opened.device, .compute = compute_type(*train.precision)});
+  opened.device = device_of(has_device(opened.run.device) ? opened.run.device : "cpu");
+  use_threads(opened.run.threads);
+  const RunConfig& config = opened.run.config;
+  opened.model =
+      eval::load_model(config.model, vocabulary(config, *opened.tokenizer), sequences_of(config, start_id(*opened.tokenizer)),
+                       directory / "model.safetensors", {.device = opened.device, .compute = compute_type(opened.run.precision)});
   return opened;
 }
 
 data::PreparedData open_data(const OpenedCheckpoint& opened) {
-  return data::open_prepared(opened.config.corpus.prepared_dir, opened.state.fingerprint);
+  return data::open_prepared(opened.run.config.corpus.prepared_dir, opened.state.fingerprint);
 }
 
 data::PreparedData open_data(const store::Checkpoint& verified) {

@@ -16,13 +16,13 @@
 #include "store/run_directory.h"
 #include "text/tokenizer.h"
 #include "train/checkpoint.h"
-#include "train/run_config.h"
+#include "train/resolve.h"
 
 namespace sluice::train {
 
 struct OpenedCheckpoint {
   store::Checkpoint checkpoint;  // verified
-  RunConfig config;              // resolved; with the paths of the run's own config.yaml where the checkpoint lies in a run
+  ResolvedRun run;               // with the paths of the run's own config.yaml where the checkpoint lies in a run
   CheckpointState state;
   std::unique_ptr<const text::Tokenizer> tokenizer;
   std::unique_ptr<model::LanguageModel> model;  // without gradients, in the precision of the training

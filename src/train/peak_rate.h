@@ -3,12 +3,12 @@
 
 #include <string>
 
-#include "train/run_config.h"
+#include "train/resolve.h"
 
 namespace sluice::train {
 
 // One line for the person who starts the run where warm-up, decay and length leave the learning
-// rate below its peak; else empty. `resolved`: with its length in steps.
-std::string unreached_peak(const RunConfig& resolved);
+// rate below its peak; else empty.
+std::string unreached_peak(const ResolvedRun& run);
 
 }  // namespace sluice::train

@@ -37,7 +37,7 @@ constexpr std::uint64_t kTokenizerBytesPerPiece = 16, kSmallFilesBytes = 16 << 1
 
 std::int64_t planned_vocabulary(const RunConfig& config) {
   const auto given = std::visit([](const auto& model) { return model.vocab_size; }, config.model);
-  if (!given.is_word()) return *given;
+  if (given.value) return *given;
   const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
   if (pieces == nullptr) return vocabulary(config, *text::make_bytes_tokenizer());
   return pieces->model ? vocabulary(config, *text::load_tokenizer(*pieces->model)) : pieces->vocab_size + num_sentinels(config);
@@ -59,18 +59,16 @@ std::optional<data::PreparedData> find_data(const RunConfig& config, int num_thr
 // At step 0, after every `every` steps and after the last one.
 std::int64_t times_in(std::int64_t steps, std::int64_t every) { return steps / every + 1 + (steps % every != 0); }
 
-PlannedEvaluations evaluations_of(const RunConfig& resolved, const data::PreparedData& data) {
-  const EvaluateConfig& config = resolved.evaluate;
-  const HeldOut text = held_out(resolved, data);
-  if (config.every_steps.is_word() || text.stream.num_tokens() == 0) return {};
-  const auto num_batches = [&](const config::WordOr<"all", std::int64_t>& limit) {
-    const auto most = limit.is_word() ? 0 : static_cast<std::uint64_t>(*limit);
-    return make_evaluation_batches(resolved, text.stream, *data.tokenizer, {.max_tokens = most})->num_batches();
+PlannedEvaluations evaluations_of(const ResolvedRun& run, const data::PreparedData& data) {
+  const HeldOut text = held_out(run.config, data);
+  if (run.evaluate_every_steps == 0 || text.stream.num_tokens() == 0) return {};
+  const auto num_batches = [&](std::uint64_t max_tokens) {
+    return make_evaluation_batches(run, text.stream, *data.tokenizer, {.max_tokens = max_tokens})->num_batches();
   };
-  const std::int64_t count = times_in(*resolved.train.steps, *config.every_steps);
-  const std::uint64_t periodic = num_batches(config.max_tokens), final = num_batches(config.final_max_tokens);
+  const std::int64_t count = times_in(run.steps, run.evaluate_every_steps);
+  const std::uint64_t periodic = num_batches(run.evaluation_tokens), final = num_batches(run.final_evaluation_tokens);
   // With another limit the last step is also measured as the others are: the best checkpoint is chosen by that.
-  const auto num_periodic = static_cast<std::uint64_t>(count) - (config.max_tokens == config.final_max_tokens ? 1 : 0);
+  const auto num_periodic = static_cast<std::uint64_t>(count) - (run.evaluation_tokens == run.final_evaluation_tokens ? 1 : 0);
   return {.count = count, .num_batches = num_periodic * periodic + final};
 }
 
@@ -92,14 +90,15 @@ std::uint64_t text_bytes(const text::CorpusConfig& corpus) {
 // Of the tokens that the run reads: it maps their files, and what was read stays resident.
 std::uint64_t token_bytes(const Plan& plan, const data::PreparedData* data, std::uint64_t corpus_bytes) {
   const std::uint64_t bytes_per_token = plan.vocab_size > (1 << 16) ? 4 : 2;
-  const std::uint64_t most = static_cast<std::uint64_t>(plan.total_steps.value_or(0)) * static_cast<std::uint64_t>(plan.tokens_per_step);
-  if (data == nullptr) return expected_token_bytes(plan.config, corpus_bytes);  // made by this process: all were read
-  return bytes_per_token * (std::min(data->train().num_tokens(), most) + held_out(plan.config, *data).stream.num_tokens());
+  const std::uint64_t most =
+      static_cast<std::uint64_t>(plan.total_steps.value_or(0)) * static_cast<std::uint64_t>(plan.run.tokens_per_step());
+  if (data == nullptr) return expected_token_bytes(plan.run.config, corpus_bytes);  // made by this process: all were read
+  return bytes_per_token * (std::min(data->train().num_tokens(), most) + held_out(plan.run.config, *data).stream.num_tokens());
 }
 
 // train prepares first; what that needs beyond the rest is a part of its own.
 void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corpus_bytes) {
-  const std::uint64_t needed = preparation_bytes(plan.config, process_bytes, corpus_bytes);
+  const std::uint64_t needed = preparation_bytes(plan.run.config, process_bytes, corpus_bytes);
   if (needed <= plan.memory_bytes) return;
   MemoryPart& preparing = plan.memory.emplace_back();
   preparing.name = "preparing the data, beyond that";
@@ -108,9 +107,9 @@ void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corp
 }
 
 data::Batch random_batch(const Plan& plan, std::uint64_t step) {
-  const data::SequenceShape shape = sequence_shape(plan.config);
+  const data::SequenceShape shape = plan.run.objective->shape();
   data::Batch batch{
-      .num_sequences = plan.config.train.batch_sequences, .input_length = shape.input_length, .target_length = shape.target_length};
+      .num_sequences = plan.run.config.train.batch_sequences, .input_length = shape.input_length, .target_length = shape.target_length};
   const auto fill = [&](std::vector<std::int32_t>& ids, std::int64_t length, std::string_view purpose) {
     const std::uint64_t key = random_key(1, purpose, {step});
     ids.resize(static_cast<std::size_t>(batch.num_sequences * length));
@@ -119,7 +118,7 @@ data::Batch random_batch(const Plan& plan, std::uint64_t step) {
   };
   fill(batch.inputs, shape.input_length, "plan inputs");
   fill(batch.targets, shape.target_length, "plan targets");
-  batch.num_targets = plan.tokens_per_step;
+  batch.num_targets = plan.run.tokens_per_step();
   return batch;
 }
 
@@ -134,20 +133,19 @@ Plan make_plan(const RunConfig& config, text::Notes notes) {
   if (data) windows = make_training_batches(config, *data)->windows_per_epoch();
   plan.is_prepared = data.has_value();
   const std::uint64_t corpus_bytes = data ? 0 : text_bytes(config.corpus);
-  plan.config = resolve(config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)});
-  const TrainConfig& train = plan.config.train;
-  plan.sizes = sizes_of(plan.config, plan.vocab_size);
-  plan.tokens_per_step = tokens_per_step(plan.config);
-  if (windows) plan.tokens_per_epoch = *windows * static_cast<std::uint64_t>(sequence_shape(plan.config).target_length);
+  plan.run = resolve(config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)});
+  const ResolvedRun& run = plan.run;
+  plan.sizes = sizes_of(plan.run.config, plan.vocab_size);
+  if (windows) plan.tokens_per_epoch = *windows * static_cast<std::uint64_t>(plan.run.objective->shape().target_length);
   if (windows || !config.train.epochs) {
-    plan.total_steps = *train.steps;
-    plan.num_saves = times_in(*train.steps, config.checkpoint.every_steps);
+    plan.total_steps = run.steps;
+    plan.num_saves = times_in(run.steps, config.checkpoint.every_steps);
   }
-  if (data) plan.evaluations = evaluations_of(plan.config, *data);
+  if (data) plan.evaluations = evaluations_of(run, *data);
 
-  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequences_of(plan.config, /*start=*/0));
-  const optim::StateSize state = optim::state_size(plan.config.optimizer, model->parameters());
-  plan.memory = memory_parts(plan.config, plan.vocab_size,
+  const auto model = model::make_model(plan.run.config.model, plan.vocab_size, sequences_of(plan.run.config, /*start=*/0));
+  const optim::StateSize state = optim::state_size(plan.run.config.optimizer, model->parameters());
+  plan.memory = memory_parts(run, plan.vocab_size,
                              {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()),
                               .optimizer_bytes = state.memory_bytes,
                               .process_bytes = process_bytes,
@@ -171,7 +169,7 @@ double median(std::vector<double> seconds) {
 double time_evaluation_batch(const Plan& plan, const model::LanguageModel& model, c10::Device device) {
   constexpr int kPasses = 3;
   const at::NoGradGuard no_grad;
-  const data::Batch batch = random_batch(plan, 0).split(*plan.config.train.micro_batch_sequences).front();
+  const data::Batch batch = random_batch(plan, 0).split(plan.run.micro_batch_sequences).front();
   std::vector<double> seconds;
   for (int i = 0; i <= kPasses; ++i) {
     throw_if_stopped("plan --measure");
@@ -209,21 +207,21 @@ double time_save(std::uint64_t checkpoint_bytes) {
 }  // namespace
 
 StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
-  const TrainConfig& train = plan.config.train;
-  use_threads(*train.threads);
-  const c10::Device device = device_of(*train.device);
-  const auto model = model::make_model(plan.config.model, plan.vocab_size, sequences_of(plan.config, /*start=*/0));
-  model->parameters().allocate(device, compute_type(*train.precision), /*with_gradients=*/true);
-  model->parameters().initialize(plan.config.run.seed);
-  const auto optimizer = optim::make_optimizer(plan.config.optimizer, model->parameters());
+  const ResolvedRun& run = plan.run;
+  use_threads(run.threads);
+  const c10::Device device = device_of(run.device);
+  const auto model = model::make_model(plan.run.config.model, plan.vocab_size, sequences_of(plan.run.config, /*start=*/0));
+  model->parameters().allocate(device, compute_type(run.precision), /*with_gradients=*/true);
+  model->parameters().initialize(plan.run.config.run.seed);
+  const auto optimizer = optim::make_optimizer(plan.run.config.optimizer, model->parameters());
   StepTiming timing{.start_s = process_s()};
-  StepConfig config = step_config_of(plan.config, device);
+  StepConfig config = step_config_of(plan.run.config, device);
   config.lr = 1e-5;
   const StopNotice notice("ending after this step");
   std::vector<double> seconds;
   for (std::int64_t step = 0; step <= num_steps; ++step) {
     throw_if_stopped("plan --measure");
-    const std::vector<data::Batch> micro_batches = random_batch(plan, static_cast<std::uint64_t>(step)).split(*train.micro_batch_sequences);
+    const std::vector<data::Batch> micro_batches = random_batch(plan, static_cast<std::uint64_t>(step)).split(run.micro_batch_sequences);
     const double begin_s = monotonic_s();
     config.step = static_cast<std::uint64_t>(step);
     const StepStats stats = train_step(*model, *optimizer, micro_batches, config);
@@ -231,7 +229,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
     if (step > 0) seconds.push_back(monotonic_s() - begin_s);
   }
   timing.seconds_per_step = median(seconds);
-  timing.tokens_per_s = static_cast<double>(plan.tokens_per_step) / timing.seconds_per_step;
+  timing.tokens_per_s = static_cast<double>(plan.run.tokens_per_step()) / timing.seconds_per_step;
   timing.evaluation_batch_s = time_evaluation_batch(plan, *model, device);
   timing.peak_memory_bytes = peak_memory_bytes();  // before a checkpoint's content is made up
   timing.save_s = time_save(plan.checkpoint_bytes);

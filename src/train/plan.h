@@ -9,7 +9,7 @@
 #include "model/language_model.h"
 #include "text/documents.h"
 #include "train/memory.h"
-#include "train/run_config.h"
+#include "train/resolve.h"
 
 namespace sluice::train {
 
@@ -20,10 +20,9 @@ struct PlannedEvaluations {
 };
 
 struct Plan {
-  RunConfig config;  // every `auto` resolved that needs no corpus
+  ResolvedRun run;  // where the data is not prepared, what follows from it stands for one window
   std::int64_t vocab_size = 0;
   model::ModelSizes sizes;
-  std::int64_t tokens_per_step = 0;
   std::optional<std::uint64_t> tokens_per_epoch;  // where the data is prepared already
   std::optional<std::int64_t> total_steps;        // missing where `epochs` are given and the data is not prepared
   bool is_prepared = false;                       // the data is there

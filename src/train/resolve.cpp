@@ -25,8 +25,9 @@ using config::decide, config::member_of;
 std::int64_t steps_of(const RunConfig& config, std::uint64_t windows_per_epoch) {
   const TrainConfig& c = config.train;
   if (c.steps) return *c.steps;
-  const double exact = c.tokens ? static_cast<double>(*c.tokens) / static_cast<double>(tokens_per_step(config))
-                                : *c.epochs * static_cast<double>(windows_per_epoch) / static_cast<double>(c.batch_sequences);
+  const double exact =
+      c.tokens ? static_cast<double>(*c.tokens) / static_cast<double>(c.batch_sequences * objective_of(config)->shape().target_length)
+               : *c.epochs * static_cast<double>(windows_per_epoch) / static_cast<double>(c.batch_sequences);
   const double steps = std::ceil(exact * (1 - 1e-12));  // 1.1 epochs of 3,120 windows are 3,432 steps, which doubles put a little above
   constexpr double kMost = 1e12;
   if (!(steps <= kMost))
@@ -57,7 +58,25 @@ std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
   return *device;
 }
 
-RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored) {
+ResolvedRun read_resolved(RunConfig config) {
+  const TrainConfig& c = config.train;
+  const bool decided = c.steps && c.micro_batch_sequences.value && c.threads.value && c.precision.value && c.device.value;
+  require(decided, ExitCode::kBadData, "configuration", "`auto` in section train", "one that a run has written down");
+  const auto tokens_of = [](const config::WordOr<"all", std::int64_t>& limit) { return static_cast<std::uint64_t>(limit.value_or(0)); };
+  ResolvedRun run{.objective = objective_of(config),
+                  .steps = *c.steps,
+                  .micro_batch_sequences = *c.micro_batch_sequences,
+                  .threads = *c.threads,
+                  .precision = *c.precision,
+                  .device = *c.device,
+                  .evaluate_every_steps = config.evaluate.every_steps.value_or(0),
+                  .evaluation_tokens = tokens_of(config.evaluate.max_tokens),
+                  .final_evaluation_tokens = tokens_of(config.evaluate.final_max_tokens)};
+  run.config = std::move(config);
+  return run;
+}
+
+ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored) {
   TrainConfig& c = config.train;
   const TrainConfig* stored_train = train_of(stored);
   c.steps = steps_of(config, facts.windows_per_epoch);
@@ -74,7 +93,7 @@ RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* sto
          [&] { return choose_micro_batch(c.batch_sequences, sequence_shape(config).work()); });
   model::resolve(config.model, member_of(stored, &RunConfig::model),
                  {.vocab_size = facts.vocab_size, .sequence_length = *c.sequence_length});
-  return config;
+  return read_resolved(std::move(config));
 }
 
 c10::ScalarType compute_type(Precision precision) { return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat; }

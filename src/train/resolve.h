@@ -4,6 +4,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -17,9 +18,26 @@ struct DataFacts {
   std::uint64_t windows_per_epoch = 0;
 };
 
-// `config` without `auto` and `match`, and with its length in steps. Fields left to us take the value of `stored`, the resolved
+// A run with nothing left to decide, as plain values.
+struct ResolvedRun {
+  RunConfig config;  // as it is written down: without `auto` and `match`, and with its length in steps
+  std::shared_ptr<const data::Objective> objective;
+
+  std::int64_t steps = 0, micro_batch_sequences = 0, threads = 0;
+  Precision precision = Precision::kFp32;
+  std::string device;
+  std::int64_t evaluate_every_steps = 0;                             // 0: never
+  std::uint64_t evaluation_tokens = 0, final_evaluation_tokens = 0;  // 0: all
+
+  std::int64_t tokens_per_step() const { return config.train.batch_sequences * objective->shape().target_length; }
+};
+
+// Of a configuration that resolve() has written down. kBadData where something is left to decide.
+ResolvedRun read_resolved(RunConfig config);
+
+// Decides what `config` leaves open. Fields left to us take the value of `stored`, the resolved
 // configuration of the run that goes on, where there is one. kUsage where nothing sensible comes out, or where a device is not there.
-RunConfig resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored = nullptr);
+ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored = nullptr);
 
 // The parts that are needed before there are facts.
 std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored = nullptr);

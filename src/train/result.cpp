@@ -43,8 +43,8 @@ std::int64_t num_outputs(const RunConfig& config) {
 
 // The held-out figure before the first step; nothing where it is of other tokens than the last one.
 std::optional<double> initial_figure(const Watch& watch) {
-  const EvaluateConfig& evaluate = watch.run.config.evaluate;
-  if (!(evaluate.max_tokens == evaluate.final_max_tokens)) return std::nullopt;
+  const ResolvedRun& run = watch.run.resolved;
+  if (run.evaluation_tokens != run.final_evaluation_tokens) return std::nullopt;
   for (const LoggedEvaluation& one : read_evaluations(watch.metrics.path()))
     if (one.step == 0) return one.log_perplexity;
   return std::nullopt;
@@ -55,7 +55,8 @@ void warn_of(const store::RunResult& result) {
 }
 
 store::RunResult without_evaluation(const Watch& watch, const Progress& progress) {
-  const RunConfig& config = watch.run.config;
+  const ResolvedRun& run = watch.run.resolved;
+  const RunConfig& config = run.config;
   store::RunResult result;
   result.step = progress.step;
   result.tokens = progress.tokens;
@@ -70,9 +71,9 @@ store::RunResult without_evaluation(const Watch& watch, const Progress& progress
   result.build = build_name();
   result.libtorch = ops::torch_version();
   result.cpu = machine().cpu_model;
-  result.device = *config.train.device;
-  result.precision = config::name_of(*config.train.precision);
-  result.threads = *config.train.threads;
+  result.device = run.device;
+  result.precision = config::name_of(run.precision);
+  result.threads = run.threads;
   return result;
 }
 
@@ -88,7 +89,7 @@ void leave_result(Watch& watch, const Progress& progress, const std::filesystem:
     result.perplexity = p.perplexity;
     result.bits_per_byte = p.bits_per_byte;
     result.word_perplexity = p.word_perplexity;
-    result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(watch.run.config)));
+    result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(watch.run.resolved.config)));
     result.initial_log_perplexity = initial_figure(watch);
     result.num_targets = p.num_tokens;
     result.num_dropped_tokens = p.num_dropped_tokens;

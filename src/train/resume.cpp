@@ -101,11 +101,10 @@ void check_refused_changes(const store::RunPaths& run, const RunConfig& stored, 
   requested.train.tokens.reset();
   requested.train.epochs.reset();
   // What only the data knows is taken from the run.
-  accepted_changes(run, stored, resolve(requested, {.vocab_size = 1, .windows_per_epoch = 1}, &stored));
+  accepted_changes(run, stored, resolve(requested, {.vocab_size = 1, .windows_per_epoch = 1}, &stored).config);
 }
 
-void check_length(const RunConfig& written, const RunConfig& resolved, std::int64_t steps_done) {
-  const std::int64_t steps = *resolved.train.steps;
+void check_length(const RunConfig& written, std::int64_t steps, std::int64_t steps_done) {
   if (steps >= steps_done) return;
   const TrainConfig& c = written.train;
   const std::string_view key = c.tokens ? "train.tokens" : c.epochs ? "train.epochs" : "train.steps";

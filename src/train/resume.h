@@ -17,8 +17,8 @@ void check_changes(const store::RunPaths& run, const RunConfig& stored, const Ru
 // The refusals alone, of a configuration as it is written: before the data is looked at. Its length is left out.
 void check_refused_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& written);
 
-// kUsage where the length asked for is below the steps done. `written` says which key gave it.
-void check_length(const RunConfig& written, const RunConfig& resolved, std::int64_t steps_done);
+// kUsage where the length asked for, `steps`, is below the steps done. `written` says which key gave it.
+void check_length(const RunConfig& written, std::int64_t steps, std::int64_t steps_done);
 
 // The run that goes on.
 struct ResumedRun {

@@ -28,7 +28,7 @@ void check_lengths(const RunConfig& c, config::Problems& problems) {
   const std::unique_ptr<const data::Objective> objective = objective_of(c);
   const std::int64_t length = objective->segment_length();
   const std::string source = objective->segment_length_source();
-  if (!source.empty() && !c.train.sequence_length.is_word() && *c.train.sequence_length != length)
+  if (!source.empty() && c.train.sequence_length.value_or(length) != length)
     problems.add("train.sequence_length", cat(*c.train.sequence_length),
                  cat("auto or ", length, ", the raw segments that ", source, " is made from"));
   constexpr std::int64_t kMaxTokensPerStep = std::int64_t{1} << 31;
@@ -54,7 +54,7 @@ void check_objective(const RunConfig& c, config::Problems& problems) {
 
 std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::int64_t steps) {
   const auto* t5 = std::get_if<optim::T5Schedule>(&config.schedule);
-  if (t5 == nullptr || t5->total_steps.is_word() || *t5->total_steps >= steps) return std::nullopt;
+  if (t5 == nullptr || t5->total_steps.value_or(steps) >= steps) return std::nullopt;
   return ShortSchedule{*t5->total_steps, cat("auto, or at least train.steps ", steps)};
 }
 
@@ -69,9 +69,9 @@ void TrainConfig::check(const TrainConfig& c, config::Problems& problems) {
   if (num_lengths != 1)
     problems.add("steps", num_lengths == 0 ? "no length" : "more than one length", "exactly one of steps, tokens and epochs");
   if (c.steps && *c.steps > kMaxSteps) problems.add("steps", cat(*c.steps), cat("at most ", kMaxSteps));
-  if (!c.micro_batch_sequences.is_word() && *c.micro_batch_sequences > c.batch_sequences)
+  if (c.micro_batch_sequences.value_or(1) > c.batch_sequences)
     problems.add("micro_batch_sequences", cat(*c.micro_batch_sequences), cat("at most batch_sequences ", c.batch_sequences));
-  if (!c.device.is_word() && !is_device(*c.device)) problems.add("device", *c.device, "auto, cpu, cuda or cuda:N");
+  if (c.device.value && !is_device(*c.device)) problems.add("device", *c.device, "auto, cpu, cuda or cuda:N");
 }
 
 void RunConfig::check(const RunConfig& c, config::Problems& problems) {

@@ -13,12 +13,12 @@ namespace sluice::train {
 std::string run_record(const RunRecord& record) {
   const Machine& cpu = machine();
   const nlohmann::ordered_json json = {
-      {"name", record.config.run.name},
+      {"name", record.run.config.run.name},
       {"sluice", {{"version", version()}, {"revision", git_revision()}}},
       {"libtorch", ops::torch_version()},
       {"machine", {{"cpu", cpu.cpu_model}, {"features", cpu.features()}, {"num_cpus", cpu.num_cpus}, {"memory_bytes", cpu.memory_bytes}}},
-      {"threads", *record.config.train.threads},
-      {"device", *record.config.train.device},
+      {"threads", record.run.threads},
+      {"device", record.run.device},
       {"command", record.command_line},
       {"working_directory", std::filesystem::current_path().string()},
       {"settings", {{"set", record.settings.overrides}, {"file", record.settings.file_values}}},

@@ -6,13 +6,13 @@
 #include <string>
 
 #include "data/prepared.h"
-#include "train/run_config.h"
+#include "train/resolve.h"
 #include "train/start_settings.h"
 
 namespace sluice::train {
 
 struct RunRecord {
-  const RunConfig& config;  // resolved
+  const ResolvedRun& run;
   const data::PreparedData& data;
   std::int64_t num_parameters = 0;
   const std::string& command_line;

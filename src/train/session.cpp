@@ -91,10 +91,10 @@ data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_thr
   return open_data_of({paths, start->state, tokenizer_hash}, config, num_threads);
 }
 
-std::unique_ptr<model::LanguageModel> make_model(const RunConfig& config, const text::Tokenizer& tokenizer, c10::Device device) {
+std::unique_ptr<model::LanguageModel> make_model(const ResolvedRun& run, const text::Tokenizer& tokenizer, c10::Device device) {
   std::unique_ptr<model::LanguageModel> made =
-      model::make_model(config.model, vocabulary(config, tokenizer), sequences_of(config, start_id(tokenizer)));
-  made->parameters().allocate(device, compute_type(*config.train.precision), /*with_gradients=*/true);
+      model::make_model(run.config.model, vocabulary(run.config, tokenizer), sequences_of(run.config, start_id(tokenizer)));
+  made->parameters().allocate(device, compute_type(run.precision), /*with_gradients=*/true);
   return made;
 }
 
@@ -123,7 +123,7 @@ void begin(Watch& watch, const Start* start, ops::Parameters& parameters, Progre
     if (watch.best) watch.saved_best = watch.best->step;
     log::info(cat("continuing from step ", progress.step));
   } else {
-    parameters.initialize(watch.run.config.run.seed);
+    parameters.initialize(watch.run.resolved.config.run.seed);
   }
   watch.metrics.return_to(start != nullptr ? progress.step : -1);
   if (start != nullptr) warn_of_missing_metrics(watch, progress.step);
@@ -135,11 +135,11 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   summary.fingerprint = watch.data.fingerprint;
   summary.step = progress.step;
   summary.tokens = progress.tokens;
-  summary.prompt = suggested_prompt(held_out(watch.run.config, watch.data).stream, *watch.data.tokenizer,
-                                    /*fills_blanks=*/objective_of(watch.run.config)->blanks(*watch.data.tokenizer).has_value());
+  summary.prompt = suggested_prompt(held_out(watch.run.resolved.config, watch.data).stream, *watch.data.tokenizer,
+                                    /*fills_blanks=*/watch.run.resolved.objective->blanks(*watch.data.tokenizer).has_value());
   summary.num_parameters = watch.savable.parameters.num_parameters();
-  const EvaluateConfig& evaluate = watch.run.config.evaluate;
-  summary.initial_is_comparable = evaluate.max_tokens == evaluate.final_max_tokens;
+  const ResolvedRun& run = watch.run.resolved;
+  summary.initial_is_comparable = run.evaluation_tokens == run.final_evaluation_tokens;
   for (const LoggedEvaluation& one : read_evaluations(paths.metrics())) {
     if (one.step == 0) summary.initial_log_perplexity = one.log_perplexity;
     if (one.step != progress.step) continue;
@@ -157,15 +157,15 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
 
 // What a run is made of; stays where it is made, since the parts refer to each other.
 struct Parts {
-  Parts(RunConfig resolved, data::PreparedData prepared)
-      : config(std::move(resolved)),
+  Parts(ResolvedRun resolved, data::PreparedData prepared)
+      : run(std::move(resolved)),
         data(std::move(prepared)),
-        batches(make_training_batches(config, data)),
-        device(device_of(*config.train.device)),
-        model(make_model(config, *data.tokenizer, device)),
-        optimizer(optim::make_optimizer(config.optimizer, model->parameters())) {}
+        batches(make_training_batches(run.config, data)),
+        device(device_of(run.device)),
+        model(make_model(run, *data.tokenizer, device)),
+        optimizer(optim::make_optimizer(run.config.optimizer, model->parameters())) {}
 
-  RunConfig config;
+  ResolvedRun run;
   data::PreparedData data;
   std::unique_ptr<data::TrainingBatches> batches;
   c10::Device device;
@@ -176,10 +176,10 @@ struct Parts {
 // A GPU's peak is in no table of ours, so there mfu stays unknown.
 Utilisation utilisation_of(const Parts& parts) {
   constexpr double kMeasured_s = 0.05;
-  Utilisation utilisation{.flops_per_token = sizes_of(parts.config, vocabulary(parts.config, *parts.data.tokenizer)).flops_per_token,
-                          .peak_flop_per_s = {}};
-  if (parts.device.is_cpu())
-    utilisation.peak_flop_per_s = ops::measure_product_rate(compute_type(*parts.config.train.precision), kMeasured_s);
+  Utilisation utilisation{
+      .flops_per_token = sizes_of(parts.run.config, vocabulary(parts.run.config, *parts.data.tokenizer)).flops_per_token,
+      .peak_flop_per_s = {}};
+  if (parts.device.is_cpu()) utilisation.peak_flop_per_s = ops::measure_product_rate(compute_type(parts.run.precision), kMeasured_s);
   return utilisation;
 }
 
@@ -191,21 +191,21 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
   data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
   data.verify();  // a flipped bit would be trained on
   const DataFacts facts{vocabulary(written, *data.tokenizer), make_training_batches(written, data)->windows_per_epoch()};
-  RunConfig config = resolve(written, facts, stored);
+  ResolvedRun run = resolve(written, facts, stored);
   if (start != nullptr) {
-    check_length(written, config, start->state.progress.step);
-    check_changes(paths, *stored, config);
+    check_length(written, run.steps, start->state.progress.step);
+    check_changes(paths, *stored, run.config);
     check_tokenizer(data, *start);
   }
   use_threads(num_threads);
   // Held-out text that is too short shows before the first step.
-  if (!config.evaluate.every_steps.is_word()) make_evaluation_batches(config, held_out(config, data).stream, *data.tokenizer, {});
-  return std::make_unique<Parts>(std::move(config), std::move(data));
+  if (run.evaluate_every_steps > 0) make_evaluation_batches(run, held_out(run.config, data).stream, *data.tokenizer, {});
+  return std::make_unique<Parts>(std::move(run), std::move(data));
 }
 
 // All checkpoints that will ever lie there at once.
-std::uint64_t space_needed(const RunConfig& config, std::uint64_t checkpoint_bytes) {
-  return store::saturating_product(checkpoint_bytes, store::checkpoints_at_once(config.checkpoint, config.train.steps));
+std::uint64_t space_needed(const ResolvedRun& run, std::uint64_t checkpoint_bytes) {
+  return store::saturating_product(checkpoint_bytes, store::checkpoints_at_once(run.config.checkpoint, run.steps));
 }
 
 // Takes a new run's empty directory away again unless something is written there.
@@ -239,7 +239,7 @@ void refuse_existing(const SessionOptions& options) {
 
 void dump_batches_of(const SessionOptions& options, const Parts& parts) {
   if (options.dump_batches.empty()) return;
-  const bool shared = sequence_shape(parts.config).shared;
+  const bool shared = parts.run.objective->shape().shared;
   dump_batches(*parts.batches, options.dump_steps, options.dump_batches,
                shared ? std::nullopt : std::optional(start_id(*parts.data.tokenizer)));
 }
@@ -248,8 +248,8 @@ void dump_batches_of(const SessionOptions& options, const Parts& parts) {
 void write_records(const SessionOptions& options, const store::RunPaths& paths, const Parts& parts) {
   const std::int64_t num_parameters = parts.model->parameters().num_parameters();
   real_files().write_atomically(paths.run_json(),
-                                run_record({parts.config, parts.data, num_parameters, options.command_line, options.settings}));
-  real_files().write_atomically(paths.config(), config::to_yaml(parts.config));
+                                run_record({parts.run, parts.data, num_parameters, options.command_line, options.settings}));
+  real_files().write_atomically(paths.config(), config::to_yaml(parts.run.config));
 }
 
 }  // namespace
@@ -275,10 +275,11 @@ Summary run_training(const SessionOptions& options) {
   const RunConfig asked = from == nullptr ? options.config : anchored(options.config, paths, from->state.fingerprint);
   const std::unique_ptr<Parts> parts = make_parts(asked, paths, from);
   const StopNotice notice("finishing this step, then saving");
-  const RunConfig& config = parts->config;
+  const ResolvedRun& resolved = parts->run;
+  const RunConfig& config = resolved.config;
   const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
   const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
-  checkpoints->require_space(from == nullptr ? space_needed(config, one_checkpoint) : one_checkpoint);
+  checkpoints->require_space(from == nullptr ? space_needed(resolved, one_checkpoint) : one_checkpoint);
   dump_batches_of(options, *parts);
   store::OpenRun run = unbegun.begin();
   if (fresh) {
@@ -288,10 +289,11 @@ Summary run_training(const SessionOptions& options) {
 
   if (!log_file) log_file.emplace(paths.log());
   if (!run.renamed_to.empty()) log::info(cat("existing run moved to ", run.renamed_to.string()));
-  if (const std::string unreached = unreached_peak(config); !unreached.empty()) log::warn(unreached);
+  if (const std::string unreached = unreached_peak(resolved); !unreached.empty()) log::warn(unreached);
   write_records(options, paths, *parts);
   Metrics metrics(paths.metrics(), utilisation_of(*parts));
-  Run loop{.model = *parts->model, .optimizer = *parts->optimizer, .batches = *parts->batches, .config = config, .device = parts->device};
+  Run loop{
+      .model = *parts->model, .optimizer = *parts->optimizer, .batches = *parts->batches, .resolved = resolved, .device = parts->device};
   Watch watch{.run = loop,
               .data = parts->data,
               .savable = savable,
@@ -305,7 +307,7 @@ Summary run_training(const SessionOptions& options) {
   catch_up_evaluation(watch, progress);
   metrics.start_clock();
   progress = train(loop, std::move(progress), observers_of(watch));
-  if (progress.step < *config.train.steps)
+  if (progress.step < resolved.steps)
     fail(ExitCode::kInterrupted, paths.root.string(),
          cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"),
          cat("`", resume_command(options), "` to continue"));

@@ -7,6 +7,7 @@
 
 #include "data/batch_source.h"
 #include "train/progress.h"
+#include "train/resolve.h"
 #include "train/run_config.h"
 #include "train/train_step.h"
 
@@ -17,7 +18,7 @@ struct Run {
   model::LanguageModel& model;
   optim::Optimizer& optimizer;
   const data::TrainingBatches& batches;
-  const RunConfig& config;  // resolved
+  const ResolvedRun& resolved;
   at::Device device = at::kCPU;
   // `divergence.policy: rollback`: brings model and optimizer back to an earlier checkpoint and returns where that one stands.
   std::function<Progress()> return_to_checkpoint{};
@@ -39,10 +40,10 @@ struct Every {
   std::function<void(const Event&)> observe;
 };
 
-// What all steps of a run share; step, learning rate and limits are the loop's to set. `config`: resolved.
+// What all steps of a run share; step, learning rate and limits are the loop's to set.
 StepConfig step_config_of(const RunConfig& config, at::Device device);
 
-// Runs from `progress` to config.train.steps or until a stop is requested; returns where it stands. Throws kDiverged as the policy says.
+// Runs from `progress` to the run's last step or until a stop is requested; returns where it stands. Throws kDiverged as the policy says.
 Progress train(const Run& run, Progress progress, std::span<const Every> observers);
 
 }  // namespace sluice::train

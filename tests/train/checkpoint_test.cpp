@@ -23,7 +23,7 @@ RunConfig some_config(at::ScalarType compute, const optim::OptimizerConfig& opti
   config.optimizer = optimizer;
   config.model = test::small_decoder(40);
   config.train.precision = compute == at::kFloat ? Precision::kFp32 : Precision::kBf16;
-  return resolve(config, {.vocab_size = 257, .windows_per_epoch = 10});
+  return resolve(config, {.vocab_size = 257, .windows_per_epoch = 10}).config;
 }
 
 // A model and an optimizer whose state is not zero.

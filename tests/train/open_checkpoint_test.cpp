@@ -22,10 +22,10 @@ TEST_F(SessionTest, AnOpenedRunMeasuresWhatTrainingMeasured) {
   const Summary summary = run_training(options());
   const OpenedCheckpoint opened = open_checkpoint(directory_ / "run");
   EXPECT_EQ(opened.state.progress.step, 20);
-  EXPECT_EQ(opened.config.corpus.prepared_dir, (directory_ / "prepared").string());
+  EXPECT_EQ(opened.run.config.corpus.prepared_dir, (directory_ / "prepared").string());
   EXPECT_FALSE(opened.model->parameters().gradient().defined());
   const data::PreparedData data = open_data(opened);
-  const auto batches = make_evaluation_batches(opened.config, data.valid(), *opened.tokenizer, {});
+  const auto batches = make_evaluation_batches(opened.run, data.valid(), *opened.tokenizer, {});
   const auto result = eval::measure_perplexity(*opened.model, *batches, data.counts[data::Split::kValid], opened.device, {});
   EXPECT_EQ(result.log_perplexity, *summary.log_perplexity);
   EXPECT_EQ(result.num_tokens, data.valid().num_tokens());
@@ -61,7 +61,7 @@ TEST_F(SessionTest, ACheckpointOpensOutsideItsRun) {
   // A directory that is not called step-N is taken by its manifest.
   const OpenedCheckpoint opened = open_checkpoint(directory_ / "model");
   EXPECT_EQ(opened.state.progress.step, 20);
-  EXPECT_EQ(opened.config.corpus.prepared_dir, text::CorpusConfig{}.prepared_dir);
+  EXPECT_EQ(opened.run.config.corpus.prepared_dir, text::CorpusConfig{}.prepared_dir);
   EXPECT_FALSE(eval::generate(*opened.model, *opened.tokenizer, "The", {.num_tokens = 5, .context_length = 32}).text.empty());
 }
 

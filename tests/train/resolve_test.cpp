@@ -31,7 +31,7 @@ RunConfig all_auto() {
 }
 
 TEST(Resolve, LeavesNothingUndecided) {
-  const RunConfig config = resolve(all_auto(), kFacts);
+  const RunConfig config = resolve(all_auto(), kFacts).config;
   const auto& model = std::get<model::DecoderConfig>(config.model);
   EXPECT_EQ(*model.vocab_size, 257);
   EXPECT_EQ(*model.num_kv_heads, 4);
@@ -46,31 +46,31 @@ TEST(Resolve, LeavesNothingUndecided) {
 }
 
 TEST(Resolve, ResolvingTwiceChangesNothing) {
-  const RunConfig once = resolve(all_auto(), kFacts);
-  EXPECT_TRUE(config::changes(once, resolve(once, kFacts)).empty());
+  const RunConfig once = resolve(all_auto(), kFacts).config;
+  EXPECT_TRUE(config::changes(once, resolve(once, kFacts).config).empty());
 }
 
 TEST(Resolve, LengthsBecomeWholeSteps) {
   RunConfig config = small_config();  // 4 sequences of 8 per step
   config.train.steps.reset();
   config.train.tokens = 320;
-  EXPECT_EQ(*resolve(config, kFacts).train.steps, 10);
+  EXPECT_EQ(resolve(config, kFacts).steps, 10);
   config.train.tokens = 321;
-  EXPECT_EQ(*resolve(config, kFacts).train.steps, 11);
+  EXPECT_EQ(resolve(config, kFacts).steps, 11);
   config.train.tokens = 1;
-  EXPECT_EQ(*resolve(config, kFacts).train.steps, 1);
+  EXPECT_EQ(resolve(config, kFacts).steps, 1);
   config.train.tokens.reset();
   config.train.epochs = 2;
   const RunConfig epochs_before = config;
-  EXPECT_EQ(*resolve(config, kFacts).train.steps, 125);
+  EXPECT_EQ(resolve(config, kFacts).steps, 125);
   config.train.epochs = 1.1;  // in doubles 1.1 * 3120 lies above 3432
   config.train.batch_sequences = 1;
   config.train.micro_batch_sequences = 1;
-  EXPECT_EQ(resolve(config, {.vocab_size = 257, .windows_per_epoch = 3120}).train.steps, 3432);
+  EXPECT_EQ(resolve(config, {.vocab_size = 257, .windows_per_epoch = 3120}).steps, 3432);
   config = epochs_before;
   config.train.epochs = 0.5;
-  EXPECT_EQ(*resolve(config, kFacts).train.steps, 32);  // 31.25, rounded up
-  EXPECT_FALSE(resolve(config, kFacts).train.epochs.has_value());
+  EXPECT_EQ(resolve(config, kFacts).steps, 32);  // 31.25, rounded up
+  EXPECT_FALSE(resolve(config, kFacts).config.train.epochs.has_value());
   config.train.epochs = 1e300;
   EXPECT_NE(test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); }).find("train.epochs"), std::string::npos);
 }
@@ -80,7 +80,7 @@ TEST(Resolve, AScheduleMustReachTheLastStep) {
   RunConfig config = small_config();  // 4 sequences of 8 per step
   const auto resolved = [&](std::int64_t schedule_steps) {
     config.schedule = optim::T5Schedule{.total_steps = schedule_steps};
-    return *resolve(config, kFacts).train.steps;
+    return resolve(config, kFacts).steps;
   };
   config.train.steps.reset();
   config.train.tokens = 320;
@@ -93,16 +93,32 @@ TEST(Resolve, AScheduleMustReachTheLastStep) {
 }
 
 TEST(Resolve, WhatIsLeftToUsIsTakenFromTheRunThatGoesOn) {
-  RunConfig stored = resolve(all_auto(), kFacts);
+  RunConfig stored = resolve(all_auto(), kFacts).config;
   stored.train.micro_batch_sequences = std::int64_t{3};
   stored.train.threads = std::int64_t{5};
   stored.train.precision = Precision::kBf16;
   std::get<model::DecoderConfig>(stored.model).d_ff = std::int64_t{129};
-  const RunConfig again = resolve(all_auto(), kFacts, &stored);
+  const RunConfig again = resolve(all_auto(), kFacts, &stored).config;
   EXPECT_TRUE(config::changes(stored, again).empty());
   RunConfig given = all_auto();
   given.train.threads = std::int64_t{2};
-  EXPECT_EQ(*resolve(given, kFacts, &stored).train.threads, 2);  // what is given wins
+  EXPECT_EQ(resolve(given, kFacts, &stored).threads, 2);  // what is given wins
+}
+
+// What a checkpoint holds is resolved; anything else does not become a run.
+TEST(Resolve, OnlyAResolvedConfigurationIsReadAsOne) {
+  const RunConfig written = resolve(all_auto(), kFacts).config;
+  const ResolvedRun read = read_resolved(written);
+  EXPECT_EQ(read.steps, *written.train.steps);
+  EXPECT_EQ(read.micro_batch_sequences, *written.train.micro_batch_sequences);
+  EXPECT_EQ(read.evaluate_every_steps, 10);
+  EXPECT_EQ(read.evaluation_tokens, 0u);
+  test::error_of(ExitCode::kBadData, [] { read_resolved(all_auto()); });
+  RunConfig never = written;
+  never.evaluate.every_steps = {};
+  never.evaluate.max_tokens = std::int64_t{500};
+  EXPECT_EQ(read_resolved(never).evaluate_every_steps, 0);
+  EXPECT_EQ(read_resolved(never).evaluation_tokens, 500u);
 }
 
 TEST(Resolve, MicroBatchesHaveABoundedNumberOfTokensAndLikeSizes) {

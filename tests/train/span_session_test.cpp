@@ -159,7 +159,9 @@ TEST_F(SpanSession, EvaluationDoesNotKnowTheSeed) {
   const data::PreparedData data = data::open_prepared(other.config.corpus.prepared_dir, one.fingerprint);
   const auto first = config::load<RunConfig>({.file = directory_ / "one" / "config.yaml", .overrides = {}}),
              second = config::load<RunConfig>({.file = directory_ / "two" / "config.yaml", .overrides = {}});
-  const auto held_out_of = [&](const RunConfig& c) { return make_evaluation_batches(c, data.valid(), *data.tokenizer, {})->batch(0); };
+  const auto held_out_of = [&](const RunConfig& c) {
+    return make_evaluation_batches(read_resolved(c), data.valid(), *data.tokenizer, {})->batch(0);
+  };
   EXPECT_EQ(held_out_of(first).inputs, held_out_of(second).inputs);
   EXPECT_EQ(held_out_of(first).targets, held_out_of(second).targets);
   EXPECT_NE(make_training_batches(first, data)->batch(0).inputs, make_training_batches(second, data)->batch(0).inputs);
@@ -186,7 +188,7 @@ TEST_F(SpanSession, DumpedBatchesHaveTheDecodersInputs) {
 TEST_F(SpanSession, AScheduleThatEndsBeforeTheRunIsRefusedBeforeItStarts) {
   SessionOptions asked = span_options();
   asked.config.train.steps.reset();
-  asked.config.train.tokens = 20 * tokens_per_step(asked.config);
+  asked.config.train.tokens = 20 * asked.config.train.batch_sequences * sequence_shape(asked.config).target_length;
   asked.config.schedule = optim::T5Schedule{.total_steps = std::int64_t{19}};
   EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { run_training(asked); }), "schedule.total_steps: 19; auto, or at least train.steps 20");
   EXPECT_FALSE(store::is_run_directory(directory_ / "run"));
@@ -196,9 +198,9 @@ TEST_F(SpanSession, ACheckpointComesBackAsItWas) {
   const Summary summary = run_training(span_options());
   const OpenedCheckpoint opened = open_checkpoint(directory_ / "run");
   const data::PreparedData data = open_data(opened);
-  const auto batches = make_evaluation_batches(opened.config, data.valid(), *opened.tokenizer, {});
+  const auto batches = make_evaluation_batches(opened.run, data.valid(), *opened.tokenizer, {});
   const eval::Perplexity p = eval::measure_perplexity(
-      *opened.model, *batches, counts_of_targets(opened.config, data.counts[data::Split::kValid]), opened.device, {});
+      *opened.model, *batches, counts_of_targets(*opened.run.objective, data.counts[data::Split::kValid]), opened.device, {});
   EXPECT_EQ(p.log_perplexity, *summary.log_perplexity);
   EXPECT_GT(p.num_dropped_tokens, 0u);
 }
@@ -303,7 +305,7 @@ TEST(SpanPlan, T5BaseNeedsNeitherCorpusNorTokenizer) {
     const Plan plan = make_plan(base("geglu", variant));
     EXPECT_EQ(plan.sizes.num_parameters, 222'903'552) << variant;
     EXPECT_EQ(plan.sizes.d_ff_mismatch, 0) << variant;
-    EXPECT_EQ(plan.tokens_per_step, 128 * 114);
+    EXPECT_EQ(plan.run.tokens_per_step(), 128 * 114);
     EXPECT_FALSE(plan.tokens_per_epoch.has_value());
   }
 }

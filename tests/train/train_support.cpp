@@ -94,23 +94,23 @@ RunConfig small_config() {
 }
 
 SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Disturbance disturbance)
-    : config_(std::move(config)),
+    : resolved_(read_resolved(std::move(config))),
       directory_(directory),
       data_(prepared_in_memory()),
-      batches_(
-          data_.train(),
-          {.seed = config_.run.seed, .batch_sequences = config_.train.batch_sequences, .sequence_length = *config_.train.sequence_length}),
+      batches_(data_.train(), {.seed = resolved_.config.run.seed,
+                               .batch_sequences = resolved_.config.train.batch_sequences,
+                               .sequence_length = *resolved_.config.train.sequence_length}),
       model_(kVocab, std::move(disturbance)),
       checkpoints_(directory / "checkpoints") {
-  use_threads(*config_.train.threads);
+  use_threads(resolved_.threads);
   std::filesystem::create_directories(directory);
   model_.parameters().allocate(at::kCPU, at::kFloat, true);
-  optimizer_ = optim::make_optimizer(config_.optimizer, model_.parameters());
+  optimizer_ = optim::make_optimizer(resolved_.config.optimizer, model_.parameters());
 }
 
 Progress SmallRun::go(std::int64_t stop_after) {
-  Run run{.model = model_, .optimizer = *optimizer_, .batches = batches_, .config = config_};
-  const Savable savable{model_.parameters(), *optimizer_, *data_.tokenizer, config_};
+  Run run{.model = model_, .optimizer = *optimizer_, .batches = batches_, .resolved = resolved_};
+  const Savable savable{model_.parameters(), *optimizer_, *data_.tokenizer, resolved_.config};
   Metrics metrics(directory_ / "metrics.jsonl");
   Watch watch{.run = run, .data = data_, .savable = savable, .checkpoints = checkpoints_, .metrics = metrics};
   run.return_to_checkpoint = [&] { return return_to_checkpoint(watch, model_.parameters()); };
@@ -123,7 +123,7 @@ Progress SmallRun::go(std::int64_t stop_after) {
     watch.saved_step = progress.step;
     if (watch.best) watch.saved_best = watch.best->step;
   } else {
-    model_.parameters().initialize(config_.run.seed);
+    model_.parameters().initialize(resolved_.config.run.seed);
   }
   metrics.return_to(progress.step == 0 && watch.saved_step < 0 ? -1 : progress.step);
   save(watch, progress);

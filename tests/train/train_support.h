@@ -59,7 +59,7 @@ class SmallRun {
   optim::Optimizer& optimizer() { return *optimizer_; }
 
  private:
-  RunConfig config_;
+  ResolvedRun resolved_;
   std::filesystem::path directory_;
   data::PreparedData data_;
   data::CausalBatches batches_;
