@@ -48,7 +48,7 @@ nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<trai
   nlohmann::ordered_json json = {{"num_parameters", plan.sizes.num_parameters},
                                  {"num_non_embedding_parameters", plan.sizes.num_non_embedding_parameters},
                                  {"multiply_adds_per_token", plan.sizes.multiply_adds_per_token()},
-                                 {"flops_per_token", static_cast<std::int64_t>(plan.sizes.flops_per_token)},
+                                 {"flops_per_token", plan.sizes.flops_per_token},
                                  {"flops_formula", model::flops_formula(plan.run.config.model)},
                                  {"d_ff", plan.sizes.d_ff},
                                  {"d_ff_mismatch", plan.sizes.d_ff_mismatch},
@@ -108,7 +108,7 @@ void print(const train::Plan& plan, const std::optional<train::StepTiming>& timi
   row("multiply_adds_per_token", with_commas(std::llround(plan.sizes.multiply_adds_per_token())),
       plan.run.objective->shape().shared ? "of the forward pass"
                                          : "of the forward pass, per target token, the encoder's work for its inputs included");
-  row("flops_per_token", with_commas(static_cast<std::int64_t>(plan.sizes.flops_per_token)), model::flops_formula(plan.run.config.model));
+  row("flops_per_token", with_commas(std::llround(plan.sizes.flops_per_token)), model::flops_formula(plan.run.config.model));
   row("threads", with_commas(plan.run.threads));
   row("tokens per step", with_commas(plan.run.tokens_per_step()));
   row("tokens_per_epoch", plan.tokens_per_epoch ? count(*plan.tokens_per_epoch) : "unknown",

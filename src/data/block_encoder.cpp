@@ -128,7 +128,7 @@ void BlockEncoder::encode(Batch& batch) const {
         tokenizer_.encode(item.text, batch.ids);
       }
       result.counts.num_bytes = item.text.size();
-      result.counts.num_words = text::count_words(item.text);
+      result.counts.num_words = text::count_words(item.text) - (item.continues_word ? 1 : 0);
     }
     result.ids_end = batch.ids.size();
     result.counts.num_tokens = result.ids_end - begin;

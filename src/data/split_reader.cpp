@@ -31,7 +31,11 @@ class SplitReader {
     } else {
       if (may_change) report_.add(kUncertainCuts, file.string(), offset);
       flush();
-      pending_ = {.text = std::string(text), .ends_document = false, .continues = !last_.empty(), .num_blocks = num_blocks_};
+      pending_ = {.text = std::string(text),
+                  .ends_document = false,
+                  .continues = !last_.empty(),
+                  .continues_word = text::count_words(last_) > 0 && text::count_words(text.substr(0, 1)) > 0,
+                  .num_blocks = num_blocks_};
       has_pending_ = true;
     }
     // Its end is all that a cut asks for; an empty block leaves it as it is.

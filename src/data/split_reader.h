@@ -28,6 +28,7 @@ struct SplitItem {
   std::string text;  // empty at the end of a document
   bool ends_document = false;
   bool continues = false;        // an earlier item of this split has the start of the document
+  bool continues_word = false;   // and ends inside the word that this one begins with
   std::uint64_t num_blocks = 0;  // read from the corpus when this one is done, those of other splits included
 };
 

@@ -123,7 +123,7 @@ evaluate:  {every_steps: never}
   const auto plan = planned.json(), run = trained.json();
   EXPECT_EQ(plan.at("num_parameters"), run.at("num_parameters"));
   EXPECT_EQ(plan.at("tokens_per_step"), 8 * 114);
-  EXPECT_NEAR(plan.at("multiply_adds_per_token").get<double>(), plan.at("flops_per_token").get<double>() / 6, 1);
+  EXPECT_DOUBLE_EQ(plan.at("multiply_adds_per_token").get<double>(), plan.at("flops_per_token").get<double>() / 6);
   const std::string shown = sluice({"plan", "wide.yaml"}).out;
   EXPECT_NE(shown.find("multiply_adds_per_token"), std::string::npos) << shown;
   EXPECT_NE(shown.find("of the forward pass, per target token, the encoder's work for its inputs included"), std::string::npos) << shown;

@@ -123,6 +123,20 @@ TEST_F(Prepare, DocumentEndsAreKept) {
   }
 }
 
+// A document is read in blocks of at most 64 KiB. Without a blank to cut at, a cut falls inside a word, which is one word still.
+TEST_F(Prepare, AWordIsCountedOnceWhereverTheTextIsCut) {
+  std::string tabs = plain_text(3, 40'000);
+  std::replace(tabs.begin(), tabs.end(), ' ', '\t');
+  const std::string long_word(190'000, 'x');
+  settings_.corpus.format = text::Format::kText;
+  for (const std::string& content : {tabs, long_word + " two three", "one " + long_word, long_word + "\t" + long_word}) {
+    write_text(folder_ / "words.txt", content);
+    const EncodedText encoded = encode_files({(folder_ / "words.txt").string()}, settings_.corpus, *text::make_bytes_tokenizer(), 2);
+    EXPECT_EQ(encoded.counts.num_words, text::count_words(content));
+    EXPECT_EQ(encoded.counts.num_bytes, content.size());
+  }
+}
+
 TEST_F(Prepare, TuneTextIsInNoOtherSplitAndMovesNone) {
   const PreparedData without = prepare(settings_);
   EXPECT_EQ(without.streams[Split::kTune].num_tokens(), 0U);
