@@ -25,9 +25,10 @@ nn::AttentionConfig cross_attention(const BlockConfig& c, const std::string& nam
 Block::Block(ops::Parameters& parameters, const std::string& prefix, const BlockConfig& config, const nn::InitRule& init)
     : attention_norm_(parameters, prefix + ".attention_norm", config.norm, config.d_model, config.bias),
       attention_(parameters, prefix + ".attention", self_attention(config, prefix + ".attention"), init),
-      cross_(config.cross ? std::optional<Cross>({nn::Norm(parameters, prefix + ".cross_norm", config.norm, config.d_model, config.bias),
-                                                  nn::Attention(parameters, prefix + ".cross", cross_attention(config, prefix + ".cross"), init)})
-                          : std::nullopt),
+      cross_(config.cross
+                 ? std::optional<Cross>({nn::Norm(parameters, prefix + ".cross_norm", config.norm, config.d_model, config.bias),
+                                         nn::Attention(parameters, prefix + ".cross", cross_attention(config, prefix + ".cross"), init)})
+                 : std::nullopt),
       ffn_norm_(parameters, prefix + ".ffn_norm", config.norm, config.d_model, config.bias),
       ffn_(parameters, prefix + ".ffn", *config.ffn, {.d_model = config.d_model, .d_ff = config.d_ff, .bias = config.bias}, init),
       attention_dropout_{config.dropout, ops::place_named(prefix + ".attention")},

@@ -11,7 +11,8 @@
 #include "ops/linear.h"
 
 namespace sluice::model {
-Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length) : embedding_dropout_{c.dropout, ops::place_named("embedding")} {
+Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length)
+    : embedding_dropout_{c.dropout, ops::place_named("embedding")} {
   const nn::InitRule init{.config = c.init, .num_layers = c.num_layers};
   embedding_ = parameters_.add({{.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init.embedding(), .decay = true}},
                                c.pad_vocab_multiple);

@@ -45,8 +45,7 @@ EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, 
   nn::RelativeBias position(parameters_, name + ".position", std::get<nn::T5RelativeConfig>(c.position), heads,
                             /*bidirectional=*/!decoder, init);
   std::deque<Block> blocks;
-  for (std::int64_t i = 0; i < num_blocks; ++i)
-    blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init);
+  for (std::int64_t i = 0; i < num_blocks; ++i) blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init);
   nn::Norm final_norm(parameters_, name + ".final_norm", c.norm, c.d_model, /*bias=*/false);
   return {.position = std::move(position),
           .blocks = std::move(blocks),

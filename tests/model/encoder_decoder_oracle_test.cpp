@@ -79,7 +79,8 @@ std::vector<Place> places_of(const EncoderDecoderConfig& c) {
 // What each place multiplies its elements by.
 std::vector<at::Tensor> masks_of(const EncoderDecoderConfig& c) {
   std::vector<at::Tensor> masks;
-  for (const Place& place : places_of(c)) masks.push_back(ops::dropout(at::ones(place.shape), c.dropout, ops::place_named(place.name), kMasks));
+  for (const Place& place : places_of(c))
+    masks.push_back(ops::dropout(at::ones(place.shape), c.dropout, ops::place_named(place.name), kMasks));
   return masks;
 }
 
