@@ -14,26 +14,30 @@ struct Known {
   ForeignFormat format;
 };
 
-using std::string_view_literals::operator""sv;
+// NUL bytes included.
+template <std::size_t N>
+constexpr std::string_view bytes(const char (&text)[N]) {
+  return {text, N - 1};
+}
 
 // UTF-32 before UTF-16: the mark of the one begins with that of the other.
 constexpr auto kKnown = std::to_array<Known>({
-    {"\xFF\xFE\0\0"sv, {"UTF-32 text", kUtf8}},
-    {"\0\0\xFE\xFF"sv, {"UTF-32 text", kUtf8}},
-    {"\xFF\xFE"sv, {"UTF-16 text", kUtf8}},
-    {"\xFE\xFF"sv, {"UTF-16 text", kUtf8}},
-    {"\xFD"
-     "7zXZ\0"sv,
+    {bytes("\xFF\xFE\0\0"), {"UTF-32 text", kUtf8}},
+    {bytes("\0\0\xFE\xFF"), {"UTF-32 text", kUtf8}},
+    {bytes("\xFF\xFE"), {"UTF-16 text", kUtf8}},
+    {bytes("\xFE\xFF"), {"UTF-16 text", kUtf8}},
+    {bytes("\xFD"
+           "7zXZ\0"),
      {"xz data", kUnpacked}},
-    {"BZh"sv, {"bzip2 data", kUnpacked}},
-    {"\x04\x22\x4D\x18"sv, {"LZ4 data", kUnpacked}},
-    {"7z\xBC\xAF\x27\x1C"sv, {"a 7z archive", kUnpacked}},
-    {"PK\x03\x04"sv, {"a zip archive (as .docx and .epub are, too)", kUnpacked}},
-    {"%PDF-"sv, {"a PDF document", kExtracted}},
-    {"PAR1"sv, {"a Parquet file", kExtracted}},
-    {"ARROW1"sv, {"an Arrow file", kExtracted}},
-    {"\x89HDF"sv, {"an HDF5 file", kExtracted}},
-    {"SQLite "sv, {"an SQLite database", kExtracted}},
+    {bytes("BZh"), {"bzip2 data", kUnpacked}},
+    {bytes("\x04\x22\x4D\x18"), {"LZ4 data", kUnpacked}},
+    {bytes("7z\xBC\xAF\x27\x1C"), {"a 7z archive", kUnpacked}},
+    {bytes("PK\x03\x04"), {"a zip archive (as .docx and .epub are, too)", kUnpacked}},
+    {bytes("%PDF-"), {"a PDF document", kExtracted}},
+    {bytes("PAR1"), {"a Parquet file", kExtracted}},
+    {bytes("ARROW1"), {"an Arrow file", kExtracted}},
+    {bytes("\x89HDF"), {"an HDF5 file", kExtracted}},
+    {bytes("SQLite "), {"an SQLite database", kExtracted}},
 });
 
 }  // namespace
