@@ -41,7 +41,9 @@ void Display::ended(std::size_t cell, const std::string& what) {
   const Running running = running_[cell];
   running_.erase(cell);
   const double seconds = monotonic_s() - running.started_s;
-  steps_done_ += static_cast<double>(step_saved(cells_[cell]) - running.first_step);
+  // All that it trained, saved or not: the rate of the forecast follows from it.
+  const auto reading = last_reading(cells_[cell].run_dir() / "metrics.jsonl");
+  steps_done_ += static_cast<double>((reading ? reading->step : 0) - running.first_step);
   seconds_spent_ += seconds;
   steps_left_ -= steps_of(cells_[cell]);
   num_done_ += what.starts_with("interrupted") ? 0 : 1;

@@ -1,4 +1,3 @@
-#include "base/error.h"
 #include "data/causal_batches.h"
 #include "data/objective.h"
 #include "text/tokenizer.h"

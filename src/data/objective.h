@@ -1,5 +1,4 @@
-// What the rest of the program asks of an objective. Each one has a class of its own, beside its batches; what it does not override
-// here is not asked anywhere else, so no other file says which objective it is.
+// What the rest of the program asks of an objective. Each one is a class in a file of its own, and no other file asks which one it is.
 #pragma once
 
 #include <cstdint>
@@ -68,6 +67,9 @@ class Objective {
 
 // `sequence_length`: train.sequence_length where that is a number.
 std::unique_ptr<const Objective> make_objective(const ObjectiveConfig& config, std::optional<std::int64_t> sequence_length);
+
+// The kinds whose inputs and targets share their positions, or do not: "causal_lm or ...".
+std::string kinds_that_share(bool shared);
 
 // With its default settings; null where there is no such kind.
 std::unique_ptr<const Objective> default_objective(std::string_view kind);

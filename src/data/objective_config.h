@@ -51,7 +51,5 @@ std::unique_ptr<const Objective> make(const SpanCorruptionConfig& config, std::o
 using ObjectiveConfig = std::variant<CausalConfig, SpanCorruptionConfig>;
 
 std::string_view kind_of(const ObjectiveConfig& config);  // "causal_lm"
-// The kinds whose inputs and targets share their positions, or do not: "causal_lm or ...".
-std::string kinds_that_share(bool shared);
 
 }  // namespace sluice::data

@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-#include "base/error.h"
 #include "base/text_format.h"
 #include "ops/dropout.h"
 #include "ops/linear.h"

@@ -16,8 +16,8 @@
 
 namespace sluice::model {
 
-// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied). Places of dropout: the outputs
-// {encoder,decoder}.{embedding,final_norm}, and those of the blocks.
+// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied). Places of
+// dropout: the outputs {encoder,decoder}.{embedding,final_norm}, and those of the blocks.
 class EncoderDecoder final : public TransformerModel {
  public:
   // `vocab_size`: rows of the embedding. `start_id`: what the decoder reads before the first target.

@@ -111,11 +111,11 @@ OpenRun start_over(OpenRun open, FileSystem& file_system) {
 
 // While the lock is held, so that no other process has begun here.
 void abandon(OpenRun open) {
-  std::error_code ignored;
-  fs::directory_iterator first(open.paths.root, ignored), end;
-  if (open.existed || ignored || first == end || first->path() != open.paths.lock() || ++first != end) return;
-  fs::remove(open.paths.lock(), ignored);
-  if (open.made_directory) fs::remove(open.paths.root, ignored);
+  std::error_code error;
+  fs::directory_iterator entry(open.paths.root, error), end;
+  if (open.existed || error || entry == end || entry->path() != open.paths.lock() || entry.increment(error) != end || error) return;
+  fs::remove(open.paths.lock(), error);
+  if (open.made_directory) fs::remove(open.paths.root, error);
 }
 
 }  // namespace sluice::store

@@ -61,10 +61,9 @@ RunConfig config_with_places(const fs::path& checkpoint, const std::string& fing
 void warn_of_damage(std::string_view reason) { log::warn(cat("skipping a damaged checkpoint: ", reason)); }
 
 Newest newest_checkpoint(const store::CheckpointStore& checkpoints) {
-  std::vector<store::DamagedCheckpoint> damaged;
-  Newest newest{.checkpoint = checkpoints.newest_valid(&damaged), .num_damaged = 0};
-  for (const store::DamagedCheckpoint& one : damaged) warn_of_damage(one.reason);
-  newest.num_damaged = damaged.size();
+  Newest newest;
+  newest.checkpoint = checkpoints.newest_valid(&newest.damaged);
+  for (const store::DamagedCheckpoint& one : newest.damaged) warn_of_damage(one.reason);
   return newest;
 }
 

@@ -35,7 +35,7 @@ void warn_of_damage(std::string_view reason);
 // The newest checkpoint that verifies, with a warning for each damaged one. For `train --resume`, which does the steps again.
 struct Newest {
   std::optional<store::Checkpoint> checkpoint;
-  std::size_t num_damaged = 0;
+  std::vector<store::DamagedCheckpoint> damaged;  // those that were skipped
 };
 Newest newest_checkpoint(const store::CheckpointStore& checkpoints);
 

@@ -24,10 +24,9 @@ void check_schedule(const RunConfig& c, config::Problems& problems) {
     problems.add("schedule.total_steps", cat(found->total_steps), found->expected);
 }
 
-void check_lengths(const RunConfig& c, config::Problems& problems) {
-  const std::unique_ptr<const data::Objective> objective = objective_of(c);
-  const std::int64_t length = objective->segment_length();
-  const std::string source = objective->segment_length_source();
+void check_lengths(const RunConfig& c, const data::Objective& objective, config::Problems& problems) {
+  const std::int64_t length = objective.segment_length();
+  const std::string source = objective.segment_length_source();
   if (!source.empty() && c.train.sequence_length.value_or(length) != length)
     problems.add("train.sequence_length", cat(*c.train.sequence_length),
                  cat("auto or ", length, ", the raw segments that ", source, " is made from"));
@@ -40,13 +39,12 @@ void check_lengths(const RunConfig& c, config::Problems& problems) {
 }
 
 // A decoder continues text, an encoder-decoder writes targets apart from its inputs.
-void check_objective(const RunConfig& c, config::Problems& problems) {
+void check_objective(const RunConfig& c, const data::Objective& objective, config::Problems& problems) {
   const std::string_view kind = data::kind_of(c.objective);
   const bool shared = model::shares_positions(c.model);
-  const std::unique_ptr<const data::Objective> objective = objective_of(c);
-  if (objective->shape().shared != shared)
+  if (objective.shape().shared != shared)
     problems.add("objective.type", kind, cat(data::kinds_that_share(shared), ", since model.type is ", model::kind_of(c.model)));
-  if (objective->joins_documents() && c.corpus.separator != text::Separator::kNone)
+  if (objective.joins_documents() && c.corpus.separator != text::Separator::kNone)
     problems.add("corpus.separator", "eos", cat("none, since objective.type is ", kind, ": its documents are joined without end tokens"));
 }
 
@@ -75,8 +73,9 @@ void TrainConfig::check(const TrainConfig& c, config::Problems& problems) {
 }
 
 void RunConfig::check(const RunConfig& c, config::Problems& problems) {
-  check_lengths(c, problems);
-  check_objective(c, problems);
+  const std::unique_ptr<const data::Objective> objective = objective_of(c);
+  check_lengths(c, *objective, problems);
+  check_objective(c, *objective, problems);
   check_schedule(c, problems);
   if (c.evaluate.split == Split::kTune && c.corpus.tune_holdout == 0)
     problems.add("corpus.tune_holdout", "0", "a share above 0, since evaluate.split is tune");

@@ -64,9 +64,9 @@ std::int64_t recorded_steps(const store::RunPaths& paths) {
 
 std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store::RunPaths& paths) {
   checkpoints.clean_temporaries();
-  const auto [newest, num_damaged] = newest_checkpoint(checkpoints);
-  require(newest.has_value() || num_damaged == 0, ExitCode::kNoCheckpoint, checkpoints.directory().string(),
-          cat(count_of(static_cast<std::int64_t>(num_damaged), "checkpoint"), ", all damaged"),
+  const auto [newest, damaged] = newest_checkpoint(checkpoints);
+  require(newest.has_value() || damaged.empty(), ExitCode::kNoCheckpoint, checkpoints.directory().string(),
+          cat(count_of(static_cast<std::int64_t>(damaged.size()), "checkpoint"), ", all damaged"),
           "needs one that verifies: restore it from a copy, or start again with --fresh");
   if (!newest) {
     const std::int64_t steps = recorded_steps(paths);
@@ -75,7 +75,7 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store
             "needs one that verifies: restore it from a copy, or start again with --fresh");
     return std::nullopt;
   }
-  if (const std::optional<Lost> lost = find_lost(newest->manifest.step, saved_step_of(paths), {}))
+  if (const std::optional<Lost> lost = find_lost(newest->manifest.step, saved_step_of(paths), damaged))
     log::warn(cat(paths.root.string(), ": going back to step ", newest->manifest.step, ": ", lost->reason));
   Start start{*newest, read_config(newest->directory), read_state(newest->directory)};
   require(start.state.progress.step == start.checkpoint.manifest.step, ExitCode::kBadData, newest->directory.string(),

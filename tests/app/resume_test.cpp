@@ -133,6 +133,15 @@ TEST_F(Resume, ALostNewestCheckpointIsMentioned) {
   EXPECT_NE(outcome.err.find("going back to step 2: result.json says that step 4"), std::string::npos) << outcome.err;
 }
 
+TEST_F(Resume, ADamagedNewestCheckpointIsNotCalledMissing) {
+  train({"tiny.yaml"});
+  write("run/checkpoints/step-4/config.yaml", "damaged");
+  const Outcome outcome = sluice({"train", "--resume", "run"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("going back to step 2: "), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find("not there"), std::string::npos) << outcome.err;
+}
+
 TEST_F(Resume, PathsAreShownAsTheyAreWritten) {
   write("held.txt", "A held-out paragraph that nobody trains on.\n\nAnd a second one, long enough for a window of thirty-two bytes.\n");
   train({"tiny.yaml", "--set", "corpus.valid=[held.txt]"});
