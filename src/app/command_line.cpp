@@ -288,6 +288,15 @@ void add_config_commands(CLI::App& app, Action& action) {
   docs->callback([&action] { action = config_docs_command; });
 }
 
+void add_schema(CLI::App& app, Action& action) {
+  auto options = std::make_shared<SchemaOptions>();
+  CLI::App* command = app.add_subcommand("schema", "The JSON that Sluice writes: files, and what --json prints");
+  command->add_option("NAME", options->name, "Print the JSON Schema of this one; without a name, list them");
+  command->add_flag("--docs", options->docs, "Print the reference page (Markdown)");
+  command->footer("Example:\n  sluice schema result");
+  command->callback([=, &action] { action = [=] { schema_command(*options); }; });
+}
+
 void add_doctor(CLI::App& app, Action& action) {
   auto options = std::make_shared<DoctorOptions>();
   CLI::App* command = app.add_subcommand("doctor", "Versions, processor, memory, GPU, and what they mean for speed");
@@ -339,6 +348,7 @@ int run(int argc, char** argv) {
   add_compare(app, action, command_line);
   add_verify(app, action);
   add_config_commands(app, action);
+  add_schema(app, action);
   add_doctor(app, action);
   if (argc > 1 && argv[1][0] != '-' && refuses_command(app, argv[1])) return static_cast<int>(ExitCode::kUsage);
   try {

@@ -93,6 +93,12 @@ void config_check_command(const ConfigOptions& options);
 void config_schema_command();
 void config_docs_command();
 
+struct SchemaOptions {
+  std::string name;  // of a record; empty: list them
+  bool docs = false;
+};
+void schema_command(const SchemaOptions& options);
+
 struct DoctorOptions {
   bool json = false;
 };

@@ -1,17 +1,15 @@
 #include <algorithm>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "app/commands.h"
 #include "app/comparison_config.h"
 #include "app/comparison_runs.h"
-#include "app/json.h"
+#include "app/outputs.h"
 #include "base/error.h"
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "compare/collect.h"
-#include "compare/json_forms.h"
 #include "compare/sitting.h"
 #include "report/report.h"
 #include "report/text_table.h"
@@ -33,28 +31,27 @@ compare::SittingOptions sitting_of(const CompareOptions& options, const Comparis
           .log_interval_s = config.run.train.log_interval.count};
 }
 
-nlohmann::ordered_json to_json(const compare::Forecast& forecast) {
-  nlohmann::ordered_json variants = nlohmann::ordered_json::array();
+ForecastOutput output_of(const compare::Forecast& forecast) {
+  ForecastOutput output{.baseline = forecast.baseline,
+                        .cells = forecast.num_cells,
+                        .tuning_cells = forecast.num_tuning_cells,
+                        .cells_done = forecast.num_done,
+                        .flops = forecast.flops,
+                        .seconds = forecast.seconds,
+                        .assumed_std = forecast.std,
+                        .detectable_difference = forecast.detectable_difference,
+                        .seeds_for_a_hundredth = forecast.seeds_for_a_hundredth};
   for (const compare::VariantForecast& v : forecast.variants)
-    variants.push_back({{"settings", compare::to_json(v.settings)},
-                        {"num_parameters", v.facts.num_parameters},
-                        {"d_ff", v.facts.d_ff},
-                        {"d_ff_mismatch", v.facts.d_ff_mismatch},
-                        {"multiply_adds_per_token", v.facts.multiply_adds_per_token},
-                        {"flops_per_token", v.facts.flops_per_token},
-                        {"steps", or_null(v.facts.steps)},
-                        {"seconds_per_step", or_null(v.seconds_per_step)},
-                        {"other_seconds", v.seconds_per_step ? nlohmann::ordered_json(v.other_seconds) : nlohmann::ordered_json()}});
-  return {{"variants", variants},
-          {"baseline", forecast.baseline},
-          {"cells", forecast.num_cells},
-          {"tuning_cells", forecast.num_tuning_cells},
-          {"cells_done", or_null(forecast.num_done)},
-          {"flops", or_null(forecast.flops)},
-          {"seconds", or_null(forecast.seconds)},
-          {"assumed_std", or_null(forecast.std)},
-          {"detectable_difference", or_null(forecast.detectable_difference)},
-          {"seeds_for_0.01", or_null(forecast.seeds_for_a_hundredth)}};
+    output.variants.push_back({.settings = v.settings,
+                               .num_parameters = v.facts.num_parameters,
+                               .d_ff = v.facts.d_ff,
+                               .d_ff_mismatch = v.facts.d_ff_mismatch,
+                               .multiply_adds_per_token = v.facts.multiply_adds_per_token,
+                               .flops_per_token = v.facts.flops_per_token,
+                               .steps = v.facts.steps,
+                               .seconds_per_step = v.seconds_per_step,
+                               .other_seconds = v.seconds_per_step ? std::optional(v.other_seconds) : std::nullopt});
+  return output;
 }
 
 std::string flops_words(double flops) {
@@ -136,14 +133,13 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
          "a directory that this user may write, as the first one");
   }
   if (json) {
-    std::cout << text_of({{"directory", place.string()},
-                          {"finished", counts.finished},
-                          {"diverged", counts.diverged},
-                          {"failed", counts.failed},
-                          {"waiting", counts.waiting},
-                          {"results", (place / "results.json").string()},
-                          {"report", (place / "report.html").string()}})
-              << "\n";
+    std::cout << config::to_json(CompareOutput{.directory = place.string(),
+                                               .finished = counts.finished,
+                                               .diverged = counts.diverged,
+                                               .failed = counts.failed,
+                                               .waiting = counts.waiting,
+                                               .results = (place / "results.json").string(),
+                                               .report = (place / "report.html").string()});
   } else {
     std::cout << "\nreport  " << printable((place / "report.html").string(), std::string::npos) << "\n";
   }
@@ -198,7 +194,7 @@ void compare_command(const CompareOptions& options) {
   if (options.dry_run) {
     const compare::Forecast forecast = compare::forecast(sitting, runs, options.measure);
     if (options.json) {
-      std::cout << text_of(to_json(forecast)) << "\n";
+      std::cout << config::to_json(output_of(forecast));
     } else {
       print(forecast, sitting.config);
     }

@@ -3,11 +3,10 @@
 
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "app/commands.h"
-#include "app/json.h"
+#include "app/outputs.h"
 #include "base/file.h"
 #include "base/machine.h"
 #include "base/text_format.h"
@@ -21,38 +20,31 @@ namespace {
 
 constexpr double kMeasured_s = 0.4;  // per dtype
 
-struct Findings {
-  nlohmann::ordered_json facts;
-  std::vector<std::string> advice;
-};
-
-Findings examine() {
+DoctorOutput examine() {
   const Machine& m = machine();
   ops::prepare_torch(m.num_cpus);
-  Findings f;
-  f.facts["version"] = version();
-  f.facts["git_revision"] = git_revision();
-  f.facts["libtorch"] = ops::torch_version();
-  f.facts["cpu"] = m.cpu_model;
-  f.facts["cpu_features"] = m.features();
-  f.facts["threads"] = auto_threads();
-  f.facts["num_cpus"] = m.num_cpus;
-  f.facts["memory_bytes"] = m.memory_bytes;
-  f.facts["gpu"] = at::hasCUDA();
-  f.facts["free_disk_bytes"] = real_files().free_bytes(".");
-  const double fp32 = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s),
-               bf16 = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s);
-  f.facts["fp32_gflops"] = fp32;
-  f.facts["bf16_gflops"] = bf16;
-  const bool use_bf16 = at::hasCUDA() || m.has_fast_bf16();
-  f.facts["precision_auto"] = use_bf16 ? "bf16" : "fp32";
-  if (at::hasCUDA()) f.advice.emplace_back("GPU found: train.device auto uses it.");
-  if (!at::hasCUDA())
+  DoctorOutput f;
+  f.version = version();
+  f.git_revision = git_revision();
+  f.libtorch = ops::torch_version();
+  f.cpu = m.cpu_model;
+  f.cpu_features = m.features();
+  f.threads = auto_threads();
+  f.num_cpus = m.num_cpus;
+  f.memory_bytes = m.memory_bytes;
+  f.gpu = at::hasCUDA();
+  f.free_disk_bytes = real_files().free_bytes(".");
+  f.fp32_gflops = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s);
+  f.bf16_gflops = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s);
+  const bool use_bf16 = f.gpu || m.has_fast_bf16();
+  f.precision_auto = use_bf16 ? "bf16" : "fp32";
+  if (f.gpu) f.advice.emplace_back("GPU found: train.device auto uses it.");
+  if (!f.gpu)
     f.advice.emplace_back("No GPU: training runs on the processor; models up to some tens of millions of parameters are practical.");
   if (use_bf16) f.advice.emplace_back("bf16 runs in hardware: train.precision auto uses it.");
   if (!use_bf16) f.advice.emplace_back("No bf16 in hardware (neither AMX nor AVX512-BF16): train.precision auto stays with fp32.");
   if (!m.avx2) f.advice.emplace_back("No AVX2: expect a small fraction of usual speed.");
-  if (use_bf16 && bf16 < fp32)
+  if (use_bf16 && f.bf16_gflops < f.fp32_gflops)
     f.advice.emplace_back("bf16 products measured slower than fp32: is the machine busy? Run doctor again, or set train.precision: fp32.");
   if (m.memory_bytes < (std::uint64_t{4} << 30)) f.advice.emplace_back("Less than 4 GiB of memory: check models with `sluice plan` first.");
   return f;
@@ -67,23 +59,20 @@ std::string threads_text(int threads) {
 }  // namespace
 
 void doctor_command(const DoctorOptions& options) {
-  const Findings f = examine();
+  const DoctorOutput f = examine();
   if (options.json) {
-    nlohmann::ordered_json result = f.facts;
-    result["advice"] = f.advice;
-    std::cout << text_of(result) << "\n";
+    std::cout << config::to_json(f);
     return;
   }
-  const auto text = [&](const char* key) { return f.facts[key].get<std::string>(); };
-  std::cout << "sluice      " << text("version") << " " << text("git_revision") << "\n"
-            << "LibTorch    " << text("libtorch") << "\n"
-            << "processor   " << text("cpu") << "\n"
-            << "features    " << text("cpu_features") << "\n"
-            << "threads     " << threads_text(f.facts["threads"].get<int>()) << "\n"
-            << "memory      " << human_bytes(f.facts["memory_bytes"]) << "\n"
-            << "GPU         " << (f.facts["gpu"].get<bool>() ? "yes" : "none") << "\n"
-            << "disk here   " << human_bytes(f.facts["free_disk_bytes"]) << " free\n"
-            << "products    fp32 " << fixed(f.facts["fp32_gflops"], 0) << " GFLOP/s, bf16 " << fixed(f.facts["bf16_gflops"], 0)
+  std::cout << "sluice      " << f.version << " " << f.git_revision << "\n"
+            << "LibTorch    " << f.libtorch << "\n"
+            << "processor   " << f.cpu << "\n"
+            << "features    " << f.cpu_features << "\n"
+            << "threads     " << threads_text(static_cast<int>(f.threads)) << "\n"
+            << "memory      " << human_bytes(f.memory_bytes) << "\n"
+            << "GPU         " << (f.gpu ? "yes" : "none") << "\n"
+            << "disk here   " << human_bytes(f.free_disk_bytes) << " free\n"
+            << "products    fp32 " << fixed(f.fp32_gflops, 0) << " GFLOP/s, bf16 " << fixed(f.bf16_gflops, 0)
             << " GFLOP/s (2048 x 512 x 1024, measured now)\n";
   for (const std::string& line : f.advice) std::cout << "* " << line << "\n";
 }

@@ -1,10 +1,9 @@
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "app/commands.h"
 #include "app/figures.h"
-#include "app/json.h"
+#include "app/outputs.h"
 #include "app/run_argument.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -116,24 +115,21 @@ void eval_command(const EvalOptions& options) {
   const Result result = evaluate(options);
   const eval::Perplexity& p = result.perplexity;
   if (options.json) {
-    const nlohmann::ordered_json json = {{"log_perplexity", p.log_perplexity},
-                                         {"perplexity", p.perplexity},
-                                         {"bits_per_byte", or_null(p.bits_per_byte)},
-                                         {"word_perplexity", or_null(p.word_perplexity)},
-                                         {"num_tokens", p.num_tokens},
-                                         {"num_bytes", or_null(of_whole(p, p.num_bytes))},
-                                         {"num_words", or_null(of_whole(p, p.num_words))},
-                                         {"num_unknown", p.num_unknown},
-                                         {"num_dropped_tokens", p.num_dropped_tokens},
-                                         {"lossless", result.lossless},
-                                         {"step", result.step}};
-    std::cout << text_of(json) << "\n";
+    std::cout << config::to_json(EvalOutput{.figures = p.figures,
+                                            .num_tokens = p.num_tokens,
+                                            .num_bytes = of_whole(p, p.num_bytes),
+                                            .num_words = of_whole(p, p.num_words),
+                                            .num_unknown = p.num_unknown,
+                                            .num_dropped_tokens = p.num_dropped_tokens,
+                                            .lossless = result.lossless,
+                                            .step = result.step});
     return;
   }
-  std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   " << fixed(p.log_perplexity, 4) << " nats per token\n"
-            << "perplexity       " << perplexity_text(p.perplexity, 3).value_or("not finite") << "\n";
-  if (p.bits_per_byte) std::cout << "bits_per_byte    " << fixed(*p.bits_per_byte, 4) << "\n";
-  if (const auto per_word = p.word_perplexity ? perplexity_text(*p.word_perplexity, 2) : std::nullopt)
+  std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   " << fixed(*p.figures.log_perplexity, 4)
+            << " nats per token\n"
+            << "perplexity       " << perplexity_text(*p.figures.perplexity, 3).value_or("not finite") << "\n";
+  if (p.figures.bits_per_byte) std::cout << "bits_per_byte    " << fixed(*p.figures.bits_per_byte, 4) << "\n";
+  if (const auto per_word = p.figures.word_perplexity ? perplexity_text(*p.figures.word_perplexity, 2) : std::nullopt)
     std::cout << "word_perplexity  " << *per_word << "\n";
   std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\n";
   if (p.whole) std::cout << "num_bytes        " << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";

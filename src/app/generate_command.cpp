@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <variant>
 
 #include "app/commands.h"
-#include "app/json.h"
+#include "app/outputs.h"
 #include "app/run_argument.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -56,25 +55,23 @@ void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened,
       log::info("the model ended at once: it left every blank empty; another --seed may give text");
     return require_whole(filled.interrupted, options);
   }
-  const nlohmann::ordered_json json = {{"prompt", options.prompt},
-                                       {"text", filled.text},
-                                       {"spans", filled.spans},
-                                       {"stop", stop_of(filled)},
-                                       {"interrupted", filled.interrupted},
-                                       {"step", opened.state.progress.step}};
-  std::cout << text_of(json) << "\n";
+  std::cout << config::to_json(GenerateOutput{.prompt = options.prompt,
+                                              .text = filled.text,
+                                              .spans = filled.spans,
+                                              .stop = std::string(stop_of(filled)),
+                                              .interrupted = filled.interrupted,
+                                              .step = opened.state.progress.step});
   require_whole(filled.interrupted, options);
 }
 
 void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const eval::SamplingConfig& sampling) {
   if (options.json) {
     const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
-    const nlohmann::ordered_json json = {{"prompt", options.prompt},
-                                         {"text", generated.text},
-                                         {"stop", stop_of(generated)},
-                                         {"interrupted", generated.interrupted},
-                                         {"step", opened.state.progress.step}};
-    std::cout << text_of(json) << "\n";
+    std::cout << config::to_json(GenerateOutput{.prompt = options.prompt,
+                                                .text = generated.text,
+                                                .stop = std::string(stop_of(generated)),
+                                                .interrupted = generated.interrupted,
+                                                .step = opened.state.progress.step});
     return require_whole(generated.interrupted, options);
   }
   // The prompt with the first piece: nothing is printed of what is refused.

@@ -1,12 +1,11 @@
 #include <cmath>
 #include <iomanip>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <variant>
 
 #include "app/commands.h"
-#include "app/json.h"
+#include "app/outputs.h"
 #include "base/log.h"
 #include "base/text_format.h"
 #include "nn/match_width.h"
@@ -39,43 +38,40 @@ std::optional<double> total_s(const train::Plan& plan, const train::StepTiming& 
   return steps_s(plan, timing) + train::other_seconds(plan, timing);
 }
 
-nlohmann::ordered_json to_json(const train::Plan& plan, const std::optional<train::StepTiming>& timing) {
-  nlohmann::ordered_json parts = nlohmann::ordered_json::array(), memory;
-  for (const model::Part& part : plan.sizes.parts) {
-    parts.push_back({{"name", part.name}, {"num_parameters", part.num_parameters}, {"flops_per_token", part.flops_per_token}});
-  }
-  for (const train::MemoryPart& part : plan.memory) memory[part.name] = part.bytes;
-  nlohmann::ordered_json json = {{"num_parameters", plan.sizes.num_parameters},
-                                 {"num_non_embedding_parameters", plan.sizes.num_non_embedding_parameters},
-                                 {"multiply_adds_per_token", plan.sizes.multiply_adds_per_token()},
-                                 {"flops_per_token", plan.sizes.flops_per_token},
-                                 {"flops_formula", model::flops_formula(plan.run.config.model)},
-                                 {"d_ff", plan.sizes.d_ff},
-                                 {"d_ff_mismatch", plan.sizes.d_ff_mismatch},
-                                 {"vocab_size", plan.vocab_size},
-                                 {"parts", parts},
-                                 {"threads", plan.run.threads},
-                                 {"tokens_per_step", plan.run.tokens_per_step()},
-                                 {"tokens_per_epoch", or_null(plan.tokens_per_epoch)},
-                                 {"steps", or_null(plan.total_steps)},
-                                 {"memory_bytes", plan.memory_bytes},
-                                 {"memory", memory},
-                                 {"checkpoint_bytes", plan.checkpoint_bytes},
-                                 {"disk_bytes", plan.disk_bytes},
-                                 {"is_prepared", plan.is_prepared},
-                                 {"num_evaluations", or_null(num_evaluations(plan))},
-                                 {"num_saves", or_null(plan.num_saves)}};
-  if (timing) {
-    json["seconds_per_step"] = timing->seconds_per_step;
-    json["tokens_per_s"] = timing->tokens_per_s;
-    json["measured_peak_memory_bytes"] = timing->peak_memory_bytes;
-    json["start_seconds"] = timing->start_s;
-    json["evaluation_seconds"] = or_null(evaluation_s(plan, *timing));
-    json["checkpoint_seconds"] = timing->save_s;
-    json["other_seconds"] = train::other_seconds(plan, *timing);
-    json["seconds"] = or_null(total_s(plan, *timing));
-  }
-  return json;
+PlanOutput output_of(const train::Plan& plan) {
+  PlanOutput output{.num_parameters = plan.sizes.num_parameters,
+                    .num_non_embedding_parameters = plan.sizes.num_non_embedding_parameters,
+                    .multiply_adds_per_token = plan.sizes.multiply_adds_per_token(),
+                    .flops_per_token = plan.sizes.flops_per_token,
+                    .flops_formula = model::flops_formula(plan.run.config.model),
+                    .d_ff = plan.sizes.d_ff,
+                    .d_ff_mismatch = plan.sizes.d_ff_mismatch,
+                    .vocab_size = plan.vocab_size,
+                    .threads = plan.run.threads,
+                    .tokens_per_step = plan.run.tokens_per_step(),
+                    .tokens_per_epoch = plan.tokens_per_epoch,
+                    .steps = plan.total_steps,
+                    .memory_bytes = plan.memory_bytes,
+                    .checkpoint_bytes = plan.checkpoint_bytes,
+                    .disk_bytes = plan.disk_bytes,
+                    .is_prepared = plan.is_prepared,
+                    .num_evaluations = num_evaluations(plan),
+                    .num_saves = plan.num_saves};
+  for (const model::Part& part : plan.sizes.parts) output.parts.push_back({part.name, part.num_parameters, part.flops_per_token});
+  for (const train::MemoryPart& part : plan.memory) output.memory.emplace_back(part.name, part.bytes);
+  return output;
+}
+
+MeasuredPlanOutput output_of(const train::Plan& plan, const train::StepTiming& timing) {
+  return {.plan = output_of(plan),
+          .seconds_per_step = timing.seconds_per_step,
+          .tokens_per_s = timing.tokens_per_s,
+          .measured_peak_memory_bytes = timing.peak_memory_bytes,
+          .start_seconds = timing.start_s,
+          .evaluation_seconds = evaluation_s(plan, timing),
+          .checkpoint_seconds = timing.save_s,
+          .other_seconds = train::other_seconds(plan, timing),
+          .seconds = total_s(plan, timing)};
 }
 
 void row(const std::string& name, const std::string& value, const std::string& remark = "") {
@@ -137,7 +133,7 @@ void plan_command(const PlanOptions& options) {
   std::optional<train::StepTiming> timing;
   if (options.measure) timing = train::measure_steps(plan, kMeasuredSteps);
   if (options.json) {
-    std::cout << text_of(to_json(plan, timing)) << "\n";
+    std::cout << (timing ? config::to_json(output_of(plan, *timing)) : config::to_json(output_of(plan)));
   } else {
     print(plan, timing);
   }

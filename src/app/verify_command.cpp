@@ -1,10 +1,9 @@
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
 #include "app/commands.h"
-#include "app/json.h"
+#include "app/outputs.h"
 #include "app/run_argument.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -41,25 +40,21 @@ void verify_command(const VerifyOptions& options) {
   const train::RunFindings found = is_run ? train::verify_run(options.run) : verify_one(options.run);
   std::size_t num_faults = 0;
   bool is_newest_lost = false;
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  std::vector<VerifyOutput::Checked> checked;
   for (const train::Finding& finding : found.findings) {
     const bool has_fault = !finding.fault.empty(), is_older_fine = is_accepted(finding, found, options);
     num_faults += has_fault && !is_older_fine;
     is_newest_lost = is_newest_lost || (has_fault && finding.step && *finding.step > found.newest_step);
-    list.push_back({{"subject", finding.subject},
-                    {"step", or_null(finding.step)},
-                    {"fault", has_fault ? nlohmann::ordered_json(finding.fault) : nlohmann::ordered_json()}});
+    checked.push_back({finding.subject, finding.step, has_fault ? std::optional(finding.fault) : std::nullopt});
     if (!options.json && !has_fault) std::cout << "ok       " << printable(finding.subject, std::string::npos) << "\n";
     if (has_fault && is_older_fine) log::warn(finding.fault);
     if (has_fault && !is_older_fine) log::error(finding.fault);
   }
   const bool is_damaged_checkpoint = !is_run && num_faults > 0;
   if (options.json) {
-    const nlohmann::ordered_json json = {
-        {"sound", num_faults == 0},
-        {"step", is_damaged_checkpoint ? nlohmann::ordered_json() : nlohmann::ordered_json(found.newest_step)},
-        {"checked", list}};
-    std::cout << text_of(json) << "\n";
+    std::cout << config::to_json(VerifyOutput{.sound = num_faults == 0,
+                                              .step = is_damaged_checkpoint ? std::nullopt : std::optional(found.newest_step),
+                                              .checked = std::move(checked)});
   } else if (!is_damaged_checkpoint) {
     std::cout << "step     " << with_commas(found.newest_step) << (is_run ? ", the newest checkpoint that verifies\n" : "\n");
   }

@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <array>
+#include <charconv>
 
 #include "base/error.h"
 
@@ -24,6 +25,15 @@ std::string Hash128::hex() const {
   append_hex(text, high);
   append_hex(text, low);
   return text;
+}
+
+std::optional<Hash128> hash_from_hex(std::string_view digits) {
+  Hash128 hash;
+  const char *middle = digits.data() + 16, *end = digits.data() + 32;
+  if (digits.size() != 32) return std::nullopt;
+  const auto high = std::from_chars(digits.data(), middle, hash.high, 16), low = std::from_chars(middle, end, hash.low, 16);
+  const bool is_read = high.ptr == middle && low.ptr == end && high.ec == std::errc() && low.ec == std::errc();
+  return is_read && hash.hex() == digits ? std::optional(hash) : std::nullopt;
 }
 
 Hash128 hash_of(std::span<const std::byte> bytes) { return from_library(XXH3_128bits(bytes.data(), bytes.size())); }

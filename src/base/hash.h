@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@ struct Hash128 {
   friend auto operator<=>(const Hash128&, const Hash128&) = default;  // NOLINT(modernize-use-nullptr): misread by clang-tidy 14
   std::string hex() const;                                            // 32 lower-case digits
 };
+
+// Nothing for what hex() does not write.
+std::optional<Hash128> hash_from_hex(std::string_view digits);
 
 Hash128 hash_of(std::span<const std::byte> bytes);
 Hash128 hash_of(std::string_view bytes);

@@ -7,6 +7,7 @@
 // Runs that choose values (compare.tune) lie in DIRECTORY/tune/ in the same way.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <string_view>
 
 #include "compare/run_maker.h"
+#include "config/record.h"
 
 namespace sluice::compare {
 
@@ -23,17 +25,43 @@ std::string cell_hash(const RunFacts& facts);
 std::string family_hash(const RunFacts& facts);
 
 enum class CellState { kWaiting, kStarted, kFinished, kDiverged, kFailed };
+constexpr auto names_of(CellState) {
+  using enum CellState;
+  using Name = std::pair<CellState, std::string_view>;
+  return std::array{Name{kWaiting, "waiting"}, Name{kStarted, "started"}, Name{kFinished, "finished"}, Name{kDiverged, "diverged"},
+                    Name{kFailed, "failed"}};
+}
 
-// cell.json
 struct CellRecord {
-  report::Settings settings, candidate;  // candidate: of compare.tune
+  static constexpr config::RecordFormat record{
+      .name = "cell",
+      .place = "DIR/cells/NAME/cell.json",
+      .summary = "One run of a comparison: what it is, and what became of it. Runs that choose values lie in DIR/tune/NAME.",
+      .expected = "what `sluice compare` wrote; the same command runs the cell again",
+      .version = 1};
+  report::Settings settings, candidate;
   std::uint64_t seed = 0;
+  CellState state = CellState::kWaiting;
+  std::string remark;
   std::string hash, family;
   Maker maker;
-  std::string build;  // of the last start
-  CellState state = CellState::kWaiting;
-  std::string remark;       // why it failed or diverged
-  double wall_seconds = 0;  // of the child's last start
+  std::string build;
+  double wall_seconds = 0;
+
+  static constexpr auto fields() {
+    using config::field;
+    using R = CellRecord;
+    return std::tuple{field<&R::settings>("Values of the varied keys."),
+                      field<&R::candidate>("Values of the tuned keys, where the run chooses them."),
+                      field<&R::seed>("Seed of the run."),
+                      field<&R::state>("What became of the run."),
+                      field<&R::remark>("Why it failed or diverged."),
+                      field<&R::hash>("Hash of everything that determines the result."),
+                      field<&R::family>("The same without the precision."),
+                      field<&R::maker>("On what it runs."),
+                      field<&R::build>("Program and revision of the last start.", config::MayBeMissing{}),
+                      field<&R::wall_seconds>("Seconds of the last start.")};
+  }
 };
 
 // A cell of this comparison.

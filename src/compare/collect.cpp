@@ -23,14 +23,14 @@ void break_cell(report::Cell& cell, report::CellStatus status, std::string remar
 }
 
 void take_result(report::Cell& cell, const store::RunResult& result, const std::string& metric) {
-  const auto& figure = metric == "bits_per_byte" ? result.bits_per_byte : result.log_perplexity;
+  const auto& figure = metric == "bits_per_byte" ? result.figures.bits_per_byte : result.figures.log_perplexity;
   if (!figure || !std::isfinite(*figure)) return break_cell(cell, report::CellStatus::kFailed, cat("the run has no ", metric));
   cell.status = report::CellStatus::kFinished;
-  cell.log_perplexity = result.log_perplexity;
-  cell.bits_per_byte = result.bits_per_byte;
+  cell.log_perplexity = result.figures.log_perplexity;
+  cell.bits_per_byte = result.figures.bits_per_byte;
   cell.uniform_log_perplexity = result.uniform_log_perplexity;
   cell.learned_nothing = store::learned_nothing(result);
-  for (const store::DocumentLoss& document : result.documents) cell.documents.push_back({document.nats, document.num_targets});
+  cell.documents = result.documents;
   cell.steps = result.step;
   cell.tokens = result.tokens;
   cell.training_seconds = result.training_seconds;

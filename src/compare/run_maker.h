@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "config/field.h"
 #include "report/comparison.h"
 
 namespace sluice::compare {
@@ -28,6 +30,13 @@ struct Maker {
   std::string cpu, device, precision;
   std::int64_t threads = 0, micro_batch_sequences = 0;
   friend bool operator==(const Maker&, const Maker&) = default;
+
+  static constexpr auto fields() {
+    using config::field;
+    return std::tuple{field<&Maker::cpu>("Processor model."), field<&Maker::device>("cpu or cuda."),
+                      field<&Maker::precision>("fp32 or bf16."), field<&Maker::threads>("Threads."),
+                      field<&Maker::micro_batch_sequences>("Sequences in a micro-batch; 0: not known.", config::MayBeMissing{})};
+  }
 };
 
 struct RunFacts {

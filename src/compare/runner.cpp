@@ -56,7 +56,7 @@ std::string how_it_ended(int code, const std::string& words) {
 std::string fault_of_result(const Cell& cell) {
   try {
     const store::RunResult result = store::read_run_result(cell.run_dir() / "result.json");
-    if (!result.log_perplexity) return "the run has no held-out figure: nothing is held out, or evaluate.every_steps is never";
+    if (!result.figures.log_perplexity) return "the run has no held-out figure: nothing is held out, or evaluate.every_steps is never";
     if (cell.facts.steps && result.step != *cell.facts.steps) return cat("the run ended at step ", result.step, " of ", *cell.facts.steps);
     return "";
   } catch (const UserError& error) {
@@ -214,7 +214,7 @@ class Runner {
 bool is_finished(const Cell& cell, const CellRecord& record) {
   if (record.state != CellState::kFinished) return false;
   try {
-    return store::read_run_result(cell.run_dir() / "result.json").log_perplexity.has_value();
+    return store::read_run_result(cell.run_dir() / "result.json").figures.log_perplexity.has_value();
   } catch (const UserError&) {  // missing or damaged
     return false;
   }

@@ -27,14 +27,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kRounds = 5;
 constexpr std::uint64_t kMaxFileBytes = 1 << 20;
 
-Json read_json(const fs::path& path) {
-  if (!fs::exists(path)) return Json::object();
-  Json tree = Json::parse(read_file(path, kMaxFileBytes), nullptr, /*allow_exceptions=*/false);
-  require(tree.is_object(), ExitCode::kBadData, path.string(), "no JSON object", "what `sluice compare` wrote; delete it to measure again");
-  return tree;
+template <class Record>
+Record read_or_new(const fs::path& path) {
+  return fs::exists(path) ? config::from_json<Record>(read_file(path, kMaxFileBytes), path.string()) : Record{};
 }
-
-void write_json(const Json& json, const fs::path& path) { real_files().write_atomically(path, json.dump(2) + "\n"); }
 
 // A stop signal is passed on to all of them, once.
 void wait_for(std::vector<Child>& children) {
@@ -120,16 +116,9 @@ std::string disturbance(std::span<const Timed> variants, std::span<const StepTim
 }
 
 std::map<std::string, double> known_step_times(const fs::path& directory) {
-  const fs::path file = directory / "step_times.json";
   std::map<std::string, double> times;
-  const Json written = read_json(file);
-  for (const auto& [key, entry] : written.items()) {
-    const auto seconds = entry.is_object() ? entry.find("seconds_per_step") : entry.end();
-    const bool is_time = entry.is_object() && seconds != entry.end() && seconds->is_number() && seconds->get<double>() > 0;
-    require(is_time, ExitCode::kBadData, file.string(), cat(printable(key), " without a time"),
-            "what `sluice compare` wrote; delete it to measure again");
-    times.emplace(key, seconds->get<double>());
-  }
+  for (const auto& [key, entry] : read_or_new<StepTimesRecord>(directory / "step_times.json").entries)
+    times.emplace(key, entry.seconds_per_step);
   return times;
 }
 
@@ -151,12 +140,12 @@ std::vector<double> step_times(std::span<const Timed> variants, std::size_t base
       fail(ExitCode::kUsage, "compare.equalize: time", busy, "needs an otherwise idle machine; nothing was kept");
     const double scale = is_known(variants[baseline]) ? times.at(variants[baseline].key) / measured[0].lowest_s : 1;
     const fs::path file = directory / "step_times.json";
-    Json written = read_json(file);
+    auto written = read_or_new<StepTimesRecord>(file);
     for (std::size_t i = 0; i < asked.size(); ++i) {
       times[asked[i].key] = measured[i].lowest_s * scale;
-      written[asked[i].key] = {{"variant", asked[i].label}, {"seconds_per_step", times[asked[i].key]}, {"cpu", machine().cpu_model}};
+      written.entries[asked[i].key] = {.variant = asked[i].label, .seconds_per_step = times[asked[i].key], .cpu = machine().cpu_model};
     }
-    write_json(written, file);
+    real_files().write_atomically(file, config::to_json(written));
   }
   std::vector<double> seconds;
   for (const Timed& timed : variants) seconds.push_back(times.at(timed.key));
@@ -171,9 +160,10 @@ std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_st
 
 int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int)>& timed, const fs::path& directory) {
   const fs::path file = directory / "jobs.json";
-  Json known = read_json(file);
+  auto known = read_or_new<JobsRecord>(file);
   const std::string key = cat(machine().cpu_model, ", ", num_cpus, " processors");
-  if (known.contains(key) && known[key].is_number_integer()) return std::clamp(known[key].get<int>(), 1, num_cpus);
+  if (const auto found = known.jobs.find(key); found != known.jobs.end())
+    return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, num_cpus));
   std::vector<int> candidates;
   for (int jobs = 1; jobs <= num_cpus && static_cast<std::size_t>(jobs) <= most; jobs *= 2) candidates.push_back(jobs);
   if (candidates.size() < 2) return 1;
@@ -188,8 +178,8 @@ int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int)>&
     log::info(cat("  ", candidates[i], " x ", count_of(num_cpus / candidates[i], "thread"), ": ", fixed(1 / times[i].lowest_s, 2),
                   " steps per second together"));
   if (std::all_of(times.begin(), times.end(), [](const StepTime& time) { return time.is_steady(); })) {
-    known[key] = chosen;
-    write_json(known, file);
+    known.jobs[key] = chosen;
+    real_files().write_atomically(file, config::to_json(known));
   } else {
     log::warn("the machine is busy: this number of processes is for now only, the next sitting measures again");
   }

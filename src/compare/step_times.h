@@ -14,9 +14,44 @@
 #include <map>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "config/record.h"
+
 namespace sluice::compare {
+
+struct StepTimesRecord {
+  static constexpr config::RecordFormat record{
+      .name = "step-times",
+      .place = "DIR/step_times.json",
+      .summary = "What was measured for `compare.equalize: time`. It stays, so that the numbers of steps do.",
+      .expected = "what `sluice compare` wrote; delete it to measure again"};
+  struct Entry {
+    std::string variant;
+    double seconds_per_step = 0;
+    std::string cpu;
+    static constexpr auto fields() {
+      return std::tuple{config::field<&Entry::variant>("Its values."),
+                        config::field<&Entry::seconds_per_step>("Of training.", config::Positive{}),
+                        config::field<&Entry::cpu>("Processor model.")};
+    }
+  };
+  std::map<std::string, Entry> entries;
+  static constexpr auto fields() { return std::tuple{config::field<&StepTimesRecord::entries>("A variant, by hash.", config::Rest{})}; }
+};
+
+struct JobsRecord {
+  static constexpr config::RecordFormat record{.name = "jobs",
+                                               .place = "DIR/jobs.json",
+                                               .summary = "What was measured for `--jobs auto`.",
+                                               .expected = "what `sluice compare` wrote; delete it to measure again"};
+  std::map<std::string, std::int64_t> jobs;
+  static constexpr auto fields() {
+    return std::tuple{config::field<&JobsRecord::jobs>("Processes side by side, by processor model and number of processors.",
+                                                       config::Positive{}, config::Rest{})};
+  }
+};
 
 // One process that times steps, and what it stands for.
 struct Timed {

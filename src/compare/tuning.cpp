@@ -19,7 +19,7 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
     const CellRecord record = record_of(cell);
     if (is_finished(cell, record)) {
       const store::RunResult result = store::read_run_result(cell.run_dir() / "result.json");
-      point.log_perplexity.push_back(result.log_perplexity.value());
+      point.log_perplexity.push_back(result.figures.log_perplexity.value());
       point.learned_nothing = point.learned_nothing || store::learned_nothing(result).value_or(false);
     } else {
       ++(record.state == CellState::kDiverged ? num_diverged : num_open);

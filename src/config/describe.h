@@ -70,6 +70,7 @@ struct Row {
   Limits limits;
   std::optional<MayChange> may_change;
   bool rest = false;                          // a Map of the keys that no other row names
+  bool may_be_missing = false;                // in records
   const void* (*get)(const void*) = nullptr;  // from the struct to the member
 };
 
@@ -77,6 +78,7 @@ struct Row {
 struct Section {
   std::string_view kind;  // empty where the struct is no alternative of a variant
   std::vector<Row> rows;
+  bool as_list = false;                             // in records: a list of the members instead of a mapping
   const void* (*defaults)() = nullptr;              // a default-constructed one
   void (*check)(const void*, Problems&) = nullptr;  // may be nullptr
   const Row* find(std::string_view name) const;     // nullptr where there is none; never the rest

@@ -1,144 +1,14 @@
 // The templates behind describe<T>(): from member types to the structs of describe.h. Include describe.h instead.
 #pragma once
 
+#include <iterator>
+
 #include "config/describe.h"
+#include "config/member_types.h"
 
 namespace sluice::config {
 
 namespace detail {
-
-template <class T>
-concept Described = std::is_class_v<T> && requires {
-  T::fields();
-};
-template <class T>
-concept HasKind = requires {
-  { T::kind } -> std::convertible_to<std::string_view>;
-};
-template <class T>
-concept HasCheck = requires(const T& value, Problems& problems) {
-  T::check(value, problems);
-};
-template <class T>
-concept NamedEnum = std::is_enum_v<T> && requires {
-  names_of(T{});
-};
-
-template <class T>
-inline constexpr bool is_variant = false;
-template <class... A>
-inline constexpr bool is_variant<std::variant<A...>> = true;
-template <class T>
-inline constexpr bool is_row = false;
-template <const auto& Table>
-inline constexpr bool is_row<RowOf<Table>> = true;
-template <class T>
-inline constexpr bool is_maybe = false;
-template <class T>
-inline constexpr bool is_maybe<std::optional<T>> = true;
-template <FixedString Word, class T>
-inline constexpr bool is_maybe<WordOr<Word, T>> = true;
-template <class T>
-inline constexpr bool is_array = false;
-template <class T, std::size_t N>
-inline constexpr bool is_array<std::array<T, N>> = true;
-template <class T>
-inline constexpr bool is_list = is_array<T>;
-template <class T>
-inline constexpr bool is_list<std::vector<T>> = true;
-template <class T>
-inline constexpr bool is_map = false;
-template <class T>
-inline constexpr bool is_map<Entries<T>> = true;
-template <class F>
-inline constexpr bool is_rows_of = false;
-template <auto Member>
-inline constexpr bool is_rows_of<RowsOf<Member>> = true;
-
-template <class T>
-struct MemberOf;
-template <class S, class M>
-struct MemberOf<M S::*> {
-  using Struct = S;
-  using Value = M;
-};
-template <class F>
-using ValueOf = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Value;
-
-// ---- no member without a row ----
-// `T{m1, ..., mn}` must compile for the types of the rows, and with one more `{}` it must not: then T has exactly n members.
-template <class T, class... Members>
-concept TakesExactly = requires {
-  T{std::declval<Members>()...};
-}
-&&!requires { T{std::declval<Members>()..., {}}; };
-
-template <class T, class Rows>
-struct Covers;
-template <class T, class... F>
-struct Covers<T, std::tuple<F...>> {
-  static constexpr bool members = TakesExactly<T, ValueOf<F>...>;
-  // No name twice, and `type` belongs to the variant.
-  static constexpr bool distinct() {
-    const auto rows = T::fields();
-    const auto names = std::apply([](const auto&... row) { return std::array<std::string_view, sizeof...(F)>{row.name...}; }, rows);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (HasKind<T> && names[i] == "type") return false;
-      for (std::size_t j = 0; j < i; ++j) {
-        if (names[i] == names[j]) return false;
-      }
-    }
-    return true;
-  }
-};
-
-// ---- which constraints make sense where ----
-template <class T>
-constexpr bool is_numeric() {
-  if constexpr (is_maybe<T>)
-    return is_numeric<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
-  else if constexpr (is_list<T>)
-    return is_numeric<typename T::value_type>();
-  else
-    return (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, Bytes> || std::is_same_v<T, Seconds>;
-}
-template <class T>
-constexpr bool has_length() {
-  if constexpr (is_maybe<T>)
-    return has_length<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
-  else
-    return std::is_same_v<T, std::string> || is_list<T> || is_map<T>;
-}
-
-// Of several lower limits the highest holds.
-inline void raise_low(Limits& limits, double low, bool open) {
-  if (low < limits.low || (low == limits.low && !open)) return;
-  limits.low = low;
-  limits.low_open = open;
-}
-inline void apply(Row& row, Positive) { raise_low(row.limits, 0, true); }
-inline void apply(Row& row, NonNegative) { raise_low(row.limits, 0, false); }
-inline void apply(Row& row, AtLeast c) { raise_low(row.limits, c.low, false); }
-inline void apply(Row& row, Between c) {
-  raise_low(row.limits, c.low, false);
-  row.limits.high = std::min(row.limits.high, c.high);
-}
-inline void apply(Row& row, MultipleOf c) { row.limits.divisor = c.divisor; }
-inline void apply(Row& row, NonEmpty) { row.limits.non_empty = true; }
-inline void apply(Row& row, Rest) { row.rest = true; }
-inline void apply(Row& row, MayChange c) { row.may_change = c; }
-
-template <class T, class Constraint>
-void apply_checked(Row& row, Constraint constraint) {
-  if constexpr (std::is_same_v<Constraint, NonEmpty>) {
-    static_assert(has_length<T>(), "NonEmpty is for text, lists and mappings with free keys");
-  } else if constexpr (std::is_same_v<Constraint, Rest>) {
-    static_assert(is_map<T>, "Rest is for Entries");
-  } else if constexpr (!std::is_same_v<Constraint, MayChange>) {
-    static_assert(is_numeric<T>(), "this constraint is for numbers");
-  }
-  apply(row, constraint);
-}
 
 // ---- one description per type ----
 template <class T>
@@ -191,18 +61,34 @@ const List& list_of() {
   return list;
 }
 
+// Entries holds its pairs, the others are the pairs.
+template <class M>
+auto& pairs_in(M& map) {
+  if constexpr (requires { map.items; })
+    return map.items;
+  else
+    return map;
+}
+
+template <class T>
+const auto& entry(const void* map, std::size_t i) {
+  return *std::next(pairs_in(*static_cast<const T*>(map)).begin(), static_cast<std::ptrdiff_t>(i));
+}
+
 template <class T>
 const Map& map_of() {
-  using Value = decltype(T::items.front().second);
+  using Pairs = std::remove_cvref_t<decltype(pairs_in(std::declval<T&>()))>;
+  using Value = typename Pairs::value_type::second_type;
   static const Map map = [] {
     Map m;
     m.value = type_of<Value>();
-    m.size = [](const void* p) { return static_cast<const T*>(p)->items.size(); };
-    m.key = [](const void* p, std::size_t i) -> std::string_view { return static_cast<const T*>(p)->items[i].first; };
-    m.at = [](const void* p, std::size_t i) -> const void* { return &static_cast<const T*>(p)->items[i].second; };
-    m.clear = [](void* p) { static_cast<T*>(p)->items.clear(); };
+    m.size = [](const void* p) { return pairs_in(*static_cast<const T*>(p)).size(); };
+    m.key = [](const void* p, std::size_t i) -> std::string_view { return entry<T>(p, i).first; };
+    m.at = [](const void* p, std::size_t i) -> const void* { return &entry<T>(p, i).second; };
+    m.clear = [](void* p) { pairs_in(*static_cast<T*>(p)).clear(); };
     m.add = [](void* p, std::string_view key) -> void* {
-      return &static_cast<T*>(p)->items.emplace_back(std::string(key), Value{}).second;
+      Pairs& pairs = pairs_in(*static_cast<T*>(p));
+      return &pairs.insert(pairs.end(), typename Pairs::value_type(std::string(key), Value{}))->second;
     };
     return m;
   }();
@@ -289,7 +175,7 @@ template <class T>
 Type type_of() {
   constexpr bool kNumberOrText = std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint64_t> ||
                                  std::is_same_v<T, double> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
-                                 std::is_same_v<T, Seconds> || std::is_same_v<T, Word>;
+                                 std::is_same_v<T, Seconds> || std::is_same_v<T, Word> || std::is_same_v<T, Hash128>;
   static_assert(kNumberOrText || NamedEnum<T> || is_row<T> || is_maybe<T> || is_list<T> || is_map<T> || is_variant<T> || Described<T>,
                 "this type cannot stand in a configuration; see the list in field.h");
   if constexpr (kNumberOrText)
@@ -374,6 +260,7 @@ const Section& describe() {
   static const Section section = [] {
     Section s;
     if constexpr (detail::HasKind<T>) s.kind = T::kind;
+    if constexpr (requires { T::as_list; }) s.as_list = T::as_list;
     std::apply([&](const auto&... field) { (detail::add_rows(s, field), ...); }, T::fields());
     s.defaults = []() -> const void* { return &detail::only<T>(); };
     if constexpr (detail::Checks<T, Rows>::any) s.check = detail::Checks<T, Rows>::run;

@@ -15,8 +15,8 @@
 //
 // Member types: bool, std::int64_t, std::uint64_t, double, std::string, an enum with `constexpr auto names_of(Enum)` (a
 // std::array of std::pair<Enum, std::string_view>, found by argument-dependent look-up), RowOf<table>, WordOr<"word", T>,
-// std::optional<T> (YAML null), std::vector<T>, std::array<T, N>, Bytes, Seconds, Word, Entries<T> (a mapping with free keys), a described
-// struct, and a std::variant of described structs with `kind`. The member's initial value is the default.
+// std::optional<T> (YAML null), std::vector<T>, std::array<T, N>, Bytes, Seconds, Word, Hash128, Entries<T> (a mapping with free keys; records also
+// use std::map<std::string, T> and std::vector<std::pair<std::string, T>>), a described struct, and a std::variant of described structs with `kind`. The member's initial value is the default.
 //
 // A root that has all that another root has, and more, takes the other's rows as its own: rows_of<&Larger::smaller>().
 #pragma once
@@ -47,6 +47,12 @@ struct MultipleOf {
 };
 // For one Entries row of a struct: it holds the struct's keys that no other row names.
 struct Rest {};
+// The key, where it is not the member's name.
+struct Key {
+  std::string_view name;
+};
+// Of a record (record.h): a text without this key is fine, as earlier versions wrote it or where there is no value.
+struct MayBeMissing {};
 // What a changed value means on `--resume`. Without this row a change is refused. On a section it holds for all below that have none.
 struct MayChange {
   bool bit_exact = true;  // false: accepted, but the run is no longer bit-equal to an unbroken one

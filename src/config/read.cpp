@@ -332,7 +332,7 @@ std::string words_for(const Map* map, const Limits& limits) {
   return cat("a mapping from keys to values", limits.non_empty ? ", with at least one key" : "", "; each value ",
              expected_words(map->value, limits));
 }
-std::string words_for(const Section*, const Limits&) { return "a mapping"; }
+std::string words_for(const Section* section, const Limits&) { return section->as_list ? "a list" : "a mapping"; }
 std::string words_for(const Choice* choice, const Limits&) {
   return cat("a mapping with `type`, one of ", enumerated(choice->kinds, [](const Section* kind) { return kind->kind; }));
 }

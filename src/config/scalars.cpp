@@ -112,6 +112,18 @@ class WordType final : public Scalar {
   std::optional<bool> is_quoted(const void* value) const override { return static_cast<const Word*>(value)->quoted; }
 };
 
+class HashType final : public Scalar {
+ public:
+  ScalarInfo info() const override { return {"hash", "a hash of 32 hexadecimal digits", "string", "", {}, true}; }
+  std::optional<Refusal> read(ScalarText text, void* value) const override {
+    const auto hash = hash_from_hex(text.text);
+    if (!hash) return Refusal{};
+    *static_cast<Hash128*>(value) = *hash;
+    return std::nullopt;
+  }
+  std::string write(const void* value) const override { return static_cast<const Hash128*>(value)->hex(); }
+};
+
 struct ByteUnit {
   std::string_view name;
   std::int64_t bytes;
@@ -230,6 +242,7 @@ const IntegerType<std::uint64_t> kUint64;
 const DoubleType kDouble;
 const StringType kString;
 const WordType kWord;
+const HashType kHash;
 const BytesType kBytes;
 const SecondsType kSeconds;
 
@@ -241,6 +254,7 @@ const Scalar& scalar_for(const std::uint64_t*) { return kUint64; }
 const Scalar& scalar_for(const double*) { return kDouble; }
 const Scalar& scalar_for(const std::string*) { return kString; }
 const Scalar& scalar_for(const Word*) { return kWord; }
+const Scalar& scalar_for(const Hash128*) { return kHash; }
 const Scalar& scalar_for(const Bytes*) { return kBytes; }
 const Scalar& scalar_for(const Seconds*) { return kSeconds; }
 

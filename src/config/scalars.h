@@ -7,6 +7,7 @@
 //   string    any word or quoted text; null must be quoted
 //   names     (enumerations, rows of a table) exactly as listed
 //   Word      any of these, or a list of them, as it stands
+//   Hash128   32 hexadecimal digits
 //   Bytes     512MiB, 2GB, 64KiB, 1000;  Seconds: 30s, 10min, 2h, 250ms, 90
 // Quoted text is a string or a name, never a number.
 #pragma once
@@ -20,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash.h"
 #include "config/field.h"
 
 namespace sluice::config {
@@ -74,6 +76,7 @@ const Scalar& scalar_for(const std::string*);
 const Scalar& scalar_for(const Bytes*);
 const Scalar& scalar_for(const Seconds*);
 const Scalar& scalar_for(const Word*);
+const Scalar& scalar_for(const Hash128*);
 
 // Enumerations and rows of tables: describe.h derives the two functions from the C++ type.
 class Named : public Scalar {

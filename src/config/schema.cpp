@@ -2,64 +2,13 @@
 
 #include "base/text_format.h"
 #include "config/config.h"
-#include "config/write.h"
+#include "config/json_value.h"
+#include "config/record.h"
 
 namespace sluice::config {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// ---- a value as JSON, for `default` ----
-Json value_of(const Type& type, const void* value);
-
-Json json_value(const Scalar* scalar, const void* value) {
-  const ScalarInfo info = scalar->info();
-  const std::string text = scalar->write(value);
-  // Sizes and durations keep their unit: `64MiB` says more than 67108864.
-  const bool has_unit = !info.pattern.empty() && (text.back() < '0' || text.back() > '9');
-  if (info.json_type.empty() || info.json_type == "string" || has_unit) return text;
-  return Json::parse(text);
-}
-Json json_value(const Maybe* maybe, const void* value) {
-  const void* inner = maybe->get(value);
-  if (inner != nullptr) return value_of(maybe->inner, inner);
-  return maybe->word.empty() ? Json() : Json(maybe->word);
-}
-Json json_value(const List* list, const void* value) {
-  Json items = Json::array();
-  for (std::size_t i = 0; i < list->size(value); ++i) items.push_back(value_of(list->item, list->at(value, i)));
-  return items;
-}
-Json json_value(const Map* map, const void* value) {
-  Json object = Json::object();
-  for (std::size_t i = 0; i < map->size(value); ++i) object[std::string(map->key(value, i))] = value_of(map->value, map->at(value, i));
-  return object;
-}
-Json json_value(const Section* section, const void* value) {
-  Json object = Json::object();
-  for (const Row& row : section->rows) {
-    const Json one = value_of(row.type, row.get(value));
-    if (row.rest) {
-      object.update(one);
-    } else {
-      object[std::string(row.name)] = one;
-    }
-  }
-  return object;
-}
-Json json_value(const Choice* choice, const void* value) {
-  const Section* kind = choice->kinds[choice->index(value)];
-  Json object = {{"type", kind->kind}};
-  object.update(json_value(kind, choice->get(value)));
-  return object;
-}
-Json value_of(const Type& type, const void* value) {
-  return std::visit([&](const auto* shape) { return json_value(shape, value); }, type);
-}
-
-// ---- what a value may be ----
-// `value`: the default, or nullptr within lists.
-Json schema_of(const Type& type, const Limits& limits, const void* value);
 
 // Limits below 2^53 that are whole are written as integers.
 Json json_number(double number) {
@@ -88,97 +37,155 @@ Json names_schema(std::span<const Option> options) {
   return any_summary ? Json{{"oneOf", explained}} : Json{{"enum", names}};
 }
 
-Json shape_schema(const Scalar* scalar, const Limits& limits, const void*) {
-  const ScalarInfo info = scalar->info();
-  if (!info.options.empty()) return names_schema(info.options);
-  if (info.json_type.empty()) {
-    Json types = Json::array({"string", "number", "boolean"});
-    if (info.takes_lists) types.push_back("array");
-    return {{"type", types}};
+// What a value may be. A record differs from a configuration: every member is there, and a number may be null where it is not finite.
+class Writer {
+ public:
+  explicit Writer(bool is_record) : is_record_(is_record) {}
+
+  // `value`: the default, or nullptr where there is none: within lists, and in records.
+  Json schema_of(const Type& type, const Limits& limits, const void* value) const {
+    return std::visit([&](const auto* shape) { return shape_schema(shape, limits, value); }, type);
   }
-  Json schema = {{"type", info.json_type}};
-  if (info.json_type == "string") {
-    if (limits.non_empty) schema["minLength"] = 1;
+
+  Json shape_schema(const Section* section, const Limits&, const void* value) const {
+    if (section->as_list) return list_schema(*section);
+    const void* defaults = is_record_ ? nullptr : value == nullptr ? section->defaults() : value;
+    Json schema = {{"type", "object"}, {"properties", properties_of(*section, defaults)}};
+    if (is_record_) schema["required"] = required_in(*section);
+    schema["additionalProperties"] = other_keys(*section);
     return schema;
   }
-  add_limits(schema, limits);
-  if (info.non_negative && limits.low < 0) schema["minimum"] = 0;
-  if (info.pattern.empty()) return schema;
-  return {{"anyOf", Json::array({schema, Json{{"type", "string"}, {"pattern", info.pattern}}})}};
-}
 
-Json shape_schema(const Maybe* maybe, const Limits& limits, const void* value) {
-  const Json word = maybe->word.empty() ? Json{{"type", "null"}} : Json{{"const", maybe->word}};
-  const void* inner = value == nullptr ? nullptr : maybe->get(value);
-  return {{"anyOf", Json::array({word, schema_of(maybe->inner, limits, inner)})}};
-}
-
-Json shape_schema(const List* list, const Limits& limits, const void* value) {
-  Json schema = {{"type", "array"}, {"items", schema_of(list->item, limits, nullptr)}};
-  if (limits.non_empty) schema["minItems"] = 1;
-  if (list->fixed && value != nullptr) schema["minItems"] = schema["maxItems"] = list->size(value);
-  return schema;
-}
-
-Json shape_schema(const Map* map, const Limits& limits, const void*) {
-  Json schema = {{"type", "object"}, {"additionalProperties", schema_of(map->value, limits, nullptr)}};
-  if (limits.non_empty) schema["minProperties"] = 1;
-  return schema;
-}
-
-// What keys without a row may hold: false where there are none.
-Json other_keys(const Section& section) {
-  const Row* rest = section.rest();
-  return rest == nullptr ? Json(false) : schema_of(std::get<const Map*>(rest->type)->value, rest->limits, nullptr);
-}
-
-Json properties_of(const Section& section, const void* value) {
-  Json properties = Json::object();
-  for (const Row& row : section.rows) {
-    if (row.rest) continue;
-    Json property = schema_of(row.type, row.limits, row.get(value));
-    if (!row.doc.empty()) property["description"] = row.doc;
-    if (!std::holds_alternative<const Section*>(row.type)) property["default"] = value_of(row.type, row.get(value));
-    properties[std::string(row.name)] = std::move(property);
+ private:
+  Json shape_schema(const Scalar* scalar, const Limits& limits, const void*) const {
+    const ScalarInfo info = scalar->info();
+    if (!info.options.empty()) return names_schema(info.options);
+    if (info.json_type.empty()) {
+      Json types = Json::array({"string", "number", "boolean"});
+      if (info.takes_lists) types.push_back("array");
+      return {{"type", types}};
+    }
+    if (is_record_ && info.json_type == "number" && limits.any_number()) return {{"type", Json::array({"number", "null"})}};
+    Json schema = {{"type", info.json_type}};
+    if (info.json_type == "string") {
+      if (limits.non_empty) schema["minLength"] = 1;
+      return schema;
+    }
+    add_limits(schema, limits);
+    if (info.non_negative && limits.low < 0) schema["minimum"] = 0;
+    if (info.pattern.empty()) return schema;
+    return {{"anyOf", Json::array({schema, Json{{"type", "string"}, {"pattern", info.pattern}}})}};
   }
-  return properties;
-}
 
-Json shape_schema(const Section* section, const Limits&, const void* value) {
-  const void* defaults = value == nullptr ? section->defaults() : value;
-  return {{"type", "object"}, {"properties", properties_of(*section, defaults)}, {"additionalProperties", other_keys(*section)}};
-}
-
-// `type` may be left out for the default's alternative only.
-Json shape_schema(const Choice* choice, const Limits&, const void* value) {
-  const std::size_t usual = value == nullptr ? 0 : choice->index(value);
-  Json kinds = Json::array();
-  for (std::size_t i = 0; i < choice->kinds.size(); ++i) {
-    const Section& kind = *choice->kinds[i];
-    Json properties = {{"type", {{"const", kind.kind}}}};
-    properties.update(properties_of(kind, i == usual && value != nullptr ? choice->get(value) : kind.defaults()));
-    Json schema = {{"type", "object"}, {"title", kind.kind}, {"properties", properties}, {"additionalProperties", other_keys(kind)}};
-    if (i != usual) schema["required"] = Json::array({"type"});
-    kinds.push_back(std::move(schema));
+  Json shape_schema(const Maybe* maybe, const Limits& limits, const void* value) const {
+    const Json inner_schema = schema_of(maybe->inner, limits, nullptr);
+    if (is_record_ && inner_schema.value("type", Json()).is_array()) return inner_schema;  // null is in it
+    const Json word = maybe->word.empty() ? Json{{"type", "null"}} : Json{{"const", maybe->word}};
+    const void* inner = value == nullptr ? nullptr : maybe->get(value);
+    return {{"anyOf", Json::array({word, schema_of(maybe->inner, limits, inner)})}};
   }
-  return {{"oneOf", kinds}};
-}
 
-Json schema_of(const Type& type, const Limits& limits, const void* value) {
-  return std::visit([&](const auto* shape) { return shape_schema(shape, limits, value); }, type);
-}
+  Json shape_schema(const List* list, const Limits& limits, const void* value) const {
+    Json schema = {{"type", "array"}, {"items", schema_of(list->item, limits, nullptr)}};
+    if (limits.non_empty) schema["minItems"] = 1;
+    if (list->fixed && value != nullptr) schema["minItems"] = schema["maxItems"] = list->size(value);
+    return schema;
+  }
+
+  Json shape_schema(const Map* map, const Limits& limits, const void*) const {
+    Json schema = {{"type", "object"}, {"additionalProperties", schema_of(map->value, limits, nullptr)}};
+    if (limits.non_empty) schema["minProperties"] = 1;
+    return schema;
+  }
+
+  // `type` may be left out for the default's alternative only.
+  Json shape_schema(const Choice* choice, const Limits&, const void* value) const {
+    const std::size_t usual = value == nullptr ? 0 : choice->index(value);
+    Json kinds = Json::array();
+    for (std::size_t i = 0; i < choice->kinds.size(); ++i) {
+      const Section& kind = *choice->kinds[i];
+      Json properties = {{"type", {{"const", kind.kind}}}};
+      properties.update(properties_of(kind, i == usual && value != nullptr ? choice->get(value) : kind.defaults()));
+      Json schema = {{"type", "object"}, {"title", kind.kind}, {"properties", properties}, {"additionalProperties", other_keys(kind)}};
+      if (i != usual) schema["required"] = Json::array({"type"});
+      kinds.push_back(std::move(schema));
+    }
+    return {{"oneOf", kinds}};
+  }
+
+  Json list_schema(const Section& section) const {
+    Json items = Json::array();
+    for (const Row& row : section.rows) {
+      items.push_back(schema_of(row.type, row.limits, nullptr));
+      items.back()["description"] = row.doc;
+    }
+    return {{"type", "array"}, {"prefixItems", items}, {"minItems", items.size()}, {"items", false}};
+  }
+
+  // What keys without a row may hold: false where there are none.
+  Json other_keys(const Section& section) const {
+    const Row* rest = section.rest();
+    return rest == nullptr ? Json(false) : schema_of(std::get<const Map*>(rest->type)->value, rest->limits, nullptr);
+  }
+
+  // `value`: the section with its defaults, or nullptr.
+  Json properties_of(const Section& section, const void* value) const {
+    Json properties = Json::object();
+    for (const Row& row : section.rows) {
+      if (row.rest) continue;
+      const void* usual = value == nullptr ? nullptr : row.get(value);
+      Json property = schema_of(row.type, row.limits, usual);
+      if (!row.doc.empty()) property["description"] = row.doc;
+      if (usual != nullptr && !std::holds_alternative<const Section*>(row.type)) property["default"] = json_value(row.type, usual);
+      properties[std::string(row.name)] = std::move(property);
+    }
+    return properties;
+  }
+
+  static Json required_in(const Section& section) {
+    Json names = Json::array();
+    for (const Row& row : section.rows)
+      if (!row.rest && !row.may_be_missing) names.push_back(row.name);
+    return names;
+  }
+
+  bool is_record_;
+};
+
+Json opening(std::string_view title) { return {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}}; }
 
 }  // namespace
 
 std::string write_json_schema(const Section& section) {
-  Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "Sluice configuration"}};
-  schema.update(shape_schema(&section, Limits{}, nullptr));
+  Json schema = opening("Sluice configuration");
+  schema.update(Writer(/*is_record=*/false).shape_schema(&section, Limits{}, nullptr));
   const Json extends = {{"type", "array"},
                         {"items", {{"type", "string"}, {"minLength", 1}}},
                         {"description", "Files that are read first, relative to this one; what stands here comes on top."}};
   Json properties = {{"extends", extends}};
   properties.update(schema["properties"]);
   schema["properties"] = std::move(properties);
+  return schema.dump(2) + "\n";
+}
+
+std::string record_schema(const RecordKind& kind) {
+  Json schema = opening(kind.format->place), properties = Json::object();
+  schema["description"] = kind.format->summary;
+  schema.update(Writer(/*is_record=*/true).shape_schema(&kind.section(), Limits{}, nullptr));
+  Json required = Json::array();
+  if (kind.format->version > 0) {
+    properties["format"] = {{"const", kind.format->version}};
+    required.push_back("format");
+  }
+  properties.update(schema["properties"]);
+  for (const Json& name : schema["required"]) required.push_back(name);
+  if (kind.format->seal != RecordFormat::Seal::kNone) {
+    properties["seal_xxh3_128"] = {
+        {"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}, {"description", "Hash of this text with an empty seal."}};
+    if (kind.format->seal == RecordFormat::Seal::kRequired) required.push_back("seal_xxh3_128");
+  }
+  schema["properties"] = std::move(properties);
+  schema["required"] = std::move(required);
   return schema.dump(2) + "\n";
 }
 

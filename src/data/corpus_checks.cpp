@@ -39,7 +39,7 @@ std::string_view cause(text::Format format) {
 void warn_of_few_documents(const PreparedManifest& manifest, const text::CorpusConfig& corpus) {
   std::string few;
   for (const Split split : kSplits) {
-    const SplitCounts& counts = manifest.splits[split].counts;
+    const SplitCounts counts = counts_of(manifest.split(split));
     if (counts.num_tokens == 0 || counts.num_documents >= kFewDocuments) continue;
     few += cat(few.empty() ? "" : ", ", count_of(static_cast<std::int64_t>(counts.num_documents), cat(split_words(split), " document")));
   }
@@ -66,7 +66,7 @@ void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid) {
 }
 
 void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus) {
-  warn_of_overlap(manifest.overlap, manifest.splits[Split::kValid].counts);
+  warn_of_overlap(manifest.overlap(), counts_of(manifest.split(Split::kValid)));
   warn_of_few_documents(manifest, corpus);
 }
 
@@ -90,8 +90,8 @@ void refuse_equal_files(const Inputs& inputs) {
 }
 
 void refuse_full_overlap(const PreparedManifest& manifest) {
-  const SplitCounts& valid = manifest.splits[Split::kValid].counts;
-  if (valid.num_documents > 0 && manifest.overlap.num_bytes == valid.num_bytes) fail_full_overlap("all of its text");
+  const PreparedSplit& valid = manifest.split(Split::kValid);
+  if (valid.documents > 0 && manifest.overlap().num_bytes == valid.bytes) fail_full_overlap("all of its text");
 }
 
 }  // namespace sluice::data

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text_format.h"
+#include "base/version.h"
 #include "data/block_encoder.h"
 #include "data/corpus_checks.h"
 #include "data/holdout.h"
@@ -45,21 +46,21 @@ class Preparation {
     choose_holdout();
     make_tokenizer();
     PreparedManifest manifest;
-    for (const Split split : kSplits) manifest.splits[split] = encode(split);
+    for (const Split split : kSplits) manifest.splits[std::string(split_name(split))] = encode(split);
     check_splits(manifest);
-    manifest.overlap = count_overlap();
+    manifest.set_overlap(count_overlap());
     check_unchanged(train_);
     check_unchanged(valid_);
     manifest.fingerprint = fingerprint_;
-    manifest.tokenizer_file = tokenizer_->file_name();
-    manifest.tokenizer_hash = tokenizer_->hash().hex();
-    manifest.faults = faults_;
+    manifest.program = version();
+    manifest.tokenizer = {std::string(tokenizer_->file_name()), tokenizer_->hash().hex()};
+    manifest.faults = faults_.faults;
     log::end_progress();
-    const auto tokens_of = [](const PreparedSplit& split) { return with_commas(static_cast<std::int64_t>(split.counts.num_tokens)); };
+    const auto tokens_of = [](const PreparedSplit& split) { return with_commas(static_cast<std::int64_t>(split.tokens)); };
     std::vector<std::string> parts;
     for (const Split split : kSplits) {
       if (split == Split::kTune && settings_.corpus.tune_holdout == 0) continue;
-      parts.push_back(cat(tokens_of(manifest.splits[split]), " ", split_words(split)));
+      parts.push_back(cat(tokens_of(manifest.split(split)), " ", split_words(split)));
     }
     std::string counts;
     for (std::size_t i = 0; i < parts.size(); ++i) counts += cat(i == 0 ? "" : i + 1 < parts.size() ? ", " : " and ", parts[i]);
@@ -194,9 +195,9 @@ class Preparation {
     });
     encoder.finish();
     writer.finish();
-    PreparedSplit split{.counts = writer.position().counts, .shard_hashes = {}};
-    for (const auto& path : writer.shards()) split.shard_hashes.push_back(read_shard_header(path).payload_hash.hex());
-    return split;
+    std::vector<std::string> hashes;
+    for (const auto& path : writer.shards()) hashes.push_back(read_shard_header(path).payload_hash.hex());
+    return prepared_split(writer.position().counts, std::move(hashes));
   }
 
   PreparedSplit encode(Split split) {
@@ -242,13 +243,11 @@ class Preparation {
     require(num_train_blocks_ > 0, ExitCode::kBadData, "corpus.train", cat("no documents in ", num_files(train_)),
             "files with text in them, read with the right corpus.format");
     const double share = (valid_.empty() ? settings_.corpus.holdout : 0) + settings_.corpus.tune_holdout;
-    require(manifest.splits[Split::kTrain].counts.num_tokens > 0, ExitCode::kBadData,
-            valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout", cat(shortest(share), " holds out all of ", num_documents()),
-            "a smaller share, or more text");
-    require(settings_.corpus.tune_holdout == 0 || manifest.splits[Split::kTune].counts.num_tokens > 0, ExitCode::kBadData,
-            "corpus.tune_holdout", cat(shortest(settings_.corpus.tune_holdout), " of ", num_documents(), " holds out none"),
-            "a larger share, or more documents");
-    if (manifest.splits[Split::kValid].counts.num_tokens > 0) return;
+    require(manifest.split(Split::kTrain).tokens > 0, ExitCode::kBadData, valid_.empty() ? "corpus.holdout" : "corpus.tune_holdout",
+            cat(shortest(share), " holds out all of ", num_documents()), "a smaller share, or more text");
+    require(settings_.corpus.tune_holdout == 0 || manifest.split(Split::kTune).tokens > 0, ExitCode::kBadData, "corpus.tune_holdout",
+            cat(shortest(settings_.corpus.tune_holdout), " of ", num_documents(), " holds out none"), "a larger share, or more documents");
+    if (manifest.split(Split::kValid).tokens > 0) return;
     require(valid_.empty(), ExitCode::kBadData, "corpus.valid", cat("no documents in ", num_files(valid_)), "files with text in them");
     require(settings_.corpus.holdout == 0, ExitCode::kBadData, "corpus.holdout",
             cat(shortest(settings_.corpus.holdout), " of ", num_documents(), " holds out none"),

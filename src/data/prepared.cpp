@@ -52,10 +52,10 @@ void prepare_folder(const PrepareSettings& settings, const Located& located) {
                 located.directory.string()));
   PreparedManifest manifest = run_preparation(settings, inputs, located.directory, located.fingerprint);
   manifest.settings = located.settings;
-  manifest.files = inputs.train;
-  manifest.files.insert(manifest.files.end(), inputs.valid.begin(), inputs.valid.end());
+  for (const std::vector<InputFile>* files : {&inputs.train, &inputs.valid})
+    for (const InputFile& file : *files) manifest.files.push_back({file.path.string(), file.size_bytes, file.hash});
   write_manifest(manifest, located.directory, real_files());
-  warn_of_faults(manifest.faults);
+  warn_of_faults({manifest.faults});
 }
 
 PreparedData open_checked(const Located& located, const PrepareSettings& settings) {

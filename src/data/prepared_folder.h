@@ -1,20 +1,14 @@
 // prepared.json: what a finished folder of prepared data holds. Its presence says that the folder is finished.
-//
-//   {"format": 2, "fingerprint": "...", "program": "0.1.0",
-//    "tokenizer": {"file": "tokenizer.model", "hash": "..."},
-//    "train": {"documents": 1130, "bytes": 3932086, "words": 750131, "tokens": 980123, "unknown": 0, "shards": ["hash of the ids", ...]},
-//    "valid": {...}, "tune": {...}, "documents_in_both": 0, "bytes_in_both": 0 (missing where it is 0),
-//    "faults": {"CRLF line ends": {"count": 2, "first_file": "a.txt", "first_offset": 17}},
-//    "settings": "a line per setting", "files": [{"name": "data/kjv.txt", "bytes": 4139038, "hash": "..."}],
-//    "seal_xxh3_128": "hash of all before this key" (missing in files of earlier versions)}
-//
-// Hashes are XXH3-128 in 32 hex digits; names are those that were given, and only for people to read.
+// Names are those that were given, and only for people to read. The keys: PreparedRecord below.
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "config/record.h"
 #include "data/input_files.h"
 #include "data/prepared.h"
 #include "text/documents.h"
@@ -26,18 +20,77 @@ class FileSystem;
 namespace sluice::data {
 
 struct PreparedSplit {
-  SplitCounts counts;
-  std::vector<std::string> shard_hashes;  // of the payloads
+  std::uint64_t documents = 0, bytes = 0, words = 0, tokens = 0, unknown = 0;  // SplitCounts
+  std::vector<std::string> shards;
+
+  static constexpr auto fields() {
+    using config::field;
+    using P = PreparedSplit;
+    return std::tuple{field<&P::documents>("Documents."),
+                      field<&P::bytes>("Bytes of their text."),
+                      field<&P::words>("Words."),
+                      field<&P::tokens>("Tokens, separators included."),
+                      field<&P::unknown>("Tokens that are the tokenizer's unknown piece."),
+                      field<&P::shards>("XXH3-128 of the token ids of each shard.")};
+  }
+};
+SplitCounts counts_of(const PreparedSplit& split);
+PreparedSplit prepared_split(const SplitCounts& counts, std::vector<std::string> shard_hashes);
+
+struct PreparedTokenizer {
+  std::string file, hash;
+  static constexpr auto fields() {
+    return std::tuple{config::field<&PreparedTokenizer::file>("tokenizer.model or tokenizer.json."),
+                      config::field<&PreparedTokenizer::hash>("Its XXH3-128.")};
+  }
+};
+
+struct PreparedFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  Hash128 hash;
+  static constexpr auto fields() {
+    return std::tuple{config::field<&PreparedFile::name>("As it was found."), config::field<&PreparedFile::bytes>("Its size."),
+                      config::field<&PreparedFile::hash>("XXH3-128 of the file as it lies there, compressed or not.")};
+  }
 };
 
 struct PreparedManifest {
+  static constexpr config::RecordFormat record{
+      .name = "prepared",
+      .place = "PREPARED_DIR/FINGERPRINT/prepared.json",
+      .summary = "What a folder of prepared data holds. Written last: without it the folder is unfinished.",
+      .expected = "prepared data as it was written; remove its folder to prepare it again",
+      .version = 2,
+      .seal = config::RecordFormat::Seal::kIfThere};
   std::string fingerprint;
-  std::string tokenizer_file, tokenizer_hash;
-  PerSplit<PreparedSplit> splits;
-  Overlap overlap;
-  text::FaultReport faults;
-  std::string settings;  // one line per setting that determines tokens
-  std::vector<InputFile> files;
+  std::string program;
+  PreparedTokenizer tokenizer;
+  std::map<std::string, PreparedSplit> splits;  // by split_name()
+  std::uint64_t documents_in_both = 0;
+  std::optional<std::uint64_t> bytes_in_both;
+  std::map<std::string, text::FaultReport::Fault> faults;
+  std::string settings;
+  std::vector<PreparedFile> files;
+
+  const PreparedSplit& split(Split split) const { return splits.at(std::string(split_name(split))); }
+  Overlap overlap() const;
+  void set_overlap(const Overlap& overlap);
+
+  static constexpr auto fields() {
+    using config::field;
+    using M = PreparedManifest;
+    return std::tuple{field<&M::fingerprint>("Hash of the settings that determine tokens, and of every input file; the folder's name."),
+                      field<&M::program>("Version of the program that wrote it."),
+                      field<&M::tokenizer>("The tokenizer in this folder."),
+                      field<&M::splits>("One for each split: train, valid, tune.", config::Rest{}),
+                      field<&M::documents_in_both>("Held-out documents that the training files have too."),
+                      field<&M::bytes_in_both>("Bytes of held-out text that they have too, where there are any.", config::MayBeMissing{}),
+                      field<&M::faults>("Faults of the corpus, by kind."),
+                      field<&M::settings>("A line for each setting that determines tokens."),
+                      field<&M::files>("The corpus files.")};
+  }
+  static void check(const PreparedManifest& manifest, config::Problems& problems);
 };
 
 inline constexpr std::string_view kManifestName = "prepared.json";

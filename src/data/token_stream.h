@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "config/field.h"
 
 namespace sluice::data {
 
@@ -19,6 +20,15 @@ struct SplitCounts {
   std::uint64_t num_tokens = 0;   // separators included
   std::uint64_t num_unknown = 0;  // tokens that are the tokenizer's unknown piece
   friend bool operator==(const SplitCounts&, const SplitCounts&) = default;
+
+  static constexpr auto fields() {
+    using config::field;
+    return std::tuple{field<&SplitCounts::num_documents>("Documents."),
+                      field<&SplitCounts::num_bytes>("Bytes of their text, as given to the tokenizer."),
+                      field<&SplitCounts::num_words>("Its words: maximal runs of non-whitespace."),
+                      field<&SplitCounts::num_tokens>("Its tokens, separators included."),
+                      field<&SplitCounts::num_unknown>("Tokens that are the tokenizer's unknown piece.")};
+  }
 };
 
 class TokenStream {

@@ -55,11 +55,12 @@ Perplexity measure_perplexity(const model::LanguageModel& model, const data::Eva
   result.num_words = counts.num_words;
   result.num_unknown = counts.num_unknown;
   result.num_dropped_tokens = batches.num_dropped_tokens();
-  result.log_perplexity = sum / static_cast<double>(num_scored);
-  result.perplexity = std::exp(result.log_perplexity);
+  store::HeldOutFigures& figures = result.figures;
+  figures.log_perplexity = sum / static_cast<double>(num_scored);
+  figures.perplexity = std::exp(*figures.log_perplexity);
   // Without a start token the first token of the set is not scored, which is too little to spoil the figures of a whole set.
-  if (batches.is_whole() && counts.num_bytes > 0) result.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(counts.num_bytes));
-  if (batches.is_whole() && counts.num_words > 0) result.word_perplexity = std::exp(sum / static_cast<double>(counts.num_words));
+  if (batches.is_whole() && counts.num_bytes > 0) figures.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(counts.num_bytes));
+  if (batches.is_whole() && counts.num_words > 0) figures.word_perplexity = std::exp(sum / static_cast<double>(counts.num_words));
   return result;
 }
 

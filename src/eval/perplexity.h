@@ -8,20 +8,17 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "data/batch_source.h"
 #include "data/token_stream.h"
 #include "model/language_model.h"
-#include "store/run_result.h"
+#include "store/held_out_figures.h"
 
 namespace sluice::eval {
 
 struct Perplexity {
-  double log_perplexity = 0;
-  double perplexity = 0;
-  std::optional<double> bits_per_byte, word_perplexity;
+  store::HeldOutFigures figures;
   std::uint64_t num_tokens = 0;                // targets scored
   bool whole = true;                           // no limit on tokens left any out
   std::uint64_t num_bytes = 0, num_words = 0;  // of the whole set, also where a part was scored

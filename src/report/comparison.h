@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "config/field.h"
 #include "stats/held_out_error.h"
 
 namespace sluice::report {
@@ -58,6 +60,18 @@ struct Variant {
   double multiply_adds_per_token = 0;  // forward, per target token
   double flops_per_token = 0;          // training
   Settings tuned;                      // values chosen on the third split: {"optimizer.lr", "3e-3"}; empty without tuning
+
+  static constexpr auto fields() {
+    using config::field;
+    using V = Variant;
+    return std::tuple{field<&V::settings>("Values of the varied keys."),
+                      field<&V::num_parameters>("Parameters of the model."),
+                      field<&V::d_ff>("Width of the feed-forward layer."),
+                      field<&V::d_ff_mismatch>("Its parameters against those of the reference layer, as a share."),
+                      field<&V::multiply_adds_per_token>("Of the forward pass, per target token."),
+                      field<&V::flops_per_token>("Of training, per target token."),
+                      field<&V::tuned>("Values chosen by compare.tune; empty without it.")};
+  }
 };
 
 // One candidate of compare.tune, averaged over the tuning seeds, on the third split.
@@ -69,6 +83,18 @@ struct TuningPoint {
   bool diverged = false;
   bool learned_nothing = false;  // one of its runs
   bool chosen = false;
+
+  static constexpr auto fields() {
+    using config::field, config::MayBeMissing;
+    using P = TuningPoint;
+    return std::tuple{field<&P::settings>("Values of the varied keys."),
+                      field<&P::candidate>("Values that were tried."),
+                      field<&P::log_perplexity>("On the tuning split, one per tuning seed."),
+                      field<&P::remark>("Why there is no figure; else empty."),
+                      field<&P::diverged>("Whether a run of it diverged.", MayBeMissing{}),
+                      field<&P::learned_nothing>("Whether a run of it has learned nothing.", MayBeMissing{}),
+                      field<&P::chosen>("Whether the variant takes it.")};
+  }
 };
 
 struct Comparison {

@@ -16,12 +16,20 @@
 #include <optional>
 #include <span>
 
+#include "config/field.h"
+
 namespace sluice::stats {
 
 // Held-out cross-entropy of one document: Σ nats over its targets, and their number.
 struct DocumentLoss {
+  static constexpr bool as_list = true;
   double nats = 0;
   std::uint64_t num_targets = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{config::field<&DocumentLoss::nats>("Cross-entropy of its targets together, in nats."),
+                      config::field<&DocumentLoss::num_targets>("Its targets.")};
+  }
 };
 
 // The same documents in the same order, under one seed.

@@ -11,25 +11,47 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "config/record.h"
 
 namespace sluice::store {
 
 inline constexpr std::string_view kManifestName = "manifest.json";
-inline constexpr std::int64_t kManifestFormat = 1;
-
 struct ManifestFile {
   std::string name;  // a plain name, no folders
   std::uint64_t size_bytes = 0;
-  Hash128 hash;  // XXH3-128 of the content
+  Hash128 hash;
   friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
+
+  static constexpr auto fields() {
+    return std::tuple{config::field<&ManifestFile::name>("A plain name, no folders.", config::NonEmpty{}),
+                      config::field<&ManifestFile::size_bytes>("Its size."),
+                      config::field<&ManifestFile::hash>("XXH3-128 of its content.", config::Key{"xxh3_128"})};
+  }
 };
 
 struct Manifest {
+  static constexpr config::RecordFormat record{
+      .name = "manifest",
+      .place = "RUN/checkpoints/step-N/manifest.json",
+      .summary = "The files of a checkpoint. Written last: a directory without it is no checkpoint.",
+      .expected = "a manifest as this program writes it",
+      .version = 1,
+      .indent = 1,
+      .seal = config::RecordFormat::Seal::kRequired};
   std::string program_version;
-  std::int64_t step = 0;                     // finished optimizer steps
-  std::map<std::string, std::string> notes;  // "tokenizer_hash", "config_hash", ...: the caller's
-  std::vector<ManifestFile> files;           // without the manifest itself
+  std::int64_t step = 0;
+  std::map<std::string, std::string> notes;
+  std::vector<ManifestFile> files;
   friend bool operator==(const Manifest&, const Manifest&) = default;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        config::field<&Manifest::program_version>("Of the program that wrote it."),
+        config::field<&Manifest::step>("Finished optimizer steps.", config::NonNegative{}),
+        config::field<&Manifest::notes>("`tokenizer_hash` and `data_fingerprint`."),
+        config::field<&Manifest::files>("The files, the manifest itself left out."),
+    };
+  }
 
   // kBadData where there is no such note; `source` stands for the file in the message.
   const std::string& note(std::string_view key, std::string_view source) const;

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/field.h"
 #include "text/corpus_config.h"
 
 namespace sluice::text {
@@ -24,6 +25,11 @@ struct FaultReport {
     std::string first_file;
     std::uint64_t first_offset = 0;  // bytes from the start of the decompressed file
     friend bool operator==(const Fault&, const Fault&) = default;
+
+    static constexpr auto fields() {
+      return std::tuple{config::field<&Fault::count>("How often."), config::field<&Fault::first_file>("The file of the first one."),
+                        config::field<&Fault::first_offset>("Its place there, in bytes of the decompressed text.")};
+    }
   };
   std::map<std::string, Fault> faults;
   void add(std::string_view kind, std::string_view file, std::uint64_t offset, std::uint64_t count = 1);

@@ -12,7 +12,6 @@
 #include "config/config.h"
 #include "eval/load_model.h"
 #include "store/safetensors.h"
-#include "train/state_json.h"
 
 namespace sluice::train {
 namespace {
@@ -71,7 +70,8 @@ RunConfig portable_config(RunConfig config) {
 std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable, const CheckpointState& state) {
   return {tensor_file(kModel, model_tensors(savable.parameters)), tensor_file(kOptimizer, optimizer_tensors(savable.optimizer)),
           text_file(savable.tokenizer.file_name(), savable.tokenizer.serialized()),
-          text_file(kConfig, config::to_yaml(portable_config(savable.config), config::Comments::kNone)), text_file(kState, to_json(state))};
+          text_file(kConfig, config::to_yaml(portable_config(savable.config), config::Comments::kNone)),
+          text_file(kState, config::to_json(state))};
 }
 
 std::map<std::string, std::string> checkpoint_notes(const Savable& savable, const CheckpointState& state) {
@@ -86,7 +86,7 @@ std::uint64_t checkpoint_bytes(const Savable& savable) {
 
 CheckpointState read_state(const std::filesystem::path& checkpoint) {
   const std::filesystem::path path = checkpoint / kState;
-  return parse_state(read_file(path, kMaxTextBytes), path.string());
+  return config::from_json<CheckpointState>(read_file(path, kMaxTextBytes), path.string());
 }
 
 RunConfig read_config(const std::filesystem::path& checkpoint) {

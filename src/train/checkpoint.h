@@ -22,22 +22,10 @@
 #include "optim/optimizer.h"
 #include "store/checkpoint_store.h"
 #include "text/tokenizer.h"
-#include "train/progress.h"
+#include "train/checkpoint_state.h"
 #include "train/run_config.h"
 
 namespace sluice::train {
-
-struct BestEvaluation {
-  std::int64_t step = 0;  // that of a saved checkpoint
-  double log_perplexity = 0;
-};
-
-// Where a run stands, and on which data.
-struct CheckpointState {
-  Progress progress{};
-  std::optional<BestEvaluation> best{};  // so far
-  std::string fingerprint{};             // of the prepared data
-};
 
 // `config` with everything that says where things lie set to a fixed value: run.dir, corpus.train, corpus.valid, corpus.prepared_dir and
 // the path of a given tokenizer. The same training in another place gives the same text.

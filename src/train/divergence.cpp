@@ -18,6 +18,11 @@ std::int64_t num_refused(const Progress& progress) {
 
 }  // namespace
 
+void Progress::check(const Progress& progress, config::Problems& problems) {
+  if (progress.unjudged.size() >= static_cast<std::size_t>(kJudgeEvery))
+    problems.add("unjudged", cat(progress.unjudged.size(), " steps"), cat("fewer than ", kJudgeEvery, " steps"));
+}
+
 StepValues read_values(const StepStats& stats) {
   return {stats.loss.item<double>(), stats.grad_norm.item<double>(), stats.applied.item<bool>()};
 }

@@ -18,18 +18,12 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kMaxPending = 8;
 constexpr double kMaxPending_s = 1;
 
-Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
-
-std::optional<double> number(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return std::nullopt;
-  return found->get<double>();
-}
-
-std::optional<std::uint64_t> count(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_unsigned()) return std::nullopt;
-  return found->get<std::uint64_t>();
+// As a line of the log, which ends lines itself.
+template <class T>
+std::string line_of(const T& value) {
+  std::string line = config::to_json(value);
+  line.pop_back();
+  return line;
 }
 
 }  // namespace
@@ -65,20 +59,18 @@ void Metrics::write(const Line& line) {
   const auto log_perplexity = line.stats.log_perplexity.item<double>();
   const double tokens_per_s = line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
   const std::optional<double>& peak = utilisation_.peak_flop_per_s;
-  const Json time = {{"seconds", line.seconds},
-                     {"step_seconds", line.step_s},
-                     {"tokens_per_s", tokens_per_s},
-                     {"mfu", peak ? Json(utilisation_.flops_per_token * tokens_per_s / *peak) : Json(nullptr)},
-                     {"mfu_denominator", or_null(peak)}};
-  const Json json = {{"step", line.step},
-                     {"tokens", line.tokens},
-                     {"loss", values.loss},
-                     {"log_perplexity", log_perplexity},
-                     {"perplexity", std::exp(log_perplexity)},
-                     {"grad_norm", values.grad_norm},
-                     {"lr", line.lr},
-                     {"time", time}};
-  log_.append(json.dump());
+  log_.append(line_of(StepLine{.step = line.step,
+                               .tokens = line.tokens,
+                               .loss = values.loss,
+                               .log_perplexity = log_perplexity,
+                               .perplexity = std::exp(log_perplexity),
+                               .grad_norm = values.grad_norm,
+                               .lr = line.lr,
+                               .time = {.seconds = line.seconds,
+                                        .step_seconds = line.step_s,
+                                        .tokens_per_s = tokens_per_s,
+                                        .mfu = peak ? std::optional(utilisation_.flops_per_token * tokens_per_s / *peak) : std::nullopt,
+                                        .mfu_denominator = peak}}));
   latest_ = {line.step, values.loss, log_perplexity, training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
 }
 
@@ -94,24 +86,15 @@ void Metrics::flush() {
 
 void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result) {
   write_out();
-  const Json json = {{"step", step},
-                     {"eval",
-                      {{"log_perplexity", result.log_perplexity},
-                       {"perplexity", result.perplexity},
-                       {"bits_per_byte", or_null(result.bits_per_byte)},
-                       {"word_perplexity", or_null(result.word_perplexity)},
-                       {"num_tokens", result.num_tokens},
-                       {"num_dropped_tokens", result.num_dropped_tokens}}}};
-  log_.append(json.dump());
+  log_.append(line_of(EvaluationLine{
+      .step = step,
+      .eval = {.figures = result.figures, .num_tokens = result.num_tokens, .num_dropped_tokens = result.num_dropped_tokens}}));
 }
 
-std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path) {
-  std::vector<LoggedEvaluation> found;
-  store::read_metrics(path, [&](std::int64_t step, const Json& line) {
-    const auto eval = line.find("eval");
-    if (eval == line.end() || !eval->is_object()) return;
-    found.push_back({step, number(*eval, "log_perplexity"), number(*eval, "perplexity"), number(*eval, "bits_per_byte"),
-                     number(*eval, "word_perplexity"), count(*eval, "num_dropped_tokens")});
+std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path) {
+  std::vector<EvaluationLine> found;
+  store::read_metrics(path, [&](std::int64_t, const Json& line) {
+    if (line.contains("eval")) found.push_back(config::from_json_object<EvaluationLine>(line, path.string()));
   });
   return found;
 }
@@ -119,7 +102,7 @@ std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path
 double read_training_seconds(const std::filesystem::path& path) {
   double sum = 0;
   store::read_metrics(path, [&](std::int64_t, const Json& line) {
-    if (const auto time = line.find("time"); time != line.end() && time->is_object()) sum += number(*time, "step_seconds").value_or(0);
+    if (const auto time = line.find("time"); time != line.end() && time->is_object()) sum += time->value("step_seconds", 0.0);
   });
   return sum;
 }

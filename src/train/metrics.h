@@ -9,6 +9,7 @@
 
 #include "eval/perplexity.h"
 #include "store/metrics_log.h"
+#include "train/metrics_lines.h"
 #include "train/train.h"
 
 namespace sluice::train {
@@ -64,13 +65,8 @@ class Metrics {
   std::uint64_t num_tokens_ = 0;
 };
 
-// The evaluations in a metrics file, by step.
-struct LoggedEvaluation {
-  std::int64_t step = 0;
-  std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;
-  std::optional<std::uint64_t> num_dropped_tokens;  // missing in files of versions that did not say
-};
-std::vector<LoggedEvaluation> read_evaluations(const std::filesystem::path& path);
+// By step.
+std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path);
 
 // Seconds spent in the steps that a metrics file has, whichever process did them; evaluations and saves left out.
 double read_training_seconds(const std::filesystem::path& path);

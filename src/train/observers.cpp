@@ -106,7 +106,7 @@ eval::Perplexity measure_tokens(const Watch& watch, std::uint64_t max_tokens) {
 double comparable(const Watch& watch, std::int64_t step, double log_perplexity) {
   const ResolvedRun& run = watch.run.resolved;
   if (!is_finished(watch, step) || run.evaluation_tokens == run.final_evaluation_tokens) return log_perplexity;
-  return measure_tokens(watch, run.evaluation_tokens).log_perplexity;
+  return *measure_tokens(watch, run.evaluation_tokens).figures.log_perplexity;
 }
 
 }  // namespace
@@ -119,11 +119,11 @@ void evaluate(Watch& watch, std::int64_t step) {
   watch.evaluation_s = monotonic_s() - begin_s;
   watch.metrics.add_evaluation(step, result);
   if (is_finished(watch, step)) watch.final_evaluation = result;
-  watch.latest = BestEvaluation{step, comparable(watch, step, result.log_perplexity)};
+  watch.latest = BestEvaluation{step, comparable(watch, step, *result.figures.log_perplexity)};
   note_best(watch, step);
   const auto count = [](std::uint64_t tokens) { return with_commas(static_cast<std::int64_t>(tokens)); };
-  std::string line = cat("step ", step, ": held-out log-perplexity ", fixed(result.log_perplexity, 4), ", perplexity ",
-                         fixed(result.perplexity, 2), " (", count(result.num_tokens), " tokens");
+  std::string line = cat("step ", step, ": held-out log-perplexity ", fixed(*result.figures.log_perplexity, 4), ", perplexity ",
+                         fixed(*result.figures.perplexity, 2), " (", count(result.num_tokens), " tokens");
   if (is_finished(watch, step) && result.num_dropped_tokens > 0)
     line += cat("; not scored: ", count(result.num_dropped_tokens), " tokens, the tail shorter than one segment");
   log::info(line + ")");
@@ -164,8 +164,8 @@ void save(Watch& watch, const Progress& progress) {
 void catch_up_evaluation(Watch& watch, const Progress& progress) {
   const std::int64_t step = progress.step;
   if (!is_evaluated(watch, step)) return;
-  const std::vector<LoggedEvaluation> logged = read_evaluations(watch.metrics.path());
-  const auto done = std::find_if(logged.begin(), logged.end(), [&](const LoggedEvaluation& one) { return one.step == step; });
+  const std::vector<EvaluationLine> logged = read_evaluations(watch.metrics.path());
+  const auto done = std::find_if(logged.begin(), logged.end(), [&](const EvaluationLine& one) { return one.step == step; });
   if (done == logged.end()) {
     try {
       evaluate(watch, step);
@@ -175,8 +175,8 @@ void catch_up_evaluation(Watch& watch, const Progress& progress) {
       fail(ExitCode::kInterrupted, watch.metrics.path().parent_path().string(),
            cat("stopped by ", stop_signal(), " after step ", step, ", everything is saved but its evaluation"), "");
     }
-  } else if (done->log_perplexity) {
-    watch.latest = BestEvaluation{step, comparable(watch, step, *done->log_perplexity)};
+  } else if (const auto figure = done->eval.figures.log_perplexity) {
+    watch.latest = BestEvaluation{step, comparable(watch, step, *figure)};
     note_best(watch, step);
   }
   if (step > 0) save(watch, progress);  // that of step 0 is written before its evaluation

@@ -1,32 +1,28 @@
 #include "train/places.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "config/config.h"
 #include "data/prepared.h"
 #include "text/documents.h"
+#include "train/run_record.h"
 
 namespace sluice::train {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxRecordBytes = 16 << 20;
-
 // Nothing where an earlier version wrote the record, or where it is damaged: then the other places are left.
 std::optional<fs::path> recorded(const store::RunPaths& run) {
-  std::error_code ignored;
-  if (!fs::exists(run.run_json(), ignored)) return std::nullopt;
-  const nlohmann::json record = nlohmann::json::parse(read_file(run.run_json(), kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object()) return std::nullopt;
-  const auto found = record.find("working_directory");
-  if (found == record.end() || !found->is_string()) return std::nullopt;
-  const fs::path path = found->get<std::string>();
-  return path.is_absolute() ? std::optional(path) : std::nullopt;
+  try {
+    const std::optional<RunRecord> record = read_run_record(run);
+    const fs::path path = record ? record->working_directory.value_or("") : "";
+    return path.is_absolute() ? std::optional(path) : std::nullopt;
+  } catch (const UserError&) {
+    return std::nullopt;
+  }
 }
 
 // /home/a/work for the run /home/a/work/runs/x with run.dir `runs/x`.

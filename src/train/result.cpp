@@ -28,7 +28,7 @@ std::optional<store::RunResult> standing(const store::RunResult& wanted, bool is
     store::RunResult found = store::read_run_result(path);
     if (found.step != wanted.step || found.data_fingerprint != wanted.data_fingerprint) return std::nullopt;
     // A resume that is to evaluate nothing has nothing better than the figure that is there.
-    if (found.config == wanted.config || (!is_evaluated && found.log_perplexity.has_value())) return found;
+    if (found.config == wanted.config || (!is_evaluated && found.figures.log_perplexity.has_value())) return found;
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
     log::warn(cat(error.what(), "; rewriting it"));
@@ -45,8 +45,8 @@ std::int64_t num_outputs(const RunConfig& config) {
 std::optional<double> initial_figure(const Watch& watch) {
   const ResolvedRun& run = watch.run.resolved;
   if (run.evaluation_tokens != run.final_evaluation_tokens) return std::nullopt;
-  for (const LoggedEvaluation& one : read_evaluations(watch.metrics.path()))
-    if (one.step == 0) return one.log_perplexity;
+  for (const EvaluationLine& one : read_evaluations(watch.metrics.path()))
+    if (one.step == 0) return one.eval.figures.log_perplexity;
   return std::nullopt;
 }
 
@@ -85,10 +85,7 @@ void leave_result(Watch& watch, const Progress& progress, const std::filesystem:
   if (const auto found = standing(result, evaluated, path)) return warn_of(*found);
   if (evaluated) {
     const eval::Perplexity p = watch.final_evaluation ? *watch.final_evaluation : measure(watch, progress.step);
-    result.log_perplexity = p.log_perplexity;
-    result.perplexity = p.perplexity;
-    result.bits_per_byte = p.bits_per_byte;
-    result.word_perplexity = p.word_perplexity;
+    result.figures = p.figures;
     result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(watch.run.resolved.config)));
     result.initial_log_perplexity = initial_figure(watch);
     result.num_targets = p.num_tokens;

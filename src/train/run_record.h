@@ -1,25 +1,91 @@
-// RUN/run.json: what made this run, for people. Read back: `working_directory` (places.h), `settings` (start_settings.h), and the hashes of data
-// and tokenizer (verify_run.h).
+// RUN/run.json: what made this run. Read back: `working_directory` (places.h), `settings` (start_settings.h), and the hashes of data and
+// tokenizer (verify_run.h).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <tuple>
 
-#include "data/prepared.h"
-#include "train/resolve.h"
+#include "config/record.h"
+#include "store/run_directory.h"
 #include "train/start_settings.h"
 
 namespace sluice::train {
 
 struct RunRecord {
-  const ResolvedRun& run;
-  const data::PreparedData& data;
+  static constexpr config::RecordFormat record{
+      .name = "run",
+      .place = "RUN/run.json",
+      .summary = "Versions, machine, command, and hashes of data and tokenizer. Written at each start.",
+      .expected = "the record as `sluice train` writes it"};
+
+  struct Program {
+    std::string version, revision;
+    static constexpr auto fields() {
+      return std::tuple{config::field<&Program::version>("Version."), config::field<&Program::revision>("Revision of the source.")};
+    }
+  };
+  struct Processor {
+    std::string cpu, features;
+    std::int64_t num_cpus = 0;
+    std::uint64_t memory_bytes = 0;
+    static constexpr auto fields() {
+      using config::field;
+      return std::tuple{field<&Processor::cpu>("Processor model."), field<&Processor::features>("Its features that matter here."),
+                        field<&Processor::num_cpus>("Processors that this process may use."),
+                        field<&Processor::memory_bytes>("Main memory.")};
+    }
+  };
+  struct Data {
+    std::string fingerprint, directory;
+    static constexpr auto fields() {
+      return std::tuple{config::field<&Data::fingerprint>("Hash of its settings and input files."),
+                        config::field<&Data::directory>("Where the shards are.")};
+    }
+  };
+  struct Tokenizer {
+    std::string file, hash;
+    static constexpr auto fields() {
+      return std::tuple{config::field<&Tokenizer::file>("tokenizer.model or tokenizer.json."),
+                        config::field<&Tokenizer::hash>("Its XXH3-128.")};
+    }
+  };
+
+  std::string name;
+  Program sluice;
+  std::string libtorch;
+  Processor machine;
+  std::int64_t threads = 0;
+  std::string device;
+  std::string command;
+  std::optional<std::string> working_directory;
+  std::optional<StartSettings> settings;
+  std::string started;
   std::int64_t num_parameters = 0;
-  const std::string& command_line;
-  const StartSettings& settings;
+  Data data;
+  Tokenizer tokenizer;
+
+  static constexpr auto fields() {
+    using config::field, config::MayBeMissing;
+    using R = RunRecord;
+    return std::tuple{field<&R::name>("run.name of the configuration."),
+                      field<&R::sluice>("The program."),
+                      field<&R::libtorch>("Version of LibTorch."),
+                      field<&R::machine>("The machine."),
+                      field<&R::threads>("Threads of this start."),
+                      field<&R::device>("cpu or cuda."),
+                      field<&R::command>("The command of this start, as a shell takes it."),
+                      field<&R::working_directory>("Where relative paths start from.", MayBeMissing{}),
+                      field<&R::settings>("What later starts need not say again.", MayBeMissing{}),
+                      field<&R::started>("When, in UTC."),
+                      field<&R::num_parameters>("Parameters of the model."),
+                      field<&R::data>("The prepared data."),
+                      field<&R::tokenizer>("The tokenizer.")};
+  }
 };
 
-// Program and LibTorch versions, machine, command, hashes of data and tokenizer, as JSON.
-std::string run_record(const RunRecord& record);
+// Nothing where there is none; kBadData where it is damaged.
+std::optional<RunRecord> read_run_record(const store::RunPaths& paths);
 
 }  // namespace sluice::train

@@ -7,15 +7,19 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/shell.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
+#include "base/version.h"
 #include "config/config.h"
 #include "data/prepared.h"
 #include "ops/product_rate.h"
+#include "ops/torch_compat.h"
 #include "store/checkpoint_space.h"
 #include "store/metrics_log.h"
 #include "text/utf8.h"
@@ -140,14 +144,11 @@ Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progre
   summary.num_parameters = watch.savable.parameters.num_parameters();
   const ResolvedRun& run = watch.run.resolved;
   summary.initial_is_comparable = run.evaluation_tokens == run.final_evaluation_tokens;
-  for (const LoggedEvaluation& one : read_evaluations(paths.metrics())) {
-    if (one.step == 0) summary.initial_log_perplexity = one.log_perplexity;
+  for (const EvaluationLine& one : read_evaluations(paths.metrics())) {
+    if (one.step == 0) summary.initial_log_perplexity = one.eval.figures.log_perplexity;
     if (one.step != progress.step) continue;
-    summary.log_perplexity = one.log_perplexity;
-    summary.perplexity = one.perplexity;
-    summary.bits_per_byte = one.bits_per_byte;
-    summary.word_perplexity = one.word_perplexity;
-    summary.num_dropped_tokens = one.num_dropped_tokens;
+    summary.figures = one.eval.figures;
+    summary.num_dropped_tokens = one.eval.num_dropped_tokens;
   }
   summary.seconds = watch.metrics.seconds();
   if (watch.metrics.training_seconds() > 0)
@@ -246,9 +247,22 @@ void dump_batches_of(const SessionOptions& options, const Parts& parts) {
 
 // Before config.yaml: where that is, the record of how the run was started is too.
 void write_records(const SessionOptions& options, const store::RunPaths& paths, const Parts& parts) {
-  const std::int64_t num_parameters = parts.model->parameters().num_parameters();
-  real_files().write_atomically(paths.run_json(),
-                                run_record({parts.run, parts.data, num_parameters, options.command_line, options.settings}));
+  const Machine& cpu = machine();
+  const text::Tokenizer& tokenizer = *parts.data.tokenizer;
+  const RunRecord record{.name = parts.run.config.run.name,
+                         .sluice = {.version = std::string(version()), .revision = std::string(git_revision())},
+                         .libtorch = ops::torch_version(),
+                         .machine = {cpu.cpu_model, cpu.features(), cpu.num_cpus, cpu.memory_bytes},
+                         .threads = parts.run.threads,
+                         .device = parts.run.device,
+                         .command = options.command_line,
+                         .working_directory = std::filesystem::current_path().string(),
+                         .settings = options.settings,
+                         .started = utc_timestamp(),
+                         .num_parameters = parts.model->parameters().num_parameters(),
+                         .data = {.fingerprint = parts.data.fingerprint, .directory = parts.data.directory.string()},
+                         .tokenizer = {.file = std::string(tokenizer.file_name()), .hash = tokenizer.hash().hex()}};
+  real_files().write_atomically(paths.run_json(), config::to_json(record));
   real_files().write_atomically(paths.config(), config::to_yaml(parts.run.config));
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "store/held_out_figures.h"
 #include "store/run_directory.h"
 #include "train/run_config.h"
 #include "train/start_settings.h"
@@ -31,10 +32,10 @@ struct Summary {
   std::int64_t step = 0;
   std::uint64_t tokens = 0;  // target tokens trained on
   std::int64_t num_parameters = 0;
-  std::string prompt{};                            // for `generate`: words of the held-out text (suggested_prompt.h)
-  std::optional<double> initial_log_perplexity{};  // before the first step, of evaluate.max_tokens tokens
-  bool initial_is_comparable = true;               // it is of the tokens that the last one is of
-  std::optional<double> log_perplexity{}, perplexity{}, bits_per_byte{}, word_perplexity{};  // of the last evaluation
+  std::string prompt{};                               // for `generate`: words of the held-out text (suggested_prompt.h)
+  std::optional<double> initial_log_perplexity{};     // before the first step, of evaluate.max_tokens tokens
+  bool initial_is_comparable = true;                  // it is of the tokens that the last one is of
+  store::HeldOutFigures figures{};                    // of the last evaluation
   std::optional<std::uint64_t> num_dropped_tokens{};  // the tail of the held-out set that it leaves out
   double seconds = 0;                                 // this process spent training
   std::optional<double> tokens_per_s{};               // of this process; nothing where it had no step to do

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text_format.h"
+#include "train/run_record.h"
 
 namespace sluice::train {
 namespace {
 
-constexpr std::uint64_t kMaxRecordBytes = 16 << 20;
 constexpr std::array<std::string_view, 3> kLengthKeys = {"train.steps", "train.tokens", "train.epochs"};
 
 bool is_length(const std::string& path) { return std::find(kLengthKeys.begin(), kLengthKeys.end(), path) != kLengthKeys.end(); }
@@ -56,14 +54,11 @@ std::vector<std::string> with_one_length(const std::vector<std::string>& overrid
 }
 
 StartSettings read_start_settings(const store::RunPaths& paths) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(paths.run_json(), ignored)) return {};
   try {
-    const nlohmann::json record = nlohmann::json::parse(read_file(paths.run_json(), kMaxRecordBytes));
-    const auto found = record.find("settings");
-    if (found == record.end()) return {};
-    return {.overrides = found->at("set").get<std::vector<std::string>>(), .file_values = found->at("file").get<config::FileValues>()};
-  } catch (const nlohmann::json::exception&) {
+    const std::optional<RunRecord> record = read_run_record(paths);
+    return record ? record->settings.value_or(StartSettings{}) : StartSettings{};
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kBadData) throw;
     log::warn(cat(printable(paths.run_json().string(), 400), ": damaged; the --set of earlier starts are not known: name them again"));
     return {};
   }

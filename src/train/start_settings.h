@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "config/file_values.h"
@@ -13,8 +14,14 @@
 namespace sluice::train {
 
 struct StartSettings {
-  std::vector<std::string> overrides{};  // "a.b=c", those that hold
-  config::FileValues file_values{};      // what the file of the last start that named one said
+  std::vector<std::string> overrides{};
+  config::FileValues file_values{};
+
+  static constexpr auto fields() {
+    return std::tuple{config::field<&StartSettings::overrides>("The --set that hold: \"a.b=c\".", config::Key{"set"}),
+                      config::field<&StartSettings::file_values>("What the file of the last start that named one said, by dotted path.",
+                                                                 config::Key{"file"})};
+  }
 };
 
 // Of the run's last start; empty where there was none, or where an earlier version wrote run.json. Warns where run.json is damaged.

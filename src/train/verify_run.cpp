@@ -14,16 +14,15 @@
 #include "store/run_directory.h"
 #include "store/run_result.h"
 #include "train/checkpoint.h"
+#include "train/metrics_lines.h"
 #include "train/open_checkpoint.h"
+#include "train/run_record.h"
 
 namespace sluice::train {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr std::string_view kWritten = "what `sluice train` wrote";
-constexpr std::uint64_t kMaxRecordBytes = 16 << 20;
 
 template <class Check>
 Finding examine(const std::string& subject, Check check) {
@@ -50,51 +49,46 @@ void check_config(const fs::path& path, const RunConfig& of_checkpoint) {
   }
 }
 
-void check_record(const fs::path& path, const std::string& fingerprint, const std::string& tokenizer_hash) {
-  const Json record = Json::parse(read_file(path, kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
-  const auto text_at = [&](const char* section, const char* key) -> std::string {
-    const auto found = record.is_object() ? record.find(section) : record.end();
-    return found != record.end() && found->is_object() && found->contains(key) && found->at(key).is_string() ? found->at(key) : Json("");
-  };
-  require(text_at("data", "fingerprint") == fingerprint, ExitCode::kBadData, path.string(), "another data.fingerprint",
+void check_record(const store::RunPaths& paths, const std::string& fingerprint, const std::string& tokenizer_hash) {
+  const std::string path = paths.run_json().string();
+  const std::optional<RunRecord> record = read_run_record(paths);
+  require(record && record->data.fingerprint == fingerprint, ExitCode::kBadData, path, "another data.fingerprint",
           "that of the checkpoints");
-  require(text_at("tokenizer", "hash") == tokenizer_hash, ExitCode::kBadData, path.string(), "another tokenizer.hash",
-          "that of the checkpoints");
+  require(record->tokenizer.hash == tokenizer_hash, ExitCode::kBadData, path, "another tokenizer.hash", "that of the checkpoints");
 }
 
 // One figure is written twice, as its logarithm and as itself.
-void check_figures(const fs::path& path, std::int64_t step, const Json& figures) {
-  const auto log_perplexity = figures.find("log_perplexity"), perplexity = figures.find("perplexity");
-  if (log_perplexity == figures.end() || perplexity == figures.end())
-    fail(ExitCode::kBadData, path.string(), cat("step ", step, " without figures"), kWritten);
-  if (!log_perplexity->is_number() || !perplexity->is_number()) return;  // null: not finite
-  if (std::exp(log_perplexity->get<double>()) != perplexity->get<double>())
-    fail(ExitCode::kBadData, path.string(), cat("step ", step, ": perplexity ", perplexity->dump()),
-         cat("the exponential of log_perplexity ", log_perplexity->dump()));
+void check_figures(const fs::path& path, std::int64_t step, double log_perplexity, double perplexity) {
+  if (!std::isfinite(log_perplexity) || !std::isfinite(perplexity)) return;
+  if (std::exp(log_perplexity) != perplexity)
+    fail(ExitCode::kBadData, path.string(), cat("step ", step, ": perplexity ", shortest(perplexity)),
+         cat("the exponential of log_perplexity ", shortest(log_perplexity)));
 }
 
 // `saved_step`: of the newest checkpoint; its lines were written before it.
 void check_metrics(const fs::path& path, std::int64_t saved_step, const std::optional<store::RunResult>& result) {
   std::int64_t last_step = 0;
-  std::optional<Json> last_evaluation;
-  store::read_metrics(path, [&](std::int64_t step, const Json& line) {
+  store::HeldOutFigures last;  // of the result's step
+  store::read_metrics(path, [&](std::int64_t step, const Json& json) {
     throw_if_stopped("verify");
-    if (const auto evaluation = line.find("eval"); evaluation != line.end()) {
-      check_figures(path, step, *evaluation);
-      if (result && step == result->step) last_evaluation = *evaluation;
+    if (json.contains("eval")) {
+      const store::HeldOutFigures figures = config::from_json_object<EvaluationLine>(json, path.string()).eval.figures;
+      if (figures.log_perplexity && figures.perplexity) check_figures(path, step, *figures.log_perplexity, *figures.perplexity);
+      if (result && step == result->step) last = figures;
       return;
     }
-    check_figures(path, step, line);
+    const auto line = config::from_json_object<StepLine>(json, path.string());
+    check_figures(path, step, line.log_perplexity, line.perplexity);
     if (step != last_step + 1)
       fail(ExitCode::kBadData, path.string(), cat("step ", step, " after step ", last_step), "a line for each step");
     last_step = step;
   });
   if (last_step < saved_step)
     fail(ExitCode::kBadData, path.string(), cat("no line after step ", last_step), cat("a line for each step up to ", saved_step));
-  if (!last_evaluation || !result || !result->log_perplexity) return;
-  if (last_evaluation->at("log_perplexity") != *result->log_perplexity)
-    fail(ExitCode::kBadData, path.string(), cat("log_perplexity ", last_evaluation->at("log_perplexity").dump(), " of step ", result->step),
-         cat(shortest(*result->log_perplexity), ", as in result.json"));
+  if (!last.log_perplexity || !result || !result->figures.log_perplexity) return;
+  if (*last.log_perplexity != *result->figures.log_perplexity)
+    fail(ExitCode::kBadData, path.string(), cat("log_perplexity ", shortest(*last.log_perplexity), " of step ", result->step),
+         cat(shortest(*result->figures.log_perplexity), ", as in result.json"));
 }
 
 // Those that a writer deletes meanwhile are left out.
@@ -136,7 +130,7 @@ RunFindings verify_run(const fs::path& run) {
   const std::string tokenizer_hash = newest->manifest.note("tokenizer_hash", newest->directory.string());
   // Every run has these three; result.json is written at the end.
   add(examine(paths.config().string(), [&] { check_config(paths.config(), read_config(newest->directory)); }));
-  add(examine(paths.run_json().string(), [&] { check_record(paths.run_json(), state.fingerprint, tokenizer_hash); }));
+  add(examine(paths.run_json().string(), [&] { check_record(paths, state.fingerprint, tokenizer_hash); }));
   add(examine(paths.metrics().string(), [&] { check_metrics(paths.metrics(), found.newest_step, result); }));
   if (about_result) add(*std::move(about_result));
   add(examine("prepared data", [&] { open_data(*newest).verify(); }));

@@ -23,6 +23,10 @@ TEST_F(Documents, TheConfigReferenceIsWhatTheProgramPrints) {
   EXPECT_EQ(content("docs/config.md"), sluice({"config", "docs"}).out) << "fix it with: build/sluice config docs > docs/config.md";
 }
 
+TEST_F(Documents, TheFormatsPageIsWhatTheProgramPrints) {
+  EXPECT_EQ(content("docs/formats.md"), sluice({"schema", "--docs"}).out) << "fix it with: build/sluice schema --docs > docs/formats.md";
+}
+
 TEST_F(Documents, TheSchemaIsJson) {
   const auto schema = nlohmann::json::parse(sluice({"config", "schema"}).out);
   EXPECT_EQ(schema.at("$schema"), "https://json-schema.org/draft/2020-12/schema");

@@ -53,11 +53,11 @@ TEST(CellRecord, ReadsBackAsWritten) {
   const CellRecord record{.settings = {{"model.ffn", "geglu"}, {"a", "\"3\""}},
                           .candidate = {{"optimizer.lr", "1e-3"}},
                           .seed = 18446744073709551615U,
+                          .state = CellState::kDiverged,
+                          .remark = "NaN \xff",
                           .hash = "h",
                           .family = "f",
                           .maker = facts().maker,
-                          .state = CellState::kDiverged,
-                          .remark = "NaN \xff",
                           .wall_seconds = 1.5};
   write_record(record, path);
   const auto read = read_record(path);

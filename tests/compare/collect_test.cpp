@@ -195,7 +195,7 @@ TEST_F(CollectTest, WhatIsKnownOfLearning) {
     store::RunResult result = store::read_run_result(path);
     EXPECT_FALSE(result.uniform_log_perplexity.has_value());
     result.step = 100;
-    result.log_perplexity = figure;
+    result.figures.log_perplexity = figure;
     result.uniform_log_perplexity = guess;
     store::write_run_result(result, path);
   };
@@ -220,7 +220,7 @@ TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
   const auto set = [&](const std::string& start, double figure) {
     const fs::path path = testing::cells_like(directory / "tune", start).at(0) / "run" / "result.json";
     store::RunResult result = store::read_run_result(path);
-    result.log_perplexity = figure;
+    result.figures.log_perplexity = figure;
     result.uniform_log_perplexity = 8.3178;
     store::write_run_result(result, path);
   };
@@ -278,10 +278,10 @@ TEST_F(CollectTest, AThousandCells) {
   const fs::path directory = directory_ / "many", one = directory_ / "one";
   fs::create_directories(one / "run");
   std::ofstream(one / "run" / "metrics.jsonl") << training_lines(1, 1000);
-  store::RunResult result{.step = 1000, .log_perplexity = 3.0};
+  store::RunResult result{.step = 1000, .figures = {.log_perplexity = 3.0}};
   for (int i = 0; i < 300; ++i) result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
   store::write_run_result(result, one / "run" / "result.json");
-  write_record({.hash = "h", .state = CellState::kFinished}, one / "cell.json");
+  write_record({.state = CellState::kFinished, .hash = "h"}, one / "cell.json");
   ComparisonFile file;
   file.comparison.variants = {{.settings = {{"model.ffn", "relu"}}}};
   file.variant_hashes = {"v"};

@@ -73,14 +73,14 @@ RunFacts FakeRuns::make(const RunRequest& request) {
   const fs::path result = scratch_ / (hash_of(cat(identity, maker.cpu, maker.threads)).hex() + ".json");
   store::write_run_result({.step = run_steps,
                            .tokens = 100,
-                           .log_perplexity = value_or(log_perplexity, name, 3.0),
-                           .documents = {{.nats = 30, .num_targets = 10}},
+                           .figures = {.log_perplexity = value_or(log_perplexity, name, 3.0)},
                            .training_seconds = training_s,
                            .build = "test",
                            .cpu = maker.cpu,
                            .device = maker.device,
                            .precision = maker.precision,
-                           .threads = maker.threads},
+                           .threads = maker.threads,
+                           .documents = {{.nats = 30, .num_targets = 10}}},
                           result);
   RunFacts facts{.config = cat("steps=", run_steps, "\nbehaviour=", value_or<std::string>(behaviour, name, "fast"), "\nresult='",
                                result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\nother_s=", value_or(other_s, label, 0.0),

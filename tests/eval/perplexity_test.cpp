@@ -69,18 +69,18 @@ TEST(Perplexity, EqualsTheDefinitionTokenByToken) {
   const Perplexity result = measure_perplexity(*model, data::EvaluationWindows(stream, settings()), counts, at::kCPU, {});
   const double nats = nats_token_by_token(*model, ids, 7);
   EXPECT_EQ(result.num_tokens, 101u);
-  EXPECT_NEAR(result.log_perplexity, nats / 101, 1e-6);
-  EXPECT_NEAR(result.perplexity, std::exp(nats / 101), 1e-5 * result.perplexity);
-  ASSERT_TRUE(result.bits_per_byte && result.word_perplexity);
-  EXPECT_NEAR(*result.bits_per_byte, nats / std::log(2.0) / 250, 1e-5);
-  EXPECT_NEAR(*result.word_perplexity, std::exp(nats / 40), 1e-4 * *result.word_perplexity);
+  EXPECT_NEAR(*result.figures.log_perplexity, nats / 101, 1e-6);
+  EXPECT_NEAR(*result.figures.perplexity, std::exp(nats / 101), 1e-5 * *result.figures.perplexity);
+  ASSERT_TRUE(result.figures.bits_per_byte && result.figures.word_perplexity);
+  EXPECT_NEAR(*result.figures.bits_per_byte, nats / std::log(2.0) / 250, 1e-5);
+  EXPECT_NEAR(*result.figures.word_perplexity, std::exp(nats / 40), 1e-4 * *result.figures.word_perplexity);
 }
 
 TEST(Perplexity, DoesNotDependOnTheBatchSize) {
   const auto model = small_model();
   const data::TokenStream stream(some_ids(200));
-  const double one = measure_perplexity(*model, data::EvaluationWindows(stream, settings(1)), {}, at::kCPU, {}).log_perplexity;
-  const double many = measure_perplexity(*model, data::EvaluationWindows(stream, settings(64)), {}, at::kCPU, {}).log_perplexity;
+  const double one = *measure_perplexity(*model, data::EvaluationWindows(stream, settings(1)), {}, at::kCPU, {}).figures.log_perplexity;
+  const double many = *measure_perplexity(*model, data::EvaluationWindows(stream, settings(64)), {}, at::kCPU, {}).figures.log_perplexity;
   EXPECT_NEAR(one, many, 1e-6);
 }
 
@@ -92,7 +92,7 @@ TEST(Perplexity, ALimitedEvaluationHasNoFiguresOfTheWholeSet) {
   const Perplexity result = measure_perplexity(*model, data::EvaluationWindows(stream, limited),
                                                {.num_bytes = 300, .num_words = 50, .num_tokens = 200}, at::kCPU, {});
   EXPECT_EQ(result.num_tokens, 48u);
-  EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
+  EXPECT_FALSE(result.figures.bits_per_byte || result.figures.word_perplexity);
 }
 
 // Documents of 40, 1, 39 and 21 tokens, which end in the middle of windows and of batches.
@@ -116,7 +116,7 @@ TEST(Perplexity, EachDocumentHasTheNatsOfItsOwnTokens) {
       num_targets += result.documents[i].num_targets;
     }
     EXPECT_EQ(num_targets, result.num_tokens);
-    EXPECT_NEAR(sum, result.log_perplexity * static_cast<double>(result.num_tokens), 1e-9);
+    EXPECT_NEAR(sum, *result.figures.log_perplexity * static_cast<double>(result.num_tokens), 1e-9);
   }
 }
 
@@ -133,9 +133,9 @@ TEST(Perplexity, LeavesModelAndGradientsAndDropoutAlone) {
   const data::TokenStream stream(some_ids(100));
   const at::Tensor before = model->parameters().master().clone();
   const data::EvaluationWindows windows(stream, settings());
-  const double first = measure_perplexity(*model, windows, {}, at::kCPU, {.training = true}).log_perplexity;
-  EXPECT_EQ(first, measure_perplexity(*model, windows, {}, at::kCPU, {.seed = 8}).log_perplexity);
-  EXPECT_NEAR(first, measure_perplexity(*small_model(0), windows, {}, at::kCPU, {}).log_perplexity, 1e-12);
+  const double first = *measure_perplexity(*model, windows, {}, at::kCPU, {.training = true}).figures.log_perplexity;
+  EXPECT_EQ(first, *measure_perplexity(*model, windows, {}, at::kCPU, {.seed = 8}).figures.log_perplexity);
+  EXPECT_NEAR(first, *measure_perplexity(*small_model(0), windows, {}, at::kCPU, {}).figures.log_perplexity, 1e-12);
   EXPECT_TRUE(at::equal(model->parameters().master(), before));
   EXPECT_EQ(model->parameters().gradient().abs().max().item<float>(), 0.0f);
 }

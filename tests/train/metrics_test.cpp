@@ -101,24 +101,26 @@ TEST_F(MetricsTest, EvaluationsStandAfterTheirStepAndReadBack) {
   Metrics metrics(path_);
   add(metrics, 1, 1.0);
   metrics.add_evaluation(
-      1, {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5, .num_tokens = 100, .num_dropped_tokens = 7});
-  metrics.add_evaluation(2, {.log_perplexity = std::nan("")});
+      1,
+      {.figures = {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5}, .num_tokens = 100, .num_dropped_tokens = 7});
+  metrics.add_evaluation(2, {.figures = {.log_perplexity = std::nan("")}});
   EXPECT_NE(lines().at(1).find(R"("eval")"), std::string::npos);
   const auto found = read_evaluations(path_);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].step, 1);
-  EXPECT_EQ(found[0].log_perplexity, 1.5);
-  EXPECT_EQ(found[0].bits_per_byte, 2.5);
-  EXPECT_FALSE(found[0].word_perplexity);
-  EXPECT_EQ(found[0].num_dropped_tokens, 7u);
-  EXPECT_FALSE(found[1].log_perplexity);
+  EXPECT_EQ(found[0].eval.figures.log_perplexity, 1.5);
+  EXPECT_EQ(found[0].eval.figures.bits_per_byte, 2.5);
+  EXPECT_FALSE(found[0].eval.figures.word_perplexity);
+  EXPECT_EQ(found[0].eval.num_dropped_tokens, 7u);
+  EXPECT_FALSE(found[1].eval.figures.log_perplexity);
 }
 
 TEST_F(MetricsTest, EvaluationsOfEarlierVersionsSayNothingOfTheTail) {
-  std::ofstream(path_) << R"({"step":1,"eval":{"log_perplexity":2.0,"num_tokens":10}})"
-                       << "\n";
+  std::ofstream(path_)
+      << R"({"step":1,"eval":{"log_perplexity":2.0,"perplexity":7.38,"bits_per_byte":null,"word_perplexity":null,"num_tokens":10}})"
+      << "\n";
   ASSERT_EQ(read_evaluations(path_).size(), 1u);
-  EXPECT_FALSE(read_evaluations(path_)[0].num_dropped_tokens);
+  EXPECT_FALSE(read_evaluations(path_)[0].eval.num_dropped_tokens);
 }
 
 TEST_F(MetricsTest, ReturningDropsWhatComesAgain) {

@@ -27,7 +27,7 @@ TEST_F(SessionTest, AnOpenedRunMeasuresWhatTrainingMeasured) {
   const data::PreparedData data = open_data(opened);
   const auto batches = make_evaluation_batches(opened.run, data.valid(), *opened.tokenizer, {});
   const auto result = eval::measure_perplexity(*opened.model, *batches, data.counts[data::Split::kValid], opened.device, {});
-  EXPECT_EQ(result.log_perplexity, *summary.log_perplexity);
+  EXPECT_EQ(result.figures.log_perplexity, *summary.figures.log_perplexity);
   EXPECT_EQ(result.num_tokens, data.valid().num_tokens());
   EXPECT_FALSE(eval::generate(*opened.model, *opened.tokenizer, "The", {.num_tokens = 20, .context_length = 32}).text.empty());
 }

@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "store/checkpoint_store.h"
 #include "tests/train/train_support.h"
-#include "train/state_json.h"
+#include "train/checkpoint_state.h"
 
 namespace sluice::train {
 namespace {
@@ -35,9 +35,9 @@ void forget_best(const fs::path& checkpoints, std::int64_t step) {
   for (const store::ManifestFile& entry : manifest.files) {
     std::string content = read_file(directory / entry.name);
     if (entry.name == "train_state.json") {
-      CheckpointState state = parse_state(content, entry.name);
+      auto state = config::from_json<CheckpointState>(content, entry.name);
       state.best.reset();
-      content = to_json(state);
+      content = config::to_json(state);
     }
     files.push_back({entry.name, [content](OutputFile& out) { out.write(content); }});
   }

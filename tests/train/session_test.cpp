@@ -28,11 +28,11 @@ TEST_F(SessionTest, TrainsEvaluatesAndLeavesWhatItPromises) {
   const Summary summary = run_training(asked);
   EXPECT_EQ(summary.step, 20);
   EXPECT_EQ(summary.tokens, 20u * 4 * 32);
-  ASSERT_TRUE(summary.initial_log_perplexity && summary.log_perplexity && summary.perplexity && summary.bits_per_byte &&
-              summary.word_perplexity);
+  ASSERT_TRUE(summary.initial_log_perplexity && summary.figures.log_perplexity && summary.figures.perplexity &&
+              summary.figures.bits_per_byte && summary.figures.word_perplexity);
   EXPECT_NEAR(*summary.initial_log_perplexity, std::log(257.0), 0.1);
-  EXPECT_LT(*summary.log_perplexity, *summary.initial_log_perplexity - 0.5);
-  EXPECT_NEAR(*summary.perplexity, std::exp(*summary.log_perplexity), 1e-9 * *summary.perplexity);
+  EXPECT_LT(*summary.figures.log_perplexity, *summary.initial_log_perplexity - 0.5);
+  EXPECT_NEAR(*summary.figures.perplexity, std::exp(*summary.figures.log_perplexity), 1e-9 * *summary.figures.perplexity);
   for (const char* name : {"config.yaml", "run.json", "log.txt", "metrics.jsonl", "checkpoints"})
     EXPECT_TRUE(fs::exists(directory_ / "run" / name)) << name;
   for (const char* name :
@@ -51,10 +51,10 @@ TEST_F(SessionTest, AFinishedRunLeavesItsResult) {
   const store::RunResult result = store::read_run_result(path);
   EXPECT_EQ(result.step, 20);
   EXPECT_EQ(result.tokens, summary.tokens);
-  EXPECT_EQ(result.log_perplexity, summary.log_perplexity);
-  EXPECT_EQ(result.perplexity, summary.perplexity);
-  EXPECT_EQ(result.bits_per_byte, summary.bits_per_byte);
-  EXPECT_EQ(result.word_perplexity, summary.word_perplexity);
+  EXPECT_EQ(result.figures.log_perplexity, summary.figures.log_perplexity);
+  EXPECT_EQ(result.figures.perplexity, summary.figures.perplexity);
+  EXPECT_EQ(result.figures.bits_per_byte, summary.figures.bits_per_byte);
+  EXPECT_EQ(result.figures.word_perplexity, summary.figures.word_perplexity);
   EXPECT_EQ(result.num_parameters, summary.num_parameters);
   EXPECT_EQ(result.data_fingerprint, summary.fingerprint);
   EXPECT_EQ(result.config, file("run", 20, "config.yaml"));
@@ -77,7 +77,7 @@ TEST_F(SessionTest, AFinishedRunLeavesItsResult) {
   }
   EXPECT_GT(result.documents.size(), 1u);
   EXPECT_EQ(num_targets, result.num_targets);
-  EXPECT_NEAR(nats / static_cast<double>(num_targets), *result.log_perplexity, 1e-9);
+  EXPECT_NEAR(nats / static_cast<double>(num_targets), *result.figures.log_perplexity, 1e-9);
 }
 
 TEST_F(SessionTest, AResultThatIsMissingOrDamagedOrOldIsWrittenAnew) {
@@ -113,7 +113,7 @@ TEST_F(SessionTest, TheFinalEvaluationsLimitHoldsForTheResult) {
   const store::RunResult result = store::read_run_result(directory_ / "run" / "result.json");
   EXPECT_EQ(result.num_targets, 100u);
   EXPECT_TRUE(result.documents.empty());
-  EXPECT_FALSE(result.bits_per_byte.has_value());
+  EXPECT_FALSE(result.figures.bits_per_byte.has_value());
 }
 
 // A limited evaluation and one of everything cannot be held against each other: the last step is measured on the limited set too.
@@ -127,7 +127,7 @@ TEST_F(SessionTest, TheBestEvaluationIsChosenAmongFiguresOfTheSameTokens) {
   everywhere.config.evaluate.final_max_tokens = 64;
   const Summary same = run_training(everywhere);
   EXPECT_TRUE(same.initial_is_comparable);
-  EXPECT_NE(*summary.log_perplexity, *same.log_perplexity);
+  EXPECT_NE(*summary.figures.log_perplexity, *same.figures.log_perplexity);
   EXPECT_EQ(file("limited", 20, "train_state.json"), file("everywhere", 20, "train_state.json"));
 }
 
@@ -141,7 +141,7 @@ TEST_F(SessionTest, TuningTextIsItsOwnSplit) {
   EXPECT_EQ(valid.fingerprint, tune.fingerprint);
   EXPECT_TRUE(file("run", 20, "model.safetensors") == file("tuned", 20, "model.safetensors"))
       << "which split is looked at changes no weight";
-  EXPECT_NE(valid.log_perplexity, tune.log_perplexity);
+  EXPECT_NE(valid.figures.log_perplexity, tune.figures.log_perplexity);
   const data::PreparedData data = data::open_prepared(tuned.config.corpus.prepared_dir, tune.fingerprint);
   EXPECT_EQ(store::read_run_result(directory_ / "tuned" / "result.json").documents.size(),
             data.streams[data::Split::kTune].num_documents());
@@ -203,9 +203,9 @@ TEST_F(SessionTest, WithoutHeldOutTextNothingIsEvaluated) {
   SessionOptions blind = options();
   blind.config.evaluate.every_steps = {};
   const Summary summary = run_training(blind);
-  EXPECT_FALSE(summary.initial_log_perplexity || summary.log_perplexity);
+  EXPECT_FALSE(summary.initial_log_perplexity || summary.figures.log_perplexity);
   const store::RunResult result = store::read_run_result(directory_ / "run" / "result.json");
-  EXPECT_FALSE(result.log_perplexity || result.perplexity);
+  EXPECT_FALSE(result.figures.log_perplexity || result.figures.perplexity);
   EXPECT_EQ(result.num_targets, 0u);
   EXPECT_TRUE(summary.tokens_per_s.has_value());
 }

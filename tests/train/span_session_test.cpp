@@ -46,17 +46,17 @@ TEST_F(SpanSession, TrainsEvaluatesAndLeavesItsResult) {
   const data::SequenceShape shape = sequence_shape(asked.config);
   const Summary summary = run_training(asked);
   EXPECT_EQ(summary.tokens, 20u * 4 * static_cast<std::uint64_t>(shape.target_length)) << "tokens are targets";
-  ASSERT_TRUE(summary.initial_log_perplexity && summary.log_perplexity);
-  EXPECT_LT(*summary.log_perplexity, *summary.initial_log_perplexity);
-  EXPECT_FALSE(summary.bits_per_byte || summary.word_perplexity) << "the targets are not the text";
+  ASSERT_TRUE(summary.initial_log_perplexity && summary.figures.log_perplexity);
+  EXPECT_LT(*summary.figures.log_perplexity, *summary.initial_log_perplexity);
+  EXPECT_FALSE(summary.figures.bits_per_byte || summary.figures.word_perplexity) << "the targets are not the text";
 
   const auto resolved = config::load<RunConfig>({.file = directory_ / "run" / "config.yaml", .overrides = {}});
   EXPECT_EQ(*resolved.train.sequence_length, sequence_length(asked.config));
   EXPECT_EQ(*std::get<model::EncoderDecoderConfig>(resolved.model).vocab_size, 384) << "277 ids in use, rounded up to 128";
 
   const store::RunResult result = store::read_run_result(directory_ / "run" / "result.json");
-  EXPECT_EQ(result.log_perplexity, summary.log_perplexity);
-  EXPECT_FALSE(result.bits_per_byte || result.word_perplexity);
+  EXPECT_EQ(result.figures.log_perplexity, summary.figures.log_perplexity);
+  EXPECT_FALSE(result.figures.bits_per_byte || result.figures.word_perplexity);
   EXPECT_EQ(result.num_targets % static_cast<std::uint64_t>(shape.target_length), 0u) << "whole segments";
   const data::PreparedData data = data::open_prepared(asked.config.corpus.prepared_dir, summary.fingerprint);
   const std::uint64_t dropped = data.valid().num_tokens() % static_cast<std::uint64_t>(sequence_length(asked.config));
@@ -82,7 +82,7 @@ TEST_F(SpanSession, TrainsEvaluatesAndLeavesItsResult) {
     num_targets += document.num_targets;
   }
   EXPECT_EQ(num_targets, result.num_targets);
-  EXPECT_NEAR(nats / static_cast<double>(num_targets), *result.log_perplexity, 1e-9);
+  EXPECT_NEAR(nats / static_cast<double>(num_targets), *result.figures.log_perplexity, 1e-9);
 }
 
 TEST_F(SpanSession, ResumingFromAnyCheckpointEqualsNeverHavingStopped) {
@@ -126,8 +126,8 @@ TEST_F(SpanSession, StatisticsInTheTypeOfTheProducts) {
   const Summary fine = trained("fine", Precision::kBf16, ops::Reductions::kFp32),
                 coarse = trained("coarse", Precision::kBf16, ops::Reductions::kCompute);
   EXPECT_EQ(fine.initial_log_perplexity, coarse.initial_log_perplexity);
-  EXPECT_NE(fine.log_perplexity, coarse.log_perplexity);
-  EXPECT_NEAR(*fine.log_perplexity, *coarse.log_perplexity, 0.05);
+  EXPECT_NE(fine.figures.log_perplexity, coarse.figures.log_perplexity);
+  EXPECT_NEAR(*fine.figures.log_perplexity, *coarse.figures.log_perplexity, 0.05);
   trained("whole", Precision::kFp32, ops::Reductions::kFp32);
   trained("whole-compute", Precision::kFp32, ops::Reductions::kCompute);
   EXPECT_TRUE(file("whole", 20, "model.safetensors") == file("whole-compute", 20, "model.safetensors"));
@@ -201,7 +201,7 @@ TEST_F(SpanSession, ACheckpointComesBackAsItWas) {
   const auto batches = make_evaluation_batches(opened.run, data.valid(), *opened.tokenizer, {});
   const eval::Perplexity p = eval::measure_perplexity(
       *opened.model, *batches, counts_of_targets(*opened.run.objective, data.counts[data::Split::kValid]), opened.device, {});
-  EXPECT_EQ(p.log_perplexity, *summary.log_perplexity);
+  EXPECT_EQ(p.figures.log_perplexity, *summary.figures.log_perplexity);
   EXPECT_GT(p.num_dropped_tokens, 0u);
 }
 

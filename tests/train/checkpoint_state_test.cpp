@@ -1,4 +1,4 @@
-#include "train/state_json.h"
+#include "train/checkpoint_state.h"
 
 #include <gtest/gtest.h>
 
@@ -27,9 +27,12 @@ CheckpointState some_state() {
   return state;
 }
 
-TEST(StateJson, ReadsBackToTheLastBit) {
-  const CheckpointState state = some_state(), back = parse_state(to_json(state), "a file");
-  EXPECT_EQ(to_json(back), to_json(state));
+std::string written(const CheckpointState& state) { return config::to_json(state); }
+CheckpointState read(const std::string& text, const std::string& source) { return config::from_json<CheckpointState>(text, source); }
+
+TEST(TrainState, ReadsBackToTheLastBit) {
+  const CheckpointState state = some_state(), back = read(written(state), "a file");
+  EXPECT_EQ(written(back), written(state));
   EXPECT_EQ(back.progress.loss_mean, 1.0 / 3);
   EXPECT_EQ(back.progress.data_step, 130u);
   ASSERT_EQ(back.progress.unjudged.size(), 3u);
@@ -39,12 +42,12 @@ TEST(StateJson, ReadsBackToTheLastBit) {
   ASSERT_TRUE(back.best);
   EXPECT_EQ(back.best->step, 100);
   EXPECT_EQ(back.best->log_perplexity, 3.25);
-  EXPECT_FALSE(parse_state(to_json(CheckpointState{}), "a file").best);
+  EXPECT_FALSE(read(written(CheckpointState{}), "a file").best);
 }
 
-TEST(StateJson, RefusesWhatItWouldNotWrite) {
-  const auto good = nlohmann::json::parse(to_json(some_state()));
-  std::vector<std::string> bad{"", "{", "[]", "null", "3", to_json(some_state()) + "x"};
+TEST(TrainState, RefusesWhatItWouldNotWrite) {
+  const auto good = nlohmann::json::parse(written(some_state()));
+  std::vector<std::string> bad{"", "{", "[]", "null", "3", written(some_state()) + "x"};
   for (const auto& [key, value] : good.items()) {
     nlohmann::json missing = good;
     missing.erase(key);
@@ -72,7 +75,7 @@ TEST(StateJson, RefusesWhatItWouldNotWrite) {
   with("unjudged", {{1.0, 2.0, 3.0}});
   with("unjudged", nlohmann::json(std::vector<nlohmann::json>(8, {1.0, 2.0, true})));
   for (const std::string& text : bad) {
-    const std::string message = test::error_of(ExitCode::kBadData, [&] { parse_state(text, "a file"); });
+    const std::string message = test::error_of(ExitCode::kBadData, [&] { read(text, "a file"); });
     EXPECT_NE(message.find("a file"), std::string::npos) << message << "\n" << text;
   }
 }

@@ -1,0 +1,158 @@
+// What describe_types.h asks about C++ types: which shape a member has, whether rows cover a struct, which constraints fit.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/describe.h"
+
+namespace sluice::config::detail {
+
+template <class T>
+concept Described = std::is_class_v<T> && requires {
+  T::fields();
+};
+template <class T>
+concept HasKind = requires {
+  { T::kind } -> std::convertible_to<std::string_view>;
+};
+template <class T>
+concept HasCheck = requires(const T& value, Problems& problems) {
+  T::check(value, problems);
+};
+template <class T>
+concept NamedEnum = std::is_enum_v<T> && requires {
+  names_of(T{});
+};
+
+template <class T>
+inline constexpr bool is_variant = false;
+template <class... A>
+inline constexpr bool is_variant<std::variant<A...>> = true;
+template <class T>
+inline constexpr bool is_row = false;
+template <const auto& Table>
+inline constexpr bool is_row<RowOf<Table>> = true;
+template <class T>
+inline constexpr bool is_maybe = false;
+template <class T>
+inline constexpr bool is_maybe<std::optional<T>> = true;
+template <FixedString Word, class T>
+inline constexpr bool is_maybe<WordOr<Word, T>> = true;
+template <class T>
+inline constexpr bool is_array = false;
+template <class T, std::size_t N>
+inline constexpr bool is_array<std::array<T, N>> = true;
+template <class T>
+inline constexpr bool is_list = is_array<T>;
+template <class T>
+inline constexpr bool is_list<std::vector<T>> = true;
+template <class T>
+inline constexpr bool is_list<std::vector<std::pair<std::string, T>>> = false;  // entries
+template <class T>
+inline constexpr bool is_map = false;
+template <class T>
+inline constexpr bool is_map<Entries<T>> = true;
+template <class T>
+inline constexpr bool is_map<std::vector<std::pair<std::string, T>>> = true;
+template <class T>
+inline constexpr bool is_map<std::map<std::string, T>> = true;
+template <class F>
+inline constexpr bool is_rows_of = false;
+template <auto Member>
+inline constexpr bool is_rows_of<RowsOf<Member>> = true;
+
+template <class T>
+struct MemberOf;
+template <class S, class M>
+struct MemberOf<M S::*> {
+  using Struct = S;
+  using Value = M;
+};
+template <class F>
+using ValueOf = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Value;
+
+// ---- no member without a row ----
+// `T{m1, ..., mn}` must compile for the types of the rows, and with one more `{}` it must not: then T has exactly n members.
+template <class T, class... Members>
+concept TakesExactly = requires {
+  T{std::declval<Members>()...};
+}
+&&!requires { T{std::declval<Members>()..., {}}; };
+
+template <class T, class Rows>
+struct Covers;
+template <class T, class... F>
+struct Covers<T, std::tuple<F...>> {
+  static constexpr bool members = TakesExactly<T, ValueOf<F>...>;
+  // No name twice, and `type` belongs to the variant.
+  static constexpr bool distinct() {
+    const auto rows = T::fields();
+    const auto names = std::apply([](const auto&... row) { return std::array<std::string_view, sizeof...(F)>{row.name...}; }, rows);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (HasKind<T> && names[i] == "type") return false;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (names[i] == names[j]) return false;
+      }
+    }
+    return true;
+  }
+};
+
+// ---- which constraints make sense where ----
+template <class T>
+constexpr bool is_numeric() {
+  if constexpr (is_maybe<T>)
+    return is_numeric<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
+  else if constexpr (is_list<T>)
+    return is_numeric<typename T::value_type>();
+  else if constexpr (is_map<T> && requires { typename T::mapped_type; })
+    return is_numeric<typename T::mapped_type>();
+  else
+    return (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, Bytes> || std::is_same_v<T, Seconds>;
+}
+template <class T>
+constexpr bool has_length() {
+  if constexpr (is_maybe<T>)
+    return has_length<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
+  else
+    return std::is_same_v<T, std::string> || is_list<T> || is_map<T>;
+}
+
+// Of several lower limits the highest holds.
+inline void raise_low(Limits& limits, double low, bool open) {
+  if (low < limits.low || (low == limits.low && !open)) return;
+  limits.low = low;
+  limits.low_open = open;
+}
+inline void apply(Row& row, Positive) { raise_low(row.limits, 0, true); }
+inline void apply(Row& row, NonNegative) { raise_low(row.limits, 0, false); }
+inline void apply(Row& row, AtLeast c) { raise_low(row.limits, c.low, false); }
+inline void apply(Row& row, Between c) {
+  raise_low(row.limits, c.low, false);
+  row.limits.high = std::min(row.limits.high, c.high);
+}
+inline void apply(Row& row, MultipleOf c) { row.limits.divisor = c.divisor; }
+inline void apply(Row& row, NonEmpty) { row.limits.non_empty = true; }
+inline void apply(Row& row, Rest) { row.rest = true; }
+inline void apply(Row& row, MayChange c) { row.may_change = c; }
+inline void apply(Row& row, Key c) { row.name = c.name; }
+inline void apply(Row& row, MayBeMissing) { row.may_be_missing = true; }
+template <class Constraint>
+inline constexpr bool is_for_any_type =
+    std::is_same_v<Constraint, MayChange> || std::is_same_v<Constraint, Key> || std::is_same_v<Constraint, MayBeMissing>;
+
+template <class T, class Constraint>
+void apply_checked(Row& row, Constraint constraint) {
+  if constexpr (std::is_same_v<Constraint, NonEmpty>) {
+    static_assert(has_length<T>(), "NonEmpty is for text, lists and mappings with free keys");
+  } else if constexpr (std::is_same_v<Constraint, Rest>) {
+    static_assert(is_map<T>, "Rest is for Entries");
+  } else if constexpr (!is_for_any_type<Constraint>) {
+    static_assert(is_numeric<T>(), "this constraint is for numbers");
+  }
+  apply(row, constraint);
+}
+
+}  // namespace sluice::config::detail

@@ -1,0 +1,30 @@
+// The figures of a held-out set, as docs/metrics.md defines them: one description for result.json, metrics.jsonl and what commands print.
+//
+// Adding a figure: a member and its row here, and its value in eval/perplexity.cpp.
+#pragma once
+
+#include <optional>
+#include <tuple>
+
+#include "config/field.h"
+#include "stats/held_out_error.h"
+
+namespace sluice::store {
+
+using stats::DocumentLoss;
+
+struct HeldOutFigures {
+  std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;
+
+  static constexpr auto fields() {
+    using F = HeldOutFigures;
+    return std::tuple{
+        config::field<&F::log_perplexity>("Held-out cross-entropy in nats per target token; null where nothing is held out."),
+        config::field<&F::perplexity>("The exponential of `log_perplexity`."),
+        config::field<&F::bits_per_byte>(
+            "Bits per byte of the raw text; null where targets are not text, or a part of the set was scored."),
+        config::field<&F::word_perplexity>("Perplexity per word, words being maximal runs of non-whitespace; null likewise.")};
+  }
+};
+
+}  // namespace sluice::store

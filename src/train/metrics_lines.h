@@ -1,0 +1,80 @@
+// The lines of RUN/metrics.jsonl.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <tuple>
+
+#include "config/record.h"
+#include "store/held_out_figures.h"
+
+namespace sluice::train {
+
+struct StepTime {
+  double seconds = 0, step_seconds = 0, tokens_per_s = 0;
+  std::optional<double> mfu, mfu_denominator;
+
+  static constexpr auto fields() {
+    using config::field;
+    return std::tuple{field<&StepTime::seconds>("Since this process began to train."),
+                      field<&StepTime::step_seconds>("Of this step; evaluations and saves left out."),
+                      field<&StepTime::tokens_per_s>("Target tokens per second of this step."),
+                      field<&StepTime::mfu>("Model FLOPs utilisation: FLOPs per second as a share of `mfu_denominator`."),
+                      field<&StepTime::mfu_denominator>("FLOPs per second of matrix products on this machine, in the run's precision.")};
+  }
+};
+
+struct StepLine {
+  static constexpr config::RecordFormat record{
+      .name = "metrics-step",
+      .place = "RUN/metrics.jsonl, a line for each step",
+      .summary = "What is known of a step. All but `time` is the same after a resume, bit for bit.",
+      .expected = "a line as `sluice train` writes it",
+      .indent = -1};
+  std::int64_t step = 0;
+  std::uint64_t tokens = 0;
+  double loss = 0, log_perplexity = 0, perplexity = 0, grad_norm = 0, lr = 0;
+  StepTime time;
+
+  static constexpr auto fields() {
+    using config::field;
+    using L = StepLine;
+    return std::tuple{field<&L::step>("Finished optimizer steps."),
+                      field<&L::tokens>("Target tokens trained on so far."),
+                      field<&L::loss>("Mean over the step's target tokens of the training loss, in nats, before the update."),
+                      field<&L::log_perplexity>("The cross-entropy part of the loss, in nats per target token."),
+                      field<&L::perplexity>("The exponential of `log_perplexity`."),
+                      field<&L::grad_norm>("Global L2 norm of the gradient before clipping."),
+                      field<&L::lr>("Learning rate of the update."),
+                      field<&L::time>("Clock readings.")};
+  }
+};
+
+struct EvaluationFigures {
+  store::HeldOutFigures figures;
+  std::uint64_t num_tokens = 0;
+  std::optional<std::uint64_t> num_dropped_tokens;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        config::rows_of<&EvaluationFigures::figures>(), config::field<&EvaluationFigures::num_tokens>("Held-out targets scored."),
+        config::field<&EvaluationFigures::num_dropped_tokens>("The tail of the set that fills no segment.", config::MayBeMissing{})};
+  }
+};
+
+struct EvaluationLine {
+  static constexpr config::RecordFormat record{.name = "metrics-evaluation",
+                                               .place = "RUN/metrics.jsonl, a line for each evaluation",
+                                               .summary = "The held-out figures after a step.",
+                                               .expected = "a line as `sluice train` writes it",
+                                               .indent = -1};
+  std::int64_t step = 0;
+  EvaluationFigures eval;
+
+  static constexpr auto fields() {
+    return std::tuple{config::field<&EvaluationLine::step>("Finished optimizer steps."),
+                      config::field<&EvaluationLine::eval>("The figures.")};
+  }
+};
+
+}  // namespace sluice::train
