@@ -77,7 +77,7 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
   }
   if (variant.d_ff > 0) record.d_ff_mismatch = variant.d_ff_mismatch;
   if (const Published* paper = published_result(comparison, variant))
-    record.paper = ResultsRecord::Paper{paper->mean, paper->std, paper->long_run};
+    record.paper = PaperRecord{paper->mean, paper->std, paper->long_run};
   return record;
 }
 

@@ -12,6 +12,17 @@
 
 namespace sluice::report {
 
+// Beside ResultsRecord, not in it: clang 14 cannot put a nested struct with initial values into a std::optional there.
+struct PaperRecord {
+  double mean = 0, std = 0, long_run = 0;
+  static constexpr auto fields() {
+    using config::field, config::Key;
+    return std::tuple{field<&PaperRecord::mean>("Log-perplexity after 65,536 steps.", Key{"mean_65536"}),
+                      field<&PaperRecord::std>("Its standard deviation over runs.", Key{"std_65536"}),
+                      field<&PaperRecord::long_run>("Log-perplexity after 524,288 steps.", Key{"at_524288"})};
+  }
+};
+
 struct ResultsRecord {
   static constexpr config::RecordFormat record{
       .name = "results",
@@ -19,16 +30,6 @@ struct ResultsRecord {
       .summary = "A comparison: its verdicts, every cell and how it was made. docs/statistics.md has the formulas.",
       .expected = "what `sluice compare` wrote",
       .indent = 1};
-
-  struct Paper {
-    double mean = 0, std = 0, long_run = 0;
-    static constexpr auto fields() {
-      using config::field, config::Key;
-      return std::tuple{field<&Paper::mean>("Log-perplexity after 65,536 steps.", Key{"mean_65536"}),
-                        field<&Paper::std>("Its standard deviation over runs.", Key{"std_65536"}),
-                        field<&Paper::long_run>("Log-perplexity after 524,288 steps.", Key{"at_524288"})};
-    }
-  };
 
   struct VariantSummary {
     Settings settings;
@@ -46,7 +47,7 @@ struct ResultsRecord {
     std::optional<std::int64_t> d_ff;
     std::optional<double> d_ff_mismatch;
     Settings tuned;
-    std::optional<Paper> paper;
+    std::optional<PaperRecord> paper;
 
     static constexpr auto fields() {
       using config::field;
