@@ -1,16 +1,31 @@
 #include "app/comparison_config.h"
 
 #include "base/home.h"
+#include "base/text_format.h"
 
 namespace sluice::app {
 
+namespace {
+
+void check_keys(const compare::ValueLists& lists, const std::string& section, config::Problems& problems) {
+  for (const auto& [key, values] : lists.items) {
+    const auto affects = config::affects_of<train::RunConfig>(key);
+    if (affects && !config::rule_of(*affects).may_vary)
+      problems.add(cat(section, '.', key), cat('`', key, '`'),
+                   "a key that changes what is trained, not where, how, when or on what it is computed and measured");
+  }
+}
+
+}  // namespace
+
+void ComparisonConfig::check(const ComparisonConfig& c, config::Problems& problems) {
+  if (!c.compare) return;
+  check_keys(c.compare->vary, "compare.vary", problems);
+  if (c.compare->tune) check_keys(c.compare->tune->grid, "compare.tune", problems);
+}
+
 void expand_home_of(train::RunConfig& config) {
-  config.run.dir = expand_home("run.dir", config.run.dir);
-  for (std::string& path : config.corpus.train) path = expand_home("corpus.train", path);
-  for (std::string& path : config.corpus.valid) path = expand_home("corpus.valid", path);
-  config.corpus.prepared_dir = expand_home("corpus.prepared_dir", config.corpus.prepared_dir);
-  auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-  if (pieces != nullptr && pieces->model) pieces->model = expand_home("tokenizer.model", *pieces->model);
+  config::for_each_path(config, [](const std::string& field, std::string& path) { path = expand_home(field, path); });
 }
 
 ComparisonConfig load_comparison(const config::Input& input) {

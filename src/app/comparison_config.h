@@ -15,10 +15,11 @@ struct ComparisonConfig {
   static constexpr auto fields() {
     using config::field;
     using C = ComparisonConfig;
-    return std::tuple{
-        config::rows_of<&C::run>(),
-        field<&C::compare>("Several runs instead of one: what `sluice compare` varies. `sluice train` refuses it.", config::MayChange{})};
+    return std::tuple{config::rows_of<&C::run>(),
+                      field<&C::compare>("Several runs instead of one: what `sluice compare` varies. `sluice train` refuses it.",
+                                         config::Affects::kLabel)};
   }
+  static void check(const ComparisonConfig& c, config::Problems& problems);
 };
 
 // The home directory in place of `~/` at the start of every path of a configuration (base/home.h).

@@ -42,30 +42,10 @@ std::string data_key(train::RunConfig config) {
 
 std::string text_of(const train::RunConfig& config) { return config::to_yaml(config, config::Comments::kNone); }
 
-// Everything that does not determine the result takes a fixed value: names and places, what is written when, on what it is computed. Corpus and
-// tokenizer go too: the data's fingerprint stands for them.
-std::string identity_of(train::RunConfig config) {
-  config.run = {.seed = config.run.seed};
-  config.corpus = {};
-  config.tokenizer = {};
-  config.evaluate = {.split = config.evaluate.split, .final_max_tokens = config.evaluate.final_max_tokens};
-  // A rollback returns to the last checkpoint.
+// A rollback returns to the last checkpoint: where they are belongs to the experiment then.
+std::string identity_of(const train::RunConfig& config) {
   const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
-  const std::int64_t every_steps = config.checkpoint.every_steps;
-  config.checkpoint = {};
-  if (rolls_back) config.checkpoint.every_steps = every_steps;
-  const train::TrainConfig usual;
-  config.train.threads = usual.threads;
-  config.train.micro_batch_sequences = usual.micro_batch_sequences;
-  config.train.device = usual.device;
-  config.train.precision = usual.precision;
-  config.train.log_interval = usual.log_interval;
-  std::string identity = text_of(config);
-  // A key that is younger than the first cells: their hashes stay.
-  constexpr std::string_view kLaterKey = "  character_coverage: 0.9995\n";
-  const std::size_t at = identity.find(kLaterKey);
-  invariant(at != std::string::npos, "the default tokenizer has no character coverage");
-  return identity.erase(at, kLaterKey.size());
+  return cat(config::identity(config), rolls_back ? cat("checkpoint.every_steps: ", config.checkpoint.every_steps, "\n") : "");
 }
 
 // Every run must end with the figure that is compared, on text that nothing was chosen on.

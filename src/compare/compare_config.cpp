@@ -13,32 +13,10 @@ namespace {
 
 constexpr std::size_t kMaxCells = 10'000;
 
-// Sections and keys that a comparison sets itself, that change what is measured or on what, or on what and how it is computed, which a seed never
-// mixes.
-constexpr std::array<std::string_view, 11> kReserved = {"run",
-                                                        "compare",
-                                                        "corpus",
-                                                        "objective",
-                                                        "evaluate",
-                                                        "checkpoint",
-                                                        "train.threads",
-                                                        "train.device",
-                                                        "train.precision",
-                                                        "train.log_interval",
-                                                        "train.micro_batch_sequences"};
-
-bool is_reserved(std::string_view key) {
-  return std::any_of(kReserved.begin(), kReserved.end(),
-                     [&](std::string_view name) { return key == name || (key.starts_with(name) && key[name.size()] == '.'); });
-}
-
 void check_lists(const ValueLists& lists, const std::string& path, config::Problems& problems) {
   std::size_t num_cells = 1;
   for (const auto& [key, values] : lists.items) {
     const std::string place = path.empty() ? key : cat(path, '.', key);
-    if (is_reserved(key))
-      problems.add(place, cat('`', key, '`'),
-                   "a key that changes what is trained, not where, how, when or on what it is computed and measured");
     std::set<std::string> seen;
     for (const config::Word& value : values) {
       if (!seen.insert(value.text).second) problems.add(place, cat('`', value.text, "` twice"), "each value once");

@@ -11,6 +11,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,12 +60,35 @@ std::string to_yaml(const T& value, Comments comments = Comments::kDocs) {
 // One changed field between two configurations.
 struct Change {
   std::string path, before, after;  // dotted path; values as YAML
-  bool may_change = false;          // MayChange given for it
-  bool bit_exact = false;
+  Affects affects = Affects::kWeights;
 };
 template <class T>
 std::vector<Change> changes(const T& before, const T& after) {
   return find_changes(describe<T>(), &before, &after);
+}
+
+// The fields that make a run the experiment that it is (Rule::in_identity), as YAML.
+template <class T>
+std::string identity(const T& value) {
+  return write_identity(describe<T>(), &value);
+}
+
+// What the field at a dotted path affects, of whichever type its section is; nothing where there is no such field.
+template <class T>
+std::optional<Affects> affects_of(std::string_view path) {
+  return find_affects(describe<T>(), path);
+}
+
+// Calls `visit` with each path that a value has, and its dotted path.
+template <class T>
+void for_each_path(T& value, const std::function<void(const std::string& field, std::string& path)>& visit) {
+  visit_paths(describe<T>(), &value, visit);
+}
+// The same value with a stand-in for each path.
+template <class T>
+T without_paths(T value) {
+  replace_paths(describe<T>(), &value);
+  return value;
 }
 
 // JSON Schema (draft 2020-12) for editors; the Markdown reference page.

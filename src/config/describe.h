@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -68,7 +69,8 @@ struct Row {
   std::string_view name, doc;
   Type type;
   Limits limits;
-  std::optional<MayChange> may_change;
+  std::optional<Affects> affects;
+  std::optional<Path> path;
   bool rest = false;                          // a Map of the keys that no other row names
   bool may_be_missing = false;                // in records
   const void* (*get)(const void*) = nullptr;  // from the struct to the member
@@ -101,6 +103,10 @@ void load_into(const Section& section, void* value, const Input& input);
 void parse_into(const Section& section, void* value, std::string_view yaml, std::string_view name);
 std::string write_yaml(const Section& section, const void* value, bool with_docs);
 std::vector<Change> find_changes(const Section& section, const void* before, const void* after);
+std::string write_identity(const Section& section, const void* value);
+std::optional<Affects> find_affects(const Section& section, std::string_view path);
+void visit_paths(const Section& section, void* value, const std::function<void(const std::string&, std::string&)>& visit);
+void replace_paths(const Section& section, void* value);
 std::string write_json_schema(const Section& section);
 std::string write_reference_page(const Section& section);
 

@@ -199,7 +199,7 @@ Type type_of() {
 template <class F>
 Row row_of(const F& field) {
   using Owner = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Struct;
-  Row row{.name = field.name, .doc = field.doc, .type = type_of<ValueOf<F>>(), .limits = {}, .may_change = {}};
+  Row row{.name = field.name, .doc = field.doc, .type = type_of<ValueOf<F>>(), .limits = {}, .affects = {}, .path = {}};
   row.get = [](const void* p) -> const void* { return &(static_cast<const Owner*>(p)->*F::member); };
   std::apply([&](auto... constraint) { (apply_checked<ValueOf<F>>(row, constraint), ...); }, field.constraints);
   return row;

@@ -10,7 +10,7 @@
 //   };
 //
 // From these rows follow YAML reading, `--set`, range checks, the commented resolved YAML, the JSON Schema, the reference
-// page and the rules for resuming (config.h). The name and the type come from the member. A struct whose rows do not cover
+// page and the rules for resuming and comparing (Affects, below). The name and the type come from the member. A struct whose rows do not cover
 // every member does not compile.
 //
 // Member types: bool, std::int64_t, std::uint64_t, double, std::string, an enum with `constexpr auto names_of(Enum)` (a
@@ -53,10 +53,60 @@ struct Key {
 };
 // Of a record (record.h): a text without this key is fine, as earlier versions wrote it or where there is no value.
 struct MayBeMissing {};
-// What a changed value means on `--resume`. Without this row a change is refused. On a section it holds for all below that have none.
-struct MayChange {
-  bool bit_exact = true;  // false: accepted, but the run is no longer bit-equal to an unbroken one
+// A string, or strings, that name files: `~/` stands for the home directory, and checkpoints have `stand_in` in its place
+// (empty: the default), so that they do not depend on where things are.
+struct Path {
+  std::string_view stand_in{};
 };
+
+// What a field affects. On a section it holds for all below that say nothing.
+enum class Affects {
+  kWeights,     // what is trained; without an attribute a field affects this
+  kFuture,      // what happens from here on: how long the run is, what follows a divergence
+  kShared,      // what is trained, alike in all variants of a comparison: objective, seed
+  kText,        // the text; its fingerprint stands for it
+  kTokenizer,   // the tokenizer, likewise
+  kFigures,     // what is measured, not what is trained
+  kArithmetic,  // the type of the numbers
+  kExecution,   // how it is executed: the last bits
+  kCadence,     // when something is written or shown
+  kPlace,       // where something is
+  kLabel,       // what people read
+};
+enum class OnResume { kRefused, kAllowed, kExact };  // kAllowed: no longer bit-equal to an unbroken run
+// What follows from it.
+struct Rule {
+  OnResume on_resume = OnResume::kRefused;
+  bool may_vary = false;     // between the variants of a comparison
+  bool in_identity = false;  // two runs that differ in it are two experiments
+};
+constexpr Rule rule_of(Affects affects) {
+  switch (affects) {
+    case Affects::kWeights:
+      return {OnResume::kRefused, true, true};
+    case Affects::kFuture:
+      return {OnResume::kAllowed, true, true};
+    case Affects::kShared:
+      return {OnResume::kRefused, false, true};
+    case Affects::kText:
+      return {OnResume::kRefused, false, false};
+    case Affects::kTokenizer:
+      return {OnResume::kRefused, true, false};
+    case Affects::kFigures:
+      return {OnResume::kExact, false, true};
+    case Affects::kArithmetic:
+      return {OnResume::kRefused, false, false};
+    case Affects::kExecution:
+      return {OnResume::kAllowed, false, false};
+    case Affects::kCadence:
+      return {OnResume::kExact, false, false};
+    case Affects::kPlace:
+      return {OnResume::kExact, false, false};
+    case Affects::kLabel:
+      return {OnResume::kExact, false, false};
+  }
+  return {};
+}
 
 template <auto Member, class... Constraints>
 struct Field {

@@ -136,12 +136,22 @@ inline void apply(Row& row, Between c) {
 inline void apply(Row& row, MultipleOf c) { row.limits.divisor = c.divisor; }
 inline void apply(Row& row, NonEmpty) { row.limits.non_empty = true; }
 inline void apply(Row& row, Rest) { row.rest = true; }
-inline void apply(Row& row, MayChange c) { row.may_change = c; }
+inline void apply(Row& row, Affects c) { row.affects = c; }
+inline void apply(Row& row, Path c) { row.path = c; }
 inline void apply(Row& row, Key c) { row.name = c.name; }
 inline void apply(Row& row, MayBeMissing) { row.may_be_missing = true; }
 template <class Constraint>
 inline constexpr bool is_for_any_type =
-    std::is_same_v<Constraint, MayChange> || std::is_same_v<Constraint, Key> || std::is_same_v<Constraint, MayBeMissing>;
+    std::is_same_v<Constraint, Affects> || std::is_same_v<Constraint, Key> || std::is_same_v<Constraint, MayBeMissing>;
+
+// Text, or a list of it, that may be missing.
+template <class T>
+constexpr bool holds_paths() {
+  if constexpr (is_maybe<T>)
+    return holds_paths<typename std::remove_cvref_t<decltype(*std::declval<T>())>>();
+  else
+    return std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>>;
+}
 
 template <class T, class Constraint>
 void apply_checked(Row& row, Constraint constraint) {
@@ -149,6 +159,8 @@ void apply_checked(Row& row, Constraint constraint) {
     static_assert(has_length<T>(), "NonEmpty is for text, lists and mappings with free keys");
   } else if constexpr (std::is_same_v<Constraint, Rest>) {
     static_assert(is_map<T>, "Rest is for Entries");
+  } else if constexpr (std::is_same_v<Constraint, Path>) {
+    static_assert(holds_paths<T>(), "Path is for text and lists of text");
   } else if constexpr (!is_for_any_type<Constraint>) {
     static_assert(is_numeric<T>(), "this constraint is for numbers");
   }

@@ -65,9 +65,9 @@ bool is_required(const Row& row, const void* value) {
   return (number && !row.limits.allow(*number)) || (row.limits.non_empty && (*scalar)->write(value).empty());
 }
 
-std::string_view on_resume(const std::optional<MayChange>& rule) {
-  if (!rule) return "refused";
-  return rule->bit_exact ? "exact" : "allowed";
+std::string_view on_resume(Affects affects) {
+  constexpr std::array<std::string_view, 3> words{"refused", "allowed", "exact"};
+  return words[static_cast<std::size_t>(rule_of(affects).on_resume)];
 }
 
 // What a type is without the word or the list around it.
@@ -95,16 +95,16 @@ class Page {
   std::string take() { return std::move(text_); }
 
   // The keys of a section, then the sections below it.
-  void section(const Section& section, const void* value, const std::string& path, const std::optional<MayChange>& rule) {
-    table(section, value, rule);
+  void section(const Section& section, const void* value, const std::string& path, Affects affects) {
+    table(section, value, affects);
     names(section);
     for (const Row& row : section.rows) {
-      if (has_heading(row)) below(row, value, path, row.may_change ? row.may_change : rule);
+      if (has_heading(row)) below(row, value, path, row.affects.value_or(affects));
     }
   }
 
  private:
-  void table(const Section& section, const void* value, const std::optional<MayChange>& rule) {
+  void table(const Section& section, const void* value, Affects affects) {
     std::string rows;
     for (const Row& row : section.rows) {
       const bool is_section = std::holds_alternative<const Section*>(row.type) || std::holds_alternative<const Choice*>(row.type);
@@ -112,7 +112,7 @@ class Page {
       const void* member = row.get(value);
       const std::string usual = is_required(row, member) ? "*required*" : cat('`', write_flow(row.type, member), '`');
       rows += cat("| ", row.rest ? "any other key" : cat('`', row.name, '`'), " | ", cell(allowed(row)), " | ", cell(usual), " | ",
-                  cell(row.doc), " | ", on_resume(row.may_change ? row.may_change : rule), " |\n");
+                  cell(row.doc), " | ", on_resume(row.affects.value_or(affects)), " |\n");
     }
     if (!rows.empty()) text_ += cat("\n| key | value | default | meaning | on resume |\n|---|---|---|---|---|\n", rows);
   }
@@ -128,7 +128,7 @@ class Page {
     }
   }
 
-  void below(const Row& row, const void* value, const std::string& path, const std::optional<MayChange>& rule) {
+  void below(const Row& row, const void* value, const std::string& path, Affects affects) {
     const std::string name = path.empty() ? std::string(row.name) : cat(path, '.', row.name);
     const Type type = stripped(row.type);
     const bool is_direct = type == row.type;
@@ -136,23 +136,23 @@ class Page {
     if (!is_direct) text_ += cat("\nHere stands ", expected_words(row.type, row.limits), ".\n");
     const void* usual = is_direct ? row.get(value) : nullptr;
     if (const auto* inner = std::get_if<const Section*>(&type)) {
-      section(**inner, usual == nullptr ? (*inner)->defaults() : usual, name, rule);
+      section(**inner, usual == nullptr ? (*inner)->defaults() : usual, name, affects);
     } else {
-      choice(*std::get<const Choice*>(type), usual, name, rule);
+      choice(*std::get<const Choice*>(type), usual, name, affects);
     }
   }
 
-  void choice(const Choice& choice, const void* value, const std::string& path, const std::optional<MayChange>& rule) {
+  void choice(const Choice& choice, const void* value, const std::string& path, Affects affects) {
     const std::size_t usual = value == nullptr ? 0 : choice.index(value);
     text_ += "\nOne of these types:";
     for (std::size_t i = 0; i < choice.kinds.size(); ++i) {
       text_ += cat(i == 0 ? " `" : ", `", choice.kinds[i]->kind, '`', i == usual ? " (default)" : "");
     }
-    text_ += cat(". A changed type on resume: ", on_resume(rule), ".\n");
+    text_ += cat(". A changed type on resume: ", on_resume(affects), ".\n");
     for (std::size_t i = 0; i < choice.kinds.size(); ++i) {
       const Section& kind = *choice.kinds[i];
       heading(cat("### `", path, "` of type `", kind.kind, '`'), kind.rows.empty() ? "No further keys." : "");
-      section(kind, i == usual && value != nullptr ? choice.get(value) : kind.defaults(), path, rule);
+      section(kind, i == usual && value != nullptr ? choice.get(value) : kind.defaults(), path, affects);
     }
   }
 
@@ -168,7 +168,7 @@ class Page {
 
 std::string write_reference_page(const Section& section) {
   Page page;
-  page.section(section, section.defaults(), "", std::nullopt);
+  page.section(section, section.defaults(), "", Affects::kWeights);
   return page.take();
 }
 

@@ -142,24 +142,29 @@ std::string comment_of(const Row& row) {
   return cat(text, text.empty() ? "" : " ", '[', allowed, ']');
 }
 
+enum class What { kValues, kDocs, kIdentity };
+
 class Writer {
  public:
-  explicit Writer(bool with_docs) : with_docs_(with_docs) {}
+  explicit Writer(What what) : what_(what) {}
   std::string take() { return std::move(text_); }
 
-  void entries(const Section& section, const void* value, int indent) {
+  void entries(const Section& section, const void* value, int indent, Affects section_affects = Affects::kWeights) {
     for (const Row& row : section.rows) {
+      const Affects affects = row.affects.value_or(section_affects);
       const bool is_block = block_of(row.type, row.get(value)).first != nullptr;
-      if (with_docs_ && indent == 0 && !text_.empty()) text_ += '\n';
-      if (with_docs_) comment(comment_of(row), indent);
+      if (what_ == What::kDocs && indent == 0 && !text_.empty()) text_ += '\n';
+      if (what_ == What::kDocs) comment(comment_of(row), indent);
       if (row.rest) {
         map_entries(*std::get<const Map*>(row.type), row.get(value), indent);
         continue;
       }
-      line(indent, cat(row.name, ':'));
+      const std::size_t begin = text_.size();
       if (is_block) {
-        block(row, value, indent);
-      } else {
+        line(indent, cat(row.name, ':'));
+        if (!block(row, value, indent, affects)) text_.resize(begin);
+      } else if (is_written(affects)) {
+        line(indent, cat(row.name, ':'));
         inline_value(row, value, indent);
       }
     }
@@ -184,11 +189,16 @@ class Writer {
     return std::holds_alternative<const Choice*>(type);
   }
 
-  void block(const Row& row, const void* value, int indent) {
+  bool is_written(Affects affects) const { return what_ != What::kIdentity || rule_of(affects).in_identity; }
+
+  // Whether there was anything to write.
+  bool block(const Row& row, const void* value, int indent, Affects affects) {
     text_ += '\n';
+    const std::size_t begin = text_.size();
     const auto [section, inner] = block_of(row.type, row.get(value));
-    if (holds_choice(row.type)) line(indent + 2, cat("type: ", quoted_if_needed(section->kind), '\n'));
-    entries(*section, inner, indent + 2);
+    if (holds_choice(row.type) && is_written(affects)) line(indent + 2, cat("type: ", quoted_if_needed(section->kind), '\n'));
+    entries(*section, inner, indent + 2, affects);
+    return text_.size() > begin;
   }
 
   void inline_value(const Row& row, const void* value, int indent) {
@@ -219,7 +229,7 @@ class Writer {
 
   void line(int indent, std::string_view text) { text_.append(static_cast<std::size_t>(indent), ' ').append(text); }
 
-  bool with_docs_;
+  What what_;
   std::string text_;
 };
 
@@ -248,7 +258,13 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
 }
 
 std::string write_yaml(const Section& section, const void* value, bool with_docs) {
-  Writer writer(with_docs);
+  Writer writer(with_docs ? What::kDocs : What::kValues);
+  writer.entries(section, value, 0);
+  return writer.take();
+}
+
+std::string write_identity(const Section& section, const void* value) {
+  Writer writer(What::kIdentity);
   writer.entries(section, value, 0);
   return writer.take();
 }

@@ -78,7 +78,7 @@ struct T5Schedule {
                       config::field<&T5Schedule::decay_fraction>(
                           "Share of all steps, at the end, in which the rate also falls linearly to 0.", config::Between{0, 1}),
                       config::field<&T5Schedule::total_steps>("Steps that `decay_fraction` is a share of; `auto`: those of this run.",
-                                                              config::Positive{}, config::MayChange{false})};
+                                                              config::Positive{}, config::Affects::kFuture)};
   }
 };
 

@@ -18,12 +18,12 @@ struct CheckpointConfig {
     using C = CheckpointConfig;
     return std::tuple{
         field<&C::every_steps>("Steps between saves. The last step is always saved, and so is the step at which a signal came.",
-                               config::Positive{}, config::MayChange{}),
+                               config::Positive{}, config::Affects::kCadence),
         field<&C::keep_last>(
             "How many of the newest checkpoints are kept. An older one goes only after a newer one has been read back. A new run asks "
             "for the disk space of those that it will have at once.",
-            config::AtLeast{1}, config::MayChange{}),
-        field<&C::keep_best>("Also keep the checkpoint with the lowest held-out log-perplexity.", config::MayChange{})};
+            config::AtLeast{1}, config::Affects::kCadence),
+        field<&C::keep_best>("Also keep the checkpoint with the lowest held-out log-perplexity.", config::Affects::kCadence)};
   }
 };
 

@@ -56,10 +56,12 @@ struct CorpusConfig {
             "start from the working directory. `eval`, `verify` and `--resume` in another directory also look from where the run was "
             "started. A resume may name other paths to the same content (the bytes of the files, packed or not, in the order of their "
             "paths): other content is refused, and files that are gone are not missed while the paths are unchanged and the prepared "
-            "data is there."),
+            "data is there.",
+            config::Path{"corpus"}),
         field<&C::valid>(
             "Held-out text, likewise. Where given, it wins over `holdout`. Documents that the training files have too (all their "
-            "blocks of at most 64 KiB, byte for byte) are counted and warned of; where no block is new, it is refused."),
+            "blocks of at most 64 KiB, byte for byte) are counted and warned of; where no block is new, it is refused.",
+            config::Path{"held-out"}),
         field<&C::holdout>(
             "Held-out share of the training text: a fraction below 1, or a number of documents from 1 on. "
             "Chosen by hash of the document (of 64 KiB line-aligned blocks of longer ones), so it does not move when files are added.",
@@ -88,7 +90,7 @@ struct CorpusConfig {
         field<&C::prepared_dir>(
             "Where token shards are kept, one folder per fingerprint; shared by runs and users: where everything is prepared, the right to "
             "read suffices.",
-            config::NonEmpty{}, config::MayChange{})};
+            config::NonEmpty{}, config::Affects::kPlace, config::Path{})};
   }
   static void check(const CorpusConfig& c, config::Problems& problems);
 };

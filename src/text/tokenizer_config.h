@@ -36,7 +36,8 @@ struct SentencePieceConfig {
         field<&C::model>("Path of a given SentencePiece model (bpe or unigram). Where set, nothing is trained and the other fields are "
                          "ignored. A document gets the ids that one call of the SentencePiece library gives for it. Documents above 16 MiB "
                          "are cut for want of memory; cuts that may change ids are counted and reported. A resume may "
-                         "name another path to the same model."),
+                         "name another path to the same model.",
+                         config::Path{"tokenizer.model"}),
         field<&C::max_sample>(
             "At most this much training text is sampled, evenly, to train the tokenizer. `unigram` takes at most 8 MiB of it: "
             "it needs 25 bytes of memory for each.",

@@ -57,15 +57,7 @@ store::CheckpointFile text_file(std::string_view name, std::string text) {
 
 }  // namespace
 
-RunConfig portable_config(RunConfig config) {
-  config.run.dir = RunSection{}.dir;
-  config.corpus.train = {"corpus"};
-  if (!config.corpus.valid.empty()) config.corpus.valid = {"held-out"};
-  config.corpus.prepared_dir = text::CorpusConfig{}.prepared_dir;
-  if (auto* given = std::get_if<text::SentencePieceConfig>(&config.tokenizer); given != nullptr && given->model)
-    given->model = "tokenizer.model";
-  return config;
-}
+RunConfig portable_config(RunConfig config) { return config::without_paths(std::move(config)); }
 
 std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable, const CheckpointState& state) {
   return {tensor_file(kModel, model_tensors(savable.parameters)), tensor_file(kOptimizer, optimizer_tensors(savable.optimizer)),

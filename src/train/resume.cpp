@@ -42,7 +42,7 @@ std::vector<config::Change> accepted_changes(const store::RunPaths& run, const R
   const std::optional<RunConfig> own = own_config(run);
   for (config::Change& change : config::changes(portable_config(stored), portable_config(requested))) {
     show_paths(change, own, requested);
-    if (change.may_change) {
+    if (config::rule_of(change.affects).on_resume != config::OnResume::kRefused) {
       accepted.push_back(change);
       continue;
     }
@@ -92,7 +92,9 @@ void check_sources(const ResumedRun& run, const RunConfig& written, const data::
 void check_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& requested) {
   for (const config::Change& change : accepted_changes(run, stored, requested))
     log::info(cat("resume: ", change.path, ": ", change.before, " -> ", change.after,
-                  change.bit_exact ? "" : " (from here on not bit-equal to a run without this change)"));
+                  config::rule_of(change.affects).on_resume == config::OnResume::kExact
+                      ? ""
+                      : " (from here on not bit-equal to a run without this change)"));
 }
 
 void check_refused_changes(const store::RunPaths& run, const RunConfig& stored, const RunConfig& written) {

@@ -34,15 +34,15 @@ struct RunConfig {
     using config::field;
     using C = RunConfig;
     return std::tuple{field<&C::run>("Name, place and seed."),
-                      field<&C::corpus>("The text."),
-                      field<&C::tokenizer>("Text to tokens."),
+                      field<&C::corpus>("The text.", config::Affects::kText),
+                      field<&C::tokenizer>("Text to tokens.", config::Affects::kTokenizer),
                       field<&C::model>("The network."),
-                      field<&C::objective>("What it learns from the text."),
+                      field<&C::objective>("What it learns from the text.", config::Affects::kShared),
                       field<&C::optimizer>("How weights move."),
                       field<&C::schedule>("The learning rate over the steps."),
                       field<&C::train>("How long, how large, on what."),
-                      field<&C::evaluate>("Perplexity on held-out text.", config::MayChange{}),
-                      field<&C::checkpoint>("What is kept.", config::MayChange{})};
+                      field<&C::evaluate>("Perplexity on held-out text.", config::Affects::kCadence),
+                      field<&C::checkpoint>("What is kept.", config::Affects::kCadence)};
   }
   static void check(const RunConfig& c, config::Problems& problems);
 };

@@ -42,10 +42,11 @@ struct RunSection {
     using config::field;
     using C = RunSection;
     return std::tuple{
-        field<&C::name>("Shown in logs and reports.", config::MayChange{}),
-        field<&C::dir>("The run directory, a name in UTF-8.", config::NonEmpty{}, config::MayChange{}),
+        field<&C::name>("Shown in logs and reports.", config::Affects::kLabel),
+        field<&C::dir>("The run directory, a name in UTF-8.", config::NonEmpty{}, config::Affects::kPlace, config::Path{}),
         field<&C::seed>(
-            "Initial weights, order of the training windows and dropout follow from it; neither split, tokenizer nor evaluation do.")};
+            "Initial weights, order of the training windows and dropout follow from it; neither split, tokenizer nor evaluation do.",
+            config::Affects::kShared)};
   }
 };
 
@@ -87,9 +88,9 @@ struct TrainConfig {
     return std::tuple{
         field<&C::steps>(
             "Optimizer steps. Give exactly one of steps, tokens, epochs. A resume may ask for more, not for fewer than are done.",
-            config::Positive{}, config::MayChange{false}),
-        field<&C::tokens>("Target tokens to train on, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
-        field<&C::epochs>("Passes over the training windows, rounded up to whole steps.", config::Positive{}, config::MayChange{false}),
+            config::Positive{}, config::Affects::kFuture),
+        field<&C::tokens>("Target tokens to train on, rounded up to whole steps.", config::Positive{}, config::Affects::kFuture),
+        field<&C::epochs>("Passes over the training windows, rounded up to whole steps.", config::Positive{}, config::Affects::kFuture),
         field<&C::batch_sequences>("Sequences per optimizer step.", config::Positive{}),
         field<&C::sequence_length>(
             "Tokens of text per sequence. `auto`: 256; with `objective: {type: span_corruption}` the length of the raw "
@@ -97,22 +98,23 @@ struct TrainConfig {
             config::AtLeast{2}),
         field<&C::micro_batch_sequences>(
             "Sequences per forward and backward pass; `auto`: what fits the caches. The loss depends on it by rounding alone.",
-            config::Positive{}, config::MayChange{false}),
+            config::Positive{}, config::Affects::kExecution),
         field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and loss in fp32. `auto`: bf16 where the "
-                             "hardware has it (AMX, AVX512-BF16, GPU), else fp32."),
+                             "hardware has it (AMX, AVX512-BF16, GPU), else fp32.",
+                             config::Affects::kArithmetic),
         field<&C::reductions>(
             "Norm statistics, softmax and loss of training: in fp32, or in the type of the products (`compute`), by slower forms, for "
             "finding out what fp32 is worth. Evaluation is always in fp32."),
-        field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::MayChange{false}),
+        field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::Affects::kExecution),
         field<&C::threads>("Processor threads; `auto`: OMP_NUM_THREADS where that is set, else the processors this process may use. "
                            "`sluice compare` divides them among its jobs.",
-                           config::Between{1, 1024}, config::MayChange{false}),
+                           config::Between{1, 1024}, config::Affects::kExecution),
         field<&C::z_loss>(
             "Coefficient of (log Z)² in the training loss, Z being the softmax's denominator (T5: 1e-4). Part of `loss`, never "
             "of `log_perplexity`.",
             config::NonNegative{}),
-        field<&C::divergence>("What to do when training diverges.", config::MayChange{}),
-        field<&C::log_interval>("Time between progress lines where the console is no terminal.", config::MayChange{})};
+        field<&C::divergence>("What to do when training diverges.", config::Affects::kFuture),
+        field<&C::log_interval>("Time between progress lines where the console is no terminal.", config::Affects::kCadence)};
   }
   static void check(const TrainConfig& c, config::Problems& problems);
 };
@@ -126,12 +128,12 @@ struct EvaluateConfig {
     using config::field;
     using C = EvaluateConfig;
     return std::tuple{
-        field<&C::split>("`valid`: the held-out text. `tune`: the text of corpus.tune_holdout, for choosing settings."),
+        field<&C::split>("`valid`: the held-out text. `tune`: the text of corpus.tune_holdout, for choosing settings.",
+                         config::Affects::kFigures),
         field<&C::every_steps>("Steps between evaluations; before the first and after the last step there always is one, unless `never`.",
-                               config::Positive{}, config::MayChange{}),
-        field<&C::max_tokens>("Held-out tokens of the periodic evaluations, evenly spread; `all`: every one.", config::Positive{},
-                              config::MayChange{}),
-        field<&C::final_max_tokens>("The same for the evaluation after the last step.", config::Positive{}, config::MayChange{})};
+                               config::Positive{}),
+        field<&C::max_tokens>("Held-out tokens of the periodic evaluations, evenly spread; `all`: every one.", config::Positive{}),
+        field<&C::final_max_tokens>("The same for the evaluation after the last step.", config::Positive{}, config::Affects::kFigures)};
   }
 };
 

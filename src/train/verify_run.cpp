@@ -44,7 +44,7 @@ bool is_there(const fs::path& path) {
 void check_config(const fs::path& path, const RunConfig& of_checkpoint) {
   const auto written = config::load<RunConfig>({.file = path, .overrides = {}});
   for (const config::Change& change : config::changes(portable_config(of_checkpoint), portable_config(written))) {
-    if (!change.may_change)
+    if (config::rule_of(change.affects).on_resume == config::OnResume::kRefused)
       fail(ExitCode::kBadData, path.string(), cat(change.path, ": ", change.after), cat(change.before, ", as in the newest checkpoint"));
   }
 }

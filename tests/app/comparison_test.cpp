@@ -254,8 +254,8 @@ TEST_F(ComparisonTest, WrongUseIsRefused) {
   const std::string vary = "compare.tune={optimizer.lr: [0], seeds: [9]}";
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary, "corpus.tune_holdout=0.2"}, "compare.yaml: compare.tune.optimizer.lr");
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary}, "compare.tune.optimizer.lr");
-  for (const std::string key :
-       {"objective.noise_density", "train.precision", "train.micro_batch_sequences", "train.log_interval", "train.device"})
+  for (const std::string key : {"objective.noise_density", "train.precision", "train.micro_batch_sequences", "train.log_interval",
+                                "train.device", "train.threads", "run.seed", "corpus.train", "evaluate.split", "checkpoint.keep_last"})
     refused({"compare", "compare.yaml", "--dry-run", "--set", "compare.vary={" + key + ": [1, 2]}"}, "compare.vary." + key);
   refused({"compare", "compare.yaml", "--dry-run", "--set", "compare.tune={objective.type: [a], seeds: [9]}"},
           "compare.tune.objective.type");

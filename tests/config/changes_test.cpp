@@ -11,7 +11,8 @@ using sample::Root;
 std::vector<std::string> lines(const Root& before, const Root& after) {
   std::vector<std::string> out;
   for (const Change& c : changes(before, after)) {
-    out.push_back(c.path + ": " + c.before + " -> " + c.after + (c.may_change ? c.bit_exact ? " (exact)" : " (allowed)" : " (refused)"));
+    out.push_back(c.path + ": " + c.before + " -> " + c.after +
+                  std::array{" (refused)", " (allowed)", " (exact)"}[static_cast<std::size_t>(rule_of(c.affects).on_resume)]);
   }
   return out;
 }

@@ -103,9 +103,8 @@ TEST(Description, NamesDocsAndPlaces) {
   EXPECT_EQ(model.rows[0].name, "d_model");
   EXPECT_EQ(model.rows[0].doc, "Width.");
   EXPECT_EQ(model.rows[0].limits.words(), "greater than 0, a multiple of 8");
-  EXPECT_TRUE(model.rows[4].may_change.has_value());
-  EXPECT_FALSE(model.rows[4].may_change->bit_exact);
-  EXPECT_FALSE(model.rows[0].may_change.has_value());
+  EXPECT_EQ(model.rows[4].affects, Affects::kExecution);
+  EXPECT_FALSE(model.rows[0].affects.has_value());
   const sample::Model value;
   EXPECT_EQ(model.rows[1].get(&value), &value.num_heads);
   EXPECT_EQ(model.find("ffn"), &model.rows[2]);

@@ -29,7 +29,7 @@ struct Compared {
 struct Larger {
   sample::Root root;
   std::optional<Compared> compare;
-  static constexpr auto fields() { return std::tuple{rows_of<&Larger::root>(), field<&Larger::compare>("Several runs.", MayChange{})}; }
+  static constexpr auto fields() { return std::tuple{rows_of<&Larger::root>(), field<&Larger::compare>("Several runs.", Affects::kLabel)}; }
 };
 
 using Lists = std::vector<std::pair<std::string, std::vector<Word>>>;
@@ -120,7 +120,7 @@ TEST(RowsOf, ChangesSchemaAndReference) {
   ASSERT_EQ(changed.size(), 2U);
   EXPECT_EQ(changed[0].path, "model.d_model");
   EXPECT_EQ(changed[1].path, "compare");
-  EXPECT_TRUE(changed[1].may_change);
+  EXPECT_EQ(changed[1].affects, Affects::kLabel);
   const auto schema = nlohmann::json::parse(json_schema<Larger>());
   const auto compare = schema["properties"]["compare"]["anyOf"][1]["properties"];
   EXPECT_EQ(compare["vary"]["additionalProperties"]["type"], "array");

@@ -62,7 +62,7 @@ struct Model {
     return std::tuple{field<&Model::d_model>("Width.", Positive{}, MultipleOf{8}), field<&Model::num_heads>("Heads.", Between{1, 128}),
                       field<&Model::ffn>("The feed-forward layer."),
                       field<&Model::d_ff>("Its width, or as much as the reference has.", Positive{}),
-                      field<&Model::bias>("Biases.", MayChange{.bit_exact = false})};
+                      field<&Model::bias>("Biases.", Affects::kExecution)};
   }
   static void check(const Model& model, Problems& problems) {
     if (model.d_model % model.num_heads != 0) problems.add("num_heads", std::to_string(model.num_heads), "a divisor of d_model");
@@ -102,7 +102,7 @@ struct Root {
   std::variant<AdamW, Muon, Plain> optimizer;
   std::variant<AdamW, Muon, Plain> second = Muon{.lr = 0.5, .momentum = 0.25};
   static constexpr auto fields() {
-    return std::tuple{field<&Root::run>("About the run.", MayChange{}), field<&Root::model>("The model."),
+    return std::tuple{field<&Root::run>("About the run.", Affects::kCadence), field<&Root::model>("The model."),
                       field<&Root::optimizer>("The optimizer."), field<&Root::second>("Another one.")};
   }
 };
