@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/text_format.h"
 #include "data/prepared.h"
-#include "train/resolve.h"
+#include "train/execution.h"
 
 namespace sluice::app {
 void prepare_command(const PrepareOptions& options) {

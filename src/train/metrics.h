@@ -9,8 +9,8 @@
 
 #include "eval/perplexity.h"
 #include "store/metrics_log.h"
+#include "train/event.h"
 #include "train/metrics_lines.h"
-#include "train/train.h"
 
 namespace sluice::train {
 

@@ -1,7 +1,6 @@
 #include "train/open_checkpoint.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <utility>
@@ -11,10 +10,10 @@
 #include "base/text_format.h"
 #include "config/config.h"
 #include "eval/load_model.h"
-#include "ops/torch_compat.h"
 #include "store/run_directory.h"
 #include "store/run_result.h"
 #include "train/batches.h"
+#include "train/execution.h"
 #include "train/places.h"
 #include "train/resolve.h"
 
@@ -142,12 +141,6 @@ data::PreparedData open_data(const OpenedCheckpoint& opened) {
 data::PreparedData open_data(const store::Checkpoint& verified) {
   const std::string fingerprint = read_state(verified.directory).fingerprint;
   return data::open_prepared(config_with_places(verified.directory, fingerprint).corpus.prepared_dir, fingerprint);
-}
-
-void use_threads(std::int64_t num_threads) {
-  static const bool prepared = (ops::prepare_torch(static_cast<int>(num_threads)), true);
-  invariant(prepared, "LibTorch is prepared once");
-  at::set_num_threads(static_cast<int>(num_threads));
 }
 
 }  // namespace sluice::train

@@ -69,7 +69,4 @@ std::optional<std::int64_t> saved_step_of(const store::RunPaths& run);
 data::PreparedData open_data(const OpenedCheckpoint& opened);
 data::PreparedData open_data(const store::Checkpoint& verified);
 
-// Fixes the number of threads of LibTorch, and at the first call its other settings (ops/torch_compat.h).
-void use_threads(std::int64_t num_threads);
-
 }  // namespace sluice::train

@@ -25,10 +25,11 @@
 #include "text/documents.h"
 #include "text/tokenizer.h"
 #include "train/batches.h"
+#include "train/execution.h"
 #include "train/memory.h"
 #include "train/open_checkpoint.h"
 #include "train/resolve.h"
-#include "train/train.h"
+#include "train/trainer.h"
 
 namespace sluice::train {
 namespace {

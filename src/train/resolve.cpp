@@ -1,18 +1,13 @@
 #include "train/resolve.h"
 
-#include <ATen/ATen.h>
-#include <ATen/Context.h>
-#include <ATen/detail/CUDAHooksInterface.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
-#include "base/machine.h"
 #include "base/text_format.h"
-#include "base/threads.h"
 #include "config/decide.h"
 #include "train/batches.h"
+#include "train/execution.h"
 
 namespace sluice::train {
 namespace {
@@ -45,19 +40,6 @@ std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t seque
   return (batch_sequences + num_passes - 1) / num_passes;
 }
 
-std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored) {
-  config::Auto<std::int64_t> threads = config.threads;
-  decide(threads, member_of(train_of(stored), &TrainConfig::threads), [] { return auto_threads(); });
-  return *threads;
-}
-
-std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
-  config::Auto<std::string> device = config.device;
-  decide(device, member_of(train_of(stored), &TrainConfig::device), [] { return std::string(at::hasCUDA() ? "cuda" : "cpu"); });
-  device_of(*device);
-  return *device;
-}
-
 ResolvedRun read_resolved(RunConfig config) {
   const TrainConfig& c = config.train;
   const bool decided = c.steps && c.micro_batch_sequences.value && c.threads.value && c.precision.value && c.device.value;
@@ -87,28 +69,12 @@ ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* s
   c.sequence_length = sequence_length(config);
   c.threads = resolve_threads(c, stored);
   c.device = resolve_device(c, stored);
-  decide(c.precision, member_of(stored_train, &TrainConfig::precision),
-         [&] { return *c.device != "cpu" || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32; });
+  c.precision = resolve_precision(c, stored);
   decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),
          [&] { return choose_micro_batch(c.batch_sequences, sequence_shape(config).work()); });
   model::resolve(config.model, member_of(stored, &RunConfig::model),
                  {.vocab_size = facts.vocab_size, .sequence_length = *c.sequence_length});
   return read_resolved(std::move(config));
-}
-
-c10::ScalarType compute_type(Precision precision) { return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat; }
-
-bool has_device(const std::string& name) {
-  const c10::Device device(name);
-  if (device.is_cpu()) return true;
-  return at::hasCUDA() && (!device.has_index() || device.index() < static_cast<int>(at::detail::getCUDAHooks().deviceCount()));
-}
-
-c10::Device device_of(const std::string& name) {
-  if (!has_device(name))
-    fail(ExitCode::kUsage, "train.device", name,
-         at::hasCUDA() ? "cpu or a GPU that this machine has" : "cpu: this LibTorch finds no GPU here");
-  return c10::Device(name);
 }
 
 }  // namespace sluice::train

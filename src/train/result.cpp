@@ -42,10 +42,9 @@ std::int64_t num_outputs(const RunConfig& config) {
 }
 
 // The held-out figure before the first step; nothing where it is of other tokens than the last one.
-std::optional<double> initial_figure(const Watch& watch) {
-  const ResolvedRun& run = watch.run.resolved;
+std::optional<double> initial_figure(const ResolvedRun& run, const Metrics& metrics) {
   if (run.evaluation_tokens != run.final_evaluation_tokens) return std::nullopt;
-  for (const EvaluationLine& one : read_evaluations(watch.metrics.path()))
+  for (const EvaluationLine& one : read_evaluations(metrics.path()))
     if (one.step == 0) return one.eval.figures.log_perplexity;
   return std::nullopt;
 }
@@ -54,20 +53,20 @@ void warn_of(const store::RunResult& result) {
   if (const std::string warning = store::learned_nothing_warning(result); !warning.empty()) log::warn(warning);
 }
 
-store::RunResult without_evaluation(const Watch& watch, const Progress& progress) {
-  const ResolvedRun& run = watch.run.resolved;
+store::RunResult without_evaluation(const TrainerParts& parts, const Metrics& metrics, const Progress& progress) {
+  const ResolvedRun& run = parts.run;
   const RunConfig& config = run.config;
   store::RunResult result;
   result.step = progress.step;
   result.tokens = progress.tokens;
-  const model::ModelSizes sizes = sizes_of(config, vocabulary(config, *watch.data.tokenizer));
+  const model::ModelSizes sizes = sizes_of(config, vocabulary(config, *parts.data.tokenizer));
   result.num_parameters = sizes.num_parameters;
   result.flops_per_token = sizes.flops_per_token;
   result.multiply_adds_per_token = sizes.multiply_adds_per_token();
-  result.training_seconds = read_training_seconds(watch.metrics.path());
+  result.training_seconds = read_training_seconds(metrics.path());
   result.config = config::to_yaml(portable_config(config), config::Comments::kNone);
-  result.data_fingerprint = watch.data.fingerprint;
-  result.tokenizer_hash = watch.data.tokenizer->hash().hex();
+  result.data_fingerprint = parts.data.fingerprint;
+  result.tokenizer_hash = parts.data.tokenizer->hash().hex();
   result.build = build_name();
   result.libtorch = ops::torch_version();
   result.cpu = machine().cpu_model;
@@ -79,15 +78,16 @@ store::RunResult without_evaluation(const Watch& watch, const Progress& progress
 
 }  // namespace
 
-void leave_result(Watch& watch, const Progress& progress, const std::filesystem::path& path) {
-  store::RunResult result = without_evaluation(watch, progress);
-  const bool evaluated = is_evaluated(watch, progress.step);
+void leave_result(const TrainerParts& parts, const Evaluator& evaluator, const Metrics& metrics, const Progress& progress,
+                  const std::filesystem::path& path) {
+  store::RunResult result = without_evaluation(parts, metrics, progress);
+  const bool evaluated = evaluator.is_due(progress.step);
   if (const auto found = standing(result, evaluated, path)) return warn_of(*found);
   if (evaluated) {
-    const eval::Perplexity p = watch.final_evaluation ? *watch.final_evaluation : measure(watch, progress.step);
+    const eval::Perplexity p = evaluator.final_result() ? *evaluator.final_result() : evaluator.measure(progress.step);
     result.figures = p.figures;
-    result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(watch.run.resolved.config)));
-    result.initial_log_perplexity = initial_figure(watch);
+    result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(parts.run.config)));
+    result.initial_log_perplexity = initial_figure(parts.run, metrics);
     result.num_targets = p.num_tokens;
     result.num_dropped_tokens = p.num_dropped_tokens;
     result.documents = p.documents;

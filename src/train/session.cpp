@@ -25,7 +25,7 @@
 #include "text/utf8.h"
 #include "train/batches.h"
 #include "train/dump_batches.h"
-#include "train/observers.h"
+#include "train/execution.h"
 #include "train/open_checkpoint.h"
 #include "train/peak_rate.h"
 #include "train/places.h"
@@ -34,6 +34,7 @@
 #include "train/resume.h"
 #include "train/run_record.h"
 #include "train/suggested_prompt.h"
+#include "train/trainer.h"
 
 namespace sluice::train {
 namespace {
@@ -109,53 +110,6 @@ void check_tokenizer(const data::PreparedData& data, const Start& start) {
           cat("needs tokenizer ", expected, ", that of the checkpoint"));
 }
 
-// Every step up to the checkpoint's has a line, unless somebody took them away.
-void warn_of_missing_metrics(const Watch& watch, std::int64_t step) {
-  std::int64_t num_lines = 0;
-  store::read_metrics(watch.metrics.path(), [&](std::int64_t, const nlohmann::ordered_json& line) { num_lines += line.contains("loss"); });
-  if (num_lines < step)
-    log::warn(
-        cat(watch.metrics.path().string(), ": lines of ", num_lines, " of the ", count_of(step, "step"), " so far; the others are lost"));
-}
-
-void begin(Watch& watch, const Start* start, ops::Parameters& parameters, Progress& progress) {
-  if (start != nullptr) {
-    restore(start->checkpoint.directory, parameters, watch.savable.optimizer);
-    progress = start->state.progress;
-    watch.best = start->state.best;
-    watch.saved_step = progress.step;
-    if (watch.best) watch.saved_best = watch.best->step;
-    log::info(cat("continuing from step ", progress.step));
-  } else {
-    parameters.initialize(watch.run.resolved.config.run.seed);
-  }
-  watch.metrics.return_to(start != nullptr ? progress.step : -1);
-  if (start != nullptr) warn_of_missing_metrics(watch, progress.step);
-  save(watch, progress);
-}
-
-Summary summarize(const Watch& watch, const store::RunPaths& paths, const Progress& progress) {
-  Summary summary{.run_directory = paths.root, .checkpoint = paths.checkpoints() / store::checkpoint_name(progress.step)};
-  summary.fingerprint = watch.data.fingerprint;
-  summary.step = progress.step;
-  summary.tokens = progress.tokens;
-  summary.prompt = suggested_prompt(held_out(watch.run.resolved.config, watch.data).stream, *watch.data.tokenizer,
-                                    /*fills_blanks=*/watch.run.resolved.objective->blanks(*watch.data.tokenizer).has_value());
-  summary.num_parameters = watch.savable.parameters.num_parameters();
-  const ResolvedRun& run = watch.run.resolved;
-  summary.initial_is_comparable = run.evaluation_tokens == run.final_evaluation_tokens;
-  for (const EvaluationLine& one : read_evaluations(paths.metrics())) {
-    if (one.step == 0) summary.initial_log_perplexity = one.eval.figures.log_perplexity;
-    if (one.step != progress.step) continue;
-    summary.figures = one.eval.figures;
-    summary.num_dropped_tokens = one.eval.num_dropped_tokens;
-  }
-  summary.seconds = watch.metrics.seconds();
-  if (watch.metrics.training_seconds() > 0)
-    summary.tokens_per_s = static_cast<double>(watch.metrics.num_tokens()) / watch.metrics.training_seconds();
-  return summary;
-}
-
 // What a run is made of; stays where it is made, since the parts refer to each other.
 struct Parts {
   Parts(ResolvedRun resolved, data::PreparedData prepared)
@@ -173,6 +127,27 @@ struct Parts {
   std::unique_ptr<model::LanguageModel> model;
   std::unique_ptr<optim::Optimizer> optimizer;
 };
+
+Summary summarize(const Parts& parts, const Metrics& metrics, const store::RunPaths& paths, const Progress& progress) {
+  const ResolvedRun& run = parts.run;
+  Summary summary{.run_directory = paths.root, .checkpoint = paths.checkpoints() / store::checkpoint_name(progress.step)};
+  summary.fingerprint = parts.data.fingerprint;
+  summary.step = progress.step;
+  summary.tokens = progress.tokens;
+  summary.prompt = suggested_prompt(held_out(run.config, parts.data).stream, *parts.data.tokenizer,
+                                    /*fills_blanks=*/run.objective->blanks(*parts.data.tokenizer).has_value());
+  summary.num_parameters = parts.model->parameters().num_parameters();
+  summary.initial_is_comparable = run.evaluation_tokens == run.final_evaluation_tokens;
+  for (const EvaluationLine& one : read_evaluations(paths.metrics())) {
+    if (one.step == 0) summary.initial_log_perplexity = one.eval.figures.log_perplexity;
+    if (one.step != progress.step) continue;
+    summary.figures = one.eval.figures;
+    summary.num_dropped_tokens = one.eval.num_dropped_tokens;
+  }
+  summary.seconds = metrics.seconds();
+  if (metrics.training_seconds() > 0) summary.tokens_per_s = static_cast<double>(metrics.num_tokens()) / metrics.training_seconds();
+  return summary;
+}
 
 // A GPU's peak is in no table of ours, so there mfu stays unknown.
 Utilisation utilisation_of(const Parts& parts) {
@@ -306,30 +281,24 @@ Summary run_training(const SessionOptions& options) {
   if (const std::string unreached = unreached_peak(resolved); !unreached.empty()) log::warn(unreached);
   write_records(options, paths, *parts);
   Metrics metrics(paths.metrics(), utilisation_of(*parts));
-  Run loop{
-      .model = *parts->model, .optimizer = *parts->optimizer, .batches = *parts->batches, .resolved = resolved, .device = parts->device};
-  Watch watch{.run = loop,
-              .data = parts->data,
-              .savable = savable,
-              .checkpoints = *checkpoints,
-              .metrics = metrics,
-              .checkpoint_bytes = one_checkpoint};
-  loop.return_to_checkpoint = [&] { return return_to_checkpoint(watch, parts->model->parameters()); };
-
-  Progress progress;
-  begin(watch, from, parts->model->parameters(), progress);
-  catch_up_evaluation(watch, progress);
-  metrics.start_clock();
-  progress = train(loop, std::move(progress), observers_of(watch));
+  const TrainerParts trainer_parts{.model = *parts->model,
+                                   .optimizer = *parts->optimizer,
+                                   .batches = *parts->batches,
+                                   .data = parts->data,
+                                   .run = resolved,
+                                   .device = parts->device};
+  Trainer trainer(trainer_parts, *checkpoints, metrics);
+  Progress progress = trainer.begin(from == nullptr ? std::nullopt : std::optional(from->checkpoint.directory));
+  progress = trainer.train(std::move(progress));
   if (progress.step < resolved.steps)
     fail(ExitCode::kInterrupted, paths.root.string(),
          cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"),
          cat("`", resume_command(options), "` to continue"));
-  catch_up_evaluation(watch, progress);  // where a stop came during the last one
-  leave_result(watch, progress, paths.result());
+  trainer.catch_up_evaluation(progress);  // where a stop came during the last one
+  leave_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
   log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",
                 (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
-  return summarize(watch, paths, progress);
+  return summarize(*parts, metrics, paths, progress);
 }
 
 }  // namespace sluice::train

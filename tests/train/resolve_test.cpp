@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "config/config.h"
 #include "tests/train/train_support.h"
+#include "train/execution.h"
 
 namespace sluice::train {
 namespace {

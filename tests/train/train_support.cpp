@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/signals.h"
 #include "config/config.h"
+#include "train/execution.h"
 #include "train/open_checkpoint.h"
 
 namespace sluice::train::test {
@@ -109,34 +110,17 @@ SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Dis
 }
 
 Progress SmallRun::go(std::int64_t stop_after) {
-  Run run{.model = model_, .optimizer = *optimizer_, .batches = batches_, .resolved = resolved_};
-  const Savable savable{model_.parameters(), *optimizer_, *data_.tokenizer, resolved_.config};
   Metrics metrics(directory_ / "metrics.jsonl");
-  Watch watch{.run = run, .data = data_, .savable = savable, .checkpoints = checkpoints_, .metrics = metrics};
-  run.return_to_checkpoint = [&] { return return_to_checkpoint(watch, model_.parameters()); };
-  Progress progress;
-  if (const auto newest = checkpoints_.newest_valid()) {
-    restore(newest->directory, model_.parameters(), *optimizer_);
-    const CheckpointState state = read_state(newest->directory);
-    progress = state.progress;
-    watch.best = state.best;
-    watch.saved_step = progress.step;
-    if (watch.best) watch.saved_best = watch.best->step;
-  } else {
-    model_.parameters().initialize(resolved_.config.run.seed);
-  }
-  metrics.return_to(progress.step == 0 && watch.saved_step < 0 ? -1 : progress.step);
-  save(watch, progress);
-  catch_up_evaluation(watch, progress);
-  metrics.start_clock();
-  std::vector<Every> observers = observers_of(watch);
-  observers.insert(observers.begin(), {1, [&](const Event& event) {
-                                         if (event.progress.step == stop_after) request_stop(SIGTERM);
-                                       }});
+  Trainer trainer({.model = model_, .optimizer = *optimizer_, .batches = batches_, .data = data_, .run = resolved_}, checkpoints_, metrics);
+  const auto newest = checkpoints_.newest_valid();
+  Progress progress = trainer.begin(newest ? std::optional(newest->directory) : std::nullopt);
+  const Callback stop{1, [&](const Event& event) {
+                        if (event.progress.step == stop_after) request_stop(SIGTERM);
+                      }};
   struct Clear {
     ~Clear() { clear_stop(); }
   } clear_at_end;
-  return train(run, std::move(progress), observers);
+  return trainer.train(std::move(progress), std::array{stop});
 }
 
 std::vector<at::Tensor> SmallRun::optimizer_state() const {

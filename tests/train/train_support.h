@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "data/causal_batches.h"
 #include "tests/base/temporary_directory.h"
-#include "train/observers.h"
 #include "train/session.h"
+#include "train/trainer.h"
 
 namespace sluice::train::test {
 

@@ -1,4 +1,4 @@
-#include "train/train.h"
+#include "train/trainer.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
