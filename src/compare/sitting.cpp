@@ -90,215 +90,237 @@ void add(Tally& sum, const Tally& more) {
   if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0) sum.worst_code = more.worst_code;
 }
 
-class Sitting {
- public:
-  Sitting(const SittingOptions& options, RunMaker& maker) : options_(options), maker_(maker), planner_(options, maker) {}
-
-  Tally run() {
-    planner_.check();
-    Place place(options_.directory);
-    planner_.prepare();
-    const int jobs = planner_.jobs(options_.directory);
-    threads_ = std::max(1, auto_threads() / jobs);
-    runner_ = {.num_jobs = jobs, .log_interval_s = options_.log_interval_s};
-    variants_ = planner_.variants(threads_);
-    if (options_.config.equalize == Equalize::kTime) equalize_time();
-    commands_ = earlier_commands(options_.directory, variants_);
-    plan_tuning();
-    choose();
-    refuse_mixed_seeds(cells_of(planner_.seeds()), options_.directory / "cells", /*more_to_come=*/will_tune());
-    place.keep();
-    write();
-    Tally tally = tune();
-    if (!tally.interrupted) add(tally, run_comparison());
-    tell_of_others();
-    return tally;
-  }
-
- private:
-  void equalize_time() {
-    std::vector<Timed> timed;
-    for (const PlannedVariant& variant : variants_) timed.push_back(planner_.timed(variant, threads_, options_.directory / "measured"));
-    const std::vector<double> seconds = step_times(timed, planner_.baseline(), options_.directory);
-    const auto baseline_steps = variants_[planner_.baseline()].facts.steps;
-    invariant(baseline_steps.has_value(), "steps are known once the data is prepared");
-    for (std::size_t i = 0; i < variants_.size(); ++i) {
-      variants_[i].steps = steps_in_equal_time(*baseline_steps, seconds[planner_.baseline()], seconds[i]);
-      log::info(cat(timed[i].label, ": ", count_of(*variants_[i].steps, "step"), " of ", short_number(seconds[i]), " s"));
-    }
-  }
-
-  void plan_tuning() {
-    if (!options_.config.tune) return;
-    for (const PlannedVariant& variant : variants_) tuning_cells_.push_back(planner_.tuning_cells(variant, threads_));
-    refuse_mixed_seeds(our_tuning(), options_.directory / "tune");
-  }
-
-  // Every variant's values as far as its tuning runs say some, and the cells that follow.
-  void choose() {
-    tuning_.clear();
-    undecided_.assign(variants_.size(), "");
-    for (std::size_t i = 0; i < variants_.size(); ++i) {
-      std::optional<report::Settings> values = report::Settings{};
-      if (options_.config.tune) {
-        Choice choice = choice_of(tuning_cells_[i], *options_.config.tune);
-        values = std::move(choice.values);
-        undecided_[i] = std::move(choice.undecided);
-        std::move(choice.points.begin(), choice.points.end(), std::back_inserter(tuning_));
-      }
-      if (values) take(i, *values);
-    }
-  }
-
-  void take(std::size_t variant, const report::Settings& values) {
-    if (!tuned_.emplace(variant, values).second) return;
-    for (const std::uint64_t seed : options_.config.seeds)
-      cells_.emplace(std::pair(variant, seed), planner_.cell(variants_[variant], values, seed, threads_));
-  }
-
-  // Of this sitting's variants.
-  std::vector<Cell> our_tuning() const {
-    std::vector<Cell> ours;
-    for (const std::size_t i : planner_.chosen()) ours.insert(ours.end(), tuning_cells_[i].begin(), tuning_cells_[i].end());
-    return ours;
-  }
-
-  Tally tune() {
-    if (!options_.config.tune) return {};
-    const std::vector<Cell> ours = our_tuning();
-    RunnerOptions runner = runner_;
-    runner.title = "tuning";
-    note_command(ours);
-    Tally tally = run_cells(ours, maker_, runner);
-    tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
-    choose();
-    for (const std::size_t i : planner_.chosen())
-      if (!undecided_[i].empty() && !stop_requested())
-        log::warn(cat(report::label_of(variants_[i].settings), ": ", undecided_[i], "; its runs wait"));
-    write();
-    if (!tally.interrupted) refuse_mixed_seeds(cells_of(planner_.seeds()), options_.directory / "cells");  // with the variants decided now
-    return tally;
-  }
-
-  Tally run_comparison() {
-    std::vector<Cell> ours;
-    Tally tally;
-    for (const std::uint64_t seed : planner_.seeds()) {
-      for (const std::size_t i : planner_.chosen()) {
-        const auto cell = cells_.find(std::pair(i, seed));
-        if (cell == cells_.end()) {
-          ++tally.num_waiting;
-        } else {
-          ours.push_back(cell->second);
-        }
-      }
-    }
-    note_command(ours);
-    add(tally, run_cells(ours, maker_, runner_));
-    return tally;
-  }
-
-  // A sitting that finds everything done has no part in the result.
-  void note_command(std::span<const Cell> cells) {
-    if (!has_work(cells) || std::find(commands_.begin(), commands_.end(), options_.command) != commands_.end()) return;
-    commands_.push_back(options_.command);
-    write();
-  }
-
-  bool will_tune() const {
-    return std::any_of(planner_.chosen().begin(), planner_.chosen().end(),
-                       [&](std::size_t i) { return !undecided_[i].empty() && undecided_[i] != kAllDiverged; });
-  }
-
-  // Of every variant whose values are known.
-  std::vector<Cell> cells_of(std::span<const std::uint64_t> seeds) const {
-    std::vector<Cell> cells;
-    for (const auto& [place, cell] : cells_)
-      if (std::find(seeds.begin(), seeds.end(), place.second) != seeds.end()) cells.push_back(cell);
-    return cells;
-  }
-
-  void write() const {
-    ComparisonFile file;
-    report::Comparison& c = file.comparison;
-    const RunFacts& facts = variants_.front().facts;
-    c.name = options_.name;
-    c.metric = config::name_of(options_.config.metric);
-    c.equalize = config::name_of(options_.config.equalize);
-    describe_objective(c, facts.objective);
-    c.seeds = options_.config.seeds;
-    c.baseline = planner_.baseline();
-    c.tuning = tuning_;
-    c.tuning_note = tuning_note(options_.config.tune);
-    c.config = options_.config_text;
-    c.commands = commands_;
-    const auto is_shared = [&](std::string RunFacts::*fact) {
-      return std::all_of(variants_.begin(), variants_.end(), [&](const PlannedVariant& v) { return v.facts.*fact == facts.*fact; });
-    };
-    if (is_shared(&RunFacts::data_fingerprint)) c.data_fingerprint = facts.data_fingerprint;
-    if (is_shared(&RunFacts::tokenizer_hash)) c.tokenizer_hash = facts.tokenizer_hash;
-    for (std::size_t i = 0; i < variants_.size(); ++i) {
-      add_variant(c, i);
-      file.variant_hashes.push_back(variants_[i].hash);
-      file.steps.push_back(variants_[i].steps);
-    }
-    add_cells(c);
-    write_comparison(file, options_.directory);
-  }
-
-  void add_variant(report::Comparison& c, std::size_t i) const {
-    const RunFacts& f = variants_[i].facts;
-    c.variants.push_back({.settings = variants_[i].settings,
-                          .num_parameters = f.num_parameters,
-                          .d_ff = f.d_ff,
-                          .d_ff_mismatch = f.d_ff_mismatch,
-                          .multiply_adds_per_token = f.multiply_adds_per_token,
-                          .flops_per_token = f.flops_per_token,
-                          .tuned = tuned_.contains(i) ? tuned_.at(i) : report::Settings{}});
-  }
-
-  void add_cells(report::Comparison& c) const {
-    for (std::size_t i = 0; i < variants_.size(); ++i) {
-      for (const std::uint64_t seed : c.seeds) {
-        report::Cell& cell = c.cells.emplace_back();
-        cell.settings = variants_[i].settings;
-        cell.seed = seed;
-        const auto known = cells_.find(std::pair(i, seed));
-        if (known == cells_.end()) continue;  // its values are not chosen yet
-        cell.hash = known->second.hash;
-        cell.directory = cat("cells/", known->second.name);
-      }
-    }
-  }
-
-  void tell_of_others() const {
-    std::set<std::string> names;
-    for (const auto& [place, cell] : cells_) names.insert(cell.name);
-    std::size_t num_others = 0;
-    std::error_code error;
-    for (const fs::directory_entry& entry : fs::directory_iterator(options_.directory / "cells", error))
-      num_others += names.contains(entry.path().filename().string()) ? 0 : 1;
-    if (num_others > 0)
-      log::info(cat(count_of(static_cast<std::int64_t>(num_others), "run"), " in ", (options_.directory / "cells").string(),
-                    " belong to another configuration or other data; kept, and left out of the report"));
-  }
-
-  const SittingOptions& options_;
-  RunMaker& maker_;
-  Planner planner_;
-  int threads_ = 1;
-  RunnerOptions runner_;
-  std::vector<PlannedVariant> variants_;
-  std::vector<std::string> commands_;                            // that ran something, this one included
-  std::vector<std::vector<Cell>> tuning_cells_;                  // by variant; empty without tuning
-  std::map<std::size_t, report::Settings> tuned_;                // by variant, where it is known; empty settings without tuning
-  std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells_;  // by variant and seed, where tuned_ is known
-  std::vector<std::string> undecided_;                           // by variant: why tuned_ is not known
-  std::vector<report::TuningPoint> tuning_;
+// What the stages of a sitting share.
+struct Context {
+  const SittingOptions& options;
+  const Planner& planner;
+  int threads = 1;  // of each run
+  RunnerOptions runner;
 };
+
+// First stage: what there is to compare.
+struct Grid {
+  std::vector<PlannedVariant> variants;
+  std::vector<std::vector<Cell>> tuning_cells;  // by variant; empty without tuning
+};
+
+void equalize_time(const Context& context, std::vector<PlannedVariant>& variants) {
+  const Planner& planner = context.planner;
+  std::vector<Timed> timed;
+  for (const PlannedVariant& variant : variants)
+    timed.push_back(planner.timed(variant, context.threads, context.options.directory / "measured"));
+  const std::vector<double> seconds = step_times(timed, planner.baseline(), context.options.directory);
+  const auto baseline_steps = variants[planner.baseline()].facts.steps;
+  invariant(baseline_steps.has_value(), "steps are known once the data is prepared");
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    variants[i].steps = steps_in_equal_time(*baseline_steps, seconds[planner.baseline()], seconds[i]);
+    log::info(cat(timed[i].label, ": ", count_of(*variants[i].steps, "step"), " of ", short_number(seconds[i]), " s"));
+  }
+}
+
+Grid make_grid(const Context& context) {
+  Grid grid{.variants = context.planner.variants(context.threads), .tuning_cells = {}};
+  if (context.options.config.equalize == Equalize::kTime) equalize_time(context, grid.variants);
+  if (!context.options.config.tune) return grid;
+  for (const PlannedVariant& variant : grid.variants) grid.tuning_cells.push_back(context.planner.tuning_cells(variant, context.threads));
+  return grid;
+}
+
+// The tuning runs of this sitting's variants.
+std::vector<Cell> our_tuning(const Context& context, const Grid& grid) {
+  std::vector<Cell> ours;
+  if (grid.tuning_cells.empty()) return ours;
+  for (const std::size_t i : context.planner.chosen()) ours.insert(ours.end(), grid.tuning_cells[i].begin(), grid.tuning_cells[i].end());
+  return ours;
+}
+
+// Second stage, before and after tuning: every variant's values as far as its tuning runs say some, and the cells that follow.
+struct Decision {
+  std::map<std::size_t, report::Settings> tuned;                // by variant, where it is known; empty settings without tuning
+  std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells;  // by variant and seed, where `tuned` is known
+  std::vector<std::string> undecided;                           // by variant: why `tuned` is not known
+  std::vector<report::TuningPoint> points;
+};
+
+Decision decide(const Context& context, const Grid& grid) {
+  Decision decision;
+  decision.undecided.assign(grid.variants.size(), "");
+  for (std::size_t i = 0; i < grid.variants.size(); ++i) {
+    Choice choice{.points = {}, .values = report::Settings{}, .undecided = ""};
+    if (context.options.config.tune) choice = choice_of(grid.tuning_cells[i], *context.options.config.tune);
+    decision.undecided[i] = std::move(choice.undecided);
+    std::move(choice.points.begin(), choice.points.end(), std::back_inserter(decision.points));
+    if (!choice.values) continue;
+    decision.tuned.emplace(i, *choice.values);
+    for (const std::uint64_t seed : context.options.config.seeds)
+      decision.cells.emplace(std::pair(i, seed), context.planner.cell(grid.variants[i], *choice.values, seed, context.threads));
+  }
+  return decision;
+}
+
+// Whether tuning will decide more.
+bool will_tune(const Context& context, const Decision& decision) {
+  const auto is_open = [&](std::size_t i) { return !decision.undecided[i].empty() && decision.undecided[i] != kAllDiverged; };
+  return std::any_of(context.planner.chosen().begin(), context.planner.chosen().end(), is_open);
+}
+
+// Looks at this sitting's seeds of every variant whose values are known.
+void refuse_mixed(const Context& context, const Decision& decision, bool more_to_come) {
+  const std::vector<std::uint64_t>& seeds = context.planner.seeds();
+  std::vector<Cell> cells;
+  for (const auto& [place, cell] : decision.cells)
+    if (std::find(seeds.begin(), seeds.end(), place.second) != seeds.end()) cells.push_back(cell);
+  refuse_mixed_seeds(cells, context.options.directory / "cells", more_to_come);
+}
+
+// ---- comparison.json ----
+
+report::Variant variant_of(const PlannedVariant& planned, const report::Settings& tuned) {
+  const RunFacts& f = planned.facts;
+  return {.settings = planned.settings,
+          .num_parameters = f.num_parameters,
+          .d_ff = f.d_ff,
+          .d_ff_mismatch = f.d_ff_mismatch,
+          .multiply_adds_per_token = f.multiply_adds_per_token,
+          .flops_per_token = f.flops_per_token,
+          .tuned = tuned};
+}
+
+void add_cells(report::Comparison& c, const Grid& grid, const Decision& decision) {
+  for (std::size_t i = 0; i < grid.variants.size(); ++i) {
+    for (const std::uint64_t seed : c.seeds) {
+      report::Cell& cell = c.cells.emplace_back();
+      cell.settings = grid.variants[i].settings;
+      cell.seed = seed;
+      const auto known = decision.cells.find(std::pair(i, seed));
+      if (known == decision.cells.end()) continue;  // its values are not chosen yet
+      cell.hash = known->second.hash;
+      cell.directory = cat("cells/", known->second.name);
+    }
+  }
+}
+
+void write_file(const Context& context, const Grid& grid, const Decision& decision, const std::vector<std::string>& commands) {
+  const CompareConfig& config = context.options.config;
+  ComparisonFile file;
+  report::Comparison& c = file.comparison;
+  const RunFacts& facts = grid.variants.front().facts;
+  c.name = context.options.name;
+  c.metric = config::name_of(config.metric);
+  c.equalize = config::name_of(config.equalize);
+  describe_objective(c, facts.objective);
+  c.seeds = config.seeds;
+  c.baseline = context.planner.baseline();
+  c.tuning = decision.points;
+  c.tuning_note = tuning_note(config.tune);
+  c.config = context.options.config_text;
+  c.commands = commands;
+  const auto is_shared = [&](std::string RunFacts::*fact) {
+    return std::all_of(grid.variants.begin(), grid.variants.end(), [&](const PlannedVariant& v) { return v.facts.*fact == facts.*fact; });
+  };
+  if (is_shared(&RunFacts::data_fingerprint)) c.data_fingerprint = facts.data_fingerprint;
+  if (is_shared(&RunFacts::tokenizer_hash)) c.tokenizer_hash = facts.tokenizer_hash;
+  for (std::size_t i = 0; i < grid.variants.size(); ++i) {
+    const auto tuned = decision.tuned.find(i);
+    c.variants.push_back(variant_of(grid.variants[i], tuned == decision.tuned.end() ? report::Settings{} : tuned->second));
+    file.variant_hashes.push_back(grid.variants[i].hash);
+    file.steps.push_back(grid.variants[i].steps);
+  }
+  add_cells(c, grid, decision);
+  write_comparison(file, context.options.directory);
+}
+
+// With this sitting's command where it runs something: one that finds everything done has no part in the result.
+std::vector<std::string> with_command(std::vector<std::string> commands, const std::string& command, std::span<const Cell> cells) {
+  if (has_work(cells) && std::find(commands.begin(), commands.end(), command) == commands.end()) commands.push_back(command);
+  return commands;
+}
+
+// ---- third and fourth stage: runs ----
+
+Tally tune(const Context& context, RunMaker& maker, std::span<const Cell> cells) {
+  RunnerOptions runner = context.runner;
+  runner.title = "tuning";
+  Tally tally = run_cells(cells, maker, runner);
+  tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
+  return tally;
+}
+
+void warn_of_undecided(const Context& context, const Grid& grid, const Decision& decision) {
+  if (stop_requested()) return;
+  for (const std::size_t i : context.planner.chosen())
+    if (!decision.undecided[i].empty())
+      log::warn(cat(report::label_of(grid.variants[i].settings), ": ", decision.undecided[i], "; its runs wait"));
+}
+
+// This sitting's cells, seed by seed, and how many are not decided.
+std::pair<std::vector<Cell>, std::size_t> cells_to_run(const Context& context, const Decision& decision) {
+  std::vector<Cell> ours;
+  std::size_t num_waiting = 0;
+  for (const std::uint64_t seed : context.planner.seeds()) {
+    for (const std::size_t i : context.planner.chosen()) {
+      const auto cell = decision.cells.find(std::pair(i, seed));
+      if (cell == decision.cells.end()) {
+        ++num_waiting;
+      } else {
+        ours.push_back(cell->second);
+      }
+    }
+  }
+  return {std::move(ours), num_waiting};
+}
+
+void tell_of_others(const fs::path& cells_directory, const Decision& decision) {
+  std::set<std::string> names;
+  for (const auto& [place, cell] : decision.cells) names.insert(cell.name);
+  std::int64_t num_others = 0;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(cells_directory, error))
+    num_others += names.contains(entry.path().filename().string()) ? 0 : 1;
+  if (num_others > 0)
+    log::info(cat(count_of(num_others, "run"), " in ", cells_directory.string(),
+                  " belong to another configuration or other data; kept, and left out of the report"));
+}
 
 }  // namespace
 
-Tally run_sitting(const SittingOptions& options, RunMaker& maker) { return Sitting(options, maker).run(); }
+Tally run_sitting(const SittingOptions& options, RunMaker& maker) {
+  const Planner planner(options, maker);
+  planner.check();
+  Place place(options.directory);
+  planner.prepare();
+  const int jobs = planner.jobs(options.directory);
+  const Context context{.options = options,
+                        .planner = planner,
+                        .threads = std::max(1, auto_threads() / jobs),
+                        .runner = {.num_jobs = jobs, .log_interval_s = options.log_interval_s}};
+  const Grid grid = make_grid(context);
+  std::vector<std::string> commands = earlier_commands(options.directory, grid.variants);
+  const std::vector<Cell> tuning = our_tuning(context, grid);
+  if (options.config.tune) refuse_mixed_seeds(tuning, options.directory / "tune");
+  Decision decision = decide(context, grid);
+  refuse_mixed(context, decision, /*more_to_come=*/will_tune(context, decision));
+  place.keep();
+
+  Tally tally;
+  commands = with_command(std::move(commands), options.command, tuning);
+  write_file(context, grid, decision, commands);
+  if (options.config.tune) {
+    tally = tune(context, maker, tuning);
+    decision = decide(context, grid);
+    warn_of_undecided(context, grid, decision);
+    write_file(context, grid, decision, commands);
+    if (!tally.interrupted) refuse_mixed(context, decision, /*more_to_come=*/false);  // with the variants decided now
+  }
+  if (!tally.interrupted) {
+    const auto [cells, num_waiting] = cells_to_run(context, decision);
+    commands = with_command(std::move(commands), options.command, cells);
+    write_file(context, grid, decision, commands);
+    tally.num_waiting += num_waiting;
+    add(tally, run_cells(cells, maker, context.runner));
+  }
+  tell_of_others(options.directory / "cells", decision);
+  return tally;
+}
 
 }  // namespace sluice::compare
