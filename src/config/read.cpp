@@ -70,6 +70,83 @@ std::optional<std::string> one_line(const Node& node) {
   return cat('[', text, ']');
 }
 
+std::string_view kind_name(const Section* kind) { return kind->kind; }
+std::string_view row_name(const Row& row) { return row.name; }
+
+std::string_view suggested_kind(const Choice& choice, const Node& node) {
+  return node.is_scalar() ? suggested_of(node.text, choice.kinds, kind_name) : "";
+}
+
+// The right form, from what came or from the default.
+std::string list_example(const List& list, const void* value, const Node& node) {
+  if (node.is_scalar() && !list.fixed) return cat(", such as [", printable(node.text), ']');
+  return list.size(value) == 0 ? "" : cat(", such as ", write_flow(&list, value));
+}
+
+// Puts what is wrong into words, with what was meant. What adds a problem returns false: the value is not right.
+class Faults {
+ public:
+  Faults(Report& report, const Section& root) : report_(report), root_(root) {}
+
+  bool add(const Place& place, const Node* node, std::string_view expected, std::string_view hint = {}) {
+    report_.add(place.mark, place.path, node == nullptr ? "nothing" : shown(*node), expected, hint);
+    return false;
+  }
+
+  bool add_refused(const Node& node, const Place& place, const Rules& rules, const Refusal& refusal) {
+    const std::vector<std::string_view> words = words_of(rules.type);
+    std::string hint = refusal.suggestion;
+    if (hint.empty()) hint = suggested(node.text, words);
+    std::string expected = rules.expected();
+    if (!refusal.expected.empty()) {
+      expected = cat(enumerated(words, [](auto word) { return cat('`', word, "` or "); }), refusal.expected);
+    }
+    return add(place, &node, expected, hint);
+  }
+
+  bool add_unknown_kind(const Choice& choice, const Node& type, const Place& place) {
+    const std::string expected = cat("one of ", enumerated(choice.kinds, kind_name));
+    return add({joined(place.path, "type"), type.mark}, &type, expected, suggested_kind(choice, type));
+  }
+
+  bool add_unknown_key(const Section& section, const Node& entry, const Place& place, const Choice* choice) {
+    const std::string path = joined(place.path, printable(entry.key));
+    std::string expected = enumerated(section.rows, row_name);
+    if (choice != nullptr) expected = cat("type", expected.empty() ? "" : ", ", expected);
+    expected = cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ", expected);
+    const Section* owner = choice == nullptr ? nullptr : kind_with(*choice, entry.key);
+    const std::string hint = owner == nullptr ? meant_key(section, place, entry.key) : "";
+    if (owner != nullptr) expected += cat("; `", printable(entry.key), "` belongs to type ", owner->kind);
+    report_.add(entry.key_mark, path, "an unknown key", expected, hint);
+    return false;
+  }
+
+ private:
+  static const Section* kind_with(const Choice& choice, std::string_view key) {
+    for (const Section* kind : choice.kinds) {
+      if (kind->find(key) != nullptr) return kind;
+    }
+    return nullptr;
+  }
+
+  // What to write instead of an unknown key; a full path where it belongs elsewhere.
+  std::string meant_key(const Section& section, const Place& place, std::string_view key) {
+    if (report_.full()) return "";
+    if (!paths_) paths_.emplace(root_);
+    const std::string path = joined(place.path, key);
+    const std::size_t dot = key.find('.');
+    if (dot != std::string_view::npos && paths_->has(path)) return cat(key.substr(0, dot), ": {", key.substr(dot + 1), ": ...}");
+    const std::vector<std::string> sure = paths_->meant(place.path, key);
+    if (!sure.empty()) return alternatives(sure);
+    const std::string_view near = suggested_of(key, section.rows, row_name);
+    return near.empty() ? alternatives(paths_->spelt_alike(key)) : std::string(near);
+  }
+
+  Report& report_;
+  const Section& root_;
+  std::optional<KeyPaths> paths_;  // made for the first unknown key
+};
+
 // Gives what check() finds the place of the field it names.
 class CheckProblems final : public Problems {
  public:
@@ -99,11 +176,22 @@ class CheckProblems final : public Problems {
   bool any_ = false;
 };
 
+// Whether the node is the word of `maybe`.
+bool stands_for(const Maybe& maybe, const Node& node) {
+  if (!node.is_scalar() || node.text != maybe.word) return false;
+  const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
+  // Quoted, it is the text itself where text is allowed.
+  return node.form == Node::Form::kPlain || scalar == nullptr || !(*scalar)->info().is_text;
+}
+
+// A mapping starts below its key.
+Mark mark_of(const Node& entry) { return entry.is_scalar() ? entry.mark : entry.key_mark; }
+
 // Each read() returns whether the value and everything in it is right. `node` is nullptr where nothing is given: then the
 // default stands, and is held to the limits too.
 class Reader {
  public:
-  Reader(Report& report, const Section& root) : report_(report), root_(root) {}
+  Reader(Report& report, const Section& root) : report_(report), faults_(report, root) {}
 
   bool read(const Section* section, void* value, const Node* node, const Place& place, const Rules*) {
     return read_section(*section, value, node, place, nullptr);
@@ -113,12 +201,12 @@ class Reader {
     const Section* kind = choice->kinds[choice->index(value)];
     if (node == nullptr) return read_section(*kind, choice->make(value, choice->index(value)), nullptr, place, choice);
     if (!node->is_mapping()) {
-      const std::string_view meant = node->is_scalar() ? suggested_kind(*choice, node->text) : "";
-      return problem(place, *node, rules->expected(), meant.empty() ? "" : cat("{type: ", meant, '}'));
+      const std::string_view meant = suggested_kind(*choice, *node);
+      return faults_.add(place, node, rules->expected(), meant.empty() ? "" : cat("{type: ", meant, '}'));
     }
     if (const Node* type = node->find("type")) {
       kind = type->is_scalar() ? choice->find(type->text) : nullptr;
-      if (kind == nullptr) return unknown_kind(*choice, *type, place);
+      if (kind == nullptr) return faults_.add_unknown_kind(*choice, *type, place);
     }
     const auto index = static_cast<std::size_t>(std::find(choice->kinds.begin(), choice->kinds.end(), kind) - choice->kinds.begin());
     return read_section(*kind, choice->make(value, index), node, place, choice);
@@ -132,15 +220,13 @@ class Reader {
       maybe->clear(value);
       return true;
     }
-    if (is_null) return problem(place, *node, rules->expected());
+    if (is_null) return faults_.add(place, node, rules->expected());
     return visit(maybe->inner, maybe->make(value), node, place, rules);
   }
 
   bool read(const List* list, void* value, const Node* node, const Place& place, const Rules* rules) {
-    if (node != nullptr && !node->is_list()) return problem(place, *node, cat(rules->expected(), list_example(*list, value, *node)));
-    const std::size_t wanted = list->size(value);
-    if (node != nullptr && list->fixed && node->children.size() != wanted) {
-      return problem(place, *node, cat(rules->expected(), list_example(*list, value, *node)));
+    if (node != nullptr && (!node->is_list() || (list->fixed && node->children.size() != list->size(value)))) {
+      return faults_.add(place, node, cat(rules->expected(), list_example(*list, value, *node)));
     }
     if (node != nullptr) list->reset(value, node->children.size());
     bool ok = true;
@@ -152,11 +238,11 @@ class Reader {
       ok = visit(list->item, const_cast<void*>(list->at(value, i)), item, item_place, &item_rules) && ok;
     }
     if (num_items > 0 || !rules->limits.non_empty) return ok;
-    return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
+    return faults_.add(place, node, rules->expected());
   }
 
   bool read(const Map* map, void* value, const Node* node, const Place& place, const Rules* rules) {
-    if (node != nullptr && !node->is_mapping()) return problem(place, *node, rules->expected());
+    if (node != nullptr && !node->is_mapping()) return faults_.add(place, node, rules->expected());
     bool ok = true;
     if (node != nullptr) {
       Node entries = *node;
@@ -165,20 +251,20 @@ class Reader {
       for (const Node& entry : entries.children) ok = read_entry(*map, value, entry, place, *rules) && ok;
     }
     if (map->size(value) > 0 || !rules->limits.non_empty) return ok;
-    return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
+    return faults_.add(place, node, rules->expected());
   }
 
   bool read(const Scalar* scalar, void* value, const Node* node, const Place& place, const Rules* rules) {
     if (node != nullptr) {
       const std::optional<std::string> list = scalar->info().takes_lists && node->is_list() ? one_line(*node) : std::nullopt;
-      if (!node->is_scalar() && !list) return problem(place, *node, rules->expected());
+      if (!node->is_scalar() && !list) return faults_.add(place, node, rules->expected());
       const auto refusal = scalar->read({list ? *list : node->text, node->form == Node::Form::kQuoted}, value);
-      if (refusal) return refused(*node, place, *rules, *refusal);
+      if (refusal) return faults_.add_refused(*node, place, *rules, *refusal);
     }
     const auto number = scalar->number(value);
     const bool is_empty = rules->limits.non_empty && scalar->info().is_text && scalar->write(value).empty();
     if (!is_empty && (!number || rules->limits.allow(*number))) return true;
-    return node == nullptr ? missing(place, rules->expected()) : problem(place, *node, rules->expected());
+    return faults_.add(place, node, rules->expected());
   }
 
   bool visit(const Type& type, void* value, const Node* node, const Place& place, const Rules* rules) {
@@ -189,101 +275,23 @@ class Reader {
   bool read_entry(const Map& map, void* value, const Node& entry, const Place& place, const Rules& rules) {
     const Place below{joined(place.path, printable(entry.key)), mark_of(entry)};
     for (std::size_t i = 0; i < map.size(value); ++i) {
-      if (map.key(value, i) == entry.key) return problem(below, entry, "each key once");
+      if (map.key(value, i) == entry.key) return faults_.add(below, &entry, "each key once");
     }
     const Rules value_rules{rules.limits, map.value};
     return visit(map.value, map.add(value, entry.key), &entry, below, &value_rules);
   }
 
-  static bool stands_for(const Maybe& maybe, const Node& node) {
-    if (!node.is_scalar() || node.text != maybe.word) return false;
-    const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
-    // Quoted, it is the text itself where text is allowed.
-    return node.form == Node::Form::kPlain || scalar == nullptr || !(*scalar)->info().is_text;
-  }
-
-  bool problem(const Place& place, const Node& node, std::string_view expected, std::string_view hint = {}) {
-    report_.add(place.mark, place.path, shown(node), expected, hint);
-    return false;
-  }
-
-  bool missing(const Place& place, std::string_view expected) {
-    report_.add(place.mark, place.path, "nothing", expected);
-    return false;
-  }
-
-  bool refused(const Node& node, const Place& place, const Rules& rules, const Refusal& refusal) {
-    const std::vector<std::string_view> words = words_of(rules.type);
-    std::string hint = refusal.suggestion;
-    if (hint.empty()) hint = suggested(node.text, words);
-    std::string expected = rules.expected();
-    if (!refusal.expected.empty()) {
-      expected = cat(enumerated(words, [](auto word) { return cat('`', word, "` or "); }), refusal.expected);
-    }
-    return problem(place, node, expected, hint);
-  }
-
-  static std::string_view kind_name(const Section* kind) { return kind->kind; }
-  static std::string_view suggested_kind(const Choice& choice, std::string_view text) {
-    return suggested_of(text, choice.kinds, kind_name);
-  }
-
-  bool unknown_kind(const Choice& choice, const Node& type, const Place& place) {
-    const std::string_view hint = type.is_scalar() ? suggested_kind(choice, type.text) : "";
-    return problem({joined(place.path, "type"), type.mark}, type, cat("one of ", enumerated(choice.kinds, kind_name)), hint);
-  }
-
-  // The right form, from what came or from the default.
-  static std::string list_example(const List& list, const void* value, const Node& node) {
-    if (node.is_scalar() && !list.fixed) return cat(", such as [", printable(node.text), ']');
-    return list.size(value) == 0 ? "" : cat(", such as ", write_flow(&list, value));
-  }
-
-  static const Section* kind_with(const Choice& choice, std::string_view key) {
-    for (const Section* kind : choice.kinds) {
-      if (kind->find(key) != nullptr) return kind;
-    }
-    return nullptr;
-  }
-
-  // What to write instead of an unknown key; a full path where it belongs elsewhere.
-  std::string meant_key(const Section& section, const Place& place, std::string_view key) {
-    if (report_.full()) return "";
-    if (!paths_) paths_.emplace(root_);
-    const std::string path = joined(place.path, key);
-    const std::size_t dot = key.find('.');
-    if (dot != std::string_view::npos && paths_->has(path)) return cat(key.substr(0, dot), ": {", key.substr(dot + 1), ": ...}");
-    const std::vector<std::string> sure = paths_->meant(place.path, key);
-    if (!sure.empty()) return alternatives(sure);
-    const std::string_view near = suggested_of(key, section.rows, [](const Row& row) { return row.name; });
-    return near.empty() ? alternatives(paths_->spelt_alike(key)) : std::string(near);
-  }
-
-  void unknown_key(const Section& section, const Node& entry, const Place& place, const Choice* choice) {
-    const std::string path = joined(place.path, printable(entry.key));
-    std::string expected = enumerated(section.rows, [](const Row& row) { return row.name; });
-    if (choice != nullptr) expected = cat("type", expected.empty() ? "" : ", ", expected);
-    expected = cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ", expected);
-    const Section* owner = choice == nullptr ? nullptr : kind_with(*choice, entry.key);
-    const std::string hint = owner == nullptr ? meant_key(section, place, entry.key) : "";
-    if (owner != nullptr) expected += cat("; `", printable(entry.key), "` belongs to type ", owner->kind);
-    report_.add(entry.key_mark, path, "an unknown key", expected, hint);
-  }
-
   bool read_section(const Section& section, void* value, const Node* node, const Place& place, const Choice* choice) {
     if (node != nullptr && !node->is_mapping()) {
-      return problem(place, *node, place.path.empty() ? "a mapping" : "a mapping; leave the key out for the defaults");
+      return faults_.add(place, node, place.path.empty() ? "a mapping" : "a mapping; leave the key out for the defaults");
     }
-    bool ok = true;
     const Row* rest = section.rest();
-    if (node != nullptr && rest == nullptr) {
-      for (const Node& entry : node->children) {
-        if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type")) continue;
-        unknown_key(section, entry, place, choice);
-        ok = false;
-      }
+    bool ok = true;
+    if (rest != nullptr) {
+      ok = read_rest(section, *rest, value, node, place);
+    } else if (node != nullptr) {
+      ok = knows_keys(section, *node, place, choice);
     }
-    if (rest != nullptr) ok = read_rest(section, *rest, value, node, place);
     for (const Row& row : section.rows) {
       if (row.rest) continue;
       const Node* entry = node == nullptr ? nullptr : node->find(row.name);
@@ -297,6 +305,15 @@ class Reader {
     return !problems.any();
   }
 
+  bool knows_keys(const Section& section, const Node& node, const Place& place, const Choice* choice) {
+    bool ok = true;
+    for (const Node& entry : node.children) {
+      if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type")) continue;
+      ok = faults_.add_unknown_key(section, entry, place, choice);
+    }
+    return ok;
+  }
+
   bool read_rest(const Section& section, const Row& rest, void* value, const Node* node, const Place& place) {
     const Rules rules{rest.limits, rest.type};
     std::optional<Node> entries;
@@ -307,12 +324,8 @@ class Reader {
     return visit(rest.type, const_cast<void*>(rest.get(value)), entries ? &*entries : nullptr, place, &rules);
   }
 
-  // A mapping starts below its key.
-  static Mark mark_of(const Node& entry) { return entry.is_scalar() ? entry.mark : entry.key_mark; }
-
   Report& report_;
-  const Section& root_;
-  std::optional<KeyPaths> paths_;  // made for the first unknown key
+  Faults faults_;
 };
 
 std::string words_for(const Scalar* scalar, const Limits& limits) {
@@ -334,7 +347,7 @@ std::string words_for(const Map* map, const Limits& limits) {
 }
 std::string words_for(const Section* section, const Limits&) { return section->as_list ? "a list" : "a mapping"; }
 std::string words_for(const Choice* choice, const Limits&) {
-  return cat("a mapping with `type`, one of ", enumerated(choice->kinds, [](const Section* kind) { return kind->kind; }));
+  return cat("a mapping with `type`, one of ", enumerated(choice->kinds, kind_name));
 }
 
 }  // namespace

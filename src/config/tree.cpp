@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 #include <unordered_map>
+#include <utility>
 
 #include "base/text_format.h"
 
@@ -17,6 +18,55 @@ namespace {
 
 // Ends a reading from inside the parser; the problem is in the report.
 struct Stop {};
+
+// A value and all that is in it.
+struct Subtree {
+  Node node;
+  std::size_t num_nodes = 1;
+  int depth = 0;  // levels of lists and mappings
+};
+
+// A list or mapping that has not ended.
+class Frame {
+ public:
+  Frame(Node::Form form, Mark mark, YAML::anchor_t anchor) : anchor_(anchor) {
+    tree_.node.form = form;
+    tree_.node.mark = mark;
+    tree_.depth = 1;
+  }
+
+  YAML::anchor_t anchor() const { return anchor_; }
+  bool expects_key() const { return tree_.node.is_mapping() && !key_; }
+  Subtree take() { return std::move(tree_); }
+
+  // Where the key stood first, if it is not new.
+  std::optional<Mark> begin_entry(const std::string& key, Mark mark) {
+    key_ = key;
+    key_mark_ = mark;
+    const auto [known, is_new] = seen_.emplace(key, mark);
+    keeps_value_ = is_new && key != "<<";
+    return is_new ? std::nullopt : std::optional(known->second);
+  }
+
+  void add(Subtree part) {
+    tree_.num_nodes += part.num_nodes;
+    tree_.depth = std::max(tree_.depth, part.depth + 1);
+    if (key_) {
+      part.node.key = *std::exchange(key_, std::nullopt);
+      part.node.key_mark = key_mark_;
+      if (!keeps_value_) return;  // the key is in the report already
+    }
+    tree_.node.children.push_back(std::move(part.node));
+  }
+
+ private:
+  Subtree tree_;
+  YAML::anchor_t anchor_;
+  std::optional<std::string> key_;  // read, and its value has not come
+  Mark key_mark_;
+  bool keeps_value_ = true;                     // of duplicates the first one counts
+  std::unordered_map<std::string, Mark> seen_;  // keys so far, with their first places
+};
 
 class Builder final : public YAML::EventHandler {
  public:
@@ -43,9 +93,9 @@ class Builder final : public YAML::EventHandler {
     if (found == anchors_.end()) stop(at(mark), "an alias of itself", "an alias of a value that ended before");
     spend(at(mark), found->second.num_nodes, "aliases that multiply beyond the limit");
     if (static_cast<int>(frames_.size()) + found->second.depth > kMaxDepth) stop_for_depth(mark);
-    Node copy = found->second.node;
-    copy.mark = at(mark);
-    attach(std::move(copy), found->second.num_nodes, found->second.depth);
+    Subtree copy = found->second;
+    copy.node.mark = at(mark);
+    attach(std::move(copy));
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
@@ -58,22 +108,6 @@ class Builder final : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
-  struct Anchored {
-    Node node;
-    std::size_t num_nodes;
-    int depth;
-  };
-  // A list or mapping that has not ended.
-  struct Frame {
-    Node node;
-    YAML::anchor_t anchor = 0;
-    std::size_t num_nodes = 1;
-    int depth = 1;
-    std::optional<std::string> key;  // read, and its value has not come
-    Mark key_mark;
-    std::unordered_map<std::string, Mark> seen;  // keys so far, with their first places
-  };
-
   Mark at(const YAML::Mark& mark) const { return {source_, mark.line + 1, mark.column + 1}; }
 
   [[noreturn]] void stop(Mark mark, std::string_view received, std::string_view expected) {
@@ -88,7 +122,7 @@ class Builder final : public YAML::EventHandler {
     budget_.left -= num_nodes;
   }
 
-  bool expects_key() const { return !frames_.empty() && frames_.back().node.is_mapping() && !frames_.back().key; }
+  bool expects_key() const { return !frames_.empty() && frames_.back().expects_key(); }
 
   void check_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
@@ -102,22 +136,19 @@ class Builder final : public YAML::EventHandler {
       return;
     }
     spend(at(mark), 1, "too many values");
-    Node node;
-    node.form = form;
-    node.mark = at(mark);
-    node.text = text;
-    finish(std::move(node), anchor, 1, 0);
+    Subtree tree;
+    tree.node.form = form;
+    tree.node.mark = at(mark);
+    tree.node.text = text;
+    finish(std::move(tree), anchor);
   }
 
   void begin_entry(const std::string& key, Mark mark) {
-    Frame& frame = frames_.back();
-    frame.key = key;
-    frame.key_mark = mark;
-    const auto [known, is_new] = frame.seen.emplace(key, mark);
+    const std::optional<Mark> first = frames_.back().begin_entry(key, mark);
     if (key == "<<") {
       report_.add(mark, path_, "the merge key `<<`", "no merge keys: use `extends`, or repeat the keys");
-    } else if (!is_new) {
-      report_.add(mark, path_, cat("the key `", printable(key), "` again (first in line ", known->second.line, ')'), "each key once");
+    } else if (first) {
+      report_.add(mark, path_, cat("the key `", printable(key), "` again (first in line ", first->line, ')'), "each key once");
     }
   }
 
@@ -126,46 +157,30 @@ class Builder final : public YAML::EventHandler {
     if (expects_key()) stop(at(mark), "a list or mapping as a key, or a bracket that is not closed", "words as keys, every bracket closed");
     if (static_cast<int>(frames_.size()) >= kMaxDepth) stop_for_depth(mark);
     spend(at(mark), 1, "too many values");
-    Frame frame;
-    frame.node.form = form;
-    frame.node.mark = at(mark);
-    frame.anchor = anchor;
-    frames_.push_back(std::move(frame));
+    frames_.emplace_back(form, at(mark), anchor);
   }
 
   void close() {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
-    finish(std::move(frame.node), frame.anchor, frame.num_nodes, frame.depth);
+    finish(frame.take(), frame.anchor());
   }
 
   // A value is complete: from here on it may be named by an alias.
-  void finish(Node node, YAML::anchor_t anchor, std::size_t num_nodes, int depth) {
+  void finish(Subtree tree, YAML::anchor_t anchor) {
     if (anchor != 0) {
-      spend(node.mark, num_nodes, "too many values");
-      anchors_.insert_or_assign(anchor, Anchored{node, num_nodes, depth});
+      spend(tree.node.mark, tree.num_nodes, "too many values");
+      anchors_.insert_or_assign(anchor, tree);
     }
-    attach(std::move(node), num_nodes, depth);
+    attach(std::move(tree));
   }
 
-  void attach(Node node, std::size_t num_nodes, int depth) {
+  void attach(Subtree tree) {
     if (frames_.empty()) {
-      root_ = std::move(node);
-      return;
+      root_ = std::move(tree.node);
+    } else {
+      frames_.back().add(std::move(tree));
     }
-    Frame& frame = frames_.back();
-    frame.num_nodes += num_nodes;
-    frame.depth = std::max(frame.depth, depth + 1);
-    if (frame.node.is_mapping()) {
-      node.key = *frame.key;
-      node.key_mark = frame.key_mark;
-      frame.key.reset();
-      // A duplicate is in the report already; the first one counts.
-      const Mark first = frame.seen.at(node.key);
-      const bool is_first = first.line == node.key_mark.line && first.column == node.key_mark.column;
-      if (!is_first || node.key == "<<") return;
-    }
-    frame.node.children.push_back(std::move(node));
   }
 
   int source_;
@@ -174,7 +189,7 @@ class Builder final : public YAML::EventHandler {
   NodeBudget& budget_;
   int num_documents_ = 0;
   std::vector<Frame> frames_;
-  std::unordered_map<YAML::anchor_t, Anchored> anchors_;
+  std::unordered_map<YAML::anchor_t, Subtree> anchors_;
   Node root_;
 };
 

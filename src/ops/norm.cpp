@@ -90,10 +90,11 @@ struct FusedNorm : torch::autograd::Function<FusedNorm> {
     with_stored_type(dy.scalar_type(), [&](auto type) {
       using T = decltype(type);
       for_chunks(size, [&](std::int64_t chunk, std::int64_t first, const NormSize& part) {
+        const NormGradients gradients{.dx = write<float>(dx) + first * size.d,
+                                      .dscale = write<float>(dscale_Cd) + chunk * size.d,
+                                      .dbias = bias.defined() ? write<float>(dbias_Cd) + chunk * size.d : nullptr};
         run_kernel<NormBackwardKernel>(read<float>(x) + first * size.d, read<float>(scale), read<T>(dy) + first * size.d,
-                                       read<RowStatistics>(statistics) + first, write<float>(dx) + first * size.d,
-                                       write<float>(dscale_Cd) + chunk * size.d,
-                                       bias.defined() ? write<float>(dbias_Cd) + chunk * size.d : nullptr, part);
+                                       read<RowStatistics>(statistics) + first, gradients, part);
       });
     });
     if (scale.requires_grad()) add_partial_sums(gradient_of(scale), dscale_Cd);

@@ -50,10 +50,15 @@ struct NormKernel {
 
 // With n = (x − mean) r and g = scale dy:  dx = r (g − mean(g) − n mean(g n))  (rms_norm: without mean(g)).
 // dscale and dbias (nullptr: none) receive the sums over these rows of dy n and dy.
+struct NormGradients {
+  float *dx, *dscale, *dbias;
+};
+
 struct NormBackwardKernel {
   template <typename T>
   [[gnu::always_inline]] static inline void run(const float* x, const float* __restrict scale, const T* dy, const RowStatistics* statistics,
-                                                float* dx, float* __restrict dscale, float* __restrict dbias, NormSize size) {
+                                                NormGradients gradients, NormSize size) {
+    float *dx = gradients.dx, *__restrict dscale = gradients.dscale, *__restrict dbias = gradients.dbias;
     const std::int64_t d = size.d;
     for (std::int64_t i = 0; i < d; ++i) dscale[i] = 0;
     if (dbias)

@@ -72,8 +72,12 @@ class Scratch {
   float *next_, *end_;
 };
 
-inline void multiply(std::int64_t M, std::int64_t N, std::int64_t K, const float* a, const float* b, float* c, bool add) {
-  tile_product({M, N, K, K, N, N}, a, b, c, add);
+struct ProductSize {
+  std::int64_t M, N, K;
+};
+
+inline void multiply(const ProductSize& s, const float* a, const float* b, float* c, bool add) {
+  tile_product({s.M, s.N, s.K, s.K, s.N, s.N}, a, b, c, add);
 }
 
 // Work on one query head at a time.
@@ -116,10 +120,11 @@ class AttentionForward {
   void query_tile(std::int64_t b, std::int64_t head, std::int64_t q) {
     const std::int64_t D = l_.D, size = kTile * D, tiles = l_.seen_tiles(q);
     run_kernel<LoadHeadKernel>(t_.q + l_.query_at(b, q, head), query_, l_.queries(q, l_.q_stride, true, l_.scale));
-    for (std::int64_t k = 0; k < tiles; ++k) multiply(kTile, kTile, D, query_, turned_keys_ + k * size, scores_ + k * kTile * kTile, false);
+    for (std::int64_t k = 0; k < tiles; ++k)
+      multiply({kTile, kTile, D}, query_, turned_keys_ + k * size, scores_ + k * kTile * kTile, false);
     const float* bias = l_.bias ? bias_ + (l_.query_tiles() - q) * kTile - 1 : nullptr;
     run_kernel<SoftmaxKernel>(scores_, SoftmaxBlock{tiles, l_.S, l_.causal, bias}, factor_, t_.log_sum_exp + l_.row_at(b, q, head));
-    for (std::int64_t k = 0; k < tiles; ++k) multiply(kTile, D, kTile, scores_ + k * kTile * kTile, values_ + k * size, mixed_, k > 0);
+    for (std::int64_t k = 0; k < tiles; ++k) multiply({kTile, D, kTile}, scores_ + k * kTile * kTile, values_ + k * size, mixed_, k > 0);
     run_kernel<StoreScaledKernel>(static_cast<const float*>(mixed_), static_cast<const float*>(factor_), t_.y + l_.mixed_at(b, q, head),
                                   l_.queries(q, l_.H * D, false, 1.0f));
   }
@@ -201,16 +206,16 @@ class AttentionBackward {
     turn_over(query_, D, kTile, D, turned_query_, kTile);
     turn_over(dy_, D, kTile, D, turned_dy_, kTile);
     for (std::int64_t k = 0; k < l_.seen_tiles(q); ++k) {
-      multiply(kTile, kTile, D, keys_ + k * size, turned_query_, p_, false);
-      multiply(kTile, kTile, D, values_ + k * size, turned_dy_, dp_, false);
+      multiply({kTile, kTile, D}, keys_ + k * size, turned_query_, p_, false);
+      multiply({kTile, kTile, D}, values_ + k * size, turned_dy_, dp_, false);
       const std::int64_t bias_at = (l_.key_tiles() - k + q) * kTile;
       run_kernel<SoftmaxBackwardKernel>(
           p_, dp_,
           BackwardTile{t_.log_sum_exp + l_.row_at(b, q, head), delta_, std::min(kTile, l_.S - k * kTile), l_.causal && k == q,
                        l_.bias ? bias_ + bias_at : nullptr, l_.bias ? dbias_ + bias_at : nullptr});
-      multiply(kTile, D, kTile, p_, dy_, dvalues_ + k * size, true);
-      multiply(kTile, D, kTile, dp_, query_, dkeys_ + k * size, true);
-      multiply(D, kTile, kTile, turned_keys_ + k * size, dp_, turned_dquery_, k > 0);
+      multiply({kTile, D, kTile}, p_, dy_, dvalues_ + k * size, true);
+      multiply({kTile, D, kTile}, dp_, query_, dkeys_ + k * size, true);
+      multiply({D, kTile, kTile}, turned_keys_ + k * size, dp_, turned_dquery_, k > 0);
     }
     turn_over(turned_dquery_, kTile, D, kTile, query_, D);
     run_kernel<StoreHeadKernel>(static_cast<const float*>(query_), t_.dq + l_.query_at(b, q, head),

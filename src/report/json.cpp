@@ -76,8 +76,7 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
     record.num_documents = error->num_documents;
   }
   if (variant.d_ff > 0) record.d_ff_mismatch = variant.d_ff_mismatch;
-  if (const Published* paper = published_result(comparison, variant))
-    record.paper = PaperRecord{paper->mean, paper->std, paper->long_run};
+  if (const Published* paper = published_result(comparison, variant)) record.paper = PaperRecord{paper->mean, paper->std, paper->long_run};
   return record;
 }
 

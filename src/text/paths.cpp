@@ -46,27 +46,52 @@ std::vector<fs::path> glob_matches(const std::string& pattern) {
   return paths;
 }
 
-// The files that patterns name, each with its identity.
-class PathFinder {
- public:
-  explicit PathFinder(std::string_view subject) : subject_(subject) {}
+// Directories that `start` names, a glob; empty: the one we are in.
+std::vector<fs::path> directories(const std::string& start) {
+  std::vector<fs::path> paths = start.empty() ? std::vector<fs::path>{"."} : glob_matches(start);
+  std::erase_if(paths, [](const fs::path& path) {
+    std::error_code error;
+    return !fs::is_directory(path, error);
+  });
+  return paths;
+}
 
-  void add_pattern(const std::string& pattern) {
-    const std::size_t before = num_named_;
-    struct stat info {};
-    if (::stat(pattern.c_str(), &info) == 0) {
-      add_existing(pattern, info);  // a name with brackets in it is a name first
-      if (num_named_ == before) refuse(pattern, "holds no files");
-      return;
-    }
-    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) refuse(pattern, cat("cannot be read: ", std::strerror(errno)));
-    if (::lstat(pattern.c_str(), &info) == 0) refuse(pattern, "is a link that leads nowhere");
-    add_glob(pattern);
-    if (num_named_ == before)
-      refuse(pattern, pattern.find('{') == std::string::npos ? "is not there" : "is not there (braces are not expanded)");
+// Sorted, without hidden ones.
+std::set<fs::path> entries_of(const fs::path& directory) {
+  std::error_code error;
+  std::set<fs::path> entries;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_hidden(entry->path())) entries.insert(entry->path());
+  }
+  if (error) fail(ExitCode::kMissingInput, directory.string(), error.message(), "a directory that can be read");
+  return entries;
+}
+
+// The files that were found, each with its identity, and the links that lead nowhere.
+class FoundFiles {
+ public:
+  void add(const fs::path& path, const struct stat& info) {
+    // `link/../a` need not be `a`.
+    const fs::path normal = path.lexically_normal();
+    struct stat of_normal {};
+    const bool same = ::stat(normal.c_str(), &of_normal) == 0 && id_of(of_normal) == id_of(info);
+    files_.emplace(same ? normal : path, id_of(info));
+    num_named_ += 1;
   }
 
-  std::vector<fs::path> take(Notes notes) {
+  // Whether `path` leads to something, which `info` then describes. A link that leads nowhere is noted.
+  bool look_at(const fs::path& path, struct stat& info) {
+    if (::stat(path.c_str(), &info) == 0) return true;
+    const int error = errno;
+    if (error != ENOENT && error != ELOOP) fail(ExitCode::kMissingInput, path.string(), std::strerror(error), "a file that can be read");
+    dead_links_.insert(path);
+    return false;
+  }
+
+  std::size_t num_named() const { return num_named_; }
+
+  // Each file once.
+  std::vector<fs::path> unique(std::string_view subject, Notes notes) const {
     std::vector<fs::path> files;
     std::map<FileId, const fs::path*> first;
     std::string example;
@@ -81,61 +106,74 @@ class PathFinder {
     if (notes == Notes::kNone) return files;
     const std::size_t again = num_named_ - files.size();
     if (again > 0)
-      log::info(cat(subject_, ": ", count_of(static_cast<std::int64_t>(again), "path"), again == 1 ? " names" : " name",
+      log::info(cat(subject, ": ", count_of(static_cast<std::int64_t>(again), "path"), again == 1 ? " names" : " name",
                     " a file that another path already names", example, "; each file is read once"));
     if (!dead_links_.empty()) {
-      log::warn(cat(subject_, ": skipping ", count_of(static_cast<std::int64_t>(dead_links_.size()), "broken link"), ": ",
+      log::warn(cat(subject, ": skipping ", count_of(static_cast<std::int64_t>(dead_links_.size()), "broken link"), ": ",
                     dead_links_.begin()->string(), dead_links_.size() > 1 ? " and others" : ""));
     }
     return files;
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& pattern, std::string_view reason) const {
-    fail(ExitCode::kMissingInput, subject_, cat('`', pattern, "` ", reason), kWanted);
+  std::map<fs::path, FileId> files_;
+  std::size_t num_named_ = 0;
+  std::set<fs::path> dead_links_;
+};
+
+// Finds the files that patterns name.
+class PathFinder {
+ public:
+  explicit PathFinder(std::string_view subject) : subject_(subject) {}
+
+  void add_pattern(const std::string& pattern) {
+    const std::size_t before = found_.num_named();
+    struct stat info {};
+    if (::stat(pattern.c_str(), &info) == 0) {
+      add_existing(pattern, info);  // a name with brackets in it is a name first
+      if (found_.num_named() == before) refuse(pattern, "holds no files");
+      return;
+    }
+    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) refuse(pattern, cat("cannot be read: ", std::strerror(errno)));
+    if (::lstat(pattern.c_str(), &info) == 0) refuse(pattern, "is a link that leads nowhere");
+    add_glob(pattern);
+    if (found_.num_named() == before)
+      refuse(pattern, pattern.find('{') == std::string::npos ? "is not there" : "is not there (braces are not expanded)");
   }
 
-  void add_file(const fs::path& path, const struct stat& info) {
-    // `link/../a` need not be `a`.
-    const fs::path normal = path.lexically_normal();
-    struct stat of_normal {};
-    const bool same = ::stat(normal.c_str(), &of_normal) == 0 && id_of(of_normal) == id_of(info);
-    files_.emplace(same ? normal : path, id_of(info));
-    num_named_ += 1;
+  const FoundFiles& found() const { return found_; }
+
+ private:
+  [[noreturn]] void refuse(const std::string& pattern, std::string_view reason) const {
+    fail(ExitCode::kMissingInput, subject_, cat('`', pattern, "` ", reason), kWanted);
   }
 
   void add_existing(const fs::path& path, const struct stat& info) {
     if (S_ISDIR(info.st_mode)) {
       std::set<FileId> seen;
-      walk(
-          path, info, seen, [this](const fs::path& file, const struct stat& of_file) { add_file(file, of_file); }, [](const fs::path&) {});
+      walk(path, info, seen, [this](const fs::path& below, const struct stat& of_it) {
+        if (S_ISREG(of_it.st_mode)) found_.add(below, of_it);
+      });
     } else if (S_ISREG(info.st_mode)) {
-      add_file(path, info);
+      found_.add(path, info);
     } else {
       refuse(path.string(), cat("is ", kind_of_file(info.st_mode), "; a corpus is read several times"));
     }
   }
 
-  // Everything below `directory` that is not hidden, in the order of names. A directory that links lead back to is entered once.
-  template <class EachFile, class EachDirectory>
-  void walk(const fs::path& directory, const struct stat& info, std::set<FileId>& seen, const EachFile& each_file,
-            const EachDirectory& each_directory) {
+  // `visit` gets `directory` and everything below it that is not hidden, in the order of names. A directory that links lead back to is
+  // entered once.
+  template <class Visit>
+  void walk(const fs::path& directory, const struct stat& info, std::set<FileId>& seen, const Visit& visit) {
     if (!seen.insert(id_of(info)).second) return;
-    each_directory(directory);
-    std::error_code error;
-    std::set<fs::path> entries;
-    for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-      if (!is_hidden(entry->path())) entries.insert(entry->path());
-    }
-    if (error) fail(ExitCode::kMissingInput, directory.string(), error.message(), "a directory that can be read");
-    for (const fs::path& path : entries) {
+    visit(directory, info);
+    for (const fs::path& path : entries_of(directory)) {
       struct stat of_entry {};
-      if (::stat(path.c_str(), &of_entry) != 0) {
-        note_dead_link(path, errno);
-      } else if (S_ISDIR(of_entry.st_mode)) {
-        walk(path, of_entry, seen, each_file, each_directory);
-      } else if (S_ISREG(of_entry.st_mode)) {
-        each_file(path, of_entry);
+      if (!found_.look_at(path, of_entry)) continue;
+      if (S_ISDIR(of_entry.st_mode)) {
+        walk(path, of_entry, seen, visit);
+      } else {
+        visit(path, of_entry);
       }
     }
   }
@@ -152,17 +190,8 @@ class PathFinder {
   void add_matches(const std::vector<fs::path>& matches) {
     for (const fs::path& path : matches) {
       struct stat info {};
-      if (::stat(path.c_str(), &info) == 0) {
-        add_existing(path, info);
-      } else {
-        note_dead_link(path, errno);
-      }
+      if (found_.look_at(path, info)) add_existing(path, info);
     }
-  }
-
-  void note_dead_link(const fs::path& path, int error) {
-    if (error != ENOENT && error != ELOOP) fail(ExitCode::kMissingInput, path.string(), std::strerror(error), "a file that can be read");
-    dead_links_.insert(path);
   }
 
   // `rest` in every directory at or below those that `start` names.
@@ -174,8 +203,9 @@ class PathFinder {
     for (const fs::path& directory : directories(start)) {
       struct stat info {};
       if (::stat(directory.c_str(), &info) != 0) continue;
-      walk(
-          directory, info, seen, [](const fs::path&, const struct stat&) {}, [&](const fs::path& found) { below.push_back(found); });
+      walk(directory, info, seen, [&](const fs::path& found, const struct stat& of_it) {
+        if (S_ISDIR(of_it.st_mode)) below.push_back(found);
+      });
     }
     std::set<fs::path> matches;  // one match may lie below several of them
     for (const fs::path& directory : below) {
@@ -189,19 +219,8 @@ class PathFinder {
     add_matches({matches.begin(), matches.end()});
   }
 
-  static std::vector<fs::path> directories(const std::string& start) {
-    std::vector<fs::path> paths = start.empty() ? std::vector<fs::path>{"."} : glob_matches(start);
-    std::erase_if(paths, [](const fs::path& path) {
-      std::error_code error;
-      return !fs::is_directory(path, error);
-    });
-    return paths;
-  }
-
   std::string_view subject_;
-  std::map<fs::path, FileId> files_;
-  std::size_t num_named_ = 0;
-  std::set<fs::path> dead_links_;
+  FoundFiles found_;
 };
 
 }  // namespace
@@ -209,7 +228,7 @@ class PathFinder {
 std::vector<fs::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject, Notes notes) {
   PathFinder finder(subject);
   for (const std::string& pattern : patterns) finder.add_pattern(pattern);
-  return finder.take(notes);
+  return finder.found().unique(subject, notes);
 }
 
 }  // namespace sluice::text
