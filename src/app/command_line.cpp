@@ -208,7 +208,7 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
   command
       ->add_option(
           "--only", options->only,
-          "Only these variants in this sitting; where several keys vary, one label such as \"1e-3, relu\" or one value each time; may "
+          "Only these variants in this session; where several keys vary, one label such as \"1e-3, relu\" or one value each time; may "
           "be repeated")
       ->allow_extra_args(false)
       ->type_name("VARIANT,...")
@@ -221,7 +221,7 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
       }
     }
   };
-  command->add_option_function<std::vector<std::string>>("--seeds", add_seeds, "Only these seeds in this sitting; may be repeated")
+  command->add_option_function<std::vector<std::string>>("--seeds", add_seeds, "Only these seeds in this session; may be repeated")
       ->allow_extra_args(false)
       ->type_name("N,...");
   command->add_option("--report", options->report, "Only write the report, from the runs in these directories (into the first)")

@@ -10,7 +10,7 @@
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "compare/collect.h"
-#include "compare/sitting.h"
+#include "compare/session.h"
 #include "report/report.h"
 #include "report/text_table.h"
 
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-compare::SittingOptions sitting_of(const CompareOptions& options, const ComparisonConfig& config) {
+compare::SessionOptions session_of(const CompareOptions& options, const ComparisonConfig& config) {
   return {.config = *config.compare,
           .name = config.run.run.name,
           .config_text = config::to_yaml(config, config::Comments::kNone),
@@ -165,7 +165,7 @@ std::string fate_of_runs(const compare::Tally& tally) {
        "the same command again to go on");
 }
 
-// The exit code says what became of this sitting's runs.
+// The exit code says what became of this session's runs.
 void tell(const compare::Tally& tally, const std::string& directory) {
   std::cout.flush();
   const std::string counts = cat(count_of(static_cast<std::int64_t>(tally.num_finished), "run"), " finished, ", tally.num_diverged,
@@ -189,18 +189,18 @@ void compare_command(const CompareOptions& options) {
   if (!config.compare)
     fail(ExitCode::kUsage, options.config.config, "no section `compare`",
          "one that says what varies, such as `compare: {vary: {model.ffn: [relu, geglu]}}`");
-  const compare::SittingOptions sitting = sitting_of(options, config);
+  const compare::SessionOptions session = session_of(options, config);
   ComparisonRuns runs(options.config);
   if (options.dry_run) {
-    const compare::Forecast forecast = compare::forecast(sitting, runs, options.measure);
+    const compare::Forecast forecast = compare::forecast(session, runs, options.measure);
     if (options.json) {
       std::cout << config::to_json(output_of(forecast));
     } else {
-      print(forecast, sitting.config);
+      print(forecast, session.config);
     }
     return;
   }
-  const compare::Tally tally = compare::run_sitting(sitting, runs);
+  const compare::Tally tally = compare::run_session(session, runs);
   if (tally.interrupted) stop_here(config.run.run.dir, tally);
   show_report({fs::path(config.run.run.dir)}, options.json);
   tell(tally, config.run.run.dir);

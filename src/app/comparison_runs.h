@@ -1,4 +1,4 @@
-// The runs of a comparison as train/ and model/ see them: see compare/run_maker.h.
+// The runs of a comparison as train/ and model/ see them: see compare/run_factory.h.
 #pragma once
 
 #include <map>
@@ -7,13 +7,13 @@
 
 #include "app/commands.h"
 #include "app/comparison_config.h"
-#include "compare/run_maker.h"
+#include "compare/run_factory.h"
 #include "data/prepared.h"
 #include "train/plan.h"
 
 namespace sluice::app {
 
-class ComparisonRuns final : public compare::RunMaker {
+class ComparisonRuns final : public compare::RunFactory {
  public:
   explicit ComparisonRuns(ConfigOptions options) : options_(std::move(options)) {}
 

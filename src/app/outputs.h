@@ -309,7 +309,7 @@ struct ForecastOutput {
     return std::tuple{
         field<&O::variants>("In the order asked for."),
         field<&O::baseline>("Its place in `variants`."),
-        field<&O::cells>("Runs of this sitting."),
+        field<&O::cells>("Runs of this session."),
         field<&O::tuning_cells>("Runs that choose values."),
         field<&O::cells_done>("Of both; null where the data is not prepared."),
         field<&O::flops>("Of all runs together; null where not known."),

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "compare/run_maker.h"
+#include "compare/run_factory.h"
 #include "config/record.h"
 
 namespace sluice::compare {
@@ -44,7 +44,7 @@ struct CellRecord {
   CellState state = CellState::kWaiting;
   std::string remark;
   std::string hash, family;
-  Maker maker;
+  ExecutionEnv maker;
   std::string build;
   double wall_seconds = 0;
 

@@ -8,7 +8,7 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/cell.h"
-#include "compare/mixing.h"
+#include "compare/seed_consistency.h"
 #include "compare/tuning.h"
 #include "store/run_result.h"
 

@@ -1,4 +1,4 @@
-// DIRECTORY/comparison.json: which cells a comparison is made of, and what is the same for all of them. Written at the start of each sitting, so
+// DIRECTORY/comparison.json: which cells a comparison is made of, and what is the same for all of them. Written at the start of each session, so
 // that the report can be made from the directory alone. The cells' results lie with the cells.
 #pragma once
 

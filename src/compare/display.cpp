@@ -82,7 +82,7 @@ void Display::read_progress() {
   }
 }
 
-// Steps still to do over the steps per second of this sitting, evaluations and saves included.
+// Steps still to do over the steps per second of this session, evaluations and saves included.
 std::optional<double> Display::seconds_left() const {
   double steps = steps_done_, seconds = seconds_spent_, left = static_cast<double>(steps_left_);
   for (const auto& [cell, running] : running_) {

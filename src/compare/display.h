@@ -18,7 +18,7 @@ class Display {
  public:
   Display(std::span<const Cell> cells, const RunnerOptions& options);
 
-  void skipped(std::size_t cell);  // it was finished or diverged before this sitting
+  void skipped(std::size_t cell);  // it was finished or diverged before this session
   void started(std::size_t cell);
   // `what`: "finished", "diverged: ..."; one line.
   void ended(std::size_t cell, const std::string& what);
@@ -42,7 +42,7 @@ class Display {
   std::map<std::size_t, Running> running_;
   std::size_t num_done_ = 0, num_diverged_ = 0, num_failed_ = 0;
   std::int64_t steps_left_ = 0;                // of the cells that have not ended, as if none had begun
-  double steps_done_ = 0, seconds_spent_ = 0;  // of the children that ended in this sitting
+  double steps_done_ = 0, seconds_spent_ = 0;  // of the children that ended in this session
   double shown_s_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// forecast() of sitting.h.
+// forecast() of session.h.
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -39,7 +39,7 @@ std::optional<RunTime> known_times(const fs::path& directory, const std::optiona
   return steps > 0 ? std::optional(RunTime{.step_s = seconds / steps, .other_s = other / cells}) : std::nullopt;
 }
 
-// A damaged one is written anew by the next sitting.
+// A damaged one is written anew by the next session.
 std::optional<report::Comparison> begun_in(const fs::path& directory) {
   std::error_code ignored;
   if (!fs::exists(directory / "comparison.json", ignored)) return std::nullopt;
@@ -100,7 +100,7 @@ void time_variants(Forecast& forecast, const Planner& planner, const std::vector
   }
 }
 
-// Steps as a sitting would set them (step_times()): by the times it has written down, else by what it would measure, where that was measured here.
+// Steps as a session would set them (step_times()): by the times it has written down, else by what it would measure, where that was measured here.
 void give_equal_time(Forecast& forecast, std::vector<PlannedVariant>& variants, const std::map<std::string, double>& known, bool measured) {
   const auto known_s = [&](std::size_t i) {
     const auto time = known.find(variants[i].hash);
@@ -124,7 +124,7 @@ std::size_t num_done_of(std::span<const Cell> cells) {
       std::count_if(cells.begin(), cells.end(), [](const Cell& cell) { return is_settled(cell, record_of(cell)); }));
 }
 
-// The sitting's settled runs of one variant. With compare.tune its values are known once all of its tuning runs are.
+// The session's settled runs of one variant. With compare.tune its values are known once all of its tuning runs are.
 std::size_t num_done_of(const Planner& planner, const PlannedVariant& variant, const std::optional<TuneConfig>& tune, int threads) {
   std::size_t num_done = 0;
   std::optional<report::Settings> values = report::Settings{};
@@ -138,8 +138,8 @@ std::size_t num_done_of(const Planner& planner, const PlannedVariant& variant, c
   return num_done;
 }
 
-// The cost of the sitting's cells, as far as steps and times are known.
-void add_costs(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, const SittingOptions& options,
+// The cost of the session's cells, as far as steps and times are known.
+void add_costs(Forecast& forecast, const Planner& planner, const std::vector<PlannedVariant>& variants, const SessionOptions& options,
                int threads) {
   const std::size_t tuning_runs = options.config.tune ? planner.candidates().size() * options.config.tune->seeds.size() : 0;
   const std::size_t runs_of_variant = planner.seeds().size() + tuning_runs;
@@ -168,7 +168,7 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
 
 }  // namespace
 
-Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure) {
+Forecast forecast(const SessionOptions& options, RunFactory& maker, bool measure) {
   const Planner planner(options, maker);
   planner.check();
   const int jobs = std::max(1, options.jobs), threads = std::max(1, auto_threads() / jobs);

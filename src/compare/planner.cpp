@@ -53,7 +53,7 @@ void warn_of_twins(const std::vector<PlannedVariant>& variants) {
 
 }  // namespace
 
-Planner::Planner(const SittingOptions& options, RunMaker& maker)
+Planner::Planner(const SessionOptions& options, RunFactory& maker)
     : options_(options),
       maker_(maker),
       grid_(expand(options.config.vary)),

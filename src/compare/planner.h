@@ -1,4 +1,4 @@
-// The cells of a comparison, from its configuration: what sittings and forecasts share.
+// The cells of a comparison, from its configuration: what sessions and forecasts share.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 #include "compare/cell.h"
 #include "compare/grid.h"
-#include "compare/sitting.h"
+#include "compare/session.h"
 #include "compare/step_times.h"
 
 namespace sluice::compare {
@@ -23,14 +23,14 @@ struct PlannedVariant {
 class Planner {
  public:
   // kUsage for an --only or --seeds that the comparison does not have.
-  Planner(const SittingOptions& options, RunMaker& maker);
+  Planner(const SessionOptions& options, RunFactory& maker);
 
-  const std::vector<std::size_t>& chosen() const { return chosen_; }               // variants of this sitting
+  const std::vector<std::size_t>& chosen() const { return chosen_; }               // variants of this session
   const std::vector<std::uint64_t>& seeds() const { return seeds_; }               // likewise
   const std::vector<report::Settings>& candidates() const { return candidates_; }  // of compare.tune
   std::size_t baseline() const { return baseline_; }
 
-  // Every configuration that a sitting would make, tuning included, before anything is written. kUsage with what is wrong, and where the directory
+  // Every configuration that a session would make, tuning included, before anything is written. kUsage with what is wrong, and where the directory
   // is that of a single run. Warns of variants that are the same settings in two spellings.
   void check() const;
   void prepare() const;  // the data of every variant
@@ -44,15 +44,15 @@ class Planner {
 
   // What times the steps of a variant; writes its configuration to `folder`.
   Timed timed(const PlannedVariant& variant, int threads, const std::filesystem::path& folder) const;
-  // Of this sitting: as asked for, or measured in `folder`.
+  // Of this session: as asked for, or measured in `folder`.
   int jobs(const std::filesystem::path& folder) const;
 
  private:
   RunRequest request(const PlannedVariant& variant, std::uint64_t seed, int threads) const;
   Cell finish(Cell cell, RunRequest request, const char* folder) const;
 
-  const SittingOptions& options_;
-  RunMaker& maker_;
+  const SessionOptions& options_;
+  RunFactory& maker_;
   std::vector<report::Settings> grid_, candidates_;
   std::vector<std::size_t> chosen_;
   std::vector<std::uint64_t> seeds_;

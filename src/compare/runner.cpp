@@ -66,7 +66,7 @@ std::string fault_of_result(const Cell& cell) {
 
 class Runner {
  public:
-  Runner(std::span<const Cell> cells, const RunMaker& maker, const RunnerOptions& options)
+  Runner(std::span<const Cell> cells, const RunFactory& maker, const RunnerOptions& options)
       : cells_(cells), maker_(maker), options_(options), display_(cells, options) {}
 
   Tally run() {
@@ -199,7 +199,7 @@ class Runner {
   }
 
   std::span<const Cell> cells_;
-  const RunMaker& maker_;
+  const RunFactory& maker_;
   RunnerOptions options_;
   Display display_;
   std::vector<std::size_t> queue_;
@@ -222,7 +222,7 @@ bool is_finished(const Cell& cell, const CellRecord& record) {
 
 bool is_settled(const Cell& cell, const CellRecord& record) { return is_finished(cell, record) || record.state == CellState::kDiverged; }
 
-Tally run_cells(std::span<const Cell> cells, const RunMaker& maker, const RunnerOptions& options) {
+Tally run_cells(std::span<const Cell> cells, const RunFactory& maker, const RunnerOptions& options) {
   return Runner(cells, maker, options).run();
 }
 

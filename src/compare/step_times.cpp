@@ -181,7 +181,7 @@ int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int)>&
     known.jobs[key] = chosen;
     real_files().write_atomically(file, config::to_json(known));
   } else {
-    log::warn("the machine is busy: this number of processes is for now only, the next sitting measures again");
+    log::warn("the machine is busy: this number of processes is for now only, the next session measures again");
   }
   return chosen;
 }

@@ -80,7 +80,7 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
   return record;
 }
 
-// Whatever made the cells: more than one where seeds were trained in several sittings.
+// Whatever made the cells: more than one where seeds were trained in several sessions.
 ResultsRecord::Versions versions_of(const Comparison& comparison) {
   std::set<std::string> builds, libraries;
   for (const Cell& cell : comparison.cells) {

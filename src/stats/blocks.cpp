@@ -23,7 +23,7 @@ Seeds common(const Seeds& a, const Seeds& b) {
   return seeds;
 }
 
-// What some of the variants have in common. As a rule there are few such sets, since sittings go seed by seed; the limit bounds the time where
+// What some of the variants have in common. As a rule there are few such sets, since sessions go seed by seed; the limit bounds the time where
 // there are many.
 std::set<Seeds> common_sets(const std::vector<Seeds>& finished) {
   constexpr std::size_t kMaxSets = 4096;

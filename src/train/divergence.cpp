@@ -43,7 +43,7 @@ Verdict judge(Progress& progress, std::vector<StepStats>& recent, const Divergen
   return Verdict::kHalt;
 }
 
-void settle(Progress& progress, const DivergenceConfig& config) {
+void update_means(Progress& progress, const DivergenceConfig& config) {
   if (const std::int64_t refused = num_refused(progress); refused > 0) {
     log::warn(
         cat("training: ", describe_divergence(progress, config), refused > 1 ? cat(", and ", refused - 1, " more") : "", "; left out"));

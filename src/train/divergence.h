@@ -28,7 +28,7 @@ StepValues read_values(const StepStats& stats);
 // Moves `recent` to progress.unjudged, then judges.
 Verdict judge(Progress& progress, std::vector<StepStats>& recent, const DivergenceConfig& config);
 // At multiples of kJudgeEvery: counts and reports what the policy lets pass, moves the running means, and starts anew.
-void settle(Progress& progress, const DivergenceConfig& config);
+void update_means(Progress& progress, const DivergenceConfig& config);
 // One line about the first step that was not applied.
 std::string describe_divergence(const Progress& progress, const DivergenceConfig& config);
 

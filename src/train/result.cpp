@@ -78,7 +78,7 @@ store::RunResult without_evaluation(const TrainerParts& parts, const Metrics& me
 
 }  // namespace
 
-void leave_result(const TrainerParts& parts, const Evaluator& evaluator, const Metrics& metrics, const Progress& progress,
+void write_result(const TrainerParts& parts, const Evaluator& evaluator, const Metrics& metrics, const Progress& progress,
                   const std::filesystem::path& path) {
   store::RunResult result = without_evaluation(parts, metrics, progress);
   const bool evaluated = evaluator.is_due(progress.step);

@@ -295,7 +295,7 @@ Summary run_training(const SessionOptions& options) {
          cat("stopped by ", stop_signal(), " after step ", progress.step, ", everything is saved"),
          cat("`", resume_command(options), "` to continue"));
   trainer.catch_up_evaluation(progress);  // where a stop came during the last one
-  leave_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
+  write_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
   log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",
                 (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
   return summarize(*parts, metrics, paths, progress);

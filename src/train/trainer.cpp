@@ -181,7 +181,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
       continue;
     }
     if (progress.step % kJudgeEvery == 0) {
-      settle(progress, divergence);
+      update_means(progress, divergence);
       set_limits(parts_, progress, step);
     }
     if (progress.step < run.steps && !stop_requested()) call(all, {.progress = progress, .stats = stats, .lr = step.lr});

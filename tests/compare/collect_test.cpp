@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/text_format.h"
 #include "compare/cell.h"
-#include "compare/sitting.h"
+#include "compare/session.h"
 #include "store/run_result.h"
 #include "tests/compare/fake_runs.h"
 
@@ -71,21 +71,21 @@ TEST(Curves, PointsWithoutANumberAreLeftOut) {
 
 class CollectTest : public ::testing::Test {
  protected:
-  fs::path sitting(const std::string& name, std::vector<std::uint64_t> seeds, const std::string& cpu = "Fake 9000") {
+  fs::path session(const std::string& name, std::vector<std::uint64_t> seeds, const std::string& cpu = "Fake 9000") {
     testing::FakeRuns runs(directory_ / "fake");
     runs.maker.cpu = cpu;
     runs.extra = extra_;
     runs.step_s = step_s_;
     runs.log_perplexity = log_perplexity_;
     runs.behaviour = behaviour_;
-    SittingOptions options{.config = testing::two_variants(std::move(seeds)),
+    SessionOptions options{.config = testing::two_variants(std::move(seeds)),
                            .name = name,
                            .command = "on " + cpu,
                            .directory = directory_ / name,
                            .only = only_};
     options.config.equalize = equalize_;
     options.config.tune = tune_;
-    EXPECT_FALSE(run_sitting(options, runs).interrupted);
+    EXPECT_FALSE(run_session(options, runs).interrupted);
     return options.directory;
   }
   std::string refusal(const fs::path& a, const fs::path& b) {
@@ -108,7 +108,7 @@ class CollectTest : public ::testing::Test {
 };
 
 TEST_F(CollectTest, DirectoriesWithOtherSeedsMerge) {
-  const std::vector<fs::path> both{sitting("a", {1, 2}), sitting("b", {2, 3}, "Other")};
+  const std::vector<fs::path> both{session("a", {1, 2}), session("b", {2, 3}, "Other")};
   const report::Comparison comparison = collect(both);
   EXPECT_EQ(comparison.seeds, (std::vector<std::uint64_t>{1, 2, 3}));
   ASSERT_EQ(comparison.cells.size(), 6U);
@@ -121,9 +121,9 @@ TEST_F(CollectTest, DirectoriesWithOtherSeedsMerge) {
 }
 
 TEST_F(CollectTest, OtherComparisonsDoNotMerge) {
-  const fs::path a = sitting("a", {1});
+  const fs::path a = session("a", {1});
   extra_ = "dropout: 0.1";
-  const fs::path b = sitting("b", {2});
+  const fs::path b = session("b", {2});
   const std::vector<fs::path> both{a, b}, none{directory_ / "nowhere"};
   EXPECT_THROW(collect(both), UserError);
   EXPECT_THROW(collect(none), UserError);
@@ -131,12 +131,12 @@ TEST_F(CollectTest, OtherComparisonsDoNotMerge) {
 
 TEST_F(CollectTest, ASeedIsNotPutTogetherFromTwoMachines) {
   only_ = {"relu"};
-  const fs::path a = sitting("a", {1});
+  const fs::path a = session("a", {1});
   only_ = {"geglu"};
-  const fs::path b = sitting("b", {1}, "Other");
+  const fs::path b = session("b", {1}, "Other");
   EXPECT_NE(refusal(a, b).find("seed 1: runs made with Fake 9000, 1 thread, cpu, fp32 and with Other, 1 thread, cpu, fp32"),
             std::string::npos);
-  const fs::path c = sitting("c", {1});
+  const fs::path c = session("c", {1});
   EXPECT_EQ(refusal(a, c), "not refused");
 }
 
@@ -144,32 +144,32 @@ TEST_F(CollectTest, ASeedIsNotPutTogetherFromTwoMachines) {
 TEST_F(CollectTest, VariantsThatTuningCouldNotServeMerge) {
   tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
   behaviour_ = {{"geglu, 1e-3, seed 101", "diverge"}};
-  const fs::path a = sitting("a", {1}), b = sitting("b", {2});
+  const fs::path a = session("a", {1}), b = session("b", {2});
   EXPECT_EQ(refusal(a, b), "not refused");
 }
 
 TEST_F(CollectTest, OtherStepsAndOtherTuningDoNotMerge) {
-  const fs::path steps = sitting("steps", {1});
+  const fs::path steps = session("steps", {1});
   equalize_ = Equalize::kTime;
   step_s_ = {{"relu", 0.1}, {"geglu", 0.2}};
-  const fs::path time = sitting("time", {1});
+  const fs::path time = session("time", {1});
   step_s_ = {{"relu", 0.1}, {"geglu", 0.5}};
-  const fs::path slower = sitting("slower", {2});
+  const fs::path slower = session("slower", {2});
   EXPECT_NE(refusal(steps, time).find("has equal time, not equal steps"), std::string::npos);
   EXPECT_NE(refusal(time, slower).find("gives geglu another number of steps"), std::string::npos);
 
   equalize_ = Equalize::kSteps;
   tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
-  const fs::path tuned = sitting("tuned", {2});
+  const fs::path tuned = session("tuned", {2});
   log_perplexity_ = {{"geglu, 3e-3, seed 101", 1.0}};
-  const fs::path otherwise = sitting("otherwise", {3});
+  const fs::path otherwise = session("otherwise", {3});
   EXPECT_NE(refusal(steps, tuned).find("is tuned, unlike the first"), std::string::npos);
   EXPECT_NE(refusal(tuned, otherwise).find("gives geglu other tuned values (3e-3, not 1e-3)"), std::string::npos);
 }
 
 TEST_F(CollectTest, DirectoriesOfCellsHoldWhereverOneStands) {
-  const fs::path a = sitting("a", {1}), here = fs::current_path();
-  sitting("b", {2});
+  const fs::path a = session("a", {1}), here = fs::current_path();
+  session("b", {2});
   fs::current_path(a);
   const std::vector<fs::path> both{".", "../b"};
   const report::Comparison comparison = collect(both);
@@ -178,7 +178,7 @@ TEST_F(CollectTest, DirectoriesOfCellsHoldWhereverOneStands) {
 }
 
 TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
-  const fs::path directory = sitting("a", {1});
+  const fs::path directory = session("a", {1});
   const fs::path cell = testing::cells_like(directory / "cells", "geglu").at(0);
   std::ofstream(cell / "run" / "result.json") << "{}";
   const report::Comparison comparison = collect(std::vector<fs::path>{directory});
@@ -189,7 +189,7 @@ TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
 
 // Whether a run learned something is known where its result says what a guess gives; files of earlier versions do not.
 TEST_F(CollectTest, WhatIsKnownOfLearning) {
-  const fs::path directory = sitting("a", {1, 2});
+  const fs::path directory = session("a", {1, 2});
   const auto set = [&](const std::string& start, double figure, std::optional<double> guess) {
     const fs::path path = testing::cells_like(directory / "cells", start).at(0) / "run" / "result.json";
     store::RunResult result = store::read_run_result(path);
@@ -216,7 +216,7 @@ TEST_F(CollectTest, WhatIsKnownOfLearning) {
 // One run of the best mean has learned nothing: the other candidate is chosen, and the file remembers why.
 TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
   tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"50", false}, {"3e-3", false}}}}}, .seeds = {101, 102}};
-  const fs::path directory = sitting("a", {1});
+  const fs::path directory = session("a", {1});
   const auto set = [&](const std::string& start, double figure) {
     const fs::path path = testing::cells_like(directory / "tune", start).at(0) / "run" / "result.json";
     store::RunResult result = store::read_run_result(path);
@@ -228,7 +228,7 @@ TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
   set("relu-50-seed-102", 3.0);
   set("relu-3e-3-seed-101", 7.0);
   set("relu-3e-3-seed-102", 7.0);
-  sitting("a", {1});
+  session("a", {1});
   const report::Comparison comparison = read_comparison(directory).comparison;
   EXPECT_EQ(comparison.variants[0].tuned, (report::Settings{{"optimizer.lr", "3e-3"}}));
   EXPECT_TRUE(comparison.tuning[0].learned_nothing);
@@ -238,7 +238,7 @@ TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
 
 // One directory twice, names with blanks and dots, a directory within the other: the cells are found from the first one.
 TEST_F(CollectTest, HoweverTheDirectoriesAreNamed) {
-  const fs::path a = sitting("a b", {1}), b = sitting("a b/inner [x] $y$", {2});
+  const fs::path a = session("a b", {1}), b = session("a b/inner [x] $y$", {2});
   const std::vector<fs::path> twice{a, a / "../a b/."}, nested{a, b}, reversed{b, a};
   EXPECT_EQ(collect(twice).cells.size(), 2U);
   for (const auto& directories : {nested, reversed}) {
@@ -252,7 +252,7 @@ TEST_F(CollectTest, HoweverTheDirectoriesAreNamed) {
 }
 
 TEST_F(CollectTest, ADamagedComparisonIsRefused) {
-  const fs::path directory = sitting("a", {1});
+  const fs::path directory = session("a", {1});
   ComparisonFile twice = read_comparison(directory), stranger = twice, headless = twice;
   twice.comparison.cells.push_back(twice.comparison.cells[0]);
   stranger.comparison.cells[0].seed = 99;

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "compare/cell.h"
-#include "compare/sitting.h"
+#include "compare/session.h"
 #include "tests/base/temporary_directory.h"
 
 namespace sluice::compare::testing {
 
-class FakeRuns final : public RunMaker {
+class FakeRuns final : public RunFactory {
  public:
   explicit FakeRuns(std::filesystem::path scratch);
 
@@ -33,7 +33,7 @@ class FakeRuns final : public RunMaker {
   std::string measured;                          // what timing prints instead of a figure
   bool one_identity = false;                     // all settings are the same in other words
   std::int64_t steps = 10;
-  Maker maker{.cpu = "Fake 9000", .device = "cpu", .precision = "fp32", .threads = 1};
+  ExecutionEnv maker{.cpu = "Fake 9000", .device = "cpu", .precision = "fp32", .threads = 1};
   int num_prepared = 0;
 
  private:

@@ -1,8 +1,8 @@
-// What a sitting will take, from measured times and from those of finished runs. The runs are shell scripts.
+// What a session will take, from measured times and from those of finished runs. The runs are shell scripts.
 #include <gtest/gtest.h>
 
 #include "compare/cell.h"
-#include "compare/sitting.h"
+#include "compare/session.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/compare/fake_runs.h"
 
@@ -15,7 +15,7 @@ class ForecastTest : public ::testing::Test {
  protected:
   sluice::testing::TemporaryDirectory directory_;
   testing::FakeRuns runs_{directory_.path() / "scratch"};
-  SittingOptions options_{.config = testing::two_variants({1, 2}),
+  SessionOptions options_{.config = testing::two_variants({1, 2}),
                           .name = "test",
                           .config_text = "compare: {}",
                           .command = "sluice compare",
@@ -32,7 +32,7 @@ TEST_F(ForecastTest, TheForecastHasWhatARunDoesBesideItsSteps) {
   runs_.training_s = 0.01;
   runs_.behaviour = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "slow"}};  // ten steps of 0.05 s and more
   options_.seeds = {1};
-  run_sitting(options_, runs_);
+  run_session(options_, runs_);
   options_.seeds.clear();
   const Forecast known = forecast(options_, runs_, /*measure=*/false);
   EXPECT_TRUE(known.is_prepared);

@@ -97,7 +97,7 @@ TEST_F(RunnerTest, ABrokenCellCostsNoOther) {
 }
 
 TEST_F(RunnerTest, AProgramThatIsNotThere) {
-  class Nowhere final : public RunMaker {
+  class Nowhere final : public RunFactory {
    public:
     void prepare(const RunRequest&) override {}
     RunFacts make(const RunRequest&) override { return {}; }

@@ -48,14 +48,14 @@ TEST(Divergence, RunningMeans) {
   for (std::int64_t n = 1; n <= kMeanSteps; ++n) {
     sum += static_cast<double>(n);
     progress.unjudged = {{static_cast<double>(n), 2.0, true}, {std::nan(""), 1e9, false}};
-    settle(progress, {.policy = DivergencePolicy::kSkip});
+    update_means(progress, {.policy = DivergencePolicy::kSkip});
     EXPECT_NEAR(progress.loss_mean, sum / static_cast<double>(n), 1e-9);
     EXPECT_EQ(progress.norm_mean, 2.0);
     EXPECT_EQ(progress.num_events, n);
   }
   const double before = progress.loss_mean;
   progress.unjudged = {{before + kMeanSteps, 2.0, true}};
-  settle(progress, {});
+  update_means(progress, {});
   EXPECT_NEAR(progress.loss_mean, before + 1, 1e-9);
   EXPECT_TRUE(progress.unjudged.empty());
 }

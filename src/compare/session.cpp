@@ -1,4 +1,4 @@
-#include "compare/sitting.h"
+#include "compare/session.h"
 
 #include <algorithm>
 #include <iterator>
@@ -15,8 +15,8 @@
 #include "base/text_format.h"
 #include "base/threads.h"
 #include "compare/comparison_file.h"
-#include "compare/mixing.h"
 #include "compare/planner.h"
+#include "compare/seed_consistency.h"
 #include "compare/step_times.h"
 #include "compare/tuning.h"
 #include "config/names.h"
@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The comparison's directory, made where it is missing, and locked. One that was made here goes again where the sitting is refused before it keeps
+// The comparison's directory, made where it is missing, and locked. One that was made here goes again where the session is refused before it keeps
 // anything; what somebody else put there stays.
 class Place {
  public:
@@ -59,7 +59,7 @@ class Place {
   store::RunLock lock_;
 };
 
-// Of the sittings before, as far as they made what this one goes on with.
+// Of the sessions before, as far as they made what this one goes on with.
 std::vector<std::string> earlier_commands(const fs::path& directory, const std::vector<PlannedVariant>& variants) {
   if (!fs::exists(directory / "comparison.json")) return {};
   try {
@@ -69,7 +69,7 @@ std::vector<std::string> earlier_commands(const fs::path& directory, const std::
       if (std::find(hashes.begin(), hashes.end(), variant.hash) != hashes.end()) return std::move(file.comparison.commands);
     }
   } catch (const UserError& error) {
-    log::warn(cat(error.what(), "; rewriting it without the commands of earlier sittings"));
+    log::warn(cat(error.what(), "; rewriting it without the commands of earlier sessions"));
   }
   return {};
 }
@@ -90,9 +90,9 @@ void add(Tally& sum, const Tally& more) {
   if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0) sum.worst_code = more.worst_code;
 }
 
-// What the stages of a sitting share.
+// What the stages of a session share.
 struct Context {
-  const SittingOptions& options;
+  const SessionOptions& options;
   const Planner& planner;
   int threads = 1;  // of each run
   RunnerOptions runner;
@@ -126,7 +126,7 @@ Grid make_grid(const Context& context) {
   return grid;
 }
 
-// The tuning runs of this sitting's variants.
+// The tuning runs of this session's variants.
 std::vector<Cell> our_tuning(const Context& context, const Grid& grid) {
   std::vector<Cell> ours;
   if (grid.tuning_cells.empty()) return ours;
@@ -164,7 +164,7 @@ bool will_tune(const Context& context, const Decision& decision) {
   return std::any_of(context.planner.chosen().begin(), context.planner.chosen().end(), is_open);
 }
 
-// Looks at this sitting's seeds of every variant whose values are known.
+// Looks at this session's seeds of every variant whose values are known.
 void refuse_mixed(const Context& context, const Decision& decision, bool more_to_come) {
   const std::vector<std::uint64_t>& seeds = context.planner.seeds();
   std::vector<Cell> cells;
@@ -230,7 +230,7 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   write_comparison(file, context.options.directory);
 }
 
-// With this sitting's command where it runs something: one that finds everything done has no part in the result.
+// With this session's command where it runs something: one that finds everything done has no part in the result.
 std::vector<std::string> with_command(std::vector<std::string> commands, const std::string& command, std::span<const Cell> cells) {
   if (has_work(cells) && std::find(commands.begin(), commands.end(), command) == commands.end()) commands.push_back(command);
   return commands;
@@ -238,7 +238,7 @@ std::vector<std::string> with_command(std::vector<std::string> commands, const s
 
 // ---- third and fourth stage: runs ----
 
-Tally tune(const Context& context, RunMaker& maker, std::span<const Cell> cells) {
+Tally tune(const Context& context, RunFactory& maker, std::span<const Cell> cells) {
   RunnerOptions runner = context.runner;
   runner.title = "tuning";
   Tally tally = run_cells(cells, maker, runner);
@@ -253,7 +253,7 @@ void warn_of_undecided(const Context& context, const Grid& grid, const Decision&
       log::warn(cat(report::label_of(grid.variants[i].settings), ": ", decision.undecided[i], "; its runs wait"));
 }
 
-// This sitting's cells, seed by seed, and how many are not decided.
+// This session's cells, seed by seed, and how many are not decided.
 std::pair<std::vector<Cell>, std::size_t> cells_to_run(const Context& context, const Decision& decision) {
   std::vector<Cell> ours;
   std::size_t num_waiting = 0;
@@ -284,7 +284,7 @@ void tell_of_others(const fs::path& cells_directory, const Decision& decision) {
 
 }  // namespace
 
-Tally run_sitting(const SittingOptions& options, RunMaker& maker) {
+Tally run_session(const SessionOptions& options, RunFactory& maker) {
   const Planner planner(options, maker);
   planner.check();
   Place place(options.directory);

@@ -1,4 +1,4 @@
-#include "compare/mixing.h"
+#include "compare/seed_consistency.h"
 
 #include <map>
 #include <string>
@@ -14,12 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool same_micro_batch(const Maker& a, const Maker& b) {
+bool same_micro_batch(const ExecutionEnv& a, const ExecutionEnv& b) {
   return a.micro_batch_sequences == b.micro_batch_sequences || a.micro_batch_sequences == 0 || b.micro_batch_sequences == 0;
 }
 
 // A micro-batch that is not known stands in the way of nothing.
-bool same_way(Maker a, const Maker& b) {
+bool same_way(ExecutionEnv a, const ExecutionEnv& b) {
   if (same_micro_batch(a, b)) a.micro_batch_sequences = b.micro_batch_sequences;
   return a == b;
 }
@@ -40,12 +40,12 @@ std::unordered_multimap<std::string, CellRecord> begun_records(const fs::path& f
 }
 
 struct SeedState {
-  std::size_t num_made = 0;  // otherwise than this sitting would
-  Maker made_with, now;
+  std::size_t num_made = 0;  // otherwise than this session would
+  ExecutionEnv made_with, now;
   bool has_work = false;
 };
 
-// What would let this sitting go on with the seed, beside the machine.
+// What would let this session go on with the seed, beside the machine.
 std::string remedy(const SeedState& state) {
   std::string settings;
   if (state.made_with.cpu == state.now.cpu) {
@@ -60,7 +60,7 @@ std::string remedy(const SeedState& state) {
 
 }  // namespace
 
-std::string describe(const Maker& maker) {
+std::string describe(const ExecutionEnv& maker) {
   return cat(maker.cpu, ", ", count_of(maker.threads, "thread"), ", ", maker.device, ", ", maker.precision,
              maker.micro_batch_sequences > 0 ? cat(", micro-batches of ", maker.micro_batch_sequences) : "");
 }
@@ -84,7 +84,7 @@ void refuse_mixed_seeds(std::span<const Cell> cells, const fs::path& folder, boo
   for (const auto& [seed, state] : seeds) {
     if (state.num_made == 0 || !state.has_work) continue;
     message += cat(message.empty() ? "" : "\n", "seed ", seed, ": ", state.num_made, state.num_made == 1 ? " run" : " runs", " made with ",
-                   describe(state.made_with), ", but this sitting would use ", describe(state.now), "; a seed never mixes them: needs ",
+                   describe(state.made_with), ", but this session would use ", describe(state.now), "; a seed never mixes them: needs ",
                    remedy(state));
   }
   if (!message.empty()) throw UserError(ExitCode::kUsage, message);

@@ -1,4 +1,4 @@
-// One sitting of a comparison: what `sluice compare` does between reading its configuration and writing the report.
+// One session of a comparison: what `sluice compare` does between reading its configuration and writing the report.
 //
 //   prepare the data → how many side by side → (equal time: time the steps) → (tuning runs, choose) → the cells, seed by seed → collect
 //
@@ -11,25 +11,25 @@
 #include <vector>
 
 #include "compare/compare_config.h"
-#include "compare/run_maker.h"
+#include "compare/run_factory.h"
 #include "compare/runner.h"
 
 namespace sluice::compare {
 
-struct SittingOptions {
+struct SessionOptions {
   CompareConfig config{};
   std::string name{}, config_text{}, command{};  // for the report: run.name, the merged YAML, how this was called
   std::filesystem::path directory{};             // run.dir
-  std::vector<std::string> only{};               // variants of this sitting; empty: all
+  std::vector<std::string> only{};               // variants of this session; empty: all
   std::vector<std::uint64_t> seeds{};            // likewise
   int jobs = 1;                                  // cells side by side; 0: measure what is best
   double log_interval_s = 60;
 };
 
-// The cells of this sitting, tuning runs included. What became of all of the comparison's is collect()'s to say.
+// The cells of this session, tuning runs included. What became of all of the comparison's is collect()'s to say.
 // Errors: kUsage (a directory in use or of something else, an unknown --only or --seeds, settings that make no run, seeds that would mix machines,
 // tokenizers that differ) before anything is started; what prepare and the measurements throw.
-Tally run_sitting(const SittingOptions& options, RunMaker& maker);
+Tally run_session(const SessionOptions& options, RunFactory& maker);
 
 // A variant as --dry-run shows it.
 struct VariantForecast {
@@ -42,17 +42,17 @@ struct VariantForecast {
 struct Forecast {
   std::vector<VariantForecast> variants;  // of the whole comparison
   std::size_t baseline = 0;
-  std::size_t num_cells = 0, num_tuning_cells = 0;  // of this sitting
+  std::size_t num_cells = 0, num_tuning_cells = 0;  // of this session
   std::optional<std::size_t> num_done;              // of both; unknown where the data is not prepared
-  std::optional<double> flops;                      // of the cells of this sitting, those done included
+  std::optional<double> flops;                      // of the cells of this session, those done included
   std::optional<double> seconds;                    // of the cells still to do, one after the other; preparation left out
   bool is_prepared = true;                          // the data of every variant is there: `seconds` has the evaluations
   std::optional<double> std, detectable_difference;
   std::optional<std::int64_t> seeds_for_a_hundredth;
 };
 
-// What run_sitting() would do. Writes nothing into the directory. With `measure`, the steps of each variant are timed; else their times are those
+// What run_session() would do. Writes nothing into the directory. With `measure`, the steps of each variant are timed; else their times are those
 // of finished cells, where there are any: what their processes took beyond the steps is the rest.
-Forecast forecast(const SittingOptions& options, RunMaker& maker, bool measure);
+Forecast forecast(const SessionOptions& options, RunFactory& maker, bool measure);
 
 }  // namespace sluice::compare

@@ -26,16 +26,16 @@ struct RunRequest {
 };
 
 // How and on what a run is done here; none of it may differ within a seed, since each changes the order of a sum somewhere.
-struct Maker {
+struct ExecutionEnv {
   std::string cpu, device, precision;
   std::int64_t threads = 0, micro_batch_sequences = 0;
-  friend bool operator==(const Maker&, const Maker&) = default;
+  friend bool operator==(const ExecutionEnv&, const ExecutionEnv&) = default;
 
   static constexpr auto fields() {
     using config::field;
-    return std::tuple{field<&Maker::cpu>("Processor model."), field<&Maker::device>("cpu or cuda."),
-                      field<&Maker::precision>("fp32 or bf16."), field<&Maker::threads>("Threads."),
-                      field<&Maker::micro_batch_sequences>("Sequences in a micro-batch; 0: not known.", config::MayBeMissing{})};
+    return std::tuple{field<&ExecutionEnv::cpu>("Processor model."), field<&ExecutionEnv::device>("cpu or cuda."),
+                      field<&ExecutionEnv::precision>("fp32 or bf16."), field<&ExecutionEnv::threads>("Threads."),
+                      field<&ExecutionEnv::micro_batch_sequences>("Sequences in a micro-batch; 0: not known.", config::MayBeMissing{})};
   }
 };
 
@@ -46,16 +46,16 @@ struct RunFacts {
   std::string tokenizer_hash;    // likewise
   std::string objective;         // "causal_lm"
   bool targets_are_text = true;
-  Maker maker;
+  ExecutionEnv maker;
   std::int64_t num_parameters = 0, d_ff = 0;
   double d_ff_mismatch = 0, multiply_adds_per_token = 0, flops_per_token = 0;
   std::optional<std::int64_t> steps;  // unknown where they follow from data that is not prepared
   std::int64_t tokens_per_step = 0;
 };
 
-class RunMaker {
+class RunFactory {
  public:
-  virtual ~RunMaker() = default;
+  virtual ~RunFactory() = default;
   // Prepares the data of the runs to come, once. Polls base/signals.h.
   virtual void prepare(const RunRequest& request) = 0;
   // Reads and checks the configuration; does not prepare. kUsage with every problem of it.

@@ -1,5 +1,5 @@
-// Whole sittings with runs that only pretend: what is run, what is left alone, what is refused.
-#include "compare/sitting.h"
+// Whole sessions with runs that only pretend: what is run, what is left alone, what is refused.
+#include "compare/session.h"
 
 #include <gtest/gtest.h>
 
@@ -23,16 +23,16 @@ using testing::FakeRuns;
 using testing::num_starts;
 using testing::two_variants;
 
-class SittingTest : public ::testing::Test {
+class SessionTest : public ::testing::Test {
  protected:
-  SittingTest() {
+  SessionTest() {
     options_.config = two_variants({1, 2});
     options_.name = "test";
     options_.config_text = "the configuration";
     options_.command = "sluice compare x.yaml";
     options_.directory = directory_ / "out";
   }
-  Tally run() { return run_sitting(options_, runs_); }
+  Tally run() { return run_session(options_, runs_); }
   report::Comparison report() const { return collect(std::vector<fs::path>{options_.directory}); }
   std::size_t starts(const std::string& stem) const {
     std::size_t sum = 0;
@@ -53,7 +53,7 @@ class SittingTest : public ::testing::Test {
 
   sluice::testing::TemporaryDirectory directory_;
   FakeRuns runs_{directory_ / "fake"};
-  SittingOptions options_;
+  SessionOptions options_;
 };
 
 std::size_t num_with(const report::Comparison& comparison, report::CellStatus status) {
@@ -61,7 +61,7 @@ std::size_t num_with(const report::Comparison& comparison, report::CellStatus st
       std::count_if(comparison.cells.begin(), comparison.cells.end(), [&](const report::Cell& cell) { return cell.status == status; }));
 }
 
-TEST_F(SittingTest, RunsTheGridAndCollectsIt) {
+TEST_F(SessionTest, RunsTheGridAndCollectsIt) {
   runs_.log_perplexity = {{"geglu, seed 2", 2.5}};
   EXPECT_EQ(run().num_finished, 4U);
   const report::Comparison comparison = report();
@@ -79,7 +79,7 @@ TEST_F(SittingTest, RunsTheGridAndCollectsIt) {
   EXPECT_TRUE(fs::exists(options_.directory / comparison.cells[0].directory / "run" / "result.json"));
 }
 
-TEST_F(SittingTest, FinishedCellsAreLeftAloneAndAChangedConfigurationMakesOthers) {
+TEST_F(SessionTest, FinishedCellsAreLeftAloneAndAChangedConfigurationMakesOthers) {
   run();
   run();
   EXPECT_EQ(starts("relu-seed-1-"), 1U);
@@ -90,7 +90,7 @@ TEST_F(SittingTest, FinishedCellsAreLeftAloneAndAChangedConfigurationMakesOthers
   EXPECT_EQ(report().cells.size(), 4U);  // the old ones stay, and are no part of it
 }
 
-TEST_F(SittingTest, OnlyAndSeedsMerge) {
+TEST_F(SessionTest, OnlyAndSeedsMerge) {
   options_.only = {"geglu"};
   options_.seeds = {2};
   EXPECT_EQ(run().num_finished, 1U);
@@ -105,7 +105,7 @@ TEST_F(SittingTest, OnlyAndSeedsMerge) {
   EXPECT_NE(refusal().find("--seeds: 3; seeds of compare.seeds (1, 2)"), std::string::npos);
 }
 
-TEST_F(SittingTest, DivergedAndFailedCellsAreShown) {
+TEST_F(SessionTest, DivergedAndFailedCellsAreShown) {
   runs_.behaviour = {{"relu, seed 1", "diverge"}, {"geglu, seed 2", "crash"}};
   const Tally tally = run();
   EXPECT_EQ(tally.num_diverged, 1U);
@@ -117,7 +117,7 @@ TEST_F(SittingTest, DivergedAndFailedCellsAreShown) {
   EXPECT_EQ(comparison.cells[0].training.size(), 2U);
 }
 
-TEST_F(SittingTest, ASeedNeverMixesMachines) {
+TEST_F(SessionTest, ASeedNeverMixesMachines) {
   options_.seeds = {1};
   options_.only = {"relu"};
   run();
@@ -126,7 +126,7 @@ TEST_F(SittingTest, ASeedNeverMixesMachines) {
   runs_.maker.threads = 2;
   EXPECT_EQ(
       refusal(),
-      "seed 1: 1 run made with Fake 9000, 1 thread, cpu, fp32, but this sitting would use Fake 9000, 2 threads, cpu, fp32; a seed never "
+      "seed 1: 1 run made with Fake 9000, 1 thread, cpu, fp32, but this session would use Fake 9000, 2 threads, cpu, fp32; a seed never "
       "mixes them: needs other seeds (--seeds), or --set train.threads=1");
   runs_.maker = {.cpu = "Other", .device = "cpu", .precision = "bf16", .threads = 1};
   EXPECT_NE(refusal().find("other seeds (--seeds) here, and this one on that machine"), std::string::npos);
@@ -135,21 +135,21 @@ TEST_F(SittingTest, ASeedNeverMixesMachines) {
   EXPECT_EQ(run().num_finished, 2U);
 }
 
-TEST_F(SittingTest, AFinishedSeedMayBeLookedAtAnywhere) {
+TEST_F(SessionTest, AFinishedSeedMayBeLookedAtAnywhere) {
   run();
   runs_.maker.cpu = "Other";
   EXPECT_EQ(run().num_finished, 4U);
   EXPECT_EQ(report().cells[0].cpu, "Fake 9000");
 }
 
-TEST_F(SittingTest, DifferentTokenizersAreRefused) {
+TEST_F(SessionTest, DifferentTokenizersAreRefused) {
   runs_.tokenizer = {{"geglu", "t2"}};
   EXPECT_NE(refusal().find("compare.metric: log_perplexity, with different tokenizers for relu and geglu; bits_per_byte"),
             std::string::npos);
   EXPECT_FALSE(fs::exists(options_.directory / "cells"));
 }
 
-TEST_F(SittingTest, OneAtATimeAndNotInARun) {
+TEST_F(SessionTest, OneAtATimeAndNotInARun) {
   fs::create_directories(options_.directory);
   {
     const store::RunLock lock(options_.directory);
@@ -161,7 +161,7 @@ TEST_F(SittingTest, OneAtATimeAndNotInARun) {
   EXPECT_NE(refusal().find("the directory of a single run"), std::string::npos);
 }
 
-TEST_F(SittingTest, TuningTakesTheLowestMeanPerVariant) {
+TEST_F(SessionTest, TuningTakesTheLowestMeanPerVariant) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}, {"1e-2", false}}}}}, .seeds = {101, 102}};
   runs_.log_perplexity = {
       {"relu, 3e-3, seed 101", 2.8}, {"relu, 3e-3, seed 102", 2.9}, {"geglu, 1e-3, seed 101", 2.0}, {"geglu, 1e-2, seed 102", 1.0}};
@@ -182,7 +182,7 @@ TEST_F(SittingTest, TuningTakesTheLowestMeanPerVariant) {
   EXPECT_EQ(starts(""), 4U);
 }
 
-TEST_F(SittingTest, AVariantWhoseTuningBrokeWaits) {
+TEST_F(SessionTest, AVariantWhoseTuningBrokeWaits) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
   runs_.behaviour = {{"relu, 3e-3, seed 101", "crash"}};
   const Tally tally = run();
@@ -195,7 +195,7 @@ TEST_F(SittingTest, AVariantWhoseTuningBrokeWaits) {
   EXPECT_EQ(run().num_waiting, 0U);
 }
 
-TEST_F(SittingTest, AVariantOfWhichEveryCandidateDivergedHasDiverged) {
+TEST_F(SessionTest, AVariantOfWhichEveryCandidateDivergedHasDiverged) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
   runs_.behaviour = {{"relu, 1e-3, seed 101", "diverge"}, {"relu, 3e-3, seed 101", "diverge"}};
   const Tally tally = run();
@@ -208,7 +208,7 @@ TEST_F(SittingTest, AVariantOfWhichEveryCandidateDivergedHasDiverged) {
 }
 
 // A refusal takes nothing away from what is known, and comes before the first tuning run.
-TEST_F(SittingTest, MixedSeedsAreRefusedBeforeTuningAndLoseNothing) {
+TEST_F(SessionTest, MixedSeedsAreRefusedBeforeTuningAndLoseNothing) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
   run();
   const auto num_tuned = [&] { return cells_like(options_.directory / "tune", "").size(); };
@@ -228,7 +228,7 @@ TEST_F(SittingTest, MixedSeedsAreRefusedBeforeTuningAndLoseNothing) {
   EXPECT_EQ(run().num_finished, 2U);  // tuned, and run under the new seed
 }
 
-TEST_F(SittingTest, MicroBatchesAreNotMixedEither) {
+TEST_F(SessionTest, MicroBatchesAreNotMixedEither) {
   runs_.maker.micro_batch_sequences = 4;
   options_.only = {"relu"};
   run();
@@ -237,14 +237,14 @@ TEST_F(SittingTest, MicroBatchesAreNotMixedEither) {
   EXPECT_NE(refusal().find("or --set train.micro_batch_sequences=4"), std::string::npos);
 }
 
-TEST_F(SittingTest, ARecordOfNothingIsNoHindrance) {
+TEST_F(SessionTest, ARecordOfNothingIsNoHindrance) {
   run();
   fs::create_directories(options_.directory / "cells" / "old-seed-9-00000000");
   std::ofstream(options_.directory / "cells" / "old-seed-9-00000000" / "cell.json") << "";
   EXPECT_EQ(run().num_finished, 4U);
 }
 
-TEST_F(SittingTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
+TEST_F(SessionTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
   options_.config.equalize = Equalize::kTime;
   runs_.steps = 12;
   runs_.step_s = {{"relu", 0.1}, {"geglu", 0.15}};
@@ -266,15 +266,15 @@ TEST_F(SittingTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
   EXPECT_EQ(report().cells[4].steps, 6);
 }
 
-TEST_F(SittingTest, JobsThatAreMeasuredAreRemembered) {
+TEST_F(SessionTest, JobsThatAreMeasuredAreRemembered) {
   options_.jobs = 0;
   EXPECT_EQ(run().num_finished, 4U);
   runs_.measured = "no device";  // measured anew, this would be refused
   EXPECT_EQ(run().num_finished, 4U);
 }
 
-TEST_F(SittingTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
-  class Strict final : public RunMaker {
+TEST_F(SessionTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
+  class Strict final : public RunFactory {
    public:
     void prepare(const RunRequest&) override {}
     RunFacts make(const RunRequest& request) override {
@@ -285,11 +285,11 @@ TEST_F(SittingTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
     std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
   };
   Strict strict;
-  EXPECT_THROW(run_sitting(options_, strict), UserError);
+  EXPECT_THROW(run_session(options_, strict), UserError);
   EXPECT_FALSE(fs::exists(options_.directory));
 }
 
-TEST_F(SittingTest, CommandsOfSittingsThatRanSomethingAreKept) {
+TEST_F(SessionTest, CommandsOfSessionsThatRanSomethingAreKept) {
   options_.seeds = {1};
   run();
   options_.command = "sluice compare x.yaml --json";  // finds everything done
@@ -309,7 +309,7 @@ TEST_F(SittingTest, CommandsOfSittingsThatRanSomethingAreKept) {
   EXPECT_EQ(report().commands, std::vector<std::string>{"sluice compare y.yaml"});
 }
 
-TEST_F(SittingTest, VariantsThatAreTheSameSettingsDifferByNothing) {
+TEST_F(SessionTest, VariantsThatAreTheSameSettingsDifferByNothing) {
   runs_.one_identity = true;
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(run().num_finished, 4U);
@@ -318,7 +318,7 @@ TEST_F(SittingTest, VariantsThatAreTheSameSettingsDifferByNothing) {
   EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
 }
 
-TEST_F(SittingTest, ARefusedSittingLeavesNoDirectory) {
+TEST_F(SessionTest, ARefusedSessionLeavesNoDirectory) {
   options_.directory = directory_ / "new" / "out";
   options_.config.equalize = Equalize::kTime;
   runs_.measured = "no device";
@@ -335,7 +335,7 @@ TEST_F(SittingTest, ARefusedSittingLeavesNoDirectory) {
   EXPECT_FALSE(fs::exists(directory_ / "newer"));
 }
 
-TEST_F(SittingTest, TheForecastRefusesTheTuningThatASittingWould) {
+TEST_F(SessionTest, TheForecastRefusesTheTuningThatASessionWould) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"0", false}}}}}, .seeds = {101}};
   runs_.refused = "optimizer.lr=0";
   EXPECT_THROW(forecast(options_, runs_, /*measure=*/false), UserError);
@@ -343,7 +343,7 @@ TEST_F(SittingTest, TheForecastRefusesTheTuningThatASittingWould) {
   EXPECT_FALSE(fs::exists(options_.directory));
 }
 
-TEST_F(SittingTest, TheForecastCountsWhatTuningAndItsChoiceHaveDone) {
+TEST_F(SessionTest, TheForecastCountsWhatTuningAndItsChoiceHaveDone) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
   runs_.behaviour = {{"relu, 3e-3, seed 101", "crash"}, {"geglu, 3e-3, seed 101", "diverge"}};
   run();  // relu waits; geglu has its two tuning runs and both seeds
@@ -355,7 +355,7 @@ TEST_F(SittingTest, TheForecastCountsWhatTuningAndItsChoiceHaveDone) {
   EXPECT_EQ(forecast(options_, runs_, /*measure=*/false).seconds, 0.0);
 }
 
-TEST_F(SittingTest, TheForecast) {
+TEST_F(SessionTest, TheForecast) {
   options_.config.assumed_std = "0.005";
   const Forecast before = forecast(options_, runs_, /*measure=*/true);
   EXPECT_FALSE(fs::exists(options_.directory));
