@@ -12,7 +12,12 @@
 namespace sluice::model {
 
 using ModelConfig = std::variant<DecoderConfig, EncoderDecoderConfig>;
-static_assert(Architecture<DecoderConfig> && Architecture<EncoderDecoderConfig>);
+// Of every alternative: a missing overload would call that of the variant below, which would call itself.
+template <class... Configs>
+consteval bool are_architectures(const std::variant<Configs...>*) {
+  return (Architecture<Configs> && ...);
+}
+static_assert(are_architectures(static_cast<const ModelConfig*>(nullptr)));
 
 std::string_view kind_of(const ModelConfig& config);  // "decoder"
 // See Architecture.
