@@ -39,7 +39,7 @@ std::optional<RunTime> known_times(const fs::path& directory, const std::optiona
   return steps > 0 ? std::optional(RunTime{.step_s = seconds / steps, .other_s = other / cells}) : std::nullopt;
 }
 
-// A damaged one is written anew by the next session.
+// The next session rewrites a damaged one.
 std::optional<report::Comparison> begun_in(const fs::path& directory) {
   std::error_code ignored;
   if (!fs::exists(directory / "comparison.json", ignored)) return std::nullopt;
@@ -168,8 +168,8 @@ void add_costs(Forecast& forecast, const Planner& planner, const std::vector<Pla
 
 }  // namespace
 
-Forecast forecast(const SessionOptions& options, RunFactory& maker, bool measure) {
-  const Planner planner(options, maker);
+Forecast forecast(const SessionOptions& options, RunFactory& factory, bool measure) {
+  const Planner planner(options, factory);
   planner.check();
   const int jobs = std::max(1, options.jobs), threads = std::max(1, auto_threads() / jobs);
   std::vector<PlannedVariant> variants = planner.variants(threads);

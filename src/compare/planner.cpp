@@ -53,9 +53,9 @@ void warn_of_twins(const std::vector<PlannedVariant>& variants) {
 
 }  // namespace
 
-Planner::Planner(const SessionOptions& options, RunFactory& maker)
+Planner::Planner(const SessionOptions& options, RunFactory& factory)
     : options_(options),
-      maker_(maker),
+      factory_(factory),
       grid_(expand(options.config.vary)),
       candidates_(options.config.tune ? expand(options.config.tune->grid) : std::vector<report::Settings>{}),
       chosen_(select_variants(grid_, options.only)),
@@ -79,14 +79,14 @@ void Planner::check() const {
 }
 
 void Planner::prepare() const {
-  for (const report::Settings& settings : grid_) maker_.prepare(request({.settings = settings}, 0, auto_threads()));
+  for (const report::Settings& settings : grid_) factory_.prepare(request({.settings = settings}, 0, auto_threads()));
 }
 
 std::vector<PlannedVariant> Planner::variants(int threads) const {
   std::vector<PlannedVariant> variants;
   for (const report::Settings& settings : grid_) {
     PlannedVariant variant{.settings = settings};
-    variant.facts = maker_.make(request(variant, 0, threads));
+    variant.facts = factory_.make(request(variant, 0, threads));
     variant.hash = family_hash(variant.facts);
     variants.push_back(std::move(variant));
   }
@@ -96,13 +96,13 @@ std::vector<PlannedVariant> Planner::variants(int threads) const {
 
 // Where a cell lies follows from its hash, which does not depend on where it lies.
 Cell Planner::finish(Cell cell, RunRequest request, const char* folder) const {
-  cell.facts = maker_.make(request);
+  cell.facts = factory_.make(request);
   cell.hash = cell_hash(cell.facts);
   cell.family = family_hash(cell.facts);
   cell.name = cell_name(cell.settings, cell.candidate, cell.seed, cell.hash);
   cell.directory = options_.directory / folder / cell.name;
   request.run_dir = cell.run_dir();
-  cell.facts = maker_.make(request);
+  cell.facts = factory_.make(request);
   return cell;
 }
 
@@ -129,8 +129,8 @@ std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, int threa
 Timed Planner::timed(const PlannedVariant& variant, int threads, const std::filesystem::path& folder) const {
   const std::filesystem::path file = folder / cat(stem_of(variant.settings), '-', variant.hash.substr(0, 8), '-', threads, ".yaml");
   real_files().create_directories(folder);
-  real_files().write_atomically(file, maker_.make(request(variant, 0, threads)).config);
-  return {.key = variant.hash, .label = report::label_of(variant.settings), .command = maker_.measure_command(file)};
+  real_files().write_atomically(file, factory_.make(request(variant, 0, threads)).config);
+  return {.key = variant.hash, .label = report::label_of(variant.settings), .command = factory_.measure_command(file)};
 }
 
 int Planner::jobs(const std::filesystem::path& folder) const {

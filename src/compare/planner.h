@@ -23,7 +23,7 @@ struct PlannedVariant {
 class Planner {
  public:
   // kUsage for an --only or --seeds that the comparison does not have.
-  Planner(const SessionOptions& options, RunFactory& maker);
+  Planner(const SessionOptions& options, RunFactory& factory);
 
   const std::vector<std::size_t>& chosen() const { return chosen_; }               // variants of this session
   const std::vector<std::uint64_t>& seeds() const { return seeds_; }               // likewise
@@ -52,7 +52,7 @@ class Planner {
   Cell finish(Cell cell, RunRequest request, const char* folder) const;
 
   const SessionOptions& options_;
-  RunFactory& maker_;
+  RunFactory& factory_;
   std::vector<report::Settings> grid_, candidates_;
   std::vector<std::size_t> chosen_;
   std::vector<std::uint64_t> seeds_;

@@ -66,8 +66,8 @@ std::string fault_of_result(const Cell& cell) {
 
 class Runner {
  public:
-  Runner(std::span<const Cell> cells, const RunFactory& maker, const RunnerOptions& options)
-      : cells_(cells), maker_(maker), options_(options), display_(cells, options) {}
+  Runner(std::span<const Cell> cells, const RunFactory& factory, const RunnerOptions& options)
+      : cells_(cells), factory_(factory), options_(options), display_(cells, options) {}
 
   Tally run() {
     for (std::size_t i = 0; i < cells_.size(); ++i) take(i);
@@ -115,7 +115,7 @@ class Runner {
     display_.started(i);
     const std::uintmax_t output_begin = size_of(cell.output_file());
     children_.push_back({i, std::move(record), monotonic_s(), output_begin,
-                         Child(maker_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
+                         Child(factory_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
   }
 
   // A run whose record is damaged may have been made on another machine: it begins again.
@@ -199,7 +199,7 @@ class Runner {
   }
 
   std::span<const Cell> cells_;
-  const RunFactory& maker_;
+  const RunFactory& factory_;
   RunnerOptions options_;
   Display display_;
   std::vector<std::size_t> queue_;
@@ -222,8 +222,8 @@ bool is_finished(const Cell& cell, const CellRecord& record) {
 
 bool is_settled(const Cell& cell, const CellRecord& record) { return is_finished(cell, record) || record.state == CellState::kDiverged; }
 
-Tally run_cells(std::span<const Cell> cells, const RunFactory& maker, const RunnerOptions& options) {
-  return Runner(cells, maker, options).run();
+Tally run_cells(std::span<const Cell> cells, const RunFactory& factory, const RunnerOptions& options) {
+  return Runner(cells, factory, options).run();
 }
 
 }  // namespace sluice::compare

@@ -29,7 +29,7 @@ struct Tally {
 };
 
 // Brings every cell as far as it goes. Those that are finished or diverged already are left alone; failed ones are tried again.
-Tally run_cells(std::span<const Cell> cells, const RunFactory& maker, const RunnerOptions& options);
+Tally run_cells(std::span<const Cell> cells, const RunFactory& factory, const RunnerOptions& options);
 
 // A run that ended well and left a result that can be read.
 bool is_finished(const Cell& cell, const CellRecord& record);

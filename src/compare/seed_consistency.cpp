@@ -45,7 +45,7 @@ struct SeedState {
   bool has_work = false;
 };
 
-// What would let this session go on with the seed, beside the machine.
+// What would let this session go on with the seed, besides the machine.
 std::string remedy(const SeedState& state) {
   std::string settings;
   if (state.made_with.cpu == state.now.cpu) {

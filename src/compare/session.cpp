@@ -134,7 +134,8 @@ std::vector<Cell> our_tuning(const Context& context, const Grid& grid) {
   return ours;
 }
 
-// Second stage, before and after tuning: every variant's values as far as its tuning runs say some, and the cells that follow.
+// Second stage, before and after tuning: every variant's values as far as its tuning runs say some, and the cells that follow. What is decided
+// stays.
 struct Decision {
   std::map<std::size_t, report::Settings> tuned;                // by variant, where it is known; empty settings without tuning
   std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells;  // by variant and seed, where `tuned` is known
@@ -142,16 +143,15 @@ struct Decision {
   std::vector<report::TuningPoint> points;
 };
 
-Decision decide(const Context& context, const Grid& grid) {
-  Decision decision;
+Decision decide(const Context& context, const Grid& grid, Decision decision = {}) {
   decision.undecided.assign(grid.variants.size(), "");
+  decision.points.clear();
   for (std::size_t i = 0; i < grid.variants.size(); ++i) {
     Choice choice{.points = {}, .values = report::Settings{}, .undecided = ""};
     if (context.options.config.tune) choice = choice_of(grid.tuning_cells[i], *context.options.config.tune);
     decision.undecided[i] = std::move(choice.undecided);
     std::move(choice.points.begin(), choice.points.end(), std::back_inserter(decision.points));
-    if (!choice.values) continue;
-    decision.tuned.emplace(i, *choice.values);
+    if (!choice.values || !decision.tuned.emplace(i, *choice.values).second) continue;
     for (const std::uint64_t seed : context.options.config.seeds)
       decision.cells.emplace(std::pair(i, seed), context.planner.cell(grid.variants[i], *choice.values, seed, context.threads));
   }
@@ -230,18 +230,20 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   write_comparison(file, context.options.directory);
 }
 
-// With this session's command where it runs something: one that finds everything done has no part in the result.
-std::vector<std::string> with_command(std::vector<std::string> commands, const std::string& command, std::span<const Cell> cells) {
-  if (has_work(cells) && std::find(commands.begin(), commands.end(), command) == commands.end()) commands.push_back(command);
-  return commands;
+// Adds this session's command, unless it is there or runs nothing: a session that finds everything done has no part in the result. Whether it
+// was added.
+bool add_command(std::vector<std::string>& commands, const std::string& command, std::span<const Cell> cells) {
+  if (!has_work(cells) || std::find(commands.begin(), commands.end(), command) != commands.end()) return false;
+  commands.push_back(command);
+  return true;
 }
 
 // ---- third and fourth stage: runs ----
 
-Tally tune(const Context& context, RunFactory& maker, std::span<const Cell> cells) {
+Tally tune(const Context& context, RunFactory& factory, std::span<const Cell> cells) {
   RunnerOptions runner = context.runner;
   runner.title = "tuning";
-  Tally tally = run_cells(cells, maker, runner);
+  Tally tally = run_cells(cells, factory, runner);
   tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
   return tally;
 }
@@ -284,8 +286,8 @@ void tell_of_others(const fs::path& cells_directory, const Decision& decision) {
 
 }  // namespace
 
-Tally run_session(const SessionOptions& options, RunFactory& maker) {
-  const Planner planner(options, maker);
+Tally run_session(const SessionOptions& options, RunFactory& factory) {
+  const Planner planner(options, factory);
   planner.check();
   Place place(options.directory);
   planner.prepare();
@@ -303,21 +305,20 @@ Tally run_session(const SessionOptions& options, RunFactory& maker) {
   place.keep();
 
   Tally tally;
-  commands = with_command(std::move(commands), options.command, tuning);
+  add_command(commands, options.command, tuning);
   write_file(context, grid, decision, commands);
   if (options.config.tune) {
-    tally = tune(context, maker, tuning);
-    decision = decide(context, grid);
+    tally = tune(context, factory, tuning);
+    decision = decide(context, grid, std::move(decision));
     warn_of_undecided(context, grid, decision);
     write_file(context, grid, decision, commands);
     if (!tally.interrupted) refuse_mixed(context, decision, /*more_to_come=*/false);  // with the variants decided now
   }
   if (!tally.interrupted) {
     const auto [cells, num_waiting] = cells_to_run(context, decision);
-    commands = with_command(std::move(commands), options.command, cells);
-    write_file(context, grid, decision, commands);
+    if (add_command(commands, options.command, cells)) write_file(context, grid, decision, commands);
     tally.num_waiting += num_waiting;
-    add(tally, run_cells(cells, maker, context.runner));
+    add(tally, run_cells(cells, factory, context.runner));
   }
   tell_of_others(options.directory / "cells", decision);
   return tally;

@@ -29,7 +29,7 @@ struct SessionOptions {
 // The cells of this session, tuning runs included. What became of all of the comparison's is collect()'s to say.
 // Errors: kUsage (a directory in use or of something else, an unknown --only or --seeds, settings that make no run, seeds that would mix machines,
 // tokenizers that differ) before anything is started; what prepare and the measurements throw.
-Tally run_session(const SessionOptions& options, RunFactory& maker);
+Tally run_session(const SessionOptions& options, RunFactory& factory);
 
 // A variant as --dry-run shows it.
 struct VariantForecast {
@@ -53,6 +53,6 @@ struct Forecast {
 
 // What run_session() would do. Writes nothing into the directory. With `measure`, the steps of each variant are timed; else their times are those
 // of finished cells, where there are any: what their processes took beyond the steps is the rest.
-Forecast forecast(const SessionOptions& options, RunFactory& maker, bool measure);
+Forecast forecast(const SessionOptions& options, RunFactory& factory, bool measure);
 
 }  // namespace sluice::compare

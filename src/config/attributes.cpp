@@ -1,11 +1,10 @@
 // What follows from the attributes of fields: Affects and Path (field.h).
 #include "base/text_format.h"
 #include "config/config.h"
+#include "config/dotted.h"
 
 namespace sluice::config {
 namespace {
-
-std::string joined(std::string_view path, std::string_view name) { return path.empty() ? std::string(name) : cat(path, '.', name); }
 
 // The section, or the value's alternative, that a type holds; nullptr where it holds none.
 std::pair<const Section*, void*> section_in(const Type& type, void* value) {
@@ -22,7 +21,7 @@ template <class Visit>
 void for_each_path_row(const Section& section, void* value, const std::string& path, const Visit& visit) {
   for (const Row& row : section.rows) {
     void* const member = const_cast<void*>(row.get(value));
-    const std::string below = joined(path, row.name);
+    const std::string below = dotted(path, row.name);
     if (row.path) visit(row, member, below);
     if (const auto [inner, inner_value] = section_in(row.type, member); inner != nullptr)
       for_each_path_row(*inner, inner_value, below, visit);

@@ -2,6 +2,7 @@
 
 #include "base/text_format.h"
 #include "config/config.h"
+#include "config/dotted.h"
 #include "config/write.h"
 
 namespace sluice::config {
@@ -13,14 +14,14 @@ struct Pair {
   const void* after;
 };
 
-// Walks both values side by side. A affects given for a section holds for everything below that has none of its own.
+// Walks both values side by side. An attribute of a section holds for everything below that has none.
 class Comparer {
  public:
   std::vector<Change> take() { return std::move(changes_); }
 
   void compare_rows(const Section& section, const Pair& values, const std::string& path, Affects affects) {
     for (const Row& row : section.rows) {
-      const std::string below = path.empty() ? std::string(row.name) : cat(path, '.', row.name);
+      const std::string below = dotted(path, row.name);
       visit(row.type, {row.get(values.before), row.get(values.after)}, below, row.affects.value_or(affects));
     }
   }

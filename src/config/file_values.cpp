@@ -1,6 +1,7 @@
 #include "config/file_values.h"
 
 #include "base/text_format.h"
+#include "config/dotted.h"
 #include "config/merge.h"
 
 namespace sluice::config {
@@ -20,7 +21,7 @@ void collect(const Node& node, const std::string& path, FileValues& values) {
     values[path] = text_of(node);
     return;
   }
-  for (const Node& child : node.children) collect(child, path.empty() ? child.key : cat(path, '.', child.key), values);
+  for (const Node& child : node.children) collect(child, dotted(path, child.key), values);
 }
 
 bool holds(const std::string& outer, const std::string& inner) { return inner == outer || inner.starts_with(outer + '.'); }

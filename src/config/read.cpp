@@ -6,6 +6,7 @@
 
 #include "base/text_format.h"
 #include "config/aliases.h"
+#include "config/dotted.h"
 #include "config/merge.h"
 #include "config/report.h"
 #include "config/suggest.h"
@@ -21,8 +22,6 @@ struct Place {
   std::string path;
   Mark mark;  // of the value, or of the nearest mapping that was given
 };
-
-std::string joined(std::string_view path, std::string_view name) { return path.empty() ? std::string(name) : cat(path, '.', name); }
 
 // The rules that a value is held to; `type` is that of the whole row, or of an item of a list.
 struct Rules {
@@ -106,11 +105,11 @@ class Faults {
 
   bool add_unknown_kind(const Choice& choice, const Node& type, const Place& place) {
     const std::string expected = cat("one of ", enumerated(choice.kinds, kind_name));
-    return add({joined(place.path, "type"), type.mark}, &type, expected, suggested_kind(choice, type));
+    return add({dotted(place.path, "type"), type.mark}, &type, expected, suggested_kind(choice, type));
   }
 
   bool add_unknown_key(const Section& section, const Node& entry, const Place& place, const Choice* choice) {
-    const std::string path = joined(place.path, printable(entry.key));
+    const std::string path = dotted(place.path, printable(entry.key));
     std::string expected = enumerated(section.rows, row_name);
     if (choice != nullptr) expected = cat("type", expected.empty() ? "" : ", ", expected);
     expected = cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ", expected);
@@ -133,7 +132,7 @@ class Faults {
   std::string meant_key(const Section& section, const Place& place, std::string_view key) {
     if (report_.full()) return "";
     if (!paths_) paths_.emplace(root_);
-    const std::string path = joined(place.path, key);
+    const std::string path = dotted(place.path, key);
     const std::size_t dot = key.find('.');
     if (dot != std::string_view::npos && paths_->has(path)) return cat(key.substr(0, dot), ": {", key.substr(dot + 1), ": ...}");
     const std::vector<std::string> sure = paths_->meant(place.path, key);
@@ -153,7 +152,7 @@ class CheckProblems final : public Problems {
   CheckProblems(Report& report, const Node* node, const Place& place) : report_(report), node_(node), place_(place) {}
   void add(std::string_view field, std::string_view received, std::string_view expected) override {
     any_ = true;
-    report_.add(mark_of(field), joined(place_.path, field), printable(received, kMaxReceived), expected);
+    report_.add(mark_of(field), dotted(place_.path, field), printable(received, kMaxReceived), expected);
   }
   bool any() const { return any_; }
 
@@ -273,7 +272,7 @@ class Reader {
 
  private:
   bool read_entry(const Map& map, void* value, const Node& entry, const Place& place, const Rules& rules) {
-    const Place below{joined(place.path, printable(entry.key)), mark_of(entry)};
+    const Place below{dotted(place.path, printable(entry.key)), mark_of(entry)};
     for (std::size_t i = 0; i < map.size(value); ++i) {
       if (map.key(value, i) == entry.key) return faults_.add(below, &entry, "each key once");
     }
@@ -295,7 +294,7 @@ class Reader {
     for (const Row& row : section.rows) {
       if (row.rest) continue;
       const Node* entry = node == nullptr ? nullptr : node->find(row.name);
-      const Place below{joined(place.path, row.name), entry == nullptr ? place.mark : mark_of(*entry)};
+      const Place below{dotted(place.path, row.name), entry == nullptr ? place.mark : mark_of(*entry)};
       const Rules rules{row.limits, row.type};
       ok = visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules) && ok;
     }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/text_format.h"
+#include "config/dotted.h"
 #include "config/json_value.h"
 #include "config/read.h"
 #include "config/report.h"
@@ -16,7 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Seal = RecordFormat::Seal;
 
-constexpr std::string_view kFormatKey = "format", kSealKey = "seal_xxh3_128";
 constexpr std::size_t kSealDigits = 32;
 constexpr std::size_t kMaxReceived = 200;
 
@@ -39,8 +39,6 @@ bool is_intact(std::string_view text, const RecordFormat& format, bool is_sealed
   const std::string_view digits = text.substr(quote + 1, kSealDigits);
   return seal_of(cat(text.substr(0, quote + 1), text.substr(quote + 1 + digits.size())), format) == digits;
 }
-
-std::string joined(std::string_view path, std::string_view name) { return path.empty() ? std::string(name) : cat(path, '.', name); }
 
 // Each read() stores the value of `json` and reports what is wrong with it.
 class Reader {
@@ -65,7 +63,7 @@ class Reader {
   void read(const Map* map, void* value, const Json& json, const std::string& path, const Limits& limits) {
     if (!json.is_object()) return wrong(path, json, expected_words(map, limits));
     map->clear(value);
-    for (const auto& [key, one] : json.items()) visit(map->value, map->add(value, key), one, joined(path, key), limits);
+    for (const auto& [key, one] : json.items()) visit(map->value, map->add(value, key), one, dotted(path, key), limits);
   }
   void read(const Section* section, void* value, const Json& json, const std::string& path, const Limits&) {
     const std::size_t before = num_problems_;
@@ -88,7 +86,7 @@ class Reader {
    public:
     CheckProblems(Reader& reader, const std::string& path) : reader_(reader), path_(path) {}
     void add(std::string_view field, std::string_view received, std::string_view expected) override {
-      reader_.problem(joined(path_, field), printable(received, kMaxReceived), expected);
+      reader_.problem(dotted(path_, field), printable(received, kMaxReceived), expected);
     }
 
    private:
@@ -134,7 +132,7 @@ class Reader {
     if (map != nullptr) map->clear(member);
     for (const auto& [key, one] : json.items()) {
       if (section.find(key) != nullptr) continue;
-      const std::string below = joined(path, printable(key, kMaxReceived));
+      const std::string below = dotted(path, printable(key, kMaxReceived));
       if (map == nullptr) {
         problem(below, "an unknown key", "no such key");
       } else {
@@ -149,11 +147,11 @@ class Reader {
       const auto found = json.find(row.name);
       if (row.rest) continue;
       if (found != json.end()) {
-        visit(row.type, const_cast<void*>(row.get(value)), *found, joined(path, row.name), row.limits);
+        visit(row.type, const_cast<void*>(row.get(value)), *found, dotted(path, row.name), row.limits);
       } else if (const auto* maybe = std::get_if<const Maybe*>(&row.type); row.may_be_missing && maybe != nullptr) {
         (*maybe)->clear(const_cast<void*>(row.get(value)));
       } else if (!row.may_be_missing) {
-        problem(joined(path, row.name), "nothing", expected_words(row.type, row.limits));
+        problem(dotted(path, row.name), "nothing", expected_words(row.type, row.limits));
       }
     }
   }

@@ -1,6 +1,7 @@
 #include "base/text_format.h"
 #include "config/read.h"
 #include "config/record.h"
+#include "config/write.h"
 
 namespace sluice::config {
 namespace {
@@ -30,20 +31,14 @@ Inner inner_of(const Type& type, std::string path) {
   return {};
 }
 
-std::string cell(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
-  return out;
-}
-
 // `prefix`: the path of the section, with its dot.
 void add_rows(const Section& section, const std::string& title, const std::string& prefix, std::string& page) {
   page += cat("\n", title, "\n\n| key | value | meaning |\n|---|---|---|\n");
   for (std::size_t i = 0; i < section.rows.size(); ++i) {
     const Row& row = section.rows[i];
     const std::string key = row.rest ? "any other key" : section.as_list ? cat("item ", i, ", `", row.name, '`') : cat('`', row.name, '`');
-    page += cat("| ", key, row.may_be_missing ? ", *optional*" : "", " | ", cell(expected_words(row.type, row.limits)), " | ",
-                cell(row.doc), " |\n");
+    page += cat("| ", key, row.may_be_missing ? ", *optional*" : "", " | ", table_cell(expected_words(row.type, row.limits)), " | ",
+                table_cell(row.doc), " |\n");
   }
   for (const Row& row : section.rows) {
     const Inner inner = inner_of(row.type, row.rest ? "" : std::string(row.name));

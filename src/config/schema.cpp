@@ -174,15 +174,14 @@ std::string record_schema(const RecordKind& kind) {
   schema.update(Writer(/*is_record=*/true).shape_schema(&kind.section(), Limits{}, nullptr));
   Json required = Json::array();
   if (kind.format->version > 0) {
-    properties["format"] = {{"const", kind.format->version}};
-    required.push_back("format");
+    properties[kFormatKey] = {{"const", kind.format->version}};
+    required.push_back(kFormatKey);
   }
   properties.update(schema["properties"]);
   for (const Json& name : schema["required"]) required.push_back(name);
   if (kind.format->seal != RecordFormat::Seal::kNone) {
-    properties["seal_xxh3_128"] = {
-        {"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}, {"description", "Hash of this text with an empty seal."}};
-    if (kind.format->seal == RecordFormat::Seal::kRequired) required.push_back("seal_xxh3_128");
+    properties[kSealKey] = {{"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}, {"description", "Hash of this text with an empty seal."}};
+    if (kind.format->seal == RecordFormat::Seal::kRequired) required.push_back(kSealKey);
   }
   schema["properties"] = std::move(properties);
   schema["required"] = std::move(required);

@@ -5,6 +5,7 @@
 
 #include "base/text_format.h"
 #include "config/aliases.h"
+#include "config/dotted.h"
 
 namespace sluice::config {
 namespace {
@@ -34,7 +35,7 @@ void KeyPaths::add(const std::string& path) {
 void KeyPaths::add_rows(const Section& section, const std::string& path) {
   for (const Row& row : section.rows) {
     if (row.rest) continue;
-    const std::string below = path.empty() ? std::string(row.name) : cat(path, '.', row.name);
+    const std::string below = dotted(path, row.name);
     add(below);
     add_below(row.type, below);
   }

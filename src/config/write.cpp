@@ -241,6 +241,15 @@ std::string quoted_if_needed(std::string_view text, std::string_view word) {
   return is_plain_word(text) && text != word ? std::string(text) : double_quoted(text);
 }
 
+std::string table_cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
 std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
   std::vector<std::string> lines;
   while (!text.empty()) {

@@ -15,6 +15,9 @@ std::string write_flow(const Type& type, const void* value);
 // that must be quoted.
 std::string quoted_if_needed(std::string_view text, std::string_view word = {});
 
+// Text for a cell of a Markdown table.
+std::string table_cell(std::string_view text);
+
 // Words broken into lines of at most `width` columns (one word may be longer).
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 

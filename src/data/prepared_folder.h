@@ -1,5 +1,5 @@
 // prepared.json: what a finished folder of prepared data holds. Its presence says that the folder is finished.
-// Names are those that were given, and only for people to read. The keys: PreparedRecord below.
+// Names are those that were given, and only for people to read. The keys: PreparedManifest below.
 #pragma once
 
 #include <filesystem>

@@ -1,7 +1,6 @@
 // RUN/metrics.jsonl: one JSON object per line, each with an integer "step"; at most one line per step and kind.
 //
-// Callers build lines with nlohmann::ordered_json and dump(): it prints doubles with the fewest digits (17 at most) that read back as the
-// same double, and NaN and infinities as null.
+// Lines are records (config/record.h): doubles with the fewest digits that read back as the same double, NaN and infinities as null.
 //
 // All lines of step N are appended, and flush() called, before the checkpoint of step N is saved. On resume from step N,
 // truncate_after(N) drops what came later; the steps done again then write those lines a second time.

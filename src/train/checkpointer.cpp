@@ -50,7 +50,7 @@ void Checkpointer::save(const Progress& progress, const std::optional<BestEvalua
   saved_step_ = progress.step;
   saved_best_ = best_step;
   // An unscheduled save deletes nothing, so that an interrupted run keeps what an unbroken one would return to.
-  if (!is_scheduled(progress.step) && progress.step != run_.steps) return;
+  if (!run_.is_scheduled_save(progress.step) && !run_.is_last(progress.step)) return;
   const store::CheckpointConfig& config = run_.config.checkpoint;
   for (const store::DamagedCheckpoint& one : store_.retain(config.keep_last, config.keep_best ? best_step : std::nullopt))
     warn_of_damage(one.reason);
@@ -67,7 +67,7 @@ CheckpointState Checkpointer::restore(const std::filesystem::path& checkpoint) {
 CheckpointState Checkpointer::restore_newest() {
   std::vector<std::int64_t> steps = store_.steps();
   std::reverse(steps.begin(), steps.end());
-  std::stable_partition(steps.begin(), steps.end(), [&](std::int64_t step) { return is_scheduled(step); });
+  std::stable_partition(steps.begin(), steps.end(), [&](std::int64_t step) { return run_.is_scheduled_save(step); });
   for (const std::int64_t step : steps) {
     const std::filesystem::path directory = store_.directory() / store::checkpoint_name(step);
     try {

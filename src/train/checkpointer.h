@@ -19,6 +19,8 @@ class Checkpointer {
   Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters, optim::Optimizer& optimizer, const data::PreparedData& data,
                const ResolvedRun& run);
 
+  std::uint64_t size_bytes() const { return size_bytes_; }  // of one checkpoint, close enough for the space check
+
   // Saves, after the metrics; deletes older checkpoints after scheduled steps and the last one. Does nothing where the newest
   // checkpoint is of that step and names the same best evaluation. kDiverged for weights that are not finite.
   void save(const Progress& progress, const std::optional<BestEvaluation>& best, Metrics& metrics);
@@ -29,8 +31,6 @@ class Checkpointer {
   CheckpointState restore_newest();
 
  private:
-  bool is_scheduled(std::int64_t step) const { return step % run_.config.checkpoint.every_steps == 0; }
-
   store::CheckpointStore& store_;
   ops::Parameters& parameters_;
   const ResolvedRun& run_;

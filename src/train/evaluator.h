@@ -44,7 +44,6 @@ class Evaluator {
   void forget_latest() { latest_.reset(); }
 
  private:
-  bool is_last(std::int64_t step) const { return step == run_.steps; }
   eval::Perplexity measure_tokens(std::uint64_t max_tokens) const;
 
   const model::LanguageModel& model_;

@@ -27,6 +27,9 @@ struct ResolvedRun {
   std::int64_t evaluate_every_steps = 0;                             // 0: never
   std::uint64_t evaluation_tokens = 0, final_evaluation_tokens = 0;  // 0: all
 
+  bool is_last(std::int64_t step) const { return step == steps; }
+  // Whether a checkpoint after `step` steps is scheduled; the last step always has one.
+  bool is_scheduled_save(std::int64_t step) const { return step % config.checkpoint.every_steps == 0; }
   std::int64_t tokens_per_step() const { return config.train.batch_sequences * objective->shape().target_length; }
 };
 

@@ -265,9 +265,8 @@ Summary run_training(const SessionOptions& options) {
   const std::unique_ptr<Parts> parts = make_parts(asked, paths, from);
   const StopNotice notice("finishing this step, then saving");
   const ResolvedRun& resolved = parts->run;
-  const RunConfig& config = resolved.config;
-  const Savable savable{parts->model->parameters(), *parts->optimizer, *parts->data.tokenizer, config};
-  const std::uint64_t one_checkpoint = checkpoint_bytes(savable);
+  Checkpointer checkpointer(*checkpoints, parts->model->parameters(), *parts->optimizer, parts->data, resolved);
+  const std::uint64_t one_checkpoint = checkpointer.size_bytes();
   checkpoints->require_space(from == nullptr ? space_needed(resolved, one_checkpoint) : one_checkpoint);
   dump_batches_of(options, *parts);
   store::OpenRun run = unbegun.begin();
@@ -287,7 +286,7 @@ Summary run_training(const SessionOptions& options) {
                                    .data = parts->data,
                                    .run = resolved,
                                    .device = parts->device};
-  Trainer trainer(trainer_parts, *checkpoints, metrics);
+  Trainer trainer(trainer_parts, checkpointer, metrics);
   Progress progress = trainer.begin(from == nullptr ? std::nullopt : std::optional(from->checkpoint.directory));
   progress = trainer.train(std::move(progress));
   if (progress.step < resolved.steps)

@@ -34,7 +34,7 @@ void set_limits(const TrainerParts& parts, const Progress& progress, StepConfig&
 }
 
 bool is_judged(const ResolvedRun& run, const Progress& progress) {
-  return progress.step % kJudgeEvery == 0 || progress.step % run.config.checkpoint.every_steps == 0 || progress.step == run.steps;
+  return progress.step % kJudgeEvery == 0 || run.is_scheduled_save(progress.step) || run.is_last(progress.step);
 }
 
 [[noreturn]] void halt(const DivergenceConfig& config, const Progress& progress) {
@@ -64,11 +64,8 @@ StepConfig step_config_of(const RunConfig& config, at::Device device) {
   return {.seed = config.run.seed, .z_loss = config.train.z_loss, .device = device, .reductions = config.train.reductions};
 }
 
-Trainer::Trainer(const TrainerParts& parts, store::CheckpointStore& checkpoints, Metrics& metrics)
-    : parts_(parts),
-      evaluator_(parts.model, parts.run, parts.data, parts.device),
-      checkpointer_(checkpoints, parts.model.parameters(), parts.optimizer, parts.data, parts.run),
-      metrics_(metrics) {}
+Trainer::Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics)
+    : parts_(parts), evaluator_(parts.model, parts.run, parts.data, parts.device), checkpointer_(checkpointer), metrics_(metrics) {}
 
 Progress Trainer::begin(const std::optional<std::filesystem::path>& checkpoint) {
   Progress progress;
@@ -97,7 +94,7 @@ void Trainer::catch_up_evaluation(const Progress& progress) {
       evaluator_.evaluate(step, metrics_);
     } catch (const UserError& error) {
       if (error.code() != ExitCode::kInterrupted) throw;
-      if (step != parts_.run.steps) return;  // the loop sees the stop itself, and says what is saved
+      if (!parts_.run.is_last(step)) return;  // the loop sees the stop itself, and says what is saved
       fail(ExitCode::kInterrupted, metrics_.path().parent_path().string(),
            cat("stopped by ", stop_signal(), " after step ", step, ", everything is saved but its evaluation"), "");
     }
@@ -109,7 +106,7 @@ void Trainer::catch_up_evaluation(const Progress& progress) {
 
 void Trainer::evaluate_after(const Event& event) {
   const std::int64_t step = event.progress.step;
-  const bool interrupted = event.last && step != parts_.run.steps;
+  const bool interrupted = event.last && !parts_.run.is_last(step);
   if (event.diverged || interrupted || evaluator_.has_done(step)) return;
   try {
     evaluator_.evaluate(step, metrics_);

@@ -29,8 +29,8 @@ struct TrainerParts {
 
 class Trainer {
  public:
-  // Writes to `checkpoints` and `metrics`, which are borrowed too.
-  Trainer(const TrainerParts& parts, store::CheckpointStore& checkpoints, Metrics& metrics);
+  // `checkpointer` and `metrics` are borrowed too.
+  Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics);
 
   // Model, optimizer and metrics as `checkpoint` has them, which has been verified; without one, initial weights, saved as step 0.
   // Then the evaluation that is due there, where the metrics do not have it.
@@ -56,7 +56,7 @@ class Trainer {
 
   TrainerParts parts_;
   Evaluator evaluator_;
-  Checkpointer checkpointer_;
+  Checkpointer& checkpointer_;
   Metrics& metrics_;
 };
 

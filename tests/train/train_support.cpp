@@ -111,7 +111,8 @@ SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Dis
 
 Progress SmallRun::go(std::int64_t stop_after) {
   Metrics metrics(directory_ / "metrics.jsonl");
-  Trainer trainer({.model = model_, .optimizer = *optimizer_, .batches = batches_, .data = data_, .run = resolved_}, checkpoints_, metrics);
+  Checkpointer checkpointer(checkpoints_, model_.parameters(), *optimizer_, data_, resolved_);
+  Trainer trainer({.model = model_, .optimizer = *optimizer_, .batches = batches_, .data = data_, .run = resolved_}, checkpointer, metrics);
   const auto newest = checkpoints_.newest_valid();
   Progress progress = trainer.begin(newest ? std::optional(newest->directory) : std::nullopt);
   const Callback stop{1, [&](const Event& event) {

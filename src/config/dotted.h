@@ -1,0 +1,14 @@
+// Dotted paths of fields.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/text_format.h"
+
+namespace sluice::config {
+
+// "a.b"; `name` alone at the root, where `path` is empty.
+inline std::string dotted(std::string_view path, std::string_view name) { return path.empty() ? std::string(name) : cat(path, '.', name); }
+
+}  // namespace sluice::config
