@@ -1,21 +1,23 @@
-# The commands of the project. Each installs what it needs first (scripts/setup.sh, quick when nothing is missing).
+# The commands of the project. Each first installs what it needs (scripts/setup.sh).
 
 JOBS ?= $(shell nproc)
 BUILD := build
-# Looked up when used, that is, after set-up. A build folder keeps the generator that it was made with.
+# Evaluated when used, after set-up. An existing build folder keeps its generator.
 generator = $(if $(wildcard $(BUILD)/CMakeCache.txt),,$(if $(shell command -v ninja),-G Ninja))
 python = $(shell grep SLUICE_PYTHON $(BUILD)/setup.cmake | cut -d '"' -f 2)
 
-.PHONY: help build test quickstart train bench lint format asan clean configure setup setup-tests setup-lint
+.PHONY: help build test quickstart train bench lint format asan clean configure setup setup-tests \
+  setup-lint
 
 help:
-	@echo "make quickstart   install what is missing, build, compare the eight layers of the paper in miniature, on real text"
-	@echo "make train        the same with one model, trained longer"
-	@echo "make build        build/sluice, optimised"
+	@echo "make quickstart   install dependencies, build, compare the paper's eight layers"
+	@echo "make train        install dependencies, build, train one model longer"
+	@echo "make build        build/sluice, optimized"
 	@echo "make test         build everything and run all tests"
-	@echo "make bench        training speed against PyTorch, into docs/benchmarks.md"
-	@echo "make lint         formatting and static checks; make format mends the formatting"
-	@echo "make asan         the tests of everything without LibTorch, under ASan and UBSan"
+	@echo "make bench        measure training speed against PyTorch, update docs/benchmarks.md"
+	@echo "make lint         check formatting, run static checks"
+	@echo "make format       format all C++ and Python files"
+	@echo "make asan         run the tests that do not need LibTorch under ASan and UBSan"
 	@echo "make clean        remove the build folders"
 
 setup:
@@ -49,14 +51,15 @@ train:
 
 bench: setup-tests build
 	@python3 scripts/make_corpus.py kjv data/kjv.txt
-	@$(python) scripts/bench.py
-	@$(python) scripts/bench.py --config configs/bench_t5.yaml
+	@$(python) scripts/benchmarks/bench.py
+	@$(python) scripts/benchmarks/bench.py --config configs/bench_t5.yaml
 
 lint: setup-lint
 	@scripts/lint.sh
 
 format: setup-lint
 	@git ls-files -z '*.h' '*.cpp' | xargs -0 clang-format-14 -i
+	@.venv/bin/ruff format --no-cache --quiet scripts tests
 
 asan: setup-tests
 	@cmake --preset asan -C $(BUILD)/setup.cmake

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Counts the tests of the last `make test`: count_tests.py BUILD prints "N passed, N failed, N skipped".
+"""Counts the tests of the last `make test`.
 
-CTest runs some folders in parts, each a process with many tests (tests/CMakeLists.txt); for those GoogleTest's own records are counted.
+    scripts/count_tests.py BUILD
+
+Prints "N passed, N failed, N skipped". CTest runs some modules in parts, each a process with many
+tests (tests/CMakeLists.txt); for those, the records of GoogleTest are counted.
 """
 
 import pathlib
@@ -10,11 +13,11 @@ import xml.etree.ElementTree as ET
 
 
 def outcome(case):
-    """Of a <testcase> of CTest's or GoogleTest's XML."""
+    """Outcome of a <testcase> in the XML of CTest or GoogleTest."""
     if case.find("failure") is not None:
         return "failed"
-    left_out = case.find("skipped") is not None or case.get("status") in ("disabled", "notrun")
-    return "skipped" if left_out else "passed"
+    skipped = case.find("skipped") is not None or case.get("status") in ("disabled", "notrun")
+    return "skipped" if skipped else "passed"
 
 
 def count(build):
@@ -29,7 +32,7 @@ def count(build):
         for one in cases:
             counts[outcome(one)] += 1
         if outcome(case) == "failed" and all(outcome(one) != "failed" for one in cases):
-            counts["failed"] += 1  # the process itself
+            counts["failed"] += 1  # the process crashed
     return counts
 
 

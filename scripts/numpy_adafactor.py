@@ -1,8 +1,9 @@
-"""Adafactor and the learning rate of T5 in NumPy, float64: an oracle, written from the paper's description and from nothing else.
+"""Adafactor and T5's learning rate in NumPy, float64: a test reference based on the papers only.
 
-Shazeer & Stern 2018 without momentum, as "GLU Variants Improve Transformer" (Shazeer 2020) trains: second moments decay by 1 - (t + 1)^-0.8 in
-update t = 0, 1, ...; a tensor whose second-largest dimension is at least 128 keeps row and column means of the squared gradient; an update is
-scaled down to root mean square 1; a step is relative to the root mean square of what it moves.
+Shazeer & Stern 2018 without momentum, as used in "GLU Variants Improve Transformer" (Shazeer 2020):
+second moments decay by 1 - (t + 1)^-0.8 in update t = 0, 1, ...; a tensor whose second-largest
+dimension is at least 128 keeps row and column means of the squared gradient; an update is scaled
+down to root mean square 1; steps are relative to the root mean square of the parameter.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ def rms(x):
 
 
 def t5_learning_rates(total_steps, constant_steps=10_000, decay_fraction=0.1):
-    """The rates of steps 0 .. total_steps - 1."""
+    """Learning rates of steps 0 .. total_steps - 1."""
     t = np.arange(total_steps, dtype=np.float64)
     rates = 1 / np.sqrt(np.maximum(t, constant_steps))
     if decay_fraction > 0:
@@ -22,23 +23,38 @@ def t5_learning_rates(total_steps, constant_steps=10_000, decay_fraction=0.1):
 
 
 class Adafactor:
-    """The statistics of one logical matrix or vector."""
+    """Updates one logical matrix or vector."""
 
-    def __init__(self, shape, decay_rate=0.8, clip_update=1.0, factored_min_dim=128, eps=1e-30, min_scale=1e-3):
-        self.decay_rate, self.clip_update, self.eps, self.min_scale, self.t = decay_rate, clip_update, eps, min_scale, 0
+    def __init__(
+        self,
+        shape,
+        decay_rate=0.8,
+        clip_update=1.0,
+        factored_min_dim=128,
+        eps=1e-30,
+        min_scale=1e-3,
+    ):
+        self.decay_rate, self.clip_update = decay_rate, clip_update
+        self.eps, self.min_scale = eps, min_scale
+        self.t = 0
         self.factored = len(shape) == 2 and sorted(shape)[-2] >= factored_min_dim
-        self.row, self.column = (np.zeros(shape[0]), np.zeros(shape[1])) if self.factored else (None, None)
+        self.row = np.zeros(shape[0]) if self.factored else None
+        self.column = np.zeros(shape[1]) if self.factored else None
         self.full = None if self.factored else np.zeros(shape)
 
-    def moved(self, value, gradient, lr):
-        """The value after an update; `value` and `gradient` are left alone."""
+    def updated(self, value, gradient, lr):
+        """The value after an update. Does not modify `value` and `gradient`."""
         beta = 1 - (self.t + 1.0) ** -self.decay_rate
         self.t += 1
         squares = np.square(gradient) + self.eps
         if self.factored:
             self.row = beta * self.row + (1 - beta) * squares.mean(axis=1)
             self.column = beta * self.column + (1 - beta) * squares.mean(axis=0)
-            update = gradient / np.sqrt(self.row / self.row.mean())[:, None] / np.sqrt(self.column)[None, :]
+            update = (
+                gradient
+                / np.sqrt(self.row / self.row.mean())[:, None]
+                / np.sqrt(self.column)[None, :]
+            )
         else:
             self.full = beta * self.full + (1 - beta) * squares
             update = gradient / np.sqrt(self.full)
@@ -48,7 +64,7 @@ class Adafactor:
 
 
 class Optimizer:
-    """Adafactor over named arrays, with the YAML section `optimizer` for settings."""
+    """Adafactor on named arrays. `settings`: the YAML section `optimizer`."""
 
     def __init__(self, shapes, settings):
         names = ("decay_rate", "clip_update", "eps", "min_scale")
@@ -59,9 +75,16 @@ class Optimizer:
         self.parts = {name: Adafactor(shape, **chosen) for name, shape in shapes.items()}
 
     def step(self, values, gradients, lr):
-        """New values in float64, and the norm of all gradients."""
-        gradients = {name: np.asarray(gradient, dtype=np.float64) for name, gradient in gradients.items()}
+        """(new values in float64, global gradient norm)."""
+        gradients = {
+            name: np.asarray(gradient, dtype=np.float64) for name, gradient in gradients.items()
+        }
         norm = float(np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values())))
         clip = min(1.0, self.clip_norm / norm) if self.clip_norm > 0 else 1.0
-        moved = {name: part.moved(np.asarray(values[name], dtype=np.float64), gradients[name] * clip, lr) for name, part in self.parts.items()}
-        return moved, norm
+        updated = {
+            name: part.updated(
+                np.asarray(values[name], dtype=np.float64), gradients[name] * clip, lr
+            )
+            for name, part in self.parts.items()
+        }
+        return updated, norm

@@ -1,13 +1,13 @@
-"""English prose from Debian packages: readers, cleaning, removal of repetitions. Used by make_corpus.py prose.
+"""English prose from Debian packages: reading, cleaning, deduplication. Used by make_corpus.py.
 
   bible-kjv            the King James Bible                                     public domain
-  r-cran-janeaustenr   six novels by Jane Austen (R's serialised form)          public domain
+  r-cran-janeaustenr   six novels by Jane Austen (serialized by R)              public domain
   sword-comm-tdavid    Spurgeon, The Treasury of David (SWORD's zlib blocks)    public domain
   anarchism            An Anarchist FAQ (Markdown)                              GPL-2
 
-Packages need not be installed: what is missing is downloaded with apt-get and unpacked into a temporary folder, without root and without
-what it depends on (r-cran-janeaustenr would bring all of R). Each reader gives sections, a section being a list of paragraphs; nothing
-else of a package is used.
+The packages need not be installed: missing ones are downloaded with apt-get and unpacked into a
+temporary folder, without root and without dependencies (r-cran-janeaustenr depends on R). Each
+reader yields sections, which are lists of paragraphs.
 """
 
 import gzip
@@ -19,55 +19,76 @@ import subprocess
 import unicodedata
 import zlib
 
-DOCUMENT_BYTES = 8000       # a section is cut into documents of about this size, between paragraphs
-SHINGLE_WORDS = 13          # a paragraph of which more than half was seen before, in runs of so many words, is a repetition
-LEAST_LETTERS = 0.6         # share of letters in a paragraph of prose: tables and lists of references fall below
+DOCUMENT_BYTES = 8000  # approximate size of a document; sections are split between paragraphs
+SHINGLE_WORDS = 13  # a paragraph is a duplicate if over half of its word 13-grams occurred before
+MIN_LETTERS = 0.6  # minimum fraction of letters in prose; tables and reference lists have fewer
 
 AUSTEN = "usr/lib/R/site-library/janeaustenr/data/Rdata.rdb"
 TDAVID = "usr/share/sword/modules/comments/zcom/tdavid"
 ANARCHISM = "usr/share/doc/anarchism/markdown"
 # Pages of links, references and notices.
-NOT_PROSE = {"alinks", "arlinks", "biblio", "book", "contact", "index", "links", "new", "pdf", "supplementary", "translations"}
+NOT_PROSE = {
+    "alinks",
+    "arlinks",
+    "biblio",
+    "book",
+    "contact",
+    "index",
+    "links",
+    "new",
+    "pdf",
+    "supplementary",
+    "translations",
+}
 
 
 class Unreadable(Exception):
-    """A package that cannot be had, or whose content is not as expected."""
+    """The package is not available, or its content is invalid."""
 
 
 def root_of(package, member, folder):
-    """A folder that holds the package's files: / where it is installed, else freshly unpacked below `folder`."""
+    """Folder with the package's files: / if it is installed, else unpacked below `folder`."""
     if pathlib.Path("/", member).exists():
         return pathlib.Path("/")
     unpacked = pathlib.Path(folder, package)
     unpacked.mkdir()
-    for command in (["apt-get", "download", "-q", package], ["sh", "-c", 'dpkg-deb -x "$0"_*.deb .', package]):
+    for command in (
+        ["apt-get", "download", "-q", package],
+        ["sh", "-c", 'dpkg-deb -x "$0"_*.deb .', package],
+    ):
         try:
             subprocess.run(command, cwd=unpacked, check=True, capture_output=True, text=True)
         except FileNotFoundError:
-            raise Unreadable(f"{package}: no {command[0]} here; expected Debian or Ubuntu, or the package installed") from None
+            raise Unreadable(
+                f"{package}: {command[0]} not found; expected Debian or Ubuntu, "
+                "or the package installed"
+            ) from None
         except subprocess.CalledProcessError as error:
-            last = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise Unreadable(f"{package}: {command[0]}: {last}; expected a package that apt-get can download (run apt-get update first)") from None
+            last = (error.stderr.strip().splitlines() or ["unknown error"])[-1]
+            raise Unreadable(
+                f"{package}: {command[0]}: {last}; "
+                "expected a package that apt-get can download (run apt-get update first)"
+            ) from None
     if not (unpacked / member).exists():
-        raise Unreadable(f"{package}: {member} is not in it")
+        raise Unreadable(f"{package}: missing {member}")
     return unpacked
 
 
-# -- Jane Austen: character vectors of lines, each in a zlib block behind its length ------------------------------------------------
+# -- Jane Austen: character vectors of lines, each in a zlib block after its length ----------------
 
 
 def character_vector(data):
-    """The strings of a serialised R object (XDR format 3) that is one character vector."""
+    """The strings of a character vector serialized by R (XDR format 3)."""
     if data[:2] != b"X\n" or struct.unpack(">i", data[2:6])[0] != 3:
-        raise Unreadable("r-cran-janeaustenr: not R's serialisation format 3")
-    at = 18 + struct.unpack(">i", data[14:18])[0]       # behind versions and the name of the encoding
-    flags, count = struct.unpack(">2i", data[at:at + 8])
+        raise Unreadable("r-cran-janeaustenr: expected R's serialization format 3")
+    at = 18 + struct.unpack(">i", data[14:18])[0]  # after versions and the name of the encoding
+    flags, count = struct.unpack(">2i", data[at : at + 8])
     if flags & 0xFF != 16:
-        raise Unreadable("r-cran-janeaustenr: not a vector of text")
+        raise Unreadable("r-cran-janeaustenr: expected a character vector")
     at, strings = at + 8, []
     for _ in range(count):
-        length = struct.unpack(">i", data[at + 4:at + 8])[0]
-        strings.append(data[at + 8:at + 8 + length].decode())
+        length = struct.unpack(">i", data[at + 4 : at + 8])[0]
+        strings.append(data[at + 8 : at + 8 + length].decode())
         at += 8 + length
     return strings
 
@@ -76,7 +97,7 @@ def novels(data):
     at = 0
     while at < len(data):
         block = zlib.decompressobj()
-        yield character_vector(block.decompress(data[at + 4:]))
+        yield character_vector(block.decompress(data[at + 4 :]))
         at = len(data) - len(block.unused_data)
 
 
@@ -93,7 +114,7 @@ def read_austen(root):
         yield chapter
 
 
-# -- The Treasury of David: OSIS markup in zlib blocks, one per psalm --------------------------------------------------------------
+# -- The Treasury of David: OSIS markup in zlib blocks, one per psalm ------------------------------
 
 
 def read_tdavid(root):
@@ -101,13 +122,13 @@ def read_tdavid(root):
     for offset, size, _ in struct.iter_unpack("<III", index):
         if size == 0:
             continue
-        markup = zlib.decompress(blocks[offset:offset + size]).decode()
+        markup = zlib.decompress(blocks[offset : offset + size]).decode()
         for section in re.split(r"<title[^>]*>.*?</title>", markup):
             paragraphs = re.split(r"<(?:div|l|lg|item|chapter)\b[^>]*>", section)
             yield [" ".join(re.sub(r"<[^>]*>", "", paragraph).split()) for paragraph in paragraphs]
 
 
-# -- An Anarchist FAQ: Markdown ----------------------------------------------------------------------------------------------------
+# -- An Anarchist FAQ: Markdown --------------------------------------------------------------------
 
 
 def plain(markdown):
@@ -115,24 +136,31 @@ def plain(markdown):
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"^\s*(?:>|[*+-] |#+ )+", "", text, flags=re.MULTILINE)
     text = re.sub(r"[*_`\\]+", "", text)
-    return " ".join(re.sub(r"\s+([,.;:?!)\]])", r"\1", " ".join(text.split())).replace("[ ", "[").replace("( ", "(").split())
+    return " ".join(
+        re.sub(r"\s+([,.;:?!)\]])", r"\1", " ".join(text.split()))
+        .replace("[ ", "[")
+        .replace("( ", "(")
+        .split()
+    )
 
 
 def read_anarchism(root):
     for path in sorted((root / ANARCHISM).glob("*.md*"), key=lambda p: p.name.split(".")[0]):
         if path.name.split(".")[0] in NOT_PROSE:
             continue
-        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
+        text = (
+            gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        ).decode()
         for section in re.split(r"^#+ .*(?:\n[^\n]+)*", text, flags=re.MULTILINE):
             yield [plain(paragraph) for paragraph in re.split(r"\n\s*\n", section)]
 
 
-# -- Cleaning and joining ------------------------------------------------------------------------------------------------------------
+# -- Cleaning and joining --------------------------------------------------------------------------
 
 
 def is_prose(paragraph):
     letters = sum(map(str.isalpha, paragraph))
-    return len(paragraph.split()) >= 4 and letters >= LEAST_LETTERS * len(paragraph)
+    return len(paragraph.split()) >= 4 and letters >= MIN_LETTERS * len(paragraph)
 
 
 def cleaned(paragraph):
@@ -140,8 +168,8 @@ def cleaned(paragraph):
     return "".join(c for c in text if unicodedata.category(c)[0] != "C" and c != "\ufffd")
 
 
-class Repetitions:
-    """Knows the runs of SHINGLE_WORDS words seen so far."""
+class Duplicates:
+    """Detects duplicate paragraphs by their n-grams of SHINGLE_WORDS words."""
 
     def __init__(self):
         self.seen = set()
@@ -149,18 +177,21 @@ class Repetitions:
     def is_new(self, paragraph):
         words = re.findall(r"[a-z]+", paragraph.lower())
         length = min(SHINGLE_WORDS, len(words))
-        runs = {hashlib.blake2b(" ".join(words[i:i + length]).encode(), digest_size=8).digest() for i in range(len(words) - length + 1)}
-        repeated = len(runs & self.seen)
-        self.seen |= runs
-        return 2 * repeated <= len(runs)
+        shingles = {
+            hashlib.blake2b(" ".join(words[i : i + length]).encode(), digest_size=8).digest()
+            for i in range(len(words) - length + 1)
+        }
+        repeated = len(shingles & self.seen)
+        self.seen |= shingles
+        return 2 * repeated <= len(shingles)
 
 
-def documents(sections, repetitions):
-    """Paragraphs as lines; a section is cut where a document reaches DOCUMENT_BYTES."""
+def documents(sections, duplicates):
+    """Documents with one paragraph per line. Sections are split at DOCUMENT_BYTES."""
     for section in sections:
         lines, size = [], 0
         for paragraph in map(cleaned, section):
-            if not is_prose(paragraph) or not repetitions.is_new(paragraph):
+            if not is_prose(paragraph) or not duplicates.is_new(paragraph):
                 continue
             lines.append(paragraph)
             size += len(paragraph.encode())
@@ -171,15 +202,21 @@ def documents(sections, repetitions):
             yield "\n".join(lines)
 
 
-SOURCES = (("r-cran-janeaustenr", AUSTEN, read_austen), ("sword-comm-tdavid", TDAVID, read_tdavid), ("anarchism", ANARCHISM, read_anarchism))
+SOURCES = (
+    ("r-cran-janeaustenr", AUSTEN, read_austen),
+    ("sword-comm-tdavid", TDAVID, read_tdavid),
+    ("anarchism", ANARCHISM, read_anarchism),
+)
 
 
 def assemble(kjv_chapters, folder):
-    """All documents, those of the Bible first, and bytes per source. `folder` takes what has to be unpacked."""
-    repetitions, all_documents, sizes = Repetitions(), [], {}
+    """(all documents, with the Bible first; bytes per source). Unpacks packages into `folder`."""
+    duplicates, all_documents, sizes = Duplicates(), [], {}
     bible = [chapter.split("\n") for chapter in kjv_chapters]
-    for name, sections in [("bible-kjv", bible)] + [(package, reader(root_of(package, member, folder))) for package, member, reader in SOURCES]:
-        own = list(documents(sections, repetitions))
-        sizes[name] = sum(len(document.encode()) + 2 for document in own)
-        all_documents += own
+    for name, sections in [("bible-kjv", bible)] + [
+        (package, reader(root_of(package, member, folder))) for package, member, reader in SOURCES
+    ]:
+        source_documents = list(documents(sections, duplicates))
+        sizes[name] = sum(len(document.encode()) + 2 for document in source_documents)
+        all_documents += source_documents
     return all_documents, sizes

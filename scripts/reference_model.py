@@ -1,13 +1,17 @@
-"""The decoder of `model: {type: decoder}`, written plainly in PyTorch: an oracle for tests and the peer of the benchmark.
+"""The decoder (`model: {type: decoder}`) in plain PyTorch: a test reference and benchmark baseline.
 
-Reads a checkpoint's model.safetensors and the run's resolved config.yaml. Sizes are taken from the tensors; from the YAML come only
-what tensors do not say (number of heads, kinds of norm and position, feed-forward variant).
+Reads a checkpoint's model.safetensors and the run's resolved config.yaml. Sizes are taken from the
+tensors; the YAML file provides the rest (number of heads, types of norm and position, feed-forward
+variant).
 
-Conventions: matrices are [out, in]; y = x W^T. Pre-norm: x += attention(norm(x)); x += ffn(norm(x)); logits = norm(x) head^T.
-Rotary positions turn element i of the first half of a head with element i of the second half, by position * theta^(-2i/head_dim)
-(the half-split form of GPT-NeoX). Grouped queries: query head h reads key and value head h // (num_heads / num_kv_heads).
+Conventions: matrices are [out, in]; y = x W^T.
+Pre-norm: x += attention(norm(x)); x += ffn(norm(x)); logits = norm(x) head^T.
+Rotary positions rotate (element i of the first half of a head, element i of the second half) by
+position * theta^(-2i/head_dim), the half-split form of GPT-NeoX.
+Grouped queries: query head h uses key and value head h // (num_heads / num_kv_heads).
 
-Shapes: B sequences, T positions, D width of the model, H heads, K key/value heads, E width of a head, V vocabulary.
+Shapes: B sequences, T positions, D model width, H heads, K key/value heads, E head width,
+V vocabulary.
 """
 
 import dataclasses
@@ -50,17 +54,17 @@ class Shape:
     eps: float = 1e-6
     position: str = "rope"
     theta: float = 10000.0
-    max_length: int = 256                # of learned positions
+    max_length: int = 256  # for learned positions
     bias: bool = False
     tie_embeddings: bool = True
 
 
-def number_or(value, otherwise):
-    return otherwise if value in (None, "auto") else int(value)
+def number_or(value, default):
+    return default if value in (None, "auto") else int(value)
 
 
 def shape_from_yaml(model, vocab_size, sequence_length):
-    """`model`: the YAML section, whose omissions mean the program's defaults."""
+    """`model`: the YAML section. Missing keys have Sluice's defaults."""
     d_model, heads = int(model.get("d_model", 192)), int(model.get("num_heads", 3))
     ffn = model.get("ffn", "swiglu")
     matrices = 3 if FFN_VARIANTS[ffn][1] else 2
@@ -71,14 +75,24 @@ def shape_from_yaml(model, vocab_size, sequence_length):
         d_ff = round(2 * reference / matrices / multiple) * multiple
     position, norm = model.get("position", {}), model.get("norm", {})
     if float(model.get("dropout", 0.0)) != 0.0:
-        raise ValueError("model.dropout: the reference has no dropout; expected 0")
+        raise ValueError(f"model.dropout: received {model['dropout']}; expected 0")
     return Shape(
-        vocab_size=vocab_size, num_layers=int(model.get("num_layers", 4)), d_model=d_model, num_heads=heads,
-        num_kv_heads=number_or(model.get("num_kv_heads"), heads), head_dim=number_or(model.get("head_dim"), d_model // heads),
-        ffn=ffn, d_ff=int(d_ff), norm=norm.get("type", "rmsnorm"), eps=float(norm.get("eps", 1e-6)),
-        position=position.get("type", "rope"), theta=float(position.get("theta", 10000)),
+        vocab_size=vocab_size,
+        num_layers=int(model.get("num_layers", 4)),
+        d_model=d_model,
+        num_heads=heads,
+        num_kv_heads=number_or(model.get("num_kv_heads"), heads),
+        head_dim=number_or(model.get("head_dim"), d_model // heads),
+        ffn=ffn,
+        d_ff=int(d_ff),
+        norm=norm.get("type", "rmsnorm"),
+        eps=float(norm.get("eps", 1e-6)),
+        position=position.get("type", "rope"),
+        theta=float(position.get("theta", 10000)),
         max_length=number_or(position.get("max_length"), sequence_length),
-        bias=bool(model.get("bias", False)), tie_embeddings=bool(model.get("tie_embeddings", True)))
+        bias=bool(model.get("bias", False)),
+        tie_embeddings=bool(model.get("tie_embeddings", True)),
+    )
 
 
 class Norm(nn.Module):
@@ -86,7 +100,11 @@ class Norm(nn.Module):
         super().__init__()
         self.kind, self.eps = shape.norm, shape.eps
         self.scale = nn.Parameter(torch.ones(shape.d_model))
-        self.bias = nn.Parameter(torch.zeros(shape.d_model)) if shape.norm == "layernorm" and shape.bias else None
+        self.bias = (
+            nn.Parameter(torch.zeros(shape.d_model))
+            if shape.norm == "layernorm" and shape.bias
+            else None
+        )
 
     def forward(self, x_BTD):
         if self.kind == "layernorm":
@@ -115,7 +133,10 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD, rotary):
         B, T, _ = x_BTD.shape
-        q, k, v = (part.view(B, T, -1, self.shape.head_dim).transpose(1, 2) for part in self.qkv(x_BTD).split(self.rows, dim=-1))
+        q, k, v = (
+            part.view(B, T, -1, self.shape.head_dim).transpose(1, 2)
+            for part in self.qkv(x_BTD).split(self.rows, dim=-1)
+        )
         if rotary is not None:
             cos, sin = rotary[0].to(q.dtype), rotary[1].to(q.dtype)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
@@ -156,15 +177,21 @@ class Decoder(nn.Module):
         super().__init__()
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocab_size, shape.d_model)
-        self.position = nn.Embedding(shape.max_length, shape.d_model) if shape.position == "learned" else None
+        self.position = (
+            nn.Embedding(shape.max_length, shape.d_model) if shape.position == "learned" else None
+        )
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.num_layers))
         self.final_norm = Norm(shape)
-        self.head = None if shape.tie_embeddings else nn.Linear(shape.d_model, shape.vocab_size, bias=False)
+        self.head = (
+            None if shape.tie_embeddings else nn.Linear(shape.d_model, shape.vocab_size, bias=False)
+        )
         self._rotary = (0, None)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 residual = name.endswith(("attention.o.weight", "ffn.w2.weight"))
-                nn.init.normal_(parameter, std=std / math.sqrt(2 * shape.num_layers) if residual else std)
+                nn.init.normal_(
+                    parameter, std=std / math.sqrt(2 * shape.num_layers) if residual else std
+                )
             elif name.endswith(".bias"):
                 nn.init.zeros_(parameter)
 
@@ -192,10 +219,14 @@ class Decoder(nn.Module):
         return F.linear(x_BTD, self.embedding.weight) if self.head is None else self.head(x_BTD)
 
     def loss_sum(self, inputs_BT, targets_BT):
-        """Cross-entropy in nats, summed over the targets that are not negative."""
+        """Cross-entropy in nats, summed over the non-negative targets."""
         logits = self(inputs_BT)
-        logits = logits.flatten(0, 1) if logits.dtype == torch.float64 else logits.flatten(0, 1).float()
-        return F.cross_entropy(logits, targets_BT.flatten().long(), ignore_index=-1, reduction="sum")
+        logits = (
+            logits.flatten(0, 1) if logits.dtype == torch.float64 else logits.flatten(0, 1).float()
+        )
+        return F.cross_entropy(
+            logits, targets_BT.flatten().long(), ignore_index=-1, reduction="sum"
+        )
 
 
 def sinusoids(length, d_model):
@@ -205,14 +236,14 @@ def sinusoids(length, d_model):
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d_model].float()
 
 
-# -- files ----------------------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
-# What is packed here and what its rows are called in files.
+# Packed matrices, and the names of their parts in files.
 PACKED = {"attention.qkv": ("q", "k", "v"), "ffn.wv": ("w", "v")}
 
 
 def logical_parameters(model, of=lambda parameter: parameter.detach()):
-    """{logical name: view of the parameter}, as files name them; or of what `of` makes of it: its gradient."""
+    """{name in files: view}. `of`: maps a parameter to the viewed tensor, such as its gradient."""
     views = {}
     for name, parameter in model.named_parameters():
         owner, kind = name.rsplit(".", 1)
@@ -221,9 +252,13 @@ def logical_parameters(model, of=lambda parameter: parameter.detach()):
             views[name] = of(parameter)
             continue
         module = model.get_submodule(owner.rsplit(".", 1)[0])
-        rows = module.rows if group == "attention.qkv" else [model.shape.d_ff] * (2 if module.gated else 1)
+        rows = (
+            module.rows
+            if group == "attention.qkv"
+            else [model.shape.d_ff] * (2 if module.gated else 1)
+        )
         prefix = owner[: -len(group)] + group.split(".")[0]
-        for part, piece in zip(PACKED[group], of(parameter).split(rows)):
+        for part, piece in zip(PACKED[group], of(parameter).split(rows), strict=False):
             views[f"{prefix}.{part}.{kind}"] = piece
     return views
 
@@ -231,15 +266,22 @@ def logical_parameters(model, of=lambda parameter: parameter.detach()):
 def load_parameters(model, path):
     tensors, views = load_file(path), logical_parameters(model)
     if set(tensors) != set(views):
-        raise ValueError(f"{path}: names differ: only in the file {sorted(set(tensors) - set(views))}; missing {sorted(set(views) - set(tensors))}")
+        raise ValueError(
+            f"{path}: unexpected tensors {sorted(set(tensors) - set(views))}; "
+            f"missing {sorted(set(views) - set(tensors))}"
+        )
     for name, view in views.items():
         if tensors[name].shape != view.shape:
-            raise ValueError(f"{path}: {name}: shape {list(tensors[name].shape)}; expected {list(view.shape)}")
+            raise ValueError(
+                f"{path}: {name}: shape {list(tensors[name].shape)}; expected {list(view.shape)}"
+            )
         view.copy_(tensors[name])
 
 
 def save_parameters(model, path):
-    save_file({name: view.clone().contiguous() for name, view in logical_parameters(model).items()}, path)
+    save_file(
+        {name: view.clone().contiguous() for name, view in logical_parameters(model).items()}, path
+    )
 
 
 def read_yaml(path):
@@ -250,7 +292,11 @@ def read_yaml(path):
 def load_model(weights_path, config_path):
     config = read_yaml(config_path)
     tensors = load_file(weights_path)
-    shape = shape_from_yaml(config["model"], tensors["embedding.weight"].shape[0], int(config["train"]["sequence_length"]))
+    shape = shape_from_yaml(
+        config["model"],
+        tensors["embedding.weight"].shape[0],
+        int(config["train"]["sequence_length"]),
+    )
     shape.d_ff = tensors["blocks.0.ffn.w.weight"].shape[0]
     model = Decoder(shape)
     load_parameters(model, weights_path)

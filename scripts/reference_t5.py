@@ -1,18 +1,18 @@
-"""T5 of `transformers` (4.57.6 or 5.24.0) with Sluice's names: what the tests of the
-encoder-decoder compare with, and the peer of its benchmark.
+"""T5 of `transformers` (4.57.6 or 5.24.0) with Sluice's names: a test reference for the
+encoder-decoder, and the baseline of its benchmark.
 
-The two versions read `tie_word_embeddings` differently (tests/scripts/test_t5_versions.py):
-4  whether the output matrix is the embedding; if so, the decoder's outputs are scaled by
-   d_model^-0.5.
-5  only whether the decoder's outputs are scaled (`scale_decoder_outputs`); the output matrix always
-   is the embedding.
-make_model follows version 4 and the paper's code with either: tied and scaled, or neither.
+The two versions interpret `tie_word_embeddings` differently (tests/scripts/test_t5_versions.py):
+4  If true, the output matrix is the embedding and the decoder's outputs are scaled by d_model^-0.5.
+5  If true, the decoder's outputs are scaled (`scale_decoder_outputs`); the output matrix is always
+   the embedding.
+make_model follows version 4 and the paper's code with both: tied and scaled, or neither.
 """
 
 import math
 import types
 
-# The paper's names -> feed_forward_proj. `gated-gelu` is mapped to the tanh form there; plain `gelu` is the erf form.
+# The paper's names -> feed_forward_proj. In transformers, `gated-gelu` is the tanh form, `gelu` the
+# erf form.
 FEED_FORWARD = {
     "relu": "relu",
     "gelu": "gelu_new",
@@ -25,12 +25,16 @@ FEED_FORWARD = {
 }
 SUBLAYERS = {
     "encoder": {"attention": (0, "SelfAttention"), "ffn": (1, "DenseReluDense")},
-    "decoder": {"attention": (0, "SelfAttention"), "cross": (1, "EncDecAttention"), "ffn": (2, "DenseReluDense")},
+    "decoder": {
+        "attention": (0, "SelfAttention"),
+        "cross": (1, "EncDecAttention"),
+        "ffn": (2, "DenseReluDense"),
+    },
 }
 
 
-def their_name(name, gated):
-    """What a logical parameter is called there, and whether it is transposed."""
+def transformers_name(name, gated):
+    """(name in transformers, whether it is transposed) of a logical parameter."""
     words = name.split(".")
     if name in ("embedding.weight", "head.weight"):
         return {"embedding.weight": "shared.weight", "head.weight": "lm_head.weight"}[name], False
@@ -53,8 +57,8 @@ def is_gated(variant):
     return FEED_FORWARD[variant].startswith("gated-")
 
 
-def with_own_head(model):
-    """`model` with an output matrix that is not the embedding."""
+def untie_head(model):
+    """Gives `model` an output matrix separate from the embedding. Returns `model`."""
     from torch.nn import Parameter
 
     if model.lm_head.weight is model.shared.weight:
@@ -63,9 +67,12 @@ def with_own_head(model):
 
 
 def make_model(section, vocab_size, start_id=0, attention=None):
-    """`section`: the YAML section `model` as a dictionary, `auto` and `match` left out or resolved; vocab_size: all rows.
+    """T5ForConditionalGeneration.
 
-    attention: None for what the version prefers, or "eager", the only one of version 4."""
+    section: the YAML section `model`; keys may be missing, `auto` or `match`.
+    vocab_size: rows of the embedding, including padding.
+    attention: None for the default of the version, or "eager", the only one in version 4.
+    """
     from transformers import T5Config, T5ForConditionalGeneration
 
     def given(key, default):
@@ -76,38 +83,51 @@ def make_model(section, vocab_size, start_id=0, attention=None):
     reference = int(given("d_ff_reference", 4 * d_model))
     position = section.get("position", {})
     tied = section.get("tie_embeddings", True)
-    model = T5ForConditionalGeneration(T5Config(
-        vocab_size=vocab_size,
-        d_model=d_model,
-        d_kv=int(given("head_dim", d_model // int(section["num_heads"]))),
-        d_ff=int(given("d_ff", round(reference * 2 / 3) if is_gated(variant) else reference)),
-        num_layers=int(section["num_layers"]),
-        num_decoder_layers=int(given("num_decoder_layers", section["num_layers"])),
-        num_heads=int(section["num_heads"]),
-        relative_attention_num_buckets=int(position.get("num_buckets", 32)),
-        relative_attention_max_distance=int(position.get("max_distance", 128)),
-        dropout_rate=float(section.get("dropout", 0.0)),
-        feed_forward_proj=FEED_FORWARD[variant],
-        tie_word_embeddings=tied,
-        decoder_start_token_id=start_id,
-        pad_token_id=start_id,
-        use_cache=False,
-        attn_implementation=attention,
-    ))
-    return model if tied else with_own_head(model)
+    model = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=vocab_size,
+            d_model=d_model,
+            d_kv=int(given("head_dim", d_model // int(section["num_heads"]))),
+            d_ff=int(given("d_ff", round(reference * 2 / 3) if is_gated(variant) else reference)),
+            num_layers=int(section["num_layers"]),
+            num_decoder_layers=int(given("num_decoder_layers", section["num_layers"])),
+            num_heads=int(section["num_heads"]),
+            relative_attention_num_buckets=int(position.get("num_buckets", 32)),
+            relative_attention_max_distance=int(position.get("max_distance", 128)),
+            dropout_rate=float(section.get("dropout", 0.0)),
+            feed_forward_proj=FEED_FORWARD[variant],
+            tie_word_embeddings=tied,
+            decoder_start_token_id=start_id,
+            pad_token_id=start_id,
+            use_cache=False,
+            attn_implementation=attention,
+        )
+    )
+    return model if tied else untie_head(model)
 
 
-def places_of(model, tensors, gated):
-    """For each (logical name, shape): the parameter there, and whether it is transposed. All of the model's, each once."""
+def matching_parameters(model, tensors, gated):
+    """[(parameter, whether it is transposed)] of each (logical name, shape) in `tensors`.
+
+    Asserts that `tensors` covers each parameter of the model once.
+    """
     parameters = dict(model.named_parameters())
-    names = [their_name(name, gated) for name, _ in tensors]
-    assert sorted(name for name, _ in names) == sorted(parameters), sorted({name for name, _ in names} ^ set(parameters))
-    assert sum(p.numel() for p in parameters.values()) == sum(math.prod(shape) for _, shape in tensors)
+    names = [transformers_name(name, gated) for name, _ in tensors]
+    assert sorted(name for name, _ in names) == sorted(parameters), sorted(
+        {name for name, _ in names} ^ set(parameters)
+    )
+    assert sum(p.numel() for p in parameters.values()) == sum(
+        math.prod(shape) for _, shape in tensors
+    )
     return [(parameters[name], transposed) for name, transposed in names]
 
 
 def target_length(input_length, noise_density=0.15, mean_span_length=3.0):
-    """Targets of span corruption whose inputs have this length: the raw segment is the longest that yields no more inputs."""
+    """Target length of span corruption for this input length.
+
+    The raw segment is the longest that yields at most `input_length` inputs.
+    """
+
     def lengths(raw):
         noise = min(max(round(raw * noise_density), 1), raw - 1)  # round() is half to even
         spans = max(round(noise / mean_span_length), 1)
@@ -117,12 +137,14 @@ def target_length(input_length, noise_density=0.15, mean_span_length=3.0):
     while lengths(raw + 1)[0] <= input_length:
         raw += 1
     if lengths(raw)[0] != input_length:
-        raise SystemExit(f"objective.input_length: {input_length}; no segment gives exactly that many inputs")
+        raise SystemExit(
+            f"objective.input_length: {input_length}; no segment length yields exactly that many"
+        )
     return lengths(raw)[1]
 
 
 class Peer:
-    """The model as reference_train.Trainer wants it."""
+    """The model with the interface that reference_train.Trainer expects."""
 
     def __init__(self, section, vocab_size):
         self.shape = types.SimpleNamespace(vocab_size=vocab_size)

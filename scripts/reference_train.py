@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
-"""Trains the decoder in plain PyTorch: the oracle for Sluice's losses, and the peer of the benchmark. With --bench also an encoder-decoder: T5 of
-`transformers`, as it comes.
+"""Trains the decoder in plain PyTorch: reference losses for the tests, and the benchmark baseline.
+With --bench also an encoder-decoder, unmodified T5 of `transformers`.
 
-  reference_train.py --config RUN/config.yaml --initial model.safetensors --batches FILE     losses as JSON on stdout
-  reference_train.py --config bench.yaml --bench --dtype bf16                                tokens per second as JSON on stdout
+  reference_train.py --config RUN/config.yaml --initial model.safetensors --batches FILE
+      prints losses as JSON
+  reference_train.py --config bench.yaml --bench --dtype bf16
+      prints tokens per second as JSON
 
---batches: a safetensors file with `inputs` and `targets`, int32 [steps, sequences, length], targets below 0 not scored, as written by
-`sluice train CONFIG --dump-batches FILE`. Without it the tokens are random.
+--batches: a safetensors file with `inputs` and `targets`, int32 [steps, sequences, length], as
+written by `sluice train CONFIG --dump-batches FILE`. Targets below 0 are not scored. Without it,
+tokens are random.
 
-What it does, in full: AdamW (Loshchilov & Hutter 2019), decay on tensors of two dimensions only, or Adafactor as numpy_adafactor.py has it;
-gradients scaled to the global norm clip_norm where they exceed it; learning rate lr * factor(step), step counted from 0 (src/optim/schedule.h
-has the formulas); micro-batches whose sums are all divided by the scored targets of the whole step.
+Optimizer: AdamW (Loshchilov & Hutter 2019) with decay on two-dimensional tensors only, or Adafactor
+from numpy_adafactor.py. Gradients are clipped to the global norm clip_norm. The learning rate is
+lr * factor(step), with steps counted from 0 (formulas: src/optim/schedule.h). Sums over
+micro-batches are divided by the number of scored targets in the whole step.
 
-It is tuned as its users would tune it: SDPA, fused AdamW, autocast for bf16, packed projections, and glibc told to keep its memory
-(MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_: the script starts itself again with them set).
+Tuned for speed as a user would: SDPA, fused AdamW, autocast for bf16, packed projections, and glibc
+configured to retain freed memory (MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_; the script
+restarts itself to set them).
 """
 
 import argparse
@@ -24,7 +29,11 @@ import resource
 import sys
 import time
 
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30), "MALLOC_TOP_PAD_": str(64 << 20)}
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
 
 
 def restart_with_allocator():
@@ -33,14 +42,14 @@ def restart_with_allocator():
 
 
 def seconds_since_process_start():
-    """Since the process began, an exec in between included (10 ms ticks)."""
+    """Since the start of the process, also across an exec; resolution 10 ms."""
     with open("/proc/self/stat", encoding="ascii") as file:
         started_ticks = int(file.read().rsplit(")", 1)[1].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def schedule_factor(schedule, step, total_steps):
-    """Factor of the peak learning rate for the step that follows `step` finished ones."""
+    """Factor of the peak learning rate for the step after `step` finished steps."""
     kind = schedule.get("type", "cosine")
     default_warmup = {"cosine": 50, "wsd": 50, "inverse_sqrt": 1000}.get(kind, 0)
     warmup = int(schedule.get("warmup_steps", default_warmup))
@@ -60,36 +69,58 @@ def schedule_factor(schedule, step, total_steps):
         fixed = schedule.get("total_steps", "auto")
         total = total_steps if fixed == "auto" else int(fixed)
         decay_steps = float(schedule.get("decay_fraction", 0.1)) * total
-        left = min(max((total - step) / decay_steps, 0.0), 1.0) if decay_steps > 0 else 1.0
-        return left / math.sqrt(max(step, int(schedule.get("constant_steps", 10_000))))
+        decay = min(max((total - step) / decay_steps, 0.0), 1.0) if decay_steps > 0 else 1.0
+        return decay / math.sqrt(max(step, int(schedule.get("constant_steps", 10_000))))
     if kind == "wsd":
         decay_steps = float(schedule.get("decay_fraction", 0.2)) * total_steps
-        left = (total_steps - step) / decay_steps if decay_steps > 0 else 1.0
-        return final + (1 - final) * min(left, 1.0)
-    raise ValueError(f"schedule.type: {kind}; expected constant, linear, cosine, inverse_sqrt, wsd or t5")
+        decay = (total_steps - step) / decay_steps if decay_steps > 0 else 1.0
+        return final + (1 - final) * min(decay, 1.0)
+    raise ValueError(
+        f"schedule.type: {kind}; expected constant, linear, cosine, inverse_sqrt, wsd or t5"
+    )
 
 
 class Trainer:
     def __init__(self, model, optimizer_config, dtype):
         import torch
+
         self.torch, self.model, self.dtype = torch, model, dtype
         self.adafactor = None
         if optimizer_config.get("type", "adamw") == "adafactor":
             import numpy_adafactor
             import reference_model
-            self.logical_parameters, self.lr = reference_model.logical_parameters, float(optimizer_config.get("lr", 1.0))
-            self.adafactor = numpy_adafactor.Optimizer({n: tuple(v.shape) for n, v in self.logical_parameters(model).items()}, optimizer_config)
+
+            self.logical_parameters = reference_model.logical_parameters
+            self.lr = float(optimizer_config.get("lr", 1.0))
+            self.adafactor = numpy_adafactor.Optimizer(
+                {n: tuple(v.shape) for n, v in self.logical_parameters(model).items()},
+                optimizer_config,
+            )
             return
         self.lr = float(optimizer_config.get("lr", 2e-3))
         self.clip_norm = float(optimizer_config.get("clip_norm", 1.0))
         parameters = list(model.parameters())
-        groups = [{"params": [p for p in parameters if p.dim() == 2], "weight_decay": float(optimizer_config.get("weight_decay", 0.1))},
-                  {"params": [p for p in parameters if p.dim() != 2], "weight_decay": 0.0}]
+        groups = [
+            {
+                "params": [p for p in parameters if p.dim() == 2],
+                "weight_decay": float(optimizer_config.get("weight_decay", 0.1)),
+            },
+            {"params": [p for p in parameters if p.dim() != 2], "weight_decay": 0.0},
+        ]
         betas = tuple(float(b) for b in optimizer_config.get("betas", (0.9, 0.95)))
-        self.optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=betas, eps=float(optimizer_config.get("eps", 1e-8)), fused=True)
+        self.optimizer = torch.optim.AdamW(
+            groups,
+            lr=self.lr,
+            betas=betas,
+            eps=float(optimizer_config.get("eps", 1e-8)),
+            fused=True,
+        )
 
     def step(self, inputs_BT, targets_BT, micro_batch, factor):
-        """One optimizer step. Returns (loss in nats per target, gradient norm before clipping) as tensors."""
+        """Takes an optimizer step.
+
+        Returns (loss in nats per target, gradient norm before clipping) as tensors.
+        """
         num_targets = int((targets_BT >= 0).sum())
         loss = 0.0
         for begin in range(0, len(inputs_BT), micro_batch):
@@ -113,10 +144,13 @@ class Trainer:
     def step_adafactor(self, factor):
         values = self.logical_parameters(self.model)
         gradients = self.logical_parameters(self.model, of=lambda parameter: parameter.grad)
-        moved, norm = self.adafactor.step({n: v.numpy() for n, v in values.items()}, {n: g.numpy() for n, g in gradients.items()},
-                                          self.lr * factor)
+        updated, norm = self.adafactor.step(
+            {n: v.numpy() for n, v in values.items()},
+            {n: g.numpy() for n, g in gradients.items()},
+            self.lr * factor,
+        )
         for name, value in values.items():
-            value.copy_(self.torch.from_numpy(moved[name]))
+            value.copy_(self.torch.from_numpy(updated[name]))
         self.model.zero_grad(set_to_none=True)
         return self.torch.tensor(norm)
 
@@ -124,17 +158,25 @@ class Trainer:
 def read_batches(arguments, config, vocab_size):
     import torch
     from safetensors.torch import load_file
+
     if arguments.batches:
         tensors = load_file(arguments.batches)
         inputs, targets = tensors["inputs"].long(), tensors["targets"].long()
         if inputs.shape != targets.shape or inputs.dim() != 3:
-            raise SystemExit(f"{arguments.batches}: inputs {list(inputs.shape)}, targets {list(targets.shape)}; expected both [steps, sequences, length]")
+            raise SystemExit(
+                f"{arguments.batches}: inputs {list(inputs.shape)}, targets "
+                f"{list(targets.shape)}; expected both [steps, sequences, length]"
+            )
         return inputs, targets
     train = config.get("train", {})
     if config["model"].get("type") == "encoder_decoder":
         import reference_t5
+
         length = int(config["objective"].get("input_length", 512))
-        shapes = [(8, int(train.get("batch_sequences", 16)), n) for n in (length, reference_t5.target_length(length))]
+        shapes = [
+            (8, int(train.get("batch_sequences", 16)), n)
+            for n in (length, reference_t5.target_length(length))
+        ]
         generator = torch.Generator().manual_seed(1)
         return tuple(torch.randint(vocab_size, shape, generator=generator) for shape in shapes)
     shape = (8, int(train.get("batch_sequences", 16)), int(train.get("sequence_length", 256)) + 1)
@@ -145,27 +187,35 @@ def read_batches(arguments, config, vocab_size):
 def make_model(arguments, config):
     import reference_model
     import torch
+
     if arguments.initial:
         return reference_model.load_model(arguments.initial, arguments.config)
     torch.manual_seed(1)
     vocab = config["model"].get("vocab_size", "auto")
     if vocab == "auto":
-        vocab = config["tokenizer"].get("vocab_size", 257 if config["tokenizer"].get("type") == "bytes" else 4096)
+        vocab = config["tokenizer"].get(
+            "vocab_size", 257 if config["tokenizer"].get("type") == "bytes" else 4096
+        )
     if config["model"].get("type") == "encoder_decoder":
         import reference_t5
+
         rows = int(vocab) + int(config["objective"].get("sentinels", 100))
         return reference_t5.Peer(config["model"], -(-rows // 128) * 128)
-    shape = reference_model.shape_from_yaml(config["model"], int(vocab), int(config["train"].get("sequence_length", 256)))
+    shape = reference_model.shape_from_yaml(
+        config["model"], int(vocab), int(config["train"].get("sequence_length", 256))
+    )
     return reference_model.Decoder(shape)
 
 
 def reproduce(arguments, config, trainer, inputs, targets):
-    """Every dumped batch once, losses as Sluice's metrics have them."""
+    """Trains on each dumped batch once. Losses are as in Sluice's metrics."""
     total_steps = arguments.total_steps or int(config["train"]["steps"])
     losses, norms, rates = [], [], []
     for step in range(min(arguments.steps or len(inputs), len(inputs))):
         factor = schedule_factor(config.get("schedule", {}), step, total_steps)
-        loss, norm = trainer.step(inputs[step], targets[step], arguments.micro_batch or inputs.shape[1], factor)
+        loss, norm = trainer.step(
+            inputs[step], targets[step], arguments.micro_batch or inputs.shape[1], factor
+        )
         losses.append(loss.item())
         norms.append(norm.item())
         rates.append(trainer.lr * factor)
@@ -173,42 +223,78 @@ def reproduce(arguments, config, trainer, inputs, targets):
 
 
 def bench(arguments, trainer, inputs, targets):
-    """Steps over the batches in turn; the loss is read once, at the end, as a training loop would at its log interval."""
+    """Times steps over the batches in rotation. Reads the loss once, at the end, as in logging."""
     seconds, first_step_s = [], None
     for step in range(arguments.warmup_steps + arguments.steps):
         began = time.perf_counter()
         row = step % len(inputs)
-        loss, _ = trainer.step(inputs[row], targets[row], arguments.micro_batch or inputs.shape[1], 1.0)
+        loss, _ = trainer.step(
+            inputs[row], targets[row], arguments.micro_batch or inputs.shape[1], 1.0
+        )
         seconds.append(time.perf_counter() - began)
         if step == 0:
             first_step_s = seconds_since_process_start()
             print("first step", file=sys.stderr, flush=True)
-    measured = seconds[arguments.warmup_steps:]
-    # An encoder-decoder reads inputs and targets.
-    tokens_per_step = inputs[0].numel() + (targets[0].numel() if inputs.shape != targets.shape else 0)
-    return {"tokens_per_s": tokens_per_step * len(measured) / sum(measured) if measured else None, "step_s": measured,
-            "first_step_s": first_step_s, "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "num_parameters": sum(p.numel() for p in trainer.model.parameters()), "loss": loss.item()}
+    measured = seconds[arguments.warmup_steps :]
+    # For an encoder-decoder, both inputs and targets count.
+    tokens_per_step = inputs[0].numel() + (
+        targets[0].numel() if inputs.shape != targets.shape else 0
+    )
+    return {
+        "tokens_per_s": tokens_per_step * len(measured) / sum(measured) if measured else None,
+        "step_s": measured,
+        "first_step_s": first_step_s,
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "num_parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "loss": loss.item(),
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, help="YAML with the sections model, optimizer, schedule and train (no `extends`)")
-    parser.add_argument("--initial", help="model.safetensors to start from; without it, random weights")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--config",
+        required=True,
+        help="YAML with the sections model, optimizer, schedule and train (no `extends`)",
+    )
+    parser.add_argument(
+        "--initial", help="model.safetensors to start from (default: random weights)"
+    )
     parser.add_argument("--batches", help="dumped batches")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--micro-batch", type=int, default=0, help="sequences per pass (default: all of a step)")
-    parser.add_argument("--steps", type=int, default=0, help="steps to take or to measure (default: all batches; with --bench 20)")
-    parser.add_argument("--total-steps", type=int, default=0, help="length of the schedule (default: train.steps of the YAML)")
-    parser.add_argument("--threads", type=int, default=0, help="default: the processors this process may use")
+    parser.add_argument(
+        "--micro-batch", type=int, default=0, help="sequences per pass (default: the whole step)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=0,
+        help="number of steps (default: all batches; with --bench 20)",
+    )
+    parser.add_argument(
+        "--total-steps",
+        type=int,
+        default=0,
+        help="length of the schedule (default: train.steps of the YAML)",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="default: the processors available to the process"
+    )
     parser.add_argument("--bench", action="store_true")
-    parser.add_argument("--warmup-steps", type=int, default=3, help="steps before the measured ones")
-    parser.add_argument("--final", help="write the weights after the last step to this safetensors file")
+    parser.add_argument(
+        "--warmup-steps", type=int, default=3, help="steps before the measured ones"
+    )
+    parser.add_argument(
+        "--final", help="write the weights after the last step to this safetensors file"
+    )
     arguments = parser.parse_args()
     restart_with_allocator()
 
     import reference_model
     import torch
+
     torch.set_num_threads(arguments.threads or len(os.sched_getaffinity(0)))
     config = reference_model.read_yaml(arguments.config)
     model = make_model(arguments, config)
@@ -221,7 +307,16 @@ def main():
         result = reproduce(arguments, config, trainer, inputs, targets)
     if arguments.final:
         reference_model.save_parameters(model, arguments.final)
-    print(json.dumps({"dtype": arguments.dtype, "torch": torch.__version__, "threads": torch.get_num_threads(), **result}))
+    print(
+        json.dumps(
+            {
+                "dtype": arguments.dtype,
+                "torch": torch.__version__,
+                "threads": torch.get_num_threads(),
+                **result,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs every command that README.md shows in its code blocks, in order, from the project's folder: what a new user would do.
+"""Runs the commands in the code blocks of README.md, in order, from the project's root.
 
-A command is a line that begins with `make `, `build/sluice ` or `.venv/bin/python `. `make test` and `make lint` are left out: whoever calls this runs them.
-The longer run is cut to a few steps: it takes minutes, and its figures in README.md are those of the whole run.
+A command is a line that begins with `make `, `build/sluice ` or `.venv/bin/python `. Skips
+`make test` and `make lint`, which .ci/run runs itself. Shortens the long training run, which takes
+minutes, to a few steps; README.md shows the figures of the full run.
 """
 
 import pathlib
@@ -16,7 +17,7 @@ SHORTENED = {"build/sluice train configs/kjv.yaml --resume": "--set train.steps=
 
 
 def blocks_of(text):
-    """(language, lines) of every fenced block."""
+    """(language, lines) of each fenced block."""
     language, lines = None, []
     for line in text.splitlines():
         if not line.startswith("```"):
@@ -34,7 +35,10 @@ def commands_of(text):
     for language, lines in blocks_of(text):
         for line in lines if language == "" else []:
             command = re.sub(r"\s+#.*", "", line).strip()
-            if command.startswith(("make ", "build/sluice ", ".venv/bin/python ")) and command not in SKIPPED:
+            if (
+                command.startswith(("make ", "build/sluice ", ".venv/bin/python "))
+                and command not in SKIPPED
+            ):
                 commands.append(command)
     return commands
 
@@ -43,17 +47,25 @@ def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     commands = commands_of((root / "README.md").read_text(encoding="utf-8"))
     if len(commands) < 5:
-        sys.exit(f"README.md: {len(commands)} commands found; expected its code blocks to hold at least 5")
+        sys.exit(f"README.md: found {len(commands)} commands; expected at least 5")
     if not SHORTENED.keys() <= set(commands):
-        sys.exit(f"README.md: expected each of {sorted(SHORTENED)}")
+        sys.exit(f"README.md: missing commands; expected {sorted(SHORTENED)}")
     for command in commands:
         command = " ".join([command, SHORTENED.get(command, "")]).strip()
         start = time.monotonic()
-        result = subprocess.run(command, shell=True, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        print(f"README: {command}: exit code {result.returncode} after {time.monotonic() - start:.0f} s")
+        result = subprocess.run(
+            command,
+            shell=True,
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        seconds = time.monotonic() - start
+        print(f"README: {command}: exit code {result.returncode} after {seconds:.0f} s")
         if result.returncode != 0:
             sys.exit(result.stdout[-3000:])
-    print(f"README: all {len(commands)} commands work")
+    print(f"README: all {len(commands)} commands passed")
 
 
 if __name__ == "__main__":

@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
-# Installs what Sluice is built with, as far as it is missing, and writes down where LibTorch lies. Quick when nothing is missing.
+# Installs missing dependencies and records the location of LibTorch. Fast if nothing is missing.
 #
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
-# --tests    also RapidCheck (property tests) and the Python packages that tests compare with;
+# --tests    also RapidCheck (property tests) and the Python packages used as test references;
 #            transformers in two versions, the newer one in build/oracles5
-# --lint     also clang-format and clang-tidy
-# --corpus   also the King James Bible, where it can be had: without it this still succeeds
+# --lint     also clang-format and, in .venv, ruff and clang-tidy
+# --corpus   also the King James Bible if available; succeeds without it
 #
-# LibTorch: Torch_DIR or CMAKE_PREFIX_PATH where one of them leads to it; else the torch of the active
-# Python environment if it is 2.11 or later; else that of .venv; else pip installs it into .venv.
-# A version newer than the tested ones is tried, with a warning. SLUICE_TORCH_INDEX=URL names an
-# index with CPU builds for pip.
+# LibTorch is searched for in this order: Torch_DIR and CMAKE_PREFIX_PATH; the torch of the active
+# Python environment if it is 2.11 or later; the torch of .venv. If there is none, pip installs one
+# into .venv. Versions newer than the tested ones are used with a warning. SLUICE_TORCH_INDEX=URL
+# selects a pip index with CPU builds.
 #
-# Leaves build/setup.cmake, which `cmake -C` reads.
+# Writes build/setup.cmake, which `cmake -C` reads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What pip installs if there is none: the version that docs/benchmarks.md and docs/results were
-# measured with, not the newest.
+# Installed by pip if there is no torch: the version used for docs/benchmarks.md and docs/results,
+# not the newest.
 readonly torch_version=2.13.0
+readonly lint_tools="ruff==0.17.6 clang-tidy==23.1.4"
 readonly record=build/setup.cmake
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -29,9 +30,9 @@ torch_oldest=$(tested_torch OLDEST)
 torch_newest=$(tested_torch NEWEST)
 readonly torch_oldest torch_newest
 
-# --- Packages of the system -----------------------------------------------------------------------------------------------
+# --- System packages ------------------------------------------------------------------------------
 
-# What is needed | how to see that it is there (c: command, h: header) | its package on Debian and Ubuntu, Fedora, Arch
+# kind | probe (c: command, h: header) | package on Debian and Ubuntu | on Fedora | on Arch
 needed() {
   cat << 'END'
 build   c:g++                            g++                   gcc-c++              gcc
@@ -50,7 +51,6 @@ build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel      
 build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest
 tests   h:rapidcheck.h                   librapidcheck-dev     rapidcheck-devel     -
 lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
-lint    c:clang-tidy-14                  clang-tidy-14         clang-tools-extra14  clang14
 corpus  c:bible                          bible-kjv             -                    -
 END
 }
@@ -62,7 +62,7 @@ is_there() {
   esac
 }
 
-# Prints the packages of the kinds $1 ("build lint") that are missing, as column $2 of the table calls them.
+# Prints the missing packages of the kinds $1 ("build lint"), named as in column $2 of the table.
 missing_packages() {
   local kind probe debian fedora arch
   needed | while read -r kind probe debian fedora arch; do
@@ -71,14 +71,15 @@ missing_packages() {
   done | sed '/^-$/d' | sort -u | tr '\n' ' ' | sed 's/ $//'
 }
 
-# The system's family by name: debian (apt), fedora, arch or other. Too old a release of Debian or Ubuntu ends here.
+# Prints the distribution family: debian (apt), fedora, arch or other. Exits if a Debian or Ubuntu
+# release is too old.
 family() {
   local ID='' ID_LIKE='' VERSION_ID='' PRETTY_NAME='this system'
   # shellcheck disable=SC1091
   [ -r /etc/os-release ] && . /etc/os-release
   case "$ID-${VERSION_ID%%.*}" in
     debian-[1-9] | debian-1[01] | ubuntu-1? | ubuntu-2[0-3])
-      die "$PRETTY_NAME has too old a compiler; Debian 12, Ubuntu 24.04 or later is needed" ;;
+      die "compiler of $PRETTY_NAME is too old; expected Debian 12, Ubuntu 24.04 or later" ;;
   esac
   case " $ID $ID_LIKE " in
     *" debian "* | *" ubuntu "*) echo debian ;;
@@ -92,15 +93,17 @@ family() {
 apt_install() {
   local -a root=()
   if [ "$(id -u)" != 0 ]; then
-    # sudo may ask a person for the password, but not a pipe.
+    # sudo can prompt for a password only on a terminal.
     command -v sudo > /dev/null && { sudo -n true 2> /dev/null || [ -t 0 ]; } ||
-      die "missing, and not to be installed without root: run  apt-get install $*"
+      die "missing packages, and no root access to install them: run  apt-get install $*"
     root=(sudo)
   fi
   say "installing $*"
-  local -a install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
+  local -a install=("${root[@]}" env DEBIAN_FRONTEND=noninteractive
+                    apt-get install -y -qq --no-install-recommends "$@")
   local log; log=$(mktemp)
-  if ! "${install[@]}" > "$log" 2>&1 && ! { "${root[@]}" apt-get update -qq && "${install[@]}"; } > "$log" 2>&1; then
+  if ! "${install[@]}" > "$log" 2>&1 &&
+      ! { "${root[@]}" apt-get update -qq && "${install[@]}"; } > "$log" 2>&1; then
     tail -n 5 "$log" >&2
     rm -f "$log"
     die "apt-get could not install $*"
@@ -108,7 +111,7 @@ apt_install() {
   rm -f "$log"
 }
 
-# Sees to it that the packages of the kinds $1 are there.
+# Installs the missing packages of the kinds $1.
 system_packages() {
   local os missing
   missing=$(missing_packages "$1" debian)
@@ -120,13 +123,14 @@ system_packages() {
     return 0
   fi
   case $os in
-    fedora) die "these packages are missing: run  dnf install $(missing_packages "$1" fedora)" ;;
-    arch) die "these packages are missing: run  pacman -S $(missing_packages "$1" arch)" ;;
-    *) die "please install what Debian calls $missing (g++ 12, CMake 3.25 or later), then run this again" ;;
+    fedora) die "missing packages: run  dnf install $(missing_packages "$1" fedora)" ;;
+    arch) die "missing packages: run  pacman -S $(missing_packages "$1" arch)" ;;
+    *) die "missing packages (Debian names): $missing; install them (g++ 12, CMake 3.25 or later)" \
+         "and run this again" ;;
   esac
 }
 
-# --- LibTorch -------------------------------------------------------------------------------------------------------------
+# --- LibTorch -------------------------------------------------------------------------------------
 
 # Prints the folder of TorchConfig.cmake at or below $1.
 torch_config_below() {
@@ -137,9 +141,9 @@ torch_config_below() {
   return 1
 }
 
-# Prints the folder of TorchConfig.cmake of the torch that interpreter $1 would import, if Sluice works
-# with it. Says on stderr why a torch is not used, and that one is newer than the tested ones. Does not
-# import it: that takes seconds.
+# Prints the folder of TorchConfig.cmake of the torch that interpreter $1 would import, if Sluice
+# supports it. Reports on stderr why a torch is not used, and if it is newer than the tested ones.
+# Does not import torch, which takes seconds.
 torch_of() {
   command -v "$1" > /dev/null || return 1
   "$1" - "$1" "$torch_oldest" "$torch_newest" << 'END'
@@ -153,43 +157,48 @@ config, source = folder / "share/cmake/Torch", folder / "version.py"
 text = source.read_text() if source.exists() else ""
 found = re.search(r"""__version__\s*(?::[^=]*)?=\s*["']((\d+)\.(\d+)[^"']*)""", text)
 if not found:
-    sys.exit(f"setup: the torch of {name} has no version in {source}: not used")
-torch, version = f"setup: torch {found[1]} of {name}", [int(found[2]), int(found[3])]
+    sys.exit(f"setup: ignoring the torch of {name}: no version in {source}")
+torch, version = f"torch {found[1]} of {name}", [int(found[2]), int(found[3])]
 if version < oldest:
-    sys.exit(f"{torch} is too old: not used; {sys.argv[2]} or later is needed")
+    sys.exit(f"setup: ignoring {torch}: too old; expected {sys.argv[2]} or later")
 if not (config / "TorchConfig.cmake").exists():
-    sys.exit(f"{torch} comes without {config}/TorchConfig.cmake: not used")
+    sys.exit(f"setup: ignoring {torch}: missing {config}/TorchConfig.cmake")
 if version > newest:
-    print(f"{torch} is newer than {sys.argv[3]}, the newest version that Sluice was tested with:",
-          "trying it", file=sys.stderr)
+    print(f"setup: {torch} is newer than {sys.argv[3]}, the newest version tested with Sluice;",
+          "using it", file=sys.stderr)
 print(config)
 END
 }
 
 make_venv() {
   .venv/bin/python3 -m pip --version > /dev/null 2>&1 && return 0
-  # Debian keeps the module that makes environments in a package of its own.
+  # On Debian, venv is a separate package.
   if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
-    [ "$(family)" = debian ] || die "python3 cannot make virtual environments: please install its modules venv and pip"
+    [ "$(family)" = debian ] || die "python3 lacks the modules venv and pip; install them"
     apt_install python3-venv
   fi
-  python3 -m venv --clear .venv || die "cannot make the virtual environment .venv"
+  python3 -m venv --clear .venv || die "cannot create the virtual environment .venv"
 }
 
 install_torch() {
   make_venv
   local -a pip=(.venv/bin/python3 -m pip install --disable-pip-version-check)
   if [ -n "${SLUICE_TORCH_INDEX:-}" ]; then
-    say "installing LibTorch $torch_version into .venv from $SLUICE_TORCH_INDEX: a CPU build loads about 200 MB and takes 1 GB on disk"
-    "${pip[@]}" --no-deps --index-url "$SLUICE_TORCH_INDEX" "torch==$torch_version" || die "pip could not install torch from $SLUICE_TORCH_INDEX"
+    say "installing LibTorch $torch_version into .venv from $SLUICE_TORCH_INDEX:" \
+      "a CPU build downloads about 200 MB and takes 1 GB on disk"
+    "${pip[@]}" --no-deps --index-url "$SLUICE_TORCH_INDEX" "torch==$torch_version" ||
+      die "pip could not install torch from $SLUICE_TORCH_INDEX"
   else
-    say "installing LibTorch $torch_version into .venv. A build for CUDA loads several GB, a CPU build about 200 MB (1 GB on disk)."
-    say "to get a CPU build, stop this and set SLUICE_TORCH_INDEX to the URL of PyTorch's index of CPU builds"
+    say "installing LibTorch $torch_version into .venv." \
+      "A CUDA build downloads several GB, a CPU build about 200 MB (1 GB on disk)."
+    say "for a CPU build, stop this and set SLUICE_TORCH_INDEX to the URL of PyTorch's CPU index"
   fi
-  "${pip[@]}" --quiet "torch==$torch_version" numpy || die "pip could not install torch $torch_version into .venv"    # and what torch needs
+  # Also installs the dependencies of torch, which --no-deps skipped.
+  "${pip[@]}" --quiet "torch==$torch_version" numpy ||
+    die "pip could not install torch $torch_version into .venv"
 }
 
-# Sets torch_config (the folder of TorchConfig.cmake) and python (the interpreter that goes with it).
+# Sets torch_config (the folder of TorchConfig.cmake) and python (the matching interpreter).
 find_torch() {
   local -a given=()
   local place
@@ -197,28 +206,46 @@ find_torch() {
   IFS=':;' read -ra prefixes <<< "${CMAKE_PREFIX_PATH:-}"
   for place in "${given[@]}" "${prefixes[@]}"; do
     torch_config=$(torch_config_below "$place") || continue
-    python=$(realpath -s "$torch_config/../../../../../../../bin/python3")     # of the environment it lies in
+    # The interpreter of the environment that contains it.
+    python=$(realpath -s "$torch_config/../../../../../../../bin/python3")
     [ -x "$python" ] || python=$(command -v python3)
     return 0
   done
-  [ -z "${Torch_DIR:-}" ] || die "Torch_DIR=$Torch_DIR has no TorchConfig.cmake; give the folder that has it, or none"
+  [ -z "${Torch_DIR:-}" ] ||
+    die "Torch_DIR=$Torch_DIR: no TorchConfig.cmake found; set it to the folder that contains it," \
+      "or unset it"
   for python in python3 .venv/bin/python3; do
     torch_config=$(torch_of "$python") && return 0
   done
   install_torch
-  torch_config=$(torch_of .venv/bin/python3) || die "torch $torch_version was installed into .venv, but cannot be found there"
+  torch_config=$(torch_of .venv/bin/python3) ||
+    die "torch $torch_version was installed into .venv, but not found there"
 }
 
-# --- What tests compare with ----------------------------------------------------------------------------------------------
+# --- Linter ---------------------------------------------------------------------------------------
+
+# Pinned, because other versions format and warn differently. clang-tidy is from PyPI because
+# Debian's version 14 visits every declaration of LibTorch's headers, at 20 s per file.
+install_lint_tools() {
+  [ "$(cat .venv/lint-tools 2> /dev/null)" != "$lint_tools" ] || return 0
+  make_venv
+  say "installing $lint_tools into .venv"
+  # shellcheck disable=SC2086
+  .venv/bin/python3 -m pip install --disable-pip-version-check --quiet $lint_tools ||
+    die "pip could not install $lint_tools into .venv"
+  echo "$lint_tools" > .venv/lint-tools
+}
+
+# --- Test references ------------------------------------------------------------------------------
 
 readonly oracle_modules="numpy scipy yaml safetensors sentencepiece jsonschema"
-# Two versions: transformers 5 always ties T5's embeddings and scales the decoder's outputs by another
-# rule. Neither brings a torch.
+# Two versions: transformers 5 always ties T5's embeddings and scales the decoder's outputs by a
+# different rule. Neither depends on torch.
 readonly transformers_version=4.57.6
 readonly transformers5_version=5.24.0
-readonly oracle_packages="numpy scipy pyyaml safetensors sentencepiece jsonschema transformers==$transformers_version"
+readonly oracle_packages="${oracle_modules/yaml/pyyaml} transformers==$transformers_version"
 
-# Does interpreter $1 have transformers $2 and the modules $3?
+# True if interpreter $1 has transformers $2 and the modules $3.
 has_oracles() {
   "$1" - << END 2> /dev/null
 import importlib.metadata, importlib.util
@@ -227,14 +254,16 @@ assert importlib.metadata.version("transformers") == "$2"
 END
 }
 
-# Makes $1/python3: the interpreter $2 with the packages of the folders $3 ("A:B").
+# Writes $1/python3: the interpreter $2 with the packages of the folders $3 ("A:B").
 make_wrapper() {
   mkdir -p "$1"
-  printf '#!/bin/sh\nPYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$3" "$2" > "$1/python3"
+  printf '#!/bin/sh\nPYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$3" "$2" \
+    > "$1/python3"
   chmod +x "$1/python3"
 }
 
-# Installs the packages $3... with interpreter $1: into the folder $2, or its environment if $2 is "".
+# Installs the packages $3... with interpreter $1 into the folder $2, or into its environment if $2
+# is "".
 install_oracles() {
   local -a pip=("$1" -m pip install --disable-pip-version-check --quiet)
   [ -z "$2" ] || pip+=(--no-compile --upgrade --target "$2")
@@ -243,11 +272,12 @@ install_oracles() {
   "${pip[@]}" "$@" || die "pip could not install: $*"
 }
 
-# Into .venv where it is ours; beside an environment of the user's, which stays as it is: a wrapper of its interpreter sees both.
-# The newer transformers is in build/oracles5 in both cases.
+# Installs into .venv if it is in use. Never modifies the user's environment: the packages go to
+# build/oracles, with a wrapper of its interpreter that sees both. The newer transformers is always
+# in build/oracles5.
 python_oracles() {
   [ -n "$(torch_of "$python" 2> /dev/null)" ] ||
-    die "tests compare with PyTorch, but $python has no torch $torch_oldest or later:" \
+    die "tests need PyTorch, but $python has no torch $torch_oldest or later;" \
       "activate an environment that has one"
   local base packages='' here="$PWD/build" version=$transformers_version
   base=$(realpath -s "$(command -v "$python")")
@@ -268,38 +298,46 @@ python_oracles() {
   version=$transformers5_version
   if ! has_oracles "$here/oracles5/python3" "$version" "$oracle_modules tokenizers"; then
     install_oracles "$base" "$here/oracles5/packages" "transformers==$version"
-    # Also compiles what the tests import; all of it would take longer.
+    # Also compiles the modules that the tests import; compiling all would take longer.
     "$here/oracles5/python3" -c 'from transformers import T5ForConditionalGeneration' ||
       die "transformers $version was installed into build/oracles5, but cannot be imported"
   fi
 }
 
-# --- All of it ------------------------------------------------------------------------------------------------------------
+# --- Main -----------------------------------------------------------------------------------------
 
 write_record() {
-  local new
-  # What is there for tests stands in the first line: a change makes CMake look again.
-  new=$(printf '# Written by scripts/setup.sh; RapidCheck is %s.\nset(Torch_DIR "%s" CACHE PATH "" FORCE)\nset(SLUICE_PYTHON "%s" CACHE FILEPATH "" FORCE)\n' \
-    "$(is_there h:rapidcheck.h && echo there || echo missing)" "$torch_config" "$(realpath -s "$(command -v "$python")")")
+  local new rapidcheck=missing
+  ! is_there h:rapidcheck.h || rapidcheck=there
+  # Names RapidCheck so that CMake reconfigures after its installation.
+  new=$(cat << END
+# Written by scripts/setup.sh; RapidCheck is $rapidcheck.
+set(Torch_DIR "$torch_config" CACHE PATH "" FORCE)
+set(SLUICE_PYTHON "$(realpath -s "$(command -v "$python")")" CACHE FILEPATH "" FORCE)
+END
+)
   mkdir -p build
   [ -e "$record" ] && [ "$new" = "$(cat "$record")" ] || printf '%s\n' "$new" > "$record"
 }
 
 kinds=build
 tests=no
+lint=no
 corpus=no
 for option; do
   case $option in
     --tests) tests=yes; kinds="$kinds tests" ;;
-    --lint) kinds="$kinds lint" ;;
+    --lint) lint=yes; kinds="$kinds lint" ;;
     --corpus) corpus=yes ;;
-    *) die "unknown option $option; known are --tests, --lint and --corpus" ;;
+    *) die "unknown option $option; expected --tests, --lint or --corpus" ;;
   esac
 done
 system_packages "$kinds"
 if [ "$corpus" = yes ] && ! command -v bible > /dev/null; then
-  { [ "$(family)" = debian ] && (apt_install bible-kjv); } || say "bible-kjv cannot be had here; the project's own generated corpus takes its place"
+  { [ "$(family)" = debian ] && (apt_install bible-kjv); } ||
+    say "bible-kjv is not available; using the generated corpus instead"
 fi
 find_torch
+[ "$lint" = no ] || install_lint_tools
 [ "$tests" = no ] || python_oracles
 write_record

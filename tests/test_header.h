@@ -1,4 +1,4 @@
-// Precompiled for the tests: what most of them include.
+// Precompiled header of the tests.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The same for the tests of the folders that see LibTorch.
+// Precompiled header of the tests that use LibTorch.
 #pragma once
 
 #include "ops/torch_header.h"

@@ -17,9 +17,11 @@
 namespace sluice::app {
 namespace {
 
-ExitCode no_memory() {
-  log::error(cat("memory: this model and batch need more than the ", human_bytes(machine().memory_bytes),
-                 " there are; needs a smaller model, train.micro_batch_sequences or vocabulary (see `sluice plan`)"));
+ExitCode report_out_of_memory() {
+  log::error(cat("out of memory: the model and the batch exceed the available ",
+                 human_bytes(machine().memory_bytes),
+                 "; use a smaller model, train.micro_batch_sequences or vocabulary "
+                 "(see `sluice plan`)"));
   return ExitCode::kUsage;
 }
 
@@ -28,12 +30,13 @@ bool has_no_reader(int descriptor) {
   return ::poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
 }
 
-// `sluice config docs | head`: the reader has what it wanted. As other programs end then, by the signal.
+// The reader closed the pipe, as in `sluice config docs | head`: terminate by SIGPIPE, as other
+// programs do.
 ExitCode end_by_closed_pipe() {
   log::close_file();
   std::signal(SIGPIPE, SIG_DFL);
   std::raise(SIGPIPE);
-  return ExitCode::kIo;  // blocked
+  return ExitCode::kIo;  // SIGPIPE is blocked
 }
 
 }  // namespace
@@ -43,7 +46,7 @@ ExitCode run_action(const Action& action) {
     action();
     std::cout.flush();
     if (!std::cout.good() && has_no_reader(STDOUT_FILENO)) return end_by_closed_pipe();
-    require(std::cout.good(), ExitCode::kIo, "stdout", "a write that failed", "a place with room for the result");
+    require(std::cout.good(), ExitCode::kIo, "stdout", "write failed; check the free space");
     return ExitCode::kOk;
   } catch (const UserError& error) {
     log::end_progress();
@@ -54,16 +57,21 @@ ExitCode run_action(const Action& action) {
     }
     return error.code();
   } catch (const std::bad_alloc&) {
-    return no_memory();
+    return report_out_of_memory();
   } catch (const std::filesystem::filesystem_error& error) {
     log::end_progress();
-    log::error(cat(printable(error.path1().string(), 400), ": ", error.code().message(), "; needs a path that can be reached and read"));
-    return error.code() == std::errc::io_error || error.code() == std::errc::no_space_on_device ? ExitCode::kIo : ExitCode::kMissingInput;
+    log::error(cat(printable(error.path1().string(), 400), ": ", error.code().message(),
+                   "; expected an accessible path"));
+    return error.code() == std::errc::io_error || error.code() == std::errc::no_space_on_device
+               ? ExitCode::kIo
+               : ExitCode::kMissingInput;
   } catch (const std::exception& error) {
     const std::string what = error.what();
-    if (what.find("not enough memory") != std::string::npos || what.find("alloc_cpu.cpp") != std::string::npos)
-      return no_memory();  // LibTorch's own error
-    log::error(cat("internal error, please report it with the command and the configuration: ", what.substr(0, what.find('\n'))));
+    if (what.find("not enough memory") != std::string::npos ||
+        what.find("alloc_cpu.cpp") != std::string::npos)
+      return report_out_of_memory();  // LibTorch's own error
+    log::error(cat("internal error, please report it with the command and the configuration: ",
+                   what.substr(0, what.find('\n'))));
     return ExitCode::kInternal;
   }
 }

@@ -1,4 +1,4 @@
-// What a command does once its words are read, and how it ends.
+// Runs a parsed command and maps its errors to exit codes.
 #pragma once
 
 #include <functional>
@@ -9,8 +9,8 @@ namespace sluice::app {
 
 using Action = std::function<void()>;
 
-// Runs `action`, writes out stdout, and turns what is thrown into one message on stderr and an exit code. Where stdout is a pipe without
-// a reader, ends the process by SIGPIPE.
+// Runs `action` and flushes stdout. Reports an exception as one message on stderr and an exit code.
+// Terminates the process by SIGPIPE if stdout is a pipe without a reader.
 ExitCode run_action(const Action& action);
 
 }  // namespace sluice::app

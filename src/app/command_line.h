@@ -1,9 +1,10 @@
-// The command line: which command, which options, which exit code.
+// The command line of the program: commands, options and exit codes.
 #pragma once
 
 namespace sluice::app {
 
-// Parses, runs the command and returns the exit code (base/error.h). Every error becomes one clear message on stderr.
+// Parses the arguments, runs the command and returns the exit code (base/error.h). Each error is
+// one message on stderr.
 int run(int argc, char** argv);
 
 }  // namespace sluice::app

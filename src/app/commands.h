@@ -1,5 +1,5 @@
-// One function per command. Each reads what it is given, builds concrete things and hands over; results go to stdout, everything else
-// to stderr. With `json`, stdout gets exactly one JSON object.
+// One function per command. Results go to stdout, everything else to stderr. With `json`, stdout
+// contains exactly one JSON object.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,18 @@ struct ConfigOptions {
   std::string config;
   std::vector<std::string> overrides;  // "a.b=c"
 };
-// Reads, checks all of it, throws one UserError with every problem.
+// Reads and checks the configuration of one run; throws one UserError with all problems.
 train::RunConfig load_config(const ConfigOptions& options);
 
 struct TrainOptions {
-  ConfigOptions config;  // or, with --resume, a run directory in place of the file
+  ConfigOptions config;  // with kResume, `config.config` may be a run directory
   store::StartMode mode = store::StartMode::kNew;
   std::string run_dir;       // empty: run.dir of the configuration
   std::string dump_batches;  // empty: none
   std::int64_t dump_steps = 50;
   bool json = false;
   std::string command_line;        // for run.json
-  std::string program = "sluice";  // as it was called, for commands that messages suggest
+  std::string program = "sluice";  // as invoked, for commands suggested in messages
 };
 void train_command(const TrainOptions& options);
 
@@ -40,11 +40,11 @@ void prepare_command(const PrepareOptions& options);
 struct EvalOptions {
   std::string run;                // run directory or checkpoint
   std::vector<std::string> data;  // empty: the run's held-out set
-  std::string format;             // of `data`: a corpus.format; empty: the run's
-  std::string text_field;         // of `data`: a corpus.text_field; empty: the run's
+  std::string format;             // corpus.format of `data`; empty: the run's
+  std::string text_field;         // corpus.text_field of `data`; empty: the run's
   std::int64_t stride = 0;        // 0: the sequence length
   std::int64_t max_tokens = 0;    // 0: all
-  bool allow_older = false;       // take an older checkpoint where the newest is damaged or gone
+  bool allow_older = false;  // if the newest checkpoint is damaged or missing, use an older one
   bool json = false;
 };
 void eval_command(const EvalOptions& options);
@@ -75,7 +75,7 @@ struct CompareOptions {
   std::vector<std::uint64_t> seeds;  // empty: all
   int jobs = 1;                      // 0: auto
   bool dry_run = false, measure = false;
-  std::vector<std::string> report;  // directories; not empty: only the report, from what lies there
+  std::vector<std::string> report;  // not empty: only merge these directories into a report
   bool json = false;
   std::string command_line;
 };
@@ -94,7 +94,7 @@ void config_schema_command();
 void config_docs_command();
 
 struct SchemaOptions {
-  std::string name;  // of a record; empty: list them
+  std::string name;  // record name; empty: list all records
   bool docs = false;
 };
 void schema_command(const SchemaOptions& options);

@@ -40,70 +40,84 @@ ForecastOutput output_of(const compare::Forecast& forecast) {
                         .seconds = forecast.seconds,
                         .assumed_std = forecast.std,
                         .detectable_difference = forecast.detectable_difference,
-                        .seeds_for_a_hundredth = forecast.seeds_for_a_hundredth};
+                        .seeds_for_a_hundredth = forecast.seeds_for_0_01};
   for (const compare::VariantForecast& v : forecast.variants)
-    output.variants.push_back({.settings = v.settings,
-                               .num_parameters = v.facts.num_parameters,
-                               .d_ff = v.facts.d_ff,
-                               .d_ff_mismatch = v.facts.d_ff_mismatch,
-                               .multiply_adds_per_token = v.facts.multiply_adds_per_token,
-                               .flops_per_token = v.facts.flops_per_token,
-                               .steps = v.facts.steps,
-                               .seconds_per_step = v.seconds_per_step,
-                               .other_seconds = v.seconds_per_step ? std::optional(v.other_seconds) : std::nullopt});
+    output.variants.push_back(
+        {.settings = v.settings,
+         .sizes = v.facts.sizes,
+         .steps = v.facts.steps,
+         .seconds_per_step = v.seconds_per_step,
+         .other_seconds = v.seconds_per_step ? std::optional(v.other_seconds) : std::nullopt});
   return output;
 }
 
-std::string flops_words(double flops) {
-  return flops < 1e15 ? cat(fixed(flops / 1e12, 3), " TFLOP") : cat(fixed(flops / 1e15, 2), " PFLOP");
+std::string flops_text(double flops) {
+  return flops < 1e15 ? cat(fixed(flops / 1e12, 3), " TFLOP")
+                      : cat(fixed(flops / 1e15, 2), " PFLOP");
 }
 
-std::string whole(double number) { return with_commas(static_cast<std::int64_t>(number)); }
-
 report::TextTable table_of(const compare::Forecast& forecast) {
-  report::TextTable table{
-      .columns = {{"variant", false}, {"parameters"}, {"d_ff"}, {"mismatch"}, {"multiply-adds/token"}, {"steps"}, {"s/step"}}};
+  report::TextTable table{.columns = {{"variant", false},
+                                      {"parameters"},
+                                      {"d_ff"},
+                                      {"mismatch"},
+                                      {"multiply-adds/token"},
+                                      {"steps"},
+                                      {"s/step"}}};
   for (std::size_t i = 0; i < forecast.variants.size(); ++i) {
     const compare::VariantForecast& v = forecast.variants[i];
-    table.rows.push_back({cat(report::label_of(v.settings), i == forecast.baseline ? " (baseline)" : ""),
-                          with_commas(v.facts.num_parameters), with_commas(v.facts.d_ff), cat(fixed(100 * v.facts.d_ff_mismatch, 3), " %"),
-                          whole(v.facts.multiply_adds_per_token), v.facts.steps ? with_commas(*v.facts.steps) : "unknown",
-                          v.seconds_per_step ? fixed(*v.seconds_per_step, 4) : "unknown"});
+    table.rows.push_back(
+        {cat(report::label_of(v.settings), i == forecast.baseline ? " (baseline)" : ""),
+         with_commas(v.facts.sizes.num_parameters), with_commas(v.facts.sizes.d_ff),
+         cat(fixed(100 * v.facts.sizes.d_ff_mismatch, 3), " %"),
+         with_commas(static_cast<std::int64_t>(v.facts.sizes.multiply_adds_per_token)),
+         v.facts.steps ? with_commas(*v.facts.steps) : "unknown",
+         v.seconds_per_step ? fixed(*v.seconds_per_step, 4) : "unknown"});
   }
   return table;
 }
 
-// Why the cost is not known.
-std::string_view unknown_steps(const compare::Forecast& f, const compare::CompareConfig& config) {
+std::string_view unknown_cost(const compare::Forecast& f, const compare::CompareConfig& config) {
   const bool is_timed =
-      std::all_of(f.variants.begin(), f.variants.end(), [](const compare::VariantForecast& v) { return v.seconds_per_step.has_value(); });
-  return config.equalize == compare::Equalize::kTime && !is_timed ? "unknown: steps follow from times per step (--measure)"
-                                                                  : "unknown: steps follow from data that is not prepared yet";
+      std::all_of(f.variants.begin(), f.variants.end(),
+                  [](const compare::VariantForecast& v) { return v.seconds_per_step.has_value(); });
+  return config.equalize == compare::Equalize::kTime && !is_timed
+             ? "unknown: the number of steps depends on the time per step (--measure)"
+             : "unknown: the number of steps depends on data that is not prepared yet";
 }
 
-// What the time has, and what it leaves out.
 std::string_view time_remark(const compare::Forecast& f) {
-  return f.is_prepared ? ", evaluations and checkpoints included"
-                       : ", checkpoints included; preparation and evaluations not: the data is not prepared yet";
+  return f.is_prepared ? " including evaluations and checkpoints"
+                       : " including checkpoints, without preparation and evaluations: the data is "
+                         "not prepared yet";
 }
 
 void print(const compare::Forecast& f, const compare::CompareConfig& config) {
   std::cout << report::console_text_table(table_of(f)) << "\nruns       " << f.num_cells;
-  if (f.num_tuning_cells > 0) std::cout << ", and " << f.num_tuning_cells << " before them to choose values (compare.tune)";
-  if (f.num_done) std::cout << "; " << *f.num_done << " done already";
-  std::cout << "\ncost       " << (f.flops ? flops_words(*f.flops) : unknown_steps(f, config)) << "; time one after the other "
-            << (f.seconds ? cat("about ", human_duration(*f.seconds)) : "unknown (--measure times the steps)")
+  if (f.num_tuning_cells > 0)
+    std::cout << ", plus " << count_of(static_cast<std::int64_t>(f.num_tuning_cells), "tuning run")
+              << " (compare.tune)";
+  if (f.num_done) std::cout << "; " << *f.num_done << " already done";
+  std::cout << "\ncost       " << (f.flops ? flops_text(*f.flops) : unknown_cost(f, config))
+            << "; sequential time "
+            << (f.seconds ? cat("about ", human_duration(*f.seconds))
+                          : "unknown (--measure times the steps)")
             << (f.seconds ? time_remark(f) : "") << "\n";
   if (f.detectable_difference) {
     std::cout << "detectable " << fixed(*f.detectable_difference, 4) << " "
-              << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits") << " to the baseline with "
+              << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits")
+              << " to the baseline with "
               << count_of(static_cast<std::int64_t>(config.seeds.size()), "seed")
-              << ", two-sided 5 % family-wise and 80 % power, at a standard deviation of " << fixed(*f.std, 4) << "\n";
+              << ", two-sided 5 % family-wise and 80 % power, at a standard deviation of "
+              << fixed(*f.std, 4) << "\n";
   } else {
-    std::cout << "detectable unknown: needs "
-              << (f.std ? "two seeds and two variants at least" : "compare.assumed_std, a number or a pilot's directory") << "\n";
+    std::cout << "detectable unknown: requires "
+              << (f.std ? "at least two seeds and two variants"
+                        : "compare.assumed_std, a number or the directory of a pilot")
+              << "\n";
   }
-  if (f.seeds_for_a_hundredth) std::cout << "           0.01 would need " << count_of(*f.seeds_for_a_hundredth, "seed") << "\n";
+  if (f.seeds_for_0_01)
+    std::cout << "           0.01 requires " << count_of(*f.seeds_for_0_01, "seed") << "\n";
 }
 
 struct Counts {
@@ -112,83 +126,95 @@ struct Counts {
 
 Counts count(const report::Comparison& comparison) {
   Counts counts;
-  for (const report::Cell& cell : comparison.cells) {
-    if (cell.status == report::CellStatus::kFinished) ++counts.finished;
-    if (cell.status == report::CellStatus::kDiverged) ++counts.diverged;
-    if (cell.status == report::CellStatus::kFailed) ++counts.failed;
-    if (cell.status == report::CellStatus::kWaiting) ++counts.waiting;
+  for (const report::CellResult& cell : comparison.cells) {
+    if (cell.state == report::CellState::kFinished) ++counts.finished;
+    if (cell.state == report::CellState::kDiverged) ++counts.diverged;
+    if (cell.state == report::CellState::kFailed) ++counts.failed;
+    if (cell.state == report::CellState::kWaiting) ++counts.waiting;
   }
   return counts;
 }
 
 void show_report(const std::vector<fs::path>& directories, bool json) {
   const report::Comparison comparison = compare::collect(directories);
-  const fs::path& place = directories.front();
+  const fs::path& target = directories.front();
   const Counts counts = count(comparison);
-  if (!json) std::cout << report::console_table(comparison) << std::flush;  // also where the files cannot be written
+  // Print the table even if writing the report fails.
+  if (!json) std::cout << report::console_table(comparison) << std::flush;
   try {
-    report::write_report(comparison, place);
+    report::write_report(comparison, target);
   } catch (const UserError& error) {
-    fail(error.code(), place.string(), cat("the report cannot be written there: ", error.what()),
-         "a directory that this user may write, as the first one");
+    fail(error.code(), target.string(),
+         cat("cannot write the report: ", error.what(), "; pass a writable directory first"));
   }
   if (json) {
-    std::cout << config::to_json(CompareOutput{.directory = place.string(),
+    std::cout << config::to_json(CompareOutput{.directory = target.string(),
                                                .finished = counts.finished,
                                                .diverged = counts.diverged,
                                                .failed = counts.failed,
                                                .waiting = counts.waiting,
-                                               .results = (place / "results.json").string(),
-                                               .report = (place / "report.html").string()});
+                                               .results = (target / "results.json").string(),
+                                               .report = (target / "report.html").string()});
   } else {
-    std::cout << "\nreport  " << printable((place / "report.html").string(), std::string::npos) << "\n";
+    std::cout << "\nreport  " << printable((target / "report.html").string(), std::string::npos)
+              << "\n";
   }
 }
 
-// What became of the runs that were going on.
-std::string fate_of_runs(const compare::Tally& tally) {
-  if (tally.num_saved + tally.num_unsaved + tally.num_unbegun == 0) return ", no run was active";
-  if (tally.num_unsaved + tally.num_unbegun == 0) return ", everything is saved";
-  std::string words;
-  const auto add = [&](std::size_t num, std::string_view what) {
-    if (num > 0) words += cat(words.empty() ? ": " : ", ", count_of(static_cast<std::int64_t>(num), "run"), " ", what);
+// The states of the runs that were active when the session was interrupted.
+std::string stopped_runs_text(const compare::Tally& tally) {
+  if (tally.num_saved + tally.num_unsaved + tally.num_not_started == 0)
+    return ", no run was active";
+  if (tally.num_unsaved + tally.num_not_started == 0) return ", everything is saved";
+  std::string text;
+  const auto add = [&](std::size_t num, std::string_view state) {
+    if (num > 0)
+      text += cat(text.empty() ? ": " : ", ", count_of(static_cast<std::int64_t>(num), "run"), " ",
+                  state);
   };
   add(tally.num_saved, "saved");
-  add(tally.num_unbegun, "stopped before the first step");
-  add(tally.num_unsaved, "ended without saving, back to the newest checkpoint");
-  return words;
+  add(tally.num_not_started, "stopped before the first step");
+  add(tally.num_unsaved, "ended without saving, reverting to the newest checkpoint");
+  return text;
 }
 
-[[noreturn]] void stop_here(const std::string& directory, const compare::Tally& tally) {
+[[noreturn]] void fail_interrupted(const std::string& directory, const compare::Tally& tally) {
   fail(ExitCode::kInterrupted, directory,
-       cat("stopped by ", stop_requested() ? stop_signal() : "a signal to one of its runs", fate_of_runs(tally)),
-       "the same command again to go on");
+       cat("stopped by ", stop_requested() ? stop_signal() : "a signal to one of its runs",
+           stopped_runs_text(tally), "; repeat the command to continue"));
 }
 
-// The exit code says what became of this session's runs.
-void tell(const compare::Tally& tally, const std::string& directory) {
+// Throws with the exit code of the first kind of unsuccessful runs; see docs/exit-codes.md.
+void check_outcome(const compare::Tally& tally, const std::string& directory) {
   std::cout.flush();
-  const std::string counts = cat(count_of(static_cast<std::int64_t>(tally.num_finished), "run"), " finished, ", tally.num_diverged,
-                                 " diverged, ", tally.num_failed, " failed");
+  const std::string counts =
+      cat(count_of(static_cast<std::int64_t>(tally.num_finished), "run"), " finished, ",
+          tally.num_diverged, " diverged, ", tally.num_failed, " failed");
   if (tally.num_failed > 0)
-    fail(static_cast<ExitCode>(tally.worst_code), directory, counts, "their output.txt says why, the same command tries them again");
+    fail(static_cast<ExitCode>(tally.worst_code), directory,
+         cat(counts, "; see output.txt of each failed run; repeat the command to retry"));
   if (tally.num_diverged > 0)
-    fail(ExitCode::kDiverged, directory, counts,
-         "a lower learning rate, or train.divergence.policy; diverged runs are reported, not run again");
+    fail(ExitCode::kDiverged, directory,
+         cat(counts,
+             "; lower the learning rate or change train.divergence.policy (diverged runs are "
+             "reported, not repeated)"));
   if (tally.num_waiting > 0)
     fail(ExitCode::kDiverged, directory,
-         cat(counts, ", ", tally.num_waiting, " never started: every candidate of compare.tune diverged for their variants"),
-         "other values to choose from");
+         cat(counts, ", ", tally.num_waiting,
+             " never started: every candidate of compare.tune diverged for their variants; "
+             "change the candidates"));
 }
 
 }  // namespace
 
 void compare_command(const CompareOptions& options) {
-  if (!options.report.empty()) return show_report({options.report.begin(), options.report.end()}, options.json);
-  const auto config = load_comparison({.file = options.config.config, .overrides = options.config.overrides});
+  if (!options.report.empty())
+    return show_report({options.report.begin(), options.report.end()}, options.json);
+  const auto config =
+      load_comparison({.file = options.config.config, .overrides = options.config.overrides});
   if (!config.compare)
-    fail(ExitCode::kUsage, options.config.config, "no section `compare`",
-         "one that says what varies, such as `compare: {vary: {model.ffn: [relu, geglu]}}`");
+    fail(ExitCode::kUsage, options.config.config,
+         "missing section `compare`, e.g. `compare: {vary: {model.ffn: [relu, geglu]}}`");
   const compare::SessionOptions session = session_of(options, config);
   ComparisonRuns runs(options.config);
   if (options.dry_run) {
@@ -201,9 +227,9 @@ void compare_command(const CompareOptions& options) {
     return;
   }
   const compare::Tally tally = compare::run_session(session, runs);
-  if (tally.interrupted) stop_here(config.run.run.dir, tally);
+  if (tally.interrupted) fail_interrupted(config.run.run.dir, tally);
   show_report({fs::path(config.run.run.dir)}, options.json);
-  tell(tally, config.run.run.dir);
+  check_outcome(tally, config.run.run.dir);
 }
 
 }  // namespace sluice::app

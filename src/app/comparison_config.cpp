@@ -7,12 +7,14 @@ namespace sluice::app {
 
 namespace {
 
-void check_keys(const compare::ValueLists& lists, const std::string& section, config::Problems& problems) {
+void check_keys(const compare::ValueLists& lists, const std::string& section,
+                config::Problems& problems) {
   for (const auto& [key, values] : lists.items) {
     const auto affects = config::affects_of<train::RunConfig>(key);
     if (affects && !config::rule_of(*affects).may_vary)
       problems.add(cat(section, '.', key), cat('`', key, '`'),
-                   "a key that changes what is trained, not where, how, when or on what it is computed and measured");
+                   "a hyperparameter (all variants share objective, seed, corpus, execution, "
+                   "evaluation and output)");
   }
 }
 
@@ -25,7 +27,8 @@ void ComparisonConfig::check(const ComparisonConfig& c, config::Problems& proble
 }
 
 void expand_home_of(train::RunConfig& config) {
-  config::for_each_path(config, [](const std::string& field, std::string& path) { path = expand_home(field, path); });
+  config::for_each_path(
+      config, [](const std::string& field, std::string& path) { path = expand_home(field, path); });
 }
 
 ComparisonConfig load_comparison(const config::Input& input) {

@@ -1,4 +1,4 @@
-// The root of a comparison's YAML: everything a run's has, and the section `compare`.
+// The root of a configuration file: the keys of a run and the optional section `compare`.
 #pragma once
 
 #include <optional>
@@ -11,21 +11,23 @@ namespace sluice::app {
 
 struct ComparisonConfig {
   train::RunConfig run;
-  std::optional<compare::CompareConfig> compare;  // nothing in the file of a single run
+  std::optional<compare::CompareConfig> compare;  // empty for a single run
   static constexpr auto fields() {
     using config::field;
     using C = ComparisonConfig;
-    return std::tuple{config::rows_of<&C::run>(),
-                      field<&C::compare>("Several runs instead of one: what `sluice compare` varies. `sluice train` refuses it.",
-                                         config::Affects::kLabel)};
+    return std::tuple{
+        config::rows_of<&C::run>(),
+        field<&C::compare>(
+            "Runs several variants with `sluice compare`. `sluice train` rejects this section.",
+            config::Affects::kLabel)};
   }
   static void check(const ComparisonConfig& c, config::Problems& problems);
 };
 
-// The home directory in place of `~/` at the start of every path of a configuration (base/home.h).
+// Expands `~/` at the start of every path of a configuration (base/home.h).
 void expand_home_of(train::RunConfig& config);
 
-// config::load, and that: the one way in which the program reads a user's file.
+// config::load(), then expand_home_of(): all configuration files are read by this function.
 ComparisonConfig load_comparison(const config::Input& input);
 
 }  // namespace sluice::app

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "app/outputs.h"
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text_format.h"
@@ -15,21 +16,24 @@
 namespace sluice::app {
 namespace {
 
-// A child of this very program, also where the file was replaced since.
+// The running binary, even if the file was replaced meanwhile.
 constexpr std::string_view kProgram = "/proc/self/exe";
 
-std::vector<std::string> words_of(std::initializer_list<std::string_view> words) { return {words.begin(), words.end()}; }
+std::vector<std::string> words_of(std::initializer_list<std::string_view> words) {
+  return {words.begin(), words.end()};
+}
 
 data::PrepareSettings settings_of(const train::RunConfig& config) {
   return {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = auto_threads()};
 }
 
-// The varied and the tuned values, each with the section that has it.
+// The varied and tuned values, each with its section.
 std::vector<config::Setting> settings_of(const compare::RunRequest& request) {
   std::vector<config::Setting> settings;
   const std::vector<std::string> overrides = compare::overrides_of(request.settings);
   for (std::size_t i = 0; i < overrides.size(); ++i)
-    settings.push_back({i + request.num_tuned < overrides.size() ? "compare.vary" : "compare.tune", overrides[i]});
+    settings.push_back(
+        {i + request.num_tuned < overrides.size() ? "compare.vary" : "compare.tune", overrides[i]});
   return settings;
 }
 
@@ -40,42 +44,52 @@ std::string data_key(train::RunConfig config) {
   return config::to_yaml(only, config::Comments::kNone);
 }
 
-std::string text_of(const train::RunConfig& config) { return config::to_yaml(config, config::Comments::kNone); }
+std::string text_of(const train::RunConfig& config) {
+  return config::to_yaml(config, config::Comments::kNone);
+}
 
-// A rollback returns to the last checkpoint: where they are belongs to the experiment then.
+// A rollback returns to the last checkpoint, so the checkpoint interval is part of the experiment.
 std::string identity_of(const train::RunConfig& config) {
   const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
-  return cat(config::identity(config), rolls_back ? cat("checkpoint.every_steps: ", config.checkpoint.every_steps, "\n") : "");
+  return cat(
+      config::identity(config),
+      rolls_back ? cat("checkpoint.every_steps: ", config.checkpoint.every_steps, "\n") : "");
 }
 
-// Every run must end with the figure that is compared, on text that nothing was chosen on.
-void require_figure(const train::RunConfig& config, const compare::CompareConfig& compare) {
-  require(config.evaluate.every_steps.value.has_value(), ExitCode::kUsage, "evaluate.every_steps", "never",
-          "a number: without the evaluation after the last step there is nothing to compare");
-  require(!config.corpus.valid.empty() || config.corpus.holdout > 0 || config.evaluate.split != train::Split::kValid, ExitCode::kUsage,
-          "corpus.holdout", "0 and no corpus.valid", "text that is held out: without it there is nothing to compare");
-  require(compare.metric != compare::Metric::kBitsPerByte || !config.evaluate.final_max_tokens.value, ExitCode::kUsage,
-          "evaluate.final_max_tokens", "a part of the held-out text", "all: bits_per_byte is known of the whole only");
-  require(!compare.tune || config.evaluate.split != train::Split::kTune, ExitCode::kUsage, "evaluate.split", "tune",
-          "valid: compare.tune chooses on the other, which no reported figure may see");
+// Every run must end with the compared metric, measured on text not used for tuning.
+void require_final_metric(const train::RunConfig& config, const compare::CompareConfig& compare) {
+  require(config.evaluate.every_steps.value.has_value(), ExitCode::kUsage, "evaluate.every_steps",
+          "never", "a number, since runs are compared by the evaluation after the last step");
+  require(!config.corpus.valid.empty() || config.corpus.holdout > 0 ||
+              config.evaluate.split != train::Split::kValid,
+          ExitCode::kUsage, "corpus.holdout", "0 and no corpus.valid",
+          "held-out text, since runs are compared on it");
+  if (compare.metric == compare::Metric::kBitsPerByte && config.evaluate.final_max_tokens.value)
+    fail(ExitCode::kUsage, "evaluate.final_max_tokens",
+         cat(*config.evaluate.final_max_tokens.value),
+         "all, since bits_per_byte requires the whole held-out set");
+  require(!compare.tune || config.evaluate.split != train::Split::kTune, ExitCode::kUsage,
+          "evaluate.split", "tune", "valid, since compare.tune selects values on the tuning split");
 }
 
-// Each variant finishes its own schedule.
+// Each variant has its own number of steps and finishes its own schedule.
 void require_own_schedule(const optim::ScheduleConfig& schedule) {
   const auto* t5 = std::get_if<optim::T5Schedule>(&schedule);
-  require(t5 == nullptr || !t5->total_steps.value, ExitCode::kUsage, "schedule.total_steps", "a number",
-          "auto: compare.equalize time gives each variant steps, and a schedule, of its own");
+  if (t5 != nullptr && t5->total_steps.value)
+    fail(ExitCode::kUsage, "schedule.total_steps", cat(*t5->total_steps.value),
+         "auto, since with compare.equalize: time the number of steps differs between variants");
 }
 
 }  // namespace
 
 train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
-  ComparisonConfig comparison =
-      load_comparison({.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)});
+  ComparisonConfig comparison = load_comparison(
+      {.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)});
   train::RunConfig config = std::move(comparison.run);
   if (comparison.compare) {
-    require_figure(config, *comparison.compare);
-    if (comparison.compare->equalize == compare::Equalize::kTime) require_own_schedule(config.schedule);
+    require_final_metric(config, *comparison.compare);
+    if (comparison.compare->equalize == compare::Equalize::kTime)
+      require_own_schedule(config.schedule);
   }
   config.run = {.name = request.name, .dir = request.run_dir.string(), .seed = request.seed};
   if (request.steps) {
@@ -86,7 +100,7 @@ train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const 
   config.train.threads = config.train.threads.value_or(request.threads);
   if (request.on_tuning_split) {
     require(config.corpus.tune_holdout > 0, ExitCode::kUsage, "corpus.tune_holdout", "0",
-            "a share of the training text to choose on, such as 0.05: compare.tune needs a third split");
+            "a share of the training text for compare.tune, e.g. 0.05");
     config.evaluate.split = train::Split::kTune;
   }
   return config;
@@ -98,8 +112,9 @@ const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& conf
   Data data;
   try {
     if (const auto prepared = data::find_prepared(settings_of(config)))
-      data = {.fingerprint = prepared->fingerprint, .tokenizer_hash = prepared->tokenizer->hash().hex()};
-  } catch (const UserError& error) {  // a corpus that is not there is no error before it is needed
+      data = {.fingerprint = prepared->fingerprint,
+              .tokenizer_hash = prepared->tokenizer->hash().hex()};
+  } catch (const UserError& error) {  // a missing corpus is an error only once it is needed
     if (error.code() != ExitCode::kMissingInput && error.code() != ExitCode::kUsage) throw;
   }
   return data_.emplace(key, data).first->second;
@@ -108,10 +123,13 @@ const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& conf
 void ComparisonRuns::prepare(const compare::RunRequest& request) {
   const train::RunConfig config = load(request);
   const std::string key = data_key(config);
-  if (const auto known = data_.find(key); known != data_.end() && !known->second.fingerprint.empty()) return;
+  if (const auto known = data_.find(key);
+      known != data_.end() && !known->second.fingerprint.empty())
+    return;
   const data::PreparedData prepared = data::prepare(settings_of(config));
-  data_.insert_or_assign(key, Data{.fingerprint = prepared.fingerprint, .tokenizer_hash = prepared.tokenizer->hash().hex()});
-  plans_.clear();  // made without knowing the data
+  data_.insert_or_assign(key, Data{.fingerprint = prepared.fingerprint,
+                                   .tokenizer_hash = prepared.tokenizer->hash().hex()});
+  plans_.clear();  // made before the data was known
 }
 
 compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
@@ -121,8 +139,9 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
   const Data& data = data_of(config);
   const std::string key = text_of(config);
   auto plan = plans_.find(key);
-  if (plan == plans_.end()) plan = plans_.emplace(key, train::make_plan(config, text::Notes::kNone)).first;
-  const train::Plan& p = plan->second;
+  if (plan == plans_.end())
+    plan = plans_.emplace(key, run::make_plan(config, text::Notes::kNone)).first;
+  const run::Plan& p = plan->second;
   train::RunConfig resolved = p.run.config;
   resolved.run = run;
   return {.config = config::to_yaml(resolved),
@@ -131,25 +150,24 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
           .tokenizer_hash = data.tokenizer_hash,
           .objective = std::string(data::kind_of(resolved.objective)),
           .targets_are_text = p.run.objective->targets_are_text(),
-          .maker = {.cpu = machine().cpu_model,
-                    .device = p.run.device,
-                    .precision = std::string(config::name_of(p.run.precision)),
-                    .threads = p.run.threads,
-                    .micro_batch_sequences = p.run.micro_batch_sequences},
-          .num_parameters = p.sizes.num_parameters,
-          .d_ff = p.sizes.d_ff,
-          .d_ff_mismatch = p.sizes.d_ff_mismatch,
-          .multiply_adds_per_token = p.sizes.multiply_adds_per_token(),
-          .flops_per_token = p.sizes.flops_per_token,
+          .env = {.cpu = machine().cpu_model,
+                  .device = p.run.device,
+                  .precision = std::string(config::name_of(p.run.precision)),
+                  .threads = p.run.threads,
+                  .micro_batch_sequences = p.run.micro_batch_sequences},
+          .sizes = variant_sizes(p.sizes),
           .steps = p.total_steps,
           .tokens_per_step = p.run.tokens_per_step()};
 }
 
-std::vector<std::string> ComparisonRuns::train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const {
-  return words_of({kProgram, "train", config.string(), "--resume", "--run-dir", run_dir.string(), "--json"});
+std::vector<std::string> ComparisonRuns::train_command(const std::filesystem::path& config,
+                                                       const std::filesystem::path& run_dir) const {
+  return words_of(
+      {kProgram, "train", config.string(), "--resume", "--run-dir", run_dir.string(), "--json"});
 }
 
-std::vector<std::string> ComparisonRuns::measure_command(const std::filesystem::path& config) const {
+std::vector<std::string> ComparisonRuns::measure_command(
+    const std::filesystem::path& config) const {
   return words_of({kProgram, "plan", config.string(), "--measure", "--json"});
 }
 

@@ -1,4 +1,4 @@
-// The runs of a comparison as train/ and model/ see them: see compare/run_factory.h.
+// Implements the runs of a comparison (compare/run_factory.h) with run/, train/ and model/.
 #pragma once
 
 #include <map>
@@ -9,7 +9,7 @@
 #include "app/comparison_config.h"
 #include "compare/run_factory.h"
 #include "data/prepared.h"
-#include "train/plan.h"
+#include "run/plan.h"
 
 namespace sluice::app {
 
@@ -19,21 +19,23 @@ class ComparisonRuns final : public compare::RunFactory {
 
   void prepare(const compare::RunRequest& request) override;
   compare::RunFacts make(const compare::RunRequest& request) override;
-  std::vector<std::string> train_command(const std::filesystem::path& config, const std::filesystem::path& run_dir) const override;
+  std::vector<std::string> train_command(const std::filesystem::path& config,
+                                         const std::filesystem::path& run_dir) const override;
   std::vector<std::string> measure_command(const std::filesystem::path& config) const override;
 
-  // The configuration of one run, checked.
+  // Returns the checked configuration of one run.
   train::RunConfig load(const compare::RunRequest& request) const;
 
  private:
   struct Data {
-    std::string fingerprint, tokenizer_hash;  // empty where it is not prepared
+    std::string fingerprint, tokenizer_hash;  // empty if not prepared
   };
   const Data& data_of(const train::RunConfig& config);
 
   ConfigOptions options_;
-  std::map<std::string, Data> data_;          // by sections corpus and tokenizer
-  std::map<std::string, train::Plan> plans_;  // by configuration, name, place and seed apart: runs of one variant share one
+  std::map<std::string, Data> data_;  // by the sections corpus and tokenizer
+  // by the configuration without name, directory and seed: the runs of a variant share one plan
+  std::map<std::string, run::Plan> plans_;
 };
 
 }  // namespace sluice::app

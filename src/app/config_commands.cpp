@@ -23,8 +23,9 @@ ComparisonConfig load_any(const ConfigOptions& options) {
 train::RunConfig load_config(const ConfigOptions& options) {
   ComparisonConfig config = load_any(options);
   if (config.compare)
-    fail(ExitCode::kUsage, options.config, "a section `compare`, which makes it a comparison of several runs",
-         cat("`sluice compare ", shell_path(options.config), "` (with --dry-run to see what it would do), or a file without that section"));
+    fail(ExitCode::kUsage, options.config, "a comparison (section `compare`)",
+         cat("the configuration of a single run; to run the comparison, use `sluice compare ",
+             shell_path(options.config), "`, or add --dry-run to preview it"));
   return std::move(config.run);
 }
 
@@ -35,9 +36,10 @@ void config_show_command(const ConfigOptions& options) {
 
 void config_check_command(const ConfigOptions& options) {
   const ComparisonConfig config = load_any(options);
-  if (config.compare) {  // each run's configuration, too
+  if (config.compare) {  // check every variant, too
     const ComparisonRuns runs(options);
-    for (const report::Settings& settings : compare::expand(config.compare->vary)) runs.load({.settings = settings});
+    for (const report::Settings& settings : compare::expand(config.compare->vary))
+      runs.load({.settings = settings});
   }
   log::info(cat(options.config, ": no problems"));
 }

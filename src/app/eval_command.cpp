@@ -13,8 +13,8 @@
 #include "data/corpus_checks.h"
 #include "data/prepared.h"
 #include "eval/perplexity.h"
+#include "run/open_checkpoint.h"
 #include "train/batches.h"
-#include "train/open_checkpoint.h"
 
 namespace sluice::app {
 namespace {
@@ -29,9 +29,12 @@ void check_stride(const EvalOptions& options, const train::ResolvedRun& run) {
   if (options.stride == 0) return;
   if (!run.objective->has_stride())
     fail(ExitCode::kUsage, "--stride", cat(options.stride),
-         cat("no stride: the model was trained with ", data::kind_of(run.config.objective), ", whose segments do not overlap"));
+         cat("no stride, since the segments of ", data::kind_of(run.config.objective),
+             " do not overlap"));
   const std::int64_t length = run.objective->segment_length();
-  if (options.stride > length) fail(ExitCode::kUsage, "--stride", cat(options.stride), cat("at most the sequence length ", length));
+  if (options.stride > length)
+    fail(ExitCode::kUsage, "--stride", cat(options.stride),
+         cat("a value up to the sequence length ", length));
 }
 
 text::Format format_of(const std::string& name) {
@@ -40,46 +43,57 @@ text::Format format_of(const std::string& name) {
   fail(ExitCode::kUsage, "--format", printable(name), "text, lines, paragraphs or jsonl");
 }
 
-// The text that --data names must fill one segment.
-void check_length(const EvalOptions& options, const data::Objective& objective, std::uint64_t num_tokens) {
+// The text of --data must fill one segment.
+void check_length(const EvalOptions& options, const data::Objective& objective,
+                  std::uint64_t num_tokens) {
   const auto length = static_cast<std::uint64_t>(objective.segment_length());
   const std::string source = objective.segment_length_source();
   if (source.empty() || num_tokens >= length) return;
   const std::size_t num_files = options.data.size();
-  fail(ExitCode::kBadData, cat("--data ", options.data.front(), num_files > 1 ? cat(" and ", num_files - 1, " more") : ""),
-       cat(num_tokens, " tokens"), cat("a longer text: at least ", length, " tokens, one segment for ", source));
+  fail(ExitCode::kBadData,
+       cat("--data ", options.data.front(),
+           num_files > 1 ? cat(" and ", num_files - 1, " more") : ""),
+       cat(num_tokens, " tokens"), cat("at least ", length, " tokens, one segment for ", source));
 }
 
-// --data as the run's corpus was read, unless --format says otherwise.
-data::EncodedText encode(const EvalOptions& options, const train::OpenedCheckpoint& opened) {
+// Encodes --data, read with the corpus settings of the run unless --format overrides them.
+data::EncodedText encode(const EvalOptions& options, const run::OpenedCheckpoint& opened) {
   text::CorpusConfig corpus = opened.run.config.corpus;
   if (!options.format.empty()) corpus.format = format_of(options.format);
   if (!options.text_field.empty()) {
-    require(corpus.format == text::Format::kJsonl, ExitCode::kUsage, "--text-field", config::name_of(corpus.format),
-            "--format jsonl with it: only JSON lines have fields");
+    require(corpus.format == text::Format::kJsonl, ExitCode::kUsage, "--text-field",
+            cat("format `", config::name_of(corpus.format), "`"),
+            "--format jsonl, the only format with fields");
     corpus.text_field = options.text_field;
   }
   try {
-    return data::encode_files(options.data, corpus, *opened.tokenizer, static_cast<int>(opened.run.threads));
+    return data::encode_files(options.data, corpus, *opened.tokenizer,
+                              static_cast<int>(opened.run.threads));
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
-    throw UserError(error.code(), cat(error.what(), " (eval reads --data with the run's settings of `corpus`, here as `",
-                                      config::name_of(corpus.format), "`; --format text, lines, paragraphs or jsonl reads it otherwise)"));
+    throw UserError(
+        error.code(),
+        cat(error.what(), " (--data is read as `", config::name_of(corpus.format),
+            "`; select another format with --format text, lines, paragraphs or jsonl)"));
   }
 }
 
 Result evaluate(const EvalOptions& options) {
   check_run_argument(options.run);
-  require(!options.data.empty() || (options.format.empty() && options.text_field.empty()), ExitCode::kUsage,
-          options.format.empty() ? "--text-field" : "--format", "no --data", "--data FILE with it: held-out text is prepared already");
-  const train::OpenedCheckpoint opened =
-      train::open_checkpoint(options.run, options.allow_older ? train::Older::kAccept : train::Older::kRefuse);
+  require(!options.data.empty() || (options.format.empty() && options.text_field.empty()),
+          ExitCode::kUsage, options.format.empty() ? "--text-field" : "--format",
+          "requires --data FILE, since the held-out set is already prepared");
+  const run::OpenedCheckpoint opened =
+      run::open_checkpoint(options.run, options.allow_older ? run::OlderCheckpoint::kAccept
+                                                            : run::OlderCheckpoint::kRefuse);
   check_stride(options, opened.run);
   const auto measure = [&](const data::TokenStream& stream, const data::SplitCounts& counts) {
     const auto batches = train::make_evaluation_batches(
-        opened.run, stream, *opened.tokenizer, {.max_tokens = static_cast<std::uint64_t>(options.max_tokens), .stride = options.stride});
-    eval::Perplexity perplexity = eval::measure_perplexity(*opened.model, *batches, train::counts_of_targets(*opened.run.objective, counts),
-                                                           opened.device, {.seed = opened.run.config.run.seed});
+        opened.run, stream, *opened.tokenizer,
+        {.max_tokens = static_cast<std::uint64_t>(options.max_tokens), .stride = options.stride});
+    eval::Perplexity perplexity = eval::measure_perplexity(
+        *opened.model, *batches, train::counts_of_targets(*opened.run.objective, counts),
+        opened.device, {.seed = opened.run.config.run.seed});
     perplexity.num_bytes = counts.num_bytes;
     perplexity.num_words = counts.num_words;
     return perplexity;
@@ -88,12 +102,13 @@ Result evaluate(const EvalOptions& options) {
   result.step = opened.state.progress.step;
   result.lossless = opened.tokenizer->lossless();
   if (options.data.empty()) {
-    const data::PreparedData prepared = train::open_data(opened);
+    const data::PreparedData prepared = run::open_data(opened);
     const train::HeldOut text = train::held_out(opened.run.config, prepared);
-    require(text.stream.num_tokens() > 0, ExitCode::kUsage, options.run, "a run without held-out text", "--data FILE");
+    require(text.stream.num_tokens() > 0, ExitCode::kUsage, options.run,
+            "no held-out data; pass --data FILE");
     if (train::split_of(opened.run.config.evaluate.split) == data::Split::kValid)
       data::warn_of_overlap(prepared.overlap, prepared.counts[data::Split::kValid]);
-    text.stream.verify();  // a flipped bit would be scored
+    text.stream.verify();  // do not score corrupted tokens
     result.perplexity = measure(text.stream, text.counts);
   } else {
     const data::EncodedText text = encode(options, opened);
@@ -103,7 +118,7 @@ Result evaluate(const EvalOptions& options) {
   return result;
 }
 
-// Bytes and words of a part of the set are not known.
+// The numbers of bytes and words are unknown for a part of the set.
 std::optional<std::uint64_t> of_whole(const eval::Perplexity& p, std::uint64_t count) {
   return p.whole ? std::optional(count) : std::nullopt;
 }
@@ -111,7 +126,7 @@ std::optional<std::uint64_t> of_whole(const eval::Perplexity& p, std::uint64_t c
 }  // namespace
 
 void eval_command(const EvalOptions& options) {
-  const StopNotice notice("ending after this batch");
+  const StopNotice notice("stopping after this batch");
   const Result result = evaluate(options);
   const eval::Perplexity& p = result.perplexity;
   if (options.json) {
@@ -125,21 +140,25 @@ void eval_command(const EvalOptions& options) {
                                             .step = result.step});
     return;
   }
-  std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   " << fixed(*p.figures.log_perplexity, 4)
-            << " nats per token\n"
-            << "perplexity       " << perplexity_text(*p.figures.perplexity, 3).value_or("not finite") << "\n";
-  if (p.figures.bits_per_byte) std::cout << "bits_per_byte    " << fixed(*p.figures.bits_per_byte, 4) << "\n";
-  if (const auto per_word = p.figures.word_perplexity ? perplexity_text(*p.figures.word_perplexity, 2) : std::nullopt)
+  std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   "
+            << fixed(*p.figures.log_perplexity, 4) << " nats per token\n"
+            << "perplexity       "
+            << perplexity_text(*p.figures.perplexity, 3).value_or("not finite") << "\n";
+  if (p.figures.bits_per_byte)
+    std::cout << "bits_per_byte    " << fixed(*p.figures.bits_per_byte, 4) << "\n";
+  if (const auto per_word =
+          p.figures.word_perplexity ? perplexity_text(*p.figures.word_perplexity, 2) : std::nullopt)
     std::cout << "word_perplexity  " << *per_word << "\n";
   std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\n";
-  if (p.whole) std::cout << "num_bytes        " << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
+  if (p.whole)
+    std::cout << "num_bytes        " << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";
   if (p.num_dropped_tokens > 0)
     std::cout << "not scored       " << with_commas(static_cast<std::int64_t>(p.num_dropped_tokens))
-              << " tokens: the tail shorter than one segment\n";
+              << " tokens, the tail shorter than one segment\n";
   if (!result.lossless) {
-    std::cout
-        << "lossless         false: the tokenizer changes text, so bits_per_byte and word_perplexity do not compare with other tokenizers; "
-        << with_commas(static_cast<std::int64_t>(p.num_unknown)) << " unknown tokens\n";
+    std::cout << "lossless         false: the tokenizer changes text, so bits_per_byte and "
+                 "word_perplexity are not comparable across tokenizers; "
+              << with_commas(static_cast<std::int64_t>(p.num_unknown)) << " unknown tokens\n";
   }
 }
 

@@ -1,4 +1,4 @@
-// Figures as the console shows them.
+// Formats metrics for the console.
 #pragma once
 
 #include <optional>
@@ -6,10 +6,10 @@
 
 namespace sluice::app {
 
-// Perplexities up to this are shown as numbers; larger ones, which say no more than their logarithm, as "e^16.8".
+// Larger perplexities are shown by their logarithm, as "e^16.8".
 constexpr double kLargestShownPerplexity = 1e6;
 
-// `digits` behind the point. Nothing for what is not finite: JSON has null there.
+// With `digits` decimal places. Empty for a non-finite value, which is null in JSON.
 std::optional<std::string> perplexity_text(double perplexity, int digits);
 
 }  // namespace sluice::app

@@ -14,13 +14,13 @@
 #include "base/text_format.h"
 #include "eval/fill.h"
 #include "eval/generate.h"
-#include "train/open_checkpoint.h"
+#include "run/open_checkpoint.h"
 
 namespace sluice::app {
 namespace {
 
-// A model may write what a terminal takes for a command; elsewhere its text goes out as it is.
-std::string shown(std::string_view text) {
+// Escapes terminal control sequences in generated text if stdout is a terminal.
+std::string terminal_safe(std::string_view text) {
   static const bool is_terminal = isatty(STDOUT_FILENO) == 1;
   if (!is_terminal) return std::string(text);
   std::string out;
@@ -33,65 +33,77 @@ std::string shown(std::string_view text) {
   return out;
 }
 
-// The text so far is out by then; the code says that it is not all.
-void require_whole(bool interrupted, const GenerateOptions& options) {
+// Called after the text so far is printed.
+void fail_if_interrupted(bool interrupted, const GenerateOptions& options) {
   if (interrupted)
-    fail(ExitCode::kInterrupted, options.run, cat("stopped by ", stop_signal(), ", the text is cut"),
-         "the same command again for all of it");
+    fail(ExitCode::kInterrupted, options.run,
+         cat("stopped by ", stop_signal(),
+             ", text is truncated; repeat the command for the full text"));
 }
 
-// Why there is no more text: `eos` the model ended it, `length` --tokens did.
+// Why generation ended: `eos` by the model, `length` by --tokens.
 template <class Generated>
-std::string_view stop_of(const Generated& generated) {
+std::string_view stop_reason(const Generated& generated) {
   return generated.interrupted ? "interrupted" : generated.ended ? "eos" : "length";
 }
 
-void fill(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const data::SpanRules& rules,
-          const eval::SamplingConfig& sampling) {
-  const eval::Filled filled = eval::fill_blanks(*opened.model, *opened.tokenizer, rules, options.prompt, sampling);
+void fill(const GenerateOptions& options, const run::OpenedCheckpoint& opened,
+          const data::SpanRules& rules, const eval::SamplingConfig& sampling) {
+  const eval::Filled filled =
+      eval::fill_blanks(*opened.model, *opened.tokenizer, rules, options.prompt, sampling);
   if (!options.json) {
-    std::cout << shown(filled.text) << "\n" << std::flush;
-    if (filled.ended && std::all_of(filled.spans.begin(), filled.spans.end(), [](const auto& span) { return span.empty(); }))
-      log::info("the model ended at once: it left every blank empty; another --seed may give text");
-    return require_whole(filled.interrupted, options);
+    std::cout << terminal_safe(filled.text) << "\n" << std::flush;
+    if (filled.ended && std::all_of(filled.spans.begin(), filled.spans.end(),
+                                    [](const auto& span) { return span.empty(); }))
+      log::info("the model ended immediately, all blanks are empty; try another --seed");
+    return fail_if_interrupted(filled.interrupted, options);
   }
   std::cout << config::to_json(GenerateOutput{.prompt = options.prompt,
                                               .text = filled.text,
                                               .spans = filled.spans,
-                                              .stop = std::string(stop_of(filled)),
+                                              .stop = std::string(stop_reason(filled)),
                                               .interrupted = filled.interrupted,
                                               .step = opened.state.progress.step});
-  require_whole(filled.interrupted, options);
+  fail_if_interrupted(filled.interrupted, options);
 }
 
-void go_on(const GenerateOptions& options, const train::OpenedCheckpoint& opened, const eval::SamplingConfig& sampling) {
+void continue_prompt(const GenerateOptions& options, const run::OpenedCheckpoint& opened,
+                     const eval::SamplingConfig& sampling) {
   if (options.json) {
-    const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
+    const eval::Generated generated =
+        eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
     std::cout << config::to_json(GenerateOutput{.prompt = options.prompt,
                                                 .text = generated.text,
-                                                .stop = std::string(stop_of(generated)),
+                                                .stop = std::string(stop_reason(generated)),
                                                 .interrupted = generated.interrupted,
                                                 .step = opened.state.progress.step});
-    return require_whole(generated.interrupted, options);
+    return fail_if_interrupted(generated.interrupted, options);
   }
-  // The prompt with the first piece: nothing is printed of what is refused.
+  // Print the prompt together with the first piece, so that an error prints nothing.
   std::string unprinted = options.prompt;
-  const eval::Generated generated = eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
-    std::cout << shown(std::exchange(unprinted, "")) << shown(piece) << std::flush;
-  });
-  std::cout << shown(unprinted) << "\n" << std::flush;
+  const eval::Generated generated = eval::generate(
+      *opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
+        std::cout << terminal_safe(std::exchange(unprinted, "")) << terminal_safe(piece)
+                  << std::flush;
+      });
+  std::cout << terminal_safe(unprinted) << "\n" << std::flush;
   if (generated.text.empty() && generated.ended)
-    log::info("the model ended at once: the first token that it drew is the end of the document; another --seed may give text");
-  require_whole(generated.interrupted, options);
+    log::info(
+        "the model ended immediately, its first token is the end of the document; try another "
+        "--seed");
+  fail_if_interrupted(generated.interrupted, options);
 }
 
 }  // namespace
 
 void generate_command(const GenerateOptions& options) {
   check_run_argument(options.run);
-  const train::OpenedCheckpoint opened =
-      train::open_checkpoint(options.run, options.allow_older ? train::Older::kAccept : train::Older::kRefuse);
-  if (!options.json) log::info(cat("step ", with_commas(opened.state.progress.step), " of ", options.run));  // stdout has the text alone
+  const run::OpenedCheckpoint opened =
+      run::open_checkpoint(options.run, options.allow_older ? run::OlderCheckpoint::kAccept
+                                                            : run::OlderCheckpoint::kRefuse);
+  // stdout contains only the text
+  if (!options.json)
+    log::info(cat("step ", with_commas(opened.state.progress.step), " of ", options.run));
   const eval::SamplingConfig sampling{.num_tokens = options.num_tokens,
                                       .temperature = options.temperature,
                                       .top_k = options.top_k,
@@ -101,7 +113,7 @@ void generate_command(const GenerateOptions& options) {
   if (const auto rules = opened.run.objective->blanks(*opened.tokenizer)) {
     fill(options, opened, *rules, sampling);
   } else {
-    go_on(options, opened, sampling);
+    continue_prompt(options, opened, sampling);
   }
 }
 

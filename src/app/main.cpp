@@ -3,9 +3,10 @@
 
 namespace {
 
-// Called before the initialisers of all libraries: what one of them opens (a GPU's driver, a
-// profiler) must not become descriptor 0, 1 or 2.
-[[gnu::section(".preinit_array"), gnu::used]] void (*const kBeforeAll)() = sluice::open_standard_streams;
+// Runs before the initializers of all libraries, so that no file that they open (a GPU driver, a
+// profiler) becomes descriptor 0, 1 or 2.
+[[gnu::section(".preinit_array"),
+  gnu::used]] void (*const kBeforeAll)() = sluice::open_standard_streams;
 
 }  // namespace
 

@@ -6,6 +6,8 @@
 #include <string_view>
 
 #include "app/comparison_config.h"
+#include "app/path_option.h"
+#include "base/error.h"
 #include "base/text_format.h"
 #include "config/aliases.h"
 #include "config/suggest.h"
@@ -13,7 +15,7 @@
 namespace sluice::app {
 namespace {
 
-[[noreturn]] void refuse(const std::string& subject, const std::string& problem) {
+[[noreturn]] void reject(const std::string& subject, const std::string& problem) {
   throw CLI::ValidationError(printable(subject), problem);
 }
 
@@ -25,19 +27,25 @@ bool looks_like_option(std::string_view word) {
   return word.size() > 1 && word[0] == '-' && !is_number;
 }
 
-std::string name_in(const std::string& word) { return word.substr(0, word.find('=')); }
+std::string option_name(const std::string& word) { return word.substr(0, word.find('=')); }
 
-bool takes_settings(const CLI::App& command) { return command.get_option_no_throw("--set") != nullptr; }
+bool takes_settings(const CLI::App& command) {
+  return command.get_option_no_throw("--set") != nullptr;
+}
 
-// `--set` with the keys that this option is called after; VALUE where none came.
+// The --set options that an option named like a key could mean: `--set train.steps=5` for
+// --steps=5, with VALUE for a missing value.
 std::vector<std::string> as_settings(const std::string& word) {
   static const config::KeyPaths paths(config::describe<ComparisonConfig>());
-  const std::string name = name_in(word).substr(std::min<std::size_t>(word.find_first_not_of('-'), word.size()));
-  const std::string value = word.find('=') == std::string::npos ? "=VALUE" : word.substr(word.find('='));
+  const std::string name =
+      option_name(word).substr(std::min<std::size_t>(word.find_first_not_of('-'), word.size()));
+  const std::string value =
+      word.find('=') == std::string::npos ? "=VALUE" : word.substr(word.find('='));
   std::vector<std::string> settings;
-  std::vector<std::string> keys = paths.has(name) ? std::vector{name} : paths.meant("", name);
+  std::vector<std::string> keys = paths.has(name) ? std::vector{name} : paths.candidates("", name);
   for (const std::string& key : keys) {
-    if (key.find('.') != std::string::npos) settings.push_back(cat("--set ", key, printable(value)));
+    if (key.find('.') != std::string::npos)
+      settings.push_back(cat("--set ", key, printable(value)));
   }
   return settings;
 }
@@ -50,42 +58,47 @@ std::vector<std::string> option_names(const CLI::App& command) {
   return names;
 }
 
-// In this order: another spelling, what other programs call so, a key of the configuration, a
-// mistyped name.
-std::vector<std::string> meant_options(const CLI::App& command, const std::string& word) {
-  const std::string name = name_in(word);
+// Tried in this order: another spelling, a name used by other programs, a key of the configuration,
+// a mistyped name.
+std::vector<std::string> suggested_options(const CLI::App& command, const std::string& word) {
+  const std::string name = option_name(word);
   const std::vector<std::string> names = option_names(command);
   for (const std::string& one : names) {
     if (config::folded(one) == config::folded(name)) return {one};
   }
-  std::vector<std::string> meant;
-  for (const std::string_view ours : config::ours_for(config::AliasOf::kOption, name)) {
-    if (command.get_option_no_throw(std::string(ours)) == nullptr) continue;
-    const std::string_view place = ours == "CONFIG" ? "FILE" : ours == "RUN" ? "RUN" : "";
-    meant.push_back(place.empty() ? std::string(ours) : cat("sluice ", command.get_name(), ' ', place));
+  std::vector<std::string> suggestions;
+  for (const std::string_view known : config::names_for(config::AliasKind::kOption, name)) {
+    if (command.get_option_no_throw(std::string(known)) == nullptr) continue;
+    const std::string_view argument = known == "CONFIG" ? "FILE" : known == "RUN" ? "RUN" : "";
+    suggestions.push_back(argument.empty() ? std::string(known)
+                                           : cat("sluice ", command.get_name(), ' ', argument));
   }
-  if (meant.empty() && takes_settings(command)) meant = as_settings(word);
-  if (!meant.empty()) return meant;
-  const std::string_view near = config::nearest(name, std::vector<std::string_view>(names.begin(), names.end()));
-  return near.empty() ? meant : std::vector{std::string(near)};
+  if (suggestions.empty() && takes_settings(command)) suggestions = as_settings(word);
+  if (!suggestions.empty()) return suggestions;
+  const std::string_view nearest =
+      config::nearest(name, std::vector<std::string_view>(names.begin(), names.end()));
+  return nearest.empty() ? suggestions : std::vector{std::string(nearest)};
 }
 
-[[noreturn]] void refuse_option(const CLI::App& command, const std::string& word) {
-  const std::string meant = config::alternatives(meant_options(command, word));
-  refuse(name_in(word),
-         cat("received an unknown option; expected one of this command", meant.empty() ? "" : cat(" (did you mean `", meant, "`?)")));
+[[noreturn]] void reject_unknown_option(const CLI::App& command, const std::string& word) {
+  const std::string suggestions = config::alternatives(suggested_options(command, word));
+  reject(option_name(word),
+         cat("unknown option",
+             suggestions.empty() ? "" : cat(" (did you mean `", suggestions, "`?)")));
 }
 
-// Goes through the words once.
-class Words {
+// Checks the arguments in one pass.
+class ArgumentChecker {
  public:
-  Words(const CLI::App& app, std::vector<std::string> given) : command_(&app), given_(std::move(given)) {}
+  ArgumentChecker(const CLI::App& app, std::vector<std::string> arguments)
+      : command_(&app), arguments_(std::move(arguments)) {}
 
   std::vector<std::string> check() {
-    for (; at_ < given_.size(); ++at_) {
-      const std::string& word = given_[at_];
+    for (; at_ < arguments_.size(); ++at_) {
+      const std::string& word = arguments_[at_];
       if (word == "--") {
-        checked_.insert(checked_.end(), given_.begin() + static_cast<std::ptrdiff_t>(at_), given_.end());
+        checked_.insert(checked_.end(), arguments_.begin() + static_cast<std::ptrdiff_t>(at_),
+                        arguments_.end());
         break;
       }
       looks_like_option(word) ? take_option(word) : take_word(word);
@@ -95,26 +108,32 @@ class Words {
 
  private:
   void take_word(const std::string& word) {
-    for (const CLI::App* below : command_->get_subcommands([&](const CLI::App* one) { return one->get_name() == word; })) command_ = below;
+    for (const CLI::App* subcommand :
+         command_->get_subcommands([&](const CLI::App* one) { return one->get_name() == word; }))
+      command_ = subcommand;
     std::error_code ignored;
-    const bool is_setting = word.find('=') != std::string::npos && word.find('/') == std::string::npos;
-    if (!in_list_ && is_setting && takes_settings(*command_) && !std::filesystem::exists(word, ignored))
-      refuse(word, cat("received a setting without --set; expected `--set ", printable(word), '`'));
+    const bool is_setting =
+        word.find('=') != std::string::npos && word.find('/') == std::string::npos;
+    if (!in_list_ && is_setting && takes_settings(*command_) &&
+        !std::filesystem::exists(word, ignored))
+      reject(word, cat("received a setting without --set; expected `--set ", printable(word), '`'));
     checked_.push_back(word);
   }
 
   void take_option(const std::string& word) {
-    const std::string name = name_in(word);
+    const std::string name = option_name(word);
     const CLI::Option* option = command_->get_option_no_throw(name);
-    if (option == nullptr) refuse_option(*command_, word);
+    if (option == nullptr) reject_unknown_option(*command_, word);
     const bool has_equals = name.size() < word.size();
     in_list_ = is_list(*option) && option->get_allow_extra_args();
     if (!takes_value(*option)) {
-      if (has_equals) refuse(name, cat("received `", printable(word.substr(name.size() + 1)), "`; expected no value"));
+      if (has_equals)
+        reject(name,
+               cat("received `", printable(word.substr(name.size() + 1)), "`; expected no value"));
       checked_.push_back(word);
       return;
     }
-    if (!is_list(*option) && !seen_.insert(name).second) refuse(name, "received the option again; expected it once");
+    if (!is_list(*option) && !seen_.insert(name).second) reject(name, "given more than once");
     if (has_equals && name.size() + 1 < word.size()) {
       checked_.push_back(word);
     } else {
@@ -124,32 +143,63 @@ class Words {
   }
 
   std::string next_word(const CLI::Option& option, const std::string& name) {
-    const std::string wanted = option.get_type_name().empty() ? "a value" : option.get_type_name();
-    if (at_ + 1 == given_.size()) refuse(name, cat("received nothing; expected ", wanted));
-    const std::string& next = given_[++at_];
-    if (looks_like_option(next) && command_->get_option_no_throw(name_in(next)) != nullptr)
-      refuse(name, cat("received nothing before ", name_in(next), "; expected ", wanted, ", or `", name, '=', printable(next),
-                       "` where that is the value"));
+    const std::string type = option.get_type_name().empty() ? "a value" : option.get_type_name();
+    if (at_ + 1 == arguments_.size()) reject(name, cat("missing value; expected ", type));
+    const std::string& next = arguments_[++at_];
+    if (looks_like_option(next) && command_->get_option_no_throw(option_name(next)) != nullptr)
+      reject(name, cat("missing value before ", option_name(next), "; expected ", type, ", or `",
+                       name, '=', printable(next), "` to pass `", printable(next), "` as value"));
     return next;
   }
 
   const CLI::App* command_;
-  std::vector<std::string> given_, checked_;
+  std::vector<std::string> arguments_, checked_;
   std::size_t at_ = 0;
-  bool in_list_ = false;  // behind an option that takes any number of words
+  bool in_list_ = false;  // after an option that takes any number of values
   std::set<std::string> seen_;
 };
 
 }  // namespace
 
 CLI::Validator not_empty(const std::string& expected) {
-  return {[=](const std::string& word) { return word.empty() ? cat("received empty text; expected ", expected) : ""; }, ""};
+  return {[=](const std::string& word) {
+            return word.empty() ? cat("received empty text; expected ", expected) : "";
+          },
+          ""};
 }
 
-std::vector<std::string> checked_words(const CLI::App& app, int argc, const char* const* argv) {
-  std::vector<std::string> words = Words(app, {argv + std::min(argc, 1), argv + argc}).check();
-  std::reverse(words.begin(), words.end());
-  return words;
+std::vector<std::string> checked_arguments(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> checked =
+      ArgumentChecker(app, {argv + std::min(argc, 1), argv + argc}).check();
+  std::reverse(checked.begin(), checked.end());
+  return checked;
+}
+
+void add_config(CLI::App& command, ConfigOptions& options, const char* what) {
+  command.add_option("CONFIG", options.config, what)
+      ->transform(home_path())
+      ->check(not_empty("a file name"));
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--set",
+          [&options](const std::vector<std::string>& words) {
+            for (const std::string& word : words) {
+              if (word.find('=') == std::string::npos && options.config.empty()) {
+                options.config = word;
+              } else {
+                options.overrides.push_back(word);
+              }
+            }
+          },
+          "Override fields: optimizer.lr=1e-3 model.ffn=geglu")
+      ->type_name("KEY=VALUE")
+      ->check(not_empty("KEY=VALUE"))
+      ->take_all();
+}
+
+void require_config(const ConfigOptions& options) {
+  require(!options.config.empty(), ExitCode::kUsage, "CONFIG",
+          "missing argument; expected a configuration file, e.g. configs/quickstart.yaml");
 }
 
 }  // namespace sluice::app

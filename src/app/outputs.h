@@ -1,4 +1,4 @@
-// What the commands print with --json: one object on one line.
+// The --json output of the commands: one object on one line.
 #pragma once
 
 #include <cstdint>
@@ -11,49 +11,47 @@
 
 #include "config/record.h"
 #include "data/token_stream.h"
+#include "model/language_model.h"
 #include "report/comparison.h"
+#include "run/session.h"
 #include "store/held_out_figures.h"
 
 namespace sluice::app {
 
-constexpr config::RecordFormat output(std::string_view name, std::string_view command, std::string_view summary) {
-  return {.name = name, .place = command, .summary = summary, .expected = "what the command prints", .indent = -1};
+constexpr config::RecordFormat output(std::string_view name, std::string_view command,
+                                      std::string_view summary) {
+  return {.name = name,
+          .place = command,
+          .summary = summary,
+          .expected = "output of the command",
+          .indent = -1};
+}
+
+inline report::VariantSizes variant_sizes(const model::ModelSizes& sizes) {
+  return {.num_parameters = sizes.num_parameters,
+          .d_ff = sizes.d_ff,
+          .d_ff_mismatch = sizes.d_ff_mismatch,
+          .multiply_adds_per_token = sizes.multiply_adds_per_token(),
+          .flops_per_token = sizes.flops_per_token};
 }
 
 struct TrainOutput {
-  static constexpr auto record = output("train", "`sluice train --json`", "What a finished run has to say.");
-  std::string run_directory, checkpoint;
-  std::int64_t step = 0;
-  std::uint64_t tokens = 0;
-  std::int64_t num_parameters = 0;
-  std::optional<double> initial_log_perplexity;
-  store::HeldOutFigures figures;
-  std::optional<std::uint64_t> num_dropped_tokens;
-  double seconds = 0;
-  std::optional<double> tokens_per_s;
+  static constexpr auto record =
+      output("train", "`sluice train --json`", "The result of a finished run.");
+  run::Summary summary;
   std::uint64_t peak_memory_bytes = 0;
-  std::string data_fingerprint;
 
   static constexpr auto fields() {
     using config::field;
     using O = TrainOutput;
-    return std::tuple{field<&O::run_directory>("RUN."),
-                      field<&O::checkpoint>("The last checkpoint."),
-                      field<&O::step>("Finished optimizer steps."),
-                      field<&O::tokens>("Target tokens trained on."),
-                      field<&O::num_parameters>("Parameters of the model."),
-                      field<&O::initial_log_perplexity>("`log_perplexity` before the first step."),
-                      config::rows_of<&O::figures>(),
-                      field<&O::num_dropped_tokens>("The tail of the held-out set that fills no segment."),
-                      field<&O::seconds>("This process spent training."),
-                      field<&O::tokens_per_s>("Of this process; null where it had no step to do."),
-                      field<&O::peak_memory_bytes>("Peak resident memory of this process."),
-                      field<&O::data_fingerprint>("Of the prepared data.")};
+    return std::tuple{config::rows_of<&O::summary>(),
+                      field<&O::peak_memory_bytes>("Peak resident memory of this process.")};
   }
 };
 
 struct PrepareOutput {
-  static constexpr auto record = output("prepare", "`sluice prepare --json`", "The prepared data, with the counts of each split.");
+  static constexpr auto record = output("prepare", "`sluice prepare --json`",
+                                        "The prepared data, with the counts of each split.");
   std::string directory, fingerprint;
   std::int64_t vocab_size = 0;
   std::string tokenizer_hash;
@@ -65,19 +63,24 @@ struct PrepareOutput {
   static constexpr auto fields() {
     using config::field;
     using O = PrepareOutput;
-    return std::tuple{field<&O::directory>("Where the shards are."),
-                      field<&O::fingerprint>("Hash of the settings that determine tokens, and of every input file."),
-                      field<&O::vocab_size>("Pieces of the tokenizer."),
-                      field<&O::tokenizer_hash>("XXH3-128 of its file."),
-                      field<&O::lossless>("Whether decoding gives back the very text."),
-                      field<&O::num_documents_in_both>("Held-out documents that the training files have too."),
-                      field<&O::num_bytes_in_both>("Bytes of held-out text that they have too; null: not known."),
-                      field<&O::splits>("One for each split: train, valid, tune.", config::Rest{})};
+    return std::tuple{
+        field<&O::directory>("Directory of the shards."),
+        field<&O::fingerprint>(
+            "Hash of all input files and of the settings that affect the tokens."),
+        field<&O::vocab_size>("Number of pieces of the tokenizer."),
+        field<&O::tokenizer_hash>("XXH3-128 of the tokenizer file."),
+        field<&O::lossless>("Whether decoding restores the text exactly."),
+        field<&O::num_documents_in_both>(
+            "Held-out documents also contained in the training files."),
+        field<&O::num_bytes_in_both>(
+            "Bytes of held-out text also contained in the training files; null if unknown."),
+        field<&O::splits>("One per split: train, valid, tune.", config::Rest{})};
   }
 };
 
 struct EvalOutput {
-  static constexpr auto record = output("eval", "`sluice eval --json`", "Perplexity of the held-out set, or of the text of --data.");
+  static constexpr auto record =
+      output("eval", "`sluice eval --json`", "Perplexity of the held-out set or of --data.");
   store::HeldOutFigures figures;
   std::uint64_t num_tokens = 0;
   std::optional<std::uint64_t> num_bytes, num_words;
@@ -88,19 +91,21 @@ struct EvalOutput {
   static constexpr auto fields() {
     using config::field;
     using O = EvalOutput;
-    return std::tuple{config::rows_of<&O::figures>(),
-                      field<&O::num_tokens>("Targets scored."),
-                      field<&O::num_bytes>("Bytes of the text; null where a part was scored."),
-                      field<&O::num_words>("Its words; null likewise."),
-                      field<&O::num_unknown>("Tokens that are the tokenizer's unknown piece."),
-                      field<&O::num_dropped_tokens>("The tail of the text that fills no segment."),
-                      field<&O::lossless>("Whether the tokenizer gives back the very text."),
-                      field<&O::step>("Of the checkpoint.")};
+    return std::tuple{
+        config::rows_of<&O::figures>(),
+        field<&O::num_tokens>("Number of targets scored."),
+        field<&O::num_bytes>("Bytes of the text; null if only a part was scored."),
+        field<&O::num_words>("Words of the text; null if only a part was scored."),
+        field<&O::num_unknown>("Number of unknown tokens."),
+        field<&O::num_dropped_tokens>("Tokens at the end of the text that do not fill a segment."),
+        field<&O::lossless>("Whether decoding restores the text exactly."),
+        field<&O::step>("Step of the checkpoint.")};
   }
 };
 
 struct GenerateOutput {
-  static constexpr auto record = output("generate", "`sluice generate --json`", "A prompt and what the model makes of it.");
+  static constexpr auto record =
+      output("generate", "`sluice generate --json`", "A prompt and the generated text.");
   std::string prompt, text;
   std::optional<std::vector<std::string>> spans;
   std::string stop;
@@ -110,32 +115,35 @@ struct GenerateOutput {
   static constexpr auto fields() {
     using config::field;
     using O = GenerateOutput;
-    return std::tuple{field<&O::prompt>("As given."),
-                      field<&O::text>("What follows it; of a model that fills blanks, the prompt with the blanks filled."),
-                      field<&O::spans>("What fills each blank.", config::MayBeMissing{}),
-                      field<&O::stop>("Why there is no more: eos, length or interrupted."),
-                      field<&O::interrupted>("Whether a signal cut it."),
-                      field<&O::step>("Of the checkpoint.")};
+    return std::tuple{
+        field<&O::prompt>("The prompt."),
+        field<&O::text>(
+            "The continuation; for a model that fills blanks, the prompt with its blanks filled."),
+        field<&O::spans>("The text of each blank.", config::MayBeMissing{}),
+        field<&O::stop>("Why generation ended: eos, length or interrupted."),
+        field<&O::interrupted>("Whether a signal truncated the text."),
+        field<&O::step>("Step of the checkpoint.")};
   }
 };
 
 struct PlanOutput {
-  static constexpr auto record = output("plan", "`sluice plan --json`", "What a run will need, from its configuration alone.");
+  static constexpr auto record =
+      output("plan", "`sluice plan --json`", "Estimated size and cost of a run.");
   struct Part {
     std::string name;
     std::int64_t num_parameters = 0;
     double flops_per_token = 0;
     static constexpr auto fields() {
       using config::field;
-      return std::tuple{field<&Part::name>("embedding, attention, ffn, norm or head."), field<&Part::num_parameters>("Its parameters."),
-                        field<&Part::flops_per_token>("Its training FLOPs per target token.")};
+      return std::tuple{
+          field<&Part::name>("One of embedding, attention, ffn, norm, head."),
+          field<&Part::num_parameters>("Parameters of the part."),
+          field<&Part::flops_per_token>("Training FLOPs of the part per target token.")};
     }
   };
-  std::int64_t num_parameters = 0, num_non_embedding_parameters = 0;
-  double multiply_adds_per_token = 0, flops_per_token = 0;
+  report::VariantSizes sizes;
+  std::int64_t num_non_embedding_parameters = 0;
   std::string flops_formula;
-  std::int64_t d_ff = 0;
-  double d_ff_mismatch = 0;
   std::int64_t vocab_size = 0;
   std::vector<Part> parts;
   std::int64_t threads = 0, tokens_per_step = 0;
@@ -150,32 +158,30 @@ struct PlanOutput {
   static constexpr auto fields() {
     using config::field;
     using O = PlanOutput;
-    return std::tuple{field<&O::num_parameters>("Parameters of the model; tied ones count once."),
-                      field<&O::num_non_embedding_parameters>("Without token and position embeddings and an untied head."),
-                      field<&O::multiply_adds_per_token>("Of the forward pass, per target token."),
-                      field<&O::flops_per_token>("Of training, per target token."),
-                      field<&O::flops_formula>("How they are counted."),
-                      field<&O::d_ff>("Width of the feed-forward layer."),
-                      field<&O::d_ff_mismatch>("Its parameters against those of the reference layer, as a share."),
-                      field<&O::vocab_size>("Pieces of the tokenizer."),
-                      field<&O::parts>("The parts of the model."),
-                      field<&O::threads>("Threads of the run."),
-                      field<&O::tokens_per_step>("Target tokens of a step."),
-                      field<&O::tokens_per_epoch>("Target tokens of an epoch; null where the data is not prepared."),
-                      field<&O::steps>("Steps of the run; null where they follow from data that is not prepared."),
-                      field<&O::memory_bytes>("Estimated peak of the process."),
-                      field<&O::memory>("The same by cause."),
-                      field<&O::checkpoint_bytes>("One checkpoint."),
-                      field<&O::disk_bytes>("All that are kept at once, and the one being written."),
-                      field<&O::is_prepared>("Whether the data is there."),
-                      field<&O::num_evaluations>("Evaluations of the run; null where not known."),
-                      field<&O::num_saves>("Checkpoints written in all; null where not known.")};
+    return std::tuple{
+        config::rows_of<&O::sizes>(),
+        field<&O::num_non_embedding_parameters>(
+            "Parameters without token and position embeddings and an untied head."),
+        field<&O::flops_formula>("Formula of flops_per_token."),
+        field<&O::vocab_size>("Number of pieces of the tokenizer."),
+        field<&O::parts>("Parts of the model."),
+        field<&O::threads>("Threads of the run."),
+        field<&O::tokens_per_step>("Target tokens per step."),
+        field<&O::tokens_per_epoch>("Target tokens per epoch; null if the data is not prepared."),
+        field<&O::steps>("Steps of the run; null if they depend on data that is not prepared."),
+        field<&O::memory_bytes>("Estimated peak memory of the process."),
+        field<&O::memory>("memory_bytes by cause."),
+        field<&O::checkpoint_bytes>("Size of one checkpoint."),
+        field<&O::disk_bytes>("All kept checkpoints and the one being written."),
+        field<&O::is_prepared>("Whether the data is prepared."),
+        field<&O::num_evaluations>("Evaluations of the run; null if unknown."),
+        field<&O::num_saves>("Checkpoints written by the run; null if unknown.")};
   }
 };
 
 struct MeasuredPlanOutput {
-  static constexpr auto record =
-      output("plan-measured", "`sluice plan --measure --json`", "The same with the times of steps on this machine.");
+  static constexpr auto record = output("plan-measured", "`sluice plan --measure --json`",
+                                        "The plan with step times measured on this machine.");
   PlanOutput plan;
   double seconds_per_step = 0, tokens_per_s = 0;
   std::uint64_t measured_peak_memory_bytes = 0;
@@ -187,44 +193,49 @@ struct MeasuredPlanOutput {
   static constexpr auto fields() {
     using config::field;
     using O = MeasuredPlanOutput;
-    return std::tuple{config::rows_of<&O::plan>(),
-                      field<&O::seconds_per_step>("Median."),
-                      field<&O::tokens_per_s>("Target tokens per second."),
-                      field<&O::measured_peak_memory_bytes>("Of the process that measured."),
-                      field<&O::start_seconds>("From the start of the process until the model stood."),
-                      field<&O::evaluation_seconds>("All evaluations together; null where not known."),
-                      field<&O::checkpoint_seconds>("One checkpoint."),
-                      field<&O::other_seconds>("Start, evaluations and checkpoints together."),
-                      field<&O::seconds>("The whole run; null where its steps are not known.")};
+    return std::tuple{
+        config::rows_of<&O::plan>(),
+        field<&O::seconds_per_step>("Median time of a step."),
+        field<&O::tokens_per_s>("Target tokens per second."),
+        field<&O::measured_peak_memory_bytes>("Peak memory of the measuring process."),
+        field<&O::start_seconds>("Time from the start of the process until the model is built."),
+        field<&O::evaluation_seconds>("Time of all evaluations; null if unknown."),
+        field<&O::checkpoint_seconds>("Time to save one checkpoint."),
+        field<&O::other_seconds>("Time of start, evaluations and checkpoints."),
+        field<&O::seconds>("Time of the whole run; null if the number of steps is unknown.")};
   }
 };
 
 struct VerifyOutput {
-  static constexpr auto record = output("verify", "`sluice verify --json`", "What was checked, and what is damaged.");
+  static constexpr auto record =
+      output("verify", "`sluice verify --json`", "Results of all checks.");
   struct Checked {
     std::string subject;
     std::optional<std::int64_t> step;
     std::optional<std::string> fault;
     static constexpr auto fields() {
       using config::field;
-      return std::tuple{field<&Checked::subject>("A file or directory."), field<&Checked::step>("Of a checkpoint."),
-                        field<&Checked::fault>("What is wrong with it; null: nothing.")};
+      return std::tuple{field<&Checked::subject>("The checked file or directory."),
+                        field<&Checked::step>("Step of a checkpoint."),
+                        field<&Checked::fault>("Description of the damage; null if none.")};
     }
   };
-  bool sound = true;
+  bool ok = true;
   std::optional<std::int64_t> step;
   std::vector<Checked> checked;
 
   static constexpr auto fields() {
     using config::field;
-    return std::tuple{field<&VerifyOutput::sound>("Nothing is damaged."),
-                      field<&VerifyOutput::step>("Of the newest checkpoint that verifies; null where there is none."),
-                      field<&VerifyOutput::checked>("One by one.")};
+    return std::tuple{
+        field<&VerifyOutput::ok>("Whether all checks passed."),
+        field<&VerifyOutput::step>("Step of the newest valid checkpoint; null if there is none."),
+        field<&VerifyOutput::checked>("One entry per check.")};
   }
 };
 
 struct DoctorOutput {
-  static constexpr auto record = output("doctor", "`sluice doctor --json`", "Versions and machine, and what they mean for speed.");
+  static constexpr auto record =
+      output("doctor", "`sluice doctor --json`", "Versions, hardware and advice on speed.");
   std::string version, git_revision, libtorch, cpu, cpu_features;
   std::int64_t threads = 0, num_cpus = 0;
   std::uint64_t memory_bytes = 0;
@@ -237,26 +248,27 @@ struct DoctorOutput {
   static constexpr auto fields() {
     using config::field;
     using O = DoctorOutput;
-    return std::tuple{field<&O::version>("Of the program."),
-                      field<&O::git_revision>("Revision of its source."),
+    return std::tuple{field<&O::version>("Version of Sluice."),
+                      field<&O::git_revision>("Revision of its source code."),
                       field<&O::libtorch>("Version of LibTorch."),
                       field<&O::cpu>("Processor model."),
-                      field<&O::cpu_features>("Its features that matter here."),
-                      field<&O::threads>("What train.threads auto gives."),
-                      field<&O::num_cpus>("Processors that this process may use."),
-                      field<&O::memory_bytes>("Main memory."),
-                      field<&O::gpu>("Whether LibTorch finds one."),
-                      field<&O::free_disk_bytes>("In the working directory."),
-                      field<&O::fp32_gflops>("Matrix products, measured now."),
-                      field<&O::bf16_gflops>("Likewise."),
-                      field<&O::precision_auto>("What train.precision auto gives."),
-                      field<&O::advice>("In words.")};
+                      field<&O::cpu_features>("CPU features relevant to speed."),
+                      field<&O::threads>("Threads used by train.threads: auto."),
+                      field<&O::num_cpus>("CPUs available to this process."),
+                      field<&O::memory_bytes>("Size of the main memory."),
+                      field<&O::gpu>("Whether LibTorch found a GPU."),
+                      field<&O::free_disk_bytes>("Free disk space in the working directory."),
+                      field<&O::fp32_gflops>("Measured speed of fp32 matrix products."),
+                      field<&O::bf16_gflops>("Measured speed of bf16 matrix products."),
+                      field<&O::precision_auto>("Precision used by train.precision: auto."),
+                      field<&O::advice>("Recommendations.")};
   }
 };
 
 struct CompareOutput {
   static constexpr auto record =
-      output("compare", "`sluice compare --json`", "How many cells ended how; the figures are in DIR/results.json.");
+      output("compare", "`sluice compare --json`",
+             "Numbers of cells by state; the metrics are in DIR/results.json.");
   std::string directory;
   std::uint64_t finished = 0, diverged = 0, failed = 0, waiting = 0;
   std::string results, report;
@@ -264,37 +276,34 @@ struct CompareOutput {
   static constexpr auto fields() {
     using config::field;
     using O = CompareOutput;
-    return std::tuple{field<&O::directory>("Where the report is."),
-                      field<&O::finished>("Cells with a figure."),
-                      field<&O::diverged>("Cells whose run diverged."),
-                      field<&O::failed>("Cells whose run failed."),
-                      field<&O::waiting>("Cells still to do."),
+    return std::tuple{field<&O::directory>("Directory of the report."),
+                      field<&O::finished>("Cells with a result."),
+                      field<&O::diverged>("Cells with a diverged run."),
+                      field<&O::failed>("Cells with a failed run."),
+                      field<&O::waiting>("Cells not finished yet."),
                       field<&O::results>("DIR/results.json."),
                       field<&O::report>("DIR/report.html.")};
   }
 };
 
 struct ForecastOutput {
-  static constexpr auto record = output("compare-dry-run", "`sluice compare --dry-run --json`", "What a comparison would do.");
+  static constexpr auto record = output("compare-dry-run", "`sluice compare --dry-run --json`",
+                                        "Estimated cost and power of a comparison.");
   struct Variant {
     report::Settings settings;
-    std::int64_t num_parameters = 0, d_ff = 0;
-    double d_ff_mismatch = 0, multiply_adds_per_token = 0, flops_per_token = 0;
+    report::VariantSizes sizes;
     std::optional<std::int64_t> steps;
     std::optional<double> seconds_per_step, other_seconds;
 
     static constexpr auto fields() {
       using config::field;
       using V = Variant;
-      return std::tuple{field<&V::settings>("Values of the varied keys."),
-                        field<&V::num_parameters>("Parameters of the model."),
-                        field<&V::d_ff>("Width of the feed-forward layer."),
-                        field<&V::d_ff_mismatch>("Its parameters against those of the reference layer, as a share."),
-                        field<&V::multiply_adds_per_token>("Of the forward pass, per target token."),
-                        field<&V::flops_per_token>("Of training, per target token."),
-                        field<&V::steps>("Of a run; null where they follow from data that is not prepared."),
-                        field<&V::seconds_per_step>("Measured, or of finished cells; null where neither."),
-                        field<&V::other_seconds>("Of a run: start, evaluations and checkpoints; null likewise.")};
+      return std::tuple{
+          field<&V::settings>("Values of the varied keys."), config::rows_of<&V::sizes>(),
+          field<&V::steps>("Steps per run; null if they depend on data that is not prepared."),
+          field<&V::seconds_per_step>("Measured, or taken from finished cells; else null."),
+          field<&V::other_seconds>(
+              "Time per run for start, evaluations and checkpoints; null if unknown.")};
     }
   };
   std::vector<Variant> variants;
@@ -307,16 +316,19 @@ struct ForecastOutput {
     using config::field;
     using O = ForecastOutput;
     return std::tuple{
-        field<&O::variants>("In the order asked for."),
-        field<&O::baseline>("Its place in `variants`."),
+        field<&O::variants>("Variants in the order of the configuration."),
+        field<&O::baseline>("Index of the baseline in `variants`."),
         field<&O::cells>("Runs of this session."),
-        field<&O::tuning_cells>("Runs that choose values."),
-        field<&O::cells_done>("Of both; null where the data is not prepared."),
-        field<&O::flops>("Of all runs together; null where not known."),
-        field<&O::seconds>("Of those still to do, one after the other; null where not known."),
-        field<&O::assumed_std>("Spread over seeds that the next two assume; null where there is none."),
-        field<&O::detectable_difference>("Smallest difference from the baseline that would be found in 80 of 100 comparisons."),
-        field<&O::seeds_for_a_hundredth>("Seeds that a difference of 0.01 needs.", config::Key{"seeds_for_0.01"})};
+        field<&O::tuning_cells>("Tuning runs."),
+        field<&O::cells_done>("Finished runs of both kinds; null if the data is not prepared."),
+        field<&O::flops>("Total of all runs; null if unknown."),
+        field<&O::seconds>("Sequential time of the remaining runs; null if unknown."),
+        field<&O::assumed_std>(
+            "Standard deviation over seeds, assumed by the next two keys; null if not given."),
+        field<&O::detectable_difference>(
+            "Smallest difference from the baseline detected with 80 % power."),
+        field<&O::seeds_for_a_hundredth>("Seeds required to detect a difference of 0.01.",
+                                         config::Key{"seeds_for_0.01"})};
   }
 };
 

@@ -12,7 +12,8 @@ namespace sluice::app {
 void prepare_command(const PrepareOptions& options) {
   const train::RunConfig config = load_config(options.config);
   const int num_threads = static_cast<int>(train::resolve_threads(config.train));
-  const data::PreparedData prepared = data::prepare({.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
+  const data::PreparedData prepared = data::prepare(
+      {.corpus = config.corpus, .tokenizer = config.tokenizer, .num_threads = num_threads});
   if (options.json) {
     PrepareOutput output{.directory = prepared.directory.string(),
                          .fingerprint = prepared.fingerprint,
@@ -21,15 +22,16 @@ void prepare_command(const PrepareOptions& options) {
                          .lossless = prepared.tokenizer->lossless(),
                          .num_documents_in_both = prepared.overlap.num_documents,
                          .num_bytes_in_both = prepared.overlap.num_bytes};
-    for (const data::Split split : data::kSplits) output.splits[std::string(data::split_name(split))] = prepared.counts[split];
+    for (const data::Split split : data::kSplits)
+      output.splits[std::string(data::split_name(split))] = prepared.counts[split];
     std::cout << config::to_json(output);
     return;
   }
   std::cout << printable(prepared.directory.string(), std::string::npos) << ": ";
   for (const data::Split split : data::kSplits) {
     if (split == data::Split::kTune && prepared.counts[split].num_tokens == 0) continue;
-    std::cout << with_commas(static_cast<std::int64_t>(prepared.counts[split].num_tokens)) << " " << data::split_words(split)
-              << " tokens, ";
+    std::cout << with_commas(static_cast<std::int64_t>(prepared.counts[split].num_tokens)) << " "
+              << data::split_words(split) << " tokens, ";
   }
   std::cout << "vocabulary of " << with_commas(prepared.tokenizer->vocab_size()) << "\n";
 }

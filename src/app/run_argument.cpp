@@ -10,23 +10,25 @@
 #include "base/text_format.h"
 #include "compare/comparison_file.h"
 #include "config/config.h"
+#include "run/open_checkpoint.h"
 #include "store/checkpoint_store.h"
 #include "store/run_directory.h"
-#include "train/open_checkpoint.h"
 
 namespace sluice::app {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kExpected = "a run directory, such as runs/quickstart, or one of its checkpoints";
+constexpr std::string_view kExpected =
+    "a run directory, e.g. runs/quickstart, or one of its checkpoints";
 
-struct Guess {
-  std::string is, give;
+struct Mismatch {
+  std::string received, expected;
 };
 
-// Sorted. Empty where the directory cannot be listed.
-std::vector<fs::path> entries_of(const fs::path& directory, const std::function<bool(const fs::path&)>& wanted) {
+// Sorted. Empty if the directory cannot be listed.
+std::vector<fs::path> entries_of(const fs::path& directory,
+                                 const std::function<bool(const fs::path&)>& wanted) {
   std::vector<fs::path> found;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
@@ -35,87 +37,103 @@ std::vector<fs::path> entries_of(const fs::path& directory, const std::function<
   return found;
 }
 
-// "a, b, c (3 more)": the first few.
+// "a, b, c (3 more)"
 std::string few_of(const std::vector<fs::path>& paths) {
   constexpr std::size_t kMost = 3;
   std::string text;
-  for (std::size_t i = 0; i < std::min(kMost, paths.size()); ++i) text += cat(i > 0 ? ", " : "", printable(paths[i].string(), 400));
+  for (std::size_t i = 0; i < std::min(kMost, paths.size()); ++i)
+    text += cat(i > 0 ? ", " : "", printable(paths[i].string(), 400));
   return paths.size() > kMost ? cat(text, " (", paths.size() - kMost, " more)") : text;
 }
 
-bool is_there(const fs::path& path) {
+bool path_exists(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
 
-Guess comparison(const fs::path& path) {
+Mismatch comparison(const fs::path& path) {
   std::vector<fs::path> runs;
   try {
-    for (const report::Cell& cell : compare::read_comparison(path).comparison.cells)
-      if (!cell.directory.empty() && store::is_run_directory(path / cell.directory / "run")) runs.push_back(path / cell.directory / "run");
-  } catch (const UserError&) {  // a damaged one is still a comparison
+    for (const report::CellResult& cell : compare::read_comparison(path).comparison.cells)
+      if (!cell.directory.empty() && store::is_run_directory(path / cell.directory / "run"))
+        runs.push_back(path / cell.directory / "run");
+  } catch (const UserError&) {  // damaged, but still a comparison
     runs.clear();
   }
-  const std::string report = cat("`sluice compare --report ", path.string(), "` for its report");
-  if (runs.empty()) return {"a comparison without runs yet", report};
+  const std::string report =
+      cat("for its report, use `sluice compare --report ", path.string(), "`");
+  if (runs.empty()) return {"a comparison without runs", cat(kExpected, "; ", report)};
   return {cat("a comparison of ", count_of(static_cast<std::int64_t>(runs.size()), "run")),
-          cat("one of its runs: ", few_of(runs), "; ", report)};
+          cat("one of its runs, ", few_of(runs), "; ", report)};
 }
 
-Guess file(const fs::path& path) {
+Mismatch file(const fs::path& path) {
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  if (train::is_checkpoint(parent)) return {"a file of a checkpoint", parent.string()};
-  if (store::is_run_directory(parent)) return {"a file of a run", parent.string()};
-  if (is_there(parent / "prepared.json")) return {"a file of prepared data", std::string(kExpected)};
-  if (path.extension() != ".yaml" && path.extension() != ".yml") return {"a file", std::string(kExpected)};
+  if (run::is_checkpoint(parent))
+    return {"a file of a checkpoint", cat("the checkpoint ", parent.string())};
+  if (store::is_run_directory(parent)) return {"a file of a run", cat("the run ", parent.string())};
+  if (path_exists(parent / "prepared.json"))
+    return {"a file of prepared data", std::string(kExpected)};
+  if (path.extension() != ".yaml" && path.extension() != ".yml")
+    return {"a file", std::string(kExpected)};
   try {
     const ComparisonConfig config = load_comparison({.file = path, .overrides = {}});
-    if (config.compare && is_there(fs::path(config.run.run.dir) / "comparison.json"))
-      return {"a configuration of a comparison", comparison(config.run.run.dir).give};
-    return {"a configuration", cat("the run directory that it trains, ", printable(config.run.run.dir, 400), " (run.dir)")};
+    if (config.compare && path_exists(fs::path(config.run.run.dir) / "comparison.json"))
+      return {"a configuration of a comparison", comparison(config.run.run.dir).expected};
+    return {"a configuration",
+            cat("its run directory ", printable(config.run.run.dir, 400), " (run.dir)")};
   } catch (const UserError&) {
-    return {"a configuration", "the run directory that it trains (run.dir)"};
+    return {"a configuration", "its run directory (run.dir)"};
   }
 }
 
-Guess directory(const fs::path& path) {
-  if (is_there(path / "comparison.json")) return comparison(path);
-  if (store::is_run_directory(path / "run")) return {"the folder of one run", (path / "run").string()};
-  if (is_there(path / "prepared.json")) return {"prepared data", std::string(kExpected)};
+Mismatch directory(const fs::path& path) {
+  if (path_exists(path / "comparison.json")) return comparison(path);
+  if (store::is_run_directory(path / "run"))
+    return {"a cell of a comparison", cat("its run ", (path / "run").string())};
+  if (path_exists(path / "prepared.json")) return {"prepared data", std::string(kExpected)};
   const auto is_run = [](const fs::path& entry) { return store::is_run_directory(entry); };
-  const auto steps = entries_of(path, [](const fs::path& entry) { return train::is_checkpoint(entry); });
+  const auto steps =
+      entries_of(path, [](const fs::path& entry) { return run::is_checkpoint(entry); });
   if (!steps.empty()) {
     std::error_code ignored;
     const fs::path parent = fs::weakly_canonical(path, ignored).parent_path();
     if (store::is_run_directory(parent))
-      return {"the checkpoints of a run", cat("the run ", parent.string(), " or one of ", few_of(steps))};
-    return {"a folder of checkpoints", cat("one of ", few_of(steps))};
+      return {"the checkpoint directory of a run",
+              cat("the run ", parent.string(), " or one of ", few_of(steps))};
+    return {"a directory of checkpoints", cat("one of ", few_of(steps))};
   }
-  if (!entries_of(path, [](const fs::path& entry) { return is_there(entry / "prepared.json"); }).empty())
-    return {"a folder of prepared data", std::string(kExpected)};
-  if (const auto runs = entries_of(path, is_run); !runs.empty()) return {"a folder of runs", cat("one of ", few_of(runs))};
-  return {"neither a run nor a checkpoint", std::string(kExpected)};
+  if (!entries_of(path, [](const fs::path& entry) {
+         return path_exists(entry / "prepared.json");
+       }).empty())
+    return {"a directory of prepared data", std::string(kExpected)};
+  if (const auto runs = entries_of(path, is_run); !runs.empty())
+    return {"a directory of runs", cat("one of ", few_of(runs))};
+  return {"a directory without a run or checkpoint", std::string(kExpected)};
 }
 
-// RUN.old-1 and so on: what --fresh renamed.
-Guess nothing_there(const fs::path& path) {
+// Suggests RUN.old-1 etc., the runs renamed by --fresh.
+std::string not_found(const fs::path& path) {
   const std::string prefix = path.filename().string() + ".old-";
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const auto old = entries_of(
-      parent, [&](const fs::path& entry) { return entry.filename().string().starts_with(prefix) && store::is_run_directory(entry); });
-  if (old.empty()) return {"no such file or directory", std::string(kExpected)};
-  return {"no such file or directory", cat("one of the runs that --fresh renamed: ", few_of(old))};
+  const auto old = entries_of(parent, [&](const fs::path& entry) {
+    return entry.filename().string().starts_with(prefix) && store::is_run_directory(entry);
+  });
+  return old.empty() ? cat("not found; expected ", kExpected)
+                     : cat("not found; runs renamed by --fresh: ", few_of(old));
 }
 
 }  // namespace
 
 RunArgument check_run_argument(const std::string& given) {
-  const fs::path path = given.size() > 1 && given.ends_with('/') ? fs::path(given).parent_path() : fs::path(given);
+  const fs::path path =
+      given.size() > 1 && given.ends_with('/') ? fs::path(given).parent_path() : fs::path(given);
   std::error_code ignored;
-  if (train::is_checkpoint(path)) return RunArgument::kCheckpoint;
+  if (run::is_checkpoint(path)) return RunArgument::kCheckpoint;
   if (store::is_run_directory(path)) return RunArgument::kRun;
-  const Guess guess = !is_there(path) ? nothing_there(path) : fs::is_directory(path, ignored) ? directory(path) : file(path);
-  fail(ExitCode::kMissingInput, given, guess.is, guess.give);
+  if (!path_exists(path)) fail(ExitCode::kMissingInput, given, not_found(path));
+  const Mismatch mismatch = fs::is_directory(path, ignored) ? directory(path) : file(path);
+  fail(ExitCode::kMissingInput, given, mismatch.received, mismatch.expected);
 }
 
 }  // namespace sluice::app

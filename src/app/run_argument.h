@@ -7,8 +7,9 @@ namespace sluice::app {
 
 enum class RunArgument { kRun, kCheckpoint };
 
-// What `path` is. kMissingInput where it is neither, with what lies there and what to give instead: a comparison, prepared data, a folder of
-// runs or of checkpoints, a configuration, a file of a checkpoint, a run that --fresh renamed.
+// Throws kMissingInput if `path` is neither a run nor a checkpoint. The message identifies the path
+// (a comparison, prepared data, a directory of runs or checkpoints, a configuration, a file of a
+// checkpoint, a run renamed by --fresh) and suggests the expected argument.
 RunArgument check_run_argument(const std::string& path);
 
 }  // namespace sluice::app

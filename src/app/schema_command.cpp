@@ -11,11 +11,11 @@
 #include "compare/step_times.h"
 #include "data/prepared_folder.h"
 #include "report/results_record.h"
+#include "run/run_record.h"
 #include "store/manifest.h"
 #include "store/run_result.h"
 #include "train/checkpoint_state.h"
 #include "train/metrics_lines.h"
-#include "train/run_record.h"
 
 namespace sluice::app {
 namespace {
@@ -25,12 +25,14 @@ constexpr std::array<config::RecordKind, sizeof...(Records)> kinds_of() {
   return {config::record_kind<Records>()...};
 }
 
-// Every kind of record: files of a run, of a comparison, of prepared data, then what commands print.
+// All kinds of records: files of a run, a comparison and prepared data, then --json output.
 constexpr auto kKinds =
-    kinds_of<store::RunResult, train::RunRecord, train::StepLine, train::EvaluationLine, store::Manifest, train::CheckpointState,
-             compare::ComparisonRecord, compare::CellRecord, report::ResultsRecord, compare::StepTimesRecord, compare::JobsRecord,
-             data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput, GenerateOutput, PlanOutput, MeasuredPlanOutput, CompareOutput,
-             ForecastOutput, VerifyOutput, DoctorOutput>();
+    kinds_of<store::RunResult, run::RunRecord, train::StepLine, train::EvaluationLine,
+             store::Manifest, train::CheckpointState, compare::ComparisonRecord,
+             compare::CellRecord, report::ResultsRecord, compare::StepTimesRecord,
+             compare::JobsRecord, data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput,
+             GenerateOutput, PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput,
+             VerifyOutput, DoctorOutput>();
 
 }  // namespace
 
@@ -48,7 +50,8 @@ void schema_command(const SchemaOptions& options) {
     if (options.name.empty()) std::cout << kind.format->name << "  " << kind.format->place << "\n";
     names += cat(names.empty() ? "" : ", ", kind.format->name);
   }
-  if (!options.name.empty()) fail(ExitCode::kUsage, "NAME", printable(options.name), cat("one of ", names));
+  if (!options.name.empty())
+    fail(ExitCode::kUsage, "NAME", printable(options.name), cat("one of ", names));
 }
 
 }  // namespace sluice::app

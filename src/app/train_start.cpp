@@ -9,17 +9,19 @@
 #include "base/shell.h"
 #include "base/text_format.h"
 #include "config/file_values.h"
-#include "train/start_settings.h"
+#include "run/start_settings.h"
 
 namespace sluice::app {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_config_name(const fs::path& path) { return path.extension() == ".yaml" || path.extension() == ".yml"; }
+bool is_config_name(const fs::path& path) {
+  return path.extension() == ".yaml" || path.extension() == ".yml";
+}
 
-// A directory, or what can only be meant as one.
-bool names_run(const std::string& argument, bool resume) {
+// A directory, or with `resume` a missing path without a YAML extension.
+bool is_run_argument(const std::string& argument, bool resume) {
   std::error_code ignored;
   if (fs::is_directory(argument, ignored)) return true;
   return resume && !fs::exists(argument, ignored) && !is_config_name(argument);
@@ -30,25 +32,30 @@ void require_run(const TrainOptions& options) {
   const bool resume = options.mode == store::StartMode::kResume;
   std::error_code ignored;
   if (!fs::is_directory(run, ignored))
-    fail(ExitCode::kMissingInput, printable(run, 300), "file not found", "a run directory to continue, or a configuration file (YAML)");
+    fail(ExitCode::kMissingInput, printable(run, 300),
+         "not found; expected a run directory to continue, or a configuration file (YAML)");
   const store::RunPaths paths{run};
   if (!store::is_run_directory(run))
-    fail(ExitCode::kMissingInput, printable(run, 300), "a directory that holds no run",
+    fail(ExitCode::kMissingInput, printable(run, 300), "a directory without a run",
          "a configuration file (YAML), or with --resume a run directory");
   if (!resume)
     fail(ExitCode::kUsage, printable(run, 300), "a run directory without --resume",
-         cat("a configuration file; `", options.program, " train --resume ", shell_path(run), "` continues this run"));
+         cat("a configuration file; to continue this run, use `", options.program,
+             " train --resume ", shell_path(run), "`"));
   if (!fs::exists(paths.config(), ignored))
-    fail(ExitCode::kMissingInput, printable(run, 300), "a run without config.yaml",
-         "the configuration that it was started with, as CONFIG");
+    fail(ExitCode::kMissingInput, printable(run, 300),
+         "missing config.yaml; pass the original configuration file as CONFIG");
   for (const std::string& text : options.config.overrides)
     if (config::override_path(text) == "run.dir")
-      fail(ExitCode::kUsage, "--set", printable(text, 300), cat("no run.dir with the run directory ", printable(run, 300)));
+      fail(ExitCode::kUsage, "--set", printable(text, 300),
+           cat("no run.dir for the run directory ", printable(run, 300)));
   if (!options.run_dir.empty())
-    fail(ExitCode::kUsage, "--run-dir", printable(options.run_dir, 300), cat("no --run-dir with the run directory ", printable(run, 300)));
+    fail(ExitCode::kUsage, "--run-dir", printable(options.run_dir, 300),
+         cat("no --run-dir for the run directory ", printable(run, 300)));
 }
 
-std::string as_scalar(const config::FileValues& values, const std::string& path, std::string fallback) {
+std::string value_or(const config::FileValues& values, const std::string& path,
+                     std::string fallback) {
   const auto found = values.find(path);
   return found == values.end() ? fallback : found->second;
 }
@@ -58,39 +65,50 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
   return fs::equivalent(a, b, error) && !error;
 }
 
-// The run's own settings, and the --set of this command on top.
-void continue_run(const TrainOptions& options, const store::RunPaths& paths, train::SessionOptions& session) {
-  train::Continuation next = train::continue_own(train::read_start_settings(paths), options.config.overrides);
-  session.config = load_config({.config = paths.config().string(), .overrides = train::with_one_length(options.config.overrides)});
+// Uses the settings of the run, overridden by the --set of this command.
+void continue_run(const TrainOptions& options, const store::RunPaths& paths,
+                  run::SessionOptions& session) {
+  run::Continuation next =
+      run::continue_own(run::read_start_settings(paths), options.config.overrides);
+  session.config = load_config({.config = paths.config().string(),
+                                .overrides = run::with_one_length(options.config.overrides)});
   session.settings = std::move(next.settings);
 }
 
-// A configuration file, and what the run keeps of earlier starts where there is one to resume.
-void start_from_file(const TrainOptions& options, train::SessionOptions& session) {
+// Uses a configuration file and, when resuming, the settings kept from earlier starts.
+void start_from_file(const TrainOptions& options, run::SessionOptions& session) {
   const std::vector<std::string>& given = options.config.overrides;
   std::error_code ignored;
   const fs::path file = options.config.config;
-  if (fs::exists(file, ignored) && !fs::is_regular_file(file, ignored)) {  // a pipe can be read once
-    require(options.mode != store::StartMode::kResume, ExitCode::kUsage, printable(file.string(), 300), "a pipe with --resume",
-            "a file, which is compared with what earlier starts were given, or the run directory");
+  // A pipe can be read only once.
+  if (fs::exists(file, ignored) && !fs::is_regular_file(file, ignored)) {
+    require(options.mode != store::StartMode::kResume, ExitCode::kUsage,
+            printable(file.string(), 300), "a pipe with --resume",
+            "a regular file or the run directory");
     session.config = load_config(options.config);
     session.settings.overrides = given;
     if (!options.run_dir.empty()) session.config.run.dir = options.run_dir;
     return;
   }
   const config::Input input{.file = options.config.config, .overrides = given};
-  const std::string written_dir = as_scalar(config::file_values<ComparisonConfig>(input), "run.dir", train::RunSection{}.dir);
+  const std::string written_dir =
+      value_or(config::file_values<ComparisonConfig>(input), "run.dir", train::RunSection{}.dir);
   if (options.run_dir.empty() && (written_dir.empty() || written_dir == "null"))
-    load_config(options.config);  // names what is wrong with it
-  const store::RunPaths paths{options.run_dir.empty() ? expand_home("run.dir", written_dir) : options.run_dir};
-  const bool resume = options.mode == store::StartMode::kResume && store::is_run_directory(paths.root);
+    load_config(options.config);  // throws with the details
+  const store::RunPaths paths{options.run_dir.empty() ? expand_home("run.dir", written_dir)
+                                                      : options.run_dir};
+  const bool resume =
+      options.mode == store::StartMode::kResume && store::is_run_directory(paths.root);
   if (resume && is_same_file(paths.config(), input.file)) {
     continue_run(options, paths, session);
   } else {
-    const train::StartSettings earlier = resume ? train::read_start_settings(paths) : train::StartSettings{};
-    train::Continuation next =
-        train::continue_with(earlier, config::file_values<ComparisonConfig>({.file = input.file, .overrides = {}}), given);
-    session.config = load_config({.config = options.config.config, .overrides = next.settings.overrides});
+    const run::StartSettings earlier =
+        resume ? run::read_start_settings(paths) : run::StartSettings{};
+    run::Continuation next = run::continue_with(
+        earlier, config::file_values<ComparisonConfig>({.file = input.file, .overrides = {}}),
+        given);
+    session.config =
+        load_config({.config = options.config.config, .overrides = next.settings.overrides});
     session.settings = std::move(next.settings);
     session.notes = std::move(next.notes);
   }
@@ -99,14 +117,14 @@ void start_from_file(const TrainOptions& options, train::SessionOptions& session
 
 }  // namespace
 
-train::SessionOptions read_start(const TrainOptions& options) {
-  train::SessionOptions session{.config = {},
-                                .mode = options.mode,
-                                .command_line = options.command_line,
-                                .program = options.program,
-                                .dump_batches = options.dump_batches,
-                                .dump_steps = options.dump_steps};
-  if (names_run(options.config.config, options.mode == store::StartMode::kResume)) {
+run::SessionOptions read_start(const TrainOptions& options) {
+  run::SessionOptions session{.config = {},
+                              .mode = options.mode,
+                              .command_line = options.command_line,
+                              .program = options.program,
+                              .dump_batches = options.dump_batches,
+                              .dump_steps = options.dump_steps};
+  if (is_run_argument(options.config.config, options.mode == store::StartMode::kResume)) {
     require_run(options);
     const store::RunPaths paths{options.config.config};
     continue_run(options, paths, session);

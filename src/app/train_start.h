@@ -1,13 +1,13 @@
-// What `sluice train` is given, CONFIG or with --resume also RUN, as the configuration of a session.
+// Turns the argument of `sluice train`, CONFIG or with --resume also RUN, into session options.
 #pragma once
 
 #include "app/commands.h"
-#include "train/session.h"
+#include "run/session.h"
 
 namespace sluice::app {
 
-// Reads the configuration. With --resume, the --set of the run's earlier starts hold as train/start_settings.h says.
-// kUsage and kMissingInput name what is wrong with CONFIG or RUN.
-train::SessionOptions read_start(const TrainOptions& options);
+// Reads the configuration. With --resume, applies the --set of earlier starts
+// (run/start_settings.h). Throws kUsage or kMissingInput for an invalid CONFIG or RUN.
+run::SessionOptions read_start(const TrainOptions& options);
 
 }  // namespace sluice::app

@@ -11,9 +11,12 @@
 
 namespace sluice {
 
-double monotonic_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double monotonic_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-// Field 22 of /proc/self/stat: ticks from the start of the machine to that of the process. Field 2 may hold blanks, in brackets.
+// Field 22 of /proc/self/stat: start time of the process in clock ticks after boot. Field 2, the
+// name in parentheses, may contain spaces.
 double process_s() {
   std::ifstream file("/proc/self/stat");
   std::string line;

@@ -1,12 +1,12 @@
-// Time for people and logs. Nothing that is compared bit for bit may use it.
+// Wall-clock and monotonic time for logs. Results that must be bit-identical must not depend on it.
 #pragma once
 
 #include <string>
 
 namespace sluice {
 
-double monotonic_s();         // seconds since some fixed moment
-double process_s();           // seconds since this process was started, the loading of its libraries included
+double monotonic_s();         // since an arbitrary fixed time
+double process_s();           // since the start of this process, including library loading
 std::string utc_timestamp();  // "2026-01-31T12:00:00Z"
 
 }  // namespace sluice

@@ -4,13 +4,16 @@
 
 namespace sluice {
 
-// Names of files, values and data enter messages here: none of them can break the line or reach the terminal
-// as a command.
-void fail(ExitCode code, std::string_view subject, std::string_view received, std::string_view expected) {
-  std::string message = printable(subject, std::string::npos);
-  message.append(": ").append(printable(received, std::string::npos));
-  if (!expected.empty()) message.append("; ").append(printable(expected, std::string::npos));
-  throw UserError(code, message);
+// Messages contain file names, values and data: escaping keeps each message on one line and
+// prevents terminal control sequences.
+void fail(ExitCode code, std::string_view subject, std::string_view statement) {
+  throw UserError(code, cat(printable(subject, std::string::npos), ": ",
+                            printable(statement, std::string::npos)));
+}
+
+void fail(ExitCode code, std::string_view subject, std::string_view received,
+          std::string_view expected) {
+  fail(code, subject, cat("received ", received, "; expected ", expected));
 }
 
 void invariant(bool ok, std::string_view what) {

@@ -1,6 +1,16 @@
-// Errors in two kinds: what a person can mend (UserError) and our own bugs (InvariantError).
+// Two kinds of errors: UserError for what the user can fix, InvariantError for bugs in Sluice.
 //
-// A UserError always names the subject, what was received and what would be right, and carries the documented exit code.
+// Every UserError is one line (or one line per problem) of one of two shapes:
+//
+//   SUBJECT: received X; expected Y    a value is wrong
+//   SUBJECT: STATEMENT                 there is no value: "file not found", "missing argument;
+//                                      expected a configuration file", "run already exists; use
+//                                      --resume to continue or --fresh to start over"
+//
+//   SUBJECT  a key, an option or a file: "corpus.train", "--jobs", "a.txt"
+//   X        a value or a noun phrase: "`1-2`", "a directory", "damaged gzip data"
+//   Y        a noun phrase: "a regular file", "a whole number from 1 to 1024"
+//
 // Nothing below src/app calls exit() or writes to stderr.
 #pragma once
 
@@ -10,21 +20,21 @@
 
 namespace sluice {
 
-// Exit codes of the program; docs/exit-codes.md explains each.
+// Exit codes of the program; see docs/exit-codes.md.
 enum class ExitCode : int {
   kOk = 0,
   kInternal = 1,
   kUsage = 2,          // command line or configuration
-  kBadData = 65,       // an input exists but its content is wrong
+  kBadData = 65,       // an input exists but its content is invalid
   kMissingInput = 66,  // an input does not exist or cannot be read
   kIo = 74,            // disk full, unwritable directory, failed write
-  kInterrupted = 75,   // a signal came, everything is saved; run again with --resume
-  kPeerLost = 76,
-  kDiverged = 77,      // NaN, Inf or a spike, and the policy is to halt
+  kInterrupted = 75,   // stopped by a signal after saving; run again with --resume
+  kPeerLost = 76,      // reserved
+  kDiverged = 77,      // NaN, Inf or a loss spike, and the policy is to halt
   kNoCheckpoint = 78,  // no checkpoint verifies
 };
 
-// A fault a person can mend. what() is one line (or one line per problem): "SUBJECT: RECEIVED; EXPECTED".
+// An error that the user can fix.
 class UserError : public std::runtime_error {
  public:
   UserError(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -34,18 +44,25 @@ class UserError : public std::runtime_error {
   ExitCode code_;
 };
 
-// A bug of ours: exit code 1, with a request to report it.
+// A bug in Sluice: exit code 1, with a request to report it.
 class InvariantError : public std::logic_error {
  public:
   using std::logic_error::logic_error;
 };
 
-// Throws UserError. `subject`: the key, file or flag; `received`: what came; `expected`: what would be right.
-[[noreturn]] void fail(ExitCode code, std::string_view subject, std::string_view received, std::string_view expected);
+// Throw UserError in the two shapes above; the words "received" and "expected" of the first one are
+// added here. Control characters and line feeds are escaped: see printable().
+[[noreturn]] void fail(ExitCode code, std::string_view subject, std::string_view received,
+                       std::string_view expected);
+[[noreturn]] void fail(ExitCode code, std::string_view subject, std::string_view statement);
 
-// fail() unless `ok`. Where the texts cost something to build, write `if (!ok) fail(...)`.
-inline void require(bool ok, ExitCode code, std::string_view subject, std::string_view received, std::string_view expected) {
+// fail() unless `ok`. If the texts are expensive to build, write `if (!ok) fail(...)`.
+inline void require(bool ok, ExitCode code, std::string_view subject, std::string_view received,
+                    std::string_view expected) {
   if (!ok) fail(code, subject, received, expected);
+}
+inline void require(bool ok, ExitCode code, std::string_view subject, std::string_view statement) {
+  if (!ok) fail(code, subject, statement);
 }
 
 // Throws InvariantError unless `ok`.

@@ -22,11 +22,8 @@ namespace {
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-constexpr std::string_view kWantPlace = "needs a place where this user may write";
-constexpr std::string_view kWantFile = "needs a file that this user can read";
-
-[[noreturn]] void fail_io(const fs::path& path, std::string_view action, int error, std::string_view expected = kWantPlace) {
-  fail(ExitCode::kIo, path.string(), cat(action, ": ", reason(error)), expected);
+[[noreturn]] void fail_io(const fs::path& path, std::string_view action, int error) {
+  fail(ExitCode::kIo, path.string(), cat(action, ": ", reason(error)));
 }
 
 template <class Call>
@@ -50,7 +47,8 @@ class Descriptor {
   }
   int get() const { return number_; }
   bool valid() const { return number_ >= 0; }
-  // The error number, 0 if there was none. After EINTR Linux has closed the file: trying again could close another one.
+  // Returns the error number, or 0. After EINTR Linux has already closed the descriptor: a retry
+  // could close another file.
   int close() {
     const int result = ::close(std::exchange(number_, -1));
     return result == 0 || errno == EINTR ? 0 : errno;
@@ -66,35 +64,31 @@ Descriptor open_descriptor(const fs::path& path, int flags) {
 
 class PosixOutputFile final : public OutputFile {
  public:
-  PosixOutputFile(fs::path path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
+  PosixOutputFile(fs::path path, Descriptor file)
+      : path_(std::move(path)), file_(std::move(file)) {}
 
   using OutputFile::write;
   void write(std::span<const std::byte> bytes) override {
     invariant(file_.valid(), "write to a closed file");
     while (!bytes.empty()) {
-      const ssize_t written = retried([&] { return ::write(file_.get(), bytes.data(), bytes.size()); });
-      if (written < 0) fail_write(bytes.size(), errno);
+      const ssize_t written =
+          retried([&] { return ::write(file_.get(), bytes.data(), bytes.size()); });
+      if (written < 0) fail_io(path_, cat("cannot write ", bytes.size(), " bytes"), errno);
       bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
   }
 
   void sync() override {
     invariant(file_.valid(), "sync of a closed file");
-    if (retried([&] { return ::fsync(file_.get()); }) != 0)
-      fail_io(path_, "cannot bring to disk", errno, "needs a disk that works and has space");
+    if (retried([&] { return ::fsync(file_.get()); }) != 0) fail_io(path_, "cannot sync", errno);
   }
 
   void close() override {
     invariant(file_.valid(), "close of a closed file");
-    if (const int error = file_.close(); error != 0) fail_io(path_, "cannot close", error, "needs a disk that works and has space");
+    if (const int error = file_.close(); error != 0) fail_io(path_, "cannot close", error);
   }
 
  private:
-  [[noreturn]] void fail_write(std::size_t missing_bytes, int error) const {
-    fail_io(path_, cat("cannot write ", missing_bytes, " bytes"), error,
-            cat("needs at least ", human_bytes(missing_bytes), " of free space, on a disk that works"));
-  }
-
   fs::path path_;
   Descriptor file_;
 };
@@ -109,32 +103,36 @@ class PosixFileSystem final : public FileSystem {
   }
 
   void rename(const fs::path& from, const fs::path& to) override {
-    if (::rename(from.c_str(), to.c_str()) != 0) fail_io(from, cat("cannot rename to ", to.string()), errno);
+    if (::rename(from.c_str(), to.c_str()) != 0)
+      fail_io(from, cat("cannot rename to ", to.string()), errno);
   }
 
   void create_directories(const fs::path& path) override {
     std::error_code error;
     fs::path first = fs::absolute(path).lexically_normal();
-    std::vector<fs::path> parents;  // of what is missing
-    while (first.has_relative_path() && !fs::exists(first, error)) parents.push_back(first = first.parent_path());
+    std::vector<fs::path> parents;  // of the missing directories
+    while (first.has_relative_path() && !fs::exists(first, error))
+      parents.push_back(first = first.parent_path());
     fs::create_directories(path, error);
-    if (error) fail_io(path, "cannot create this directory", error.value());
+    if (error) fail_io(path, "cannot create directory", error.value());
     for (const fs::path& parent : parents) sync_directory(parent);
   }
 
   void sync_directory(const fs::path& path) override {
     const Descriptor directory = open_descriptor(path, O_RDONLY | O_DIRECTORY);
-    if (!directory.valid()) fail_io(path, "cannot open this directory", errno);
+    if (!directory.valid()) fail_io(path, "cannot open directory", errno);
     const int result = retried([&] { return ::fsync(directory.get()); });
-    if (result != 0 && errno != EINVAL)
-      fail_io(path, "cannot bring this directory to disk", errno);  // EINVAL: a file system without the notion
+    if (result != 0 && errno != EINVAL)  // EINVAL: not supported by this file system
+      fail_io(path, "cannot sync directory", errno);
   }
 
   void truncate(const fs::path& path, std::uint64_t size_bytes) override {
     const Descriptor file = open_descriptor(path, O_WRONLY);
-    const bool done = file.valid() && retried([&] { return ::ftruncate(file.get(), static_cast<off_t>(size_bytes)); }) == 0 &&
-                      retried([&] { return ::fsync(file.get()); }) == 0;
-    if (!done) fail_io(path, cat("cannot cut to ", size_bytes, " bytes"), errno);
+    const bool done =
+        file.valid() &&
+        retried([&] { return ::ftruncate(file.get(), static_cast<off_t>(size_bytes)); }) == 0 &&
+        retried([&] { return ::fsync(file.get()); }) == 0;
+    if (!done) fail_io(path, cat("cannot truncate to ", size_bytes, " bytes"), errno);
   }
 
   void remove_all(const fs::path& path) override {
@@ -146,39 +144,44 @@ class PosixFileSystem final : public FileSystem {
   std::uint64_t free_bytes(const fs::path& path) override {
     fs::path existing = fs::absolute(path);
     std::error_code ignored;
-    while (!fs::exists(existing, ignored) && existing.has_relative_path()) existing = existing.parent_path();
+    while (!fs::exists(existing, ignored) && existing.has_relative_path())
+      existing = existing.parent_path();
     struct statvfs info {};
-    if (::statvfs(existing.c_str(), &info) != 0) fail_io(existing, "cannot tell the free space", errno);
+    if (::statvfs(existing.c_str(), &info) != 0)
+      fail_io(existing, "cannot determine free space", errno);
     return std::uint64_t{info.f_bavail} * info.f_frsize;
   }
 };
 
 Descriptor open_for_reading(const fs::path& path, struct stat& info) {
-  // O_NONBLOCK: a fifo whose writer is not there yet would hold us here, out of a stop's reach.
+  // O_NONBLOCK: opening a FIFO without a writer would block and ignore stop requests.
   Descriptor file = open_descriptor(path, O_RDONLY | O_NONBLOCK);
-  if (!file.valid() || ::fstat(file.get(), &info) != 0) fail(ExitCode::kMissingInput, path.string(), reason(errno), kWantFile);
-  if (S_ISDIR(info.st_mode)) fail(ExitCode::kMissingInput, path.string(), reason(EISDIR), kWantFile);
+  if (!file.valid() || ::fstat(file.get(), &info) != 0)
+    fail(ExitCode::kMissingInput, path.string(), cat("cannot read: ", reason(errno)));
+  if (S_ISDIR(info.st_mode))
+    fail(ExitCode::kMissingInput, path.string(), cat("cannot read: ", reason(EISDIR)));
   return file;
 }
 
-// Until there is something to read or the end. A pipe or a terminal may keep us waiting for ever: a
-// stop signal ends that, which read(2) itself would sleep through (SA_RESTART).
+// Waits until bytes or the end of the file can be read. A pipe or a terminal may block forever, and
+// read(2) is restarted after a signal (SA_RESTART), so poll for stop requests here.
 void wait_for_bytes(const Descriptor& file, const struct stat& info, const fs::path& path) {
   if (S_ISREG(info.st_mode)) return;
-  constexpr int kLook_ms = 200;
+  constexpr int kPoll_ms = 200;
   pollfd readable{.fd = file.get(), .events = POLLIN, .revents = 0};
-  while (::poll(&readable, 1, kLook_ms) <= 0) throw_if_stopped(cat("reading ", path.string()));
+  while (::poll(&readable, 1, kPoll_ms) <= 0) throw_if_stopped(cat("reading ", path.string()));
 }
 
 [[noreturn]] void fail_too_large(const fs::path& path, std::uint64_t max_bytes) {
-  fail(ExitCode::kBadData, path.string(), cat("larger than ", human_bytes(max_bytes)), "that is the most such a file may have");
+  fail(ExitCode::kBadData, path.string(),
+       cat("file exceeds the maximum size of ", human_bytes(max_bytes)));
 }
 
 }  // namespace
 
 void FileSystem::write_atomically(const fs::path& path, std::string_view content) {
   fs::path temporary = path;
-  temporary += cat(".tmp-", ::getpid(), "-", ::gettid());  // two writers never share one
+  temporary += cat(".tmp-", ::getpid(), "-", ::gettid());  // unique per writer
   try {
     const std::unique_ptr<OutputFile> file = open(temporary, Mode::kCreate);
     file->write(content);
@@ -189,7 +192,7 @@ void FileSystem::write_atomically(const fs::path& path, std::string_view content
     const std::exception_ptr first = std::current_exception();
     try {
       remove_all(temporary);
-    } catch (...) {  // the first error is the one to tell
+    } catch (...) {  // report the first error
     }
     std::rethrow_exception(first);
   }
@@ -204,16 +207,17 @@ FileSystem& real_files() {
 std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   struct stat info {};
   const Descriptor file = open_for_reading(path, info);
-  const auto stated = static_cast<std::uint64_t>(info.st_size);
-  if (stated > max_bytes) fail_too_large(path, max_bytes);
-  constexpr std::size_t kPiece = 1 << 16;  // pipes and /proc state no size
-  std::string content(static_cast<std::size_t>(stated) + 1, '\0');
+  const auto reported_size = static_cast<std::uint64_t>(info.st_size);
+  if (reported_size > max_bytes) fail_too_large(path, max_bytes);
+  constexpr std::size_t kPiece = 1 << 16;  // pipes and /proc report size 0
+  std::string content(static_cast<std::size_t>(reported_size) + 1, '\0');
   std::size_t size = 0;
   while (true) {
     wait_for_bytes(file, info, path);
-    const ssize_t got = retried([&] { return ::read(file.get(), content.data() + size, content.size() - size); });
-    if (got < 0 && errno == EAGAIN) continue;  // another reader of the pipe was quicker
-    if (got < 0) fail_io(path, "cannot read", errno, "needs a disk that works");
+    const ssize_t got =
+        retried([&] { return ::read(file.get(), content.data() + size, content.size() - size); });
+    if (got < 0 && errno == EAGAIN) continue;  // another reader emptied the pipe
+    if (got < 0) fail_io(path, "cannot read", errno);
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
     if (size > max_bytes) fail_too_large(path, max_bytes);
@@ -229,7 +233,8 @@ MappedFile::MappedFile(const fs::path& path) {
   size_ = static_cast<std::size_t>(info.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (address == MAP_FAILED) fail(ExitCode::kMissingInput, path.string(), cat("cannot be mapped: ", reason(errno)), kWantFile);
+  if (address == MAP_FAILED)
+    fail(ExitCode::kMissingInput, path.string(), cat("cannot map: ", reason(errno)));
   data_ = static_cast<const std::byte*>(address);
 }
 
@@ -237,7 +242,8 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);

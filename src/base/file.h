@@ -1,8 +1,8 @@
-// All writing to disk goes through FileSystem, so that tests can put a fault-injecting twin in its place
-// (tests/base/faulty_file_system.h) and replay a crash after every operation.
+// All disk writes go through FileSystem, so that tests can substitute a fault-injecting
+// implementation (tests/base/faulty_file_system.h) and simulate a crash after every operation.
 //
-// Errors: UserError kMissingInput for what cannot be opened for reading, kIo for everything that fails while writing
-// (with path, bytes needed and the system's reason).
+// Errors: UserError kMissingInput if a file cannot be opened for reading, kIo if a write fails
+// (with path, bytes needed and the system's error message).
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,11 @@ namespace sluice {
 
 namespace fs = std::filesystem;
 
-// A file being written. Destruction without close() leaves the file as it is and reports nothing.
+// A file being written. Destruction without close() closes the file and ignores errors.
 class OutputFile {
  public:
   virtual ~OutputFile() = default;
-  virtual void write(std::span<const std::byte> bytes) = 0;  // whole span or an error
+  virtual void write(std::span<const std::byte> bytes) = 0;  // all bytes, or throws
   virtual void sync() = 0;                                   // fsync
   virtual void close() = 0;
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
@@ -34,20 +34,27 @@ class FileSystem {
   enum class Mode { kCreate, kAppend };  // kCreate truncates
   virtual std::unique_ptr<OutputFile> open(const fs::path& path, Mode mode) = 0;
   virtual void rename(const fs::path& from, const fs::path& to) = 0;
-  virtual void create_directories(const fs::path& path) = 0;                  // on disk when it returns
-  virtual void sync_directory(const fs::path& path) = 0;                      // names created, renamed or removed in it are on disk
-  virtual void truncate(const fs::path& path, std::uint64_t size_bytes) = 0;  // on disk when it returns
-  virtual void remove_all(const fs::path& path) = 0;                          // no error where nothing is there
-  virtual std::uint64_t free_bytes(const fs::path& path) = 0;                 // available to this user
+  // Durable on return.
+  virtual void create_directories(const fs::path& path) = 0;
+  // Makes names created, renamed or removed in `path` durable.
+  virtual void sync_directory(const fs::path& path) = 0;
+  // Durable on return.
+  virtual void truncate(const fs::path& path, std::uint64_t size_bytes) = 0;
+  // No error if `path` does not exist.
+  virtual void remove_all(const fs::path& path) = 0;
+  // Available to this user.
+  virtual std::uint64_t free_bytes(const fs::path& path) = 0;
 
-  // Writes `path` so that a reader sees the old content or the new, never a part: temporary, sync, rename, sync parent.
+  // Replaces `path` atomically: a reader sees the old or the new content, never a part. Writes a
+  // temporary file, syncs it, renames it and syncs the parent directory.
   void write_atomically(const fs::path& path, std::string_view content);
 };
 
-// The operating system's files.
+// The operating system's file system.
 FileSystem& real_files();
 
-// The whole file. kMissingInput where it is not there; kBadData where it is larger than `max_bytes`.
+// Reads the whole file. kMissingInput if it cannot be opened, kBadData if it is larger than
+// `max_bytes`.
 std::string read_file(const fs::path& path, std::uint64_t max_bytes = std::uint64_t{1} << 40);
 
 // A file mapped read-only into memory. An empty file gives an empty span.

@@ -28,39 +28,52 @@ std::string Hash128::hex() const {
 }
 
 std::optional<Hash128> hash_from_hex(std::string_view digits) {
+  if (digits.size() != 32) return std::nullopt;
   Hash128 hash;
   const char *middle = digits.data() + 16, *end = digits.data() + 32;
-  if (digits.size() != 32) return std::nullopt;
-  const auto high = std::from_chars(digits.data(), middle, hash.high, 16), low = std::from_chars(middle, end, hash.low, 16);
-  const bool is_read = high.ptr == middle && low.ptr == end && high.ec == std::errc() && low.ec == std::errc();
-  return is_read && hash.hex() == digits ? std::optional(hash) : std::nullopt;
+  const auto high = std::from_chars(digits.data(), middle, hash.high, 16),
+             low = std::from_chars(middle, end, hash.low, 16);
+  const bool is_parsed =
+      high.ptr == middle && low.ptr == end && high.ec == std::errc() && low.ec == std::errc();
+  return is_parsed && hash.hex() == digits ? std::optional(hash) : std::nullopt;
 }
 
-Hash128 hash_of(std::span<const std::byte> bytes) { return from_library(XXH3_128bits(bytes.data(), bytes.size())); }
+Hash128 hash_of(std::span<const std::byte> bytes) {
+  return from_library(XXH3_128bits(bytes.data(), bytes.size()));
+}
 
-Hash128 hash_of(std::string_view bytes) { return hash_of(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+Hash128 hash_of(std::string_view bytes) {
+  return hash_of(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 struct Hasher::State {
-  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> xxh3{XXH3_createState(), XXH3_freeState};
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> xxh3{XXH3_createState(),
+                                                                       XXH3_freeState};
 };
 
 Hasher::Hasher() : state_(std::make_unique<State>()) {
-  invariant(state_->xxh3 != nullptr && XXH3_128bits_reset(state_->xxh3.get()) == XXH_OK, "XXH3 state cannot be set up");
+  invariant(state_->xxh3 != nullptr && XXH3_128bits_reset(state_->xxh3.get()) == XXH_OK,
+            "cannot initialize XXH3");
 }
 Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 
 Hasher& Hasher::update(std::span<const std::byte> bytes) {
-  if (!bytes.empty()) invariant(XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size()) == XXH_OK, "XXH3 refuses its input");
+  if (!bytes.empty())
+    invariant(XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size()) == XXH_OK,
+              "XXH3 update failed");
   return *this;
 }
 
-Hasher& Hasher::update(std::string_view bytes) { return update(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+Hasher& Hasher::update(std::string_view bytes) {
+  return update(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 Hasher& Hasher::update_number(std::uint64_t value) {
   std::array<std::byte, 8> bytes;
-  for (int i = 0; i < 8; ++i) bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(value >> (8 * i));
+  for (int i = 0; i < 8; ++i)
+    bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(value >> (8 * i));
   return update(bytes);
 }
 

@@ -1,4 +1,5 @@
-// XXH3-128, for integrity (manifests, shards, fingerprints). It detects damage, not malice.
+// XXH3-128 checksums of manifests, shards and fingerprints. Not cryptographic: detects accidental
+// corruption, not tampering.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +16,11 @@ struct Hash128 {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
   friend bool operator==(const Hash128&, const Hash128&) = default;
-  friend auto operator<=>(const Hash128&, const Hash128&) = default;  // NOLINT(modernize-use-nullptr): misread by clang-tidy 14
-  std::string hex() const;                                            // 32 lower-case digits
+  friend auto operator<=>(const Hash128&, const Hash128&) = default;
+  std::string hex() const;  // 32 lowercase digits
 };
 
-// Nothing for what hex() does not write.
+// Inverse of Hash128::hex(); nullopt for any other text.
 std::optional<Hash128> hash_from_hex(std::string_view digits);
 
 Hash128 hash_of(std::span<const std::byte> bytes);

@@ -24,9 +24,11 @@ std::string expand_home(std::string_view subject, const std::string& path) {
   const std::size_t slash = path.find('/');
   if (slash != 1 && path != "~")
     fail(ExitCode::kUsage, subject, printable(path, 300),
-         cat("~/ for your own home directory, a whole path, or ./", printable(path, 300), " for a name that begins with ~"));
+         cat("an absolute path, ~/ for your home directory, or ./", printable(path, 300),
+             " for a name beginning with ~"));
   const std::string home = home_directory();
-  if (home.empty()) fail(ExitCode::kUsage, subject, printable(path, 300), "a whole path: HOME is not set");
+  if (home.empty())
+    fail(ExitCode::kUsage, subject, printable(path, 300), "an absolute path, as HOME is not set");
   return home + path.substr(1);
 }
 

@@ -1,4 +1,4 @@
-// `~/x` in configurations and on the command line.
+// Tilde expansion of paths in configurations and on the command line.
 #pragma once
 
 #include <string>
@@ -6,9 +6,10 @@
 
 namespace sluice {
 
-// "~" and "~/x" with the user's home directory (HOME, else the system's entry) in place of "~"; any other path as it is. A directory that is
-// really called "~" is written "./~". kUsage for "~name/x", which names another user's home, and where no home is known; `subject` is the
-// key or the option that has the path.
+// Replaces "~" in "~" and "~/x" by the user's home directory (HOME, else the passwd entry) and
+// returns any other path unchanged. Write "./~" for a directory named "~". kUsage for "~name/x",
+// another user's home, and if the home directory is unknown. `subject`: the key or option with the
+// path.
 std::string expand_home(std::string_view subject, const std::string& path);
 
 }  // namespace sluice

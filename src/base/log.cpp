@@ -22,25 +22,28 @@
 namespace sluice::log {
 namespace {
 
-// "warning: " and "error: " before such lines, nothing before the others.
+// Prefixes warnings and errors with "warning: " and "error: ".
 class Prefix final : public spdlog::custom_flag_formatter {
  public:
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
     std::string_view text;
     if (message.level == spdlog::level::warn) text = "warning: ";
     if (message.level == spdlog::level::err) text = "error: ";
     out.append(text.data(), text.data() + text.size());
   }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Prefix>(); }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<Prefix>();
+  }
 };
 
 std::unique_ptr<spdlog::formatter> formatter(const std::string& pattern) {
-  auto made = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  made->add_flag<Prefix>('*').set_pattern(pattern);
-  return made;
+  auto result = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  result->add_flag<Prefix>('*').set_pattern(pattern);
+  return result;
 }
 
-bool set(const char* variable) {
+bool is_set(const char* variable) {
   const char* value = std::getenv(variable);
   return value != nullptr && *value != '\0';
 }
@@ -50,54 +53,59 @@ std::size_t terminal_columns() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
-// What names, values or data bring along cannot act on the terminal or the log: see printable(). An error may
-// report several problems, one per line; whoever builds it escapes the line feeds in names (fail() does).
+// Escapes control characters in names, values and data: see printable(). An error may report
+// several problems, one per line; its builder escapes line feeds in names (fail() does).
 std::string without_controls(spdlog::level::level_enum level, std::string_view text) {
   if (level != spdlog::level::err) return printable(text, std::string::npos);
   std::string lines;
-  for (std::size_t end = 0; end != std::string_view::npos; text.remove_prefix(std::min(end + 1, text.size()))) {
+  for (std::size_t end = 0; end != std::string_view::npos;
+       text.remove_prefix(std::min(end + 1, text.size()))) {
     end = text.find('\n');
     lines += cat(lines.empty() ? "" : "\n", printable(text.substr(0, end), std::string::npos));
   }
   return lines;
 }
 
-// The one console of the process: its state is where the cursor stands and which file mirrors it.
+// The console of the process. State: the cursor position and the log file.
 class Console {
  public:
   Console() {
     const char* kind = std::getenv("TERM");
-    is_terminal_ = isatty(STDERR_FILENO) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
-    const auto colour = is_terminal_ && !set("NO_COLOR") ? spdlog::color_mode::always : spdlog::color_mode::never;
-    auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(colour);
+    is_terminal_ =
+        isatty(STDERR_FILENO) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
+    const auto color = is_terminal_ && !is_set("NO_COLOR") ? spdlog::color_mode::always
+                                                           : spdlog::color_mode::never;
+    auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(color);
     sink->set_formatter(formatter("%^%*%$%v"));
     console_ = std::make_unique<spdlog::logger>("console", std::move(sink));
-    console_->set_error_handler([](const std::string&) {});  // stderr is gone: no way to tell
+    console_->set_error_handler([](const std::string&) {});  // stderr failed: nowhere to report it
   }
 
   bool is_terminal() const { return is_terminal_; }
 
-  void line(spdlog::level::level_enum level, std::string_view words) {
-    const std::string text = without_controls(level, words);
+  void line(spdlog::level::level_enum level, std::string_view message) {
+    const std::string text = without_controls(level, message);
     const std::lock_guard lock(mutex_);
     end_progress_locked();
     console_->log(level, spdlog::string_view_t(text.data(), text.size()));
     if (file_ == nullptr) {
-      if (is_first_file_ && level == spdlog::level::warn && early_.size() < kMostEarly) early_.emplace_back(text);
+      if (is_first_file_ && level == spdlog::level::warn && early_.size() < kMaxEarly)
+        early_.emplace_back(text);
       return;
     }
     file_->log(level, spdlog::string_view_t(text.data(), text.size()));
     file_->flush();
-    if (!file_error_.empty()) give_up_file_locked();
+    if (!file_error_.empty()) abandon_file_locked();
   }
 
-  // Draws over the live lines that are there; leaves the cursor at the end of the last one.
+  // Overwrites the current live lines; leaves the cursor at the end of the last one.
   void progress(std::span<const std::string> lines) {
     if (!is_terminal_ || lines.empty()) return;
     const std::lock_guard lock(mutex_);
     if (num_live_ > 1) std::fprintf(stderr, "\x1b[%zuA", num_live_ - 1);
     for (std::size_t i = 0; i < lines.size(); ++i) {
-      const std::string shown = printable(lines[i], terminal_columns() - 4);  // a wrapped line could not be replaced
+      // a wrapped line could not be overwritten
+      const std::string shown = printable(lines[i], terminal_columns() - 4);
       std::fprintf(stderr, "%s\r%s\x1b[K", i == 0 ? "" : "\n", shown.c_str());
     }
     if (num_live_ > lines.size()) std::fputs("\x1b[J", stderr);
@@ -118,10 +126,11 @@ class Console {
       sink->set_formatter(formatter("%Y-%m-%dT%H:%M:%SZ %*%v"));
       file_ = std::make_unique<spdlog::logger>("file", std::move(sink));
     } catch (const spdlog::spdlog_ex& error) {
-      fail(ExitCode::kIo, path, error.what(), "needs a place where this user may write");
+      fail(ExitCode::kIo, path, cat("cannot open the log file: ", error.what()));
     }
     file_->set_error_handler([this](const std::string& error) { file_error_ = error; });
-    for (const std::string& text : early_) file_->log(spdlog::level::warn, spdlog::string_view_t(text));
+    for (const std::string& text : early_)
+      file_->log(spdlog::level::warn, spdlog::string_view_t(text));
     early_.clear();
     is_first_file_ = false;
   }
@@ -134,22 +143,23 @@ class Console {
  private:
   void end_progress_locked() {
     if (num_live_ == 1) std::fputc('\n', stderr);
-    if (num_live_ > 1) std::fprintf(stderr, "\x1b[%zuA\r\x1b[J", num_live_ - 1);  // a table comes again below what follows
+    // several lines are redrawn below the next output
+    if (num_live_ > 1) std::fprintf(stderr, "\x1b[%zuA\r\x1b[J", num_live_ - 1);
     num_live_ = 0;
   }
 
-  void give_up_file_locked() {
-    console_->log(spdlog::level::warn, cat("the log file ends here: ", file_error_));
+  void abandon_file_locked() {
+    console_->log(spdlog::level::warn, cat("stopped writing the log file: ", file_error_));
     file_.reset();
   }
 
   std::mutex mutex_;
   bool is_terminal_ = false;
-  std::size_t num_live_ = 0;  // progress lines, the cursor stands behind the last
+  std::size_t num_live_ = 0;  // progress lines on screen; the cursor is at the end of the last
   std::unique_ptr<spdlog::logger> console_, file_;
   std::string file_error_;
-  // Warnings before there is a run directory: the first log file begins with them.
-  static constexpr std::size_t kMostEarly = 100;
+  // Warnings issued before the run directory exists; copied to the first log file.
+  static constexpr std::size_t kMaxEarly = 100;
   std::vector<std::string> early_;
   bool is_first_file_ = true;
 };

@@ -1,6 +1,8 @@
-// The console and the run's log file. Built on spdlog, which stays out of this header (see text_format.h).
+// Console output and the run's log file. Built on spdlog, which is kept out of this header (see
+// text_format.h).
 //
-// All lines go to stderr, so that stdout carries results only. Colour on a terminal unless NO_COLOR is set.
+// All lines go to stderr; stdout is reserved for results. Colored on a terminal unless NO_COLOR is
+// set.
 #pragma once
 
 #include <span>
@@ -13,16 +15,17 @@ void info(std::string_view line);
 void warn(std::string_view line);
 void error(std::string_view line);
 
-// One live line on a terminal, replaced by the next call; nothing where stderr is no terminal.
+// Shows one live line, replaced by the next call. No effect if stderr is not a terminal.
 void progress(std::string_view line);
-// The same with several lines, which vanish where one line stays.
+// The same with several lines. end_progress() erases them, but keeps a single line.
 void progress(std::span<const std::string> lines);
-// True where progress() shows: callers print plain lines at intervals otherwise.
+// True if stderr is a terminal. If not, callers print plain lines at intervals instead of progress.
 bool is_terminal();
-// Ends the live line, so that other output starts on a fresh one.
+// Ends the live line, so that other output starts on a new line.
 void end_progress();
 
-// Also append every line (but progress) to `path` until close_file(). A failing write warns once and goes on.
+// Also appends every line except progress to `path` until close_file(). After a failed write, warns
+// once and continues on the console only.
 void open_file(const std::string& path);
 void close_file();
 

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The value behind "KEY<blanks>:" in one of the kernel's tables; empty where there is none.
+// The value after "KEY<blanks>:" in a /proc table; empty if missing.
 std::string table_value(const char* path, std::string_view key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -32,7 +32,8 @@ std::string table_value(const char* path, std::string_view key) {
   return {};
 }
 
-// Folders that limit this process: its control group and all above it (v2), and the usual mounts of v1.
+// Directories with limits for this process: its control group and all ancestors (v2), and the usual
+// mount points of v1.
 std::vector<fs::path> control_groups(const char* v1_controller) {
   const fs::path root = "/sys/fs/cgroup";
   std::vector<fs::path> groups = {root, root / v1_controller};
@@ -45,7 +46,7 @@ std::vector<fs::path> control_groups(const char* v1_controller) {
   return groups;
 }
 
-// The numbers in a control file; "max" ends the list.
+// The numbers in a control file, up to the first word such as "max".
 std::vector<double> numbers_in(const fs::path& path) {
   std::ifstream file(path);
   std::vector<double> numbers;
@@ -70,23 +71,27 @@ int allowed_cpus() {
   const bool known = sched_getaffinity(0, sizeof(set), &set) == 0;
   int count = known ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   for (const fs::path& group : control_groups("cpu")) {
-    if (const auto quota = cpu_quota(group)) count = std::min(count, static_cast<int>(std::ceil(*quota)));
+    if (const auto quota = cpu_quota(group))
+      count = std::min(count, static_cast<int>(std::ceil(*quota)));
   }
   return std::max(count, 1);
 }
 
 std::uint64_t usable_memory_bytes() {
-  auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   for (const fs::path& group : control_groups("memory")) {
     for (const char* name : {"memory.max", "memory.limit_in_bytes"}) {
       const std::vector<double> limit = numbers_in(group / name);
-      if (limit.size() == 1 && limit[0] < static_cast<double>(bytes)) bytes = static_cast<std::uint64_t>(limit[0]);
+      if (limit.size() == 1 && limit[0] < static_cast<double>(bytes))
+        bytes = static_cast<std::uint64_t>(limit[0]);
     }
   }
   return bytes;
 }
 
-// AMX needs the CPU (leaf 7: AMX-BF16 and AMX-TILE) and a kernel that saves its tiles (XCR0).
+// AMX requires CPU support (leaf 7: AMX-BF16 and AMX-TILE) and a kernel that saves the tile state
+// (XCR0).
 bool has_amx_bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return false;
@@ -99,15 +104,15 @@ bool has_amx_bf16() {
   return (d & kBf16AndTile) == kBf16AndTile;
 }
 
-Machine look() {
+Machine detect_machine() {
   Machine found;
   found.cpu_model = table_value("/proc/cpuinfo", "model name");
   found.num_cpus = allowed_cpus();
   found.memory_bytes = usable_memory_bytes();
   __builtin_cpu_init();
   found.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  found.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                 __builtin_cpu_supports("avx512vl");
+  found.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   found.avx512_bf16 = found.avx512 && __builtin_cpu_supports("avx512bf16");
   found.amx_bf16 = has_amx_bf16();
   return found;
@@ -130,11 +135,13 @@ std::string Machine::features() const {
 }
 
 const Machine& machine() {
-  static const Machine found = look();
+  static const Machine found = detect_machine();
   return found;
 }
 
 // Not getrusage(): its ru_maxrss starts from the parent's peak.
-std::uint64_t peak_memory_bytes() { return std::strtoull(table_value("/proc/self/status", "VmHWM").c_str(), nullptr, 10) * 1024; }
+std::uint64_t peak_memory_bytes() {
+  return std::strtoull(table_value("/proc/self/status", "VmHWM").c_str(), nullptr, 10) * 1024;
+}
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-// The machine in front of us: what the CPU reports, memory, processors allowed.
+// Host CPU features, memory and CPU count.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@ namespace sluice {
 
 struct Machine {
   std::string cpu_model;           // "AMD EPYC ...", from /proc/cpuinfo
-  int num_cpus = 1;                // processors this process may run on (affinity and cgroup quota)
-  std::uint64_t memory_bytes = 0;  // physical, or the cgroup's limit where lower
+  int num_cpus = 1;                // CPUs available to this process (affinity and cgroup quota)
+  std::uint64_t memory_bytes = 0;  // physical memory, or the cgroup limit if lower
   bool avx2 = false, avx512 = false, avx512_bf16 = false, amx_bf16 = false;
   bool has_fast_bf16() const { return avx512_bf16 || amx_bf16; }
   std::string features() const;  // "avx2 avx512 ..." for run.json and doctor

@@ -21,7 +21,9 @@ Product multiply(std::uint32_t a, std::uint32_t b) {
   return {static_cast<std::uint32_t>(product >> 32), static_cast<std::uint32_t>(product)};
 }
 
-std::uint64_t join(std::uint32_t low, std::uint32_t high) { return std::uint64_t{high} << 32 | low; }
+std::uint64_t join(std::uint32_t low, std::uint32_t high) {
+  return std::uint64_t{high} << 32 | low;
+}
 
 double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
@@ -29,8 +31,9 @@ double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x
 
 Block128 philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t counter_high) {
   auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
-  Block128 x = {static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32),
-                static_cast<std::uint32_t>(counter_high), static_cast<std::uint32_t>(counter_high >> 32)};
+  Block128 x = {
+      static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32),
+      static_cast<std::uint32_t>(counter_high), static_cast<std::uint32_t>(counter_high >> 32)};
   for (int round = 0; round < kRounds; ++round) {
     const Product p0 = multiply(kMultiplier0, x[0]), p1 = multiply(kMultiplier1, x[2]);
     x = {p1.high ^ x[1] ^ k0, p1.low, p0.high ^ x[3] ^ k1, p0.low};
@@ -40,9 +43,11 @@ Block128 philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t coun
   return x;
 }
 
-// Absorbs one word after another: each block's first half becomes the next key. The position and the kind of word go into the upper
-// counter, so that a purpose can never be mistaken for a coordinate.
-std::uint64_t random_key(std::uint64_t seed, std::string_view purpose, std::initializer_list<std::uint64_t> coordinates) {
+// Absorbs the words one by one: the first half of each block becomes the next key. The upper
+// counter encodes position and kind of the word, so that a purpose never collides with a
+// coordinate.
+std::uint64_t random_key(std::uint64_t seed, std::string_view purpose,
+                         std::initializer_list<std::uint64_t> coordinates) {
   enum Kind : std::uint64_t { kPurpose = 1, kCoordinate = 2, kEnd = 3 };
   std::uint64_t key = seed, position = 0;
   const auto absorb = [&](Kind kind, std::uint64_t word) {
@@ -68,13 +73,15 @@ double random_uniform(std::uint64_t key, std::uint64_t n) { return to_unit(rando
 
 double random_normal(std::uint64_t key, std::uint64_t n) {
   const Block128 block = philox(key, n);
-  const double radius_uniform = 1.0 - to_unit(join(block[0], block[1]));  // (0, 1]: the logarithm stays finite
+  // (0, 1]: the logarithm stays finite
+  const double radius_uniform = 1.0 - to_unit(join(block[0], block[1]));
   const double angle_uniform = to_unit(join(block[2], block[3]));
-  return std::sqrt(-2.0 * std::log(radius_uniform)) * std::cos(2.0 * std::numbers::pi * angle_uniform);
+  return std::sqrt(-2.0 * std::log(radius_uniform)) *
+         std::cos(2.0 * std::numbers::pi * angle_uniform);
 }
 
 std::uint64_t random_below(std::uint64_t key, std::uint64_t n, std::uint64_t bound) {
-  invariant(bound > 0, "random_below: no number is below 0");
+  invariant(bound > 0, "random_below: bound must be positive");
   __extension__ using Wide = unsigned __int128;
   return static_cast<std::uint64_t>(static_cast<Wide>(random_bits(key, n)) * bound >> 64);
 }

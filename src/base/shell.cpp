@@ -19,7 +19,7 @@ std::string byte_escape(unsigned char byte) {
   return {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 0xf]};
 }
 
-// Inside $'...' everything is escaped that is not printable ASCII: \xNN is one byte there.
+// Escapes all but printable ASCII. Inside $'...', \xNN is one byte.
 std::string escaped(std::string_view word) {
   std::string out = "$'";
   for (const char c : word) {
@@ -36,18 +36,23 @@ std::string escaped(std::string_view word) {
 }  // namespace
 
 std::string shell_word(std::string_view word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos)
+    return std::string(word);
   if (printable(word, std::string::npos) != word) return escaped(word);
   return cat("'", replaced(word, '\'', "'\\''"), "'");
 }
 
-std::string shell_path(std::string_view path) { return shell_word(path.starts_with('-') ? cat("./", path) : std::string(path)); }
+std::string shell_path(std::string_view path) {
+  return shell_word(path.starts_with('-') ? cat("./", path) : std::string(path));
+}
 
 std::string shell_program(std::string_view argv0) {
   if (!argv0.starts_with("/proc/")) return shell_word(argv0.empty() ? "sluice" : argv0);
   std::error_code error;
-  const std::filesystem::path target = std::filesystem::read_symlink(std::filesystem::path(argv0), error);
+  const std::filesystem::path target =
+      std::filesystem::read_symlink(std::filesystem::path(argv0), error);
   return error || target.native().ends_with(" (deleted)") ? "sluice" : shell_word(target.native());
 }
 

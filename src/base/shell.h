@@ -1,4 +1,4 @@
-// Commands that a message suggests, written so that a shell reads back exactly these words.
+// Shell quoting for commands suggested in messages.
 #pragma once
 
 #include <string>
@@ -6,14 +6,15 @@
 
 namespace sluice {
 
-// One word. Plain words stay as they are; others are put between '...', and between $'...' (bash, zsh, ksh) where they hold control
-// characters or bytes that are not ASCII and not UTF-8, so that a terminal can show them.
+// Quotes one word. Plain words stay unquoted. Words with control characters or invalid UTF-8 are
+// written as $'...' (bash, zsh, ksh), so that a terminal can display them; all others as '...'.
 std::string shell_word(std::string_view word);
 
-// The same for a path that stands where a command also takes options: one that begins with "-" gets "./" before it.
+// Quotes a path argument. Prefixes "./" to a leading "-", so that the path is not taken for an
+// option.
 std::string shell_path(std::string_view path);
 
-// How to call this program again, as one word: `argv0`, or what stands behind it where that is a link of /proc.
+// Quotes the command that runs this program: `argv0`, or its target if it is a link in /proc.
 std::string shell_program(std::string_view argv0);
 
 }  // namespace sluice

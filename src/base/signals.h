@@ -1,12 +1,13 @@
-// SIGINT, SIGTERM, SIGHUP and SIGUSR1 ask for a stop: long work saves and ends with kInterrupted.
+// SIGINT, SIGTERM, SIGHUP and SIGUSR1 request a stop: long operations save and exit with
+// kInterrupted.
 //
 // One request often arrives several times: a job manager signals every process of a job, and a
-// parent passes its own signal on. So a signal that follows the first one within kStopEcho_ms, or
-// that a parent passes on, is an echo and changes nothing. A later one ends the process at once
-// (exit code 128 + signal).
+// parent forwards its own signal. A signal within kStopEcho_ms of the first one, or forwarded by a
+// parent, is therefore an echo and ignored. A later one ends the process immediately (exit code 128
+// + signal).
 //
-// A signal that was ignored when the process started stays ignored, as under nohup, after `trap ''
-// TERM`, or for SIGINT in a script's `command &`.
+// A signal ignored at process start stays ignored, as under nohup, after `trap '' TERM`, or for
+// SIGINT in a script's `command &`.
 #pragma once
 
 #include <sys/types.h>
@@ -22,25 +23,26 @@ struct StopSignal {
   int number = 0;
   std::string_view name;
 };
-inline constexpr std::array kStopSignals = {StopSignal{SIGINT, "SIGINT"}, StopSignal{SIGTERM, "SIGTERM"}, StopSignal{SIGHUP, "SIGHUP"},
-                                            StopSignal{SIGUSR1, "SIGUSR1"}};
+inline constexpr std::array kStopSignals = {
+    StopSignal{SIGINT, "SIGINT"}, StopSignal{SIGTERM, "SIGTERM"}, StopSignal{SIGHUP, "SIGHUP"},
+    StopSignal{SIGUSR1, "SIGUSR1"}};
 inline constexpr std::int64_t kStopEcho_ms = 1000;
 
 void install_signal_handlers();
-// True once a signal came. Long work polls it between units of work.
+// True after the first stop signal. Long operations poll it between units of work.
 bool stop_requested() noexcept;
-// Throws UserError kInterrupted if a stop is requested; `what` says what was interrupted.
+// Throws UserError kInterrupted if a stop was requested. `what`: the interrupted operation.
 void throw_if_stopped(std::string_view what);
-// The first signal's number and name ("SIGTERM"); 0 and empty if none came.
+// Number and name ("SIGTERM") of the first stop signal; 0 and empty before it.
 int stop_signal_number() noexcept;
 std::string_view stop_signal() noexcept;
 // The name of a stop signal; empty for any other number.
 std::string_view stop_signal_name(int number) noexcept;
-// True for one that this process ignores. Safe between fork and exec.
+// True if this process ignores the signal. Safe between fork and exec.
 bool is_ignored(int number) noexcept;
-// Sends a stop signal to a child that runs this program: one request with that of this process,
-// however late it arrives. False where it cannot.
-bool pass_on_stop(pid_t child, int number) noexcept;
+// Forwards a stop signal to a child that runs this program. The child treats it as an echo of the
+// original request, however late it arrives. Returns false on failure.
+bool forward_stop(pid_t child, int number) noexcept;
 // For tests.
 void request_stop(int signal_number) noexcept;
 void clear_stop() noexcept;

@@ -12,28 +12,30 @@
 namespace sluice {
 namespace {
 
-// A person calls that at once. Nothing that a handler may do wakes a condition variable.
-constexpr std::chrono::milliseconds kLook{50};
+// Appears immediate to a user. A signal handler cannot notify a condition variable, so poll.
+constexpr std::chrono::milliseconds kPollInterval{50};
 
 }  // namespace
 
-void tell_of_stop(const std::string& work) {
-  log::warn(cat(stop_signal(), " received: ", work, "; again, ", kStopEcho_ms / 1000, " s later or more, ends at once"));
+void log_stop(const std::string& work) {
+  log::warn(cat(stop_signal(), " received: ", work, "; send it again after ", kStopEcho_ms / 1000,
+                " s to stop immediately"));
 }
 
-void tell_of_ignored_stops() {
+void log_ignored_stops() {
   std::string ignored, others;
   for (const StopSignal& stop : kStopSignals) {
     std::string& list = is_ignored(stop.number) ? ignored : others;
     if (stop.number != SIGHUP || &list == &others) list += cat(list.empty() ? "" : ", ", stop.name);
   }
   if (ignored.empty()) return;
-  log::info(cat(ignored, " ignored, as when this process started (a background job of a script, or `trap ''`); ",
-                others.empty() ? "only SIGKILL stops it" : others + " stop it"));
+  log::info(cat(
+      ignored, " ignored, as set by the parent process (background job of a script or `trap ''`); ",
+      "to stop, send ", others.empty() ? "SIGKILL" : others));
 }
 
 StopNotice::StopNotice(std::string work) : work_(std::move(work)) {
-  // Signals go to the threads that do the work: what waits there, such as poll(2), is to wake.
+  // Block signals in the watcher, so that they wake calls such as poll(2) in the working threads.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -44,7 +46,7 @@ StopNotice::StopNotice(std::string work) : work_(std::move(work)) {
 StopNotice::~StopNotice() {
   {
     const std::lock_guard lock(mutex_);
-    is_over_ = true;
+    done_ = true;
   }
   ended_.notify_one();
   watcher_.join();
@@ -52,9 +54,9 @@ StopNotice::~StopNotice() {
 
 void StopNotice::watch() {
   std::unique_lock lock(mutex_);
-  while (!ended_.wait_for(lock, kLook, [this] { return is_over_; })) {
+  while (!ended_.wait_for(lock, kPollInterval, [this] { return done_; })) {
     if (!stop_requested()) continue;
-    return tell_of_stop(work_);
+    return log_stop(work_);
   }
 }
 

@@ -1,5 +1,4 @@
-// Says at once that a stop signal came, while the work that will look for it still takes its time:
-// a step can last minutes.
+// Acknowledges stop signals immediately, as the operation that polls for them may take minutes.
 #pragma once
 
 #include <condition_variable>
@@ -9,9 +8,9 @@
 
 namespace sluice {
 
-// While it lives, the first stop signal (base/signals.h) is answered on the console by one line,
-// from a thread of its own, since a signal handler may not log: "SIGINT received: WORK; again, 1 s
-// later or more, ends at once". One at a time per process.
+// During its lifetime, a background thread logs the first stop signal (base/signals.h), since a
+// signal handler must not log: "SIGINT received: WORK; send it again after 1 s to stop
+// immediately". At most one instance per process.
 class StopNotice {
  public:
   explicit StopNotice(std::string work);
@@ -25,15 +24,15 @@ class StopNotice {
   std::string work_;
   std::mutex mutex_;
   std::condition_variable ended_;
-  bool is_over_ = false;
+  bool done_ = false;
   std::thread watcher_;
 };
 
-// The line, for those who look for a stop at once themselves.
-void tell_of_stop(const std::string& work);
+// Logs the same line, for callers that poll frequently themselves.
+void log_stop(const std::string& work);
 
-// Says which stop signals have no effect since they were ignored at the start: a user who sends one to a
-// script's background job would wait. Nothing of SIGHUP, which is what nohup is for.
-void tell_of_ignored_stops();
+// Logs which stop signals have no effect because they were ignored at process start, as in a
+// script's background job. Omits SIGHUP, which nohup ignores on purpose.
+void log_ignored_stops();
 
 }  // namespace sluice

@@ -11,20 +11,23 @@
 namespace sluice {
 namespace {
 
-// Length in bytes of the UTF-8 character that `text` starts with; 0 where that is none (overlong forms and surrogates included).
+// Length in bytes of the UTF-8 character at the start of `text`; 0 if it is invalid (overlong forms
+// and surrogates included).
 std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto continued = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const auto is_continuation = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
   const unsigned first = byte(0), second = byte(1);
   if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return continued(1) ? 2 : 0;
+  if (first >= 0xC2 && first <= 0xDF) return is_continuation(1) ? 2 : 0;
   if (first >= 0xE0 && first <= 0xEF) {
     const bool allowed = (first != 0xE0 || second >= 0xA0) && (first != 0xED || second < 0xA0);
-    return allowed && continued(1) && continued(2) ? 3 : 0;
+    return allowed && is_continuation(1) && is_continuation(2) ? 3 : 0;
   }
   if (first >= 0xF0 && first <= 0xF4) {
     const bool allowed = (first != 0xF0 || second >= 0x90) && (first != 0xF4 || second < 0x90);
-    return allowed && continued(1) && continued(2) && continued(3) ? 4 : 0;
+    return allowed && is_continuation(1) && is_continuation(2) && is_continuation(3) ? 4 : 0;
   }
   return 0;
 }
@@ -40,44 +43,56 @@ std::string escaped(unsigned char byte) {
 unsigned code_point(std::string_view character) {
   const auto first = static_cast<unsigned char>(character.front());
   unsigned code = character.size() == 1 ? first : first & (0x7FU >> character.size());
-  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
+  for (const char byte : character.substr(1))
+    code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
   return code;
 }
 
-// Characters that a terminal or a page obeys or hides instead of showing them.
+// Characters that a terminal or a browser interprets or hides instead of displaying.
 bool is_control(unsigned code) {
   struct CodeRange {
     unsigned first, last;
   };
-  constexpr std::array<CodeRange, 9> kControls = {{{0x00, 0x1F},        // C0
-                                                   {0x7F, 0x9F},        // DEL, C1
-                                                   {0x061C, 0x061C},    // Arabic letter mark
-                                                   {0x200E, 0x200F},    // left-to-right and right-to-left mark
-                                                   {0x2028, 0x2029},    // line and paragraph separator
-                                                   {0x202A, 0x202E},    // bidirectional embedding and override
-                                                   {0x2066, 0x2069},    // bidirectional isolates
-                                                   {0xFEFF, 0xFEFF},    // byte order mark
-                                                   {0xFFFE, 0xFFFF}}};  // no characters; XML refuses them
-  return std::any_of(kControls.begin(), kControls.end(), [&](const CodeRange& c) { return code >= c.first && code <= c.last; });
+  constexpr std::array<CodeRange, 9> kControls = {{{0x00, 0x1F},      // C0
+                                                   {0x7F, 0x9F},      // DEL, C1
+                                                   {0x061C, 0x061C},  // Arabic letter mark
+                                                   // left-to-right and right-to-left mark
+                                                   {0x200E, 0x200F},
+                                                   // line and paragraph separator
+                                                   {0x2028, 0x2029},
+                                                   // bidirectional embedding and override
+                                                   {0x202A, 0x202E},
+                                                   {0x2066, 0x2069},  // bidirectional isolates
+                                                   {0xFEFF, 0xFEFF},  // byte order mark
+                                                   // noncharacters, not allowed in XML
+                                                   {0xFFFE, 0xFFFF}}};
+  return std::any_of(kControls.begin(), kControls.end(),
+                     [&](const CodeRange& c) { return code >= c.first && code <= c.last; });
 }
 
-// \u202e; a byte below U+0080 like one that is no UTF-8.
+// \u202e; code points below U+0080 as bytes (\x1b).
 std::string escaped_character(unsigned code) {
   if (code < 0x80) return escaped(static_cast<unsigned char>(code));
   constexpr std::string_view kDigits = "0123456789abcdef";
-  return {'\\', 'u', kDigits[code >> 12], kDigits[code >> 8 & 0xf], kDigits[code >> 4 & 0xf], kDigits[code & 0xf]};
+  return {'\\',
+          'u',
+          kDigits[code >> 12],
+          kDigits[code >> 8 & 0xf],
+          kDigits[code >> 4 & 0xf],
+          kDigits[code & 0xf]};
 }
 
 std::string two_units(std::int64_t count, std::int64_t per, const char* large, const char* small) {
-  return count % per == 0 ? cat(count / per, large) : cat(count / per, large, " ", count % per, small);
+  return count % per == 0 ? cat(count / per, large)
+                          : cat(count / per, large, " ", count % per, small);
 }
 
 }  // namespace
 
 std::string fixed(double value, int digits) {
-  if (std::isnan(value)) return "nan";  // its sign means nothing
+  if (std::isnan(value)) return "nan";  // ignore the sign
   const int size = std::snprintf(nullptr, 0, "%.*f", digits, value);
-  invariant(size >= 0, "fixed: a number that cannot be printed");
+  invariant(size >= 0, "fixed: snprintf failed");
   std::string text(static_cast<std::size_t>(size) + 1, '\0');
   std::snprintf(text.data(), text.size(), "%.*f", digits, value);
   text.pop_back();
@@ -94,11 +109,14 @@ std::string shortest(double value) {
 std::string short_number(double value) {
   if (std::isnan(value)) return "nan";
   std::array<char, 40> text{};
-  const auto result = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 3);
+  const auto result =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 3);
   return {text.data(), result.ptr};
 }
 
-std::string count_of(std::int64_t count, std::string_view unit) { return cat(with_commas(count), " ", unit, count == 1 ? "" : "s"); }
+std::string count_of(std::int64_t count, std::string_view unit) {
+  return cat(with_commas(count), " ", unit, count == 1 ? "" : "s");
+}
 
 std::string with_commas(std::int64_t value) {
   std::string text = std::to_string(value);
@@ -115,7 +133,8 @@ std::string human_bytes(std::uint64_t bytes) {
   if (bytes < 1024) return cat(bytes, " B");
   double value = static_cast<double>(bytes) / 1024;
   std::size_t unit = 0;
-  while (value >= 1023.95 && unit + 1 < kUnits.size()) {  // what would print as 1024.0 goes one unit up
+  // 1024.0 after rounding becomes 1.0 of the next unit
+  while (value >= 1023.95 && unit + 1 < kUnits.size()) {
     value /= 1024;
     ++unit;
   }

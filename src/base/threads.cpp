@@ -12,23 +12,26 @@
 namespace sluice {
 namespace {
 
-constexpr int kMostThreads = 1024;
+constexpr int kMaxThreads = 1024;
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t";
   const std::size_t first = text.find_first_not_of(kBlank);
-  return first == std::string_view::npos ? std::string_view() : text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+  return first == std::string_view::npos
+             ? std::string_view()
+             : text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
 std::optional<int> whole_number(std::string_view text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool ok = error == std::errc() && end == text.data() + text.size() && value >= 1 && value <= kMostThreads;
+  const bool ok = error == std::errc() && end == text.data() + text.size() && value >= 1 &&
+                  value <= kMaxThreads;
   return ok ? std::optional(value) : std::nullopt;
 }
 
-// The first number, where all are numbers.
-std::optional<int> first_of(std::string_view list) {
+// The first number of a comma-separated list; nullopt if any item is not a number.
+std::optional<int> first_number(std::string_view list) {
   std::optional<int> first;
   while (true) {
     const std::size_t comma = list.find(',');
@@ -42,8 +45,9 @@ std::optional<int> first_of(std::string_view list) {
 
 void warn_once(std::string_view value) {
   static const bool warned = [&] {
-    log::warn(cat("OMP_NUM_THREADS: received ", printable(value), "; expected a whole number from 1 to ", kMostThreads,
-                  ", or such numbers with commas between; it is ignored"));
+    log::warn(cat("ignoring OMP_NUM_THREADS: received `", printable(value),
+                  "`; expected a whole number from 1 to ", kMaxThreads,
+                  ", or a comma-separated list of them"));
     return true;
   }();
   static_cast<void>(warned);
@@ -54,7 +58,7 @@ void warn_once(std::string_view value) {
 int auto_threads() {
   const char* value = std::getenv("OMP_NUM_THREADS");
   if (value == nullptr || trimmed(value).empty()) return machine().num_cpus;
-  if (const std::optional<int> number = first_of(value)) return *number;
+  if (const std::optional<int> number = first_number(value)) return *number;
   warn_once(value);
   return machine().num_cpus;
 }

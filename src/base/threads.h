@@ -1,10 +1,11 @@
-// How many threads `auto` means.
+// Default number of threads.
 #pragma once
 
 namespace sluice {
 
-// The first number of the environment variable OMP_NUM_THREADS where it is set ("4", "4,2"), 1 to 1024; else the processors that this
-// process may use. A value that is no such list is ignored, with a warning the first time.
+// The number of threads for `auto`: the first number (1 to 1024) of the environment variable
+// OMP_NUM_THREADS ("4", "4,2") if set, else the number of CPUs available to this process. Ignores
+// any other value, with a warning the first time.
 int auto_threads();
 
 }  // namespace sluice

@@ -1,4 +1,4 @@
-// The program's version: that of the CMake project, with the git revision where the build knew one.
+// Program version (of the CMake project) and git revision, if known at build time.
 #pragma once
 
 #include <string>
@@ -6,9 +6,11 @@
 
 namespace sluice {
 
-// Part of the hash by which `sluice compare` knows a finished run. Raise it, by hand, when a change makes the same configuration, data and seed
-// train to other figures than before (another kernel order does not count, another formula or default does): finished cells then run again.
-inline constexpr int kNumericsVersion = 2;  // 2: dropout masks follow from the names of their places
+// Part of the hash that identifies a finished run in `sluice compare`. Increment it when a change
+// alters the results for the same configuration, data and seed (a changed formula or default, not a
+// changed kernel order): finished cells then run again. Version 2: dropout masks are keyed by the
+// names of the dropout layers.
+inline constexpr int kNumericsVersion = 2;
 
 std::string_view version();       // "0.1.0"
 std::string_view git_revision();  // "a1b2c3d", "a1b2c3d-dirty" or ""

@@ -14,12 +14,15 @@ namespace {
 
 constexpr std::uint64_t kMaxRecordBytes = 1 << 20;
 
-// Each part ends with a NUL, which none of them holds: no two lists of parts give the same bytes.
-Hasher& add(Hasher& hasher, std::string_view part) { return hasher.update(part).update(std::string_view("\0", 1)); }
+// No part contains a NUL, so a NUL after each part makes the hashed bytes unambiguous.
+Hasher& add(Hasher& hasher, std::string_view part) {
+  return hasher.update(part).update(std::string_view("\0", 1));
+}
 
 Hasher family_of(const RunFacts& facts) {
   Hasher hasher;
-  add(add(add(hasher, "sluice cell"), facts.identity), facts.data_fingerprint).update_number(kNumericsVersion);
+  add(add(add(hasher, "sluice cell"), facts.identity), facts.data_fingerprint)
+      .update_number(kNumericsVersion);
   return hasher;
 }
 
@@ -29,10 +32,11 @@ std::string family_hash(const RunFacts& facts) { return family_of(facts).digest(
 
 std::string cell_hash(const RunFacts& facts) {
   Hasher hasher = family_of(facts);
-  return add(hasher, facts.maker.precision).digest().hex();
+  return add(hasher, facts.env.precision).digest().hex();
 }
 
-std::string cell_name(const report::Settings& settings, const report::Settings& candidate, std::uint64_t seed, std::string_view hash) {
+std::string cell_name(const report::Settings& settings, const report::Settings& candidate,
+                      std::uint64_t seed, std::string_view hash) {
   report::Settings all = settings;
   all.insert(all.end(), candidate.begin(), candidate.end());
   return cat(stem_of(all), "-seed-", seed, '-', hash.substr(0, 8));
@@ -66,7 +70,7 @@ CellRecord record_of(const Cell& cell) {
           .seed = cell.seed,
           .hash = cell.hash,
           .family = cell.family,
-          .maker = cell.facts.maker};
+          .env = cell.facts.env};
 }
 
 }  // namespace sluice::compare

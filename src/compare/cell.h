@@ -1,13 +1,14 @@
-// One run of a comparison: what it is, what is known about it on disk.
+// A cell is one run of a comparison. Files in DIRECTORY/cells/NAME/, with NAME like
+// geglu-seed-1-0a1b2c3d (variant, seed, first digits of the hash):
 //
-//   DIRECTORY/cells/NAME/cell.json    this record: written before the child starts and when it has ended
-//   DIRECTORY/cells/NAME/config.yaml  what the child reads       DIRECTORY/cells/NAME/output.txt  what it printed, all starts
-//   DIRECTORY/cells/NAME/run/         the run directory          NAME = geglu-seed-1-0a1b2c3d, with the start of the hash
+//   cell.json    CellRecord, written before the child process starts and after it ends
+//   config.yaml  configuration of the child
+//   output.txt   output of all its starts
+//   run/         run directory
 //
-// Runs that choose values (compare.tune) lie in DIRECTORY/tune/ in the same way.
+// Tuning runs (compare.tune) use the same layout in DIRECTORY/tune/NAME/.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -19,48 +20,44 @@
 
 namespace sluice::compare {
 
-// Of everything that determines the result: settings, precision, data, and kNumericsVersion. Not the build, nor the machine.
+// Hash of everything that determines the result: settings, precision, data and kNumericsVersion,
+// but not the build or the machine.
 std::string cell_hash(const RunFacts& facts);
-// The same without the precision: cells that differ in nothing but how they are computed.
+// The same without the precision: equal for cells that differ only in how they are computed.
 std::string family_hash(const RunFacts& facts);
 
-enum class CellState { kWaiting, kStarted, kFinished, kDiverged, kFailed };
-constexpr auto names_of(CellState) {
-  using enum CellState;
-  using Name = std::pair<CellState, std::string_view>;
-  return std::array{Name{kWaiting, "waiting"}, Name{kStarted, "started"}, Name{kFinished, "finished"}, Name{kDiverged, "diverged"},
-                    Name{kFailed, "failed"}};
-}
+using report::CellState;
 
 struct CellRecord {
   static constexpr config::RecordFormat record{
       .name = "cell",
       .place = "DIR/cells/NAME/cell.json",
-      .summary = "One run of a comparison: what it is, and what became of it. Runs that choose values lie in DIR/tune/NAME.",
-      .expected = "what `sluice compare` wrote; the same command runs the cell again",
+      .summary = "One run of a comparison and its state. Tuning runs are in DIR/tune/NAME.",
+      .expected = "a cell record written by `sluice compare`; repeat the command to rerun the cell",
       .version = 1};
   report::Settings settings, candidate;
   std::uint64_t seed = 0;
   CellState state = CellState::kWaiting;
   std::string remark;
   std::string hash, family;
-  ExecutionEnv maker;
+  ExecutionEnv env;
   std::string build;
   double wall_seconds = 0;
 
   static constexpr auto fields() {
     using config::field;
     using R = CellRecord;
-    return std::tuple{field<&R::settings>("Values of the varied keys."),
-                      field<&R::candidate>("Values of the tuned keys, where the run chooses them."),
-                      field<&R::seed>("Seed of the run."),
-                      field<&R::state>("What became of the run."),
-                      field<&R::remark>("Why it failed or diverged."),
-                      field<&R::hash>("Hash of everything that determines the result."),
-                      field<&R::family>("The same without the precision."),
-                      field<&R::maker>("On what it runs."),
-                      field<&R::build>("Program and revision of the last start.", config::MayBeMissing{}),
-                      field<&R::wall_seconds>("Seconds of the last start.")};
+    return std::tuple{
+        field<&R::settings>("Values of the varied keys."),
+        field<&R::candidate>("Values of the tuned keys; tuning runs only."),
+        field<&R::seed>("Seed of the run."),
+        field<&R::state>("State of the run."),
+        field<&R::remark>("Why the run failed or diverged."),
+        field<&R::hash>("Hash of everything that determines the result."),
+        field<&R::family>("The same hash without the precision."),
+        field<&R::env>("Processor, device, precision, threads.", config::Key{"maker"}),
+        field<&R::build>("Program version of the last start.", config::MayBeMissing{}),
+        field<&R::wall_seconds>("Duration of the last start in seconds.")};
   }
 };
 
@@ -79,14 +76,14 @@ struct Cell {
   std::string label() const;  // "geglu, seed 1"; "geglu, 3e-3, seed 101" while tuning
 };
 
-// NAME of a cell.
-std::string cell_name(const report::Settings& settings, const report::Settings& candidate, std::uint64_t seed, std::string_view hash);
+std::string cell_name(const report::Settings& settings, const report::Settings& candidate,
+                      std::uint64_t seed, std::string_view hash);
 
-// Nothing where there is none; kBadData where it is damaged or cannot be read.
+// nullopt if there is no file; kBadData if it is damaged.
 std::optional<CellRecord> read_record(const std::filesystem::path& path);
 void write_record(const CellRecord& record, const std::filesystem::path& path);
 
-// The record of this very cell: one that is damaged, or has another hash, counts as none.
+// The record of `cell`; a new one if it is missing, damaged or has another hash.
 CellRecord record_of(const Cell& cell);
 
 }  // namespace sluice::compare

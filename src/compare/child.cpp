@@ -13,13 +13,14 @@
 
 #include "base/error.h"
 #include "base/signals.h"
+#include "base/text_format.h"
 
 namespace sluice::compare {
 namespace {
 
 constexpr int kCannotStart = 127;
 
-// What a stop may arrive by: held back around the fork, lest the child lose one to a handler of its parent's.
+// Blocked around fork(), so that no handler of the parent consumes a signal in the child.
 sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -27,36 +28,40 @@ sigset_t stop_signals() {
   return set;
 }
 
-// The child's side of fork: only calls that are safe there. Whoever forked may have died before the kernel was told to watch it.
-[[noreturn]] void become(char* const* words, int output, pid_t parent, const sigset_t& mask) {
+// Runs in the child after fork(): only async-signal-safe calls. getppid() detects a parent that
+// died before prctl().
+[[noreturn]] void exec_child(char* const* argv, int output, pid_t parent, const sigset_t& mask) {
   for (const StopSignal& stop : kStopSignals) {
     if (!is_ignored(stop.number)) ::signal(stop.number, SIG_DFL);
   }
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
-  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent && ::dup2(nothing, 0) >= 0 &&
-                     ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0;
-  if (ready) ::execv(words[0], words);
+  const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+                     ::getppid() == parent && ::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 &&
+                     ::dup2(output, 2) >= 0;
+  if (ready) ::execv(argv[0], argv);
   ::_exit(kCannotStart);
 }
 
-[[noreturn]] void fail_io(const std::string& subject) {
-  fail(ExitCode::kIo, subject, std::generic_category().message(errno), "a system that can start one more process");
+[[noreturn]] void fail_io(const std::string& subject, const char* action) {
+  fail(ExitCode::kIo, subject, cat(action, ": ", std::generic_category().message(errno)));
 }
 
 }  // namespace
 
 Child::Child(const std::vector<std::string>& command, const std::filesystem::path& output) {
-  std::vector<char*> words;
-  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
   const int file = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file < 0) fail_io(output.string());
-  // The write end stays open in the child alone, so that its death shows at the read end.
+  if (file < 0) fail_io(output.string(), "cannot write");
+  // Only the child keeps the write end open, so its death causes end of file at the read end.
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    const int error = errno;  // close() may change it
     ::close(file);
-    fail_io(command[0]);
+    errno = error;
+    fail_io(command[0], "cannot start");
   }
   const pid_t parent = ::getpid();
   const sigset_t stops = stop_signals();
@@ -65,7 +70,7 @@ Child::Child(const std::vector<std::string>& command, const std::filesystem::pat
   pid_ = ::fork();
   if (pid_ == 0) {
     ::fcntl(ends[1], F_SETFD, 0);
-    become(words.data(), file, parent, mask);
+    exec_child(argv.data(), file, parent, mask);
   }
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
@@ -75,7 +80,7 @@ Child::Child(const std::vector<std::string>& command, const std::filesystem::pat
   if (pid_ > 0) return;
   ::close(end_);
   errno = error;
-  fail_io(command[0]);
+  fail_io(command[0], "cannot start");
 }
 
 Child::~Child() {
@@ -87,7 +92,9 @@ Child::~Child() {
 }
 
 Child::Child(Child&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), end_(std::exchange(other.end_, -1)), code_(std::exchange(other.code_, std::nullopt)) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      end_(std::exchange(other.end_, -1)),
+      code_(std::exchange(other.code_, std::nullopt)) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   std::swap(pid_, other.pid_);
@@ -97,7 +104,7 @@ Child& Child::operator=(Child&& other) noexcept {
 }
 
 void Child::stop(int number) const {
-  if (!code_) pass_on_stop(pid_, number);
+  if (!code_) forward_stop(pid_, number);
 }
 
 int Child::wait_for_end(int options) {
@@ -111,7 +118,7 @@ int Child::wait_for_end(int options) {
 }
 
 std::optional<int> Child::exit_code() {
-  if (!code_) invariant(wait_for_end(WNOHANG) >= 0, "a child was waited for elsewhere");
+  if (!code_) invariant(wait_for_end(WNOHANG) >= 0, "a child is waited for only here");
   return code_;
 }
 

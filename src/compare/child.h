@@ -1,4 +1,4 @@
-// A child process that ends with its parent, whatever ends the parent, and that says when it is over without being asked.
+// A child process that dies with its parent and signals its end through a file descriptor.
 #pragma once
 
 #include <sys/types.h>
@@ -12,21 +12,21 @@ namespace sluice::compare {
 
 class Child {
  public:
-  // Runs command[0] with stdout and stderr appended to `output`, stdin empty, in a process group of
-  // its own: Ctrl-C at a terminal reaches the parent alone. Stop signals that this process ignores
-  // stay ignored there. The kernel kills it when the parent dies. kIo where it cannot be started; a
-  // program that is not there ends with 127.
+  // Runs command[0] with empty stdin, and stdout and stderr appended to `output`. The child has its
+  // own process group, so Ctrl-C at a terminal reaches only the parent. It inherits ignored stop
+  // signals. The kernel kills it when the parent dies. kIo if the process cannot be started; a
+  // missing program exits with 127.
   Child(const std::vector<std::string>& command, const std::filesystem::path& output);
-  // Kills it where it still runs.
+  // Kills the process if it is still running.
   ~Child();
   Child(Child&& other) noexcept;
   Child& operator=(Child&& other) noexcept;
 
-  // A descriptor that becomes readable (end of file) when the child has ended: for poll(2).
+  // For poll(2): becomes readable (end of file) when the child has ended.
   int end_descriptor() const { return end_; }
-  // Passes on the stop signal `number` of this process (base/signals.h): save and stop.
+  // Forwards the stop signal `number` (base/signals.h).
   void stop(int number) const;
-  // Its exit code, 128 + signal where one ended it; nothing while it runs.
+  // Exit code, or 128 + signal number; nullopt while the process is running.
   std::optional<int> exit_code();
 
  private:

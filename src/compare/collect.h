@@ -1,4 +1,4 @@
-// From directories to what report/ shows.
+// Reads comparison directories for report/.
 #pragma once
 
 #include <filesystem>
@@ -10,12 +10,14 @@
 
 namespace sluice::compare {
 
-// The comparison of the first directory with the results of all: their seeds together, and of a cell that several have the one that came farthest.
-// Cells that cannot be read are shown as failed. Errors: those of read_comparison(); kUsage where the directories do not hold the same comparison,
-// tuned to the same values and with the same steps, or where their runs of a seed were made in different ways.
+// Merges the results of all directories into the comparison of the first: the union of their seeds
+// and, of duplicate cells, the one that progressed furthest. Unreadable cells count as failed.
+// Errors: those of read_comparison(); kUsage unless all directories have the same comparison with
+// the same tuned values and steps, and all runs of a seed have the same environment.
 report::Comparison collect(std::span<const std::filesystem::path> directories);
 
-// The curves in a metrics.jsonl: at most kMaxCurvePoints each, training losses averaged over the steps between. Empty where there is none.
+// The curves in a metrics.jsonl, at most kMaxCurvePoints points each; a training point is the mean
+// over the steps since the previous one. Empty if there is no such file.
 inline constexpr std::size_t kMaxCurvePoints = 300;
 struct Curves {
   std::vector<report::CurvePoint> training, held_out;

@@ -19,30 +19,36 @@ void check_lists(const ValueLists& lists, const std::string& path, config::Probl
     const std::string place = path.empty() ? key : cat(path, '.', key);
     std::set<std::string> seen;
     for (const config::Word& value : values) {
-      if (!seen.insert(value.text).second) problems.add(place, cat('`', value.text, "` twice"), "each value once");
+      if (!seen.insert(value.text).second)
+        problems.add(place, cat('`', value.text, "` twice"), "each value once");
     }
     num_cells = std::min(num_cells * values.size(), kMaxCells + 1);
   }
-  if (num_cells > kMaxCells) problems.add(path, "more combinations", cat("at most ", kMaxCells));
+  if (num_cells > kMaxCells)
+    problems.add(path, "too many combinations", cat("at most ", kMaxCells));
 }
 
-// Figures per token of different tokenizers cannot be compared.
+// Per-token metrics of different tokenizers are not comparable.
 void check_tokenizers(const CompareConfig& c, config::Problems& problems) {
-  const auto is_tokenizer = [](const auto& item) { return item.first == "tokenizer" || item.first.starts_with("tokenizer."); };
+  const auto is_tokenizer = [](const auto& item) {
+    return item.first == "tokenizer" || item.first.starts_with("tokenizer.");
+  };
   const bool varies = std::any_of(c.vary.items.begin(), c.vary.items.end(), is_tokenizer);
   if (varies && c.metric == Metric::kLogPerplexity)
-    problems.add("metric", "`log_perplexity` for different tokenizers",
-                 "bits_per_byte, which counts per byte of the text whatever its tokens");
+    problems.add("metric", "`log_perplexity` with different tokenizers",
+                 "bits_per_byte, independent of the tokenizer");
   if (c.tune && std::any_of(c.tune->grid.items.begin(), c.tune->grid.items.end(), is_tokenizer))
-    problems.add("tune", "a tokenizer to choose", "keys under which log_perplexity can be compared");
+    problems.add("tune", "a tokenizer key", "keys with no effect on the tokenizer");
 }
 
 template <class Items>
 auto find_key(const Items& items, std::string_view key) {
-  return std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.first == key; });
+  return std::find_if(items.begin(), items.end(),
+                      [&](const auto& item) { return item.first == key; });
 }
 
-void check_seeds(const std::vector<std::uint64_t>& seeds, std::string_view field, config::Problems& problems) {
+void check_seeds(const std::vector<std::uint64_t>& seeds, std::string_view field,
+                 config::Problems& problems) {
   std::set<std::uint64_t> seen;
   for (const std::uint64_t seed : seeds) {
     if (!seen.insert(seed).second) problems.add(field, cat(seed, " twice"), "each seed once");
@@ -53,16 +59,20 @@ void check_baseline(const CompareConfig& c, config::Problems& problems) {
   if (c.baseline.items.empty()) return;
   for (const auto& [key, values] : c.vary.items) {
     const auto given = find_key(c.baseline.items, key);
-    if (given == c.baseline.items.end()) problems.add("baseline", cat("no value for ", key), "a value for each key of vary");
+    if (given == c.baseline.items.end())
+      problems.add(cat("baseline.", key), "missing", "a value for each key of vary");
   }
   for (const auto& [key, value] : c.baseline.items) {
     const auto varied = find_key(c.vary.items, key);
     if (varied == c.vary.items.end()) {
-      problems.add(cat("baseline.", key), cat('`', value.text, '`'), "keys of vary only");
-    } else if (std::find(varied->second.begin(), varied->second.end(), value) == varied->second.end()) {
+      problems.add(cat("baseline.", key), cat('`', value.text, '`'), "only keys of vary");
+    } else if (std::find(varied->second.begin(), varied->second.end(), value) ==
+               varied->second.end()) {
       std::string names;
-      for (const config::Word& one : varied->second) names += cat(names.empty() ? "" : ", ", one.text);
-      problems.add(cat("baseline.", key), cat('`', value.text, '`'), cat("one of ", names, ", as in vary"));
+      for (const config::Word& one : varied->second)
+        names += cat(names.empty() ? "" : ", ", one.text);
+      problems.add(cat("baseline.", key), cat('`', value.text, '`'),
+                   cat("one of ", names, ", as in vary"));
     }
   }
 }
@@ -72,12 +82,12 @@ void check_tune(const CompareConfig& c, config::Problems& problems) {
   check_seeds(c.tune->seeds, "tune.seeds", problems);
   for (const auto& [key, values] : c.tune->grid.items) {
     if (find_key(c.vary.items, key) != c.vary.items.end())
-      problems.add(cat("tune.", key), "a key of vary", "other keys than those compared");
+      problems.add(cat("tune.", key), "a key of vary", "a key not listed in vary");
   }
   for (const std::uint64_t seed : c.tune->seeds) {
     if (std::find(c.seeds.begin(), c.seeds.end(), seed) != c.seeds.end())
       problems.add("tune.seeds", cat("seed ", seed, " of compare.seeds"),
-                   "seeds of its own, so that no reported run was chosen by its luck");
+                   "separate seeds, to keep tuning independent of the reported runs");
   }
 }
 
@@ -86,7 +96,9 @@ void check_tune(const CompareConfig& c, config::Problems& problems) {
 std::optional<double> assumed_number(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size() && std::isfinite(number) ? std::optional(number) : std::nullopt;
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(number)
+             ? std::optional(number)
+             : std::nullopt;
 }
 
 void CompareConfig::check(const CompareConfig& c, config::Problems& problems) {
@@ -96,12 +108,15 @@ void CompareConfig::check(const CompareConfig& c, config::Problems& problems) {
   check_tokenizers(c, problems);
   if (c.tune) check_tune(c, problems);
   const auto std = c.assumed_std ? assumed_number(*c.assumed_std) : std::nullopt;
-  if (std && !(*std > 0)) problems.add("assumed_std", *c.assumed_std, "a number greater than 0, or a directory");
-  const bool varies_steps = std::any_of(c.vary.items.begin(), c.vary.items.end(), [](const auto& item) {
-    return item.first == "train.steps" || item.first == "train.tokens" || item.first == "train.epochs";
-  });
+  if (std && !(*std > 0))
+    problems.add("assumed_std", *c.assumed_std, "a number greater than 0, or a directory");
+  const bool varies_steps =
+      std::any_of(c.vary.items.begin(), c.vary.items.end(), [](const auto& item) {
+        return item.first == "train.steps" || item.first == "train.tokens" ||
+               item.first == "train.epochs";
+      });
   if (varies_steps && c.equalize == Equalize::kTime)
-    problems.add("equalize", "`time` with a varied length", "steps, where vary sets the length");
+    problems.add("equalize", "`time` with varied training length", "`steps`");
 }
 
 }  // namespace sluice::compare

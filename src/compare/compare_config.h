@@ -1,4 +1,4 @@
-// Section `compare` of a comparison's file: what varies, under which seeds, and what counts as equal. docs/comparison.md explains it.
+// Section `compare` of a configuration: varied keys, seeds, tuning. See docs/comparison.md.
 #pragma once
 
 #include <array>
@@ -11,25 +11,20 @@
 
 #include "config/field.h"
 #include "data/splits.h"
+#include "report/comparison.h"
 
 namespace sluice::compare {
 
-enum class Metric { kLogPerplexity, kBitsPerByte };
-constexpr auto names_of(Metric) {
-  return std::array{std::pair{Metric::kLogPerplexity, std::string_view("log_perplexity")},
-                    std::pair{Metric::kBitsPerByte, std::string_view("bits_per_byte")}};
-}
+using report::Equalize;
+using report::Metric;
 
-enum class Equalize { kSteps, kTime };
-constexpr auto names_of(Equalize) {
-  return std::array{std::pair{Equalize::kSteps, std::string_view("steps")}, std::pair{Equalize::kTime, std::string_view("time")}};
-}
-
-// The split that tuning reads; the word stands in the file so that nobody has to guess.
+// The split used for tuning. The only value; a key so that the configuration names the split.
 enum class TuningSplit { kTune };
-constexpr auto names_of(TuningSplit) { return std::array{std::pair{TuningSplit::kTune, data::split_name(data::Split::kTune)}}; }
+constexpr auto names_of(TuningSplit) {
+  return std::array{std::pair{TuningSplit::kTune, data::split_name(data::Split::kTune)}};
+}
 
-// Dotted keys with the values each takes, as the file has them; several keys make a grid.
+// Dotted keys, each with its values as written in the file; several keys form a grid.
 using ValueLists = config::Entries<std::vector<config::Word>>;
 
 struct TuneConfig {
@@ -40,13 +35,13 @@ struct TuneConfig {
     using config::field;
     using C = TuneConfig;
     return std::tuple{
-        field<&C::grid>(
-            "A dotted key and the values to choose from, for each variant by itself: `optimizer.lr: [1e-3, 3e-3]`. Several make a "
-            "grid.",
-            config::Rest{}, config::NonEmpty{}),
-        field<&C::seeds>("Seeds of the tuning runs; none of them may be among `compare.seeds`.", config::NonEmpty{}),
-        field<&C::split>(
-            "What the choice is made on: `tune`, the text that `corpus.tune_holdout` sets apart and reported figures never see.")};
+        field<&C::grid>("Candidate values of a dotted key, chosen separately for each variant: "
+                        "`optimizer.lr: [1e-3, 3e-3]`. Several keys form a grid.",
+                        config::Rest{}, config::NonEmpty{}),
+        field<&C::seeds>("Seeds of the tuning runs, disjoint from `compare.seeds`.",
+                         config::NonEmpty{}),
+        field<&C::split>("Split for choosing: `tune`, the text reserved by `corpus.tune_holdout` "
+                         "and not used for any reported metric.")};
   }
 };
 
@@ -63,26 +58,27 @@ struct CompareConfig {
     using config::field;
     using C = CompareConfig;
     return std::tuple{
-        field<&C::vary>(
-            "Dotted keys of the run's configuration, each with the values to compare: `model.ffn: [relu, geglu]`. Several keys make "
-            "a grid.",
-            config::NonEmpty{}),
-        field<&C::seeds>("Seeds; every variant runs once with each.", config::NonEmpty{}),
-        field<&C::baseline>("The variant that the others are compared with, a value for each key of `vary`. Empty: the first."),
-        field<&C::metric>("What is compared, held-out, after the last step. `bits_per_byte` where tokenizers differ."),
-        field<&C::equalize>(
-            "`steps`: the same number of steps for all, which at matched widths is the same arithmetic. `time`: each variant "
-            "gets the steps that fit the baseline's time."),
-        field<&C::assumed_std>(
-            "For the detectable difference that `--dry-run` states: the standard deviation of one run within its seed, or the "
-            "directory of a finished comparison to take it from.",
-            config::NonEmpty{}),
-        field<&C::tune>("Values chosen for each variant before the comparison.")};
+        field<&C::vary>("Dotted keys of the run configuration, each with the values to compare: "
+                        "`model.ffn: [relu, geglu]`. Several keys form a grid.",
+                        config::NonEmpty{}),
+        field<&C::seeds>("Seeds. Each variant runs once per seed.", config::NonEmpty{}),
+        field<&C::baseline>("The variant to compare the others with: a value for each key of "
+                            "`vary`. Empty: the first variant."),
+        field<&C::metric>("Held-out metric after the last step. Use `bits_per_byte` if tokenizers "
+                          "differ."),
+        field<&C::equalize>("`steps`: the same number of steps for all variants; at matched widths "
+                            "also the same arithmetic. `time`: each variant gets as many steps as "
+                            "fit into the training time of the baseline."),
+        field<&C::assumed_std>("For the detectable difference in `--dry-run`: the standard "
+                               "deviation of a run within its seed, or the directory of a "
+                               "finished comparison to estimate it from.",
+                               config::NonEmpty{}),
+        field<&C::tune>("Values to choose for each variant before the comparison.")};
   }
   static void check(const CompareConfig& c, config::Problems& problems);
 };
 
-// The number that assumed_std is, where it is one; else it is a directory.
+// The value of an assumed_std that is a number; nullopt if it is a directory.
 std::optional<double> assumed_number(std::string_view text);
 
 }  // namespace sluice::compare

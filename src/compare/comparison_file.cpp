@@ -18,25 +18,15 @@ constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 28;
 ComparisonFile file_from(ComparisonRecord&& r) {
   ComparisonFile file;
   report::Comparison& c = file.comparison;
-  c.name = std::move(r.name);
-  c.metric = std::move(r.metric);
-  c.equalize = std::move(r.equalize);
-  describe_objective(c, r.objective);
-  c.seeds = std::move(r.seeds);
-  c.baseline = r.baseline;
-  c.tuning_note = std::move(r.tuning_note);
-  c.config = std::move(r.config);
-  c.commands = std::move(r.commands);
-  c.data_fingerprint = std::move(r.data_fingerprint);
-  c.tokenizer_hash = std::move(r.tokenizer_hash);
-  c.tuning = std::move(r.tuning);
+  static_cast<report::ComparisonInfo&>(c) = std::move(r.info);
+  set_objective(c, c.objective);
   for (ComparisonRecord::VariantRecord& one : r.variants) {
     c.variants.push_back(std::move(one.variant));
     file.variant_hashes.push_back(std::move(one.hash));
     file.steps.push_back(one.steps);
   }
   for (ComparisonRecord::CellPlace& place : r.cells) {
-    report::Cell& cell = c.cells.emplace_back();
+    report::CellResult& cell = c.cells.emplace_back();
     cell.settings = std::move(place.settings);
     cell.seed = place.seed;
     cell.hash = std::move(place.hash);
@@ -47,45 +37,39 @@ ComparisonFile file_from(ComparisonRecord&& r) {
 
 ComparisonRecord record_from(const ComparisonFile& file) {
   const report::Comparison& c = file.comparison;
-  ComparisonRecord r{.name = c.name,
-                     .metric = c.metric,
-                     .equalize = c.equalize,
-                     .objective = c.objective,
-                     .seeds = c.seeds,
-                     .baseline = c.baseline,
-                     .tuning_note = c.tuning_note,
-                     .config = c.config,
-                     .commands = c.commands,
-                     .data_fingerprint = c.data_fingerprint,
-                     .tokenizer_hash = c.tokenizer_hash,
-                     .tuning = c.tuning};
-  for (std::size_t i = 0; i < c.variants.size(); ++i) r.variants.push_back({c.variants[i], file.variant_hashes.at(i), file.steps.at(i)});
-  for (const report::Cell& cell : c.cells) r.cells.push_back({cell.settings, cell.seed, cell.hash, cell.directory});
+  ComparisonRecord r{.info = c};
+  for (std::size_t i = 0; i < c.variants.size(); ++i)
+    r.variants.push_back({c.variants[i], file.variant_hashes.at(i), file.steps.at(i)});
+  for (const report::CellResult& cell : c.cells)
+    r.cells.push_back({cell.settings, cell.seed, cell.hash, cell.directory});
   return r;
 }
 
-// Each variant once under each seed, and tuning of these variants' values: what report/ takes for granted.
-bool is_whole(const report::Comparison& c) {
+// What report/ relies on: one cell per variant and seed, and tuning points only for these variants.
+bool is_consistent(const report::Comparison& c) {
   if (c.baseline >= c.variants.size()) return false;
   std::set<std::pair<report::Settings, std::uint64_t>> places;
   for (const report::Variant& variant : c.variants)
     for (const std::uint64_t seed : c.seeds) places.emplace(variant.settings, seed);
-  for (const report::Cell& cell : c.cells)
+  for (const report::CellResult& cell : c.cells)
     if (places.erase(std::pair(cell.settings, cell.seed)) == 0) return false;
   std::map<report::Settings, std::size_t> num_tuned;
-  for (const report::Variant& variant : c.variants) num_tuned[variant.settings] = variant.tuned.size();
-  return places.empty() && std::all_of(c.tuning.begin(), c.tuning.end(), [&](const report::TuningPoint& point) {
+  for (const report::Variant& variant : c.variants)
+    num_tuned[variant.settings] = variant.tuned.size();
+  return places.empty() &&
+         std::all_of(c.tuning.begin(), c.tuning.end(), [&](const report::TuningPoint& point) {
            const auto variant = num_tuned.find(point.settings);
-           return variant != num_tuned.end() && (variant->second == 0 || variant->second == point.candidate.size());
+           return variant != num_tuned.end() &&
+                  (variant->second == 0 || variant->second == point.candidate.size());
          });
 }
 
 }  // namespace
 
-void describe_objective(report::Comparison& comparison, const std::string& kind) {
+void set_objective(report::Comparison& comparison, const std::string& kind) {
   comparison.objective = comparison.objective_title = kind;
   const auto objective = data::default_objective(kind);
-  if (objective == nullptr) return;  // of another version
+  if (objective == nullptr) return;  // written by another version
   comparison.objective_title = objective->title();
   comparison.targets_are_text = objective->targets_are_text();
 }
@@ -96,10 +80,12 @@ void write_comparison(const ComparisonFile& file, const std::filesystem::path& d
 
 ComparisonFile read_comparison(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "comparison.json";
-  require(std::filesystem::exists(path), ExitCode::kMissingInput, directory.string(), "no comparison.json there",
-          "the directory of a comparison that was begun (run.dir of its configuration)");
-  ComparisonFile file = file_from(config::from_json<ComparisonRecord>(read_file(path, kMaxBytes), path.string()));
-  require(is_whole(file.comparison), ExitCode::kBadData, path.string(), "content that is no comparison", ComparisonRecord::record.expected);
+  require(std::filesystem::exists(path), ExitCode::kMissingInput, directory.string(),
+          "no comparison.json; expected the directory of a comparison (its run.dir)");
+  ComparisonFile file =
+      file_from(config::from_json<ComparisonRecord>(read_file(path, kMaxBytes), path.string()));
+  require(is_consistent(file.comparison), ExitCode::kBadData, path.string(),
+          "inconsistent variants, seeds or cells", ComparisonRecord::record.expected);
   return file;
 }
 

@@ -10,8 +10,9 @@
 namespace sluice::compare {
 namespace {
 
-// A thousand cells have millions of lines: parsing each whole would take longer than anything else. Lines come from nlohmann's dump(), without
-// blanks; a key of an inner object is found as well as one of the line's own, and both names are used once per line.
+// The number after `key`. A thousand cells have millions of lines, too many for full JSON parsing.
+// The lines are written by nlohmann's dump() without spaces, and each key used here occurs only
+// once per line, nested objects included.
 std::optional<double> number_after(std::string_view line, std::string_view key) {
   const std::size_t at = line.find(key);
   if (at == std::string_view::npos) return std::nullopt;
@@ -23,7 +24,7 @@ std::optional<double> number_after(std::string_view line, std::string_view key) 
 
 struct Line {
   std::string_view text;
-  double seconds = 0;  // of training up to its step
+  double seconds = 0;  // training time up to its step
 };
 
 report::CurvePoint mean_of(std::span<const Line> lines) {
@@ -43,7 +44,8 @@ report::CurvePoint mean_of(std::span<const Line> lines) {
 
 std::optional<report::CurvePoint> evaluation_in(const Line& line) {
   const nlohmann::json json = nlohmann::json::parse(line.text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return std::nullopt;
+  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
+    return std::nullopt;
   const auto eval = json.find("eval");
   if (eval == json.end() || !eval->is_object()) return std::nullopt;
   const auto figure = eval->find("log_perplexity");
@@ -52,7 +54,9 @@ std::optional<report::CurvePoint> evaluation_in(const Line& line) {
   return report::CurvePoint{.step = json["step"].get<std::int64_t>(),
                             .log_perplexity = figure->get<double>(),
                             .seconds = line.seconds,
-                            .num_tokens = tokens != eval->end() && tokens->is_number_unsigned() ? tokens->get<std::uint64_t>() : 0};
+                            .num_tokens = tokens != eval->end() && tokens->is_number_unsigned()
+                                              ? tokens->get<std::uint64_t>()
+                                              : 0};
 }
 
 }  // namespace
@@ -65,7 +69,7 @@ Curves read_curves(const std::filesystem::path& metrics) {
   double seconds = 0;
   while (true) {
     const std::size_t end = rest.find('\n');
-    if (end == std::string_view::npos) break;  // nothing left, or a torn line
+    if (end == std::string_view::npos) break;  // end of file or incomplete line
     const std::string_view text = rest.substr(0, end);
     rest.remove_prefix(end + 1);
     const bool is_evaluation = text.find("\"eval\":") != std::string_view::npos;
@@ -75,12 +79,13 @@ Curves read_curves(const std::filesystem::path& metrics) {
   Curves curves;
   const std::size_t group = (training.size() + kMaxCurvePoints - 1) / kMaxCurvePoints;
   for (std::size_t i = 0; i < training.size(); i += group) {
-    const report::CurvePoint point = mean_of(std::span(training).subspan(i, std::min(group, training.size() - i)));
+    const report::CurvePoint point =
+        mean_of(std::span(training).subspan(i, std::min(group, training.size() - i)));
     if (point.step > 0) curves.training.push_back(point);
   }
   const std::size_t stride = (evaluations.size() + kMaxCurvePoints - 1) / kMaxCurvePoints;
   for (std::size_t i = 0; i < evaluations.size(); ++i) {
-    if ((evaluations.size() - 1 - i) % stride != 0) continue;  // the last one stays
+    if ((evaluations.size() - 1 - i) % stride != 0) continue;  // keeps the last one
     if (const auto point = evaluation_in(evaluations[i])) curves.held_out.push_back(*point);
   }
   return curves;

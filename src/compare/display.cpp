@@ -14,15 +14,17 @@ constexpr double kTerminalInterval_s = 1;
 
 std::int64_t steps_of(const Cell& cell) { return cell.facts.steps.value_or(0); }
 
-// Where its run goes on; what it trained after its newest checkpoint is done again.
-std::int64_t step_saved(const Cell& cell) {
-  const std::vector<std::int64_t> steps = store::CheckpointStore(store::RunPaths{cell.run_dir()}.checkpoints()).steps();
+// The step the run continues from; later steps are repeated.
+std::int64_t last_saved_step(const Cell& cell) {
+  const std::vector<std::int64_t> steps =
+      store::CheckpointStore(store::RunPaths{cell.run_dir()}.checkpoints()).steps();
   return steps.empty() ? 0 : steps.back();
 }
 
 }  // namespace
 
-Display::Display(std::span<const Cell> cells, const RunnerOptions& options) : cells_(cells), options_(options), shown_s_(monotonic_s()) {
+Display::Display(std::span<const Cell> cells, const RunnerOptions& options)
+    : cells_(cells), options_(options), last_shown_s_(monotonic_s()) {
   for (const Cell& cell : cells) steps_left_ += steps_of(cell);
 }
 
@@ -32,26 +34,28 @@ void Display::skipped(std::size_t cell) {
 }
 
 void Display::started(std::size_t cell) {
-  const std::int64_t step = step_saved(cells_[cell]);
+  const std::int64_t step = last_saved_step(cells_[cell]);
   running_[cell] = {.started_s = monotonic_s(), .first_step = step, .step = step, .loss = {}};
-  if (!log::is_terminal()) log::info(cat(cells_[cell].label(), step > 0 ? cat(": continues from step ", with_commas(step)) : ": started"));
+  if (!log::is_terminal())
+    log::info(cat(cells_[cell].label(),
+                  step > 0 ? cat(": continues from step ", with_commas(step)) : ": started"));
 }
 
-void Display::ended(std::size_t cell, const std::string& what) {
+void Display::ended(std::size_t cell, const std::string& outcome) {
   const Running running = running_[cell];
   running_.erase(cell);
   const double seconds = monotonic_s() - running.started_s;
-  // All that it trained, saved or not: the rate of the forecast follows from it.
-  const auto reading = last_reading(cells_[cell].run_dir() / "metrics.jsonl");
-  steps_done_ += static_cast<double>((reading ? reading->step : 0) - running.first_step);
+  // All trained steps, saved or not: they determine the speed.
+  const auto progress = last_progress(cells_[cell].run_dir() / "metrics.jsonl");
+  steps_done_ += static_cast<double>((progress ? progress->step : 0) - running.first_step);
   seconds_spent_ += seconds;
   steps_left_ -= steps_of(cells_[cell]);
-  num_done_ += what.starts_with("interrupted") ? 0 : 1;
-  if (what.starts_with("diverged")) ++num_diverged_;
-  if (what.starts_with("failed")) ++num_failed_;
-  const std::string line =
-      cat(cells_[cell].label(), ": ", what, " (", human_duration(seconds), "; ", num_done_, " of ", cells_.size(), ")");
-  if (what.starts_with("diverged") || what.starts_with("failed")) {
+  num_done_ += outcome.starts_with("interrupted") ? 0 : 1;
+  if (outcome.starts_with("diverged")) ++num_diverged_;
+  if (outcome.starts_with("failed")) ++num_failed_;
+  const std::string line = cat(cells_[cell].label(), ": ", outcome, " (", human_duration(seconds),
+                               "; ", num_done_, " of ", cells_.size(), ")");
+  if (outcome.starts_with("diverged") || outcome.starts_with("failed")) {
     log::warn(line);
   } else {
     log::info(line);
@@ -60,9 +64,9 @@ void Display::ended(std::size_t cell, const std::string& what) {
 
 void Display::refresh() {
   const double interval_s = log::is_terminal() ? kTerminalInterval_s : options_.log_interval_s;
-  if (running_.empty() || monotonic_s() - shown_s_ < interval_s) return;
-  shown_s_ = monotonic_s();
-  read_progress();
+  if (running_.empty() || monotonic_s() - last_shown_s_ < interval_s) return;
+  last_shown_s_ = monotonic_s();
+  update_progress();
   if (!log::is_terminal()) {
     log::info(headline());
     for (const auto& [cell, running] : running_) log::info(line_of(cell, running));
@@ -73,16 +77,16 @@ void Display::refresh() {
   log::progress(lines);
 }
 
-void Display::read_progress() {
+void Display::update_progress() {
   for (auto& [cell, running] : running_) {
-    const auto reading = last_reading(cells_[cell].run_dir() / "metrics.jsonl");
-    if (!reading) continue;
-    running.step = reading->step;
-    running.loss = reading->loss;
+    const auto progress = last_progress(cells_[cell].run_dir() / "metrics.jsonl");
+    if (!progress) continue;
+    running.step = progress->step;
+    running.loss = progress->loss;
   }
 }
 
-// Steps still to do over the steps per second of this session, evaluations and saves included.
+// Remaining steps divided by this session's speed, which includes evaluations and checkpoints.
 std::optional<double> Display::seconds_left() const {
   double steps = steps_done_, seconds = seconds_spent_, left = static_cast<double>(steps_left_);
   for (const auto& [cell, running] : running_) {
@@ -97,14 +101,17 @@ std::optional<double> Display::seconds_left() const {
 std::string Display::headline() const {
   const std::size_t num_waiting = cells_.size() - num_done_ - running_.size();
   const auto left = seconds_left();
-  return cat(options_.title.empty() ? "" : cat(options_.title, ": "), "cells: ", num_done_, " of ", cells_.size(), " done, ",
-             running_.size(), " running, ", num_waiting, " waiting", num_diverged_ > 0 ? cat(", ", num_diverged_, " diverged") : "",
-             num_failed_ > 0 ? cat(", ", num_failed_, " failed") : "", left ? cat("; about ", human_duration(*left), " left") : "");
+  return cat(options_.title.empty() ? "" : cat(options_.title, ": "), "cells: ", num_done_, " of ",
+             cells_.size(), " done, ", running_.size(), " running, ", num_waiting, " waiting",
+             num_diverged_ > 0 ? cat(", ", num_diverged_, " diverged") : "",
+             num_failed_ > 0 ? cat(", ", num_failed_, " failed") : "",
+             left ? cat("; about ", human_duration(*left), " left") : "");
 }
 
 std::string Display::line_of(std::size_t cell, const Running& running) const {
   const std::int64_t steps = steps_of(cells_[cell]);
-  return cat("  ", cells_[cell].label(), ": step ", with_commas(running.step), steps > 0 ? cat(" of ", with_commas(steps)) : "",
+  return cat("  ", cells_[cell].label(), ": step ", with_commas(running.step),
+             steps > 0 ? cat(" of ", with_commas(steps)) : "",
              running.loss ? cat(", loss ", fixed(*running.loss, 4)) : "");
 }
 

@@ -1,4 +1,4 @@
-// What a person sees while cells run: a live table on a terminal, plain lines at intervals elsewhere.
+// Progress of running cells: a live table on a terminal, otherwise periodic log lines.
 #pragma once
 
 #include <cstddef>
@@ -18,21 +18,21 @@ class Display {
  public:
   Display(std::span<const Cell> cells, const RunnerOptions& options);
 
-  void skipped(std::size_t cell);  // it was finished or diverged before this session
+  void skipped(std::size_t cell);  // finished or diverged before this session
   void started(std::size_t cell);
-  // `what`: "finished", "diverged: ..."; one line.
-  void ended(std::size_t cell, const std::string& what);
-  // Cheap; shows something at most once a second, or once per interval where there is no terminal.
+  // `outcome`: "finished", "diverged: ..." and so on, one line.
+  void ended(std::size_t cell, const std::string& outcome);
+  // Cheap. Updates a terminal at most once a second, otherwise logs once per log interval.
   void refresh();
 
  private:
   struct Running {
     double started_s = 0;
-    std::int64_t first_step = 0;  // where it goes on
+    std::int64_t first_step = 0;  // step of the checkpoint it continues from
     std::int64_t step = 0;
     std::optional<double> loss;
   };
-  void read_progress();
+  void update_progress();
   std::string headline() const;
   std::string line_of(std::size_t cell, const Running& running) const;
   std::optional<double> seconds_left() const;
@@ -41,9 +41,9 @@ class Display {
   RunnerOptions options_;
   std::map<std::size_t, Running> running_;
   std::size_t num_done_ = 0, num_diverged_ = 0, num_failed_ = 0;
-  std::int64_t steps_left_ = 0;                // of the cells that have not ended, as if none had begun
+  std::int64_t steps_left_ = 0;  // all steps of cells that have not ended, running ones included
   double steps_done_ = 0, seconds_spent_ = 0;  // of the children that ended in this session
-  double shown_s_ = 0;
+  double last_shown_s_ = 0;
 };
 
 }  // namespace sluice::compare

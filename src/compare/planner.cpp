@@ -14,26 +14,27 @@
 namespace sluice::compare {
 namespace {
 
-// Figures of these variants can stand in one table.
+// kUsage unless the metrics of all variants are comparable.
 void require_comparable(const std::vector<PlannedVariant>& variants, const CompareConfig& config) {
   const PlannedVariant& first = variants.front();
   for (const PlannedVariant& other : variants) {
     const bool same_objective = other.facts.objective == first.facts.objective;
     if (!same_objective)
       fail(ExitCode::kUsage, "compare.vary",
-           cat(report::label_of(first.settings), " and ", report::label_of(other.settings), " with different objectives"),
-           "one objective: their figures count different targets");
-    const bool same_tokens =
-        other.facts.tokenizer_hash == first.facts.tokenizer_hash && other.facts.data_fingerprint == first.facts.data_fingerprint;
+           cat(report::label_of(first.settings), " and ", report::label_of(other.settings),
+               " with different objectives"),
+           "variants with the same objective, because metrics depend on the targets");
+    const bool same_tokens = other.facts.tokenizer_hash == first.facts.tokenizer_hash &&
+                             other.facts.data_fingerprint == first.facts.data_fingerprint;
     if (!same_tokens && config.metric == Metric::kLogPerplexity)
       fail(ExitCode::kUsage, "compare.metric",
-           cat("log_perplexity, with different tokenizers for ", report::label_of(first.settings), " and ",
-               report::label_of(other.settings)),
-           "bits_per_byte, which counts per byte of the text whatever its tokens");
+           cat("log_perplexity with different tokenizers for ", report::label_of(first.settings),
+               " and ", report::label_of(other.settings)),
+           "bits_per_byte, independent of the tokenizer");
   }
   if (config.metric == Metric::kBitsPerByte && !first.facts.targets_are_text)
     fail(ExitCode::kUsage, "compare.metric", cat("bits_per_byte with ", first.facts.objective),
-         "log_perplexity: the targets are not the text");
+         "log_perplexity, because the targets are not the text itself");
 }
 
 void add_candidate(RunRequest& request, const report::Settings& candidate) {
@@ -41,13 +42,15 @@ void add_candidate(RunRequest& request, const report::Settings& candidate) {
   request.num_tuned = candidate.size();
 }
 
-// Spelt differently on purpose, they show what a difference of nothing looks like; by mistake, they waste a variant.
-void warn_of_twins(const std::vector<PlannedVariant>& variants) {
+// Intended duplicates are a negative control (difference 0); unintended ones waste a variant.
+void warn_of_duplicates(const std::vector<PlannedVariant>& variants) {
   std::map<std::string, std::string> labels;
   for (const PlannedVariant& variant : variants) {
     const std::string label = report::label_of(variant.settings);
     const auto [first, is_new] = labels.emplace(cell_hash(variant.facts), label);
-    if (!is_new) log::warn(cat(first->second, " and ", label, " are the same settings: their difference will be 0"));
+    if (!is_new)
+      log::warn(
+          cat(first->second, " and ", label, " are the same settings: their difference will be 0"));
   }
 }
 
@@ -57,13 +60,15 @@ Planner::Planner(const SessionOptions& options, RunFactory& factory)
     : options_(options),
       factory_(factory),
       grid_(expand(options.config.vary)),
-      candidates_(options.config.tune ? expand(options.config.tune->grid) : std::vector<report::Settings>{}),
+      candidates_(options.config.tune ? expand(options.config.tune->grid)
+                                      : std::vector<report::Settings>{}),
       chosen_(select_variants(grid_, options.only)),
       seeds_(select_seeds(options.config.seeds, options.seeds)),
       baseline_(baseline_of(options.config)) {}
 
 RunRequest Planner::request(const PlannedVariant& variant, std::uint64_t seed, int threads) const {
-  RunRequest request{.settings = variant.settings, .seed = seed, .steps = variant.steps, .threads = threads};
+  RunRequest request{
+      .settings = variant.settings, .seed = seed, .steps = variant.steps, .threads = threads};
   request.name = cat(options_.name, ": ", report::label_of(variant.settings), ", seed ", seed);
   request.run_dir = options_.directory / "cells";
   return request;
@@ -72,14 +77,16 @@ RunRequest Planner::request(const PlannedVariant& variant, std::uint64_t seed, i
 void Planner::check() const {
   const std::filesystem::path& directory = options_.directory;
   if (store::is_run_directory(directory))
-    fail(ExitCode::kUsage, directory.string(), "the directory of a single run", "another run.dir for the comparison");
+    fail(ExitCode::kUsage, directory.string(),
+         "belongs to a single run; choose another run.dir for the comparison");
   const std::vector<PlannedVariant> all = variants(1);
   for (const PlannedVariant& variant : all) tuning_cells(variant, 1);
-  warn_of_twins(all);
+  warn_of_duplicates(all);
 }
 
 void Planner::prepare() const {
-  for (const report::Settings& settings : grid_) factory_.prepare(request({.settings = settings}, 0, auto_threads()));
+  for (const report::Settings& settings : grid_)
+    factory_.prepare(request({.settings = settings}, 0, auto_threads()));
 }
 
 std::vector<PlannedVariant> Planner::variants(int threads) const {
@@ -94,8 +101,8 @@ std::vector<PlannedVariant> Planner::variants(int threads) const {
   return variants;
 }
 
-// Where a cell lies follows from its hash, which does not depend on where it lies.
-Cell Planner::finish(Cell cell, RunRequest request, const char* folder) const {
+// The directory depends on the hash, which is independent of the directory: hence two make() calls.
+Cell Planner::complete(Cell cell, RunRequest request, const char* folder) const {
   cell.facts = factory_.make(request);
   cell.hash = cell_hash(cell.facts);
   cell.family = family_hash(cell.facts);
@@ -106,43 +113,51 @@ Cell Planner::finish(Cell cell, RunRequest request, const char* folder) const {
   return cell;
 }
 
-Cell Planner::cell(const PlannedVariant& variant, const report::Settings& candidate, std::uint64_t seed, int threads) const {
-  RunRequest asked = request(variant, seed, threads);
-  add_candidate(asked, candidate);
-  return finish({.settings = variant.settings, .seed = seed}, std::move(asked), "cells");
+Cell Planner::cell(const PlannedVariant& variant, const report::Settings& candidate,
+                   std::uint64_t seed, int threads) const {
+  RunRequest run = request(variant, seed, threads);
+  add_candidate(run, candidate);
+  return complete({.settings = variant.settings, .seed = seed}, std::move(run), "cells");
 }
 
 std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, int threads) const {
   std::vector<Cell> cells;
   for (const report::Settings& candidate : candidates_) {
     for (const std::uint64_t seed : options_.config.tune->seeds) {
-      RunRequest asked = request(variant, seed, threads);
-      add_candidate(asked, candidate);
-      asked.on_tuning_split = true;
-      asked.name += cat(", tuning at ", report::label_of(candidate));
-      cells.push_back(finish({.settings = variant.settings, .candidate = candidate, .seed = seed}, std::move(asked), "tune"));
+      RunRequest run = request(variant, seed, threads);
+      add_candidate(run, candidate);
+      run.on_tuning_split = true;
+      run.name += cat(", tuning at ", report::label_of(candidate));
+      cells.push_back(complete({.settings = variant.settings, .candidate = candidate, .seed = seed},
+                               std::move(run), "tune"));
     }
   }
   return cells;
 }
 
-Timed Planner::timed(const PlannedVariant& variant, int threads, const std::filesystem::path& folder) const {
-  const std::filesystem::path file = folder / cat(stem_of(variant.settings), '-', variant.hash.substr(0, 8), '-', threads, ".yaml");
+TimingTask Planner::timing_task(const PlannedVariant& variant, int threads,
+                                const std::filesystem::path& folder) const {
+  const std::filesystem::path file = folder / cat(stem_of(variant.settings), '-',
+                                                  variant.hash.substr(0, 8), '-', threads, ".yaml");
   real_files().create_directories(folder);
   real_files().write_atomically(file, factory_.make(request(variant, 0, threads)).config);
-  return {.key = variant.hash, .label = report::label_of(variant.settings), .command = factory_.measure_command(file)};
+  return {.key = variant.hash,
+          .label = report::label_of(variant.settings),
+          .command = factory_.measure_command(file)};
 }
 
 int Planner::jobs(const std::filesystem::path& folder) const {
   if (options_.jobs > 0) return options_.jobs;
   const int num_cpus = auto_threads();
   const PlannedVariant variant = variants(num_cpus)[baseline_];
-  if (variant.facts.maker.device != "cpu") return 1;
-  // With one thread asked for, more than one come only where the file says so.
-  const std::int64_t least = variants(1)[baseline_].facts.maker.threads;
-  if (least > 1 || variant.facts.maker.threads < num_cpus) return std::max(1, num_cpus / static_cast<int>(variant.facts.maker.threads));
+  if (variant.facts.env.device != "cpu") return 1;
+  // A request for one thread yields more only if the configuration sets train.threads.
+  const std::int64_t least = variants(1)[baseline_].facts.env.threads;
+  if (least > 1 || variant.facts.env.threads < num_cpus)
+    return std::max(1, num_cpus / static_cast<int>(variant.facts.env.threads));
   return choose_jobs(
-      num_cpus, chosen_.size() * seeds_.size(), [&](int threads) { return timed(variant, threads, folder / "measured"); }, folder);
+      num_cpus, chosen_.size() * seeds_.size(),
+      [&](int threads) { return timing_task(variant, threads, folder / "measured"); }, folder);
 }
 
 }  // namespace sluice::compare

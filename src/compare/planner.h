@@ -1,4 +1,4 @@
-// The cells of a comparison, from its configuration: what sessions and forecasts share.
+// Derives the cells of a comparison from its configuration, for sessions and forecasts.
 #pragma once
 
 #include <cstdint>
@@ -15,41 +15,46 @@ namespace sluice::compare {
 
 struct PlannedVariant {
   report::Settings settings;
-  RunFacts facts;                     // under a seed that stands for none
-  std::string hash;                   // of these facts, the precision left out
-  std::optional<std::int64_t> steps;  // where equal time sets them
+  RunFacts facts;                     // with the placeholder seed 0
+  std::string hash;                   // family_hash(facts)
+  std::optional<std::int64_t> steps;  // set by equal time
 };
 
 class Planner {
  public:
-  // kUsage for an --only or --seeds that the comparison does not have.
+  // kUsage for an unknown variant in --only or an unknown seed in --seeds.
   Planner(const SessionOptions& options, RunFactory& factory);
 
-  const std::vector<std::size_t>& chosen() const { return chosen_; }               // variants of this session
-  const std::vector<std::uint64_t>& seeds() const { return seeds_; }               // likewise
-  const std::vector<report::Settings>& candidates() const { return candidates_; }  // of compare.tune
+  const std::vector<std::size_t>& chosen() const { return chosen_; }  // variants of this session
+  const std::vector<std::uint64_t>& seeds() const { return seeds_; }  // seeds of this session
+  // Candidates of compare.tune.
+  const std::vector<report::Settings>& candidates() const { return candidates_; }
   std::size_t baseline() const { return baseline_; }
 
-  // Every configuration that a session would make, tuning included, before anything is written. kUsage with what is wrong, and where the directory
-  // is that of a single run. Warns of variants that are the same settings in two spellings.
+  // Checks all configurations of a session, tuning included, without writing anything. kUsage for
+  // invalid configurations and if the directory is that of a single run. Warns of variants with
+  // identical settings in different spellings.
   void check() const;
-  void prepare() const;  // the data of every variant
-  // Every variant, with that many threads each. kUsage for settings that make no run and for figures that could not be compared.
+  void prepare() const;  // prepares the data of all variants
+  // All variants, with `threads` threads each. kUsage for invalid settings and for variants with
+  // incomparable metrics.
   std::vector<PlannedVariant> variants(int threads) const;
 
   // One run of the comparison; `candidate` empty without tuning.
-  Cell cell(const PlannedVariant& variant, const report::Settings& candidate, std::uint64_t seed, int threads) const;
+  Cell cell(const PlannedVariant& variant, const report::Settings& candidate, std::uint64_t seed,
+            int threads) const;
   // The tuning runs of a variant, candidate by candidate.
   std::vector<Cell> tuning_cells(const PlannedVariant& variant, int threads) const;
 
-  // What times the steps of a variant; writes its configuration to `folder`.
-  Timed timed(const PlannedVariant& variant, int threads, const std::filesystem::path& folder) const;
-  // Of this session: as asked for, or measured in `folder`.
+  // The command that times the steps of a variant; writes its configuration to `folder`.
+  TimingTask timing_task(const PlannedVariant& variant, int threads,
+                         const std::filesystem::path& folder) const;
+  // Number of parallel runs: as requested, otherwise measured in `folder`.
   int jobs(const std::filesystem::path& folder) const;
 
  private:
   RunRequest request(const PlannedVariant& variant, std::uint64_t seed, int threads) const;
-  Cell finish(Cell cell, RunRequest request, const char* folder) const;
+  Cell complete(Cell cell, RunRequest request, const char* folder) const;
 
   const SessionOptions& options_;
   RunFactory& factory_;

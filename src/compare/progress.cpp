@@ -7,20 +7,21 @@
 namespace sluice::compare {
 namespace {
 
-constexpr std::streamoff kTailBytes = 8192;  // some tens of lines
+constexpr std::streamoff kTailBytes = 8192;  // tens of lines
 
-// The training line that `line` is; evaluations and torn lines are none.
-std::optional<Reading> reading_of(std::string_view line) {
+// nullopt for evaluations and incomplete lines.
+std::optional<Progress> parse_training_line(std::string_view line) {
   const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return std::nullopt;
   const auto step = json.find("step"), loss = json.find("loss");
-  if (step == json.end() || loss == json.end() || !step->is_number_integer() || !loss->is_number()) return std::nullopt;
-  return Reading{step->get<std::int64_t>(), loss->get<double>()};
+  if (step == json.end() || loss == json.end() || !step->is_number_integer() || !loss->is_number())
+    return std::nullopt;
+  return Progress{step->get<std::int64_t>(), loss->get<double>()};
 }
 
 }  // namespace
 
-std::optional<Reading> last_reading(const std::filesystem::path& metrics) {
+std::optional<Progress> last_progress(const std::filesystem::path& metrics) {
   std::ifstream file(metrics, std::ios::binary | std::ios::ate);
   if (!file) return std::nullopt;
   const std::streamoff size = file.tellg(), begin = std::max<std::streamoff>(0, size - kTailBytes);
@@ -34,7 +35,7 @@ std::optional<Reading> last_reading(const std::filesystem::path& metrics) {
     if (end == std::string_view::npos) return std::nullopt;
     text = text.substr(0, end);
     const std::size_t start = text.rfind('\n') == std::string_view::npos ? 0 : text.rfind('\n') + 1;
-    if (const auto reading = reading_of(text.substr(start))) return reading;
+    if (const auto progress = parse_training_line(text.substr(start))) return progress;
   }
   return std::nullopt;
 }

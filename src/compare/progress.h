@@ -1,4 +1,4 @@
-// Where a run that trains in another process stands, from the end of its metrics.jsonl.
+// Progress of a run in another process, read from the end of its metrics.jsonl.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,12 @@
 
 namespace sluice::compare {
 
-struct Reading {
+struct Progress {
   std::int64_t step = 0;
   double loss = 0;
 };
 
-// Of the last training line that is whole; nothing where there is none yet. Never throws for a file that is being written.
-std::optional<Reading> last_reading(const std::filesystem::path& metrics);
+// From the last complete training line; nullopt if there is none. Safe while the file is written.
+std::optional<Progress> last_progress(const std::filesystem::path& metrics);
 
 }  // namespace sluice::compare

@@ -24,7 +24,8 @@
 namespace sluice::compare {
 namespace {
 
-constexpr int kPoll_ms = 500;  // how often progress is looked at; an ending child and a signal wake us at once
+// Interval of progress updates. The end of a child and signals interrupt the wait.
+constexpr int kPoll_ms = 500;
 
 std::uintmax_t size_of(const std::filesystem::path& file) {
   std::error_code error;
@@ -32,12 +33,13 @@ std::uintmax_t size_of(const std::filesystem::path& file) {
   return error ? 0 : size;
 }
 
-// Of what stands behind `begin`, where this start's output begins: the last line that says what went wrong, else the last line at all.
-std::string last_words(const std::filesystem::path& output, std::uintmax_t begin) {
+// The last "error: " line after `begin`, the start of this child's output; otherwise the last line.
+std::string last_message(const std::filesystem::path& output, std::uintmax_t begin) {
   constexpr std::streamoff kTailBytes = 4096;
   std::ifstream file(output, std::ios::binary | std::ios::ate);
   if (!file) return "";
-  file.seekg(std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kTailBytes));
+  file.seekg(
+      std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kTailBytes));
   std::string last, error;
   for (std::string line; std::getline(file, line);) {
     if (!line.empty()) last = line;
@@ -46,21 +48,35 @@ std::string last_words(const std::filesystem::path& output, std::uintmax_t begin
   return printable(error.empty() ? last : error, 400);
 }
 
-std::string how_it_ended(int code, const std::string& words) {
-  if (code == 128 + 9) return "killed by SIGKILL: out of memory, or by hand";
-  if (code > 128) return cat("ended by signal ", code - 128, words.empty() ? "" : cat(": ", words));
-  return cat("exit code ", code, words.empty() ? "" : cat(": ", words));
+std::string describe_exit(int code, const std::string& message) {
+  if (code == 128 + 9) return "killed by SIGKILL, possibly out of memory";
+  const std::string reason = message.empty() ? "" : cat(": ", message);
+  if (code > 128) return cat("terminated by signal ", code - 128, reason);
+  return cat("exit code ", code, reason);
 }
 
-// Why the result of a child that ended well is none; empty where it is one.
-std::string fault_of_result(const Cell& cell) {
+// Why the result of a child with exit code 0 is unusable; empty if it is usable.
+std::string result_problem(const Cell& cell) {
   try {
     const store::RunResult result = store::read_run_result(cell.run_dir() / "result.json");
-    if (!result.figures.log_perplexity) return "the run has no held-out figure: nothing is held out, or evaluate.every_steps is never";
-    if (cell.facts.steps && result.step != *cell.facts.steps) return cat("the run ended at step ", result.step, " of ", *cell.facts.steps);
+    if (!result.figures.log_perplexity)
+      return "the run has no held-out result: no held-out data, or evaluate.every_steps is never";
+    if (cell.facts.steps && result.step != *cell.facts.steps)
+      return cat("the run ended at step ", result.step, " of ", *cell.facts.steps);
     return "";
   } catch (const UserError& error) {
     return error.what();
+  }
+}
+
+// Without its record, the environment of a run is unknown: delete it and start over.
+void remove_unverifiable_run(const Cell& cell) {
+  try {
+    read_record(cell.record_file());
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+    log::warn(error.what());
+    real_files().remove_all(cell.run_dir());
   }
 }
 
@@ -70,10 +86,12 @@ class Runner {
       : cells_(cells), factory_(factory), options_(options), display_(cells, options) {}
 
   Tally run() {
-    for (std::size_t i = 0; i < cells_.size(); ++i) take(i);
+    for (std::size_t i = 0; i < cells_.size(); ++i) enqueue(i);
     while (next_ < queue_.size() || !children_.empty()) {
       if (stop_requested() && !stopping_) stop();
-      while (!stopping_ && next_ < queue_.size() && children_.size() < static_cast<std::size_t>(options_.num_jobs)) start(queue_[next_++]);
+      while (!stopping_ && next_ < queue_.size() &&
+             children_.size() < static_cast<std::size_t>(options_.num_jobs))
+        start(queue_[next_++]);
       if (stopping_ && children_.empty()) break;
       wait();
       reap();
@@ -93,10 +111,10 @@ class Runner {
     Child child;
   };
 
-  // Counts what is done already and queues the rest.
-  void take(std::size_t i) {
+  // Queues the cell unless it is done.
+  void enqueue(std::size_t i) {
     const CellRecord record = record_of(cells_[i]);
-    if (!is_settled(cells_[i], record)) return queue_.push_back(i);
+    if (!is_done(cells_[i], record)) return queue_.push_back(i);
     ++(record.state == CellState::kFinished ? tally_.num_finished : tally_.num_diverged);
     display_.skipped(i);
   }
@@ -104,9 +122,9 @@ class Runner {
   void start(std::size_t i) {
     const Cell& cell = cells_[i];
     real_files().create_directories(cell.directory);
-    remove_unknown(cell);
+    remove_unverifiable_run(cell);
     CellRecord record = record_of(cell);
-    record.maker = cell.facts.maker;
+    record.env = cell.facts.env;
     record.build = build_name();
     record.state = CellState::kStarted;
     record.remark.clear();
@@ -114,32 +132,23 @@ class Runner {
     write_record(record, cell.record_file());
     display_.started(i);
     const std::uintmax_t output_begin = size_of(cell.output_file());
-    children_.push_back({i, std::move(record), monotonic_s(), output_begin,
-                         Child(factory_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
-  }
-
-  // A run whose record is damaged may have been made on another machine: it begins again.
-  static void remove_unknown(const Cell& cell) {
-    try {
-      read_record(cell.record_file());
-    } catch (const UserError& error) {
-      if (error.code() != ExitCode::kBadData) throw;
-      log::warn(error.what());
-      real_files().remove_all(cell.run_dir());
-    }
+    children_.push_back(
+        {i, std::move(record), monotonic_s(), output_begin,
+         Child(factory_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
   }
 
   void stop() {
     stopping_ = true;
     if (children_.empty()) return;
-    tell_of_stop(cat("stopping ", count_of(static_cast<std::int64_t>(children_.size()), "run"), " after ",
-                     children_.size() == 1 ? "its current step" : "their current steps"));
+    log_stop(cat("stopping ", count_of(static_cast<std::int64_t>(children_.size()), "run"),
+                 " after ", children_.size() == 1 ? "its current step" : "their current steps"));
     for (const Running& running : children_) running.child.stop(stop_signal_number());
   }
 
   void wait() const {
     std::vector<pollfd> ends;
-    for (const Running& running : children_) ends.push_back({.fd = running.child.end_descriptor(), .events = POLLIN, .revents = 0});
+    for (const Running& running : children_)
+      ends.push_back({.fd = running.child.end_descriptor(), .events = POLLIN, .revents = 0});
     const int result = ::poll(ends.data(), ends.size(), kPoll_ms);
     invariant(result >= 0 || errno == EINTR, "poll failed");
   }
@@ -151,51 +160,54 @@ class Runner {
         ++i;
         continue;
       }
-      settle(children_[i], *code);
+      record_outcome(children_[i], *code);
       children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
 
-  void settle(Running& running, int code) {
+  void record_outcome(Running& running, int code) {
     const Cell& cell = cells_[running.cell];
     CellRecord& record = running.record;
     record.wall_seconds = monotonic_s() - running.started_s;
-    const std::string words = code == 0 ? fault_of_result(cell) : last_words(cell.output_file(), running.output_begin);
-    std::string shown;
-    if (code == 0 && words.empty()) {
+    const std::string problem =
+        code == 0 ? result_problem(cell) : last_message(cell.output_file(), running.output_begin);
+    std::string outcome;
+    if (code == 0 && problem.empty()) {
       record.state = CellState::kFinished;
-      shown = "finished";
+      outcome = "finished";
       ++tally_.num_finished;
     } else if (code == static_cast<int>(ExitCode::kDiverged)) {
       record.state = CellState::kDiverged;
-      record.remark = words;
-      shown = cat("diverged: ", words);
+      record.remark = problem;
+      outcome = cat("diverged: ", problem);
       ++tally_.num_diverged;
     } else if (is_stopped(code)) {
-      shown = count_stopped(stopped_run(cell.run_dir(), code));
+      outcome = count_stopped(stopped_run(cell.run_dir(), code));
     } else {
       record.state = CellState::kFailed;
-      record.remark = code == 0 ? words : how_it_ended(code, words);
-      shown = cat("failed: ", record.remark);
+      record.remark = code == 0 ? problem : describe_exit(code, problem);
+      outcome = cat("failed: ", record.remark);
       count_failure(code);
     }
     write_record(record, cell.record_file());
-    display_.ended(running.cell, shown);
+    display_.ended(running.cell, outcome);
   }
 
   std::string count_stopped(StoppedRun stopped) {
     ++tally_.num_waiting;
     tally_.interrupted = true;
     using Kind = StoppedRun::Kind;
-    ++(stopped.kind == Kind::kSaved ? tally_.num_saved : stopped.kind == Kind::kUnsaved ? tally_.num_unsaved : tally_.num_unbegun);
-    return std::move(stopped.words);
+    ++(stopped.kind == Kind::kSaved     ? tally_.num_saved
+       : stopped.kind == Kind::kUnsaved ? tally_.num_unsaved
+                                        : tally_.num_not_started);
+    return std::move(stopped.message);
   }
 
   void count_failure(int code) {
     constexpr int kInternal = static_cast<int>(ExitCode::kInternal);
     ++tally_.num_failed;
-    const bool is_ours = code == 0 || code == kInternal || code >= 126;
-    if (tally_.worst_code != kInternal) tally_.worst_code = is_ours ? kInternal : code;
+    const bool is_internal = code == 0 || code == kInternal || code >= 126;
+    if (tally_.worst_code != kInternal) tally_.worst_code = is_internal ? kInternal : code;
   }
 
   std::span<const Cell> cells_;
@@ -214,15 +226,19 @@ class Runner {
 bool is_finished(const Cell& cell, const CellRecord& record) {
   if (record.state != CellState::kFinished) return false;
   try {
-    return store::read_run_result(cell.run_dir() / "result.json").figures.log_perplexity.has_value();
+    return store::read_run_result(cell.run_dir() / "result.json")
+        .figures.log_perplexity.has_value();
   } catch (const UserError&) {  // missing or damaged
     return false;
   }
 }
 
-bool is_settled(const Cell& cell, const CellRecord& record) { return is_finished(cell, record) || record.state == CellState::kDiverged; }
+bool is_done(const Cell& cell, const CellRecord& record) {
+  return is_finished(cell, record) || record.state == CellState::kDiverged;
+}
 
-Tally run_cells(std::span<const Cell> cells, const RunFactory& factory, const RunnerOptions& options) {
+Tally run_cells(std::span<const Cell> cells, const RunFactory& factory,
+                const RunnerOptions& options) {
   return Runner(cells, factory, options).run();
 }
 

@@ -14,25 +14,35 @@ namespace {
 
 constexpr int kSignalEnd = 128;
 
-bool has_saved_last(int exit_code) { return exit_code == static_cast<int>(ExitCode::kInterrupted); }
+bool saved_before_exit(int exit_code) {
+  return exit_code == static_cast<int>(ExitCode::kInterrupted);
+}
 
 }  // namespace
 
-bool is_stopped(int exit_code) { return has_saved_last(exit_code) || !stop_signal_name(exit_code - kSignalEnd).empty(); }
+bool is_stopped(int exit_code) {
+  return saved_before_exit(exit_code) || !stop_signal_name(exit_code - kSignalEnd).empty();
+}
 
 StoppedRun stopped_run(const std::filesystem::path& run_dir, int exit_code) {
   using Kind = StoppedRun::Kind;
   const store::RunPaths paths{run_dir};
   std::vector<store::DamagedCheckpoint> damaged;
   const auto newest = store::CheckpointStore(paths.checkpoints()).newest_valid(&damaged);
-  const std::int64_t reached = last_reading(paths.metrics()).value_or(Reading{}).step;
-  const std::string by = has_saved_last(exit_code) ? "" : cat(": ended at once by ", stop_signal_name(exit_code - kSignalEnd));
-  if (!newest && damaged.empty() && reached == 0) return {Kind::kUnbegun, cat("interrupted", by, " before its first step")};
-  if (!newest) return {Kind::kUnsaved, cat("interrupted", by, ", and no checkpoint verifies")};
+  const std::int64_t reached = last_progress(paths.metrics()).value_or(Progress{}).step;
+  const std::string by = saved_before_exit(exit_code)
+                             ? ""
+                             : cat(": terminated by ", stop_signal_name(exit_code - kSignalEnd));
+  if (!newest && damaged.empty() && reached == 0)
+    return {Kind::kNotStarted, cat("interrupted", by, " before its first step")};
+  if (!newest) return {Kind::kUnsaved, cat("interrupted", by, "; no valid checkpoint")};
   const std::int64_t step = newest->manifest.step;
-  if (!by.empty()) return {Kind::kUnsaved, cat("interrupted", by, ", its newest checkpoint is step ", step)};
-  if (step < reached) return {Kind::kUnsaved, cat("interrupted at step ", reached, ", its newest checkpoint is step ", step)};
-  return {Kind::kSaved, cat("interrupted, step ", step, " is saved")};
+  if (!by.empty())
+    return {Kind::kUnsaved, cat("interrupted", by, "; newest checkpoint: step ", step)};
+  if (step < reached)
+    return {Kind::kUnsaved,
+            cat("interrupted at step ", reached, "; newest checkpoint: step ", step)};
+  return {Kind::kSaved, cat("interrupted, step ", step, " saved")};
 }
 
 }  // namespace sluice::compare

@@ -1,4 +1,4 @@
-// What a run that was stopped has on disk: what is said to be saved was read back.
+// What an interrupted run has saved. Reported as saved only after its checkpoint has been verified.
 #pragma once
 
 #include <cstdint>
@@ -7,21 +7,20 @@
 
 namespace sluice::compare {
 
-// A child that a stop signal ended: with kInterrupted, or by the signal itself (128 + its number).
+// Whether a child ended because of a stop signal: with kInterrupted or 128 + the signal's number.
 bool is_stopped(int exit_code);
 
 struct StoppedRun {
   enum class Kind {
-    kSaved,    // its checkpoint of the last step that its metrics name verifies
-    kUnsaved,  // steps are lost, or may be
-    kUnbegun,  // it has neither steps nor checkpoints
+    kSaved,       // the checkpoint of the last step in its metrics verifies
+    kUnsaved,     // steps are lost, or may be
+    kNotStarted,  // neither steps nor checkpoints
   };
-  Kind kind = Kind::kUnbegun;
-  std::string words;  // "interrupted, step 12 is saved"; always begins with "interrupted"
+  Kind kind = Kind::kNotStarted;
+  std::string message;  // "interrupted, step 12 saved"; always begins with "interrupted"
 };
 
-// Of the run in `run_dir`, whose process ended with `exit_code`, which is_stopped(). Reads its
-// newest checkpoint.
+// Verifies the newest checkpoint in `run_dir`. `exit_code`: is_stopped() must hold.
 StoppedRun stopped_run(const std::filesystem::path& run_dir, int exit_code);
 
 }  // namespace sluice::compare

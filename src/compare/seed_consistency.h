@@ -1,4 +1,5 @@
-// A seed is a block of the statistics: its runs are compared with each other, so all of them are made in one way.
+// Seeds are the blocks of the statistics: runs of a seed are compared with each other and must
+// therefore share an environment.
 #pragma once
 
 #include <filesystem>
@@ -10,12 +11,17 @@
 namespace sluice::compare {
 
 // "AMD EPYC, 1 thread, cpu, bf16"
-std::string describe(const ExecutionEnv& maker);
+std::string describe(const ExecutionEnv& env);
 
-// `cells`: the whole grid of the seeds of this session. kUsage, with one line for each seed that has cells made with another processor, number of
-// threads, device or precision than this session would use for the rest of that seed, and what to do about it.
-// `folder`: where the cells of all sessions lie. Reads their records.
-// `more_to_come`: every seed gets runs beside these, whose values are not chosen yet.
-void refuse_mixed_seeds(std::span<const Cell> cells, const std::filesystem::path& folder, bool more_to_come = false);
+// Equality, except that an unknown micro-batch size (0) matches any.
+bool same_env(ExecutionEnv a, const ExecutionEnv& b);
+
+// kUsage, with one line per seed and a remedy, if this session would run cells of a seed in another
+// environment (processor, threads, device, precision, micro-batch size) than its existing runs.
+// `cells`: all cells of this session's seeds. `folder`: the directory with the cells of all
+// sessions, whose records are read. `more_cells_follow`: each seed gets further runs, whose values
+// are not chosen yet.
+void require_consistent_seeds(std::span<const Cell> cells, const std::filesystem::path& folder,
+                              bool more_cells_follow = false);
 
 }  // namespace sluice::compare

@@ -27,26 +27,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The comparison's directory, made where it is missing, and locked. One that was made here goes again where the session is refused before it keeps
-// anything; what somebody else put there stays.
-class Place {
+// Creates and locks the comparison's directory. If the session fails before keep(), removes the
+// directories and temporary files it has created, and nothing else.
+class SessionDirectory {
  public:
-  explicit Place(const fs::path& directory) : directory_(directory), made_(missing_of(directory)), lock_(open(directory)) {}
-  ~Place() {
-    if (made_.empty()) return;
+  explicit SessionDirectory(const fs::path& directory)
+      : directory_(directory), created_(missing_directories(directory)), lock_(open(directory)) {}
+  ~SessionDirectory() {
+    if (created_.empty()) return;
     std::error_code error;
     for (const char* file : {"lock", "jobs.json"}) fs::remove(directory_ / file, error);
     fs::remove_all(directory_ / "measured", error);
-    for (const fs::path& path : made_) fs::remove(path, error);
+    for (const fs::path& path : created_) fs::remove(path, error);
   }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
-  void keep() { made_.clear(); }
+  SessionDirectory(const SessionDirectory&) = delete;
+  SessionDirectory& operator=(const SessionDirectory&) = delete;
+  void keep() { created_.clear(); }
 
  private:
-  static std::vector<fs::path> missing_of(const fs::path& directory) {
+  static std::vector<fs::path> missing_directories(const fs::path& directory) {
     std::vector<fs::path> missing;
-    for (fs::path path = fs::absolute(directory).lexically_normal(); !fs::exists(path); path = path.parent_path()) missing.push_back(path);
+    for (fs::path path = fs::absolute(directory).lexically_normal(); !fs::exists(path);
+         path = path.parent_path())
+      missing.push_back(path);
     return missing;
   }
   static store::RunLock open(const fs::path& directory) {
@@ -55,18 +58,20 @@ class Place {
   }
 
   fs::path directory_;
-  std::vector<fs::path> made_;  // innermost first
+  std::vector<fs::path> created_;  // innermost first
   store::RunLock lock_;
 };
 
-// Of the sessions before, as far as they made what this one goes on with.
-std::vector<std::string> earlier_commands(const fs::path& directory, const std::vector<PlannedVariant>& variants) {
+// Commands of earlier sessions, if this comparison still has one of their variants.
+std::vector<std::string> earlier_commands(const fs::path& directory,
+                                          const std::vector<PlannedVariant>& variants) {
   if (!fs::exists(directory / "comparison.json")) return {};
   try {
     ComparisonFile file = read_comparison(directory);
     for (const PlannedVariant& variant : variants) {
       const auto& hashes = file.variant_hashes;
-      if (std::find(hashes.begin(), hashes.end(), variant.hash) != hashes.end()) return std::move(file.comparison.commands);
+      if (std::find(hashes.begin(), hashes.end(), variant.hash) != hashes.end())
+        return std::move(file.comparison.commands);
     }
   } catch (const UserError& error) {
     log::warn(cat(error.what(), "; rewriting it without the commands of earlier sessions"));
@@ -75,7 +80,8 @@ std::vector<std::string> earlier_commands(const fs::path& directory, const std::
 }
 
 bool has_work(std::span<const Cell> cells) {
-  return std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !is_settled(cell, record_of(cell)); });
+  return std::any_of(cells.begin(), cells.end(),
+                     [](const Cell& cell) { return !is_done(cell, record_of(cell)); });
 }
 
 void add(Tally& sum, const Tally& more) {
@@ -86,11 +92,12 @@ void add(Tally& sum, const Tally& more) {
   sum.interrupted = sum.interrupted || more.interrupted;
   sum.num_saved += more.num_saved;
   sum.num_unsaved += more.num_unsaved;
-  sum.num_unbegun += more.num_unbegun;
-  if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0) sum.worst_code = more.worst_code;
+  sum.num_not_started += more.num_not_started;
+  if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0)
+    sum.worst_code = more.worst_code;
 }
 
-// What the stages of a session share.
+// Shared by the stages of a session.
 struct Context {
   const SessionOptions& options;
   const Planner& planner;
@@ -98,7 +105,7 @@ struct Context {
   RunnerOptions runner;
 };
 
-// First stage: what there is to compare.
+// First stage: variants and tuning cells.
 struct Grid {
   std::vector<PlannedVariant> variants;
   std::vector<std::vector<Cell>> tuning_cells;  // by variant; empty without tuning
@@ -106,15 +113,19 @@ struct Grid {
 
 void equalize_time(const Context& context, std::vector<PlannedVariant>& variants) {
   const Planner& planner = context.planner;
-  std::vector<Timed> timed;
+  std::vector<TimingTask> tasks;
   for (const PlannedVariant& variant : variants)
-    timed.push_back(planner.timed(variant, context.threads, context.options.directory / "measured"));
-  const std::vector<double> seconds = step_times(timed, planner.baseline(), context.options.directory);
+    tasks.push_back(
+        planner.timing_task(variant, context.threads, context.options.directory / "measured"));
+  const std::vector<double> seconds =
+      step_times(tasks, planner.baseline(), context.options.directory);
   const auto baseline_steps = variants[planner.baseline()].facts.steps;
   invariant(baseline_steps.has_value(), "steps are known once the data is prepared");
   for (std::size_t i = 0; i < variants.size(); ++i) {
-    variants[i].steps = steps_in_equal_time(*baseline_steps, seconds[planner.baseline()], seconds[i]);
-    log::info(cat(timed[i].label, ": ", count_of(*variants[i].steps, "step"), " of ", short_number(seconds[i]), " s"));
+    variants[i].steps =
+        steps_in_equal_time(*baseline_steps, seconds[planner.baseline()], seconds[i]);
+    log::info(cat(tasks[i].label, ": ", count_of(*variants[i].steps, "step"), " of ",
+                  short_number(seconds[i]), " s"));
   }
 }
 
@@ -122,24 +133,28 @@ Grid make_grid(const Context& context) {
   Grid grid{.variants = context.planner.variants(context.threads), .tuning_cells = {}};
   if (context.options.config.equalize == Equalize::kTime) equalize_time(context, grid.variants);
   if (!context.options.config.tune) return grid;
-  for (const PlannedVariant& variant : grid.variants) grid.tuning_cells.push_back(context.planner.tuning_cells(variant, context.threads));
+  for (const PlannedVariant& variant : grid.variants)
+    grid.tuning_cells.push_back(context.planner.tuning_cells(variant, context.threads));
   return grid;
 }
 
-// The tuning runs of this session's variants.
-std::vector<Cell> our_tuning(const Context& context, const Grid& grid) {
-  std::vector<Cell> ours;
-  if (grid.tuning_cells.empty()) return ours;
-  for (const std::size_t i : context.planner.chosen()) ours.insert(ours.end(), grid.tuning_cells[i].begin(), grid.tuning_cells[i].end());
-  return ours;
+std::vector<Cell> session_tuning_cells(const Context& context, const Grid& grid) {
+  std::vector<Cell> cells;
+  if (grid.tuning_cells.empty()) return cells;
+  for (const std::size_t i : context.planner.chosen())
+    cells.insert(cells.end(), grid.tuning_cells[i].begin(), grid.tuning_cells[i].end());
+  return cells;
 }
 
-// Second stage, before and after tuning: every variant's values as far as its tuning runs say some, and the cells that follow. What is decided
-// stays.
+// Second stage, before and after tuning: the values chosen for each variant and the resulting
+// cells. Decisions are never revised.
 struct Decision {
-  std::map<std::size_t, report::Settings> tuned;                // by variant, where it is known; empty settings without tuning
-  std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells;  // by variant and seed, where `tuned` is known
-  std::vector<std::string> undecided;                           // by variant: why `tuned` is not known
+  // By variant, decided ones only; empty settings without tuning.
+  std::map<std::size_t, report::Settings> tuned;
+  // By variant and seed, decided variants only.
+  std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells;
+  // By variant: why it is undecided; empty if decided.
+  std::vector<std::string> undecided;
   std::vector<report::TuningPoint> points;
 };
 
@@ -148,67 +163,66 @@ Decision decide(const Context& context, const Grid& grid, Decision decision = {}
   decision.points.clear();
   for (std::size_t i = 0; i < grid.variants.size(); ++i) {
     Choice choice{.points = {}, .values = report::Settings{}, .undecided = ""};
-    if (context.options.config.tune) choice = choice_of(grid.tuning_cells[i], *context.options.config.tune);
+    if (context.options.config.tune)
+      choice = choose_values(grid.tuning_cells[i], *context.options.config.tune);
     decision.undecided[i] = std::move(choice.undecided);
     std::move(choice.points.begin(), choice.points.end(), std::back_inserter(decision.points));
     if (!choice.values || !decision.tuned.emplace(i, *choice.values).second) continue;
     for (const std::uint64_t seed : context.options.config.seeds)
-      decision.cells.emplace(std::pair(i, seed), context.planner.cell(grid.variants[i], *choice.values, seed, context.threads));
+      decision.cells.emplace(
+          std::pair(i, seed),
+          context.planner.cell(grid.variants[i], *choice.values, seed, context.threads));
   }
   return decision;
 }
 
-// Whether tuning will decide more.
+// Whether the tuning runs will decide further variants.
 bool will_tune(const Context& context, const Decision& decision) {
-  const auto is_open = [&](std::size_t i) { return !decision.undecided[i].empty() && decision.undecided[i] != kAllDiverged; };
+  const auto is_open = [&](std::size_t i) {
+    return !decision.undecided[i].empty() && decision.undecided[i] != kAllDiverged;
+  };
   return std::any_of(context.planner.chosen().begin(), context.planner.chosen().end(), is_open);
 }
 
-// Looks at this session's seeds of every variant whose values are known.
-void refuse_mixed(const Context& context, const Decision& decision, bool more_to_come) {
+// Checks this session's seeds for all decided variants.
+void check_seeds(const Context& context, const Decision& decision, bool more_cells_follow) {
   const std::vector<std::uint64_t>& seeds = context.planner.seeds();
   std::vector<Cell> cells;
   for (const auto& [place, cell] : decision.cells)
     if (std::find(seeds.begin(), seeds.end(), place.second) != seeds.end()) cells.push_back(cell);
-  refuse_mixed_seeds(cells, context.options.directory / "cells", more_to_come);
+  require_consistent_seeds(cells, context.options.directory / "cells", more_cells_follow);
 }
 
 // ---- comparison.json ----
 
 report::Variant variant_of(const PlannedVariant& planned, const report::Settings& tuned) {
-  const RunFacts& f = planned.facts;
-  return {.settings = planned.settings,
-          .num_parameters = f.num_parameters,
-          .d_ff = f.d_ff,
-          .d_ff_mismatch = f.d_ff_mismatch,
-          .multiply_adds_per_token = f.multiply_adds_per_token,
-          .flops_per_token = f.flops_per_token,
-          .tuned = tuned};
+  return {.settings = planned.settings, .sizes = planned.facts.sizes, .tuned = tuned};
 }
 
 void add_cells(report::Comparison& c, const Grid& grid, const Decision& decision) {
   for (std::size_t i = 0; i < grid.variants.size(); ++i) {
     for (const std::uint64_t seed : c.seeds) {
-      report::Cell& cell = c.cells.emplace_back();
+      report::CellResult& cell = c.cells.emplace_back();
       cell.settings = grid.variants[i].settings;
       cell.seed = seed;
       const auto known = decision.cells.find(std::pair(i, seed));
-      if (known == decision.cells.end()) continue;  // its values are not chosen yet
+      if (known == decision.cells.end()) continue;  // values not chosen yet
       cell.hash = known->second.hash;
       cell.directory = cat("cells/", known->second.name);
     }
   }
 }
 
-void write_file(const Context& context, const Grid& grid, const Decision& decision, const std::vector<std::string>& commands) {
+void write_file(const Context& context, const Grid& grid, const Decision& decision,
+                const std::vector<std::string>& commands) {
   const CompareConfig& config = context.options.config;
   ComparisonFile file;
   report::Comparison& c = file.comparison;
   const RunFacts& facts = grid.variants.front().facts;
   c.name = context.options.name;
-  c.metric = config::name_of(config.metric);
-  c.equalize = config::name_of(config.equalize);
-  describe_objective(c, facts.objective);
+  c.metric = config.metric;
+  c.equalize = config.equalize;
+  set_objective(c, facts.objective);
   c.seeds = config.seeds;
   c.baseline = context.planner.baseline();
   c.tuning = decision.points;
@@ -216,13 +230,15 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   c.config = context.options.config_text;
   c.commands = commands;
   const auto is_shared = [&](std::string RunFacts::*fact) {
-    return std::all_of(grid.variants.begin(), grid.variants.end(), [&](const PlannedVariant& v) { return v.facts.*fact == facts.*fact; });
+    return std::all_of(grid.variants.begin(), grid.variants.end(),
+                       [&](const PlannedVariant& v) { return v.facts.*fact == facts.*fact; });
   };
   if (is_shared(&RunFacts::data_fingerprint)) c.data_fingerprint = facts.data_fingerprint;
   if (is_shared(&RunFacts::tokenizer_hash)) c.tokenizer_hash = facts.tokenizer_hash;
   for (std::size_t i = 0; i < grid.variants.size(); ++i) {
     const auto tuned = decision.tuned.find(i);
-    c.variants.push_back(variant_of(grid.variants[i], tuned == decision.tuned.end() ? report::Settings{} : tuned->second));
+    c.variants.push_back(variant_of(
+        grid.variants[i], tuned == decision.tuned.end() ? report::Settings{} : tuned->second));
     file.variant_hashes.push_back(grid.variants[i].hash);
     file.steps.push_back(grid.variants[i].steps);
   }
@@ -230,10 +246,12 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   write_comparison(file, context.options.directory);
 }
 
-// Adds this session's command, unless it is there or runs nothing: a session that finds everything done has no part in the result. Whether it
+// Adds this session's command if it is new and the session has something to run. Returns whether it
 // was added.
-bool add_command(std::vector<std::string>& commands, const std::string& command, std::span<const Cell> cells) {
-  if (!has_work(cells) || std::find(commands.begin(), commands.end(), command) != commands.end()) return false;
+bool add_command(std::vector<std::string>& commands, const std::string& command,
+                 std::span<const Cell> cells) {
+  if (!has_work(cells) || std::find(commands.begin(), commands.end(), command) != commands.end())
+    return false;
   commands.push_back(command);
   return true;
 }
@@ -244,7 +262,7 @@ Tally tune(const Context& context, RunFactory& factory, std::span<const Cell> ce
   RunnerOptions runner = context.runner;
   runner.title = "tuning";
   Tally tally = run_cells(cells, factory, runner);
-  tally.num_diverged = 0;  // such a candidate has lost, which is what tuning is for
+  tally.num_diverged = 0;  // expected during tuning: the candidate loses
   return tally;
 }
 
@@ -252,12 +270,14 @@ void warn_of_undecided(const Context& context, const Grid& grid, const Decision&
   if (stop_requested()) return;
   for (const std::size_t i : context.planner.chosen())
     if (!decision.undecided[i].empty())
-      log::warn(cat(report::label_of(grid.variants[i].settings), ": ", decision.undecided[i], "; its runs wait"));
+      log::warn(cat(report::label_of(grid.variants[i].settings), ": ", decision.undecided[i],
+                    "; its runs are postponed"));
 }
 
-// This session's cells, seed by seed, and how many are not decided.
-std::pair<std::vector<Cell>, std::size_t> cells_to_run(const Context& context, const Decision& decision) {
-  std::vector<Cell> ours;
+// This session's cells, seed by seed, and the number of undecided ones.
+std::pair<std::vector<Cell>, std::size_t> cells_to_run(const Context& context,
+                                                       const Decision& decision) {
+  std::vector<Cell> cells;
   std::size_t num_waiting = 0;
   for (const std::uint64_t seed : context.planner.seeds()) {
     for (const std::size_t i : context.planner.chosen()) {
@@ -265,14 +285,14 @@ std::pair<std::vector<Cell>, std::size_t> cells_to_run(const Context& context, c
       if (cell == decision.cells.end()) {
         ++num_waiting;
       } else {
-        ours.push_back(cell->second);
+        cells.push_back(cell->second);
       }
     }
   }
-  return {std::move(ours), num_waiting};
+  return {std::move(cells), num_waiting};
 }
 
-void tell_of_others(const fs::path& cells_directory, const Decision& decision) {
+void log_other_cells(const fs::path& cells_directory, const Decision& decision) {
   std::set<std::string> names;
   for (const auto& [place, cell] : decision.cells) names.insert(cell.name);
   std::int64_t num_others = 0;
@@ -280,8 +300,8 @@ void tell_of_others(const fs::path& cells_directory, const Decision& decision) {
   for (const fs::directory_entry& entry : fs::directory_iterator(cells_directory, error))
     num_others += names.contains(entry.path().filename().string()) ? 0 : 1;
   if (num_others > 0)
-    log::info(cat(count_of(num_others, "run"), " in ", cells_directory.string(),
-                  " belong to another configuration or other data; kept, and left out of the report"));
+    log::info(cat(count_of(num_others, "run"), " of another configuration or other data in ",
+                  cells_directory.string(), ": not part of the report"));
 }
 
 }  // namespace
@@ -289,7 +309,7 @@ void tell_of_others(const fs::path& cells_directory, const Decision& decision) {
 Tally run_session(const SessionOptions& options, RunFactory& factory) {
   const Planner planner(options, factory);
   planner.check();
-  Place place(options.directory);
+  SessionDirectory directory(options.directory);
   planner.prepare();
   const int jobs = planner.jobs(options.directory);
   const Context context{.options = options,
@@ -298,11 +318,11 @@ Tally run_session(const SessionOptions& options, RunFactory& factory) {
                         .runner = {.num_jobs = jobs, .log_interval_s = options.log_interval_s}};
   const Grid grid = make_grid(context);
   std::vector<std::string> commands = earlier_commands(options.directory, grid.variants);
-  const std::vector<Cell> tuning = our_tuning(context, grid);
-  if (options.config.tune) refuse_mixed_seeds(tuning, options.directory / "tune");
+  const std::vector<Cell> tuning = session_tuning_cells(context, grid);
+  if (options.config.tune) require_consistent_seeds(tuning, options.directory / "tune");
   Decision decision = decide(context, grid);
-  refuse_mixed(context, decision, /*more_to_come=*/will_tune(context, decision));
-  place.keep();
+  check_seeds(context, decision, /*more_cells_follow=*/will_tune(context, decision));
+  directory.keep();
 
   Tally tally;
   add_command(commands, options.command, tuning);
@@ -312,15 +332,17 @@ Tally run_session(const SessionOptions& options, RunFactory& factory) {
     decision = decide(context, grid, std::move(decision));
     warn_of_undecided(context, grid, decision);
     write_file(context, grid, decision, commands);
-    if (!tally.interrupted) refuse_mixed(context, decision, /*more_to_come=*/false);  // with the variants decided now
+    // Again, with the variants decided by tuning.
+    if (!tally.interrupted) check_seeds(context, decision, /*more_cells_follow=*/false);
   }
   if (!tally.interrupted) {
     const auto [cells, num_waiting] = cells_to_run(context, decision);
-    if (add_command(commands, options.command, cells)) write_file(context, grid, decision, commands);
+    if (add_command(commands, options.command, cells))
+      write_file(context, grid, decision, commands);
     tally.num_waiting += num_waiting;
     add(tally, run_cells(cells, factory, context.runner));
   }
-  tell_of_others(options.directory / "cells", decision);
+  log_other_cells(options.directory / "cells", decision);
   return tally;
 }
 

@@ -29,68 +29,73 @@ constexpr std::uint64_t kMaxFileBytes = 1 << 20;
 
 template <class Record>
 Record read_or_new(const fs::path& path) {
-  return fs::exists(path) ? config::from_json<Record>(read_file(path, kMaxFileBytes), path.string()) : Record{};
+  return fs::exists(path) ? config::from_json<Record>(read_file(path, kMaxFileBytes), path.string())
+                          : Record{};
 }
 
-// A stop signal is passed on to all of them, once.
-void wait_for(std::vector<Child>& children) {
+// Forwards a stop signal to all children, once.
+void wait_for_all(std::vector<Child>& children) {
   bool stopping = false;
   while (true) {
     std::vector<pollfd> ends;
     for (Child& child : children) {
-      if (!child.exit_code()) ends.push_back({.fd = child.end_descriptor(), .events = POLLIN, .revents = 0});
+      if (!child.exit_code())
+        ends.push_back({.fd = child.end_descriptor(), .events = POLLIN, .revents = 0});
     }
     if (ends.empty()) return;
     if (stop_requested() && !stopping) {
       stopping = true;
-      tell_of_stop("ending the timing of steps");
+      log_stop("stopping step timing");
       for (const Child& child : children) child.stop(stop_signal_number());
     }
     ::poll(ends.data(), ends.size(), 500);
   }
 }
 
-// The figures in the one line of JSON among what the child printed.
-RunTime printed_seconds(const Timed& timed, const fs::path& output, int code) {
+// Parses the JSON line in the child's output.
+RunTime parse_timing(const TimingTask& task, const fs::path& output, int code) {
   throw_if_stopped("measuring step times");
-  // Its signal came before ours, or to it alone.
+  // The child got a signal before this process, or only the child got one.
   if (is_stopped(code))
-    fail(ExitCode::kInterrupted, cat("timing ", timed.label), cat("its process ended with ", code, ", by a stop signal"),
-         "the same command again to go on");
+    fail(ExitCode::kInterrupted, cat("timing ", task.label),
+         cat("interrupted by a stop signal (exit code ", code,
+             "); repeat the same command to continue"));
   std::istringstream lines(read_file(output, kMaxFileBytes));
   std::string last;
   for (std::string line; std::getline(lines, line);) {
     const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (json.is_object() && json.contains("seconds_per_step"))
-      return {.step_s = json["seconds_per_step"].get<double>(), .other_s = json.value("other_seconds", 0.0)};
+      return {.step_s = json["seconds_per_step"].get<double>(),
+              .other_s = json.value("other_seconds", 0.0)};
     if (!line.empty()) last = line;
   }
-  fail(ExitCode::kUsage, cat("timing ", timed.label), cat("exit code ", code, ": ", printable(last, 400)),
-       "a configuration that can be trained here");
+  fail(ExitCode::kUsage, cat("timing ", task.label),
+       cat("exit code ", code, ": ", printable(last, 400)));
 }
 
 }  // namespace
 
-RunTime measure(const Timed& timed, int num_children, const fs::path& scratch) {
+RunTime measure(const TimingTask& task, int num_children, const fs::path& scratch) {
   real_files().create_directories(scratch);
   std::vector<Child> children;
   std::vector<fs::path> outputs;
   for (int i = 0; i < num_children; ++i) {
     outputs.push_back(scratch / cat("timing-", i, ".txt"));
     real_files().remove_all(outputs.back());
-    children.emplace_back(timed.command, outputs.back());
+    children.emplace_back(task.command, outputs.back());
   }
-  wait_for(children);
+  wait_for_all(children);
   RunTime mean;
   for (std::size_t i = 0; i < children.size(); ++i) {
-    const RunTime one = printed_seconds(timed, outputs[i], *children[i].exit_code());
+    const RunTime one = parse_timing(task, outputs[i], *children[i].exit_code());
     mean.step_s += one.step_s / num_children;
     mean.other_s += one.other_s / num_children;
   }
   return mean;
 }
 
-std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s) {
+std::vector<StepTime> measure_interleaved(std::size_t count,
+                                          const std::function<double(std::size_t)>& measure_s) {
   std::vector<std::vector<double>> seconds(count);
   for (std::size_t round = 0; round < kRounds; ++round) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -106,82 +111,100 @@ std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<do
   return times;
 }
 
-std::string disturbance(std::span<const Timed> variants, std::span<const StepTime> times) {
+std::string busy_message(std::span<const TimingTask> variants, std::span<const StepTime> times) {
   for (std::size_t i = 0; i < variants.size(); ++i) {
     if (times[i].is_steady()) continue;
-    return cat("the machine is busy: the two quickest of ", kRounds, " readings for ", variants[i].label, " are ",
-               short_number(times[i].lowest_s), " and ", short_number(times[i].second_s), " s per step");
+    return cat("the machine is busy: the two fastest of ", kRounds, " readings for ",
+               variants[i].label, " are ", short_number(times[i].lowest_s), " and ",
+               short_number(times[i].second_s), " s per step");
   }
   return "";
 }
 
 std::map<std::string, double> known_step_times(const fs::path& directory) {
   std::map<std::string, double> times;
-  for (const auto& [key, entry] : read_or_new<StepTimesRecord>(directory / "step_times.json").entries)
+  for (const auto& [key, entry] :
+       read_or_new<StepTimesRecord>(directory / "step_times.json").entries)
     times.emplace(key, entry.seconds_per_step);
   return times;
 }
 
-std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const fs::path& directory) {
+std::vector<double> step_times(std::span<const TimingTask> variants, std::size_t baseline,
+                               const fs::path& directory) {
   std::map<std::string, double> times = known_step_times(directory);
-  const auto is_known = [&](const Timed& timed) { return times.contains(timed.key); };
-  std::vector<std::size_t> missing{baseline};  // timed in any case: the others are ratios to it
+  const auto is_known = [&](const TimingTask& task) { return times.contains(task.key); };
+  std::vector<std::size_t> missing{baseline};  // always timed, as the reference for the others
   for (std::size_t i = 0; i < variants.size(); ++i) {
-    if (i != baseline && !(is_known(variants[i]) && is_known(variants[baseline]))) missing.push_back(i);
+    if (i != baseline && !(is_known(variants[i]) && is_known(variants[baseline])))
+      missing.push_back(i);
   }
   if (missing.size() > 1 || !is_known(variants[baseline])) {
-    log::info(
-        cat("timing the steps of ", count_of(static_cast<std::int64_t>(missing.size()), "variant"), ", ", kRounds, " rounds in turn"));
-    std::vector<Timed> asked;
-    for (const std::size_t i : missing) asked.push_back(variants[i]);
-    const std::vector<StepTime> measured =
-        measure_in_turns(asked.size(), [&](std::size_t i) { return measure_step_s(asked[i], 1, directory / "measured"); });
-    if (const std::string busy = disturbance(asked, measured); !busy.empty())
-      fail(ExitCode::kUsage, "compare.equalize: time", busy, "needs an otherwise idle machine; nothing was kept");
-    const double scale = is_known(variants[baseline]) ? times.at(variants[baseline].key) / measured[0].lowest_s : 1;
+    log::info(cat("timing the steps of ",
+                  count_of(static_cast<std::int64_t>(missing.size()), "variant"), " in ", kRounds,
+                  " interleaved rounds"));
+    std::vector<TimingTask> tasks;
+    for (const std::size_t i : missing) tasks.push_back(variants[i]);
+    const std::vector<StepTime> measured = measure_interleaved(tasks.size(), [&](std::size_t i) {
+      return measure_step_s(tasks[i], 1, directory / "measured");
+    });
+    if (const std::string busy = busy_message(tasks, measured); !busy.empty())
+      fail(ExitCode::kUsage, "compare.equalize",
+           cat(busy, "; step times not saved, retry on an otherwise idle machine"));
+    const double scale =
+        is_known(variants[baseline]) ? times.at(variants[baseline].key) / measured[0].lowest_s : 1;
     const fs::path file = directory / "step_times.json";
-    auto written = read_or_new<StepTimesRecord>(file);
-    for (std::size_t i = 0; i < asked.size(); ++i) {
-      times[asked[i].key] = measured[i].lowest_s * scale;
-      written.entries[asked[i].key] = {.variant = asked[i].label, .seconds_per_step = times[asked[i].key], .cpu = machine().cpu_model};
+    auto record = read_or_new<StepTimesRecord>(file);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      times[tasks[i].key] = measured[i].lowest_s * scale;
+      record.entries[tasks[i].key] = {.variant = tasks[i].label,
+                                      .seconds_per_step = times[tasks[i].key],
+                                      .cpu = machine().cpu_model};
     }
-    real_files().write_atomically(file, config::to_json(written));
+    real_files().write_atomically(file, config::to_json(record));
   }
   std::vector<double> seconds;
-  for (const Timed& timed : variants) seconds.push_back(times.at(timed.key));
+  for (const TimingTask& task : variants) seconds.push_back(times.at(task.key));
   return seconds;
 }
 
-std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_step_s, double step_s) {
+std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_step_s,
+                                 double step_s) {
   if (step_s == baseline_step_s) return baseline_steps;
   const double steps = std::floor(static_cast<double>(baseline_steps) * baseline_step_s / step_s);
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
 }
 
-int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int)>& timed, const fs::path& directory) {
+int choose_jobs(int num_cpus, std::size_t max_jobs, const std::function<TimingTask(int)>& task,
+                const fs::path& directory) {
   const fs::path file = directory / "jobs.json";
   auto known = read_or_new<JobsRecord>(file);
   const std::string key = cat(machine().cpu_model, ", ", num_cpus, " processors");
   if (const auto found = known.jobs.find(key); found != known.jobs.end())
     return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, num_cpus));
   std::vector<int> candidates;
-  for (int jobs = 1; jobs <= num_cpus && static_cast<std::size_t>(jobs) <= most; jobs *= 2) candidates.push_back(jobs);
+  for (int jobs = 1; jobs <= num_cpus && static_cast<std::size_t>(jobs) <= max_jobs; jobs *= 2)
+    candidates.push_back(jobs);
   if (candidates.size() < 2) return 1;
-  log::info("timing how many processes side by side finish soonest");
-  const std::vector<StepTime> times = measure_in_turns(candidates.size(), [&](std::size_t i) {
-    return measure_step_s(timed(num_cpus / candidates[i]), candidates[i], directory / "measured") / candidates[i];
+  log::info("choosing the number of parallel runs by step time");
+  const std::vector<StepTime> times = measure_interleaved(candidates.size(), [&](std::size_t i) {
+    return measure_step_s(task(num_cpus / candidates[i]), candidates[i], directory / "measured") /
+           candidates[i];
   });
-  const auto best =
-      std::min_element(times.begin(), times.end(), [](const StepTime& a, const StepTime& b) { return a.lowest_s < b.lowest_s; });
+  const auto best = std::min_element(
+      times.begin(), times.end(),
+      [](const StepTime& a, const StepTime& b) { return a.lowest_s < b.lowest_s; });
   const int chosen = candidates[static_cast<std::size_t>(best - times.begin())];
   for (std::size_t i = 0; i < candidates.size(); ++i)
-    log::info(cat("  ", candidates[i], " x ", count_of(num_cpus / candidates[i], "thread"), ": ", fixed(1 / times[i].lowest_s, 2),
-                  " steps per second together"));
-  if (std::all_of(times.begin(), times.end(), [](const StepTime& time) { return time.is_steady(); })) {
+    log::info(cat("  ", candidates[i], " x ", count_of(num_cpus / candidates[i], "thread"), ": ",
+                  fixed(1 / times[i].lowest_s, 2), " steps per second in total"));
+  if (std::all_of(times.begin(), times.end(),
+                  [](const StepTime& time) { return time.is_steady(); })) {
     known.jobs[key] = chosen;
     real_files().write_atomically(file, config::to_json(known));
   } else {
-    log::warn("the machine is busy: this number of processes is for now only, the next session measures again");
+    log::warn(
+        "the machine is busy: the number of parallel runs is not saved and will be measured "
+        "again by the next session");
   }
   return chosen;
 }

@@ -1,10 +1,13 @@
-// How long a training step takes, measured by `sluice plan --measure` in child processes on the otherwise idle machine, and what follows:
-// how many cells run side by side (`--jobs auto`), and how many steps each variant gets for equal time (`compare.equalize: time`).
+// Step times, measured by `sluice plan --measure` in child processes on an otherwise idle machine,
+// and what depends on them: the number of parallel runs (`--jobs auto`) and the number of steps of
+// each variant for equal time (`compare.equalize: time`).
 //
-// What was measured is written down and used again: DIRECTORY/jobs.json, DIRECTORY/step_times.json. A comparison that goes on later, or elsewhere,
-// keeps its numbers of steps, so that a disturbed reading must not get there.
+// Results are saved in DIRECTORY/jobs.json and DIRECTORY/step_times.json and reused. A comparison
+// continued later, or on another machine, keeps its numbers of steps; measurements disturbed by
+// other load are therefore not saved.
 //
-// Errors: kUsage where a measurement fails, with what it said, and where other work disturbs it; kInterrupted; kBadData for a damaged file.
+// Errors: kUsage if a measurement fails, with its output, or is disturbed by other load;
+// kInterrupted; kBadData for a damaged file.
 #pragma once
 
 #include <cstddef>
@@ -25,75 +28,94 @@ struct StepTimesRecord {
   static constexpr config::RecordFormat record{
       .name = "step-times",
       .place = "DIR/step_times.json",
-      .summary = "What was measured for `compare.equalize: time`. It stays, so that the numbers of steps do.",
-      .expected = "what `sluice compare` wrote; delete it to measure again"};
+      .summary =
+          "Step times for `compare.equalize: time`. Never remeasured, so that the numbers of "
+          "steps stay the same.",
+      .expected = "step times written by `sluice compare`; delete it to measure again"};
   struct Entry {
     std::string variant;
     double seconds_per_step = 0;
     std::string cpu;
     static constexpr auto fields() {
-      return std::tuple{config::field<&Entry::variant>("Its values."),
-                        config::field<&Entry::seconds_per_step>("Of training.", config::Positive{}),
-                        config::field<&Entry::cpu>("Processor model.")};
+      return std::tuple{
+          config::field<&Entry::variant>("Values of the varied keys."),
+          config::field<&Entry::seconds_per_step>("Seconds per training step.", config::Positive{}),
+          config::field<&Entry::cpu>("Processor model.")};
     }
   };
   std::map<std::string, Entry> entries;
-  static constexpr auto fields() { return std::tuple{config::field<&StepTimesRecord::entries>("A variant, by hash.", config::Rest{})}; }
-};
-
-struct JobsRecord {
-  static constexpr config::RecordFormat record{.name = "jobs",
-                                               .place = "DIR/jobs.json",
-                                               .summary = "What was measured for `--jobs auto`.",
-                                               .expected = "what `sluice compare` wrote; delete it to measure again"};
-  std::map<std::string, std::int64_t> jobs;
   static constexpr auto fields() {
-    return std::tuple{config::field<&JobsRecord::jobs>("Processes side by side, by processor model and number of processors.",
-                                                       config::Positive{}, config::Rest{})};
+    return std::tuple{
+        config::field<&StepTimesRecord::entries>("Variants by hash.", config::Rest{})};
   }
 };
 
-// One process that times steps, and what it stands for.
-struct Timed {
-  std::string key, label;  // key: changes when what is timed changes
+struct JobsRecord {
+  static constexpr config::RecordFormat record{
+      .name = "jobs",
+      .place = "DIR/jobs.json",
+      .summary = "Number of parallel runs measured for `--jobs auto`.",
+      .expected = "numbers written by `sluice compare`; delete it to measure again"};
+  std::map<std::string, std::int64_t> jobs;
+  static constexpr auto fields() {
+    return std::tuple{config::field<&JobsRecord::jobs>(
+        "Parallel runs, by processor model and number of processors.", config::Positive{},
+        config::Rest{})};
+  }
+};
+
+// A command that times the steps of a variant.
+struct TimingTask {
+  std::string key, label;  // key: identifies the timed configuration
   std::vector<std::string> command;
 };
 
-// What one such process prints. other_s: seconds of a whole run but for its steps, as far as they are known; see train::other_seconds.
+// Output of such a command. other_s: seconds of a whole run outside its steps, as far as known; see
+// run::other_seconds.
 struct RunTime {
   double step_s = 0, other_s = 0;
 };
-// Means over `num_children` that run at once. `scratch`: a directory for their output.
-RunTime measure(const Timed& timed, int num_children, const std::filesystem::path& scratch);
-inline double measure_step_s(const Timed& timed, int num_children, const std::filesystem::path& scratch) {
-  return measure(timed, num_children, scratch).step_s;
+// Means over `num_children` concurrent processes. `scratch`: a directory for their output.
+RunTime measure(const TimingTask& task, int num_children, const std::filesystem::path& scratch);
+inline double measure_step_s(const TimingTask& task, int num_children,
+                             const std::filesystem::path& scratch) {
+  return measure(task, num_children, scratch).step_s;
 }
 
-// Over some rounds. Other work only ever slows a step down, so that the lowest reading is the least disturbed; one that no other reading comes near
-// was luck.
+// The two lowest readings. Other load can only slow steps down, so the lowest reading is the least
+// disturbed; without a second one close to it, it is not reliable.
 struct StepTime {
   double lowest_s = 0, second_s = 0;
   bool is_steady() const { return second_s <= 1.25 * lowest_s; }
 };
 
-// In rounds that go forth and back: what drifts (heat, other load) meets all alike.
-std::vector<StepTime> measure_in_turns(std::size_t count, const std::function<double(std::size_t)>& measure_s);
+// Measures items 0 to count - 1 in rounds of alternating direction, so that drift (temperature,
+// other load) affects all equally.
+std::vector<StepTime> measure_interleaved(std::size_t count,
+                                          const std::function<double(std::size_t)>& measure_s);
 
-// What disturbed the measurement of these, in one line: "the machine is busy: ..."; empty where all are steady.
-std::string disturbance(std::span<const Timed> variants, std::span<const StepTime> times);
+// "the machine is busy: ..." in one line, naming the first variant with unsteady readings; empty if
+// all are steady.
+std::string busy_message(std::span<const TimingTask> variants, std::span<const StepTime> times);
 
-// Seconds per step by key, as far as the directory has them.
+// Saved seconds per step, by key.
 std::map<std::string, double> known_step_times(const std::filesystem::path& directory);
 
-// Seconds per step of each variant. Measures those that the directory does not know; a variant that is added later is timed beside the baseline
-// and enters by its ratio to it. kUsage, with nothing written down, where a measurement was disturbed.
-std::vector<double> step_times(std::span<const Timed> variants, std::size_t baseline, const std::filesystem::path& directory);
+// Seconds per step of each variant. Measures those without a saved time. A variant added later is
+// timed together with the baseline, and its time is scaled by the baseline's saved time. kUsage,
+// without saving anything, if a measurement was disturbed.
+std::vector<double> step_times(std::span<const TimingTask> variants, std::size_t baseline,
+                               const std::filesystem::path& directory);
 
 // ⌊baseline_steps · baseline_step_s / step_s⌋, at least 1; baseline_steps for the baseline itself.
-std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_step_s, double step_s);
+std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_step_s,
+                                 double step_s);
 
-// 1, 2, 4, ... processes of num_cpus / processes threads, at most `most` processes: the number that takes the most steps per second together.
-// `timed(threads)` is what to run. Remembered per processor model and number of processors, where no other work disturbed it.
-int choose_jobs(int num_cpus, std::size_t most, const std::function<Timed(int threads)>& timed, const std::filesystem::path& directory);
+// The number of parallel processes, among 1, 2, 4, ... up to max_jobs, with the most steps per
+// second in total. Each has num_cpus / processes threads and runs task(threads). Saved per
+// processor model and number of processors, unless disturbed.
+int choose_jobs(int num_cpus, std::size_t max_jobs,
+                const std::function<TimingTask(int threads)>& task,
+                const std::filesystem::path& directory);
 
 }  // namespace sluice::compare

@@ -11,16 +11,20 @@
 namespace sluice::compare {
 namespace {
 
-report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const TuneConfig& config) {
-  report::TuningPoint point{.settings = cells_of_candidate.front().settings, .candidate = cells_of_candidate.front().candidate};
-  invariant(cells_of_candidate.size() == config.seeds.size(), "a candidate has one cell per tuning seed");
+report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate,
+                                 const TuneConfig& config) {
+  report::TuningPoint point{.settings = cells_of_candidate.front().settings,
+                            .candidate = cells_of_candidate.front().candidate};
+  invariant(cells_of_candidate.size() == config.seeds.size(),
+            "a candidate has one cell per tuning seed");
   std::size_t num_diverged = 0, num_open = 0;
   for (const Cell& cell : cells_of_candidate) {
     const CellRecord record = record_of(cell);
     if (is_finished(cell, record)) {
       const store::RunResult result = store::read_run_result(cell.run_dir() / "result.json");
       point.log_perplexity.push_back(result.figures.log_perplexity.value());
-      point.learned_nothing = point.learned_nothing || store::learned_nothing(result).value_or(false);
+      point.learned_nothing =
+          point.learned_nothing || store::learned_nothing(result).value_or(false);
     } else {
       ++(record.state == CellState::kDiverged ? num_diverged : num_open);
     }
@@ -34,15 +38,18 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, const
   return point;
 }
 
-// Marks the chosen point; returns why there is none. One whose runs all learned something comes before one of which a run did not, whatever the mean.
+// Marks the chosen point, or returns why there is none. A point with learned_nothing ranks below
+// all others, whatever its mean.
 std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config) {
   std::optional<std::pair<bool, double>> best;
   report::TuningPoint* chosen = nullptr;
   for (report::TuningPoint& point : points_of_variant) {
     if (point.diverged) continue;
-    if (!point.remark.empty()) return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
+    if (!point.remark.empty())
+      return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
     const double mean =
-        std::accumulate(point.log_perplexity.begin(), point.log_perplexity.end(), 0.0) / static_cast<double>(config.seeds.size());
+        std::accumulate(point.log_perplexity.begin(), point.log_perplexity.end(), 0.0) /
+        static_cast<double>(config.seeds.size());
     const std::pair figure(point.learned_nothing, mean);
     if (best && figure >= *best) continue;
     best = figure;
@@ -55,7 +62,7 @@ std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneC
 
 }  // namespace
 
-Choice choice_of(std::span<const Cell> cells, const TuneConfig& config) {
+Choice choose_values(std::span<const Cell> cells, const TuneConfig& config) {
   const std::size_t per_candidate = config.seeds.size();
   Choice choice;
   for (std::size_t i = 0; i < cells.size(); i += per_candidate)
@@ -70,14 +77,16 @@ Choice choice_of(std::span<const Cell> cells, const TuneConfig& config) {
 std::string tuning_note(const std::optional<TuneConfig>& config) {
   if (!config) return "";
   std::string values, seeds;
-  for (const auto& [key, words] : config->grid.items) {
+  for (const auto& [key, candidates] : config->grid.items) {
     std::string list;
-    for (const config::Word& word : words) list += cat(list.empty() ? "" : ", ", word.text);
+    for (const config::Word& word : candidates) list += cat(list.empty() ? "" : ", ", word.text);
     values += cat(values.empty() ? "" : "; ", key, " from ", list);
   }
   for (const std::uint64_t seed : config->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
-  return cat("chosen for each variant by itself (", values, ") by the lowest mean log-perplexity on a third split, over seed",
-             config->seeds.size() == 1 ? " " : "s ", seeds, "; neither that text nor those seeds are used for any reported figure");
+  return cat("chosen separately for each variant (", values,
+             ") by the lowest mean log-perplexity on a third split, over seed",
+             config->seeds.size() == 1 ? " " : "s ", seeds,
+             "; that split and these seeds are not used for any reported metric");
 }
 
 }  // namespace sluice::compare

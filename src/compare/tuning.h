@@ -1,4 +1,5 @@
-// compare.tune: for each variant, the candidate with the lowest mean on the third split.
+// compare.tune: for each variant, the candidate with the lowest mean log-perplexity on the tuning
+// split.
 #pragma once
 
 #include <optional>
@@ -14,17 +15,18 @@ namespace sluice::compare {
 
 inline constexpr std::string_view kAllDiverged = "every candidate of compare.tune diverged";
 
-// What a variant's tuning cells say, `cells` in the order of Planner::tuning_cells(). A diverged candidate loses, and one that learned nothing in a run
-// comes after all others; of equals the earlier wins. None is
-// chosen while a run is failed or not finished, as nothing is known of its values, nor where all diverged.
+// Chooses the values of a variant from its tuning cells, in the order of Planner::tuning_cells().
+// Diverged candidates are excluded; candidates with a run no better than a uniform guess
+// (store::learned_nothing) rank last; the earlier one wins a tie. There is no choice if a run
+// failed or is not finished, or if all candidates diverged.
 struct Choice {
   std::vector<report::TuningPoint> points;  // one per candidate
   std::optional<report::Settings> values;   // the chosen candidate's
-  std::string undecided;                    // why there is none
+  std::string undecided;                    // why there is no choice
 };
-Choice choice_of(std::span<const Cell> cells, const TuneConfig& config);
+Choice choose_values(std::span<const Cell> cells, const TuneConfig& config);
 
-// What was tuned, from what, on what, for the report; empty without tuning.
+// For the report: the tuned keys, their candidates and the seeds; empty without tuning.
 std::string tuning_note(const std::optional<TuneConfig>& config);
 
 }  // namespace sluice::compare

@@ -8,9 +8,9 @@
 namespace sluice::config {
 namespace {
 
-using enum AliasOf;
+using enum AliasKind;
 
-// As Hugging Face, nanoGPT, llama, fairseq, T5, Megatron and Lightning call them.
+// Names used by Hugging Face, nanoGPT, llama, fairseq, T5, Megatron and Lightning.
 constexpr auto kAliases = std::to_array<Alias>({
     // Keys.
     {kKey, "model.d_model",
@@ -29,7 +29,8 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kKey, "model.num_heads",
      "n_head n_heads num_attention_heads heads nhead attention_heads "
      "encoder_attention_heads"},
-    {kKey, "model.num_kv_heads", "num_key_value_heads n_kv_heads n_kv_head kv_heads num_query_groups"},
+    {kKey, "model.num_kv_heads",
+     "num_key_value_heads n_kv_heads n_kv_head kv_heads num_query_groups"},
     {kKey, "model.head_dim", "d_kv head_size kv_channels d_head"},
     {kKey, "model.ffn",
      "hidden_act activation activation_function act_fn hidden_activation feed_forward_proj "
@@ -37,12 +38,14 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kKey, "model.dropout",
      "dropout_rate dropout_prob hidden_dropout hidden_dropout_prob resid_pdrop embd_pdrop "
      "attn_pdrop attention_dropout"},
-    {kKey, "model.tie_embeddings", "tie_word_embeddings tied_embeddings share_embeddings weight_tying"},
+    {kKey, "model.tie_embeddings",
+     "tie_word_embeddings tied_embeddings share_embeddings weight_tying"},
     {kKey, "model.bias", "use_bias add_bias linear_bias mlp_bias attention_bias"},
     {kKey, "model.position.theta", "rope_theta rope_base rotary_base rotary_emb_base"},
     {kKey, "model.position.num_buckets", "relative_attention_num_buckets"},
     {kKey, "model.position.max_distance", "relative_attention_max_distance"},
-    {kKey, "model.position.type", "position_embedding_type pos_emb positional_encoding position_embedding"},
+    {kKey, "model.position.type",
+     "position_embedding_type pos_emb positional_encoding position_embedding"},
     {kKey, "model.norm.eps", "rms_norm_eps layer_norm_eps layer_norm_epsilon norm_eps epsilon"},
     {kKey, "model.norm.type", "norm_type normalization"},
     {kKey, "model.init.std", "initializer_range init_std init_method_std"},
@@ -62,16 +65,19 @@ constexpr auto kAliases = std::to_array<Alias>({
      "grad_clip max_grad_norm gradient_clip_val clip_grad clip_grad_norm gradient_clipping "
      "gradient_clip_norm"},
     {kKey, "optimizer.type", "optim optimizer_type optimizer_name"},
-    {kKey, "schedule.warmup_steps", "warmup num_warmup_steps warmup_iters lr_warmup_steps warmup_ratio lr_warmup_iters"},
+    {kKey, "schedule.warmup_steps",
+     "warmup num_warmup_steps warmup_iters lr_warmup_steps warmup_ratio lr_warmup_iters"},
     {kKey, "schedule.final_fraction", "min_lr min_lr_ratio final_lr_fraction"},
     {kKey, "schedule.decay_fraction", "cooldown_fraction cooldown"},
-    {kKey, "schedule.type", "lr_scheduler_type lr_scheduler scheduler lr_schedule lr_decay_style schedule_type"},
+    {kKey, "schedule.type",
+     "lr_scheduler_type lr_scheduler scheduler lr_schedule lr_decay_style schedule_type"},
     {kKey, "train.steps",
      "max_steps max_iters num_steps num_iterations iterations iters n_steps total_steps "
      "train_steps num_train_steps training_steps train_iters"},
     {kKey, "train.epochs", "num_train_epochs num_epochs max_epochs n_epochs"},
     {kKey, "train.tokens", "train_tokens num_tokens token_budget total_tokens"},
-    {kKey, "train.batch_sequences", "batch_size global_batch_size train_batch_size total_batch_size batch"},
+    {kKey, "train.batch_sequences",
+     "batch_size global_batch_size train_batch_size total_batch_size batch"},
     {kKey, "train.micro_batch_sequences",
      "micro_batch_size device_batch_size per_device_train_batch_size micro_batch "
      "gradient_accumulation_steps grad_accum accumulate_grad_batches"},
@@ -89,8 +95,10 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kKey, "corpus.train",
      "dataset dataset_name data data_path train_data train_file train_files data_dir "
      "dataset_path files input text_file path paths"},
-    {kKey, "corpus.valid", "validation val valid_data eval_data validation_file val_file val_data test"},
-    {kKey, "corpus.holdout", "val_split valid_fraction validation_split test_size split_ratio val_fraction"},
+    {kKey, "corpus.valid",
+     "validation val valid_data eval_data validation_file val_file val_data test"},
+    {kKey, "corpus.holdout",
+     "val_split valid_fraction validation_split test_size split_ratio val_fraction"},
     {kKey, "corpus.text_field", "field text_column text_key content_field json_field"},
     {kKey, "corpus.format", "data_format file_format"},
     {kKey, "corpus.prepared_dir", "cache_dir"},
@@ -98,7 +106,8 @@ constexpr auto kAliases = std::to_array<Alias>({
      "eval_interval eval_steps eval_every eval_freq val_interval val_check_interval "
      "evaluation_steps"},
     {kKey, "evaluate.max_tokens", "eval_iters eval_tokens max_eval_tokens"},
-    {kKey, "checkpoint.every_steps", "save_steps save_interval save_every checkpoint_interval ckpt_interval save_freq"},
+    {kKey, "checkpoint.every_steps",
+     "save_steps save_interval save_every checkpoint_interval ckpt_interval save_freq"},
     {kKey, "checkpoint.keep_last", "save_total_limit max_checkpoints keep_checkpoints"},
     {kKey, "checkpoint.keep_best", "load_best_model_at_end save_best"},
     {kKey, "compare.vary", "sweep grid variants search_space"},
@@ -116,7 +125,8 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kValue, "gelu_erf", "gelu_exact gelu_none"},
     {kValue, "geglu", "geglu_tanh gated_gelu gated_gelu_new gelu_glu gelu_gated"},
     {kValue, "geglu_erf", "geglu_exact"},
-    {kValue, "swiglu", "gated_silu gated_swish silu_glu swish_glu silu_and_mul swiglu_mlp siglu llama"},
+    {kValue, "swiglu",
+     "gated_silu gated_swish silu_glu swish_glu silu_and_mul swiglu_mlp siglu llama"},
     {kValue, "reglu", "gated_relu relu_glu"},
     {kValue, "glu", "sigmoid_glu gated_sigmoid"},
     {kValue, "bilinear", "gated_linear linear_glu bilinear_glu"},
@@ -139,7 +149,9 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kValue, "span_corruption", "mlm t5 denoising span_denoising infilling"},
     {kValue, "sentencepiece", "spm bpe unigram sp"},
     {kValue, "bytes", "byte char chars character byte_level"},
-    {kValue, "cosine", "cosine_with_warmup cosine_with_min_lr cosine_annealing cosineannealinglr warmup_cosine cosine_warmup"},
+    {kValue, "cosine",
+     "cosine_with_warmup cosine_with_min_lr cosine_annealing cosineannealinglr warmup_cosine "
+     "cosine_warmup"},
     {kValue, "linear", "linear_with_warmup warmup_linear polynomial"},
     {kValue, "constant", "constant_with_warmup fixed none"},
     {kValue, "inverse_sqrt", "inverse_square_root invsqrt rsqrt noam"},
@@ -153,7 +165,7 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kValue, "halt", "stop raise abort error"},
     {kValue, "rollback", "rewind"},
     {kValue, "steps", "tokens flops"},
-    // Options that are no keys; `CONFIG` and `RUN`: words without an option.
+    // Options that are not keys; `CONFIG` and `RUN` are positional arguments.
     {kOption, "CONFIG", "--config -c --config-file --cfg"},
     {kOption, "--run-dir", "--output-dir --out-dir --output -o --save-dir --checkpoint-dir --dir"},
     {kOption, "--resume", "--continue --resume-from --resume-from-checkpoint"},
@@ -185,7 +197,7 @@ constexpr auto kAliases = std::to_array<Alias>({
     {kCommand, "doctor", "info env version environment"},
 });
 
-// Whether the list, with blanks between, has the name in any spelling.
+// Whether the space-separated list contains a name whose folded form is `wanted`.
 bool has_name(std::string_view list, const std::string& wanted) {
   while (!list.empty()) {
     const std::size_t end = std::min(list.find(' '), list.size());
@@ -208,20 +220,20 @@ std::string folded(std::string_view name) {
   return out;
 }
 
-std::vector<std::string_view> ours_for(AliasOf of, std::string_view theirs) {
-  constexpr std::size_t kLongest = 64;
-  std::vector<std::string_view> ours;
-  const std::string wanted = folded(theirs.substr(0, kLongest + 1));
-  if (wanted.empty() || theirs.size() > kLongest) return ours;
-  for (const Alias& alias : kAliases) {
-    if (alias.of == of && has_name(alias.theirs, wanted)) ours.push_back(alias.ours);
+std::vector<std::string_view> names_for(AliasKind kind, std::string_view alias) {
+  constexpr std::size_t kMaxLength = 64;
+  std::vector<std::string_view> names;
+  const std::string wanted = folded(alias.substr(0, kMaxLength + 1));
+  if (wanted.empty() || alias.size() > kMaxLength) return names;
+  for (const Alias& row : kAliases) {
+    if (row.kind == kind && has_name(row.aliases, wanted)) names.push_back(row.name);
   }
-  return ours;
+  return names;
 }
 
 std::string_view suggested(std::string_view text, std::span<const std::string_view> names) {
-  for (const std::string_view ours : ours_for(AliasOf::kValue, text)) {
-    const auto found = std::find(names.begin(), names.end(), ours);
+  for (const std::string_view name : names_for(AliasKind::kValue, text)) {
+    const auto found = std::find(names.begin(), names.end(), name);
     if (found != names.end()) return *found;
   }
   return nearest(text, names);

@@ -1,5 +1,5 @@
-// Names that other programs use for what is called otherwise here. Nothing is read under them: they
-// turn "unknown key" into the right name. One table for keys, values, options and commands.
+// Names that other programs use for our keys, values, options and commands. They are not accepted
+// as input; they only serve to suggest the right name in error messages.
 #pragma once
 
 #include <span>
@@ -9,26 +9,26 @@
 
 namespace sluice::config {
 
-enum class AliasOf { kKey, kValue, kOption, kCommand };
+enum class AliasKind { kKey, kValue, kOption, kCommand };
 
-// `ours`: the dotted path of a key or section, a value, an option, or a command. `theirs`: names with blanks
-// between.
+// `name`: the dotted path of a key or section, a value, an option, or a command. `aliases`: other
+// names for it, separated by spaces.
 struct Alias {
-  AliasOf of;
-  std::string_view ours, theirs;
+  AliasKind kind;
+  std::string_view name, aliases;
 };
 
 std::span<const Alias> aliases();
 
-// The form in which spellings are compared: small letters and digits only, so that hiddenSize,
-// hidden-size and HIDDEN_SIZE are one name.
+// Normalized form for comparing spellings: lower-case letters and digits only, so that hiddenSize,
+// hidden-size and HIDDEN_SIZE are equal.
 std::string folded(std::string_view name);
 
-// Ours for a name of theirs, in any spelling, in the order of the table.
-std::vector<std::string_view> ours_for(AliasOf of, std::string_view theirs);
+// Our names for an alias in any spelling, in table order.
+std::vector<std::string_view> names_for(AliasKind kind, std::string_view alias);
 
-// The one of `names` that was probably meant: by the table of values, else by its spelling; else
-// empty.
+// The most likely intended entry of `names`: a value alias if there is one, else the nearest
+// spelling; empty if none is close.
 std::string_view suggested(std::string_view text, std::span<const std::string_view> names);
 
 }  // namespace sluice::config

@@ -14,15 +14,17 @@ struct Pair {
   const void* after;
 };
 
-// Walks both values side by side. An attribute of a section holds for everything below that has none.
+// Walks both values in parallel. Rows without `affects` inherit it from their section.
 class Comparer {
  public:
   std::vector<Change> take() { return std::move(changes_); }
 
-  void compare_rows(const Section& section, const Pair& values, const std::string& path, Affects affects) {
+  void compare_rows(const Section& section, const Pair& values, const std::string& path,
+                    Affects affects) {
     for (const Row& row : section.rows) {
       const std::string below = dotted(path, row.name);
-      visit(row.type, {row.get(values.before), row.get(values.after)}, below, row.affects.value_or(affects));
+      visit(row.type, {row.get(values.before), row.get(values.after)}, below,
+            row.affects.value_or(affects));
     }
   }
 
@@ -31,7 +33,8 @@ class Comparer {
     std::visit([&](const auto* shape) { compare(shape, values, path, affects); }, type);
   }
 
-  void compare(const Section* section, const Pair& values, const std::string& path, Affects affects) {
+  void compare(const Section* section, const Pair& values, const std::string& path,
+               Affects affects) {
     compare_rows(*section, values, path, affects);
   }
 
@@ -47,7 +50,8 @@ class Comparer {
 
   void compare(const Maybe* maybe, const Pair& values, const std::string& path, Affects affects) {
     const Pair inner{maybe->get(values.before), maybe->get(values.after)};
-    if (inner.before != nullptr && inner.after != nullptr) return visit(maybe->inner, inner, path, affects);
+    if (inner.before != nullptr && inner.after != nullptr)
+      return visit(maybe->inner, inner, path, affects);
     compare_text(maybe, values, path, affects);
   }
 
@@ -55,21 +59,27 @@ class Comparer {
     compare_text(list, values, path, affects);
   }
 
-  void compare(const Map* map, const Pair& values, const std::string& path, Affects affects) { compare_text(map, values, path, affects); }
+  void compare(const Map* map, const Pair& values, const std::string& path, Affects affects) {
+    compare_text(map, values, path, affects);
+  }
 
   void compare(const Scalar* scalar, const Pair& values, const std::string& path, Affects affects) {
     compare_text(scalar, values, path, affects);
   }
 
-  // Equal texts are equal values, since text reads back exactly.
-  void compare_text(const Type& type, const Pair& values, const std::string& path, Affects affects) {
+  // Comparing text is exact because written values read back exactly.
+  void compare_text(const Type& type, const Pair& values, const std::string& path,
+                    Affects affects) {
     std::string before = write_flow(type, values.before);
     std::string after = write_flow(type, values.after);
     if (before != after) store(path, std::move(before), std::move(after), affects);
   }
 
   void store(std::string path, std::string before, std::string after, Affects affects) {
-    changes_.push_back({.path = std::move(path), .before = std::move(before), .after = std::move(after), .affects = affects});
+    changes_.push_back({.path = std::move(path),
+                        .before = std::move(before),
+                        .after = std::move(after),
+                        .affects = affects});
   }
 
   std::vector<Change> changes_;

@@ -1,13 +1,19 @@
-// Configuration: YAML in, described structs (field.h) out, and back.
+// Reads YAML into described structs (field.h) and writes them back.
 //
-// Strict: an unknown, duplicate or mistyped key, a value out of range, an unresolvable alias, a merge key, a number such as 010
-// or a word such as `on` where it would be misread are problems. All problems of a file are reported in one UserError
-// (kUsage), one line each: "FILE:LINE: DOTTED.PATH: received VALUE; expected WHAT (did you mean `KEY`?)".
-// `extends: [base.yaml]` at the top merges other files first (paths relative to the file that names them, at most 8 deep, no
-// cycles, 64 files in all); mappings merge, everything else is replaced; a mapping whose `type` changes is replaced whole.
-// Overrides come last.
-// Text that is no YAML is shown with its column. A file has at most 128 KiB, 64 levels, and all together 50,000 values.
-// A default that breaks a limit of its row (an empty list that is NonEmpty) must be given: "received nothing".
+// Parsing is strict. Unknown, duplicate or mistyped keys, values out of range, unresolvable
+// aliases, merge keys, numbers such as 010 and ambiguous words such as `on` are errors. One
+// UserError (kUsage) reports all problems of a file, one line each:
+//
+//   FILE:LINE: DOTTED.PATH: received VALUE; expected WHAT (did you mean `KEY`?)
+//
+// Syntax errors also show the column. A key whose default violates its own limits (e.g. a NonEmpty
+// list that is empty by default) is required: "missing; expected WHAT".
+//
+// `extends: [base.yaml]` at the top level merges other files first: paths are relative to the file
+// that names them, at most 8 levels, no cycles, 64 files in total. Mappings merge; all other values
+// are replaced, and so is a mapping whose `type` changes. Overrides are applied last.
+//
+// Limits: 128 KiB and 64 levels of nesting per file, 50,000 values in total.
 #pragma once
 
 #include <filesystem>
@@ -22,19 +28,20 @@
 
 namespace sluice::config {
 
-// An override that some section of the file makes: "compare.vary" and "a.b=c". Messages call it FILE: compare.vary.a.b.
+// An override made by a section of the file itself, e.g. "compare.vary" and "a.b=c". Error messages
+// refer to it as FILE: compare.vary.a.b.
 struct Setting {
   std::string section, text;
 };
 
-// A configuration as text with the places it came from: merged, overridden, not yet typed.
+// The sources of a configuration.
 struct Input {
   std::filesystem::path file;          // empty: defaults and overrides only
-  std::vector<std::string> overrides;  // "a.b=c", c read as YAML; messages call them --set
-  std::vector<Setting> settings{};     // the same, stronger, from elsewhere in the file
+  std::vector<std::string> overrides;  // "a.b=c", c parsed as YAML; called --set in messages
+  std::vector<Setting> settings{};     // applied after `overrides`
 };
 
-// Reads and checks. kMissingInput where the file is not there.
+// Reads and validates. kMissingInput if the file does not exist.
 template <class T>
 T load(const Input& input) {
   T value{};
@@ -42,7 +49,8 @@ T load(const Input& input) {
   return value;
 }
 
-// For tests and for text that lies in a checkpoint; `name` stands for the file in messages. `extends` is refused here.
+// For tests and for configurations stored in checkpoints; `name` replaces the file name in
+// messages. `extends` is an error.
 template <class T>
 T parse(std::string_view yaml, std::string_view name) {
   T value{};
@@ -51,13 +59,14 @@ T parse(std::string_view yaml, std::string_view name) {
 }
 
 enum class Comments { kNone, kDocs };
-// Every field with its value; kDocs: each with its documentation as a comment. load() of the text gives the same value.
+// Every field with its value; kDocs adds the documentation of each as a comment. load() of the text
+// returns an equal value.
 template <class T>
 std::string to_yaml(const T& value, Comments comments = Comments::kDocs) {
   return write_yaml(describe<T>(), &value, comments == Comments::kDocs);
 }
 
-// One changed field between two configurations.
+// A field that differs between two configurations.
 struct Change {
   std::string path, before, after;  // dotted path; values as YAML
   Affects affects = Affects::kWeights;
@@ -67,31 +76,33 @@ std::vector<Change> changes(const T& before, const T& after) {
   return find_changes(describe<T>(), &before, &after);
 }
 
-// The fields that make a run the experiment that it is (Rule::in_identity), as YAML.
+// The fields that define an experiment (Rule::in_identity), as YAML.
 template <class T>
 std::string identity(const T& value) {
   return write_identity(describe<T>(), &value);
 }
 
-// What the field at a dotted path affects, of whichever type its section is; nothing where there is no such field.
+// What the field at a dotted path affects; searches all types of a section. nullopt if there is no
+// such field.
 template <class T>
 std::optional<Affects> affects_of(std::string_view path) {
   return find_affects(describe<T>(), path);
 }
 
-// Calls `visit` with each path that a value has, and its dotted path.
+// Calls `visit` for each file path in a value, with the dotted path of its field.
 template <class T>
-void for_each_path(T& value, const std::function<void(const std::string& field, std::string& path)>& visit) {
+void for_each_path(T& value,
+                   const std::function<void(const std::string& field, std::string& path)>& visit) {
   visit_paths(describe<T>(), &value, visit);
 }
-// The same value with a stand-in for each path.
+// The same value with each file path replaced by its placeholder (see Path).
 template <class T>
 T without_paths(T value) {
   replace_paths(describe<T>(), &value);
   return value;
 }
 
-// JSON Schema (draft 2020-12) for editors; the Markdown reference page.
+// JSON Schema (draft 2020-12), for editors; the Markdown reference page.
 template <class T>
 std::string json_schema() {
   return write_json_schema(describe<T>());

@@ -1,16 +1,16 @@
-// How a field that says `auto`, or another word, gets its value.
+// Resolution of fields set to `auto` or a similar word (WordOr).
 #pragma once
 
 namespace sluice::config {
 
-// As given; else as `stored`, where that is a value; else as computed.
+// Keeps an explicit value; else takes `stored` if it holds a value; else computes one.
 template <class Field, class Compute>
 void decide(Field& field, const Field* stored, const Compute& compute) {
   if (!field.is_word()) return;
   field = stored != nullptr && !stored->is_word() ? *stored : Field(compute());
 }
 
-// The member of a struct that may not be there.
+// Address of a member, or nullptr if the struct itself is absent.
 template <class Struct, class Member>
 const Member* member_of(const Struct* object, Member Struct::*member) {
   return object != nullptr ? &(object->*member) : nullptr;

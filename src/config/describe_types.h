@@ -1,4 +1,5 @@
-// The templates behind describe<T>(): from member types to the structs of describe.h. Include describe.h instead.
+// Implementation of describe<T>(): maps member types to the structs of describe.h. Do not include
+// directly; include describe.h.
 #pragma once
 
 #include <iterator>
@@ -14,7 +15,7 @@ namespace detail {
 template <class T>
 Type type_of();
 
-// WordOr holds an optional, std::optional is one; M may be const.
+// The std::optional in a WordOr, or the std::optional itself; M may be const.
 template <class M>
 auto& optional_in(M& maybe) {
   if constexpr (requires { M::word(); })
@@ -51,7 +52,9 @@ const List& list_of() {
     List l;
     l.item = type_of<typename T::value_type>();
     l.size = [](const void* p) { return static_cast<const T*>(p)->size(); };
-    l.at = [](const void* p, std::size_t i) -> const void* { return &(*static_cast<const T*>(p))[i]; };
+    l.at = [](const void* p, std::size_t i) -> const void* {
+      return &(*static_cast<const T*>(p))[i];
+    };
     l.fixed = is_array<T>;
     l.reset = [](void* p, std::size_t n) {
       if constexpr (!is_array<T>) *static_cast<T*>(p) = T(n);
@@ -61,7 +64,7 @@ const List& list_of() {
   return list;
 }
 
-// Entries holds its pairs, the others are the pairs.
+// The pairs in an Entries, or the container itself.
 template <class M>
 auto& pairs_in(M& map) {
   if constexpr (requires { map.items; })
@@ -88,7 +91,8 @@ const Map& map_of() {
     m.clear = [](void* p) { pairs_in(*static_cast<T*>(p)).clear(); };
     m.add = [](void* p, std::string_view key) -> void* {
       Pairs& pairs = pairs_in(*static_cast<T*>(p));
-      return &pairs.insert(pairs.end(), typename Pairs::value_type(std::string(key), Value{}))->second;
+      return &pairs.insert(pairs.end(), typename Pairs::value_type(std::string(key), Value{}))
+                  ->second;
     };
     return m;
   }();
@@ -102,21 +106,22 @@ struct ChoiceOf<std::variant<A...>> {
   using V = std::variant<A...>;
   static_assert((HasKind<A> && ...), "each alternative of a variant needs `kind`");
   template <class One>
-  static V made() {
+  static V create() {
     return One{};
   }
-  static constexpr std::array<V (*)(), sizeof...(A)> kMakers{&made<A>...};
+  static constexpr std::array<V (*)(), sizeof...(A)> kCreators{&create<A>...};
   static const Choice& get() {
     static const Choice choice = [] {
       Choice c;
       c.kinds = {&describe<A>()...};
       c.index = [](const void* p) { return static_cast<const V*>(p)->index(); };
       c.get = [](const void* p) -> const void* {
-        return std::visit([](const auto& value) -> const void* { return &value; }, *static_cast<const V*>(p));
+        return std::visit([](const auto& value) -> const void* { return &value; },
+                          *static_cast<const V*>(p));
       };
       c.make = [](void* p, std::size_t i) -> void* {
         V& value = *static_cast<V*>(p);
-        if (value.index() != i) value = kMakers[i]();
+        if (value.index() != i) value = kCreators[i]();
         return std::visit([](auto& chosen) -> void* { return &chosen; }, value);
       };
       return c;
@@ -155,7 +160,9 @@ class RowType final : public Named {
   std::size_t index(const void* value) const override {
     return static_cast<std::size_t>(&**static_cast<const R*>(value) - std::data(R::table()));
   }
-  void set(void* value, std::size_t index) const override { *static_cast<R*>(value) = R::at(index); }
+  void set(void* value, std::size_t index) const override {
+    *static_cast<R*>(value) = R::at(index);
+  }
 
  private:
   static std::vector<Option> options() {
@@ -173,11 +180,14 @@ const S& only() {
 
 template <class T>
 Type type_of() {
-  constexpr bool kNumberOrText = std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint64_t> ||
-                                 std::is_same_v<T, double> || std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
-                                 std::is_same_v<T, Seconds> || std::is_same_v<T, Word> || std::is_same_v<T, Hash128>;
-  static_assert(kNumberOrText || NamedEnum<T> || is_row<T> || is_maybe<T> || is_list<T> || is_map<T> || is_variant<T> || Described<T>,
-                "this type cannot stand in a configuration; see the list in field.h");
+  constexpr bool kNumberOrText = std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> ||
+                                 std::is_same_v<T, std::uint64_t> || std::is_same_v<T, double> ||
+                                 std::is_same_v<T, std::string> || std::is_same_v<T, Bytes> ||
+                                 std::is_same_v<T, Seconds> || std::is_same_v<T, Word> ||
+                                 std::is_same_v<T, Hash128>;
+  static_assert(kNumberOrText || NamedEnum<T> || is_row<T> || is_maybe<T> || is_list<T> ||
+                    is_map<T> || is_variant<T> || Described<T>,
+                "unsupported configuration type; see the list in field.h");
   if constexpr (kNumberOrText)
     return &scalar_for(static_cast<const T*>(nullptr));
   else if constexpr (NamedEnum<T>)
@@ -196,55 +206,65 @@ Type type_of() {
     return &describe<T>();
 }
 
-template <class F>
+// value.*First.*…
+template <auto First, auto... Rest>
+const auto& reach(const auto& value) {
+  if constexpr (sizeof...(Rest) == 0)
+    return value.*First;
+  else
+    return reach<Rest...>(value.*First);
+}
+
+// Path: the members that lead from the described struct to the one that has the row.
+template <auto... Path, class F>
 Row row_of(const F& field) {
-  using Owner = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Struct;
-  Row row{.name = field.name, .doc = field.doc, .type = type_of<ValueOf<F>>(), .limits = {}, .affects = {}, .path = {}};
-  row.get = [](const void* p) -> const void* { return &(static_cast<const Owner*>(p)->*F::member); };
-  std::apply([&](auto... constraint) { (apply_checked<ValueOf<F>>(row, constraint), ...); }, field.constraints);
+  Row row{.name = field.name,
+          .doc = field.doc,
+          .type = type_of<ValueOf<F>>(),
+          .limits = {},
+          .affects = {},
+          .path = {}};
+  row.get = [](const void* p) -> const void* {
+    using Owner = typename FirstMemberOf<Path..., F::member>::Struct;
+    return &reach<Path..., F::member>(*static_cast<const Owner*>(p));
+  };
+  std::apply([&](auto... constraint) { (apply_checked<ValueOf<F>>(row, constraint), ...); },
+             field.constraints);
   return row;
 }
 
-// The row, reached through the member `Outer` of a larger struct.
-template <auto Outer, class F>
-Row row_within(const F& field) {
-  using Owner = typename MemberOf<std::remove_const_t<decltype(Outer)>>::Struct;
-  Row row = row_of(field);
-  row.get = [](const void* p) -> const void* { return &(static_cast<const Owner*>(p)->*Outer.*F::member); };
-  return row;
-}
-
-template <class F>
+template <auto... Path, class F>
 void add_rows(Section& section, const F& field) {
   if constexpr (is_rows_of<F>) {
-    std::apply([&](const auto&... inner) { (section.rows.push_back(row_within<F::member>(inner)), ...); }, ValueOf<F>::fields());
+    std::apply([&](const auto&... inner) { (add_rows<Path..., F::member>(section, inner), ...); },
+               ValueOf<F>::fields());
   } else {
-    section.rows.push_back(row_of(field));
+    section.rows.push_back(row_of<Path...>(field));
   }
 }
 
+// Every check() of T, after those of the structs whose rows it includes.
+template <class T, class Rows = std::remove_cvref_t<decltype(T::fields())>>
+struct Checks;
 template <class F>
 constexpr bool has_inner_check() {
   if constexpr (is_rows_of<F>)
-    return HasCheck<ValueOf<F>>;
+    return Checks<ValueOf<F>>::any;
   else
     return false;
 }
-template <class F, class T>
-void check_inner(const T& value, Problems& problems) {
-  if constexpr (has_inner_check<F>()) ValueOf<F>::check(value.*F::member, problems);
-}
-
-// Every check() of T: those of the structs whose rows it takes first.
-template <class T, class Rows>
-struct Checks;
 template <class T, class... F>
 struct Checks<T, std::tuple<F...>> {
   static constexpr bool any = HasCheck<T> || (has_inner_check<F>() || ...);
   static void run(const void* p, Problems& problems) {
     const T& value = *static_cast<const T*>(p);
-    (check_inner<F>(value, problems), ...);
+    (run_inner<F>(value, problems), ...);
     if constexpr (HasCheck<T>) T::check(value, problems);
+  }
+  template <class Inner>
+  static void run_inner(const T& value, Problems& problems) {
+    if constexpr (has_inner_check<Inner>())
+      Checks<ValueOf<Inner>>::run(&(value.*Inner::member), problems);
   }
 };
 
@@ -252,18 +272,21 @@ struct Checks<T, std::tuple<F...>> {
 
 template <class T>
 const Section& describe() {
-  static_assert(detail::Described<T>, "the struct has no `static constexpr auto fields()`");
-  static_assert(std::is_aggregate_v<T>, "a configuration struct is an aggregate: no constructors, no private members");
+  static_assert(detail::Described<T>, "the struct needs `static constexpr auto fields()`");
+  static_assert(std::is_aggregate_v<T>,
+                "a configuration struct must be an aggregate: no constructors, no private members");
   using Rows = std::remove_cvref_t<decltype(T::fields())>;
-  static_assert(detail::Covers<T, Rows>::members, "fields() must have one row for each member, in the order of the members");
-  static_assert(detail::Covers<T, Rows>::distinct(), "fields() names a member twice, or one of a variant's structs has a member `type`");
+  static_assert(detail::Covers<T, Rows>::members,
+                "fields() must have one row per member, in member order");
+  static_assert(detail::Covers<T, Rows>::distinct(),
+                "fields() repeats a name, or an alternative of a variant has a member `type`");
   static const Section section = [] {
     Section s;
     if constexpr (detail::HasKind<T>) s.kind = T::kind;
     if constexpr (requires { T::as_list; }) s.as_list = T::as_list;
     std::apply([&](const auto&... field) { (detail::add_rows(s, field), ...); }, T::fields());
     s.defaults = []() -> const void* { return &detail::only<T>(); };
-    if constexpr (detail::Checks<T, Rows>::any) s.check = detail::Checks<T, Rows>::run;
+    if constexpr (detail::Checks<T>::any) s.check = detail::Checks<T>::run;
     return s;
   }();
   return section;

@@ -8,7 +8,9 @@
 
 namespace sluice::config {
 
-// "a.b"; `name` alone at the root, where `path` is empty.
-inline std::string dotted(std::string_view path, std::string_view name) { return path.empty() ? std::string(name) : cat(path, '.', name); }
+// "a.b"; `name` alone if `path` is empty (the root).
+inline std::string dotted(std::string_view path, std::string_view name) {
+  return path.empty() ? std::string(name) : cat(path, '.', name);
+}
 
 }  // namespace sluice::config

@@ -1,24 +1,27 @@
-// One description of each configuration struct.
+// Declares the fields of a configuration struct.
 //
 //   struct AdamWConfig {
-//     static constexpr std::string_view kind = "adamw";              // YAML `type:` where the struct is one of a variant
+//     static constexpr std::string_view kind = "adamw";  // YAML `type:`, for variant alternatives
 //     double lr = 3e-4;
 //     static constexpr auto fields() {
 //       return std::tuple{field<&AdamWConfig::lr>("Peak learning rate.", Positive{})};
 //     }
-//     static void check(const AdamWConfig&, Problems&);              // optional: conditions across fields
+//     static void check(const AdamWConfig&, Problems&);  // optional: conditions across fields
 //   };
 //
-// From these rows follow YAML reading, `--set`, range checks, the commented resolved YAML, the JSON Schema, the reference
-// page and the rules for resuming and comparing (Affects, below). The name and the type come from the member. A struct whose rows do not cover
-// every member does not compile.
+// YAML reading, `--set`, range checks, the commented resolved YAML, the JSON Schema, the reference
+// page and the rules for resuming and comparing (Affects, below) all derive from these rows. Name
+// and type come from the member. A struct whose rows do not cover every member does not compile.
 //
-// Member types: bool, std::int64_t, std::uint64_t, double, std::string, an enum with `constexpr auto names_of(Enum)` (a
-// std::array of std::pair<Enum, std::string_view>, found by argument-dependent look-up), RowOf<table>, WordOr<"word", T>,
-// std::optional<T> (YAML null), std::vector<T>, std::array<T, N>, Bytes, Seconds, Word, Hash128, Entries<T> (a mapping with free keys; records also
-// use std::map<std::string, T> and std::vector<std::pair<std::string, T>>), a described struct, and a std::variant of described structs with `kind`. The member's initial value is the default.
+// Member types: bool, std::int64_t, std::uint64_t, double, std::string, an enum with `constexpr
+// auto names_of(Enum)` (a std::array of std::pair<Enum, std::string_view>, found by
+// argument-dependent lookup), RowOf<table>, WordOr<"word", T>, std::optional<T> (YAML null),
+// std::vector<T>, std::array<T, N>, Bytes, Seconds, Word, Hash128, Entries<T> (a mapping with free
+// keys; records also use std::map<std::string, T> and std::vector<std::pair<std::string, T>>), a
+// described struct, and a std::variant of described structs with `kind`. The member's initial value
+// is the default.
 //
-// A root that has all that another root has, and more, takes the other's rows as its own: rows_of<&Larger::smaller>().
+// rows_of<&Larger::smaller>() embeds the rows of another root struct.
 #pragma once
 
 #include <algorithm>
@@ -32,53 +35,56 @@
 
 namespace sluice::config {
 
-// ---- constraints: a row takes any number of them ----
+// ---- constraints: any number per row ----
 struct Positive {};
 struct NonNegative {};
 struct AtLeast {
   double low;
 };
-struct Between {
+struct Between {  // inclusive
   double low, high;
-};                   // both ends allowed
+};
 struct NonEmpty {};  // strings, lists and mappings with free keys
 struct MultipleOf {
   std::int64_t divisor;
 };
-// For one Entries row of a struct: it holds the struct's keys that no other row names.
+// For one Entries row per struct: it receives all keys without a row.
 struct Rest {};
-// The key, where it is not the member's name.
+// The key, if it differs from the member's name.
 struct Key {
   std::string_view name;
 };
-// Of a record (record.h): a text without this key is fine, as earlier versions wrote it or where there is no value.
+// In a record (record.h): the key is optional, because earlier versions did not write it or because
+// there may be no value.
 struct MayBeMissing {};
-// A string, or strings, that name files: `~/` stands for the home directory, and checkpoints have `stand_in` in its place
-// (empty: the default), so that they do not depend on where things are.
+// A string, or strings, naming files. `~/` expands to the home directory. Checkpoints store
+// `placeholder` instead of the path (empty: the default value), so that they do not depend on file
+// locations.
 struct Path {
-  std::string_view stand_in{};
+  std::string_view placeholder{};
 };
 
-// What a field affects. On a section it holds for all below that say nothing.
+// What a field affects. On a section: the default for the fields below it.
 enum class Affects {
-  kWeights,     // what is trained; without an attribute a field affects this
-  kFuture,      // what happens from here on: how long the run is, what follows a divergence
-  kShared,      // what is trained, alike in all variants of a comparison: objective, seed
-  kText,        // the text; its fingerprint stands for it
-  kTokenizer,   // the tokenizer, likewise
-  kFigures,     // what is measured, not what is trained
-  kArithmetic,  // the type of the numbers
-  kExecution,   // how it is executed: the last bits
-  kCadence,     // when something is written or shown
-  kPlace,       // where something is
-  kLabel,       // what people read
+  kWeights,     // the trained weights (the default)
+  kFuture,      // only the steps to come: training length, response to divergence
+  kShared,      // the trained weights; equal in all variants of a comparison: objective, seed
+  kText,        // the corpus, identified by its fingerprint
+  kTokenizer,   // the tokenizer, identified by its fingerprint
+  kFigures,     // the reported metrics, not the weights
+  kArithmetic,  // the floating-point type
+  kExecution,   // how the run is executed: only rounding
+  kCadence,     // how often output is written or shown
+  kPlace,       // file locations
+  kLabel,       // text for the reader
 };
-enum class OnResume { kRefused, kAllowed, kExact };  // kAllowed: no longer bit-equal to an unbroken run
-// What follows from it.
+// Effect of a change on resume: an error; allowed, but no longer bit-identical to an uninterrupted
+// run; or allowed and bit-identical.
+enum class OnResume { kRefused, kAllowed, kExact };
 struct Rule {
   OnResume on_resume = OnResume::kRefused;
   bool may_vary = false;     // between the variants of a comparison
-  bool in_identity = false;  // two runs that differ in it are two experiments
+  bool in_identity = false;  // runs that differ in it are different experiments
 };
 constexpr Rule rule_of(Affects affects) {
   switch (affects) {
@@ -112,14 +118,15 @@ template <auto Member, class... Constraints>
 struct Field {
   static constexpr auto member = Member;
   std::string_view name;
-  std::string_view doc;  // one or two sentences; units where there are any
+  std::string_view doc;  // one or two sentences, with units
   std::tuple<Constraints...> constraints;
 };
 
 namespace detail {
 template <auto Member>
 constexpr std::string_view member_name() {
-  std::string_view text = __PRETTY_FUNCTION__;  // "... [with auto Member = &sluice::optim::AdamWConfig::lr; ...]"
+  // "... [with auto Member = &sluice::optim::AdamWConfig::lr; ...]"
+  std::string_view text = __PRETTY_FUNCTION__;
   text = text.substr(text.find("Member = ") + 9);
   text = text.substr(0, text.find_first_of(";]"));
   if (text.ends_with(")")) text.remove_suffix(1);
@@ -129,10 +136,11 @@ constexpr std::string_view member_name() {
 
 template <auto Member, class... Constraints>
 constexpr auto field(std::string_view doc, Constraints... constraints) {
-  return Field<Member, Constraints...>{detail::member_name<Member>(), doc, std::tuple<Constraints...>{constraints...}};
+  return Field<Member, Constraints...>{detail::member_name<Member>(), doc,
+                                       std::tuple<Constraints...>{constraints...}};
 }
 
-// Stands in fields() for the rows of a described member. See above.
+// Embeds the rows of a described member in fields(). See above.
 template <auto Member>
 struct RowsOf {
   static constexpr auto member = Member;
@@ -151,7 +159,8 @@ struct FixedString {
   constexpr std::string_view view() const { return {text, N - 1}; }
 };
 
-// A T, or one word that stands for "decide for me": `threads: auto`, `d_ff: match`, `max_tokens: all`.
+// A T, or one word that leaves the choice to the program: `threads: auto`, `d_ff: match`,
+// `max_tokens: all`.
 template <FixedString Word, class T>
 struct WordOr {
   std::optional<T> value;  // empty: the word
@@ -160,19 +169,19 @@ struct WordOr {
   static constexpr std::string_view word() { return Word.view(); }
   bool is_word() const { return !value.has_value(); }
   const T& operator*() const { return *value; }
-  T value_or(T other) const { return value.value_or(std::move(other)); }  // `other`: what the word stands for
+  T value_or(T fallback) const { return value.value_or(std::move(fallback)); }
   friend bool operator==(const WordOr&, const WordOr&) = default;
 };
 template <class T>
 using Auto = WordOr<"auto", T>;
 
-// A row of a constexpr table (an array of structs with `.name` and `.summary`), written in YAML by its name. The table is the
-// registry, the enumeration, the documentation and the schema.
+// A row of a constexpr table (an array of structs with `.name` and `.summary`), identified in YAML
+// by its name. Registry, allowed values, documentation and schema all come from the table.
 template <const auto& Table>
 class RowOf {
  public:
   constexpr RowOf() = default;
-  // For defaults and tests; a name that is not in the table does not compile in constant expressions.
+  // For defaults and tests; in constant expressions an unknown name does not compile.
   constexpr explicit RowOf(std::string_view name) : index_(find(name)) {
     if (index_ == std::size(Table)) throw "no such row";
   }
@@ -204,28 +213,29 @@ struct Seconds {  // YAML: 30s, 10min, 2h
   friend bool operator==(Seconds, Seconds) = default;
 };
 
-// Any one word, number or text, kept as it stands: the value of a field that only another struct knows.
+// Any one word, number or text, kept unparsed: the value of a field of another struct.
 struct Word {
   std::string text;
   bool quoted = false;
   friend bool operator==(const Word&, const Word&) = default;
 };
 
-// A mapping whose keys are free, in the order of the file. A dotted key may be written as nested mappings too (`--set` does): so the values
-// are no mappings.
+// A mapping with free keys, in file order. A dotted key may also be written as nested mappings
+// (`--set` does so); therefore the values cannot be mappings.
 template <class T>
 struct Entries {
   std::vector<std::pair<std::string, T>> items;
   friend bool operator==(const Entries&, const Entries&) = default;
 };
 
-// ---- problems found by check() and by the reader ----
-// Collects every problem of a file; the reader adds file:line and the dotted path of the struct.
+// ---- problems reported by check() ----
+// Collects problems; the reader adds file:line and the dotted path of the struct.
 class Problems {
  public:
   virtual ~Problems() = default;
-  // `field`: name of the member, or a dotted path below this struct; the line shown is that field's.
-  virtual void add(std::string_view field, std::string_view received, std::string_view expected) = 0;
+  // `field`: name of the member, or a dotted path below this struct; determines the reported line.
+  virtual void add(std::string_view field, std::string_view received,
+                   std::string_view expected) = 0;
 };
 
 }  // namespace sluice::config

@@ -12,7 +12,8 @@ std::string text_of(const Node& node) {
   if (node.is_scalar()) return node.text;
   std::string text;
   for (const Node& child : node.children)
-    text += cat(text.empty() ? "" : ", ", node.is_mapping() ? cat(child.key, ": ") : "", text_of(child));
+    text += cat(text.empty() ? "" : ", ", node.is_mapping() ? cat(child.key, ": ") : "",
+                text_of(child));
   return node.is_list() ? cat('[', text, ']') : cat('{', text, '}');
 }
 
@@ -24,7 +25,9 @@ void collect(const Node& node, const std::string& path, FileValues& values) {
   for (const Node& child : node.children) collect(child, dotted(path, child.key), values);
 }
 
-bool holds(const std::string& outer, const std::string& inner) { return inner == outer || inner.starts_with(outer + '.'); }
+bool holds(const std::string& outer, const std::string& inner) {
+  return inner == outer || inner.starts_with(outer + '.');
+}
 
 }  // namespace
 

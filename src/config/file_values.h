@@ -1,4 +1,5 @@
-// What a configuration file says, as text, before defaults: to tell an edit of the file from an override that is missing.
+// The values given in a configuration file, as text and without defaults. Used to distinguish an
+// edited file from a missing override.
 #pragma once
 
 #include <map>
@@ -8,9 +9,9 @@
 
 namespace sluice::config {
 
-// Dotted path to value, for every value that the file, what it extends and the overrides give. Scalars as they are written without quotes;
-// a list as its items in brackets. Nothing is checked, and what is no YAML gives nothing: load() names the problems. kMissingInput where the
-// file is not there.
+// Maps dotted paths to the values given by the file, its `extends` and the overrides. Scalars are
+// unquoted; lists are their items in brackets. Nothing is validated, and invalid YAML yields an
+// empty map: load() reports the problems. kMissingInput if a file does not exist.
 using FileValues = std::map<std::string, std::string>;
 FileValues read_file_values(const Section& section, const Input& input);
 
@@ -19,10 +20,10 @@ FileValues file_values(const Input& input) {
   return read_file_values(describe<T>(), input);
 }
 
-// Those at `path`, below it, or of a section or value that holds it.
+// The values at `path`, below it or above it.
 FileValues values_near(const FileValues& values, const std::string& path);
 
-// "a.b" of "a.b=c".
+// "a.b" for "a.b=c".
 std::string override_path(const std::string& text);
 
 }  // namespace sluice::config

@@ -25,12 +25,14 @@ Json value_of(const Maybe* maybe, const void* value) {
 }
 Json value_of(const List* list, const void* value) {
   Json items = Json::array();
-  for (std::size_t i = 0; i < list->size(value); ++i) items.push_back(json_value(list->item, list->at(value, i)));
+  for (std::size_t i = 0; i < list->size(value); ++i)
+    items.push_back(json_value(list->item, list->at(value, i)));
   return items;
 }
 Json value_of(const Map* map, const void* value) {
   Json object = Json::object();
-  for (std::size_t i = 0; i < map->size(value); ++i) object[std::string(map->key(value, i))] = json_value(map->value, map->at(value, i));
+  for (std::size_t i = 0; i < map->size(value); ++i)
+    object[std::string(map->key(value, i))] = json_value(map->value, map->at(value, i));
   return object;
 }
 Json value_of(const Section* section, const void* value) { return json_value(*section, value); }
@@ -41,8 +43,8 @@ Json value_of(const Choice* choice, const void* value) {
   return object;
 }
 
-// A member that the text does not have: an optional one without a value.
-bool is_left_out(const Row& row, const void* value) {
+// Whether a member is omitted from the text: an optional key without a value.
+bool is_omitted(const Row& row, const void* value) {
   const auto* maybe = std::get_if<const Maybe*>(&row.type);
   return row.may_be_missing && maybe != nullptr && (*maybe)->get(value) == nullptr;
 }
@@ -57,7 +59,7 @@ Json json_value(const Section& section, const void* value) {
   Json json = section.as_list ? Json::array() : Json::object();
   for (const Row& row : section.rows) {
     const void* member = row.get(value);
-    if (is_left_out(row, member)) continue;
+    if (is_omitted(row, member)) continue;
     Json one = json_value(row.type, member);
     if (section.as_list) {
       json.push_back(std::move(one));

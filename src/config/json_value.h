@@ -1,4 +1,4 @@
-// Described values as JSON.
+// Converts described values to JSON.
 #pragma once
 
 #include <string_view>
@@ -9,10 +9,11 @@
 
 namespace sluice::config {
 
-// Members that a record has beside its own (RecordFormat::version, RecordFormat::seal).
+// Additional keys of a record (RecordFormat::version, RecordFormat::seal).
 inline constexpr std::string_view kFormatKey = "format", kSealKey = "seal_xxh3_128";
 
-// Numbers that are not finite are null. Sizes and durations keep their unit: `64MiB` says more than 67108864.
+// Non-finite numbers become null. Sizes and durations keep their unit for readability: `64MiB`, not
+// 67108864.
 nlohmann::ordered_json json_value(const Type& type, const void* value);
 nlohmann::ordered_json json_value(const Section& section, const void* value);
 

@@ -1,4 +1,5 @@
-// What describe_types.h asks about C++ types: which shape a member has, whether rows cover a struct, which constraints fit.
+// Type traits for describe_types.h: the shape of a member, whether the rows cover a struct, and
+// which constraints apply to a type.
 #pragma once
 
 #include <map>
@@ -70,11 +71,14 @@ struct MemberOf<M S::*> {
   using Struct = S;
   using Value = M;
 };
+template <auto First, auto...>
+struct FirstMemberOf : MemberOf<std::remove_const_t<decltype(First)>> {};
 template <class F>
 using ValueOf = typename MemberOf<std::remove_const_t<decltype(F::member)>>::Value;
 
-// ---- no member without a row ----
-// `T{m1, ..., mn}` must compile for the types of the rows, and with one more `{}` it must not: then T has exactly n members.
+// ---- coverage: one row per member ----
+// T has exactly n members if `T{m1, ..., mn}` compiles for the types of the rows and
+// `T{m1, ..., mn, {}}` does not.
 template <class T, class... Members>
 concept TakesExactly = requires {
   T{std::declval<Members>()...};
@@ -86,10 +90,12 @@ struct Covers;
 template <class T, class... F>
 struct Covers<T, std::tuple<F...>> {
   static constexpr bool members = TakesExactly<T, ValueOf<F>...>;
-  // No name twice, and `type` belongs to the variant.
+  // Names are unique; `type` is reserved for the variant.
   static constexpr bool distinct() {
     const auto rows = T::fields();
-    const auto names = std::apply([](const auto&... row) { return std::array<std::string_view, sizeof...(F)>{row.name...}; }, rows);
+    const auto names = std::apply(
+        [](const auto&... row) { return std::array<std::string_view, sizeof...(F)>{row.name...}; },
+        rows);
     for (std::size_t i = 0; i < names.size(); ++i) {
       if (HasKind<T> && names[i] == "type") return false;
       for (std::size_t j = 0; j < i; ++j) {
@@ -100,7 +106,7 @@ struct Covers<T, std::tuple<F...>> {
   }
 };
 
-// ---- which constraints make sense where ----
+// ---- which constraints apply to which types ----
 template <class T>
 constexpr bool is_numeric() {
   if constexpr (is_maybe<T>)
@@ -110,7 +116,8 @@ constexpr bool is_numeric() {
   else if constexpr (is_map<T> && requires { typename T::mapped_type; })
     return is_numeric<typename T::mapped_type>();
   else
-    return (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, Bytes> || std::is_same_v<T, Seconds>;
+    return (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, Bytes> ||
+           std::is_same_v<T, Seconds>;
 }
 template <class T>
 constexpr bool has_length() {
@@ -120,7 +127,7 @@ constexpr bool has_length() {
     return std::is_same_v<T, std::string> || is_list<T> || is_map<T>;
 }
 
-// Of several lower limits the highest holds.
+// The highest of several lower bounds applies.
 inline void raise_low(Limits& limits, double low, bool open) {
   if (low < limits.low || (low == limits.low && !open)) return;
   limits.low = low;
@@ -142,9 +149,10 @@ inline void apply(Row& row, Key c) { row.name = c.name; }
 inline void apply(Row& row, MayBeMissing) { row.may_be_missing = true; }
 template <class Constraint>
 inline constexpr bool is_for_any_type =
-    std::is_same_v<Constraint, Affects> || std::is_same_v<Constraint, Key> || std::is_same_v<Constraint, MayBeMissing>;
+    std::is_same_v<Constraint, Affects> || std::is_same_v<Constraint, Key> ||
+    std::is_same_v<Constraint, MayBeMissing>;
 
-// Text, or a list of it, that may be missing.
+// Text or a list of text, possibly optional.
 template <class T>
 constexpr bool holds_paths() {
   if constexpr (is_maybe<T>)
@@ -156,13 +164,13 @@ constexpr bool holds_paths() {
 template <class T, class Constraint>
 void apply_checked(Row& row, Constraint constraint) {
   if constexpr (std::is_same_v<Constraint, NonEmpty>) {
-    static_assert(has_length<T>(), "NonEmpty is for text, lists and mappings with free keys");
+    static_assert(has_length<T>(), "NonEmpty requires text, a list or a mapping with free keys");
   } else if constexpr (std::is_same_v<Constraint, Rest>) {
-    static_assert(is_map<T>, "Rest is for Entries");
+    static_assert(is_map<T>, "Rest requires Entries");
   } else if constexpr (std::is_same_v<Constraint, Path>) {
-    static_assert(holds_paths<T>(), "Path is for text and lists of text");
+    static_assert(holds_paths<T>(), "Path requires text or a list of text");
   } else if constexpr (!is_for_any_type<Constraint>) {
-    static_assert(is_numeric<T>(), "this constraint is for numbers");
+    static_assert(is_numeric<T>(), "this constraint requires numbers");
   }
   apply(row, constraint);
 }

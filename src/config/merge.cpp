@@ -7,65 +7,73 @@
 namespace sluice::config {
 namespace {
 
-// What the description knows about a mapping: nothing below an unknown key.
-struct Guide {
+// What the description specifies for a mapping; empty below an unknown key.
+struct Schema {
   const Section* section = nullptr;
   const void* defaults = nullptr;
-  bool free_keys = false;  // a Map, or a section with a rest: the same key may come dotted and nested
+  // a Map, or a section with a rest row: keys may be dotted or nested
+  bool free_keys = false;
 };
 
 std::optional<std::string_view> type_text(const Node& mapping) {
   const Node* type = mapping.find("type");
-  return type != nullptr && type->is_scalar() ? std::optional<std::string_view>(type->text) : std::nullopt;
+  return type != nullptr && type->is_scalar() ? std::optional<std::string_view>(type->text)
+                                              : std::nullopt;
 }
 
-// What is known about the mapping that `over` and `base` make together; nullopt where `base` is to be replaced whole.
-std::optional<Guide> guide_of_choice(const Choice& choice, const void* defaults, const Node& base, const Node& over) {
-  const Section& usual = *choice.kinds[defaults == nullptr ? 0 : choice.index(defaults)];
-  const std::string_view before = type_text(base).value_or(usual.kind);
+// Schema of the merged mapping; nullopt if `over` replaces `base` entirely.
+std::optional<Schema> schema_of_choice(const Choice& choice, const void* defaults, const Node& base,
+                                       const Node& over) {
+  const Section& default_kind = *choice.kinds[defaults == nullptr ? 0 : choice.index(defaults)];
+  const std::string_view before = type_text(base).value_or(default_kind.kind);
   if (type_text(over).value_or(before) != before) return std::nullopt;
   const Section* chosen = choice.find(before);
-  if (chosen == nullptr) return Guide{};
-  return Guide{chosen, chosen == &usual && defaults != nullptr ? choice.get(defaults) : chosen->defaults()};
+  if (chosen == nullptr) return Schema{};
+  return Schema{chosen, chosen == &default_kind && defaults != nullptr ? choice.get(defaults)
+                                                                       : chosen->defaults()};
 }
 
-std::optional<Guide> guide_of(Type type, const void* defaults, const Node& base, const Node& over) {
+std::optional<Schema> schema_of(Type type, const void* defaults, const Node& base,
+                                const Node& over) {
   while (const auto* maybe = std::get_if<const Maybe*>(&type)) {
     defaults = defaults == nullptr ? nullptr : (*maybe)->get(defaults);
     type = (*maybe)->inner;
   }
   if (const auto* section = std::get_if<const Section*>(&type)) {
-    return Guide{*section, defaults == nullptr ? (*section)->defaults() : defaults, (*section)->rest() != nullptr};
+    return Schema{*section, defaults == nullptr ? (*section)->defaults() : defaults,
+                  (*section)->rest() != nullptr};
   }
-  if (std::holds_alternative<const Map*>(type)) return Guide{nullptr, nullptr, true};
-  if (const auto* choice = std::get_if<const Choice*>(&type)) return guide_of_choice(**choice, defaults, base, over);
-  return Guide{};
+  if (std::holds_alternative<const Map*>(type)) return Schema{nullptr, nullptr, true};
+  if (const auto* choice = std::get_if<const Choice*>(&type))
+    return schema_of_choice(**choice, defaults, base, over);
+  return Schema{};
 }
 
-void merge_mappings(Node& base, Node over, const Guide& guide);
+void merge_mappings(Node& base, Node over, const Schema& schema);
 
-void merge_entry(Node& base, Node over, const Guide& parent) {
+void merge_entry(Node& base, Node over, const Schema& parent) {
   const Row* row = parent.section == nullptr ? nullptr : parent.section->find(over.key);
-  std::optional<Guide> guide = Guide{};
+  std::optional<Schema> schema = Schema{};
   if (base.is_mapping() && over.is_mapping()) {
     if (row != nullptr) {
-      guide = guide_of(row->type, row->get(parent.defaults), base, over);
-    } else if (type_text(over).value_or(type_text(base).value_or("")) != type_text(base).value_or("")) {
-      guide.reset();
+      schema = schema_of(row->type, row->get(parent.defaults), base, over);
+    } else if (type_text(over).value_or(type_text(base).value_or("")) !=
+               type_text(base).value_or("")) {
+      schema.reset();
     }
-    if (guide) return merge_mappings(base, std::move(over), *guide);
+    if (schema) return merge_mappings(base, std::move(over), *schema);
   }
   base = std::move(over);
 }
 
-void merge_mappings(Node& base, Node over, const Guide& guide) {
-  if (guide.free_keys) {
-    join_keys(base, guide.section);
-    join_keys(over, guide.section);
+void merge_mappings(Node& base, Node over, const Schema& schema) {
+  if (schema.free_keys) {
+    join_keys(base, schema.section);
+    join_keys(over, schema.section);
   }
   std::unordered_map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < base.children.size(); ++i) places.emplace(base.children[i].key, i);
-  if (over.mark.source >= 0) {  // not the mappings on the way to an override
+  if (over.mark.source >= 0) {  // not an intermediate mapping created for an override
     base.mark = over.mark;
     base.key_mark = over.key_mark;
   }
@@ -74,12 +82,12 @@ void merge_mappings(Node& base, Node over, const Guide& guide) {
     if (place == places.end()) {
       base.children.push_back(std::move(entry));
     } else {
-      merge_entry(base.children[place->second], std::move(entry), guide);
+      merge_entry(base.children[place->second], std::move(entry), schema);
     }
   }
 }
 
-// The entries of `node`, or what lies below them, with dotted keys.
+// Appends `node`, or its descendants under dotted keys if it is a non-empty mapping.
 void append_joined(std::vector<Node>& entries, Node node) {
   if (!node.is_mapping() || node.children.empty()) {
     entries.push_back(std::move(node));
@@ -108,7 +116,7 @@ void join_keys(Node& mapping, const Section* named) {
 void merge(Node& base, Node over, const Section& section) {
   if (over.form == Node::Form::kNull) return;
   if (base.is_mapping() && over.is_mapping()) {
-    merge_mappings(base, std::move(over), Guide{&section, section.defaults()});
+    merge_mappings(base, std::move(over), Schema{&section, section.defaults()});
   } else {
     base = std::move(over);
   }

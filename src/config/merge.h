@@ -1,4 +1,4 @@
-// Several texts as one tree: `extends`, then overrides.
+// Merges several sources into one tree: `extends`, then overrides.
 #pragma once
 
 #include <string>
@@ -10,21 +10,23 @@
 
 namespace sluice::config {
 
-// Puts `over` onto `base`: mappings merge, everything else is replaced, and a mapping whose `type` changes is replaced whole.
-// The description says which alternative a mapping without `type` means.
+// Merges `over` into `base`. Mappings merge; all other values are replaced, and so is a mapping
+// whose `type` changes. `section` determines the type of a mapping without `type`.
 void merge(Node& base, Node over, const Section& section);
 
-// The file and everything it extends as one mapping. kMissingInput where a file is not there.
-Node read_files(const std::string& file, const Section& section, Report& report, NodeBudget& budget);
+// Reads the file and everything it extends into one mapping. kMissingInput if a file does not
+// exist.
+Node read_files(const std::string& file, const Section& section, Report& report,
+                NodeBudget& budget);
 
-// All "a.b=c" as one mapping; later ones win. Their order towards each other does not matter otherwise.
+// All overrides "a.b=c" as one mapping; the last one for a key wins.
 Node read_overrides(const Input& input, Report& report, NodeBudget& budget);
 
-// Replaces each entry of the mapping that is itself a mapping with entries by those, under dotted keys; not the entries that `named` (may be
-// nullptr) has a row for.
+// Flattens nested, non-empty mappings into dotted keys, except for keys that have a row in `named`
+// (may be nullptr).
 void join_keys(Node& mapping, const Section* named);
 
-// Removes `extends` from a mapping; a problem where it stands in text that belongs to no file.
+// Removes `extends` from a mapping that is not from a file, and reports it as a problem.
 void refuse_extends(Node& root, Report& report);
 
 }  // namespace sluice::config

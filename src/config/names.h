@@ -1,4 +1,4 @@
-// The name of an enumerator, from its names_of() (field.h).
+// Returns the name of an enumerator, from names_of() (field.h).
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,9 @@ namespace sluice::config {
 template <class Enum>
 std::string_view name_of(Enum value) {
   const auto names = names_of(value);
-  const auto row = std::find_if(names.begin(), names.end(), [&](const auto& one) { return one.first == value; });
-  invariant(row != names.end(), "an enumerator without a name");
+  const auto row =
+      std::find_if(names.begin(), names.end(), [&](const auto& one) { return one.first == value; });
+  invariant(row != names.end(), "enumerator without a name");
   return row->second;
 }
 

@@ -8,8 +8,8 @@
 namespace sluice::config {
 namespace {
 
-constexpr long kMaxExponent = 100000;   // beyond it nothing fits anyway
-constexpr std::size_t kMaxDigits = 30;  // more than any 64-bit number
+constexpr long kMaxExponent = 100000;   // clamped here: such numbers never fit
+constexpr std::size_t kMaxDigits = 30;  // more than any 64-bit number has
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -22,7 +22,8 @@ struct Decimal {
 };
 
 std::string_view take_digits(std::string_view& text) {
-  const auto length = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) - text.begin());
+  const auto length =
+      static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) - text.begin());
   const std::string_view digits = text.substr(0, length);
   text.remove_prefix(length);
   return digits;
@@ -57,7 +58,7 @@ std::optional<Decimal> parse_decimal(std::string_view text) {
   return text.empty() ? std::optional(d) : std::nullopt;
 }
 
-// digits * 10^power without leading zeros; nullopt where that is not whole.
+// digits * 10^power without leading zeros; nullopt if it is not a whole number.
 std::optional<std::string> shifted(std::string digits, long power) {
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
   if (digits.empty()) return "0";
@@ -79,7 +80,8 @@ bool is_number(std::string_view text) {
 
 std::optional<std::string> whole_number(std::string_view text) {
   const auto decimal = parse_decimal(text);
-  if (!decimal || decimal->leading_zeros || (decimal->has_point && !decimal->has_exponent)) return std::nullopt;
+  if (!decimal || decimal->leading_zeros || (decimal->has_point && !decimal->has_exponent))
+    return std::nullopt;
   const auto digits = shifted(decimal->digits, decimal->exponent - decimal->num_after_point);
   return digits ? std::optional(cat(decimal->negative ? "-" : "", *digits)) : std::nullopt;
 }
@@ -88,7 +90,8 @@ std::optional<double> to_double(std::string_view number) {
   if (number.starts_with('+')) number.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  return error == std::errc() && end == number.data() + number.size() ? std::optional(value) : std::nullopt;
+  return error == std::errc() && end == number.data() + number.size() ? std::optional(value)
+                                                                      : std::nullopt;
 }
 
 std::optional<std::int64_t> scaled_exactly(std::string_view number, std::int64_t unit) {
@@ -96,7 +99,7 @@ std::optional<std::int64_t> scaled_exactly(std::string_view number, std::int64_t
   if (!decimal || decimal->negative) return std::nullopt;
   std::string digits = decimal->digits;
   long power = decimal->exponent - decimal->num_after_point;
-  // 1.5GiB: each missing power of ten is taken out of the unit, by its factors 2 and 5, or out of the digits.
+  // 1.5GiB: divides each negative power of ten out of the digits and the unit, as 10 or 2 * 5.
   for (; power < 0; ++power) {
     if (digits.ends_with('0')) {
       digits.pop_back();
@@ -134,17 +137,18 @@ std::pair<std::string_view, std::string_view> split_unit(std::string_view text) 
   return {text.substr(0, end), unit};
 }
 
-std::string why_no_number(std::string_view text, std::string_view article) {
+std::string expected_number(std::string_view text, std::string_view article) {
   const auto decimal = parse_decimal(text);
   if (decimal && decimal->leading_zeros) return cat(article, " without leading zeros");
   return "";
 }
 
-std::string meant_number(std::string_view text) {
+std::string suggested_number(std::string_view text) {
   text = text.substr(0, kMaxDigits);
   std::uint64_t number = 0;
   if (text.starts_with("0x") || text.starts_with("0X")) {
-    const auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), number, 16);
+    const auto [end, error] =
+        std::from_chars(text.data() + 2, text.data() + text.size(), number, 16);
     return error == std::errc() && end == text.data() + text.size() ? std::to_string(number) : "";
   }
   std::string cleaned(text);

@@ -7,6 +7,7 @@
 #include "base/text_format.h"
 #include "config/aliases.h"
 #include "config/dotted.h"
+#include "config/expected.h"
 #include "config/merge.h"
 #include "config/report.h"
 #include "config/suggest.h"
@@ -16,35 +17,28 @@ namespace sluice::config {
 namespace {
 
 constexpr std::size_t kMaxReceived = 200;
+constexpr std::string_view kMappingOrNothing = "a mapping; omit the key to use the defaults";
 
-// Where a value stands, for messages.
+// Location of a value, for messages.
 struct Place {
   std::string path;
-  Mark mark;  // of the value, or of the nearest mapping that was given
+  Mark mark;  // of the value, or of the nearest enclosing mapping in the file
 };
 
-// The rules that a value is held to; `type` is that of the whole row, or of an item of a list.
+// Constraints on a value; `type` is the type of the whole row or of a list item.
 struct Rules {
   const Limits& limits;
   const Type& type;
   std::string expected() const { return expected_words(type, limits); }
 };
 
-// Words that may stand for a value: `auto`, `null`.
+// Words allowed in place of a value: `auto`, `null`.
 std::vector<std::string_view> words_of(const Type& type) {
   const auto* maybe = std::get_if<const Maybe*>(&type);
   if (maybe == nullptr) return {};
   std::vector<std::string_view> words = words_of((*maybe)->inner);
   words.insert(words.begin(), (*maybe)->word.empty() ? "null" : (*maybe)->word);
   return words;
-}
-
-// "a, b, c"
-template <class List, class Name>
-std::string enumerated(const List& list, Name name) {
-  std::string text;
-  for (const auto& item : list) text += cat(text.empty() ? "" : ", ", name(item));
-  return text;
 }
 
 template <class List, class Name>
@@ -54,11 +48,13 @@ std::string_view suggested_of(std::string_view text, const List& list, Name name
   return suggested(text, names);
 }
 
-// A list as one line of YAML; nothing where it holds a mapping or null.
+// A list as one line of YAML; nullopt if it contains a mapping or null.
 std::optional<std::string> one_line(const Node& node) {
   if (node.form == Node::Form::kQuoted) return quoted_if_needed(node.text, node.text);
-  if (node.form == Node::Form::kPlain)  // what a block of lines may hold, and brackets may not
-    return node.text.find_first_of(",[]{}") == std::string::npos ? node.text : quoted_if_needed(node.text, node.text);
+  if (node.form == Node::Form::kPlain)  // block style allows characters that flow style does not
+    return node.text.find_first_of(",[]{}") == std::string::npos
+               ? node.text
+               : quoted_if_needed(node.text, node.text);
   if (!node.is_list()) return std::nullopt;
   std::string text;
   for (const Node& item : node.children) {
@@ -69,54 +65,79 @@ std::optional<std::string> one_line(const Node& node) {
   return cat('[', text, ']');
 }
 
-std::string_view kind_name(const Section* kind) { return kind->kind; }
 std::string_view row_name(const Row& row) { return row.name; }
 
 std::string_view suggested_kind(const Choice& choice, const Node& node) {
   return node.is_scalar() ? suggested_of(node.text, choice.kinds, kind_name) : "";
 }
 
-// The right form, from what came or from the default.
+// An example of the expected form, from the received value or the default.
 std::string list_example(const List& list, const void* value, const Node& node) {
   if (node.is_scalar() && !list.fixed) return cat(", such as [", printable(node.text), ']');
   return list.size(value) == 0 ? "" : cat(", such as ", write_flow(&list, value));
 }
 
-// Puts what is wrong into words, with what was meant. What adds a problem returns false: the value is not right.
+// Formats problems, with suggestions. Functions that add a problem return false: the value is
+// invalid.
 class Faults {
  public:
   Faults(Report& report, const Section& root) : report_(report), root_(root) {}
 
-  bool add(const Place& place, const Node* node, std::string_view expected, std::string_view hint = {}) {
-    report_.add(place.mark, place.path, node == nullptr ? "nothing" : shown(*node), expected, hint);
+  bool add(const Place& place, const Node* node, std::string_view expected,
+           std::string_view hint = {}) {
+    report_.add(place.mark, place.path, node == nullptr ? "missing" : shown(*node), expected, hint);
     return false;
   }
 
-  bool add_refused(const Node& node, const Place& place, const Rules& rules, const Refusal& refusal) {
+  bool add_refused(const Node& node, const Place& place, const Rules& rules,
+                   const Refusal& refusal) {
     const std::vector<std::string_view> words = words_of(rules.type);
     std::string hint = refusal.suggestion;
     if (hint.empty()) hint = suggested(node.text, words);
     std::string expected = rules.expected();
     if (!refusal.expected.empty()) {
-      expected = cat(enumerated(words, [](auto word) { return cat('`', word, "` or "); }), refusal.expected);
+      expected = cat(enumerated(words, [](auto word) { return cat('`', word, "` or "); }),
+                     refusal.expected);
     }
     return add(place, &node, expected, hint);
   }
 
-  bool add_unknown_kind(const Choice& choice, const Node& type, const Place& place) {
-    const std::string expected = cat("one of ", enumerated(choice.kinds, kind_name));
-    return add({dotted(place.path, "type"), type.mark}, &type, expected, suggested_kind(choice, type));
+  bool add_duplicate_key(const Place& place) {
+    report_.add(place.mark, place.path, "duplicate key", "unique keys");
+    return false;
   }
 
-  bool add_unknown_key(const Section& section, const Node& entry, const Place& place, const Choice* choice) {
+  bool add_unknown_kind(const Choice& choice, const Node& type, const Place& place) {
+    const std::string expected = cat("one of ", enumerated(choice.kinds, kind_name));
+    return add({dotted(place.path, "type"), type.mark}, &type, expected,
+               suggested_kind(choice, type));
+  }
+
+  // Every key of `node` that the section lacks.
+  bool add_unknown_keys(const Section& section, const Node& node, const Place& place,
+                        const Choice* choice) {
+    bool ok = true;
+    for (const Node& entry : node.children) {
+      if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type"))
+        continue;
+      ok = add_unknown_key(section, entry, place, choice);
+    }
+    return ok;
+  }
+
+  bool add_unknown_key(const Section& section, const Node& entry, const Place& place,
+                       const Choice* choice) {
     const std::string path = dotted(place.path, printable(entry.key));
     std::string expected = enumerated(section.rows, row_name);
     if (choice != nullptr) expected = cat("type", expected.empty() ? "" : ", ", expected);
-    expected = cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ", expected);
+    expected =
+        cat(choice != nullptr ? cat("a key of type ", section.kind) : "a key of this section", ": ",
+            expected);
     const Section* owner = choice == nullptr ? nullptr : kind_with(*choice, entry.key);
     const std::string hint = owner == nullptr ? meant_key(section, place, entry.key) : "";
-    if (owner != nullptr) expected += cat("; `", printable(entry.key), "` belongs to type ", owner->kind);
-    report_.add(entry.key_mark, path, "an unknown key", expected, hint);
+    if (owner != nullptr)
+      expected += cat("; `", printable(entry.key), "` belongs to type ", owner->kind);
+    report_.add(entry.key_mark, path, "unknown key", expected, hint);
     return false;
   }
 
@@ -128,31 +149,34 @@ class Faults {
     return nullptr;
   }
 
-  // What to write instead of an unknown key; a full path where it belongs elsewhere.
+  // Suggested replacement for an unknown key; a full path if the key belongs to another section.
   std::string meant_key(const Section& section, const Place& place, std::string_view key) {
     if (report_.full()) return "";
     if (!paths_) paths_.emplace(root_);
     const std::string path = dotted(place.path, key);
     const std::size_t dot = key.find('.');
-    if (dot != std::string_view::npos && paths_->has(path)) return cat(key.substr(0, dot), ": {", key.substr(dot + 1), ": ...}");
-    const std::vector<std::string> sure = paths_->meant(place.path, key);
-    if (!sure.empty()) return alternatives(sure);
+    if (dot != std::string_view::npos && paths_->has(path))
+      return cat(key.substr(0, dot), ": {", key.substr(dot + 1), ": ...}");
+    const std::vector<std::string> known = paths_->candidates(place.path, key);
+    if (!known.empty()) return alternatives(known);
     const std::string_view near = suggested_of(key, section.rows, row_name);
-    return near.empty() ? alternatives(paths_->spelt_alike(key)) : std::string(near);
+    return near.empty() ? alternatives(paths_->similar(key)) : std::string(near);
   }
 
   Report& report_;
   const Section& root_;
-  std::optional<KeyPaths> paths_;  // made for the first unknown key
+  std::optional<KeyPaths> paths_;  // created for the first unknown key
 };
 
-// Gives what check() finds the place of the field it names.
+// Adds the location of the named field to problems found by check().
 class CheckProblems final : public Problems {
  public:
-  CheckProblems(Report& report, const Node* node, const Place& place) : report_(report), node_(node), place_(place) {}
+  CheckProblems(Report& report, const Node* node, const Place& place)
+      : report_(report), node_(node), place_(place) {}
   void add(std::string_view field, std::string_view received, std::string_view expected) override {
     any_ = true;
-    report_.add(mark_of(field), dotted(place_.path, field), printable(received, kMaxReceived), expected);
+    report_.add(mark_of(field), dotted(place_.path, field), printable(received, kMaxReceived),
+                expected);
   }
   bool any() const { return any_; }
 
@@ -175,43 +199,49 @@ class CheckProblems final : public Problems {
   bool any_ = false;
 };
 
-// Whether the node is the word of `maybe`.
+// Whether `node` is the word of `maybe`.
 bool stands_for(const Maybe& maybe, const Node& node) {
   if (!node.is_scalar() || node.text != maybe.word) return false;
   const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
-  // Quoted, it is the text itself where text is allowed.
+  // If text is allowed, a quoted word is ordinary text.
   return node.form == Node::Form::kPlain || scalar == nullptr || !(*scalar)->info().is_text;
 }
 
-// A mapping starts below its key.
+// For lists and mappings: the line of the key.
 Mark mark_of(const Node& entry) { return entry.is_scalar() ? entry.mark : entry.key_mark; }
 
-// Each read() returns whether the value and everything in it is right. `node` is nullptr where nothing is given: then the
-// default stands, and is held to the limits too.
+// Each read() returns whether the value and all its parts are valid. `node` is nullptr if the value
+// is missing; then the default is kept, and checked against the limits.
 class Reader {
  public:
   Reader(Report& report, const Section& root) : report_(report), faults_(report, root) {}
 
-  bool read(const Section* section, void* value, const Node* node, const Place& place, const Rules*) {
+  bool read(const Section* section, void* value, const Node* node, const Place& place,
+            const Rules*) {
     return read_section(*section, value, node, place, nullptr);
   }
 
-  bool read(const Choice* choice, void* value, const Node* node, const Place& place, const Rules* rules) {
+  bool read(const Choice* choice, void* value, const Node* node, const Place& place,
+            const Rules* rules) {
     const Section* kind = choice->kinds[choice->index(value)];
-    if (node == nullptr) return read_section(*kind, choice->make(value, choice->index(value)), nullptr, place, choice);
+    if (node == nullptr)
+      return read_section(*kind, choice->make(value, choice->index(value)), nullptr, place, choice);
     if (!node->is_mapping()) {
       const std::string_view meant = suggested_kind(*choice, *node);
-      return faults_.add(place, node, rules->expected(), meant.empty() ? "" : cat("{type: ", meant, '}'));
+      return faults_.add(place, node, rules->expected(),
+                         meant.empty() ? "" : cat("{type: ", meant, '}'));
     }
     if (const Node* type = node->find("type")) {
       kind = type->is_scalar() ? choice->find(type->text) : nullptr;
       if (kind == nullptr) return faults_.add_unknown_kind(*choice, *type, place);
     }
-    const auto index = static_cast<std::size_t>(std::find(choice->kinds.begin(), choice->kinds.end(), kind) - choice->kinds.begin());
+    const auto index = static_cast<std::size_t>(
+        std::find(choice->kinds.begin(), choice->kinds.end(), kind) - choice->kinds.begin());
     return read_section(*kind, choice->make(value, index), node, place, choice);
   }
 
-  bool read(const Maybe* maybe, void* value, const Node* node, const Place& place, const Rules* rules) {
+  bool read(const Maybe* maybe, void* value, const Node* node, const Place& place,
+            const Rules* rules) {
     const bool is_null = node != nullptr && node->form == Node::Form::kNull;
     if (node == nullptr) {
       if (maybe->get(value) == nullptr) return true;
@@ -223,8 +253,10 @@ class Reader {
     return visit(maybe->inner, maybe->make(value), node, place, rules);
   }
 
-  bool read(const List* list, void* value, const Node* node, const Place& place, const Rules* rules) {
-    if (node != nullptr && (!node->is_list() || (list->fixed && node->children.size() != list->size(value)))) {
+  bool read(const List* list, void* value, const Node* node, const Place& place,
+            const Rules* rules) {
+    if (node != nullptr &&
+        (!node->is_list() || (list->fixed && node->children.size() != list->size(value)))) {
       return faults_.add(place, node, cat(rules->expected(), list_example(*list, value, *node)));
     }
     if (node != nullptr) list->reset(value, node->children.size());
@@ -233,8 +265,9 @@ class Reader {
     const Rules item_rules{rules->limits, list->item};
     for (std::size_t i = 0; i < num_items; ++i) {
       const Node* item = node == nullptr ? nullptr : &node->children[i];
-      const Place item_place{cat(place.path, '[', i, ']'), item == nullptr ? place.mark : item->mark};
-      ok = visit(list->item, const_cast<void*>(list->at(value, i)), item, item_place, &item_rules) && ok;
+      const Place below{cat(place.path, '[', i, ']'), item == nullptr ? place.mark : item->mark};
+      void* const item_value = const_cast<void*>(list->at(value, i));
+      ok = visit(list->item, item_value, item, below, &item_rules) && ok;
     }
     if (num_items > 0 || !rules->limits.non_empty) return ok;
     return faults_.add(place, node, rules->expected());
@@ -247,54 +280,63 @@ class Reader {
       Node entries = *node;
       join_keys(entries, nullptr);
       map->clear(value);
-      for (const Node& entry : entries.children) ok = read_entry(*map, value, entry, place, *rules) && ok;
+      for (const Node& entry : entries.children)
+        ok = read_entry(*map, value, entry, place, *rules) && ok;
     }
     if (map->size(value) > 0 || !rules->limits.non_empty) return ok;
     return faults_.add(place, node, rules->expected());
   }
 
-  bool read(const Scalar* scalar, void* value, const Node* node, const Place& place, const Rules* rules) {
+  bool read(const Scalar* scalar, void* value, const Node* node, const Place& place,
+            const Rules* rules) {
     if (node != nullptr) {
-      const std::optional<std::string> list = scalar->info().takes_lists && node->is_list() ? one_line(*node) : std::nullopt;
+      const std::optional<std::string> list =
+          scalar->info().takes_lists && node->is_list() ? one_line(*node) : std::nullopt;
       if (!node->is_scalar() && !list) return faults_.add(place, node, rules->expected());
-      const auto refusal = scalar->read({list ? *list : node->text, node->form == Node::Form::kQuoted}, value);
+      const auto refusal =
+          scalar->read({list ? *list : node->text, node->form == Node::Form::kQuoted}, value);
       if (refusal) return faults_.add_refused(*node, place, *rules, *refusal);
     }
     const auto number = scalar->number(value);
-    const bool is_empty = rules->limits.non_empty && scalar->info().is_text && scalar->write(value).empty();
+    const bool is_empty =
+        rules->limits.non_empty && scalar->info().is_text && scalar->write(value).empty();
     if (!is_empty && (!number || rules->limits.allow(*number))) return true;
     return faults_.add(place, node, rules->expected());
   }
 
-  bool visit(const Type& type, void* value, const Node* node, const Place& place, const Rules* rules) {
-    return std::visit([&](const auto* shape) { return read(shape, value, node, place, rules); }, type);
+  bool visit(const Type& type, void* value, const Node* node, const Place& place,
+             const Rules* rules) {
+    return std::visit([&](const auto* shape) { return read(shape, value, node, place, rules); },
+                      type);
   }
 
  private:
-  bool read_entry(const Map& map, void* value, const Node& entry, const Place& place, const Rules& rules) {
+  bool read_entry(const Map& map, void* value, const Node& entry, const Place& place,
+                  const Rules& rules) {
     const Place below{dotted(place.path, printable(entry.key)), mark_of(entry)};
     for (std::size_t i = 0; i < map.size(value); ++i) {
-      if (map.key(value, i) == entry.key) return faults_.add(below, &entry, "each key once");
+      if (map.key(value, i) == entry.key) return faults_.add_duplicate_key(below);
     }
     const Rules value_rules{rules.limits, map.value};
     return visit(map.value, map.add(value, entry.key), &entry, below, &value_rules);
   }
 
-  bool read_section(const Section& section, void* value, const Node* node, const Place& place, const Choice* choice) {
-    if (node != nullptr && !node->is_mapping()) {
-      return faults_.add(place, node, place.path.empty() ? "a mapping" : "a mapping; leave the key out for the defaults");
-    }
+  bool read_section(const Section& section, void* value, const Node* node, const Place& place,
+                    const Choice* choice) {
+    if (node != nullptr && !node->is_mapping())
+      return faults_.add(place, node, place.path.empty() ? "a mapping" : kMappingOrNothing);
     const Row* rest = section.rest();
     bool ok = true;
     if (rest != nullptr) {
       ok = read_rest(section, *rest, value, node, place);
     } else if (node != nullptr) {
-      ok = knows_keys(section, *node, place, choice);
+      ok = faults_.add_unknown_keys(section, *node, place, choice);
     }
     for (const Row& row : section.rows) {
       if (row.rest) continue;
       const Node* entry = node == nullptr ? nullptr : node->find(row.name);
-      const Place below{dotted(place.path, row.name), entry == nullptr ? place.mark : mark_of(*entry)};
+      const Place below{dotted(place.path, row.name),
+                        entry == nullptr ? place.mark : mark_of(*entry)};
       const Rules rules{row.limits, row.type};
       ok = visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules) && ok;
     }
@@ -304,56 +346,24 @@ class Reader {
     return !problems.any();
   }
 
-  bool knows_keys(const Section& section, const Node& node, const Place& place, const Choice* choice) {
-    bool ok = true;
-    for (const Node& entry : node.children) {
-      if (section.find(entry.key) != nullptr || (choice != nullptr && entry.key == "type")) continue;
-      ok = faults_.add_unknown_key(section, entry, place, choice);
-    }
-    return ok;
-  }
-
-  bool read_rest(const Section& section, const Row& rest, void* value, const Node* node, const Place& place) {
+  bool read_rest(const Section& section, const Row& rest, void* value, const Node* node,
+                 const Place& place) {
     const Rules rules{rest.limits, rest.type};
     std::optional<Node> entries;
     if (node != nullptr) {
       entries = *node;
-      std::erase_if(entries->children, [&](const Node& entry) { return section.find(entry.key) != nullptr; });
+      std::erase_if(entries->children,
+                    [&](const Node& entry) { return section.find(entry.key) != nullptr; });
     }
-    return visit(rest.type, const_cast<void*>(rest.get(value)), entries ? &*entries : nullptr, place, &rules);
+    return visit(rest.type, const_cast<void*>(rest.get(value)), entries ? &*entries : nullptr,
+                 place, &rules);
   }
 
   Report& report_;
   Faults faults_;
 };
 
-std::string words_for(const Scalar* scalar, const Limits& limits) {
-  const ScalarInfo info = scalar->info();
-  if (!info.options.empty()) return cat("one of ", enumerated(info.options, [](const Option& option) { return option.name; }));
-  const std::string limit = info.is_text ? (limits.non_empty ? "that is not empty" : "") : limits.words();
-  const bool has_example = info.article.find(' ') != std::string_view::npos && !info.pattern.empty();
-  return cat(info.article, limit.empty() ? "" : has_example ? ", " : " ", limit);
-}
-std::string words_for(const Maybe* maybe, const Limits& limits) {
-  return cat('`', maybe->word.empty() ? "null" : maybe->word, "` or ", expected_words(maybe->inner, limits));
-}
-std::string words_for(const List* list, const Limits& limits) {
-  return cat("a list", limits.non_empty ? " with at least one item" : "", ", each ", expected_words(list->item, limits));
-}
-std::string words_for(const Map* map, const Limits& limits) {
-  return cat("a mapping from keys to values", limits.non_empty ? ", with at least one key" : "", "; each value ",
-             expected_words(map->value, limits));
-}
-std::string words_for(const Section* section, const Limits&) { return section->as_list ? "a list" : "a mapping"; }
-std::string words_for(const Choice* choice, const Limits&) {
-  return cat("a mapping with `type`, one of ", enumerated(choice->kinds, kind_name));
-}
-
 }  // namespace
-
-std::string expected_words(const Type& type, const Limits& limits) {
-  return std::visit([&](const auto* shape) { return words_for(shape, limits); }, type);
-}
 
 std::string read_word(const Type& type, const Limits& limits, std::string_view text, void* value) {
   Report report;

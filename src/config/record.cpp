@@ -7,8 +7,8 @@
 #include "base/hash.h"
 #include "base/text_format.h"
 #include "config/dotted.h"
+#include "config/expected.h"
 #include "config/json_value.h"
-#include "config/read.h"
 #include "config/report.h"
 
 namespace sluice::config {
@@ -24,48 +24,80 @@ std::string text_of(const Json& json, const RecordFormat& format) {
   return json.dump(format.indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// `text` ends with a line feed, and the digits of its seal are left out.
+// `text` ends with a line feed; the digits of its seal are removed.
 std::string seal_of(std::string_view text, const RecordFormat& format) {
   return hash_of(text.substr(0, text.size() - (format.indent < 0 ? 1 : 0))).hex();
 }
 
-// Whether `text` is as it was written. `is_sealed`: it has a seal.
+// Whether `text` matches its seal. `is_sealed`: it has one.
 bool is_intact(std::string_view text, const RecordFormat& format, bool is_sealed) {
   if (!is_sealed) return format.seal != Seal::kRequired;
   const std::size_t key = text.rfind(kSealKey);
-  if (key == std::string_view::npos) return false;  // spelt with escapes
-  const std::size_t colon = text.find(':', key), quote = colon == std::string_view::npos ? colon : text.find('"', colon);
+  if (key == std::string_view::npos) return false;  // the key is written with escapes
+  const std::size_t colon = text.find(':', key),
+                    quote = colon == std::string_view::npos ? colon : text.find('"', colon);
   if (quote == std::string_view::npos || text.back() != '\n') return false;
   const std::string_view digits = text.substr(quote + 1, kSealDigits);
-  return seal_of(cat(text.substr(0, quote + 1), text.substr(quote + 1 + digits.size())), format) == digits;
+  return seal_of(cat(text.substr(0, quote + 1), text.substr(quote + 1 + digits.size())), format) ==
+         digits;
 }
 
-// Each read() stores the value of `json` and reports what is wrong with it.
+bool is_double(const Scalar& scalar) {
+  return &scalar == &scalar_for(static_cast<const double*>(nullptr));
+}
+
+// Accepts every JSON number, unlike Scalar::read(), which follows the rules for YAML text.
+bool read_double(double* value, const Json& json, const Limits& limits) {
+  *value = json.is_number() ? json.get<double>() : std::numeric_limits<double>::quiet_NaN();
+  return json.is_number() || (json.is_null() && limits.any_number());
+}
+
+bool read_other(const Scalar& scalar, void* value, const Json& json) {
+  const ScalarInfo info = scalar.info();
+  const bool fits = info.is_text                  ? json.is_string()
+                    : info.json_type == "integer" ? json.is_number_integer()
+                                                  : json.is_boolean();
+  return fits &&
+         !scalar.read({json.is_string() ? json.get<std::string>() : json.dump(), json.is_string()},
+                      value);
+}
+
+// Each read() stores the value of `json` and reports its problems.
 class Reader {
  public:
   explicit Reader(Report& report) : report_(report) {}
 
-  void read(const Scalar* scalar, void* value, const Json& json, const std::string& path, const Limits& limits) {
-    const bool is_read = is_double(*scalar) ? read_double(static_cast<double*>(value), json, limits) : read_other(*scalar, value, json);
+  void read(const Scalar* scalar, void* value, const Json& json, const std::string& path,
+            const Limits& limits) {
+    const bool is_read = is_double(*scalar) ? read_double(static_cast<double*>(value), json, limits)
+                                            : read_other(*scalar, value, json);
     const auto number = is_read ? scalar->number(value) : std::nullopt;
-    if (!is_read || (number && !std::isnan(*number) && !limits.allow(*number))) wrong(path, json, expected_words(scalar, limits));
+    if (!is_read || (number && !std::isnan(*number) && !limits.allow(*number)))
+      wrong(path, json, expected_words(scalar, limits));
   }
-  void read(const Maybe* maybe, void* value, const Json& json, const std::string& path, const Limits& limits) {
+  void read(const Maybe* maybe, void* value, const Json& json, const std::string& path,
+            const Limits& limits) {
     if (json.is_null()) return maybe->clear(value);
     visit(maybe->inner, maybe->make(value), json, path, limits);
   }
-  void read(const List* list, void* value, const Json& json, const std::string& path, const Limits& limits) {
-    if (!json.is_array() || (list->fixed && json.size() != list->size(value))) return wrong(path, json, expected_words(list, limits));
+  void read(const List* list, void* value, const Json& json, const std::string& path,
+            const Limits& limits) {
+    if (!json.is_array() || (list->fixed && json.size() != list->size(value)))
+      return wrong(path, json, expected_words(list, limits));
     list->reset(value, json.size());
     for (std::size_t i = 0; i < json.size(); ++i)
-      visit(list->item, const_cast<void*>(list->at(value, i)), json[i], cat(path, '[', i, ']'), limits);
+      visit(list->item, const_cast<void*>(list->at(value, i)), json[i], cat(path, '[', i, ']'),
+            limits);
   }
-  void read(const Map* map, void* value, const Json& json, const std::string& path, const Limits& limits) {
+  void read(const Map* map, void* value, const Json& json, const std::string& path,
+            const Limits& limits) {
     if (!json.is_object()) return wrong(path, json, expected_words(map, limits));
     map->clear(value);
-    for (const auto& [key, one] : json.items()) visit(map->value, map->add(value, key), one, dotted(path, key), limits);
+    for (const auto& [key, one] : json.items())
+      visit(map->value, map->add(value, key), one, dotted(path, key), limits);
   }
-  void read(const Section* section, void* value, const Json& json, const std::string& path, const Limits&) {
+  void read(const Section* section, void* value, const Json& json, const std::string& path,
+            const Limits&) {
     const std::size_t before = num_problems_;
     if (section->as_list) {
       read_list(*section, value, json, path);
@@ -78,14 +110,17 @@ class Reader {
     CheckProblems problems(*this, path);
     section->check(value, problems);
   }
-  void read(const Choice*, void*, const Json&, const std::string&, const Limits&) { invariant(false, "a record with a choice of types"); }
+  void read(const Choice*, void*, const Json&, const std::string&, const Limits&) {
+    invariant(false, "records do not support variants");
+  }
 
  private:
-  // What check() finds stands at the member that it names.
+  // Adds the path of the named member to problems found by check().
   class CheckProblems final : public Problems {
    public:
     CheckProblems(Reader& reader, const std::string& path) : reader_(reader), path_(path) {}
-    void add(std::string_view field, std::string_view received, std::string_view expected) override {
+    void add(std::string_view field, std::string_view received,
+             std::string_view expected) override {
       reader_.problem(dotted(path_, field), printable(received, kMaxReceived), expected);
     }
 
@@ -94,21 +129,8 @@ class Reader {
     const std::string& path_;
   };
 
-  static bool is_double(const Scalar& scalar) { return &scalar == &scalar_for(static_cast<const double*>(nullptr)); }
-
-  // Every double, whatever a configuration takes for one.
-  static bool read_double(double* value, const Json& json, const Limits& limits) {
-    *value = json.is_number() ? json.get<double>() : std::numeric_limits<double>::quiet_NaN();
-    return json.is_number() || (json.is_null() && limits.any_number());
-  }
-
-  static bool read_other(const Scalar& scalar, void* value, const Json& json) {
-    const ScalarInfo info = scalar.info();
-    const bool fits = info.is_text ? json.is_string() : info.json_type == "integer" ? json.is_number_integer() : json.is_boolean();
-    return fits && !scalar.read({json.is_string() ? json.get<std::string>() : json.dump(), json.is_string()}, value);
-  }
-
-  void visit(const Type& type, void* value, const Json& json, const std::string& path, const Limits& limits) {
+  void visit(const Type& type, void* value, const Json& json, const std::string& path,
+             const Limits& limits) {
     std::visit([&](const auto* shape) { read(shape, value, json, path, limits); }, type);
   }
 
@@ -120,11 +142,12 @@ class Reader {
     }
     for (std::size_t i = 0; i < section.rows.size(); ++i) {
       const Row& row = section.rows[i];
-      visit(row.type, const_cast<void*>(row.get(value)), json[i], cat(path, '[', i, ']'), row.limits);
+      visit(row.type, const_cast<void*>(row.get(value)), json[i], cat(path, '[', i, ']'),
+            row.limits);
     }
   }
 
-  // Keys without a row of their own.
+  // Reads keys without a row.
   void read_others(const Section& section, void* value, const Json& json, const std::string& path) {
     const Row* rest = section.rest();
     const Map* map = rest == nullptr ? nullptr : std::get<const Map*>(rest->type);
@@ -134,31 +157,38 @@ class Reader {
       if (section.find(key) != nullptr) continue;
       const std::string below = dotted(path, printable(key, kMaxReceived));
       if (map == nullptr) {
-        problem(below, "an unknown key", "no such key");
+        problem(below, "unknown key", "no other keys");
       } else {
         visit(map->value, map->add(member, key), one, below, rest->limits);
       }
     }
   }
 
-  void read_members(const Section& section, void* value, const Json& json, const std::string& path) {
+  void read_members(const Section& section, void* value, const Json& json,
+                    const std::string& path) {
     read_others(section, value, json, path);
     for (const Row& row : section.rows) {
       const auto found = json.find(row.name);
       if (row.rest) continue;
       if (found != json.end()) {
-        visit(row.type, const_cast<void*>(row.get(value)), *found, dotted(path, row.name), row.limits);
-      } else if (const auto* maybe = std::get_if<const Maybe*>(&row.type); row.may_be_missing && maybe != nullptr) {
+        visit(row.type, const_cast<void*>(row.get(value)), *found, dotted(path, row.name),
+              row.limits);
+      } else if (const auto* maybe = std::get_if<const Maybe*>(&row.type);
+                 row.may_be_missing && maybe != nullptr) {
         (*maybe)->clear(const_cast<void*>(row.get(value)));
       } else if (!row.may_be_missing) {
-        problem(dotted(path, row.name), "nothing", expected_words(row.type, row.limits));
+        problem(dotted(path, row.name), "missing", expected_words(row.type, row.limits));
       }
     }
   }
 
   void wrong(const std::string& path, const Json& json, std::string_view expected) {
-    const bool is_scalar = json.is_primitive();  // the others may be nested deeper than the stack
-    problem(path, is_scalar ? printable(json.dump(), kMaxReceived) : json.is_array() ? "a list" : "an object", expected);
+    const bool is_scalar = json.is_primitive();  // dump() of deep nesting would overflow the stack
+    problem(path,
+            is_scalar         ? printable(json.dump(), kMaxReceived)
+            : json.is_array() ? "a list"
+                              : "an object",
+            expected);
   }
   void problem(const std::string& path, std::string_view received, std::string_view expected) {
     ++num_problems_;
@@ -181,31 +211,38 @@ std::string write_record(const RecordFormat& format, const Section& section, con
   return text_of(json, format);
 }
 
-void read_record(const RecordFormat& format, const Section& section, void* value, std::string_view text, std::string_view source) {
+void read_record(const RecordFormat& format, const Section& section, void* value,
+                 std::string_view text, std::string_view source) {
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) fail(ExitCode::kBadData, source, "no JSON object", format.expected);
+  if (!json.is_object())
+    fail(ExitCode::kBadData, source, cat("not a JSON object; expected ", format.expected));
   if (format.version > 0) {
     const auto found = json.find(kFormatKey);
     if (found != json.end() && found->is_number_integer() && *found != format.version)
-      fail(ExitCode::kBadData, source, cat(format.name, " format ", found->dump()),
-           cat("format ", format.version, ", the one this version reads"));
-    require(found != json.end() && *found == format.version, ExitCode::kBadData, cat(source, ": format"),
-            found == json.end() ? "nothing" : printable(found->dump(), kMaxReceived), cat(format.version, ", as in ", format.expected));
+      fail(ExitCode::kBadData, source,
+           cat("unsupported ", format.name, " format ", found->dump(), "; expected format ",
+               format.version));
+    const std::string expected = cat(format.version, ", as in ", format.expected);
+    if (found == json.end())
+      fail(ExitCode::kBadData, cat(source, ": format"), cat("missing; expected ", expected));
+    require(*found == format.version, ExitCode::kBadData, cat(source, ": format"),
+            printable(found->dump(), kMaxReceived), expected);
     json.erase(kFormatKey);
   }
   if (format.seal != Seal::kNone) {
-    require(is_intact(text, format, json.contains(kSealKey)), ExitCode::kBadData, source, "content that differs from its own hash",
-            format.expected);
+    require(is_intact(text, format, json.contains(kSealKey)), ExitCode::kBadData, source,
+            cat("hash mismatch; expected ", format.expected));
     json.erase(kSealKey);
   }
   try {
     read_json_object(section, value, json, source);
   } catch (const UserError& error) {
-    throw UserError(error.code(), cat(error.what(), " (needs ", format.expected, ')'));
+    throw UserError(error.code(), cat(error.what(), " (expected ", format.expected, ')'));
   }
 }
 
-void read_json_object(const Section& section, void* value, const Json& object, std::string_view source) {
+void read_json_object(const Section& section, void* value, const Json& object,
+                      std::string_view source) {
   Report report;
   report.add_source(source, /*has_lines=*/false);
   Reader(report).read(&section, value, object, "", Limits{});

@@ -13,7 +13,7 @@
 namespace sluice::config {
 namespace {
 
-// Quoted text is no T, even where the same text without quotes would be one: then that was meant.
+// Quoted text is never a T. Suggests the unquoted text if that would be valid.
 template <class T>
 Refusal refuse_quoted(const Scalar& type, std::string_view text) {
   T scratch{};
@@ -23,17 +23,21 @@ Refusal refuse_quoted(const Scalar& type, std::string_view text) {
 
 class BoolType final : public Scalar {
  public:
-  ScalarInfo info() const override { return {"true or false", "`true` or `false`", "boolean", "", {}, false}; }
+  ScalarInfo info() const override {
+    return {"true or false", "`true` or `false`", "boolean", "", {}, false};
+  }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     if (text.quoted) return refuse_quoted<bool>(*this, text.text);
-    if (text.text != "true" && text.text != "false") return Refusal{"", meant(text.text)};
+    if (text.text != "true" && text.text != "false") return Refusal{"", suggestion(text.text)};
     *static_cast<bool*>(value) = text.text == "true";
     return std::nullopt;
   }
-  std::string write(const void* value) const override { return *static_cast<const bool*>(value) ? "true" : "false"; }
+  std::string write(const void* value) const override {
+    return *static_cast<const bool*>(value) ? "true" : "false";
+  }
 
  private:
-  static std::string meant(std::string_view text) {
+  static std::string suggestion(std::string_view text) {
     constexpr std::array<std::string_view, 6> kYes = {"on", "yes", "y", "true", "t", "1"};
     constexpr std::array<std::string_view, 6> kNo = {"off", "no", "n", "false", "f", "0"};
     std::string lower(text.substr(0, 8));
@@ -46,22 +50,30 @@ class BoolType final : public Scalar {
 template <class Int>
 class IntegerType final : public Scalar {
  public:
-  ScalarInfo info() const override { return {"whole number", "a whole number", "integer", "", {}, false, std::is_unsigned_v<Int>}; }
+  ScalarInfo info() const override {
+    return {"whole number", "a whole number", "integer", "", {}, false, std::is_unsigned_v<Int>};
+  }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     if (text.quoted) return refuse_quoted<Int>(*this, text.text);
     const auto digits = whole_number(text.text);
-    if (!digits) return Refusal{why_no_number(text.text, info().article), meant_number(text.text)};
+    if (!digits)
+      return Refusal{expected_number(text.text, info().article), suggested_number(text.text)};
     Int number = 0;
     if (!to_integer(*digits, number)) {
-      return Refusal{digits->starts_with('-') ? cat("a whole number that is at least ", std::numeric_limits<Int>::min())
-                                              : cat("a whole number that is at most ", std::numeric_limits<Int>::max()),
+      return Refusal{digits->starts_with('-')
+                         ? cat("a whole number of at least ", std::numeric_limits<Int>::min())
+                         : cat("a whole number of at most ", std::numeric_limits<Int>::max()),
                      ""};
     }
     *static_cast<Int*>(value) = number;
     return std::nullopt;
   }
-  std::string write(const void* value) const override { return std::to_string(*static_cast<const Int*>(value)); }
-  std::optional<long double> number(const void* value) const override { return *static_cast<const Int*>(value); }
+  std::string write(const void* value) const override {
+    return std::to_string(*static_cast<const Int*>(value));
+  }
+  std::optional<long double> number(const void* value) const override {
+    return *static_cast<const Int*>(value);
+  }
 
  private:
   static bool to_integer(std::string_view digits, Int& number) {
@@ -76,17 +88,21 @@ class DoubleType final : public Scalar {
   ScalarInfo info() const override { return {"number", "a number", "number", "", {}, false}; }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     if (text.quoted) return refuse_quoted<double>(*this, text.text);
-    if (!is_number(text.text)) return Refusal{why_no_number(text.text, info().article), meant_number(text.text)};
+    if (!is_number(text.text))
+      return Refusal{expected_number(text.text, info().article), suggested_number(text.text)};
     const auto number = to_double(text.text);
     if (!number) return Refusal{"a number that a double can hold (1e-307 to 1e308)", ""};
     *static_cast<double*>(value) = *number;
     return std::nullopt;
   }
   std::string write(const void* value) const override {
-    invariant(std::isfinite(*static_cast<const double*>(value)), "a configuration holds a number that is not finite");
+    invariant(std::isfinite(*static_cast<const double*>(value)),
+              "non-finite number in a configuration");
     return shortest(*static_cast<const double*>(value));
   }
-  std::optional<long double> number(const void* value) const override { return *static_cast<const double*>(value); }
+  std::optional<long double> number(const void* value) const override {
+    return *static_cast<const double*>(value);
+  }
 };
 
 class StringType final : public Scalar {
@@ -97,38 +113,50 @@ class StringType final : public Scalar {
     *static_cast<std::string*>(value) = text.text;
     return std::nullopt;
   }
-  std::string write(const void* value) const override { return *static_cast<const std::string*>(value); }
+  std::string write(const void* value) const override {
+    return *static_cast<const std::string*>(value);
+  }
 };
 
 class WordType final : public Scalar {
  public:
-  ScalarInfo info() const override { return {.name = "value", .article = "a value", .is_text = true, .takes_lists = true}; }
+  ScalarInfo info() const override {
+    return {.name = "value", .article = "a value", .is_text = true, .takes_lists = true};
+  }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     if (text.text.find('\0') != std::string_view::npos) return Refusal{"text without NUL", ""};
     *static_cast<Word*>(value) = {std::string(text.text), text.quoted};
     return std::nullopt;
   }
-  std::string write(const void* value) const override { return static_cast<const Word*>(value)->text; }
-  std::optional<bool> is_quoted(const void* value) const override { return static_cast<const Word*>(value)->quoted; }
+  std::string write(const void* value) const override {
+    return static_cast<const Word*>(value)->text;
+  }
+  std::optional<bool> is_quoted(const void* value) const override {
+    return static_cast<const Word*>(value)->quoted;
+  }
 };
 
 class HashType final : public Scalar {
  public:
-  ScalarInfo info() const override { return {"hash", "a hash of 32 hexadecimal digits", "string", "", {}, true}; }
+  ScalarInfo info() const override {
+    return {"hash", "a hash of 32 hexadecimal digits", "string", "", {}, true};
+  }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     const auto hash = hash_from_hex(text.text);
     if (!hash) return Refusal{};
     *static_cast<Hash128*>(value) = *hash;
     return std::nullopt;
   }
-  std::string write(const void* value) const override { return static_cast<const Hash128*>(value)->hex(); }
+  std::string write(const void* value) const override {
+    return static_cast<const Hash128*>(value)->hex();
+  }
 };
 
 struct ByteUnit {
   std::string_view name;
   std::int64_t bytes;
 };
-// By size: the first that divides a number is how it is written.
+// In descending order; numbers are written in the first unit that divides them.
 constexpr std::array<ByteUnit, 10> kByteUnits = {{{"TiB", std::int64_t{1} << 40},
                                                   {"TB", 1'000'000'000'000},
                                                   {"GiB", std::int64_t{1} << 30},
@@ -143,15 +171,21 @@ constexpr std::array<ByteUnit, 10> kByteUnits = {{{"TiB", std::int64_t{1} << 40}
 class BytesType final : public Scalar {
  public:
   ScalarInfo info() const override {
-    return {"size", "a size such as 512MiB, 2GB or 1000", "integer", "^[0-9]+([.][0-9]+)? ?([kKMGT]B|[KMGT]iB|B)$", {}, false, true};
+    return {"size",    "a size such as 512MiB, 2GB or 1000",
+            "integer", "^[0-9]+([.][0-9]+)? ?([kKMGT]B|[KMGT]iB|B)$",
+            {},        false,
+            true};
   }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
     if (text.quoted) return refuse_quoted<Bytes>(*this, text.text);
     const auto parts = split_unit(text.text);
     const std::string_view number = parts.first, unit_name = parts.second;
-    const auto unit = std::find_if(kByteUnits.begin(), kByteUnits.end(), [&](const ByteUnit& u) { return u.name == unit_name; });
-    if (!is_number(number) || number.find_first_of("+-") != std::string_view::npos) return Refusal{};
-    if (unit == kByteUnits.end() && !unit_name.empty()) return Refusal{"", meant(number, unit_name)};
+    const auto unit = std::find_if(kByteUnits.begin(), kByteUnits.end(),
+                                   [&](const ByteUnit& u) { return u.name == unit_name; });
+    if (!is_number(number) || number.find_first_of("+-") != std::string_view::npos)
+      return Refusal{};
+    if (unit == kByteUnits.end() && !unit_name.empty())
+      return Refusal{"", suggestion(number, unit_name)};
     const auto count = scaled_exactly(number, unit_name.empty() ? 1 : unit->bytes);
     if (!count) return Refusal{"a whole number of bytes below 8 EiB", ""};
     static_cast<Bytes*>(value)->count = *count;
@@ -160,15 +194,18 @@ class BytesType final : public Scalar {
   std::string write(const void* value) const override {
     const std::int64_t count = static_cast<const Bytes*>(value)->count;
     for (const ByteUnit& unit : kByteUnits) {
-      if (count != 0 && unit.name != "B" && count % unit.bytes == 0) return cat(count / unit.bytes, unit.name);
+      if (count != 0 && unit.name != "B" && count % unit.bytes == 0)
+        return cat(count / unit.bytes, unit.name);
     }
     return std::to_string(count);
   }
-  std::optional<long double> number(const void* value) const override { return static_cast<const Bytes*>(value)->count; }
+  std::optional<long double> number(const void* value) const override {
+    return static_cast<const Bytes*>(value)->count;
+  }
 
  private:
-  // The same unit in other letters: 512mib, 2Gb, 1M.
-  static std::string meant(std::string_view number, std::string_view unit_name) {
+  // Corrects the case or a missing suffix of a unit: 512mib, 2Gb, 1M.
+  static std::string suggestion(std::string_view number, std::string_view unit_name) {
     const auto lower = [](std::string_view text) {
       std::string out(text);
       for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -177,7 +214,8 @@ class BytesType final : public Scalar {
     for (const ByteUnit& unit : kByteUnits) {
       const std::string name = lower(unit.name);
       const std::string given = lower(unit_name);
-      if (given == name || given + "b" == name || given + "ib" == name) return cat(number, unit.name);
+      if (given == name || given + "b" == name || given + "ib" == name)
+        return cat(number, unit.name);
     }
     return "";
   }
@@ -192,7 +230,9 @@ constexpr std::array<TimeUnit, 4> kTimeUnits = {{{"d", 86400}, {"h", 3600}, {"mi
 class SecondsType final : public Scalar {
  public:
   ScalarInfo info() const override {
-    return {"duration", "a duration such as 30s, 10min, 2h or 90 (seconds)", "number", "^[0-9]+([.][0-9]+)? ?(ms|s|min|h|d)$", {}, false,
+    return {"duration", "a duration such as 30s, 10min, 2h or 90 (seconds)",
+            "number",   "^[0-9]+([.][0-9]+)? ?(ms|s|min|h|d)$",
+            {},         false,
             true};
   }
   std::optional<Refusal> read(ScalarText text, void* value) const override {
@@ -201,23 +241,25 @@ class SecondsType final : public Scalar {
     const auto count = is_number(number) ? to_double(number) : std::nullopt;
     if (!count || number.find('-') == 0) return Refusal{};
     const auto seconds = in_seconds(*count, unit);
-    if (!seconds) return Refusal{"", meant(number, unit)};
+    if (!seconds) return Refusal{"", suggestion(number, unit)};
     if (!std::isfinite(*seconds)) return Refusal{"a duration that a double can hold", ""};
     static_cast<Seconds*>(value)->count = *seconds;
     return std::nullopt;
   }
   std::string write(const void* value) const override {
     const double count = static_cast<const Seconds*>(value)->count;
-    invariant(std::isfinite(count), "a configuration holds a duration that is not finite");
+    invariant(std::isfinite(count), "non-finite duration in a configuration");
     for (const TimeUnit& unit : kTimeUnits) {
-      // Only where the product is exact, so that reading gives the same double.
+      // Only if the quotient is exact, so that it reads back as the same double.
       if (count >= unit.seconds && count < 1e12 && std::fmod(count, unit.seconds) == 0) {
         return cat(std::to_string(static_cast<std::int64_t>(count / unit.seconds)), unit.name);
       }
     }
     return cat(shortest(count), 's');
   }
-  std::optional<long double> number(const void* value) const override { return static_cast<const Seconds*>(value)->count; }
+  std::optional<long double> number(const void* value) const override {
+    return static_cast<const Seconds*>(value)->count;
+  }
 
  private:
   static std::optional<double> in_seconds(double count, std::string_view unit_name) {
@@ -228,9 +270,11 @@ class SecondsType final : public Scalar {
     }
     return std::nullopt;
   }
-  static std::string meant(std::string_view number, std::string_view unit) {
-    if (unit == "m" || unit == "mins" || unit == "minutes" || unit == "minute") return cat(number, "min");
-    if (unit == "sec" || unit == "secs" || unit == "seconds" || unit == "second") return cat(number, 's');
+  static std::string suggestion(std::string_view number, std::string_view unit) {
+    if (unit == "m" || unit == "mins" || unit == "minutes" || unit == "minute")
+      return cat(number, "min");
+    if (unit == "sec" || unit == "secs" || unit == "seconds" || unit == "second")
+      return cat(number, 's');
     if (unit == "hr" || unit == "hours" || unit == "hour") return cat(number, 'h');
     return unit == "days" || unit == "day" ? cat(number, 'd') : "";
   }
@@ -274,7 +318,7 @@ std::optional<Refusal> Named::read(ScalarText text, void* value) const {
 
 std::string Named::write(const void* value) const {
   const std::size_t i = index(value);
-  invariant(i < options_.size(), "a configuration holds a value that has no name");
+  invariant(i < options_.size(), "enumerator without a name in a configuration");
   return std::string(options_[i].name);
 }
 

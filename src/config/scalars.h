@@ -1,14 +1,16 @@
-// Values that YAML writes as one word or number, and the limits a row may set on them.
+// Scalar values: a single YAML word or number, and the limits that a row can set on it.
 //
-// We type plain text ourselves, because YAML libraries disagree on `on`, `010` and `1e5`:
+// Plain text is typed here, because YAML libraries disagree on `on`, `010` and `1e5`:
 //   bool      true, false
-//   integers  decimal; 1e5 and 2.5e6 where the value is whole; no leading zeros, no underscores, no hexadecimal
+//   integers  decimal; exponents if the value is whole (1e5, 2.5e6); no leading zeros, underscores
+//             or hexadecimal
 //   double    decimal with optional exponent; no nan, no infinity
 //   string    any word or quoted text; null must be quoted
-//   names     (enumerations, rows of a table) exactly as listed
-//   Word      any of these, or a list of them, as it stands
+//   names     (enumerations, table rows) exactly as listed
+//   Word      any of these, or a list of them, kept unparsed
 //   Hash128   32 hexadecimal digits
-//   Bytes     512MiB, 2GB, 64KiB, 1000;  Seconds: 30s, 10min, 2h, 250ms, 90
+//   Bytes     512MiB, 2GB, 64KiB, 1000
+//   Seconds   30s, 10min, 2h, 250ms, 90
 // Quoted text is a string or a name, never a number.
 #pragma once
 
@@ -31,10 +33,10 @@ struct ScalarText {
   bool quoted = false;
 };
 
-// Why a text is no value of the type.
+// Why a text is not a valid value.
 struct Refusal {
-  std::string expected;    // empty: info().article and nothing more to say
-  std::string suggestion;  // empty, or the text that was probably meant
+  std::string expected;    // empty: info().article is sufficient
+  std::string suggestion;  // the text probably intended; may be empty
 };
 
 // One allowed name.
@@ -43,31 +45,33 @@ struct Option {
 };
 
 struct ScalarInfo {
-  std::string_view name;            // "whole number"
-  std::string_view article;         // "a whole number"
-  std::string_view json_type;       // JSON Schema `type`; empty: any of text, number, true and false
-  std::string_view pattern;         // regular expression of the text form where units may follow, else empty
+  std::string_view name;     // "whole number"
+  std::string_view article;  // "a whole number"
+  // JSON Schema `type`; empty: any of text, number, true and false
+  std::string_view json_type;
+  // regular expression for values with a unit; empty if there are no units
+  std::string_view pattern;
   std::span<const Option> options;  // names only
-  bool is_text = false;             // takes quoted text
-  bool non_negative = false;        // read() refuses numbers below 0
-  bool takes_lists = false;         // read() is given them as one line: [0.9, 0.95]
+  bool is_text = false;             // accepts quoted text
+  bool non_negative = false;        // read() rejects negative numbers
+  bool takes_lists = false;         // read() accepts lists as one line: [0.9, 0.95]
 };
 
 class Scalar {
  public:
   virtual ~Scalar() = default;
   virtual ScalarInfo info() const = 0;
-  // Stores the value; nothing is stored where it is refused.
+  // Parses and stores the value. On refusal nothing is stored.
   virtual std::optional<Refusal> read(ScalarText text, void* value) const = 0;
-  // Text that read() turns into the same value; not yet quoted.
+  // Unquoted text that read() converts back to the same value.
   virtual std::string write(const void* value) const = 0;
-  // Whether written text needs quotes: nothing where only the text decides (see quoted_if_needed).
+  // Whether the written text needs quotes; nullopt: depends on the text (see quoted_if_needed).
   virtual std::optional<bool> is_quoted(const void*) const { return std::nullopt; }
-  // What Limits compare, where the value is a number. long double holds every 64-bit integer.
+  // The number checked by Limits, if there is one. long double holds every 64-bit integer.
   virtual std::optional<long double> number(const void*) const { return std::nullopt; }
 };
 
-// The types of field.h.
+// The scalar types listed in field.h.
 const Scalar& scalar_for(const bool*);
 const Scalar& scalar_for(const std::int64_t*);
 const Scalar& scalar_for(const std::uint64_t*);
@@ -78,7 +82,7 @@ const Scalar& scalar_for(const Seconds*);
 const Scalar& scalar_for(const Word*);
 const Scalar& scalar_for(const Hash128*);
 
-// Enumerations and rows of tables: describe.h derives the two functions from the C++ type.
+// Enumerations and table rows. describe_types.h implements index() and set().
 class Named : public Scalar {
  public:
   explicit Named(std::vector<Option> options) : options_(std::move(options)) {}
@@ -92,19 +96,20 @@ class Named : public Scalar {
   std::vector<Option> options_;
 };
 
-// The constraints of a row.
+// The value constraints of a row.
 struct Limits {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
-  bool low_open = false;     // low itself is refused
+  bool low_open = false;     // low itself is not allowed
   std::int64_t divisor = 0;  // 0: any
   bool non_empty = false;
   bool any_number() const;  // no limit on numbers
   bool allow(long double number) const;
-  std::string words() const;  // "greater than 0", "from 0 to 1, a multiple of 8"; empty without limits
+  // "greater than 0", "from 0 to 1, a multiple of 8"; empty without limits
+  std::string words() const;
 };
 
-// The name nearest to `text` where one is near enough to be meant, else empty. Capitals and `-` for `_` do not count.
+// The name nearest to `text`, or empty if none is close. Ignores case, and treats `-` as `_`.
 std::string_view nearest(std::string_view text, std::span<const std::string_view> names);
 
 }  // namespace sluice::config

@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Limits below 2^53 that are whole are written as integers.
+// Writes whole limits below 2^53 as integers.
 Json json_number(double number) {
   const auto whole = static_cast<std::int64_t>(number);
   return static_cast<double>(whole) == number ? Json(whole) : Json(number);
@@ -18,7 +18,8 @@ Json json_number(double number) {
 
 void add_limits(Json& schema, const Limits& limits) {
   const double infinity = std::numeric_limits<double>::infinity();
-  if (limits.low != -infinity) schema[limits.low_open ? "exclusiveMinimum" : "minimum"] = json_number(limits.low);
+  if (limits.low != -infinity)
+    schema[limits.low_open ? "exclusiveMinimum" : "minimum"] = json_number(limits.low);
   if (limits.high != infinity) schema["maximum"] = json_number(limits.high);
   if (limits.divisor != 0) schema["multipleOf"] = limits.divisor;
 }
@@ -37,12 +38,13 @@ Json names_schema(std::span<const Option> options) {
   return any_summary ? Json{{"oneOf", explained}} : Json{{"enum", names}};
 }
 
-// What a value may be. A record differs from a configuration: every member is there, and a number may be null where it is not finite.
+// Builds the schema of a type. Unlike configurations, records require their keys and write
+// non-finite numbers as null.
 class Writer {
  public:
   explicit Writer(bool is_record) : is_record_(is_record) {}
 
-  // `value`: the default, or nullptr where there is none: within lists, and in records.
+  // `value`: the default; nullptr within lists and in records.
   Json schema_of(const Type& type, const Limits& limits, const void* value) const {
     return std::visit([&](const auto* shape) { return shape_schema(shape, limits, value); }, type);
   }
@@ -65,7 +67,8 @@ class Writer {
       if (info.takes_lists) types.push_back("array");
       return {{"type", types}};
     }
-    if (is_record_ && info.json_type == "number" && limits.any_number()) return {{"type", Json::array({"number", "null"})}};
+    if (is_record_ && info.json_type == "number" && limits.any_number())
+      return {{"type", Json::array({"number", "null"})}};
     Json schema = {{"type", info.json_type}};
     if (info.json_type == "string") {
       if (limits.non_empty) schema["minLength"] = 1;
@@ -79,7 +82,8 @@ class Writer {
 
   Json shape_schema(const Maybe* maybe, const Limits& limits, const void* value) const {
     const Json inner_schema = schema_of(maybe->inner, limits, nullptr);
-    if (is_record_ && inner_schema.value("type", Json()).is_array()) return inner_schema;  // null is in it
+    // already allows null
+    if (is_record_ && inner_schema.value("type", Json()).is_array()) return inner_schema;
     const Json word = maybe->word.empty() ? Json{{"type", "null"}} : Json{{"const", maybe->word}};
     const void* inner = value == nullptr ? nullptr : maybe->get(value);
     return {{"anyOf", Json::array({word, schema_of(maybe->inner, limits, inner)})}};
@@ -88,26 +92,32 @@ class Writer {
   Json shape_schema(const List* list, const Limits& limits, const void* value) const {
     Json schema = {{"type", "array"}, {"items", schema_of(list->item, limits, nullptr)}};
     if (limits.non_empty) schema["minItems"] = 1;
-    if (list->fixed && value != nullptr) schema["minItems"] = schema["maxItems"] = list->size(value);
+    if (list->fixed && value != nullptr)
+      schema["minItems"] = schema["maxItems"] = list->size(value);
     return schema;
   }
 
   Json shape_schema(const Map* map, const Limits& limits, const void*) const {
-    Json schema = {{"type", "object"}, {"additionalProperties", schema_of(map->value, limits, nullptr)}};
+    Json schema = {{"type", "object"},
+                   {"additionalProperties", schema_of(map->value, limits, nullptr)}};
     if (limits.non_empty) schema["minProperties"] = 1;
     return schema;
   }
 
-  // `type` may be left out for the default's alternative only.
+  // `type` is optional only for the default alternative.
   Json shape_schema(const Choice* choice, const Limits&, const void* value) const {
-    const std::size_t usual = value == nullptr ? 0 : choice->index(value);
+    const std::size_t default_kind = value == nullptr ? 0 : choice->index(value);
     Json kinds = Json::array();
     for (std::size_t i = 0; i < choice->kinds.size(); ++i) {
       const Section& kind = *choice->kinds[i];
       Json properties = {{"type", {{"const", kind.kind}}}};
-      properties.update(properties_of(kind, i == usual && value != nullptr ? choice->get(value) : kind.defaults()));
-      Json schema = {{"type", "object"}, {"title", kind.kind}, {"properties", properties}, {"additionalProperties", other_keys(kind)}};
-      if (i != usual) schema["required"] = Json::array({"type"});
+      properties.update(properties_of(
+          kind, i == default_kind && value != nullptr ? choice->get(value) : kind.defaults()));
+      Json schema = {{"type", "object"},
+                     {"title", kind.kind},
+                     {"properties", properties},
+                     {"additionalProperties", other_keys(kind)}};
+      if (i != default_kind) schema["required"] = Json::array({"type"});
       kinds.push_back(std::move(schema));
     }
     return {{"oneOf", kinds}};
@@ -119,13 +129,16 @@ class Writer {
       items.push_back(schema_of(row.type, row.limits, nullptr));
       items.back()["description"] = row.doc;
     }
-    return {{"type", "array"}, {"prefixItems", items}, {"minItems", items.size()}, {"items", false}};
+    return {
+        {"type", "array"}, {"prefixItems", items}, {"minItems", items.size()}, {"items", false}};
   }
 
-  // What keys without a row may hold: false where there are none.
+  // Schema of keys without a row; false if they are not allowed.
   Json other_keys(const Section& section) const {
     const Row* rest = section.rest();
-    return rest == nullptr ? Json(false) : schema_of(std::get<const Map*>(rest->type)->value, rest->limits, nullptr);
+    return rest == nullptr
+               ? Json(false)
+               : schema_of(std::get<const Map*>(rest->type)->value, rest->limits, nullptr);
   }
 
   // `value`: the section with its defaults, or nullptr.
@@ -133,10 +146,11 @@ class Writer {
     Json properties = Json::object();
     for (const Row& row : section.rows) {
       if (row.rest) continue;
-      const void* usual = value == nullptr ? nullptr : row.get(value);
-      Json property = schema_of(row.type, row.limits, usual);
+      const void* default_value = value == nullptr ? nullptr : row.get(value);
+      Json property = schema_of(row.type, row.limits, default_value);
       if (!row.doc.empty()) property["description"] = row.doc;
-      if (usual != nullptr && !std::holds_alternative<const Section*>(row.type)) property["default"] = json_value(row.type, usual);
+      if (default_value != nullptr && !std::holds_alternative<const Section*>(row.type))
+        property["default"] = json_value(row.type, default_value);
       properties[std::string(row.name)] = std::move(property);
     }
     return properties;
@@ -152,16 +166,20 @@ class Writer {
   bool is_record_;
 };
 
-Json opening(std::string_view title) { return {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}}; }
+Json opening(std::string_view title) {
+  return {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}};
+}
 
 }  // namespace
 
 std::string write_json_schema(const Section& section) {
   Json schema = opening("Sluice configuration");
   schema.update(Writer(/*is_record=*/false).shape_schema(&section, Limits{}, nullptr));
-  const Json extends = {{"type", "array"},
-                        {"items", {{"type", "string"}, {"minLength", 1}}},
-                        {"description", "Files that are read first, relative to this one; what stands here comes on top."}};
+  const Json extends = {
+      {"type", "array"},
+      {"items", {{"type", "string"}, {"minLength", 1}}},
+      {"description",
+       "Files to read first, relative to this file; the keys in this file override theirs."}};
   Json properties = {{"extends", extends}};
   properties.update(schema["properties"]);
   schema["properties"] = std::move(properties);
@@ -180,7 +198,9 @@ std::string record_schema(const RecordKind& kind) {
   properties.update(schema["properties"]);
   for (const Json& name : schema["required"]) required.push_back(name);
   if (kind.format->seal != RecordFormat::Seal::kNone) {
-    properties[kSealKey] = {{"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}, {"description", "Hash of this text with an empty seal."}};
+    properties[kSealKey] = {{"type", "string"},
+                            {"pattern", "^[0-9a-f]{32}$"},
+                            {"description", "Hash of the text with an empty seal."}};
     if (kind.format->seal == RecordFormat::Seal::kRequired) required.push_back(kSealKey);
   }
   schema["properties"] = std::move(properties);

@@ -54,24 +54,24 @@ bool KeyPaths::has(std::string_view path) const {
   return std::any_of(keys_.begin(), keys_.end(), [&](const Key& key) { return key.path == path; });
 }
 
-std::vector<std::string> KeyPaths::meant(std::string_view parent, std::string_view key) const {
+std::vector<std::string> KeyPaths::candidates(std::string_view parent, std::string_view key) const {
   std::vector<std::string> found, here;
   const std::string wanted = folded(key);
   for (const Key& one : keys_) {
     if (!wanted.empty() && one.folded_name == wanted && wanted != "type") add_new(found, one.path);
   }
-  for (const std::string_view ours : ours_for(AliasOf::kKey, key)) {
-    if (has(ours)) add_new(found, ours);
+  for (const std::string_view name : names_for(AliasKind::kKey, key)) {
+    if (has(name)) add_new(found, name);
   }
   const std::string path = parent.empty() ? std::string(key) : cat(parent, '.', key);
-  std::erase(found, path);  // it stands in the right place, of another type
+  std::erase(found, path);  // right section, but a key of another type
   for (const std::string& one : found) {
     if (parent_of(one) == parent) here.push_back(one);
   }
   return here.empty() ? found : here;
 }
 
-std::vector<std::string> KeyPaths::spelt_alike(std::string_view key) const {
+std::vector<std::string> KeyPaths::similar(std::string_view key) const {
   constexpr std::size_t kShortest = 5;
   std::vector<std::string> found;
   if (key.size() < kShortest) return found;
@@ -89,7 +89,8 @@ std::string alternatives(const std::vector<std::string>& paths) {
   constexpr std::size_t kMost = 3;
   std::string text;
   const std::size_t count = std::min(paths.size(), kMost);
-  for (std::size_t i = 0; i < count; ++i) text += cat(i == 0 ? "" : i + 1 == count ? "` or `" : "`, `", paths[i]);
+  for (std::size_t i = 0; i < count; ++i)
+    text += cat(i == 0 ? "" : i + 1 == count ? "` or `" : "`, `", paths[i]);
   return text;
 }
 

@@ -1,4 +1,4 @@
-// Which key was meant where an unknown one came.
+// Suggestions for unknown keys.
 #pragma once
 
 #include <string>
@@ -9,19 +9,17 @@
 
 namespace sluice::config {
 
-// Every key of a description by its dotted path, sections and `type` included; of all alternatives.
+// The dotted paths of all keys, including sections, `type` and the keys of every alternative.
 class KeyPaths {
  public:
   explicit KeyPaths(const Section& root);
 
   bool has(std::string_view path) const;
-  // Full paths for an unknown key `key` in the section at `parent` (empty: the root): keys of that
-  // name in other sections, and keys that other programs call so; those in `parent` alone where
-  // there are any.
-  std::vector<std::string> meant(std::string_view parent, std::string_view key) const;
-  // Full paths of keys that are spelt much like it, nearer than nearest() asks, since every key is
-  // compared.
-  std::vector<std::string> spelt_alike(std::string_view key) const;
+  // Full paths for an unknown key in the section `parent` (empty: the root): keys of the same name
+  // in other sections, and keys with that alias. If any are in `parent`, only those.
+  std::vector<std::string> candidates(std::string_view parent, std::string_view key) const;
+  // Full paths of keys with similar spelling. Stricter than nearest(), since all keys are compared.
+  std::vector<std::string> similar(std::string_view key) const;
 
  private:
   struct Key {
@@ -33,7 +31,7 @@ class KeyPaths {
   std::vector<Key> keys_;
 };
 
-// "a`, `b` or `c": at most three, for a message that puts the whole between backticks.
+// "a`, `b` or `c": at most three; the caller adds the outer backticks.
 std::string alternatives(const std::vector<std::string>& paths);
 
 }  // namespace sluice::config

@@ -16,17 +16,17 @@
 namespace sluice::config {
 namespace {
 
-// Ends a reading from inside the parser; the problem is in the report.
+// Thrown to leave the parser after a fatal problem, which is already in the report.
 struct Stop {};
 
-// A value and all that is in it.
+// A value with its descendants.
 struct Subtree {
   Node node;
   std::size_t num_nodes = 1;
   int depth = 0;  // levels of lists and mappings
 };
 
-// A list or mapping that has not ended.
+// An open list or mapping.
 class Frame {
  public:
   Frame(Node::Form form, Mark mark, YAML::anchor_t anchor) : anchor_(anchor) {
@@ -39,7 +39,7 @@ class Frame {
   bool expects_key() const { return tree_.node.is_mapping() && !key_; }
   Subtree take() { return std::move(tree_); }
 
-  // Where the key stood first, if it is not new.
+  // Position of the first occurrence if the key is a duplicate.
   std::optional<Mark> begin_entry(const std::string& key, Mark mark) {
     key_ = key;
     key_mark_ = mark;
@@ -54,7 +54,7 @@ class Frame {
     if (key_) {
       part.node.key = *std::exchange(key_, std::nullopt);
       part.node.key_mark = key_mark_;
-      if (!keeps_value_) return;  // the key is in the report already
+      if (!keeps_value_) return;  // the key has already been reported
     }
     tree_.node.children.push_back(std::move(part.node));
   }
@@ -62,10 +62,10 @@ class Frame {
  private:
   Subtree tree_;
   YAML::anchor_t anchor_;
-  std::optional<std::string> key_;  // read, and its value has not come
+  std::optional<std::string> key_;  // its value has not been read yet
   Mark key_mark_;
-  bool keeps_value_ = true;                     // of duplicates the first one counts
-  std::unordered_map<std::string, Mark> seen_;  // keys so far, with their first places
+  bool keeps_value_ = true;                     // the first of duplicate keys wins
+  std::unordered_map<std::string, Mark> seen_;  // keys so far, with their first positions
 };
 
 class Builder final : public YAML::EventHandler {
@@ -76,32 +76,40 @@ class Builder final : public YAML::EventHandler {
   Node take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (num_documents_++ > 0) stop(at(mark), "a second document (`---`, or text after the end of the first)", "one document");
+    if (num_documents_++ > 0)
+      stop(at(mark), "a second document (`---`, or text after the end of the first)",
+           "a single document");
   }
   void OnDocumentEnd() override {}
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { leaf(Node::Form::kNull, mark, {}, anchor); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    leaf(Node::Form::kNull, mark, {}, anchor);
+  }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     check_tag(mark, tag);
     leaf(tag == "!" ? Node::Form::kQuoted : Node::Form::kPlain, mark, value, anchor);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    if (expects_key()) stop(at(mark), "an alias as a key", "a word as a key");
+    if (expects_key()) stop(at(mark), "an alias as a key", "a scalar key");
     const auto found = anchors_.find(anchor);
-    if (found == anchors_.end()) stop(at(mark), "an alias of itself", "an alias of a value that ended before");
-    spend(at(mark), found->second.num_nodes, "aliases that multiply beyond the limit");
+    if (found == anchors_.end())
+      stop(at(mark), "an alias to itself", "an alias to an earlier value");
+    spend(at(mark), found->second.num_nodes, "alias expansion beyond the limit");
     if (static_cast<int>(frames_.size()) + found->second.depth > kMaxDepth) stop_for_depth(mark);
     Subtree copy = found->second;
     copy.node.mark = at(mark);
     attach(std::move(copy));
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     open(Node::Form::kList, mark, tag, anchor);
   }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(Node::Form::kMapping, mark, tag, anchor);
   }
   void OnSequenceEnd() override { close(); }
@@ -115,10 +123,10 @@ class Builder final : public YAML::EventHandler {
     throw Stop{};
   }
   [[noreturn]] void stop_for_depth(const YAML::Mark& mark) {
-    stop(at(mark), "lists and mappings nested too deep", cat("at most ", kMaxDepth, " levels"));
+    stop(at(mark), "lists and mappings nested too deeply", cat("at most ", kMaxDepth, " levels"));
   }
   void spend(Mark mark, std::size_t num_nodes, std::string_view received) {
-    if (num_nodes > budget_.left) stop(mark, received, "at most 50000 values in all files together");
+    if (num_nodes > budget_.left) stop(mark, received, "at most 50000 values in all files");
     budget_.left -= num_nodes;
   }
 
@@ -126,12 +134,14 @@ class Builder final : public YAML::EventHandler {
 
   void check_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    report_.add(at(mark), path_, cat("the tag `", printable(tag), '`'), "no tags: the field says the type");
+    report_.add(at(mark), path_, cat("the tag `", printable(tag), '`'),
+                "no tags; the key determines the type");
   }
 
-  void leaf(Node::Form form, const YAML::Mark& mark, const std::string& text, YAML::anchor_t anchor) {
+  void leaf(Node::Form form, const YAML::Mark& mark, const std::string& text,
+            YAML::anchor_t anchor) {
     if (expects_key()) {
-      if (form == Node::Form::kNull) stop(at(mark), "null or nothing as a key", "a word as a key");
+      if (form == Node::Form::kNull) stop(at(mark), "null as a key", "a scalar key");
       begin_entry(text, at(mark));
       return;
     }
@@ -146,15 +156,21 @@ class Builder final : public YAML::EventHandler {
   void begin_entry(const std::string& key, Mark mark) {
     const std::optional<Mark> first = frames_.back().begin_entry(key, mark);
     if (key == "<<") {
-      report_.add(mark, path_, "the merge key `<<`", "no merge keys: use `extends`, or repeat the keys");
+      report_.add(mark, path_, "the merge key `<<`",
+                  "no merge keys; use `extends` or repeat the keys");
     } else if (first) {
-      report_.add(mark, path_, cat("the key `", printable(key), "` again (first in line ", first->line, ')'), "each key once");
+      report_.add(mark, path_,
+                  cat("duplicate key `", printable(key), "` (first on line ", first->line, ')'),
+                  "unique keys");
     }
   }
 
-  void open(Node::Form form, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void open(Node::Form form, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor) {
     check_tag(mark, tag);
-    if (expects_key()) stop(at(mark), "a list or mapping as a key, or a bracket that is not closed", "words as keys, every bracket closed");
+    if (expects_key())
+      stop(at(mark), "a list or mapping as a key, or an unclosed bracket",
+           "scalar keys and closed brackets");
     if (static_cast<int>(frames_.size()) >= kMaxDepth) stop_for_depth(mark);
     spend(at(mark), 1, "too many values");
     frames_.emplace_back(form, at(mark), anchor);
@@ -166,7 +182,7 @@ class Builder final : public YAML::EventHandler {
     finish(frame.take(), frame.anchor());
   }
 
-  // A value is complete: from here on it may be named by an alias.
+  // Completes a value; later aliases can refer to it.
   void finish(Subtree tree, YAML::anchor_t anchor) {
     if (anchor != 0) {
       spend(tree.node.mark, tree.num_nodes, "too many values");
@@ -193,7 +209,8 @@ class Builder final : public YAML::EventHandler {
   Node root_;
 };
 
-// Bytes of the UTF-8 sequence at the start of `text`; 0 where there is none (overlong forms and surrogates included).
+// Length of the UTF-8 sequence at the start of `text`; 0 if invalid (including overlong forms and
+// surrogates).
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
@@ -208,7 +225,7 @@ std::size_t utf8_length(std::string_view text) {
   return overlong || beyond ? 0 : length;
 }
 
-// Where the first byte stands that no YAML text may have.
+// Position of the first byte that is not allowed in YAML text.
 std::optional<std::size_t> find_bad_byte(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {
@@ -224,27 +241,32 @@ std::optional<std::size_t> find_bad_byte(std::string_view text) {
 Mark mark_of(std::string_view text, std::size_t offset, int source) {
   const std::string_view before = text.substr(0, offset);
   const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-  const std::size_t start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  const std::size_t start =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
   return {source, static_cast<int>(line), static_cast<int>(offset - start) + 1};
 }
 
-// What a person usually got wrong where the parser gives up.
-std::string_view right_form(std::string_view text, int line, std::string_view message) {
-  for (; line > 1 && text.find('\n') != std::string_view::npos; --line) text.remove_prefix(text.find('\n') + 1);
+// The expected form, with a hint at the usual cause of a syntax error.
+std::string_view expected_form(std::string_view text, int line, std::string_view message) {
+  for (; line > 1 && text.find('\n') != std::string_view::npos; --line)
+    text.remove_prefix(text.find('\n') + 1);
   const std::size_t start = std::min(text.find_first_not_of(' '), text.size());
-  if (text.substr(start, 1) == "\t") return "valid YAML: lines indented with blanks, not with tabs";
-  if (message == "end of map not found") return "valid YAML: all keys of a mapping indented alike";
+  if (text.substr(start, 1) == "\t") return "valid YAML, indented with spaces, not tabs";
+  if (message == "end of map not found")
+    return "valid YAML, with equal indentation for all keys of a mapping";
   return "valid YAML";
 }
 
 bool check_bytes(std::string_view text, int source, std::string_view path, Report& report) {
   if (text.size() > kMaxTextBytes) {
-    report.add_fatal({source, 1, 1}, path, cat(text.size(), " bytes"), cat("at most ", kMaxTextBytes, " bytes"));
+    report.add_fatal({source, 1, 1}, path, cat(text.size(), " bytes"),
+                     cat("at most ", kMaxTextBytes, " bytes"));
     return false;
   }
   const auto bad = find_bad_byte(text);
   if (!bad) return true;
-  report.add_fatal(mark_of(text, *bad, source), path, cat("the byte `", printable(text.substr(*bad, 1)), '`'),
+  report.add_fatal(mark_of(text, *bad, source), path,
+                   cat("the byte `", printable(text.substr(*bad, 1)), '`'),
                    "UTF-8 text without control characters");
   return false;
 }
@@ -252,18 +274,21 @@ bool check_bytes(std::string_view text, int source, std::string_view path, Repor
 }  // namespace
 
 const Node* Node::find(std::string_view name) const {
-  const auto found = std::find_if(children.begin(), children.end(), [&](const Node& child) { return child.key == name; });
+  const auto found = std::find_if(children.begin(), children.end(),
+                                  [&](const Node& child) { return child.key == name; });
   return is_mapping() && found != children.end() ? &*found : nullptr;
 }
 
-Node read_tree(std::string_view text, int source, std::string_view path, Report& report, NodeBudget& budget) {
+Node read_tree(std::string_view text, int source, std::string_view path, Report& report,
+               NodeBudget& budget) {
   Node nothing;
   nothing.mark = {source, 1, 1};
   if (!check_bytes(text, source, path, report)) return nothing;
   Builder builder(source, path, report, budget);
   try {
-    // The comment at the end lets the parser notice what is not closed: at an end of file after a line break it takes an open
-    // quote for a finished one, and an open bracket in the last line for a key.
+    // The appended comment makes the parser detect unclosed quotes and brackets: at the end of file
+    // it treats an open quote after a line break as closed, and an open bracket in the last line as
+    // a key.
     std::istringstream stream(cat(text, text.ends_with('\n') ? "#" : "\n#"));
     YAML::Parser parser(stream);
     bool any = false;
@@ -272,12 +297,15 @@ Node read_tree(std::string_view text, int source, std::string_view path, Report&
   } catch (const Stop&) {
     return nothing;
   } catch (const YAML::Exception& e) {
-    const Mark mark = e.mark.is_null() ? Mark{source, 1, 1} : Mark{source, e.mark.line + 1, e.mark.column + 1};
-    report.add_fatal(mark, path, cat("text that is no YAML (", printable(e.msg), ')'), right_form(text, mark.line, e.msg));
+    const Mark mark =
+        e.mark.is_null() ? Mark{source, 1, 1} : Mark{source, e.mark.line + 1, e.mark.column + 1};
+    report.add_fatal(mark, path, cat("malformed YAML (", printable(e.msg), ')'),
+                     expected_form(text, mark.line, e.msg));
   } catch (const std::bad_alloc&) {
     throw;
-  } catch (const std::exception& e) {  // the parser's own conversions, for example of a %YAML directive
-    report.add_fatal({source, 1, 1}, path, cat("text that cannot be read (", printable(e.what()), ')'), "valid YAML");
+  } catch (const std::exception& e) {  // from conversions in the parser, e.g. of a %YAML directive
+    report.add_fatal({source, 1, 1}, path, cat("malformed YAML (", printable(e.what()), ')'),
+                     "valid YAML");
   }
   return nothing;
 }

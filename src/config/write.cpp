@@ -5,20 +5,26 @@
 #include <cctype>
 
 #include "base/text_format.h"
-#include "config/read.h"
+#include "config/expected.h"
 
 namespace sluice::config {
 namespace {
 
 constexpr std::size_t kWidth = 100;
 
-// Words that YAML 1.1 or 1.2 readers take for a bool, null or number, in lower case.
-constexpr std::array<std::string_view, 11> kReserved = {"true", "false", "on", "off", "yes", "no", "y", "n", "null", "nan", "inf"};
+// Words that YAML 1.1 or 1.2 parsers read as a bool, null or number, in lower case.
+constexpr std::array<std::string_view, 11> kReserved = {"true", "false", "on",   "off", "yes", "no",
+                                                        "y",    "n",     "null", "nan", "inf"};
 
 bool is_plain_word(std::string_view text) {
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  const auto is_inner = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '-'; };
-  const bool starts_well = !text.empty() && (is_letter(text[0]) || (text[0] == '/' && text.size() > 1));
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  const auto is_inner = [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '-';
+  };
+  const bool starts_well =
+      !text.empty() && (is_letter(text[0]) || (text[0] == '/' && text.size() > 1));
   if (!starts_well || !std::all_of(text.begin(), text.end(), is_inner)) return false;
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -28,16 +34,20 @@ bool is_plain_word(std::string_view text) {
 std::string hex_escape(char letter, unsigned value, int digits) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string text = cat('\\', letter);
-  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) text += kDigits[(value >> shift) & 15U];
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
+    text += kDigits[(value >> shift) & 15U];
   return text;
 }
 
-// Characters beyond ASCII that YAML may not show as they are: C1 controls, line separators, the byte order mark.
-// Returns the code point where `text` starts with one, else 0.
+// Non-ASCII characters that YAML requires to be escaped: C1 controls, line separators, the byte
+// order mark. Returns the code point if `text` starts with one, else 0.
 unsigned unprintable(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
   if (byte(0) == 0xC2 && byte(1) >= 0x80 && byte(1) <= 0xA0) return byte(1);
-  if (byte(0) == 0xE2 && byte(1) == 0x80 && (byte(2) == 0xA8 || byte(2) == 0xA9)) return 0x2000 + byte(2) - 0x80;
+  if (byte(0) == 0xE2 && byte(1) == 0x80 && (byte(2) == 0xA8 || byte(2) == 0xA9))
+    return 0x2000 + byte(2) - 0x80;
   if (byte(0) == 0xEF && byte(1) == 0xBB && byte(2) == 0xBF) return 0xFEFF;
   if (byte(0) == 0xEF && byte(1) == 0xBF && byte(2) >= 0xBE) return 0xFFC0 + byte(2) - 0x80;
   return 0;
@@ -67,7 +77,7 @@ std::string double_quoted(std::string_view text) {
   return out + '"';
 }
 
-// ---- one line ----
+// ---- flow style ----
 std::string flow_of(const Type& type, const void* value, std::string_view word);
 
 std::string flow(const Scalar* scalar, const void* value, std::string_view word) {
@@ -94,12 +104,15 @@ std::string flow(const List* list, const void* value, std::string_view) {
 std::string entries_of(const Map& map, const void* value) {
   std::string text;
   for (std::size_t i = 0; i < map.size(value); ++i) {
-    text += cat(i == 0 ? "" : ", ", quoted_if_needed(map.key(value, i)), ": ", flow_of(map.value, map.at(value, i), {}));
+    text += cat(i == 0 ? "" : ", ", quoted_if_needed(map.key(value, i)), ": ",
+                flow_of(map.value, map.at(value, i), {}));
   }
   return text;
 }
 
-std::string flow(const Map* map, const void* value, std::string_view) { return cat('{', entries_of(*map, value), '}'); }
+std::string flow(const Map* map, const void* value, std::string_view) {
+  return cat('{', entries_of(*map, value), '}');
+}
 
 std::string entries_of(const Section& section, const void* value, std::string text) {
   for (const Row& row : section.rows) {
@@ -113,7 +126,9 @@ std::string entries_of(const Section& section, const void* value, std::string te
   return cat('{', text, '}');
 }
 
-std::string flow(const Section* section, const void* value, std::string_view) { return entries_of(*section, value, ""); }
+std::string flow(const Section* section, const void* value, std::string_view) {
+  return entries_of(*section, value, "");
+}
 
 std::string flow(const Choice* choice, const void* value, std::string_view) {
   const Section& kind = *choice->kinds[choice->index(value)];
@@ -124,37 +139,42 @@ std::string flow_of(const Type& type, const void* value, std::string_view word) 
   return std::visit([&](const auto* shape) { return flow(shape, value, word); }, type);
 }
 
-// ---- a document ----
-// Comment of a row: its documentation, then what is allowed where the documentation of a number cannot say it shorter.
+// ---- block style ----
+// Comment of a row: its documentation, then the allowed values unless they are obvious or already
+// documented.
 std::string comment_of(const Row& row) {
   std::string text(row.doc);
   const bool is_mapping = std::holds_alternative<const Section*>(row.type);
   const auto* scalar = std::get_if<const Scalar*>(&row.type);
-  const bool is_plain_text = scalar != nullptr && (*scalar)->info().json_type == "string" && (*scalar)->info().options.empty();
+  const bool is_plain_text = scalar != nullptr && (*scalar)->info().json_type == "string" &&
+                             (*scalar)->info().options.empty();
   const auto options = scalar == nullptr ? std::span<const Option>() : (*scalar)->info().options;
-  const bool all_named = !options.empty() && std::all_of(options.begin(), options.end(), [&](const Option& option) {
-    return row.doc.find(cat('`', option.name, '`')) != std::string_view::npos;
-  });
-  const bool says_nothing = is_mapping || all_named || (is_plain_text && row.limits.words().empty()) ||
+  const bool all_named =
+      !options.empty() && std::all_of(options.begin(), options.end(), [&](const Option& option) {
+        return row.doc.find(cat('`', option.name, '`')) != std::string_view::npos;
+      });
+  const bool is_redundant = is_mapping || all_named ||
+                            (is_plain_text && row.limits.words().empty()) ||
                             (scalar != nullptr && (*scalar)->info().json_type == "boolean");
-  if (says_nothing) return text;
+  if (is_redundant) return text;
   const std::string allowed = expected_words(row.type, row.limits);
   return cat(text, text.empty() ? "" : " ", '[', allowed, ']');
 }
 
-enum class What { kValues, kDocs, kIdentity };
+enum class Mode { kValues, kDocs, kIdentity };
 
 class Writer {
  public:
-  explicit Writer(What what) : what_(what) {}
+  explicit Writer(Mode mode) : mode_(mode) {}
   std::string take() { return std::move(text_); }
 
-  void entries(const Section& section, const void* value, int indent, Affects section_affects = Affects::kWeights) {
+  void entries(const Section& section, const void* value, int indent,
+               Affects section_affects = Affects::kWeights) {
     for (const Row& row : section.rows) {
       const Affects affects = row.affects.value_or(section_affects);
       const bool is_block = block_of(row.type, row.get(value)).first != nullptr;
-      if (what_ == What::kDocs && indent == 0 && !text_.empty()) text_ += '\n';
-      if (what_ == What::kDocs) comment(comment_of(row), indent);
+      if (mode_ == Mode::kDocs && indent == 0 && !text_.empty()) text_ += '\n';
+      if (mode_ == Mode::kDocs) comment(comment_of(row), indent);
       if (row.rest) {
         map_entries(*std::get<const Map*>(row.type), row.get(value), indent);
         continue;
@@ -171,10 +191,11 @@ class Writer {
   }
 
  private:
-  // The section (and its value) that a type holds now, where it is written as a block; else nothing.
+  // The section currently held by a type, with its value, if it is written as a block.
   static std::pair<const Section*, const void*> block_of(const Type& type, const void* value) {
     if (const auto* section = std::get_if<const Section*>(&type)) {
-      return (*section)->rows.empty() ? std::pair<const Section*, const void*>{} : std::pair{*section, value};
+      return (*section)->rows.empty() ? std::pair<const Section*, const void*>{}
+                                      : std::pair{*section, value};
     }
     if (const auto* choice = std::get_if<const Choice*>(&type)) {
       return {(*choice)->kinds[(*choice)->index(value)], (*choice)->get(value)};
@@ -189,14 +210,17 @@ class Writer {
     return std::holds_alternative<const Choice*>(type);
   }
 
-  bool is_written(Affects affects) const { return what_ != What::kIdentity || rule_of(affects).in_identity; }
+  bool is_written(Affects affects) const {
+    return mode_ != Mode::kIdentity || rule_of(affects).in_identity;
+  }
 
-  // Whether there was anything to write.
+  // Returns whether anything was written.
   bool block(const Row& row, const void* value, int indent, Affects affects) {
     text_ += '\n';
     const std::size_t begin = text_.size();
     const auto [section, inner] = block_of(row.type, row.get(value));
-    if (holds_choice(row.type) && is_written(affects)) line(indent + 2, cat("type: ", quoted_if_needed(section->kind), '\n'));
+    if (holds_choice(row.type) && is_written(affects))
+      line(indent + 2, cat("type: ", quoted_if_needed(section->kind), '\n'));
     entries(*section, inner, indent + 2, affects);
     return text_.size() > begin;
   }
@@ -205,7 +229,8 @@ class Writer {
     const std::string text = write_flow(row.type, row.get(value));
     const auto* list = std::get_if<const List*>(&row.type);
     const auto* map = std::get_if<const Map*>(&row.type);
-    const bool is_short = static_cast<std::size_t>(indent) + row.name.size() + 2 + text.size() <= kWidth;
+    const bool is_short =
+        static_cast<std::size_t>(indent) + row.name.size() + 2 + text.size() <= kWidth;
     if (is_short || (list == nullptr && map == nullptr)) {
       text_ += cat(' ', text, '\n');
       return;
@@ -219,17 +244,21 @@ class Writer {
 
   void map_entries(const Map& map, const void* value, int indent) {
     for (std::size_t i = 0; i < map.size(value); ++i) {
-      line(indent, cat(quoted_if_needed(map.key(value, i)), ": ", write_flow(map.value, map.at(value, i)), '\n'));
+      line(indent, cat(quoted_if_needed(map.key(value, i)), ": ",
+                       write_flow(map.value, map.at(value, i)), '\n'));
     }
   }
 
   void comment(std::string_view text, int indent) {
-    for (const std::string& part : wrapped(text, kWidth - 2 - static_cast<std::size_t>(indent))) line(indent, cat("# ", part, '\n'));
+    for (const std::string& part : wrapped(text, kWidth - 2 - static_cast<std::size_t>(indent)))
+      line(indent, cat("# ", part, '\n'));
   }
 
-  void line(int indent, std::string_view text) { text_.append(static_cast<std::size_t>(indent), ' ').append(text); }
+  void line(int indent, std::string_view text) {
+    text_.append(static_cast<std::size_t>(indent), ' ').append(text);
+  }
 
-  What what_;
+  Mode mode_;
   std::string text_;
 };
 
@@ -267,13 +296,13 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
 }
 
 std::string write_yaml(const Section& section, const void* value, bool with_docs) {
-  Writer writer(with_docs ? What::kDocs : What::kValues);
+  Writer writer(with_docs ? Mode::kDocs : Mode::kValues);
   writer.entries(section, value, 0);
   return writer.take();
 }
 
 std::string write_identity(const Section& section, const void* value) {
-  Writer writer(What::kIdentity);
+  Writer writer(Mode::kIdentity);
   writer.entries(section, value, 0);
   return writer.take();
 }

@@ -9,8 +9,8 @@ namespace sluice::data {
 
 namespace {
 constexpr std::size_t kBatchBytes = 256 << 10;
-constexpr std::size_t kMaxBytesInFlight = 256 << 20;  // items may be documents of many megabytes
-constexpr std::size_t kBytesPerItem = 64;             // many tiny documents make a batch too
+constexpr std::size_t kMaxBytesInFlight = 256 << 20;  // items can be documents of many megabytes
+constexpr std::size_t kBytesPerItem = 64;             // overhead; bounds batches of tiny documents
 }  // namespace
 
 struct BlockEncoder::Batch {
@@ -26,11 +26,15 @@ struct BlockEncoder::Batch {
   bool done = false;  // guarded by mutex_
 };
 
-BlockEncoder::BlockEncoder(const text::Tokenizer& tokenizer, text::Separator separator, int num_threads, const SplitPosition& start,
-                           Sink sink)
-    : tokenizer_(tokenizer), separator_(separator), position_(start), sink_(std::move(sink)), filling_(std::make_unique<Batch>()) {
-  require(separator != text::Separator::kEos || tokenizer.eos().has_value(), ExitCode::kUsage, "corpus.separator",
-          "eos, while the tokenizer has no end token", "none, or a tokenizer with an end token");
+BlockEncoder::BlockEncoder(const text::Tokenizer& tokenizer, text::Separator separator,
+                           int num_threads, const SplitPosition& start, Sink sink)
+    : tokenizer_(tokenizer),
+      separator_(separator),
+      position_(start),
+      sink_(std::move(sink)),
+      filling_(std::make_unique<Batch>()) {
+  require(separator != text::Separator::kEos || tokenizer.eos().has_value(), ExitCode::kUsage,
+          "corpus.separator", "eos", "none, or a tokenizer with an end token");
   const int count = std::max(num_threads, 1);
   max_in_flight_ = 2 * static_cast<std::size_t>(count) + 2;
   for (int i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
@@ -55,7 +59,9 @@ void BlockEncoder::add(SplitItem item) {
 void BlockEncoder::submit() {
   if (filling_->items.empty()) return;
   bytes_in_flight_ += filling_->num_bytes;
-  while (!in_flight_.empty() && (in_flight_.size() >= max_in_flight_ || bytes_in_flight_ > kMaxBytesInFlight)) deliver_oldest();
+  while (!in_flight_.empty() &&
+         (in_flight_.size() >= max_in_flight_ || bytes_in_flight_ > kMaxBytesInFlight))
+    deliver_oldest();
   in_flight_.push_back(std::exchange(filling_, std::make_unique<Batch>()));
   {
     const std::lock_guard lock(mutex_);
@@ -134,7 +140,8 @@ void BlockEncoder::encode(Batch& batch) const {
     result.counts.num_tokens = result.ids_end - begin;
     if (unknown.has_value()) {
       const auto first = batch.ids.begin() + static_cast<std::ptrdiff_t>(begin);
-      result.counts.num_unknown = static_cast<std::uint64_t>(std::count(first, batch.ids.end(), *unknown));
+      result.counts.num_unknown =
+          static_cast<std::uint64_t>(std::count(first, batch.ids.end(), *unknown));
     }
     batch.results.push_back(result);
   }

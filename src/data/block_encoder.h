@@ -1,5 +1,5 @@
-// Encodes the items of a split on several threads and hands the ids on in their order: the same ids for any number of threads, in
-// bounded memory.
+// Encodes the items of a split on several threads and delivers the ids in order: the same ids for
+// any number of threads, in bounded memory.
 #pragma once
 
 #include <condition_variable>
@@ -20,15 +20,17 @@ namespace sluice::data {
 
 class BlockEncoder {
  public:
-  // Receives the ids of one item and where the split stands after it. Called on the thread that calls add() and finish().
+  // Receives the ids of one item and the split position after it. Called on the thread that calls
+  // add() and finish().
   using Sink = std::function<void(std::span<const std::int32_t> ids, const SplitPosition& after)>;
-  // kUsage where `separator` is `eos` and the tokenizer has no end token.
-  BlockEncoder(const text::Tokenizer& tokenizer, text::Separator separator, int num_threads, const SplitPosition& start, Sink sink);
-  ~BlockEncoder();  // gives up what is not finished
+  // kUsage if `separator` is `eos` and the tokenizer has no end token.
+  BlockEncoder(const text::Tokenizer& tokenizer, text::Separator separator, int num_threads,
+               const SplitPosition& start, Sink sink);
+  ~BlockEncoder();  // discards unfinished work
   BlockEncoder(const BlockEncoder&) = delete;
   BlockEncoder& operator=(const BlockEncoder&) = delete;
 
-  void add(SplitItem item);  // may wait for the workers; rethrows what one of them threw
+  void add(SplitItem item);  // may wait for the workers; rethrows their exceptions
   void finish();
 
  private:
@@ -45,8 +47,9 @@ class BlockEncoder {
   std::size_t max_in_flight_;
   std::size_t bytes_in_flight_ = 0;
   std::unique_ptr<Batch> filling_;
-  std::deque<std::unique_ptr<Batch>> in_flight_;  // oldest first; only the calling thread changes it
-  std::mutex mutex_;                              // guards what follows
+  // Oldest first; modified only by the calling thread.
+  std::deque<std::unique_ptr<Batch>> in_flight_;
+  std::mutex mutex_;  // guards waiting_, stopping_ and Batch::done
   std::condition_variable work_ready_, batch_done_;
   std::deque<Batch*> waiting_;
   bool stopping_ = false;

@@ -13,16 +13,19 @@
 namespace sluice::data {
 namespace {
 
-// A standard error over fewer documents than this says little, and a hold-out by document is a matter of luck.
+// With fewer documents, a standard error is unreliable and so is a hold-out by document.
 constexpr std::uint64_t kFewDocuments = 10;
 
 std::string count(std::uint64_t number) { return with_commas(static_cast<std::int64_t>(number)); }
 
 std::string percent(std::uint64_t part, std::uint64_t whole) {
-  return cat(fixed(100 * static_cast<double>(part) / static_cast<double>(std::max<std::uint64_t>(whole, 1)), 1), " %");
+  return cat(fixed(100 * static_cast<double>(part) /
+                       static_cast<double>(std::max<std::uint64_t>(whole, 1)),
+                   1),
+             " %");
 }
 
-// Why one would have fewer documents than expected.
+// A likely reason for fewer documents than expected.
 std::string_view cause(text::Format format) {
   switch (format) {
     case text::Format::kText:
@@ -41,28 +44,33 @@ void warn_of_few_documents(const PreparedManifest& manifest, const text::CorpusC
   for (const Split split : kSplits) {
     const SplitCounts counts = counts_of(manifest.split(split));
     if (counts.num_tokens == 0 || counts.num_documents >= kFewDocuments) continue;
-    few += cat(few.empty() ? "" : ", ", count_of(static_cast<std::int64_t>(counts.num_documents), cat(split_words(split), " document")));
+    few += cat(few.empty() ? "" : ", ", count_of(static_cast<std::int64_t>(counts.num_documents),
+                                                 cat(split_words(split), " document")));
   }
   if (few.empty()) return;
   log::warn(cat("corpus: ", few, ", fewer than ", kFewDocuments,
-                ": too few for a hold-out by document and for statistics over documents; with corpus.format `",
-                config::name_of(corpus.format), "` ", cause(corpus.format), "; is another corpus.format right?"));
+                ": too few to hold out by document and for per-document statistics; with "
+                "corpus.format `",
+                config::name_of(corpus.format), "`, ", cause(corpus.format),
+                "; check corpus.format"));
 }
 
 }  // namespace
 
 void warn_of_faults(const text::FaultReport& report) {
   for (const auto& [kind, fault] : report.faults)
-    log::warn(cat("corpus: ", kind, ", ", count_of(static_cast<std::int64_t>(fault.count), "time"), "; first in ", fault.first_file,
-                  " at byte ", fault.first_offset));
+    log::warn(cat("corpus: ", kind, ", ", count_of(static_cast<std::int64_t>(fault.count), "time"),
+                  "; first in ", fault.first_file, " at byte ", fault.first_offset));
 }
 
 void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid) {
   if (overlap.num_documents == 0 && overlap.num_bytes.value_or(0) == 0) return;
-  const std::string bytes = overlap.num_bytes ? cat(", ", percent(*overlap.num_bytes, valid.num_bytes), " of the bytes") : "";
-  log::warn(cat("corpus.valid: ", count(overlap.num_documents), " of ", count(valid.num_documents), " documents (",
-                percent(overlap.num_documents, valid.num_documents), bytes,
-                ") are in the training files too; held-out perplexity will be optimistic"));
+  const std::string bytes =
+      overlap.num_bytes ? cat(", ", percent(*overlap.num_bytes, valid.num_bytes), " of the bytes")
+                        : "";
+  log::warn(cat("corpus.valid: ", count(overlap.num_documents), " of ", count(valid.num_documents),
+                " documents (", percent(overlap.num_documents, valid.num_documents), bytes,
+                ") are also in the training files; held-out perplexity will be optimistic"));
 }
 
 void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus) {
@@ -70,11 +78,10 @@ void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& 
   warn_of_few_documents(manifest, corpus);
 }
 
-void fail_full_overlap(std::string_view what) {
-  fail(ExitCode::kBadData, "corpus.valid", cat(what, " is in the training files too, so that nothing is held out"),
-       "text that corpus.train does not have, or no corpus.valid and a share in corpus.holdout (`sluice eval RUN --data FILE` scores a "
-       "model "
-       "on its training text)");
+void fail_full_overlap(std::string_view received) {
+  fail(ExitCode::kBadData, "corpus.valid", received,
+       "text absent from corpus.train, or no corpus.valid and a share in corpus.holdout "
+       "(to score a model on its training text, use `sluice eval RUN --data FILE`)");
 }
 
 void refuse_equal_files(const Inputs& inputs) {
@@ -86,12 +93,13 @@ void refuse_equal_files(const Inputs& inputs) {
     if (!training.contains(file.hash)) return;
     any = true;
   }
-  if (any) fail_full_overlap(cat("each of its ", count_of(static_cast<std::int64_t>(inputs.valid.size()), "file")));
+  if (any) fail_full_overlap("only copies of training files");
 }
 
 void refuse_full_overlap(const PreparedManifest& manifest) {
   const PreparedSplit& valid = manifest.split(Split::kValid);
-  if (valid.documents > 0 && manifest.overlap().num_bytes == valid.bytes) fail_full_overlap("all of its text");
+  if (valid.documents > 0 && manifest.overlap().num_bytes == valid.bytes)
+    fail_full_overlap("only text of the training files");
 }
 
 }  // namespace sluice::data

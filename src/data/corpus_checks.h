@@ -1,4 +1,4 @@
-// What is said about a corpus before anything is trained on it.
+// Warnings and errors about a corpus, before training.
 #pragma once
 
 #include <string_view>
@@ -11,18 +11,18 @@ namespace sluice::data {
 
 struct Inputs;
 
-// Faults in the text, counted by its readers.
+// Faults in the text, counted by the readers.
 void warn_of_faults(const text::FaultReport& faults);
-// Held-out documents that are training text too: number and share.
+// Held-out documents that are also training text: number and share.
 void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid);
-// The same, and splits of so few documents that statistics over documents mean nothing.
+// warn_of_overlap(), and a warning about splits with too few documents for statistics.
 void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus);
 
-// kBadData, with the ways out.
-[[noreturn]] void fail_full_overlap(std::string_view what);
-// The same where every held-out file is a training file, under whatever name: seen by hash, before any work.
+// kBadData: all of corpus.valid is training text.
+[[noreturn]] void fail_full_overlap(std::string_view received);
+// fail_full_overlap() if every held-out file has the hash of a training file; before preparation.
 void refuse_equal_files(const Inputs& inputs);
-// The same where finished data says so.
+// fail_full_overlap() if finished data has recorded a full overlap.
 void refuse_full_overlap(const PreparedManifest& manifest);
 
 }  // namespace sluice::data

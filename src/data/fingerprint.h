@@ -1,4 +1,5 @@
-// What decides which tokens come out: the settings and the content of the files, never their names or places.
+// Fingerprint of prepared data: a hash of the settings that determine the tokens and of the content
+// of the files. File names and paths have no effect.
 #pragma once
 
 #include <optional>
@@ -15,13 +16,16 @@ struct GivenModel {
   bool joins_blocks = false;  // text/tokenizer.h
 };
 
-// Loads the model that `tokenizer` names, if it names one; kBadData where it is damaged.
+// Loads the model named by `tokenizer`, if any; kBadData if it is damaged.
 std::optional<GivenModel> given_model_of(const text::TokenizerConfig& tokenizer);
 
-// One line per setting ("corpus.format: paragraphs"), in a fixed order. `given_model`: tokenizer.model, where one is set.
-std::string token_settings(const PrepareSettings& settings, const std::optional<GivenModel>& given_model);
+// One line per setting ("corpus.format: paragraphs"), in a fixed order. `given_model`:
+// tokenizer.model, if set.
+std::string token_settings(const PrepareSettings& settings,
+                           const std::optional<GivenModel>& given_model);
 
 // 32 hex digits.
-std::string fingerprint_of(const std::string& token_settings, const std::vector<InputFile>& train, const std::vector<InputFile>& valid);
+std::string fingerprint_of(const std::string& token_settings, const std::vector<InputFile>& train,
+                           const std::vector<InputFile>& valid);
 
 }  // namespace sluice::data

@@ -1,5 +1,5 @@
-// One process at a time prepares a folder. The lock is the kernel's (flock) and ends with the process, however that ends, so none is
-// ever stale.
+// Only one process prepares a folder at a time. The lock is flock(2): the kernel releases it when
+// the process ends, so it is never stale.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +8,7 @@ namespace sluice::data {
 
 class FolderLock {
  public:
-  // Waits for its turn. kIo where `path` cannot be made, kInterrupted when a stop is requested.
+  // Waits for the lock. kIo if `path` cannot be created, kInterrupted if a stop is requested.
   explicit FolderLock(const std::filesystem::path& path);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;

@@ -21,15 +21,19 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kSettledNs = 2'000'000'000;  // the coarsest time stamps of file systems in use
+// The coarsest timestamp granularity of file systems in use (FAT).
+constexpr std::int64_t kTimestampNs = 2'000'000'000;
 constexpr std::size_t kMaxCacheBytes = 64 << 20;
 
-std::int64_t in_ns(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+std::int64_t in_ns(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 InputFile status_of(const std::filesystem::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
-    fail(ExitCode::kMissingInput, path.string(), std::generic_category().message(errno), "a file that this user can read");
+    fail(ExitCode::kMissingInput, path.string(),
+         cat("cannot read: ", std::generic_category().message(errno)));
   }
   return {.path = path,
           .size_bytes = static_cast<std::uint64_t>(info.st_size),
@@ -49,7 +53,7 @@ Hash128 hash_of_file(const std::filesystem::path& path) {
     file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
     hasher.update(std::string_view(buffer.data(), static_cast<std::size_t>(file.gcount())));
   }
-  require(file.eof(), ExitCode::kMissingInput, path.string(), "cannot be read", "a file that this user can read");
+  require(file.eof(), ExitCode::kMissingInput, path.string(), "cannot read");
   return hasher.digest();
 }
 
@@ -60,16 +64,21 @@ json load_cache(const std::filesystem::path& cache_file) {
     json cache = json::parse(read_file(cache_file, kMaxCacheBytes), nullptr, false);
     return cache.is_object() ? cache : json::object();
   } catch (const UserError&) {
-    return json::object();  // it only saves time
+    return json::object();  // the cache only saves time
   }
 }
 
-// Programs can set the time of modification back (cp -p, tar, touch -d), but not the time of the change itself.
-json stamp_of(const InputFile& file) { return json::array({file.size_bytes, file.modified_ns, file.changed_ns, file.inode, file.device}); }
+// Programs can set mtime back (cp -p, tar, touch -d), but not ctime.
+json stamp_of(const InputFile& file) {
+  return json::array({file.size_bytes, file.modified_ns, file.changed_ns, file.inode, file.device});
+}
 
-std::optional<Hash128> cached_hash(const json& cache, const InputFile& file, const std::string& key) {
+std::optional<Hash128> cached_hash(const json& cache, const InputFile& file,
+                                   const std::string& key) {
   const auto entry = cache.find(key);
-  if (entry == cache.end() || !entry->is_array() || entry->size() != 3 || (*entry)[0] != stamp_of(file)) return std::nullopt;
+  if (entry == cache.end() || !entry->is_array() || entry->size() != 3 ||
+      (*entry)[0] != stamp_of(file))
+    return std::nullopt;
   if (!(*entry)[1].is_number_unsigned() || !(*entry)[2].is_number_unsigned()) return std::nullopt;
   return Hash128{.high = (*entry)[1].get<std::uint64_t>(), .low = (*entry)[2].get<std::uint64_t>()};
 }
@@ -80,7 +89,8 @@ void store_cache(const std::filesystem::path& cache_file, const json& cache, Fil
     files.write_atomically(cache_file, cache.dump());
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kIo) throw;
-    log::info(cat(cache_file.string(), ": cannot be written; the corpus is read again at each start"));
+    log::info(cat(cache_file.string(),
+                  ": cannot be written; the corpus will be hashed again at each start"));
   }
 }
 
@@ -89,25 +99,30 @@ bool same_stamp(const InputFile& a, const InputFile& b) { return stamp_of(a) == 
 }  // namespace
 
 std::int64_t wall_clock_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
-std::vector<InputFile> hash_inputs(const std::vector<std::filesystem::path>& paths, const std::filesystem::path& cache_file,
-                                   FileSystem& files, std::int64_t (*now_ns)()) {
+std::vector<InputFile> hash_inputs(const std::vector<std::filesystem::path>& paths,
+                                   const std::filesystem::path& cache_file, FileSystem& files,
+                                   std::int64_t (*now_ns)()) {
   json cache = load_cache(cache_file);
   bool changed = false;
   std::vector<InputFile> inputs;
   for (const std::filesystem::path& path : paths) {
     InputFile file = status_of(path);
-    // Names need not be UTF-8, JSON strings must be.
+    // Hashed because file names need not be UTF-8, but JSON strings must be.
     const std::string key = hash_of(std::filesystem::absolute(path).native()).hex();
     if (const auto known = cached_hash(cache, file, key)) {
       file.hash = *known;
     } else {
-      // A second change within one tick of the clock would leave the same stamp. Asked before reading: that takes time.
-      const bool settled = now_ns() - std::max(file.modified_ns, file.changed_ns) > kSettledNs;
+      // A second change within the timestamp granularity would keep the same stamp. Checked before
+      // the hashing, which takes time.
+      const bool stamp_is_reliable =
+          now_ns() - std::max(file.modified_ns, file.changed_ns) > kTimestampNs;
       file.hash = hash_of_file(path);
-      if (settled) {
+      if (stamp_is_reliable) {
         cache[key] = json::array({stamp_of(file), file.hash.high, file.hash.low});
         changed = true;
       }
@@ -121,9 +136,11 @@ std::vector<InputFile> hash_inputs(const std::vector<std::filesystem::path>& pat
 void check_unchanged(const std::vector<InputFile>& inputs) {
   for (const InputFile& before : inputs) {
     const InputFile now = status_of(before.path);
-    // A new stamp alone is no other content: a file can be linked, renamed or touched.
-    if (same_stamp(now, before) || (now.size_bytes == before.size_bytes && hash_of_file(before.path) == before.hash)) continue;
-    fail(ExitCode::kBadData, before.path.string(), "it changed while it was being prepared", "files that stay as they are; run again");
+    // A new stamp alone does not mean new content: a file can be linked, renamed or touched.
+    if (same_stamp(now, before) ||
+        (now.size_bytes == before.size_bytes && hash_of_file(before.path) == before.hash))
+      continue;
+    fail(ExitCode::kBadData, before.path.string(), "changed during preparation; run again");
   }
 }
 

@@ -9,10 +9,12 @@
 namespace sluice::data {
 namespace {
 
-// Calls visit(config) with each kind's default settings.
+// Calls visit(config) with the default settings of each kind.
 template <class Visit>
 void for_each_kind(const Visit& visit) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) { (visit(std::variant_alternative_t<I, ObjectiveConfig>{}), ...); }
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (visit(std::variant_alternative_t<I, ObjectiveConfig>{}), ...);
+  }
   (std::make_index_sequence<std::variant_size_v<ObjectiveConfig>>{});
 }
 
@@ -25,12 +27,14 @@ std::string_view kind_of(const ObjectiveConfig& config) {
 std::string kinds_that_share(bool shared) {
   std::string kinds;
   for_each_kind([&](const auto& config) {
-    if (make(config, std::nullopt)->shape().shared == shared) kinds += cat(kinds.empty() ? "" : " or ", config.kind);
+    if (make(config, std::nullopt)->shape().shared == shared)
+      kinds += cat(kinds.empty() ? "" : " or ", config.kind);
   });
   return kinds;
 }
 
-std::unique_ptr<const Objective> make_objective(const ObjectiveConfig& config, std::optional<std::int64_t> sequence_length) {
+std::unique_ptr<const Objective> make_objective(const ObjectiveConfig& config,
+                                                std::optional<std::int64_t> sequence_length) {
   return std::visit([&](const auto& c) { return make(c, sequence_length); }, config);
 }
 

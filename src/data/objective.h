@@ -1,4 +1,5 @@
-// What the rest of the program asks of an objective. Each one is a class in a file of its own, and no other file asks which one it is.
+// The interface of a training objective. Each objective is a class in a separate file; other code
+// depends only on this interface.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ namespace sluice::data {
 struct SequenceShape {
   std::int64_t input_length = 0, target_length = 0;
   bool shared = true;  // inputs and targets are the same positions
-  // Tokens that pass through the network: both lengths, or the one that they share.
+  // Tokens that pass through the network: both lengths, or the shared one.
   std::int64_t work() const { return shared ? target_length : input_length + target_length; }
 };
 
@@ -34,44 +35,52 @@ struct TrainingSettings {
 struct EvaluationSettings {
   std::int64_t batch_sequences = 16;
   std::uint64_t max_tokens = 0;  // targets; 0: all
-  std::int64_t stride = 0;       // between the starts of windows, where has_stride(); 0: they do not overlap
+  // Distance between window starts, if has_stride(); 0: no overlap.
+  std::int64_t stride = 0;
 };
 
 class Objective {
  public:
   virtual ~Objective() = default;
-  // In a report: "next token".
+  // For reports: "next token".
   virtual std::string_view title() const = 0;
   virtual SequenceShape shape() const = 0;
-  // Tokens of the text that one sequence is made from.
+  // Raw text tokens per sequence.
   virtual std::int64_t segment_length() const = 0;
-  // The setting that segment_length follows from, as "objective.input_length 512"; empty where it is train.sequence_length.
+  // The setting that determines segment_length(), e.g. "objective.input_length 512"; empty if it is
+  // train.sequence_length.
   virtual std::string segment_length_source() const { return {}; }
-  // Ids behind the tokenizer's pieces.
+  // Number of ids after the tokenizer's pieces.
   virtual std::int64_t num_sentinels() const { return 0; }
-  // Every token of the text is a target once, and nothing else is: then bytes and words of the text are those of the targets.
+  // The targets are exactly the tokens of the text, each once, so per-byte and per-word figures are
+  // defined.
   virtual bool targets_are_text() const = 0;
-  // Documents are joined without end tokens.
+  // Requires documents joined without end tokens.
   virtual bool joins_documents() const = 0;
-  // Windows of an evaluation may overlap.
+  // Evaluation windows may overlap.
   virtual bool has_stride() const = 0;
-  // How a model that fills in blanks marks them; nothing where it continues a text. Errors as of training_batches().
+  // The sentinels of a model that fills blanks; nullopt for one that continues text. Errors as for
+  // training_batches().
   virtual std::optional<SpanRules> blanks(const text::Tokenizer& tokenizer) const = 0;
 
-  // Both keep a reference to `stream`. kBadData where it is too short, kUsage where the tokenizer lacks what the objective needs.
-  virtual std::unique_ptr<TrainingBatches> training_batches(const TokenStream& stream, const text::Tokenizer& tokenizer,
-                                                            const TrainingSettings& settings) const = 0;
-  virtual std::unique_ptr<EvaluationBatches> evaluation_batches(const TokenStream& stream, const text::Tokenizer& tokenizer,
-                                                                const EvaluationSettings& settings) const = 0;
+  // Both keep a reference to `stream`. kBadData if it is too short, kUsage if the tokenizer does
+  // not support the objective.
+  virtual std::unique_ptr<TrainingBatches> training_batches(
+      const TokenStream& stream, const text::Tokenizer& tokenizer,
+      const TrainingSettings& settings) const = 0;
+  virtual std::unique_ptr<EvaluationBatches> evaluation_batches(
+      const TokenStream& stream, const text::Tokenizer& tokenizer,
+      const EvaluationSettings& settings) const = 0;
 };
 
-// `sequence_length`: train.sequence_length where that is a number.
-std::unique_ptr<const Objective> make_objective(const ObjectiveConfig& config, std::optional<std::int64_t> sequence_length);
+// `sequence_length`: train.sequence_length, if it is a number.
+std::unique_ptr<const Objective> make_objective(const ObjectiveConfig& config,
+                                                std::optional<std::int64_t> sequence_length);
 
-// The kinds whose inputs and targets share their positions, or do not: "causal_lm or ...".
+// The kinds whose SequenceShape::shared equals `shared`: "causal_lm or ...".
 std::string kinds_that_share(bool shared);
 
-// With its default settings; null where there is no such kind.
+// With default settings; null for an unknown kind.
 std::unique_ptr<const Objective> default_objective(std::string_view kind);
 
 }  // namespace sluice::data

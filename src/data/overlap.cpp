@@ -16,18 +16,20 @@ void OverlapFinder::sort() {
   seen_.assign(hashes_.size(), false);
 }
 
-void OverlapFinder::see_training(std::string_view block) {
+void OverlapFinder::add_training(std::string_view block) {
   if (block.empty()) return;
   const std::uint64_t hash = hash_of(block).low;
   const auto found = std::lower_bound(hashes_.begin(), hashes_.end(), hash);
-  if (found != hashes_.end() && *found == hash) seen_[static_cast<std::size_t>(found - hashes_.begin())] = true;
+  if (found != hashes_.end() && *found == hash)
+    seen_[static_cast<std::size_t>(found - hashes_.begin())] = true;
 }
 
 void OverlapFinder::count(std::string_view block) {
   if (block.empty()) return;
   const std::uint64_t hash = hash_of(block).low;
   const auto found = std::lower_bound(hashes_.begin(), hashes_.end(), hash);
-  const bool seen = found != hashes_.end() && *found == hash && seen_[static_cast<std::size_t>(found - hashes_.begin())];
+  const bool seen = found != hashes_.end() && *found == hash &&
+                    seen_[static_cast<std::size_t>(found - hashes_.begin())];
   num_blocks_ += 1;
   if (!seen) return;
   num_seen_ += 1;
@@ -39,8 +41,12 @@ void OverlapFinder::end_document() {
   num_blocks_ = num_seen_ = 0;
 }
 
-bool OverlapFinder::any() const { return std::find(seen_.begin(), seen_.end(), true) != seen_.end(); }
+bool OverlapFinder::any() const {
+  return std::find(seen_.begin(), seen_.end(), true) != seen_.end();
+}
 
-bool OverlapFinder::is_full() const { return !seen_.empty() && std::find(seen_.begin(), seen_.end(), false) == seen_.end(); }
+bool OverlapFinder::is_full() const {
+  return !seen_.empty() && std::find(seen_.begin(), seen_.end(), false) == seen_.end();
+}
 
 }  // namespace sluice::data

@@ -1,4 +1,4 @@
-// The work on one folder of prepared data, from the corpus to what prepared.json will say. Used inside data.
+// Prepares one folder, from the corpus to the content of prepared.json. Internal to data.
 #pragma once
 
 #include <filesystem>
@@ -15,9 +15,11 @@ struct Inputs {
   std::vector<InputFile> train, valid;
 };
 
-// Writes tokenizer and shards; the caller holds the folder's lock. kBadData where a split has no text, or where the training files have
-// all of the held-out text. `settings` and `files` of the result are the caller's to fill.
-PreparedManifest run_preparation(const PrepareSettings& settings, const Inputs& inputs, const std::filesystem::path& directory,
+// Writes the tokenizer and the shards; the caller holds the folder's lock. kBadData if a split has
+// no text or the training files contain all of the held-out text. The caller fills `settings` and
+// `files` of the result.
+PreparedManifest run_preparation(const PrepareSettings& settings, const Inputs& inputs,
+                                 const std::filesystem::path& directory,
                                  const std::string& fingerprint);
 
 }  // namespace sluice::data

@@ -12,30 +12,35 @@ namespace {
 constexpr std::size_t kMaxManifestBytes = 256 << 20;
 constexpr std::string_view kExpected = PreparedManifest::record.expected;
 
-std::shared_ptr<const text::Tokenizer> open_tokenizer(const std::filesystem::path& path, const std::string& hash) {
+std::shared_ptr<const text::Tokenizer> open_tokenizer(const std::filesystem::path& path,
+                                                      const std::string& hash) {
   std::shared_ptr<const text::Tokenizer> tokenizer;
   try {
     tokenizer = text::load_tokenizer(path);
   } catch (const UserError& error) {
-    throw UserError(error.code(), cat(error.what(), " (needs ", kExpected, ')'));
+    throw UserError(error.code(), cat(error.what(), " (expected ", kExpected, ')'));
   }
   require(tokenizer->hash().hex() == hash, ExitCode::kBadData, path.string(),
-          "another tokenizer than the one that the data was prepared with", kExpected);
+          cat("tokenizer hash mismatch with prepared.json; expected ", kExpected));
   return tokenizer;
 }
 
-TokenStream open_split(const std::filesystem::path& directory, Split name, const PreparedSplit& split) {
+TokenStream open_split(const std::filesystem::path& directory, Split name,
+                       const PreparedSplit& split) {
   std::vector<std::filesystem::path> paths;
   SplitCounts counts;
   for (std::uint64_t index = 0; index < split.shards.size(); ++index) {
     paths.push_back(directory / shard_name(split_name(name), index));
-    require(std::filesystem::exists(paths.back()), ExitCode::kMissingInput, paths.back().string(), "no such file", kExpected);
+    require(std::filesystem::exists(paths.back()), ExitCode::kMissingInput, paths.back().string(),
+            cat("missing; expected ", kExpected));
     const ShardHeader header = read_shard_header(paths.back());
     const bool same = header.payload_hash.hex() == split.shards[index] && header.index == index;
-    require(same, ExitCode::kBadData, paths.back().string(), "another shard than the one that was written here", kExpected);
+    require(same, ExitCode::kBadData, paths.back().string(),
+            cat("mismatch with prepared.json; expected ", kExpected));
     counts = header.end.counts;
   }
-  require(counts == counts_of(split), ExitCode::kBadData, directory.string(), "counts that do not fit the shards", kExpected);
+  require(counts == counts_of(split), ExitCode::kBadData, directory.string(),
+          cat("mismatch between counts and shards; expected ", kExpected));
   return TokenStream(paths);
 }
 
@@ -60,7 +65,8 @@ PreparedSplit prepared_split(const SplitCounts& counts, std::vector<std::string>
 
 Overlap PreparedManifest::overlap() const {
   Overlap found{.num_documents = documents_in_both, .num_bytes = bytes_in_both};
-  if (documents_in_both == 0 && !bytes_in_both) found.num_bytes = 0;  // else: prepared by a version that did not count them
+  // Otherwise nullopt: prepared by a version that did not count bytes.
+  if (documents_in_both == 0 && !bytes_in_both) found.num_bytes = 0;
   return found;
 }
 
@@ -71,11 +77,14 @@ void PreparedManifest::set_overlap(const Overlap& overlap) {
 
 void PreparedManifest::check(const PreparedManifest& manifest, config::Problems& problems) {
   for (const Split split : kSplits)
-    if (!manifest.splits.contains(std::string(split_name(split)))) problems.add(split_name(split), "nothing", "this split");
-  if (manifest.splits.size() > kSplits.size()) problems.add("", cat(manifest.splits.size(), " splits"), cat(kSplits.size(), " splits"));
+    if (!manifest.splits.contains(std::string(split_name(split))))
+      problems.add(split_name(split), "missing", "an entry for this split");
+  if (manifest.splits.size() > kSplits.size())
+    problems.add("", cat(manifest.splits.size(), " splits"), cat(kSplits.size(), " splits"));
 }
 
-void write_manifest(const PreparedManifest& manifest, const std::filesystem::path& directory, FileSystem& files) {
+void write_manifest(const PreparedManifest& manifest, const std::filesystem::path& directory,
+                    FileSystem& files) {
   files.write_atomically(directory / kManifestName, config::to_json(manifest));
 }
 
@@ -84,7 +93,9 @@ PreparedManifest read_manifest(const std::filesystem::path& directory) {
   return config::from_json<PreparedManifest>(read_file(path, kMaxManifestBytes), path.string());
 }
 
-bool is_finished(const std::filesystem::path& directory) { return std::filesystem::exists(directory / kManifestName); }
+bool is_finished(const std::filesystem::path& directory) {
+  return std::filesystem::exists(directory / kManifestName);
+}
 
 void PreparedData::verify() const {
   for (const Split split : kSplits) streams[split].verify();
@@ -92,11 +103,15 @@ void PreparedData::verify() const {
 
 PreparedData open_folder(const std::filesystem::path& directory) {
   const PreparedManifest manifest = read_manifest(directory);
-  require(manifest.fingerprint == directory.filename().string(), ExitCode::kBadData, (directory / kManifestName).string(),
-          "the fingerprint of other data", kExpected);
-  const bool known = manifest.tokenizer.file == "tokenizer.model" || manifest.tokenizer.file == "tokenizer.json";
-  require(known, ExitCode::kBadData, (directory / kManifestName).string(), "a strange tokenizer name", kExpected);
-  std::shared_ptr<const text::Tokenizer> tokenizer = open_tokenizer(directory / manifest.tokenizer.file, manifest.tokenizer.hash);
+  require(manifest.fingerprint == directory.filename().string(), ExitCode::kBadData,
+          (directory / kManifestName).string(),
+          cat("fingerprint differs from the folder name; expected ", kExpected));
+  const bool known =
+      manifest.tokenizer.file == "tokenizer.model" || manifest.tokenizer.file == "tokenizer.json";
+  require(known, ExitCode::kBadData, (directory / kManifestName).string(),
+          cat("unknown tokenizer file name; expected ", kExpected));
+  std::shared_ptr<const text::Tokenizer> tokenizer =
+      open_tokenizer(directory / manifest.tokenizer.file, manifest.tokenizer.hash);
   PreparedData data{.directory = directory,
                     .fingerprint = manifest.fingerprint,
                     .tokenizer = std::move(tokenizer),

@@ -1,5 +1,5 @@
-// prepared.json: what a finished folder of prepared data holds. Its presence says that the folder is finished.
-// Names are those that were given, and only for people to read. The keys: PreparedManifest below.
+// prepared.json: the manifest of a folder of prepared data. Its presence marks the folder as
+// finished. File names are recorded as given, for information only. Keys: PreparedManifest below.
 #pragma once
 
 #include <filesystem>
@@ -29,8 +29,8 @@ struct PreparedSplit {
     return std::tuple{field<&P::documents>("Documents."),
                       field<&P::bytes>("Bytes of their text."),
                       field<&P::words>("Words."),
-                      field<&P::tokens>("Tokens, separators included."),
-                      field<&P::unknown>("Tokens that are the tokenizer's unknown piece."),
+                      field<&P::tokens>("Tokens, including separators."),
+                      field<&P::unknown>("Occurrences of the tokenizer's unknown piece."),
                       field<&P::shards>("XXH3-128 of the token ids of each shard.")};
   }
 };
@@ -50,8 +50,10 @@ struct PreparedFile {
   std::uint64_t bytes = 0;
   Hash128 hash;
   static constexpr auto fields() {
-    return std::tuple{config::field<&PreparedFile::name>("As it was found."), config::field<&PreparedFile::bytes>("Its size."),
-                      config::field<&PreparedFile::hash>("XXH3-128 of the file as it lies there, compressed or not.")};
+    return std::tuple{
+        config::field<&PreparedFile::name>("Its path, as found."),
+        config::field<&PreparedFile::bytes>("Its size."),
+        config::field<&PreparedFile::hash>("XXH3-128 of its bytes on disk (not decompressed).")};
   }
 };
 
@@ -59,8 +61,10 @@ struct PreparedManifest {
   static constexpr config::RecordFormat record{
       .name = "prepared",
       .place = "PREPARED_DIR/FINGERPRINT/prepared.json",
-      .summary = "What a folder of prepared data holds. Written last: without it the folder is unfinished.",
-      .expected = "prepared data as it was written; remove its folder to prepare it again",
+      .summary =
+          "The contents of a folder of prepared data. Written last: without it the folder is "
+          "unfinished.",
+      .expected = "intact prepared data; remove its folder to prepare it again",
       .version = 2,
       .seal = config::RecordFormat::Seal::kIfThere};
   std::string fingerprint;
@@ -73,35 +77,42 @@ struct PreparedManifest {
   std::string settings;
   std::vector<PreparedFile> files;
 
-  const PreparedSplit& split(Split split) const { return splits.at(std::string(split_name(split))); }
+  const PreparedSplit& split(Split split) const {
+    return splits.at(std::string(split_name(split)));
+  }
   Overlap overlap() const;
   void set_overlap(const Overlap& overlap);
 
   static constexpr auto fields() {
     using config::field;
     using M = PreparedManifest;
-    return std::tuple{field<&M::fingerprint>("Hash of the settings that determine tokens, and of every input file; the folder's name."),
-                      field<&M::program>("Version of the program that wrote it."),
-                      field<&M::tokenizer>("The tokenizer in this folder."),
-                      field<&M::splits>("One for each split: train, valid, tune.", config::Rest{}),
-                      field<&M::documents_in_both>("Held-out documents that the training files have too."),
-                      field<&M::bytes_in_both>("Bytes of held-out text that they have too, where there are any.", config::MayBeMissing{}),
-                      field<&M::faults>("Faults of the corpus, by kind."),
-                      field<&M::settings>("A line for each setting that determines tokens."),
-                      field<&M::files>("The corpus files.")};
+    return std::tuple{
+        field<&M::fingerprint>("Hash of the settings that determine the tokens and of every input "
+                               "file; the folder's name."),
+        field<&M::program>("Version of the program that wrote it."),
+        field<&M::tokenizer>("The tokenizer in this folder."),
+        field<&M::splits>("One for each split: train, valid, tune.", config::Rest{}),
+        field<&M::documents_in_both>("Held-out documents that are also in the training files."),
+        field<&M::bytes_in_both>(
+            "Bytes of held-out text that are also in the training files, if any.",
+            config::MayBeMissing{}),
+        field<&M::faults>("Faults of the corpus, by kind."),
+        field<&M::settings>("The settings that determine the tokens, one per line."),
+        field<&M::files>("The corpus files.")};
   }
   static void check(const PreparedManifest& manifest, config::Problems& problems);
 };
 
 inline constexpr std::string_view kManifestName = "prepared.json";
 
-void write_manifest(const PreparedManifest& manifest, const std::filesystem::path& directory, FileSystem& files);
-// kBadData where it is damaged.
+void write_manifest(const PreparedManifest& manifest, const std::filesystem::path& directory,
+                    FileSystem& files);
+// kBadData if it is damaged.
 PreparedManifest read_manifest(const std::filesystem::path& directory);
 bool is_finished(const std::filesystem::path& directory);
 
-// Opens a finished folder: reads the tokenizer, compares every header and the tokenizer's hash with the manifest, and its fingerprint with
-// the folder's name. kBadData.
+// Opens a finished folder: reads the tokenizer, and checks its hash and every shard header against
+// the manifest, and the manifest's fingerprint against the folder's name. kBadData on a mismatch.
 PreparedData open_folder(const std::filesystem::path& directory);
 
 }  // namespace sluice::data

@@ -1,4 +1,4 @@
-// A sample of text of a bounded size, drawn evenly in one pass over a corpus of unknown length.
+// A uniform text sample of bounded size, drawn in one pass over a corpus of unknown length.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace sluice::data {
 
-// Every block draws a ticket, the hash of its text; the blocks with the lowest tickets that fit stay. So each block has the same chance,
-// the result does not depend on the order of files, and copies of one text count once.
+// Bottom-k sampling: keeps the blocks with the lowest hashes that fit. Each block has the same
+// chance, the result does not depend on the order of the files, and duplicates count once.
 class TextSample {
  public:
   explicit TextSample(std::uint64_t max_bytes) : max_bytes_(max_bytes) {}
   void add(std::string_view block);
-  // In the order of the tickets. At most max_bytes: a single block that is larger is cut between characters.
+  // In the order of the hashes, at most max_bytes: the last block is cut between characters to fit.
   std::vector<std::string> take() &&;
 
  private:

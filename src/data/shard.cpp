@@ -13,14 +13,16 @@ namespace {
 
 constexpr std::string_view kMagic = "SLUICTOK";
 constexpr std::uint64_t kEndBytes = 4;
-constexpr std::string_view kExpected = "an undamaged token shard; remove its folder to prepare the data again";
+constexpr std::string_view kExpected =
+    "an intact token shard; remove its folder to prepare the data again";
 
-// Little-endian numbers into and out of a fixed block.
+// Writes little-endian numbers to a fixed block.
 class Writer {
  public:
   explicit Writer(std::span<char> out) : out_(out) {}
   Writer& put(std::uint64_t value, std::size_t num_bytes) {
-    for (std::size_t i = 0; i < num_bytes; ++i) out_[at_++] = static_cast<char>(value >> (8 * i) & 0xFF);
+    for (std::size_t i = 0; i < num_bytes; ++i)
+      out_[at_++] = static_cast<char>(value >> (8 * i) & 0xFF);
     return *this;
   }
 
@@ -34,7 +36,8 @@ class Reader {
   explicit Reader(std::span<const std::byte> in) : in_(in) {}
   std::uint64_t take(std::size_t num_bytes) {
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < num_bytes; ++i) value |= static_cast<std::uint64_t>(in_[at_ + i]) << (8 * i);
+    for (std::size_t i = 0; i < num_bytes; ++i)
+      value |= static_cast<std::uint64_t>(in_[at_ + i]) << (8 * i);
     at_ += num_bytes;
     return value;
   }
@@ -56,21 +59,31 @@ std::array<char, ShardHeader::kBytes> ShardHeader::serialize() const {
   Writer writer(out);
   writer.put(magic_number(), 8).put(kVersion, 4).put(bytes_per_token, 4).put(num_tokens, 8);
   writer.put(payload_hash.high, 8).put(payload_hash.low, 8).put(vocab_size, 8).put(index, 8);
-  writer.put(end.num_blocks, 8).put(counts.num_documents, 8).put(counts.num_bytes, 8).put(counts.num_words, 8);
-  writer.put(counts.num_tokens, 8).put(counts.num_unknown, 8).put(end.inside_document ? 1 : 0, 4).put(num_document_ends, 4);
+  writer.put(end.num_blocks, 8)
+      .put(counts.num_documents, 8)
+      .put(counts.num_bytes, 8)
+      .put(counts.num_words, 8);
+  writer.put(counts.num_tokens, 8)
+      .put(counts.num_unknown, 8)
+      .put(end.inside_document ? 1 : 0, 4)
+      .put(num_document_ends, 4);
   writer.put(fingerprint_hash, 8);
   writer.put(hash_of(std::string_view(out.data(), kBytes - 8)).low, 8);
   return out;
 }
 
-ShardHeader ShardHeader::parse(std::span<const std::byte> bytes, std::uint64_t file_bytes, std::string_view name) {
-  const auto check = [&](bool ok, std::string_view received) { require(ok, ExitCode::kBadData, name, received, kExpected); };
-  check(bytes.size() >= kBytes && file_bytes >= kBytes, "too short for a shard's header");
+ShardHeader ShardHeader::parse(std::span<const std::byte> bytes, std::uint64_t file_bytes,
+                               std::string_view name) {
+  const auto check = [&](bool ok, std::string_view received) {
+    require(ok, ExitCode::kBadData, name, received, kExpected);
+  };
+  check(bytes.size() >= kBytes && file_bytes >= kBytes, "a file shorter than a shard header");
   Reader reader(bytes);
-  check(reader.take(8) == magic_number(), "no token shard");
+  check(reader.take(8) == magic_number(), "a file of another format");
   const std::uint64_t version = reader.take(4);
   if (version != kVersion) check(false, cat("shard format ", version));
-  check(hash_of(bytes.first(kBytes - 8)).low == Reader(bytes.subspan(kBytes - 8)).take(8), "a damaged header");
+  check(hash_of(bytes.first(kBytes - 8)).low == Reader(bytes.subspan(kBytes - 8)).take(8),
+        "a damaged header");
   ShardHeader header;
   header.bytes_per_token = static_cast<std::uint32_t>(reader.take(4));
   header.num_tokens = reader.take(8);
@@ -87,31 +100,37 @@ ShardHeader ShardHeader::parse(std::span<const std::byte> bytes, std::uint64_t f
   header.end.inside_document = reader.take(4) != 0;
   header.num_document_ends = static_cast<std::uint32_t>(reader.take(4));
   header.fingerprint_hash = reader.take(8);
-  check(header.bytes_per_token == 2 || header.bytes_per_token == 4, "a wrong width of tokens");
-  check(header.vocab_size > 0 && header.vocab_size <= std::uint64_t{1} << 31, "a wrong vocabulary size");
+  check(header.bytes_per_token == 2 || header.bytes_per_token == 4, "an invalid token width");
+  check(header.vocab_size > 0 && header.vocab_size <= std::uint64_t{1} << 31,
+        "an invalid vocabulary size");
   const std::uint64_t payload = file_bytes - kBytes, ends = kEndBytes * header.num_document_ends;
   const std::uint64_t ids = payload - std::min(ends, payload);
-  if (ends > payload || header.num_tokens != ids / header.bytes_per_token || ids % header.bytes_per_token != 0) {
-    check(false, cat(payload, " bytes behind the header where ", header.num_tokens, " ids of ", header.bytes_per_token, " bytes and ",
-                     header.num_document_ends, " ends of documents should be"));
+  if (ends > payload || header.num_tokens != ids / header.bytes_per_token ||
+      ids % header.bytes_per_token != 0) {
+    check(false,
+          cat(payload, " bytes after the header instead of ", header.num_tokens, " ids of ",
+              header.bytes_per_token, " bytes and ", header.num_document_ends, " document ends"));
   }
   return header;
 }
 
 ShardHeader read_shard_header(const std::filesystem::path& path) {
   const MappedFile file(path);
-  return ShardHeader::parse(file.bytes().first(std::min(file.bytes().size(), ShardHeader::kBytes)), file.bytes().size(), path.string());
+  return ShardHeader::parse(file.bytes().first(std::min(file.bytes().size(), ShardHeader::kBytes)),
+                            file.bytes().size(), path.string());
 }
 
 void verify_shard(const std::filesystem::path& path) {
   const MappedFile file(path);
   const ShardHeader header = ShardHeader::parse(file.bytes(), file.bytes().size(), path.string());
   const bool same = hash_of(file.bytes().subspan(ShardHeader::kBytes)) == header.payload_hash;
-  require(same, ExitCode::kBadData, path.string(), "a wrong hash", kExpected);
-  Reader ends(file.bytes().subspan(ShardHeader::kBytes + header.num_tokens * header.bytes_per_token));
+  require(same, ExitCode::kBadData, path.string(), cat("hash mismatch; expected ", kExpected));
+  Reader ends(
+      file.bytes().subspan(ShardHeader::kBytes + header.num_tokens * header.bytes_per_token));
   for (std::uint64_t i = 0, before = 0; i < header.num_document_ends; ++i) {
     const std::uint64_t end = ends.take(kEndBytes);
-    require(end >= before && end <= header.num_tokens, ExitCode::kBadData, path.string(), "ends of documents out of order", kExpected);
+    require(end >= before && end <= header.num_tokens, ExitCode::kBadData, path.string(),
+            "document ends out of order", kExpected);
     before = end;
   }
 }
@@ -122,7 +141,8 @@ std::string shard_name(std::string_view split, std::uint64_t index) {
   return cat(split, "-", number, ".tokens");
 }
 
-ShardWriter::ShardWriter(FileSystem& files, Settings settings) : files_(files), settings_(std::move(settings)) {
+ShardWriter::ShardWriter(FileSystem& files, Settings settings)
+    : files_(files), settings_(std::move(settings)) {
   content_.assign(ShardHeader::kBytes, '\0');
   recover();
 }
@@ -151,19 +171,22 @@ void ShardWriter::recover() {
 }
 
 void ShardWriter::add(std::span<const std::int32_t> ids, const SplitPosition& after) {
-  // Not before the next ids come, so that a document that ends without any (separator: none) ends in the shard of its last token.
+  // Deferred until the next ids, so that a document end without ids (separator: none) is stored in
+  // the shard of the document's last token.
   if (!ids.empty() && content_.size() >= settings_.shard_bytes) write_shard();
   const std::size_t width = static_cast<std::size_t>(bytes_per_token());
   std::size_t at = content_.size();
   content_.resize(at + ids.size() * width);
   for (const std::int32_t id : ids) {
     const auto value = static_cast<std::uint32_t>(id);
-    invariant(value < settings_.vocab_size, "a token id outside the vocabulary");
-    for (std::size_t i = 0; i < width; ++i) content_[at++] = static_cast<char>(value >> (8 * i) & 0xFF);
+    invariant(value < settings_.vocab_size, "token id outside the vocabulary");
+    for (std::size_t i = 0; i < width; ++i)
+      content_[at++] = static_cast<char>(value >> (8 * i) & 0xFF);
   }
   num_pending_ += ids.size();
   const std::uint64_t num_ended = after.counts.num_documents - position_.counts.num_documents;
-  invariant(num_ended <= 1 && num_pending_ <= ~std::uint32_t{0}, "more ends or tokens than one shard can note");
+  invariant(num_ended <= 1 && num_pending_ <= ~std::uint32_t{0},
+            "more document ends or tokens than a shard can hold");
   if (num_ended == 1) pending_ends_.push_back(static_cast<std::uint32_t>(num_pending_));
   position_ = after;
 }

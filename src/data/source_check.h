@@ -1,4 +1,4 @@
-// Whether a configuration still names the text and the tokenizer that a run was started with.
+// Checks whether the corpus and the tokenizer of a configuration are still those of a run.
 #pragma once
 
 #include <optional>
@@ -9,15 +9,16 @@
 
 namespace sluice::data {
 
-// What a run was started with.
+// The data that a run was started with.
 struct StartedWith {
-  std::string fingerprint;     // of its prepared data
+  std::string fingerprint;     // of the prepared data
   std::string tokenizer_hash;  // hex
 };
 
-// Hashes what `settings` names (through the cache of hashes) and compares. Contents decide, names and places do not. Nothing where all is
-// as it was; else what differs: "corpus.train", "corpus.valid" or "tokenizer.model".
-// kMissingInput for a file that is not there, kBadData for a tokenizer that is none.
-std::optional<std::string> find_changed_source(const PrepareSettings& settings, const StartedWith& started);
+// Hashes the files named by `settings` (using the hash cache) and compares contents, not names or
+// paths. Returns nullopt if nothing changed, otherwise what changed: "corpus.train", "corpus.valid"
+// or "tokenizer.model". kMissingInput for a missing file, kBadData for an invalid tokenizer.
+std::optional<std::string> find_changed_source(const PrepareSettings& settings,
+                                               const StartedWith& started);
 
 }  // namespace sluice::data

@@ -9,12 +9,17 @@ namespace {
 
 class SplitReader {
  public:
-  SplitReader(const SplitRequest& request, text::FaultReport& report, const std::function<void(SplitItem)>& each)
-      : request_(request), report_(report), each_(each), inside_document_(request.start.inside_document) {}
+  SplitReader(const SplitRequest& request, text::FaultReport& report,
+              const std::function<void(SplitItem)>& each)
+      : request_(request),
+        report_(report),
+        each_(each),
+        inside_document_(request.start.inside_document) {}
 
   void read(const std::filesystem::path& file) {
-    const text::BlockVisitor visitor{.block = [&](std::string_view text, std::uint64_t offset) { add(text, file, offset); },
-                                     .end_of_document = [this] { end_document(); }};
+    const text::BlockVisitor visitor{
+        .block = [&](std::string_view text, std::uint64_t offset) { add(text, file, offset); },
+        .end_of_document = [this] { end_document(); }};
     text::for_each_block(file, request_.corpus, report_, visitor);
   }
 
@@ -24,8 +29,10 @@ class SplitReader {
     num_blocks_ += 1;
     if (!request_.select(text, file, offset)) return;
     const text::Tokenizer* tokenizer = request_.tokenizer;
-    const bool may_change = tokenizer != nullptr && !last_.empty() && tokenizer->cut_may_change_ids(last_, text);
-    if (may_change && tokenizer->joins_blocks() && pending_.text.size() + text.size() <= kMaxJoinedBytes) {
+    const bool may_change =
+        tokenizer != nullptr && !last_.empty() && tokenizer->cut_may_change_ids(last_, text);
+    if (may_change && tokenizer->joins_blocks() &&
+        pending_.text.size() + text.size() <= kMaxJoinedBytes) {
       pending_.text += text;
       pending_.num_blocks = num_blocks_;
     } else {
@@ -34,11 +41,12 @@ class SplitReader {
       pending_ = {.text = std::string(text),
                   .ends_document = false,
                   .continues = !last_.empty(),
-                  .continues_word = text::count_words(last_) > 0 && text::count_words(text.substr(0, 1)) > 0,
+                  .continues_word =
+                      text::count_words(last_) > 0 && text::count_words(text.substr(0, 1)) > 0,
                   .num_blocks = num_blocks_};
       has_pending_ = true;
     }
-    // Its end is all that a cut asks for; an empty block leaves it as it is.
+    // cut_may_change_ids() needs only the last character; an empty block does not change it.
     if (!text.empty()) last_.assign(text.substr(text::character_boundary(text, text.size() - 1)));
   }
 
@@ -65,12 +73,13 @@ class SplitReader {
   bool inside_document_;
   SplitItem pending_;
   bool has_pending_ = false;
-  std::string last_;  // the last character of what the split has of the current document
+  std::string last_;  // the last character of the current document in this split
 };
 
 }  // namespace
 
-void read_split(const SplitRequest& request, text::FaultReport& report, const std::function<void(SplitItem)>& each) {
+void read_split(const SplitRequest& request, text::FaultReport& report,
+                const std::function<void(SplitItem)>& each) {
   SplitReader reader(request, report, each);
   for (const std::filesystem::path& file : request.files) reader.read(file);
 }

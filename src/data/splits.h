@@ -1,5 +1,5 @@
-// The splits of a corpus, as one list. What is done for each split goes through kSplits or PerSplit, so that a new row here
-// reaches every place: shards on disk, prepared.json, opening, verification, counts.
+// The splits of a corpus. Code that handles each split uses kSplits or PerSplit, so a new row here
+// covers everything: shards on disk, prepared.json, opening, verification, counts.
 #pragma once
 
 #include <array>
@@ -13,7 +13,8 @@ enum class Split { kTrain, kValid, kTune };
 
 // Names of shards ("train-00000.tokens") and keys of prepared.json.
 constexpr auto names_of(Split) {
-  return std::array{std::pair{Split::kTrain, std::string_view("train")}, std::pair{Split::kValid, std::string_view("valid")},
+  return std::array{std::pair{Split::kTrain, std::string_view("train")},
+                    std::pair{Split::kValid, std::string_view("valid")},
                     std::pair{Split::kTune, std::string_view("tune")}};
 }
 
@@ -31,7 +32,9 @@ static_assert(
     }(),
     "names_of(Split) lists the splits in the order of the enumeration");
 
-constexpr std::string_view split_name(Split split) { return names_of(split)[static_cast<std::size_t>(split)].second; }
+constexpr std::string_view split_name(Split split) {
+  return names_of(split)[static_cast<std::size_t>(split)].second;
+}
 // For messages.
 constexpr std::string_view split_words(Split split) {
   constexpr std::array<std::string_view, kSplits.size()> words{"training", "held-out", "tuning"};

@@ -11,7 +11,7 @@ namespace sluice::data {
 
 namespace {
 
-// Ids are little-endian on disk, as on every machine that this program is built for.
+// Ids are little-endian on disk, as on every supported machine.
 template <class Id>
 std::uint32_t copy_ids(const std::byte* from, std::span<std::int32_t> out) {
   std::uint32_t largest = 0;
@@ -40,8 +40,8 @@ TokenStream::TokenStream(const std::vector<std::filesystem::path>& shards) {
     shard.num_ends = header.num_document_ends;
     num_tokens_ += header.num_tokens;
     num_documents_ += header.num_document_ends;
-    require(header.end.counts.num_documents == num_documents_, ExitCode::kBadData, shard.name, "a wrong number of documents",
-            "the shards of one split, undamaged");
+    require(header.end.counts.num_documents == num_documents_, ExitCode::kBadData, shard.name,
+            "a wrong number of documents", "intact shards of one split");
     inside_document = header.end.inside_document;
     shards_.push_back(std::move(shard));
   }
@@ -53,24 +53,27 @@ TokenStream::TokenStream(std::vector<std::int32_t> ids) : TokenStream(std::move(
 TokenStream::TokenStream(std::vector<std::int32_t> ids, std::vector<std::uint64_t> document_ends)
     : ids_(std::move(ids)), ends_(std::move(document_ends)), num_tokens_(ids_.size()) {
   const std::uint64_t last = ends_.empty() ? 0 : ends_.back();
-  invariant(std::is_sorted(ends_.begin(), ends_.end()) && last <= num_tokens_, "documents that end out of order");
+  invariant(std::is_sorted(ends_.begin(), ends_.end()) && last <= num_tokens_,
+            "document ends out of order");
   num_documents_ = ends_.size() + (last < num_tokens_ ? 1 : 0);
 }
 
 std::uint32_t TokenStream::Shard::end_at(std::uint64_t index) const {
   const std::uint64_t ids_bytes = count * static_cast<std::uint64_t>(bytes_per_token);
   std::uint32_t end = 0;
-  std::memcpy(&end, file.bytes().data() + ShardHeader::kBytes + ids_bytes + index * sizeof(end), sizeof(end));
+  std::memcpy(&end, file.bytes().data() + ShardHeader::kBytes + ids_bytes + index * sizeof(end),
+              sizeof(end));
   return end;
 }
 
 void TokenStream::check_range(std::uint64_t begin, std::uint64_t count) const {
-  invariant(begin <= num_tokens_ && count <= num_tokens_ - begin, "reading outside the token stream");
+  invariant(begin <= num_tokens_ && count <= num_tokens_ - begin, "range outside the token stream");
 }
 
 template <class Out, class Each>
 void TokenStream::each_part(std::uint64_t begin, std::span<Out> out, const Each& each) const {
-  auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin, [](std::uint64_t at, const Shard& s) { return at < s.begin; });
+  auto shard = std::upper_bound(shards_.begin(), shards_.end(), begin,
+                                [](std::uint64_t at, const Shard& s) { return at < s.begin; });
   for (--shard; !out.empty(); ++shard) {
     const std::uint64_t skipped = begin - shard->begin;
     const auto here = out.first(std::min<std::uint64_t>(out.size(), shard->count - skipped));
@@ -86,13 +89,18 @@ void TokenStream::read(std::uint64_t begin, std::span<std::int32_t> out) const {
     std::copy_n(ids_.begin() + static_cast<std::ptrdiff_t>(begin), out.size(), out.begin());
     return;
   }
-  each_part(begin, out, [](const Shard& shard, std::uint64_t skipped, std::span<std::int32_t> here) {
-    const std::byte* from = shard.file.bytes().data() + ShardHeader::kBytes + skipped * static_cast<std::uint64_t>(shard.bytes_per_token);
-    const std::uint32_t largest = shard.bytes_per_token == 2 ? copy_ids<std::uint16_t>(from, here) : copy_ids<std::uint32_t>(from, here);
-    if (largest >= shard.vocab_size) {
-      fail(ExitCode::kBadData, shard.name, cat("token id ", largest), cat("ids below ", shard.vocab_size, "; the shard is damaged"));
-    }
-  });
+  each_part(begin, out,
+            [](const Shard& shard, std::uint64_t skipped, std::span<std::int32_t> here) {
+              const std::byte* from = shard.file.bytes().data() + ShardHeader::kBytes +
+                                      skipped * static_cast<std::uint64_t>(shard.bytes_per_token);
+              const std::uint32_t largest = shard.bytes_per_token == 2
+                                                ? copy_ids<std::uint16_t>(from, here)
+                                                : copy_ids<std::uint32_t>(from, here);
+              if (largest >= shard.vocab_size) {
+                fail(ExitCode::kBadData, shard.name, cat("token id ", largest),
+                     cat("an id below ", shard.vocab_size, " in an intact shard"));
+              }
+            });
 }
 
 void TokenStream::documents(std::uint64_t begin, std::span<std::uint32_t> out) const {
@@ -107,24 +115,27 @@ void TokenStream::documents(std::uint64_t begin, std::span<std::uint32_t> out) c
     }
     return;
   }
-  each_part(begin, out, [this](const Shard& shard, std::uint64_t skipped, std::span<std::uint32_t> here) {
-    std::uint64_t next = 0;  // the first end behind the token: found by halving, then step by step
-    for (std::uint64_t limit = shard.num_ends; next < limit;) {
-      const std::uint64_t middle = next + (limit - next) / 2;
-      if (shard.end_at(middle) <= skipped) {
-        next = middle + 1;
-      } else {
-        limit = middle;
-      }
-    }
-    for (std::uint32_t& document : here) {
-      while (next < shard.num_ends && shard.end_at(next) <= skipped) ++next;
-      document = static_cast<std::uint32_t>(shard.first_document + next);
-      skipped += 1;
-    }
-    const bool known = here.back() < num_documents_;
-    require(known, ExitCode::kBadData, shard.name, "tokens behind the last document", "an undamaged token shard");
-  });
+  each_part(begin, out,
+            [this](const Shard& shard, std::uint64_t skipped, std::span<std::uint32_t> here) {
+              // The first end after the token: by binary search, then linearly.
+              std::uint64_t next = 0;
+              for (std::uint64_t limit = shard.num_ends; next < limit;) {
+                const std::uint64_t middle = next + (limit - next) / 2;
+                if (shard.end_at(middle) <= skipped) {
+                  next = middle + 1;
+                } else {
+                  limit = middle;
+                }
+              }
+              for (std::uint32_t& document : here) {
+                while (next < shard.num_ends && shard.end_at(next) <= skipped) ++next;
+                document = static_cast<std::uint32_t>(shard.first_document + next);
+                skipped += 1;
+              }
+              const bool known = here.back() < num_documents_;
+              require(known, ExitCode::kBadData, shard.name, "tokens after the last document",
+                      "an intact token shard");
+            });
 }
 
 void TokenStream::verify() const {

@@ -1,11 +1,11 @@
-// The order in which training visits the windows of a stream: nothing is stored, and any place of it costs the same.
+// The order in which training visits the windows of a stream, with O(1) random access and no state.
 #pragma once
 
 #include <cstdint>
 
 namespace sluice::data {
 
-// Bijection on [0, size): a Feistel network with cycle walking, O(1) per element, nothing stored.
+// A keyed bijection on [0, size): a Feistel network with cycle walking, O(1) per element.
 class KeyedPermutation {
  public:
   KeyedPermutation(std::uint64_t size, std::uint64_t key);
@@ -16,7 +16,9 @@ class KeyedPermutation {
   int half_bits_;
 };
 
-// The window at a place of an endless sequence of epochs, each of which is a permutation of all windows under a key of (seed, epoch).
-std::uint64_t window_in_order(std::uint64_t seed, std::uint64_t num_windows, std::uint64_t place);
+// The window at `position` in an endless sequence of epochs. Each epoch is a permutation of all
+// windows, keyed by (seed, epoch).
+std::uint64_t window_in_order(std::uint64_t seed, std::uint64_t num_windows,
+                              std::uint64_t position);
 
 }  // namespace sluice::data

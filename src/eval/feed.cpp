@@ -9,9 +9,12 @@
 namespace sluice::eval {
 namespace {
 
-at::Tensor widened(const std::vector<std::int32_t>& ids, std::int64_t rows, std::int64_t columns, at::Device device) {
-  invariant(static_cast<std::int64_t>(ids.size()) == rows * columns, "a batch holds num_sequences rows of tokens");
-  const at::Tensor host = at::empty({rows, columns}, at::TensorOptions().dtype(at::kLong).pinned_memory(device.is_cuda()));
+at::Tensor widened(const std::vector<std::int32_t>& ids, std::int64_t rows, std::int64_t columns,
+                   at::Device device) {
+  invariant(static_cast<std::int64_t>(ids.size()) == rows * columns,
+            "to_device: one id per position of the batch");
+  const at::Tensor host = at::empty(
+      {rows, columns}, at::TensorOptions().dtype(at::kLong).pinned_memory(device.is_cuda()));
   std::copy(ids.begin(), ids.end(), static_cast<std::int64_t*>(host.mutable_data_ptr()));
   return device.is_cpu() ? host : host.to(device, /*non_blocking=*/true);
 }

@@ -1,4 +1,4 @@
-// Host batches to device tensors.
+// Copies host batches to device tensors.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,7 @@
 #include "eval/fill.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <limits>
@@ -19,10 +20,11 @@ using Ids = std::vector<std::int32_t>;
 
 constexpr std::string_view kBlank = "___";
 
-// The text between blanks: one part more than there are blanks.
+// The text around the blanks: one more part than there are blanks.
 std::vector<std::string_view> parts_of(std::string_view prompt) {
   std::vector<std::string_view> parts;
-  for (std::size_t at = prompt.find(kBlank); at != std::string_view::npos; at = prompt.find(kBlank)) {
+  for (std::size_t at = prompt.find(kBlank); at != std::string_view::npos;
+       at = prompt.find(kBlank)) {
     std::string_view before = prompt.substr(0, at);
     if (before.ends_with(' ')) before.remove_suffix(1);
     parts.push_back(before);
@@ -32,16 +34,18 @@ std::vector<std::string_view> parts_of(std::string_view prompt) {
   return parts;
 }
 
-std::vector<Ids> encode_parts(const text::Tokenizer& tokenizer, const data::SpanRules& rules, std::string_view prompt) {
-  require(text::is_valid_utf8(prompt), ExitCode::kUsage, "prompt", printable(prompt), "needs valid UTF-8");
+std::vector<Ids> encode_parts(const text::Tokenizer& tokenizer, const data::SpanRules& rules,
+                              std::string_view prompt) {
+  require(text::is_valid_utf8(prompt), ExitCode::kUsage, "prompt", printable(prompt),
+          "valid UTF-8");
   const std::vector<std::string_view> parts = parts_of(prompt);
   const auto num_blanks = static_cast<std::int64_t>(parts.size()) - 1;
   if (num_blanks == 0)
     fail(ExitCode::kUsage, "prompt", printable(prompt),
-         "needs a blank, written as three underscores, such as \"The ___ sat on the mat.\": this model fills blanks, it does not continue "
-         "text");
+         "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
   if (num_blanks > rules.num_sentinels)
-    fail(ExitCode::kUsage, "prompt", cat(num_blanks, " blanks"), cat("at most ", rules.num_sentinels, ", the objective's sentinels"));
+    fail(ExitCode::kUsage, "prompt", cat(num_blanks, " blanks"),
+         cat("at most ", rules.num_sentinels, ", the number of sentinels"));
   std::vector<Ids> encoded;
   for (const std::string_view part : parts) tokenizer.encode(part, encoded.emplace_back());
   return encoded;
@@ -53,14 +57,15 @@ at::Tensor row_of(const Ids& ids, c10::Device device) {
   return row.to(device);
 }
 
-// Leaves what may come while span `span` of `num_spans` is written: pieces, and what ends the span.
-void mask(std::vector<float>& logits, const text::Tokenizer& tokenizer, const data::SpanRules& rules, std::int64_t span,
-          std::int64_t num_spans) {
+// Masks all logits but those allowed in span `span` of `num_spans`: pieces and the end of the span.
+void mask_logits(std::vector<float>& logits, const text::Tokenizer& tokenizer,
+                 const data::SpanRules& rules, std::int64_t span, std::int64_t num_spans) {
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   const auto at = [&](std::int32_t id) -> float& { return logits[static_cast<std::size_t>(id)]; };
   const bool last = span + 1 == num_spans;
   const float end = last ? at(rules.eos) : at(rules.sentinel(span + 1));
-  std::fill(logits.begin() + rules.num_pieces, logits.end(), kNever);  // sentinels, and the embedding's padding
+  // sentinels and padded rows of the embedding
+  std::fill(logits.begin() + rules.num_pieces, logits.end(), kNever);
   if (tokenizer.pad()) at(*tokenizer.pad()) = kNever;
   at(rules.eos) = kNever;
   at(last ? rules.eos : rules.sentinel(span + 1)) = end;
@@ -71,24 +76,26 @@ struct Spans {
   bool interrupted = false, ended = false;
 };
 
-Spans write_spans(const model::LanguageModel& model, const text::Tokenizer& tokenizer, const data::SpanRules& rules, const Ids& inputs,
-                  const SamplingConfig& config) {
+Spans generate_spans(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
+                     const data::SpanRules& rules, const Ids& inputs,
+                     const SamplingConfig& config) {
   const c10::Device device = model.parameters().master().device();
   const std::uint64_t key = random_key(config.seed, "sample");
-  const auto num_spans =
-      static_cast<std::int64_t>(std::count_if(inputs.begin(), inputs.end(), [&](std::int32_t id) { return id >= rules.num_pieces; }));
+  const auto num_spans = static_cast<std::int64_t>(std::count_if(
+      inputs.begin(), inputs.end(), [&](std::int32_t id) { return id >= rules.num_pieces; }));
   const at::Tensor encoded = model.encode(row_of(inputs, device), {});
   std::vector<Ids> spans(1);
   bool interrupted = false, ended = false;
   Ids written{rules.sentinel(0)};
   for (std::int64_t n = 1; n < config.num_tokens; ++n) {
     if ((interrupted = stop_requested())) break;
-    const at::Tensor logits = model.logits_after(encoded, row_of(written, device), {}).to(at::kCPU).contiguous();
+    const at::Tensor logits =
+        model.logits_after(encoded, row_of(written, device), {}).to(at::kCPU).contiguous();
     const auto* values = static_cast<const float*>(logits.const_data_ptr());
     std::vector<float> allowed(values, values + logits.numel());
-    mask(allowed, tokenizer, rules, static_cast<std::int64_t>(spans.size()) - 1, num_spans);
-    const auto token =
-        static_cast<std::int32_t>(choose_token(std::move(allowed), config, random_uniform(key, static_cast<std::uint64_t>(n))));
+    mask_logits(allowed, tokenizer, rules, static_cast<std::int64_t>(spans.size()) - 1, num_spans);
+    const auto token = static_cast<std::int32_t>(choose_token(
+        std::move(allowed), config, random_uniform(key, static_cast<std::uint64_t>(n))));
     if ((ended = token == rules.eos)) break;
     written.push_back(token);
     if (token < rules.num_pieces) {
@@ -108,18 +115,20 @@ std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
 
 }  // namespace
 
-Filled fill_blanks(const model::LanguageModel& model, const text::Tokenizer& tokenizer, const data::SpanRules& rules,
-                   std::string_view prompt, const SamplingConfig& config) {
+Filled fill_blanks(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
+                   const data::SpanRules& rules, std::string_view prompt,
+                   const SamplingConfig& config) {
   check(config);
   const at::NoGradGuard no_grad;
   const std::vector<Ids> parts = encode_parts(tokenizer, rules, prompt);
   Ids inputs;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     inputs.insert(inputs.end(), parts[i].begin(), parts[i].end());
-    inputs.push_back(i + 1 < parts.size() ? rules.sentinel(static_cast<std::int64_t>(i)) : rules.eos);
+    inputs.push_back(i + 1 < parts.size() ? rules.sentinel(static_cast<std::int64_t>(i))
+                                          : rules.eos);
   }
-  const auto [spans, interrupted, ended] = write_spans(model, tokenizer, rules, inputs, config);
-  // Decoded as a whole: what a tokenizer gives for a token can depend on what stands before it.
+  const auto [spans, interrupted, ended] = generate_spans(model, tokenizer, rules, inputs, config);
+  // Decoded as a whole, because the text of a token can depend on the tokens before it.
   Ids all = parts.front();
   Filled filled{.interrupted = interrupted, .ended = ended};
   for (std::size_t i = 0; i < spans.size(); ++i) {

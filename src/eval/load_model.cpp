@@ -1,6 +1,7 @@
 #include "eval/load_model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cstring>
 #include <unordered_map>
@@ -19,18 +20,23 @@ std::string text_of(store::Dtype dtype, const std::vector<std::int64_t>& shape) 
   return text + "]";
 }
 
-const store::TensorView& matching_view(const std::unordered_map<std::string_view, const store::TensorView*>& views,
-                                       const NamedTensor& wanted, const std::string& source) {
+const store::TensorView& matching_view(
+    const std::unordered_map<std::string_view, const store::TensorView*>& views,
+    const NamedTensor& wanted, const std::string& source) {
   const bool is_double = wanted.tensor.scalar_type() == at::kDouble;
-  invariant(is_double || wanted.tensor.scalar_type() == at::kFloat, "tensors in files are fp32 or fp64");
+  invariant(is_double || wanted.tensor.scalar_type() == at::kFloat,
+            "tensors in files are fp32 or fp64");
   const store::Dtype dtype = is_double ? store::Dtype::kF64 : store::Dtype::kF32;
   const std::vector<std::int64_t> shape = wanted.tensor.sizes().vec();
-  const std::string expected = cat("needs ", text_of(dtype, shape));
+  const std::string expected = text_of(dtype, shape);
   const auto found = views.find(wanted.name);
-  if (found == views.end()) fail(ExitCode::kBadData, cat(source, ": ", wanted.name), "no such tensor", expected);
+  if (found == views.end())
+    fail(ExitCode::kBadData, cat(source, ": ", wanted.name),
+         cat("missing tensor; expected ", expected));
   const store::TensorView& view = *found->second;
   if (view.dtype != dtype || view.shape != shape)
-    fail(ExitCode::kBadData, cat(source, ": ", wanted.name), text_of(view.dtype, view.shape), expected);
+    fail(ExitCode::kBadData, cat(source, ": ", wanted.name), text_of(view.dtype, view.shape),
+         expected);
   return view;
 }
 
@@ -47,11 +53,11 @@ void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to
   }
   for (const store::TensorView& view : from.all) {
     if (!views.contains(view.name)) continue;
-    fail(ExitCode::kBadData, cat(from.source, ": ", printable(view.name)), "a tensor that nothing here is called",
-         "needs the expected tensors and nothing else");
+    fail(ExitCode::kBadData, cat(from.source, ": ", printable(view.name)), "unexpected tensor");
   }
   for (std::size_t i = 0; i < to.size(); ++i) {
-    const at::Tensor host = at::empty(to[i].tensor.sizes(), to[i].tensor.options().device(at::kCPU).requires_grad(false));
+    const at::Tensor host = at::empty(to[i].tensor.sizes(),
+                                      to[i].tensor.options().device(at::kCPU).requires_grad(false));
     std::memcpy(host.mutable_data_ptr(), sources[i]->bytes.data(), sources[i]->bytes.size());
     to[i].tensor.detach().copy_(host);
   }
@@ -59,13 +65,16 @@ void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to
 
 void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors) {
   std::vector<NamedTensor> to;
-  for (const ops::Parameters::Named& parameter : parameters.named()) to.push_back({parameter.spec->name, parameter.value});
+  for (const ops::Parameters::Named& parameter : parameters.named())
+    to.push_back({parameter.spec->name, parameter.value});
   copy_tensors(tensors, to);
   parameters.refresh_compute();
 }
 
-std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size,
-                                                 const model::Sequences& sequences, const std::filesystem::path& safetensors,
+std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config,
+                                                 std::int64_t vocab_size,
+                                                 const model::Sequences& sequences,
+                                                 const std::filesystem::path& safetensors,
                                                  const ModelPlace& place) {
   std::unique_ptr<model::LanguageModel> model = model::make_model(config, vocab_size, sequences);
   const MappedFile file(safetensors);

@@ -1,5 +1,5 @@
-// Weights from a safetensors file into a model, strictly: the file holds every parameter of the model in its shape as fp32, and
-// nothing else.
+// Loads the weights of a model from a safetensors file. Strict: the file must hold every parameter
+// of the model in its shape as fp32, and nothing else.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,14 +17,14 @@
 
 namespace sluice::eval {
 
-// A tensor and the name that it has in a file. fp32 or fp64, on any device.
+// A tensor and its name in the file. fp32 or fp64, on any device.
 struct NamedTensor {
   std::string name;
   at::Tensor tensor;
 };
 
-// Copies each tensor of the file into the one of its name. kBadData, naming the file and the first tensor that is missing, unknown, or of
-// another shape or type; then nothing has been copied.
+// Copies each tensor of the file into the tensor of the same name. kBadData names the file and the
+// first tensor that is missing, unexpected, or of another shape or type; nothing is copied then.
 void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to);
 // The same for all parameters of an allocated arena; refreshes the compute copy.
 void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors);
@@ -35,9 +35,11 @@ struct ModelPlace {
   bool with_gradients = false;
 };
 
-// Makes the model and loads `safetensors`. `vocab_size` and `sequences`: see model::make_model.
-std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config, std::int64_t vocab_size,
-                                                 const model::Sequences& sequences, const std::filesystem::path& safetensors,
+// Creates the model and loads `safetensors`. `vocab_size` and `sequences`: see model::make_model.
+std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config,
+                                                 std::int64_t vocab_size,
+                                                 const model::Sequences& sequences,
+                                                 const std::filesystem::path& safetensors,
                                                  const ModelPlace& place);
 
 }  // namespace sluice::eval

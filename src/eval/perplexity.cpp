@@ -1,6 +1,7 @@
 #include "eval/perplexity.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <numbers>
@@ -12,11 +13,12 @@
 namespace sluice::eval {
 namespace {
 
-// nats [B, T] float64 of a batch to the documents that its targets belong to.
+// Adds the nats [B, T] (float64) of a batch to the documents of its targets.
 void add_to_documents(std::vector<store::DocumentLoss>& documents, const at::Tensor& nats_BT,
                       const std::vector<std::uint32_t>& document_of_target) {
   const at::Tensor host_BT = nats_BT.to(at::kCPU).contiguous();
-  invariant(static_cast<std::size_t>(host_BT.numel()) == document_of_target.size(), "each target has its document");
+  invariant(static_cast<std::size_t>(host_BT.numel()) == document_of_target.size(),
+            "each target has a document");
   const auto* nats = static_cast<const double*>(host_BT.const_data_ptr());
   for (std::size_t i = 0; i < document_of_target.size(); ++i) {
     if (document_of_target[i] == data::kNoDocument) continue;
@@ -28,8 +30,10 @@ void add_to_documents(std::vector<store::DocumentLoss>& documents, const at::Ten
 
 }  // namespace
 
-Perplexity measure_perplexity(const model::LanguageModel& model, const data::EvaluationBatches& batches, const data::SplitCounts& counts,
-                              at::Device device, const ops::Context& context) {
+Perplexity measure_perplexity(const model::LanguageModel& model,
+                              const data::EvaluationBatches& batches,
+                              const data::SplitCounts& counts, at::Device device,
+                              const ops::Context& context) {
   const at::NoGradGuard no_grad;
   ops::Context without_dropout = context;
   without_dropout.training = false;
@@ -42,11 +46,13 @@ Perplexity measure_perplexity(const model::LanguageModel& model, const data::Eva
     const data::Batch batch = batches.batch(i);
     const at::Tensor nats_BT = model.target_nats(to_device(batch, device), without_dropout);
     nats = nats + nats_BT.sum();
-    if (!result.documents.empty()) add_to_documents(result.documents, nats_BT, batches.documents_of(i));
+    if (!result.documents.empty())
+      add_to_documents(result.documents, nats_BT, batches.documents_of(i));
     num_scored += static_cast<std::uint64_t>(batch.num_targets);
   }
-  invariant(num_scored == batches.num_targets(), "an evaluation scores every target of its windows once");
-  require(num_scored > 0, ExitCode::kBadData, "held-out set", "no tokens", "needs at least one token to measure perplexity on");
+  invariant(num_scored == batches.num_targets(),
+            "an evaluation scores every target of its windows once");
+  require(num_scored > 0, ExitCode::kBadData, "held-out set", "no tokens");
 
   const double sum = nats.item<double>();
   result.num_tokens = num_scored;
@@ -58,9 +64,11 @@ Perplexity measure_perplexity(const model::LanguageModel& model, const data::Eva
   store::HeldOutFigures& figures = result.figures;
   figures.log_perplexity = sum / static_cast<double>(num_scored);
   figures.perplexity = std::exp(*figures.log_perplexity);
-  // Without a start token the first token of the set is not scored, which is too little to spoil the figures of a whole set.
-  if (batches.is_whole() && counts.num_bytes > 0) figures.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(counts.num_bytes));
-  if (batches.is_whole() && counts.num_words > 0) figures.word_perplexity = std::exp(sum / static_cast<double>(counts.num_words));
+  // Without a start token the first token of the set is not scored. The effect is negligible.
+  if (batches.is_whole() && counts.num_bytes > 0)
+    figures.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(counts.num_bytes));
+  if (batches.is_whole() && counts.num_words > 0)
+    figures.word_perplexity = std::exp(sum / static_cast<double>(counts.num_words));
   return result;
 }
 

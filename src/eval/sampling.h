@@ -1,4 +1,4 @@
-// The parts of generation that need no model. Used inside eval and by its tests.
+// Parts of generation that need no model. Internal to eval and its tests.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,20 @@
 
 namespace sluice::eval {
 
-// kUsage for settings that make no sense.
+// kUsage for invalid settings.
 void check(const SamplingConfig& config);
 
-// The token at `uniform`, in [0, 1), of the distribution softmax(logits / temperature), cut to the top_k likeliest and to the smallest
-// set of the likeliest whose mass reaches top_p. Equal logits: the lower id counts as likelier. NaN counts as impossible.
+// Samples a token from softmax(logits / temperature), restricted to the top_k most likely tokens
+// and to the smallest set of the most likely whose mass reaches top_p. `uniform` in [0, 1) selects
+// the token. Ties are broken toward the lower id. NaN has probability 0.
 std::int64_t choose_token(std::vector<float> logits, const SamplingConfig& config, double uniform);
 
-// Text that grows token by token, given out in pieces of valid UTF-8. A character whose bytes are not complete yet is held back; bytes
-// that cannot become one are shown as U+FFFD.
+// Converts text that grows token by token to pieces of valid UTF-8. An incomplete character is held
+// back; bytes that cannot become a character are replaced by U+FFFD.
 class TextStream {
  public:
-  // `decoded`: all text so far, a longer one at each call. Returns what is sure and was not given out yet; all of it once `finished`.
+  // `decoded`: all text so far, longer at each call. Returns the text that is final and was not
+  // returned before; everything that remains if `finished`.
   std::string_view add(const std::string& decoded, bool finished);
   const std::string& text() const { return text_; }
 

@@ -7,7 +7,7 @@ namespace sluice::model {
 
 struct Batch {
   at::Tensor inputs_BT;   // int64
-  at::Tensor targets_BT;  // int64, negative: not scored
+  at::Tensor targets_BT;  // int64; negative: not scored
 };
 
 }  // namespace sluice::model

@@ -10,47 +10,65 @@
 #include "ops/linear.h"
 
 namespace sluice::model {
+
 Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t sequence_length)
-    : embedding_dropout_{c.dropout, ops::place_named("embedding")} {
+    : embedding_dropout_{c.dropout, ops::dropout_site("embedding")} {
   const nn::InitRule init{.config = c.init, .num_layers = c.num_layers};
-  embedding_ = parameters_.add({{.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init.embedding(), .decay = true}},
+  embedding_ = parameters_.add({{.name = "embedding.weight",
+                                 .shape = {vocab_size, c.d_model},
+                                 .init = init.embedding(),
+                                 .decay = true}},
                                c.pad_vocab_multiple);
   position_.emplace(parameters_, c.position,
-                    nn::PositionSizes{.d_model = c.d_model, .head_dim = c.resolved_head_dim(), .sequence_length = sequence_length}, init);
+                    nn::PositionSizes{.d_model = c.d_model,
+                                      .head_dim = c.resolved_head_dim(),
+                                      .sequence_length = sequence_length},
+                    init);
   const BlockConfig block{.d_model = c.d_model,
-                          .attention = {.num_heads = c.num_heads, .num_kv_heads = c.resolved_kv_heads(), .head_dim = c.resolved_head_dim()},
+                          .attention = {.num_heads = c.num_heads,
+                                        .num_kv_heads = c.resolved_kv_heads(),
+                                        .head_dim = c.resolved_head_dim()},
                           .divisor = std::sqrt(static_cast<double>(c.resolved_head_dim())),
                           .ffn = &*c.ffn,
                           .d_ff = c.resolved_d_ff().d_ff,
                           .norm = c.norm,
                           .bias = c.bias,
                           .dropout = c.dropout};
-  for (std::int64_t i = 0; i < c.num_layers; ++i) blocks_.emplace_back(parameters_, cat("blocks.", i), block, init);
+  for (std::int64_t i = 0; i < c.num_layers; ++i)
+    blocks_.emplace_back(parameters_, cat("blocks.", i), block, init);
   final_norm_.emplace(parameters_, "final_norm", c.norm, c.d_model, c.bias);
   head_ = {embedding_, vocab_size};
   if (!c.tie_embeddings) {
-    head_.weight = parameters_.add(
-        {{.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init.matrix(c.d_model), .decay = true}}, c.pad_vocab_multiple);
+    head_.weight = parameters_.add({{.name = "head.weight",
+                                     .shape = {vocab_size, c.d_model},
+                                     .init = init.matrix(c.d_model),
+                                     .decay = true}},
+                                   c.pad_vocab_multiple);
   }
 }
 
 at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& context) const {
   const at::ScalarType compute = embedding_->compute.scalar_type();
-  const nn::AttentionSources sources{.rotary = position_->rotary(inputs_BT.size(1), inputs_BT.device())};
+  const nn::AttentionSources sources{.rotary =
+                                         position_->rotary(inputs_BT.size(1), inputs_BT.device())};
   at::Tensor x_BTD = position_->add_to(ops::embedding(inputs_BT, *embedding_, context), context);
   x_BTD = ops::dropout(x_BTD, embedding_dropout_, context);
   for (const Block& block : blocks_) x_BTD = block.forward(x_BTD, sources, compute, context);
   return final_norm_->forward(x_BTD, compute, context);
 }
 
-at::Tensor Decoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const { return hidden(batch.inputs_BT, context); }
+at::Tensor Decoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const {
+  return hidden(batch.inputs_BT, context);
+}
 
-at::Tensor Decoder::hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn, const ops::Context& context) const {
+at::Tensor Decoder::hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn,
+                                 const ops::Context& context) const {
   const at::Tensor read_BT = at::cat({inputs_BS, generated_Bn}, 1);
   return hidden(read_BT, context).select(1, read_BT.size(1) - 1);
 }
 
-std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences) {
+std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows,
+                                    const Sequences& sequences) {
   return std::make_unique<Decoder>(config, rows, sequences.inputs);
 }
 

@@ -1,4 +1,4 @@
-// Decoder-only pre-norm Transformer: embedding, blocks, final norm, head (tied to the embedding or its own).
+// Decoder-only pre-norm Transformer: embedding, blocks, final norm, tied or separate head.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,9 @@
 
 namespace sluice::model {
 
-// Logical names: embedding.weight, position.weight, blocks.N.…, final_norm.scale, head.weight (untied), with biases where config.bias says so;
-// the head has none. Places of dropout: `embedding`, its output, and those of the blocks.
+// Logical names: embedding.weight, position.weight, blocks.N.…, final_norm.scale, head.weight
+// (untied), and biases if config.bias is set (none in the head). Dropout sites: `embedding` (its
+// output) and those of the blocks.
 class Decoder final : public TransformerModel {
  public:
   Decoder(const DecoderConfig& config, std::int64_t vocab_size, std::int64_t sequence_length);
@@ -21,7 +22,8 @@ class Decoder final : public TransformerModel {
  private:
   at::Tensor hidden(const at::Tensor& inputs_BT, const ops::Context& context) const;
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
-  at::Tensor hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn, const ops::Context& context) const override;
+  at::Tensor hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn,
+                          const ops::Context& context) const override;
 
   ops::Dropout embedding_dropout_;
   const ops::Weight* embedding_;

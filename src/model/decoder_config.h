@@ -42,30 +42,37 @@ struct DecoderConfig {
     using config::field;
     using C = DecoderConfig;
     return std::tuple_cat(
-        std::tuple{field<&C::vocab_size>(
-                       "Rows of the embedding that are used; `auto`: the tokenizer's. Where given, it must agree with the tokenizer.",
-                       config::Between{1, kMaxVocabulary}),
-                   field<&C::num_layers>("Transformer blocks.", config::Between{1, kMaxLayers}),
-                   field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
-                   field<&C::num_heads>("Query heads.", config::Between{1, kMaxHeads}),
-                   field<&C::num_kv_heads>("Key and value heads, a divisor of num_heads (grouped-query attention); `auto`: num_heads.",
-                                           config::Between{1, kMaxHeads})},
-        width_rows<C>(),
-        std::tuple{field<&C::norm>("Normalisation before attention, before the feed-forward layer and before the head."),
-                   field<&C::position>("How positions enter."), field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
-                   field<&C::tie_embeddings>("The head uses the embedding matrix."),
-                   field<&C::dropout>("Probability of dropping an element of the embedding output and of each sublayer's output.",
-                                      config::Between{0, 0.99}),
-                   field<&C::init>("Initial values, drawn by (run.seed, parameter name)."),
-                   field<&C::pad_vocab_multiple>(
-                       "Stored embedding rows are rounded up to a multiple of this; the extra rows take no part in anything.",
-                       config::Between{1, kMaxWidth})});
+        std::tuple{
+            field<&C::vocab_size>("Vocabulary size without padding; `auto`: that of the tokenizer. "
+                                  "A number must match the tokenizer.",
+                                  config::Between{1, kMaxVocabulary}),
+            field<&C::num_layers>("Transformer blocks.", config::Between{1, kMaxLayers}),
+            field<&C::d_model>("Width of the residual stream.", config::Between{1, kMaxWidth}),
+            field<&C::num_heads>("Query heads.", config::Between{1, kMaxHeads}),
+            field<&C::num_kv_heads>("Key and value heads, a divisor of num_heads (grouped-query "
+                                    "attention); `auto`: num_heads.",
+                                    config::Between{1, kMaxHeads})},
+        width_fields<C>(),
+        std::tuple{
+            field<&C::norm>("Normalization before attention, feed-forward layer and head."),
+            field<&C::position>("Position encoding."),
+            field<&C::bias>("Bias vectors in every linear layer and in layernorm."),
+            field<&C::tie_embeddings>("Use the embedding matrix as the head."),
+            field<&C::dropout>("Probability of dropping an element of the embedding output and of "
+                               "each sublayer's output.",
+                               config::Between{0, 0.99}),
+            field<&C::init>(
+                "Initial values; random numbers depend on run.seed and parameter name."),
+            field<&C::pad_vocab_multiple>("Rounds up the number of stored embedding rows; the "
+                                          "extra rows are not used.",
+                                          config::Between{1, kMaxWidth})});
   }
   static void check(const DecoderConfig& c, config::Problems& problems);
 
   std::int64_t resolved_kv_heads() const { return num_kv_heads.value_or(num_heads); }
   std::int64_t resolved_head_dim() const { return head_dim.value_or(d_model / num_heads); }
-  nn::WidthMatch resolved_d_ff() const;  // its mismatch is that against d_ff_reference, also where d_ff is a number
+  // The mismatch is relative to d_ff_reference, even if d_ff is a number.
+  nn::WidthMatch resolved_d_ff() const;
 };
 
 // See Architecture.
@@ -74,9 +81,11 @@ std::optional<LengthLimit> length_limit(const DecoderConfig& config);
 void resolve(DecoderConfig& config, const DecoderConfig* stored, const Facts& facts);
 std::int64_t vocabulary_rows(const DecoderConfig& config, std::int64_t vocab_size);
 std::string expected_vocabulary(const DecoderConfig& config, std::int64_t rows);
-FlopsBesideMatrices flops_beside_matrices(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
+FlopTerms flop_terms(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
 std::string flops_text(const DecoderConfig& config);
-ActivationMemory activation_memory(const DecoderConfig& config, const Sequences& sequences, std::uint64_t element_bytes);
-std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows, const Sequences& sequences);
+ActivationMemory activation_memory(const DecoderConfig& config, const Sequences& sequences,
+                                   std::uint64_t element_bytes);
+std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows,
+                                    const Sequences& sequences);
 
 }  // namespace sluice::model

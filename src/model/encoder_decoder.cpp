@@ -13,64 +13,82 @@
 namespace sluice::model {
 namespace {
 
-nn::InitRule init_of(const EncoderDecoderConfig& c) { return {.config = std::get<nn::T5InitConfig>(c.init), .num_layers = c.num_layers}; }
+nn::InitRule init_of(const EncoderDecoderConfig& c) {
+  return {.config = std::get<nn::T5InitConfig>(c.init), .num_layers = c.num_layers};
+}
 
 }  // namespace
 
-EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& c, std::int64_t vocab_size, std::int64_t start_id)
+EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& c, std::int64_t vocab_size,
+                               std::int64_t start_id)
     : head_scale_(c.tie_embeddings ? 1.0 / std::sqrt(static_cast<double>(c.d_model)) : 1.0),
       start_id_(start_id),
-      embedding_(
-          parameters_.add({.name = "embedding.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).embedding(), .decay = true})),
+      embedding_(parameters_.add({.name = "embedding.weight",
+                                  .shape = {vocab_size, c.d_model},
+                                  .init = init_of(c).embedding(),
+                                  .decay = true})),
       encoder_(make_stack(c, "encoder", /*decoder=*/false)),
       decoder_(make_stack(c, "decoder", /*decoder=*/true)) {
   head_ = {embedding_, vocab_size};
   if (c.tie_embeddings) return;
-  head_.weight =
-      parameters_.add({.name = "head.weight", .shape = {vocab_size, c.d_model}, .init = init_of(c).matrix(c.d_model), .decay = true});
+  head_.weight = parameters_.add({.name = "head.weight",
+                                  .shape = {vocab_size, c.d_model},
+                                  .init = init_of(c).matrix(c.d_model),
+                                  .decay = true});
 }
 
-EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c, const std::string& name, bool decoder) {
+EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c,
+                                                 const std::string& name, bool decoder) {
   const nn::InitRule init = init_of(c);
-  const std::int64_t num_blocks = decoder ? c.resolved_decoder_layers() : c.num_layers, heads = c.num_heads;
-  const BlockConfig block{.d_model = c.d_model,
-                          .attention = {.num_heads = heads, .num_kv_heads = heads, .head_dim = c.resolved_head_dim()},
-                          .causal = decoder,
-                          .cross = decoder,
-                          .ffn = &*c.ffn,
-                          .d_ff = c.resolved_d_ff().d_ff,
-                          .norm = c.norm,
-                          .dropout = c.dropout,
-                          .inner_dropout = c.dropout};
-  nn::RelativeBias position(parameters_, name + ".position", std::get<nn::T5RelativeConfig>(c.position), heads,
+  const std::int64_t num_blocks = decoder ? c.resolved_decoder_layers() : c.num_layers,
+                     heads = c.num_heads;
+  const BlockConfig block{
+      .d_model = c.d_model,
+      .attention = {.num_heads = heads, .num_kv_heads = heads, .head_dim = c.resolved_head_dim()},
+      .causal = decoder,
+      .cross = decoder,
+      .ffn = &*c.ffn,
+      .d_ff = c.resolved_d_ff().d_ff,
+      .norm = c.norm,
+      .dropout = c.dropout,
+      .inner_dropout = c.dropout};
+  nn::RelativeBias position(parameters_, name + ".position",
+                            std::get<nn::T5RelativeConfig>(c.position), heads,
                             /*bidirectional=*/!decoder, init);
   std::deque<Block> blocks;
-  for (std::int64_t i = 0; i < num_blocks; ++i) blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init);
+  for (std::int64_t i = 0; i < num_blocks; ++i)
+    blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init);
   nn::Norm final_norm(parameters_, name + ".final_norm", c.norm, c.d_model, /*bias=*/false);
-  return {.position = std::move(position),
+  return {.position = position,
           .blocks = std::move(blocks),
-          .final_norm = std::move(final_norm),
-          .embedding_dropout = {c.dropout, ops::place_named(name + ".embedding")},
-          .output_dropout = {c.dropout, ops::place_named(name + ".final_norm")}};
+          .final_norm = final_norm,
+          .embedding_dropout = {c.dropout, ops::dropout_site(name + ".embedding")},
+          .output_dropout = {c.dropout, ops::dropout_site(name + ".final_norm")}};
 }
 
-at::Tensor EncoderDecoder::through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD,
-                                   const ops::Context& context) const {
+at::Tensor EncoderDecoder::run_stack(const Stack& stack, const at::Tensor& ids_BT,
+                                     const at::Tensor& encoded_BSD,
+                                     const ops::Context& context) const {
   const at::ScalarType compute = embedding_->compute.scalar_type();
-  const nn::AttentionSources sources{.bias_HR = stack.position.forward(ids_BT.size(1)), .encoded_BSD = encoded_BSD};
-  at::Tensor x_BTD = ops::dropout(ops::embedding(ids_BT, *embedding_, context), stack.embedding_dropout, context);
+  const nn::AttentionSources sources{.bias_HR = stack.position.forward(ids_BT.size(1)),
+                                     .encoded_BSD = encoded_BSD};
+  at::Tensor x_BTD =
+      ops::dropout(ops::embedding(ids_BT, *embedding_, context), stack.embedding_dropout, context);
   for (const Block& block : stack.blocks) x_BTD = block.forward(x_BTD, sources, compute, context);
-  const at::Tensor normed_BTD = stack.final_norm.forward(x_BTD, embedding_->value.scalar_type(), context);
+  const at::Tensor normed_BTD =
+      stack.final_norm.forward(x_BTD, embedding_->value.scalar_type(), context);
   return ops::dropout(normed_BTD, stack.output_dropout, context);
 }
 
 at::Tensor EncoderDecoder::encode(const at::Tensor& inputs_BS, const ops::Context& context) const {
-  return through(encoder_, inputs_BS, {}, context).to(embedding_->compute.scalar_type());
+  return run_stack(encoder_, inputs_BS, {}, context).to(embedding_->compute.scalar_type());
 }
 
-at::Tensor EncoderDecoder::hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT, const ops::Context& context) const {
-  const at::Tensor decoded_BTD = through(decoder_, ids_BT, encoded_BSD, context);
-  return (head_.weight == embedding_ ? decoded_BTD * head_scale_ : decoded_BTD).to(embedding_->compute.scalar_type());
+at::Tensor EncoderDecoder::hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT,
+                                  const ops::Context& context) const {
+  const at::Tensor decoded_BTD = run_stack(decoder_, ids_BT, encoded_BSD, context);
+  return (head_.weight == embedding_ ? decoded_BTD * head_scale_ : decoded_BTD)
+      .to(embedding_->compute.scalar_type());
 }
 
 at::Tensor EncoderDecoder::shifted_right(const at::Tensor& targets_BT) const {
@@ -79,17 +97,24 @@ at::Tensor EncoderDecoder::shifted_right(const at::Tensor& targets_BT) const {
   return at::cat({start_B1, at::where(earlier.lt(0), start_id_, earlier)}, 1);
 }
 
-at::Tensor EncoderDecoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const {
+at::Tensor EncoderDecoder::hidden_of_targets(const Batch& batch,
+                                             const ops::Context& context) const {
   return hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
 }
 
-at::Tensor EncoderDecoder::hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const {
-  const at::Tensor start_B1 = at::full({generated_Bn.size(0), 1}, start_id_, generated_Bn.options());
-  return hidden(encoded_BSD, at::cat({start_B1, generated_Bn}, 1), context).select(1, generated_Bn.size(1));
+at::Tensor EncoderDecoder::hidden_after(const at::Tensor& encoded_BSD,
+                                        const at::Tensor& generated_Bn,
+                                        const ops::Context& context) const {
+  const at::Tensor start_B1 =
+      at::full({generated_Bn.size(0), 1}, start_id_, generated_Bn.options());
+  return hidden(encoded_BSD, at::cat({start_B1, generated_Bn}, 1), context)
+      .select(1, generated_Bn.size(1));
 }
 
-std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows, const Sequences& sequences) {
-  invariant(sequences.start_id.has_value(), "an encoder-decoder's sequences say what its decoder starts from");
+std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows,
+                                    const Sequences& sequences) {
+  invariant(sequences.start_id.has_value(),
+            "the sequences of an encoder-decoder include a start token");
   return std::make_unique<EncoderDecoder>(config, rows, *sequences.start_id);
 }
 

@@ -1,7 +1,8 @@
-// T5 (Raffel et al. 2020), as of February 2020: an encoder that sees all of its input, and a decoder that sees the tokens before and, through
-// cross-attention, the encoder's output. One embedding serves both and, where tied, the head, whose input is then multiplied by d_model^-½.
-// Attention logits are not divided by sqrt(head_dim), relative positions bias them in self-attention; every row of the embedding, padding
-// included, takes part in the softmax.
+// T5 (Raffel et al. 2020) as of February 2020: a bidirectional encoder, and a causal decoder with
+// cross-attention to the encoder's output. Both share one embedding, which is also the head if
+// tied; the head's input is then multiplied by d_model^-½. Attention logits are not divided by
+// sqrt(head_dim); in self-attention they have a relative position bias. All embedding rows,
+// including padding, take part in the softmax.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,14 @@
 
 namespace sluice::model {
 
-// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale}, head.weight (untied). Places of
-// dropout: the outputs {encoder,decoder}.{embedding,final_norm}, and those of the blocks.
+// Logical names: embedding.weight, {encoder,decoder}.{position.weight,blocks.N.…,final_norm.scale},
+// head.weight (untied). Dropout sites: the outputs {encoder,decoder}.{embedding,final_norm} and
+// those of the blocks.
 class EncoderDecoder final : public TransformerModel {
  public:
-  // `vocab_size`: rows of the embedding. `start_id`: what the decoder reads before the first target.
-  EncoderDecoder(const EncoderDecoderConfig& config, std::int64_t vocab_size, std::int64_t start_id);
+  // `vocab_size`: rows of the embedding. `start_id`: the decoder's input before the first target.
+  EncoderDecoder(const EncoderDecoderConfig& config, std::int64_t vocab_size,
+                 std::int64_t start_id);
   // [B, S, d_model] in the compute dtype.
   at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const override;
 
@@ -33,13 +36,17 @@ class EncoderDecoder final : public TransformerModel {
     ops::Dropout embedding_dropout, output_dropout;
   };
   Stack make_stack(const EncoderDecoderConfig& config, const std::string& name, bool decoder);
-  // ids [B, T] through a stack, fp32 [B, T, d_model]. `encoded`: what cross-attention reads; undefined in the encoder.
-  at::Tensor through(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD, const ops::Context& context) const;
-  // What the head reads, [B, T, d_model] in the compute dtype, for a decoder that reads `ids`.
-  at::Tensor hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT, const ops::Context& context) const;
-  // Its decoder reads start_id and the targets but for the last; targets that are not scored read as start_id.
+  // Applies a stack to ids [B, T] -> fp32 [B, T, d_model]. `encoded`: for cross-attention;
+  // undefined in the encoder.
+  at::Tensor run_stack(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD,
+                       const ops::Context& context) const;
+  // The input of the head, [B, T, d_model] in the compute dtype, for decoder inputs `ids`.
+  at::Tensor hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT,
+                    const ops::Context& context) const;
+  // Decoder inputs are start_id and all targets but the last; unscored targets become start_id.
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
-  at::Tensor hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn, const ops::Context& context) const override;
+  at::Tensor hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn,
+                          const ops::Context& context) const override;
   at::Tensor shifted_right(const at::Tensor& targets_BT) const;
 
   double head_scale_;

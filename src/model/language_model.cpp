@@ -16,7 +16,7 @@
 namespace sluice::model {
 namespace {
 
-// The part a logical name belongs to.
+// The part that a parameter belongs to, by logical name.
 std::string_view part_of(std::string_view name) {
   if (name.starts_with("embedding.") || name.starts_with("position.")) return "embedding";
   if (name.starts_with("head.")) return "head";
@@ -26,35 +26,42 @@ std::string_view part_of(std::string_view name) {
 
 bool is_position(std::string_view name) { return name.ends_with("position.weight"); }
 
-// What a configuration that was not read from YAML is held to.
-class Refusal final : public config::Problems {
+// Validates configurations that were not read from YAML.
+class ThrowingProblems final : public config::Problems {
  public:
   void add(std::string_view field, std::string_view received, std::string_view expected) override {
     fail(ExitCode::kUsage, cat("model.", field), received, expected);
   }
 };
 
-std::vector<Part> count_parts(const LanguageModel& model, const FlopsBesideMatrices& flops) {
+std::vector<Part> count_parts(const LanguageModel& model, const FlopTerms& flops) {
   std::vector<Part> parts;
-  for (const char* name : {"embedding", "attention", "ffn", "norm", "head"}) parts.push_back({.name = name});
+  for (const char* name : {"embedding", "attention", "ffn", "norm", "head"})
+    parts.push_back({.name = name});
   for (const ops::ParameterSpec* spec : model.parameters().specs()) {
-    Part& part = *std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.name == part_of(spec->name); });
+    Part& part = *std::find_if(parts.begin(), parts.end(),
+                               [&](const Part& p) { return p.name == part_of(spec->name); });
     part.num_parameters += spec->num_elements();
-    const bool product = spec->shape.size() == 2 && part.name != "embedding" && part.name != "head" && !is_position(spec->name);
+    const bool product = spec->shape.size() == 2 && part.name != "embedding" &&
+                         part.name != "head" && !is_position(spec->name);
     if (!product) continue;
-    const double rows = flops.reads_inputs != nullptr && flops.reads_inputs(spec->name) ? flops.rows_of_inputs : 1.0;
+    const double rows = flops.reads_inputs != nullptr && flops.reads_inputs(spec->name)
+                            ? flops.inputs_per_target
+                            : 1.0;
     part.flops_per_token += 6.0 * static_cast<double>(spec->num_elements()) * rows;
   }
   return parts;
 }
 
-ModelSizes sizes_of(const LanguageModel& model, const FlopsBesideMatrices& flops, const nn::WidthMatch& width) {
+ModelSizes sizes_of(const LanguageModel& model, const FlopTerms& flops,
+                    const nn::WidthMatch& width) {
   ModelSizes sizes{.parts = count_parts(model, flops)};
   for (Part& part : sizes.parts) {
     if (part.name == "head") part.flops_per_token = flops.head;
     if (part.name == "attention") part.flops_per_token += flops.attention;
     sizes.num_parameters += part.num_parameters;
-    if (part.name != "embedding" && part.name != "head") sizes.num_non_embedding_parameters += part.num_parameters;
+    if (part.name != "embedding" && part.name != "head")
+      sizes.num_non_embedding_parameters += part.num_parameters;
     sizes.flops_per_token += part.flops_per_token;
   }
   sizes.d_ff = width.d_ff;
@@ -64,9 +71,12 @@ ModelSizes sizes_of(const LanguageModel& model, const FlopsBesideMatrices& flops
 
 }  // namespace
 
-at::Tensor LanguageModel::encode(const at::Tensor& inputs_BS, const ops::Context&) const { return inputs_BS; }
+at::Tensor LanguageModel::encode(const at::Tensor& inputs_BS, const ops::Context&) const {
+  return inputs_BS;
+}
 
-at::Tensor LanguageModel::logits_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn, const ops::Context& context) const {
+at::Tensor LanguageModel::logits_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn,
+                                       const ops::Context& context) const {
   return next_logits(at::cat({inputs_BS, generated_Bn}, 1), context);
 }
 
@@ -91,37 +101,45 @@ void resolve(ModelConfig& config, const ModelConfig* stored, const Facts& facts)
       config);
 }
 
-ActivationMemory activation_memory(const ModelConfig& config, const Sequences& sequences, std::uint64_t element_bytes) {
-  return std::visit([&](const auto& c) { return activation_memory(c, sequences, element_bytes); }, config);
+ActivationMemory activation_memory(const ModelConfig& config, const Sequences& sequences,
+                                   std::uint64_t element_bytes) {
+  return std::visit([&](const auto& c) { return activation_memory(c, sequences, element_bytes); },
+                    config);
 }
 
-std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size, const Sequences& sequences) {
+std::unique_ptr<LanguageModel> make_model(const ModelConfig& config, std::int64_t vocab_size,
+                                          const Sequences& sequences) {
   return std::visit(
       [&](const auto& c) {
-        Refusal refusal;
-        std::remove_cvref_t<decltype(c)>::check(c, refusal);
+        ThrowingProblems problems;
+        std::remove_cvref_t<decltype(c)>::check(c, problems);
         const std::int64_t rows = vocabulary_rows(c, vocab_size);
         if (c.vocab_size.value_or(rows) != rows)
-          fail(ExitCode::kUsage, "model.vocab_size", cat(*c.vocab_size), expected_vocabulary(c, rows));
+          fail(ExitCode::kUsage, "model.vocab_size", cat(*c.vocab_size),
+               expected_vocabulary(c, rows));
         if (const auto limit = length_limit(c); limit && limit->length < sequences.inputs)
-          fail(ExitCode::kUsage, cat("model.", limit->field), cat(limit->length), cat("at least train.sequence_length ", sequences.inputs));
+          fail(ExitCode::kUsage, cat("model.", limit->field), cat(limit->length),
+               cat("at least ", sequences.inputs, " (train.sequence_length)"));
         return make(c, rows, sequences);
       },
       config);
 }
 
-ModelSizes model_sizes(const ModelConfig& config, std::int64_t vocab_size, const Sequences& sequences) {
+ModelSizes model_sizes(const ModelConfig& config, std::int64_t vocab_size,
+                       const Sequences& sequences) {
   const auto model = make_model(config, vocab_size, sequences);
   return std::visit(
       [&](const auto& c) {
-        return sizes_of(*model, flops_beside_matrices(c, vocabulary_rows(c, vocab_size), sequences), c.resolved_d_ff());
+        return sizes_of(*model, flop_terms(c, vocabulary_rows(c, vocab_size), sequences),
+                        c.resolved_d_ff());
       },
       config);
 }
 
 std::string flops_formula(const ModelConfig& config) {
   constexpr std::string_view kConvention =
-      ": forward and backward, a multiply-add as two, no credit for the masked half of attention (Chowdhery et al. 2022, PaLM, appendix B)";
+      ": forward and backward, a multiply-add counts as two, causal masking is not deducted "
+      "(Chowdhery et al. 2022, PaLM, appendix B)";
   return std::visit([&](const auto& c) { return cat(flops_text(c), kConvention); }, config);
 }
 

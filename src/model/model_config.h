@@ -12,7 +12,8 @@
 namespace sluice::model {
 
 using ModelConfig = std::variant<DecoderConfig, EncoderDecoderConfig>;
-// Of every alternative: a missing overload would call that of the variant below, which would call itself.
+// Checked for every alternative: a missing overload would select the one for the variant below,
+// which would recurse infinitely.
 template <class... Configs>
 consteval bool are_architectures(const std::variant<Configs...>*) {
   return (Architecture<Configs> && ...);
@@ -23,8 +24,9 @@ std::string_view kind_of(const ModelConfig& config);  // "decoder"
 // See Architecture.
 bool shares_positions(const ModelConfig& config);
 std::optional<LengthLimit> length_limit(const ModelConfig& config);
-// `stored`: null, or the section of the run that goes on; of another architecture it says nothing.
+// `stored`: null, or the section of the resumed run; ignored if its architecture differs.
 void resolve(ModelConfig& config, const ModelConfig* stored, const Facts& facts);
-ActivationMemory activation_memory(const ModelConfig& config, const Sequences& sequences, std::uint64_t element_bytes);
+ActivationMemory activation_memory(const ModelConfig& config, const Sequences& sequences,
+                                   std::uint64_t element_bytes);
 
 }  // namespace sluice::model

@@ -1,28 +1,32 @@
-// What decoder and encoder-decoder have in common: everything behind what the head reads.
+// Shared by decoder and encoder-decoder: everything after the input of the head.
 #pragma once
 
 #include "model/language_model.h"
 
 namespace sluice::model {
 
-// An architecture says what its head reads; loss, perplexity and logits follow.
+// An architecture computes the input of the head; this class derives loss, perplexity and logits.
 class TransformerModel : public LanguageModel {
  public:
   Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const final;
   at::Tensor target_nats(const Batch& batch, const ops::Context& context) const final;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const final;
   at::Tensor logits(const Batch& batch, const ops::Context& context) const final;
-  at::Tensor logits_after(const at::Tensor& encoded, const at::Tensor& generated_Bn, const ops::Context& context) const final;
+  at::Tensor logits_after(const at::Tensor& encoded, const at::Tensor& generated_Bn,
+                          const ops::Context& context) const final;
 
  protected:
-  // The matrix of the head, [rows, d_model], of which the first vocab_size rows take part. Set by the architecture's constructor.
+  // The head matrix, [rows, d_model], of which the first vocab_size rows are used. Set by the
+  // constructor of the architecture.
   struct Head {
     const ops::Weight* weight = nullptr;
     std::int64_t vocab_size = 0;
   };
-  // What the head reads, in the compute dtype: for each target of the batch, [B, T, d_model]; for the token after `generated`, [B, d_model].
+  // The input of the head in the compute dtype: for each target of the batch, [B, T, d_model]; for
+  // the token after `generated`, [B, d_model].
   virtual at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const = 0;
-  virtual at::Tensor hidden_after(const at::Tensor& encoded, const at::Tensor& generated_Bn, const ops::Context& context) const = 0;
+  virtual at::Tensor hidden_after(const at::Tensor& encoded, const at::Tensor& generated_Bn,
+                                  const ops::Context& context) const = 0;
 
   Head head_;
 

@@ -8,17 +8,23 @@
 
 namespace sluice::nn {
 
-Attention::Attention(ops::Parameters& parameters, const std::string& prefix, const AttentionConfig& config, const InitRule& init)
+Attention::Attention(ops::Parameters& parameters, const std::string& prefix,
+                     const AttentionConfig& config, const InitRule& init)
     : config_(config) {
   const ops::AttentionShape& shape = config.shape;
   const std::int64_t q_rows = shape.query_columns(), kv_rows = shape.num_kv_heads * shape.head_dim;
   const auto matrix = [&](const char* name, std::int64_t rows, const ops::Init& values) {
-    return ops::ParameterSpec{.name = prefix + name + ".weight", .shape = {rows, config.d_model}, .init = values, .decay = true};
+    return ops::ParameterSpec{.name = prefix + name + ".weight",
+                              .shape = {rows, config.d_model},
+                              .init = values,
+                              .decay = true};
   };
   const auto vector = [&](const char* name, std::int64_t rows) {
     return ops::ParameterSpec{.name = prefix + name + ".bias", .shape = {rows}};
   };
-  std::vector<ops::ParameterSpec> q{matrix(".q", q_rows, init.query(config.d_model, shape.head_dim))}, q_bias{vector(".q", q_rows)};
+  std::vector<ops::ParameterSpec> q{
+      matrix(".q", q_rows, init.query(config.d_model, shape.head_dim))},
+      q_bias{vector(".q", q_rows)};
   std::vector<ops::ParameterSpec> kv, kv_bias;
   for (const char* name : {".k", ".v"}) {
     (config.cross ? kv : q).push_back(matrix(name, kv_rows, init.key_value(config.d_model)));
@@ -28,18 +34,25 @@ Attention::Attention(ops::Parameters& parameters, const std::string& prefix, con
   if (config.bias) q_bias_ = parameters.add(std::move(q_bias));
   if (config.cross) kv_ = parameters.add(std::move(kv));
   if (config.cross && config.bias) kv_bias_ = parameters.add(std::move(kv_bias));
-  o_ = parameters.add(
-      {.name = prefix + ".o.weight", .shape = {config.d_model, q_rows}, .init = init.attention_output(q_rows), .decay = true});
+  o_ = parameters.add({.name = prefix + ".o.weight",
+                       .shape = {config.d_model, q_rows},
+                       .init = init.attention_output(q_rows),
+                       .decay = true});
   if (config.bias) o_bias_ = parameters.add(vector(".o", config.d_model));
 }
 
-at::Tensor Attention::forward(const at::Tensor& x_BTD, const AttentionSources& sources, const ops::Context& context) const {
-  invariant(sources.encoded_BSD.defined() == config_.cross, "cross-attention, and nothing else, reads another sequence");
-  const ops::AttentionInputs inputs{.q = ops::linear(x_BTD, *q_, q_bias_, context),
-                                    .kv = config_.cross ? ops::linear(sources.encoded_BSD, *kv_, kv_bias_, context) : at::Tensor(),
-                                    .rotary = sources.rotary,
-                                    .bias_HR = sources.bias_HR};
-  return ops::linear(ops::attention(inputs, config_.shape, config_.rule, context), *o_, o_bias_, context);
+at::Tensor Attention::forward(const at::Tensor& x_BTD, const AttentionSources& sources,
+                              const ops::Context& context) const {
+  invariant(sources.encoded_BSD.defined() == config_.cross,
+            "an encoded sequence is passed if and only if this is cross-attention");
+  const ops::AttentionInputs inputs{
+      .q = ops::linear(x_BTD, *q_, q_bias_, context),
+      .kv =
+          config_.cross ? ops::linear(sources.encoded_BSD, *kv_, kv_bias_, context) : at::Tensor(),
+      .rotary = sources.rotary,
+      .bias_HR = sources.bias_HR};
+  return ops::linear(ops::attention(inputs, config_.shape, config_.rule, context), *o_, o_bias_,
+                     context);
 }
 
 }  // namespace sluice::nn

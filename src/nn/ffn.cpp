@@ -7,25 +7,33 @@
 
 namespace sluice::nn {
 
-Ffn::Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant, const FfnSizes& sizes, const InitRule& init)
+Ffn::Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant,
+         const FfnSizes& sizes, const InitRule& init)
     : variant_(&variant) {
   std::vector<ops::ParameterSpec> matrices, vectors;
   for (const char* name : {".w", ".v"}) {
     if (name[1] == 'v' && !variant.gated) continue;
-    matrices.push_back(
-        {.name = prefix + name + ".weight", .shape = {sizes.d_ff, sizes.d_model}, .init = init.matrix(sizes.d_model), .decay = true});
+    matrices.push_back({.name = prefix + name + ".weight",
+                        .shape = {sizes.d_ff, sizes.d_model},
+                        .init = init.matrix(sizes.d_model),
+                        .decay = true});
     vectors.push_back({.name = prefix + name + ".bias", .shape = {sizes.d_ff}});
   }
   wv_ = parameters.add(std::move(matrices));
   if (sizes.bias) wv_bias_ = parameters.add(std::move(vectors));
-  w2_ = parameters.add(
-      {.name = prefix + ".w2.weight", .shape = {sizes.d_model, sizes.d_ff}, .init = init.residual_matrix(sizes.d_ff), .decay = true});
-  if (sizes.bias) w2_bias_ = parameters.add({.name = prefix + ".w2.bias", .shape = {sizes.d_model}});
+  w2_ = parameters.add({.name = prefix + ".w2.weight",
+                        .shape = {sizes.d_model, sizes.d_ff},
+                        .init = init.residual_matrix(sizes.d_ff),
+                        .decay = true});
+  if (sizes.bias)
+    w2_bias_ = parameters.add({.name = prefix + ".w2.bias", .shape = {sizes.d_model}});
 }
 
-at::Tensor Ffn::forward(const at::Tensor& x, const ops::Dropout& hidden, const ops::Context& context) const {
+at::Tensor Ffn::forward(const at::Tensor& x, const ops::Dropout& hidden,
+                        const ops::Context& context) const {
   const at::Tensor ab = ops::linear(x, *wv_, wv_bias_, context);
-  const at::Tensor h = variant_->gated ? ops::glu(ab, variant_->activation, context) : ops::activate(ab, variant_->activation, context);
+  const at::Tensor h = variant_->gated ? ops::glu(ab, variant_->activation, context)
+                                       : ops::activate(ab, variant_->activation, context);
   return ops::linear(ops::dropout(h, hidden, context), *w2_, w2_bias_, context);
 }
 

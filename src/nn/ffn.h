@@ -1,7 +1,8 @@
-// Feed-forward layers of the GLU family (Shazeer 2020, "GLU Variants Improve Transformer", section 2).
+// Feed-forward layers of the GLU family (Shazeer 2020, "GLU Variants Improve Transformer",
+// section 2).
 //
-// A variant is one row of kFfnVariants: the registry, the YAML names, the reference page, the schema and the test parameters
-// all come from it. Adding a variant is adding a row.
+// Each variant is one row of kFfnVariants, from which YAML names, schema, reference page and test
+// parameters are derived. To add a variant, add a row.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,13 +25,18 @@ struct FfnSizes {
   bool bias = false;
 };
 
-// y = f(x Wᵀ) W2ᵀ, or (f(x Wᵀ) * x Vᵀ) W2ᵀ for gated variants. Logical names PREFIX.{w,v,w2}.{weight,bias}; w and v share a slot.
+// y = f(x Wᵀ) W2ᵀ, or (f(x Wᵀ) * x Vᵀ) W2ᵀ for gated variants. Logical names
+// PREFIX.{w,v,w2}.{weight,bias}; w and v share a slot.
 class Ffn {
  public:
-  Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant, const FfnSizes& sizes, const InitRule& init);
-  // [B, ..., d_model] -> [B, ..., d_model]; `hidden`: dropout of what W2 reads.
-  at::Tensor forward(const at::Tensor& x, const ops::Dropout& hidden, const ops::Context& context) const;
-  at::Tensor forward(const at::Tensor& x, const ops::Context& context) const { return forward(x, {}, context); }
+  Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant,
+      const FfnSizes& sizes, const InitRule& init);
+  // [B, ..., d_model] -> [B, ..., d_model]; `hidden`: dropout of the hidden layer.
+  at::Tensor forward(const at::Tensor& x, const ops::Dropout& hidden,
+                     const ops::Context& context) const;
+  at::Tensor forward(const at::Tensor& x, const ops::Context& context) const {
+    return forward(x, {}, context);
+  }
 
  private:
   const FfnVariant* variant_;

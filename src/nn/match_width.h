@@ -1,6 +1,8 @@
-// `d_ff: match`: the width at which a feed-forward layer has the parameters and multiply-adds of a two-matrix layer.
+// `d_ff: match`: the width at which a feed-forward layer has the same number of parameters and
+// multiply-adds as a two-matrix reference layer.
 //
-// A gated layer has three matrices, so its width is 2/3 of the reference's: 8/3·d_model against 4·d_model (Shazeer 2020, section 3.1).
+// A gated layer has three matrices, so its width is 2/3 of the reference width: 8/3·d_model instead
+// of 4·d_model (Shazeer 2020, section 3.1).
 #pragma once
 
 #include <cstdint>
@@ -11,8 +13,8 @@ namespace sluice::nn {
 
 struct WidthMatch {
   std::int64_t d_ff = 0;
-  double mismatch = 0;               // (parameters of the layer − parameters of the reference) / the latter
-  double multiply_add_mismatch = 0;  // likewise; differs only where there are biases
+  double mismatch = 0;               // parameters of the layer / parameters of the reference − 1
+  double multiply_add_mismatch = 0;  // the same for multiply-adds; differs only with biases
 };
 
 inline constexpr double kMaxMismatch = 0.01;
@@ -20,13 +22,13 @@ inline constexpr double kMaxMismatch = 0.01;
 struct WidthRequest {
   std::int64_t d_model = 0;
   std::int64_t reference = 0;  // width of the two-matrix layer
-  std::int64_t multiple = 1;   // d_ff is a multiple of it
+  std::int64_t multiple = 1;   // d_ff is a multiple of this
   bool bias = false;
 };
 
-// The multiple with the smallest mismatch; at least one multiple. The caller compares with kMaxMismatch.
+// The positive multiple with the smallest mismatch. The caller compares it with kMaxMismatch.
 WidthMatch match_width(const FfnVariant& variant, const WidthRequest& request);
-// The mismatch of a width given by hand.
+// The mismatch of an explicit width.
 WidthMatch compare_width(const FfnVariant& variant, const WidthRequest& request, std::int64_t d_ff);
 
 }  // namespace sluice::nn

@@ -1,4 +1,4 @@
-// Normalisation layers.
+// Normalization layers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,15 +27,17 @@ struct NormConfig {
   static constexpr auto fields() {
     using config::field;
     using C = NormConfig;
-    return std::tuple{field<&C::type>("`rmsnorm` (Zhang & Sennrich 2019) or `layernorm` (Ba et al. 2016)."),
-                      field<&C::eps>("Added to the mean square or variance.", config::Positive{})};
+    return std::tuple{
+        field<&C::type>("`rmsnorm` (Zhang & Sennrich 2019) or `layernorm` (Ba et al. 2016)."),
+        field<&C::eps>("Added to the mean square or variance.", config::Positive{})};
   }
 };
 
 // Logical names PREFIX.scale and, for layernorm with bias, PREFIX.bias.
 class Norm {
  public:
-  Norm(ops::Parameters& parameters, const std::string& prefix, const NormConfig& config, std::int64_t d_model, bool bias);
+  Norm(ops::Parameters& parameters, const std::string& prefix, const NormConfig& config,
+       std::int64_t d_model, bool bias);
   // x fp32 [..., d_model] -> [..., d_model] of dtype `out`.
   at::Tensor forward(const at::Tensor& x, at::ScalarType out, const ops::Context& context) const;
 

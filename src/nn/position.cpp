@@ -11,40 +11,53 @@
 namespace sluice::nn {
 namespace {
 
-// Even columns sin(position · 10000^(−i/d_model)), each odd one the cosine of the angle before it; fp32 [length, d_model].
+// Column i is sin(position · 10000^(−i/d_model)) for even i, and column i + 1 the cosine of the
+// same angle; fp32 [length, d_model].
 at::Tensor make_sinusoids(std::int64_t length, std::int64_t d_model, at::Device device) {
   const at::TensorOptions precise = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor frequencies = at::exp(at::arange(0, d_model, 2, precise) * (-std::log(10000.0) / static_cast<double>(d_model)));
+  const at::Tensor frequencies = at::exp(at::arange(0, d_model, 2, precise) *
+                                         (-std::log(10000.0) / static_cast<double>(d_model)));
   const at::Tensor angles = at::outer(at::arange(length, precise), frequencies);
-  return at::stack({at::sin(angles), at::cos(angles)}, -1).flatten(1).narrow(1, 0, d_model).to(at::kFloat).to(device);
+  return at::stack({at::sin(angles), at::cos(angles)}, -1)
+      .flatten(1)
+      .narrow(1, 0, d_model)
+      .to(at::kFloat)
+      .to(device);
 }
 
 }  // namespace
 
-Position::Position(ops::Parameters& parameters, const PositionConfig& config, const PositionSizes& sizes, const InitRule& init)
+Position::Position(ops::Parameters& parameters, const PositionConfig& config,
+                   const PositionSizes& sizes, const InitRule& init)
     : config_(config), sizes_(sizes) {
   if (const auto* learned = std::get_if<LearnedConfig>(&config)) {
     sizes_.sequence_length = learned->max_length.value_or(sizes_.sequence_length);
-    learned_ = parameters.add(
-        {.name = "position.weight", .shape = {sizes_.sequence_length, sizes.d_model}, .init = init.embedding(), .decay = true});
+    learned_ = parameters.add({.name = "position.weight",
+                               .shape = {sizes_.sequence_length, sizes.d_model},
+                               .init = init.embedding(),
+                               .decay = true});
   }
 }
 
 at::Tensor Position::add_to(const at::Tensor& x_BTD, const ops::Context& context) const {
   const std::int64_t length = x_BTD.size(1);
   if (learned_ != nullptr) {
-    invariant(length <= sizes_.sequence_length, "more positions than learned position vectors");
-    const at::Tensor positions_1T = at::arange(length, at::TensorOptions(at::kLong).device(x_BTD.device())).unsqueeze(0);
+    invariant(length <= sizes_.sequence_length,
+              "the input is at most as long as the learned position table");
+    const at::Tensor positions_1T =
+        at::arange(length, at::TensorOptions(at::kLong).device(x_BTD.device())).unsqueeze(0);
     return x_BTD + ops::embedding(positions_1T, *learned_, context);
   }
-  if (std::holds_alternative<SinusoidalConfig>(config_)) return x_BTD + sinusoids(length, x_BTD.device());
+  if (std::holds_alternative<SinusoidalConfig>(config_))
+    return x_BTD + sinusoids(length, x_BTD.device());
   return x_BTD;
 }
 
 ops::Rotary Position::rotary(std::int64_t length, at::Device device) const {
   const auto* rope = std::get_if<RopeConfig>(&config_);
   if (rope == nullptr) return {};
-  if (length > sizes_.sequence_length) return ops::Rotary::make(length, sizes_.head_dim, rope->theta, device);
+  if (length > sizes_.sequence_length)
+    return ops::Rotary::make(length, sizes_.head_dim, rope->theta, device);
   if (!rotary_.defined() || rotary_.cos.device() != device) {
     rotary_ = ops::Rotary::make(sizes_.sequence_length, sizes_.head_dim, rope->theta, device);
   }

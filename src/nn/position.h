@@ -1,4 +1,5 @@
-// Position information: turned into queries and keys (rope), or added to the embedding (learned, sinusoidal), or left out (none).
+// Position encodings: applied to queries and keys (rope), added to the embedding (learned,
+// sinusoidal), or absent (none).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,15 +20,17 @@ struct RopeConfig {
   static constexpr std::string_view kind = "rope";
   double theta = 10000;
   static constexpr auto fields() {
-    return std::tuple{config::field<&RopeConfig::theta>("Base of the angles (Su et al. 2021).", config::Positive{})};
+    return std::tuple{config::field<&RopeConfig::theta>("Base of the angles (Su et al. 2021).",
+                                                        config::Positive{})};
   }
 };
 struct LearnedConfig {
-  static constexpr std::string_view kind = "learned";  // one vector per position, at most train.sequence_length of them
+  static constexpr std::string_view kind = "learned";  // one vector per position
   config::Auto<std::int64_t> max_length;
   static constexpr auto fields() {
     return std::tuple{config::field<&LearnedConfig::max_length>(
-        "Number of positions, at least train.sequence_length, which `auto` stands for.", config::Between{1, 16777216})};
+        "Number of positions, at least train.sequence_length; `auto`: train.sequence_length.",
+        config::Between{1, 16777216})};
   }
 };
 struct SinusoidalConfig {
@@ -43,17 +46,18 @@ using PositionConfig = std::variant<RopeConfig, LearnedConfig, SinusoidalConfig,
 
 struct PositionSizes {
   std::int64_t d_model = 0, head_dim = 0;
-  std::int64_t sequence_length = 0;  // what `max_length: auto` stands for
+  std::int64_t sequence_length = 0;  // the value of `max_length: auto`
 };
 
 // Logical name of the learned form: position.weight.
 class Position {
  public:
-  Position(ops::Parameters& parameters, const PositionConfig& config, const PositionSizes& sizes, const InitRule& init);
-  // Embedding output x, fp32 [B, T, d_model], with the position vectors added (learned, sinusoidal), or as it is. At most
-  // max_length positions (InvariantError).
+  Position(ops::Parameters& parameters, const PositionConfig& config, const PositionSizes& sizes,
+           const InitRule& init);
+  // Adds position vectors (learned, sinusoidal) to the embedding output x, fp32 [B, T, d_model];
+  // returns x unchanged otherwise. InvariantError if T > max_length.
   at::Tensor add_to(const at::Tensor& x_BTD, const ops::Context& context) const;
-  // The rotation of queries and keys for at least T positions; undefined where there is none.
+  // The rotation of queries and keys for at least `length` positions; undefined unless rope.
   ops::Rotary rotary(std::int64_t length, at::Device device) const;
 
  private:
@@ -62,7 +66,8 @@ class Position {
   PositionConfig config_;
   PositionSizes sizes_;
   const ops::Weight* learned_ = nullptr;
-  // Tables for sequence_length positions, made at the first forward pass. Longer inputs get tables of their own, so that these never change.
+  // Tables for sequence_length positions, computed at the first forward pass. Longer inputs use
+  // temporary tables, so that these never change.
   mutable ops::Rotary rotary_;
   mutable at::Tensor sinusoids_TD_;
 };

@@ -6,16 +6,22 @@ namespace sluice::nn {
 
 void T5RelativeConfig::check(const T5RelativeConfig& c, config::Problems& problems) {
   if (c.max_distance <= c.num_buckets / 2)
-    problems.add("max_distance", cat(c.max_distance), cat("more than num_buckets / 2, which is ", c.num_buckets / 2));
+    problems.add("max_distance", cat(c.max_distance),
+                 cat("more than num_buckets / 2 = ", c.num_buckets / 2));
 }
 
-RelativeBias::RelativeBias(ops::Parameters& parameters, const std::string& prefix, const T5RelativeConfig& config, std::int64_t num_heads,
+RelativeBias::RelativeBias(ops::Parameters& parameters, const std::string& prefix,
+                           const T5RelativeConfig& config, std::int64_t num_heads,
                            bool bidirectional, const InitRule& init)
-    : rule_{.num_buckets = config.num_buckets, .max_distance = config.max_distance, .bidirectional = bidirectional},
+    : rule_{.num_buckets = config.num_buckets,
+            .max_distance = config.max_distance,
+            .bidirectional = bidirectional},
       table_(parameters.add({.name = prefix + ".weight",
                              .shape = {num_heads, config.num_buckets},
                              .init = init.relative_bias(num_heads, config.num_buckets)})) {}
 
-at::Tensor RelativeBias::forward(std::int64_t length) const { return ops::relative_bias(*table_, rule_, length, length); }
+at::Tensor RelativeBias::forward(std::int64_t length) const {
+  return ops::relative_bias(*table_, rule_, length, length);
+}
 
 }  // namespace sluice::nn

@@ -1,4 +1,5 @@
-// T5's relative positions (Raffel et al. 2020, section 2.1): each head learns one number per bucket of distances, added to the scores.
+// T5's relative positions (Raffel et al. 2020, section 2.1): a learned score bias per head and
+// distance bucket.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,10 +23,12 @@ struct T5RelativeConfig {
     using config::field;
     using C = T5RelativeConfig;
     return std::tuple{
-        field<&C::num_buckets>("Buckets of distances, of which the encoder uses half for keys to the right of the query.",
-                               config::Between{4, 65536}, config::MultipleOf{2}),
-        field<&C::max_distance>("Distance from which on all share the last bucket; more than num_buckets / 2, below which each "
-                                "distance has a bucket of its own.",
+        field<&C::num_buckets>(
+            "Distance buckets. The encoder uses half of them for keys to the right "
+            "of the query.",
+            config::Between{4, 65536}, config::MultipleOf{2}),
+        field<&C::max_distance>("Distances from this value on share the last bucket. Must exceed "
+                                "num_buckets / 2, below which each distance has one bucket.",
                                 config::Between{2, 16777216})};
   }
   static void check(const T5RelativeConfig& c, config::Problems& problems);
@@ -34,10 +37,11 @@ struct T5RelativeConfig {
 // One table per stack, shared by its layers. Logical name PREFIX.weight, [heads, buckets].
 class RelativeBias {
  public:
-  // `bidirectional`: of a stack that sees both sides.
-  RelativeBias(ops::Parameters& parameters, const std::string& prefix, const T5RelativeConfig& config, std::int64_t num_heads,
-               bool bidirectional, const InitRule& init);
-  // For ops::attention of `length` queries and as many keys: [heads, 2·length − 1], in the dtype of the master weights.
+  // `bidirectional`: true for the encoder.
+  RelativeBias(ops::Parameters& parameters, const std::string& prefix,
+               const T5RelativeConfig& config, std::int64_t num_heads, bool bidirectional,
+               const InitRule& init);
+  // The bias for `length` queries and keys, [heads, 2·length − 1], in the master weights' dtype.
   at::Tensor forward(std::int64_t length) const;
 
  private:

@@ -1,4 +1,4 @@
-// The fused kernels of an activation F, for fp32 and bf16 in memory (computed in fp32, rounded once).
+// Fused kernels of an activation F for fp32 and bf16 tensors, computed in fp32 and rounded once.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,8 @@
 
 namespace sluice::ops {
 
-// `rows` rows of `n` elements. The gated forms read a and b side by side, rows of 2n, and write their gradients the same way.
+// `rows` rows of `n` elements. The gated kernels read a and b packed in rows of 2n and write their
+// gradients in the same layout.
 template <typename T>
 struct ActivationKernelsOf {
   void (*plain)(const T* a, T* y, std::int64_t rows, std::int64_t n);  // y = f(a)
@@ -24,7 +25,8 @@ struct ActivationKernels {
 template <typename F>
 struct PlainKernel {
   template <typename T>
-  [[gnu::always_inline]] static inline void run(const T* __restrict a, T* __restrict y, std::int64_t rows, std::int64_t n) {
+  [[gnu::always_inline]] static inline void run(const T* __restrict a, T* __restrict y,
+                                                std::int64_t rows, std::int64_t n) {
     for (std::int64_t i = 0; i < rows * n; ++i) store(F::value(load(a[i])), y[i]);
   }
 };
@@ -32,7 +34,8 @@ struct PlainKernel {
 template <typename F>
 struct PlainBackwardKernel {
   template <typename T>
-  [[gnu::always_inline]] static inline void run(const T* __restrict a, const T* __restrict dy, T* __restrict da, std::int64_t rows,
+  [[gnu::always_inline]] static inline void run(const T* __restrict a, const T* __restrict dy,
+                                                T* __restrict da, std::int64_t rows,
                                                 std::int64_t n) {
     for (std::int64_t i = 0; i < rows * n; ++i) store(F::slope(load(a[i])) * load(dy[i]), da[i]);
   }
@@ -41,7 +44,8 @@ struct PlainBackwardKernel {
 template <typename F>
 struct GatedKernel {
   template <typename T>
-  [[gnu::always_inline]] static inline void run(const T* __restrict ab, T* __restrict y, std::int64_t rows, std::int64_t n) {
+  [[gnu::always_inline]] static inline void run(const T* __restrict ab, T* __restrict y,
+                                                std::int64_t rows, std::int64_t n) {
     for (std::int64_t row = 0; row < rows; ++row, ab += 2 * n, y += n)
       for (std::int64_t i = 0; i < n; ++i) store(F::value(load(ab[i])) * load(ab[n + i]), y[i]);
   }
@@ -50,7 +54,8 @@ struct GatedKernel {
 template <typename F>
 struct GatedBackwardKernel {
   template <typename T>
-  [[gnu::always_inline]] static inline void run(const T* __restrict ab, const T* __restrict dy, T* __restrict dab, std::int64_t rows,
+  [[gnu::always_inline]] static inline void run(const T* __restrict ab, const T* __restrict dy,
+                                                T* __restrict dab, std::int64_t rows,
                                                 std::int64_t n) {
     for (std::int64_t row = 0; row < rows; ++row, ab += 2 * n, dy += n, dab += 2 * n) {
       T* __restrict da = dab;
@@ -66,18 +71,23 @@ struct GatedBackwardKernel {
 
 template <typename F, typename T>
 constexpr ActivationKernelsOf<T> activation_kernels_of() {
-  return {.plain = &run_kernel<PlainKernel<F>, const T*, T*, std::int64_t, std::int64_t>,
-          .plain_backward = &run_kernel<PlainBackwardKernel<F>, const T*, const T*, T*, std::int64_t, std::int64_t>,
-          .gated = &run_kernel<GatedKernel<F>, const T*, T*, std::int64_t, std::int64_t>,
-          .gated_backward = &run_kernel<GatedBackwardKernel<F>, const T*, const T*, T*, std::int64_t, std::int64_t>};
+  return {
+      .plain = &run_kernel<PlainKernel<F>, const T*, T*, std::int64_t, std::int64_t>,
+      .plain_backward =
+          &run_kernel<PlainBackwardKernel<F>, const T*, const T*, T*, std::int64_t, std::int64_t>,
+      .gated = &run_kernel<GatedKernel<F>, const T*, T*, std::int64_t, std::int64_t>,
+      .gated_backward =
+          &run_kernel<GatedBackwardKernel<F>, const T*, const T*, T*, std::int64_t, std::int64_t>};
 }
 
-// One table per activation. Those of ops/activations.h are compiled once, in activations.cpp; a new struct's where it is first used.
+// One table per activation. Those in ops/activations.h are instantiated once, in activations.cpp;
+// any other is instantiated at its first use.
 template <typename F>
 struct ActivationTable {
   static const ActivationKernels kernels;
 };
 template <typename F>
-const ActivationKernels ActivationTable<F>::kernels = {.f32 = activation_kernels_of<F, float>(), .bf16 = activation_kernels_of<F, Bf16>()};
+const ActivationKernels ActivationTable<F>::kernels = {.f32 = activation_kernels_of<F, float>(),
+                                                       .bf16 = activation_kernels_of<F, Bf16>()};
 
 }  // namespace sluice::ops

@@ -1,7 +1,8 @@
-// The elementwise nonlinearities. Each is a struct that states the function once as branch-free scalar code, from which the
-// compiler makes vector kernels, and once in ATen calls, the definition that the kernels are tested against.
+// Elementwise activation functions. Each struct defines its function twice: as branch-free scalar
+// code that the compiler vectorizes, and in ATen calls, the reference for testing the kernels.
 //
-// A new one needs: name, value(x), slope(x) = d value / dx, reference(a); then activation_of<F>() makes a row's entry of it.
+// A new activation needs name, value(x), slope(x) = d value / dx and reference(a);
+// activation_of<F>() then builds its Activation.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -39,7 +40,7 @@ struct Identity {
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   static float value(float x) { return sigmoid(x); }
-  static float slope(float x) {  // even, and 1 − sigmoid(x) would cancel
+  static float slope(float x) {  // slope is even; 1 − sigmoid(x) would cancel
     const float e = fast_exp(-std::abs(x));
     return e / ((1.0f + e) * (1.0f + e));
   }
@@ -57,7 +58,8 @@ struct Swish {
   static at::Tensor reference(const at::Tensor& a);
 };
 
-// ½ x (1 + tanh u), u = sqrt(2/π) (x + 0.044715 x³) (Hendrycks & Gimpel 2016); ½ (1 + tanh u) = sigmoid(2u).
+// ½ x (1 + tanh u), u = sqrt(2/π) (x + 0.044715 x³) (Hendrycks & Gimpel 2016).
+// ½ (1 + tanh u) = sigmoid(2u).
 struct GeluTanh {
   static constexpr std::string_view name = "gelu_tanh";
   static constexpr float kTwoSqrt2OverPi = 1.5957691216057308f;

@@ -1,5 +1,5 @@
-// Shapes: B sequences, T queries, S keys, E packed columns, H query heads, K key/value heads, G = H/K queries per key head, D head width,
-// R = T + S − 1 distances.
+// Shapes: B sequences, T queries, S keys, E packed columns, H query heads, K key/value heads,
+// G = H/K query heads per key head, D head_dim, R = T + S − 1 distances.
 #include "ops/attention.h"
 
 #include <ATen/ATen.h>
@@ -20,27 +20,34 @@ namespace {
 // x [B, T, heads, D]; cos and sin [T, 1, D/2].
 at::Tensor rotate(const at::Tensor& x, const Rotary& rotary, std::int64_t length) {
   if (!rotary.defined()) return x;
-  const at::Tensor cos = rotary.cos.narrow(0, 0, length).unsqueeze(1), sin = rotary.sin.narrow(0, 0, length).unsqueeze(1);
+  const at::Tensor cos = rotary.cos.narrow(0, 0, length).unsqueeze(1),
+                   sin = rotary.sin.narrow(0, 0, length).unsqueeze(1);
   const std::vector<at::Tensor> halves = x.chunk(2, -1);
   return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
 }
 
 void check(const AttentionInputs& in, const AttentionShape& shape, const AttentionRule& rule) {
-  invariant(shape.num_kv_heads > 0 && shape.num_heads % shape.num_kv_heads == 0, "key heads divide query heads");
+  invariant(shape.num_kv_heads > 0 && shape.num_heads % shape.num_kv_heads == 0,
+            "num_kv_heads divides num_heads");
   const std::int64_t columns = in.kv.defined() ? shape.query_columns() : shape.packed_columns();
-  invariant(in.q.dim() == 3 && in.q.size(2) == columns, "attention reads [B, T, packed columns]");
+  invariant(in.q.dim() == 3 && in.q.size(2) == columns,
+            "attention input is [B, T, packed columns]");
   if (in.kv.defined()) {
-    invariant(in.kv.dim() == 3 && in.kv.size(0) == in.q.size(0) && in.kv.size(2) == shape.key_value_columns(),
-              "attention reads keys and values [B, S, packed columns]");
-    invariant(in.kv.scalar_type() == in.q.scalar_type(), "queries, keys and values share a type");
+    invariant(in.kv.dim() == 3 && in.kv.size(0) == in.q.size(0) &&
+                  in.kv.size(2) == shape.key_value_columns(),
+              "keys and values are [B, S, packed columns]");
+    invariant(in.kv.scalar_type() == in.q.scalar_type(),
+              "queries, keys and values have the same dtype");
   }
   const std::int64_t T = in.q.size(1), S = in.kv.defined() ? in.kv.size(1) : T;
   invariant(!rule.causal || T == S, "causal attention has as many keys as queries");
-  invariant(!in.bias_HR.defined() || (in.bias_HR.dim() == 2 && in.bias_HR.size(0) == shape.num_heads && in.bias_HR.size(1) == T + S - 1),
-            "a relative bias has one number per head and distance");
+  invariant(
+      !in.bias_HR.defined() || (in.bias_HR.dim() == 2 && in.bias_HR.size(0) == shape.num_heads &&
+                                in.bias_HR.size(1) == T + S - 1),
+      "a relative bias is [num_heads, T + S - 1]");
   if (!in.rotary.defined()) return;
   invariant(in.rotary.cos.size(0) >= std::max(T, S) && 2 * in.rotary.cos.size(1) == shape.head_dim,
-            "the rotary table covers every position and half of the head width");
+            "rotary tables are [at least max(T, S), head_dim / 2]");
 }
 
 // Views of the packed projections, [B, T or S, heads, D].
@@ -50,82 +57,106 @@ struct Heads {
 
 Heads heads_of(const at::Tensor& q, const at::Tensor& kv, const AttentionShape& shape) {
   const std::int64_t H = shape.num_heads, K = shape.num_kv_heads, D = shape.head_dim;
-  const auto split = [&](const at::Tensor& x) { return x.view({x.size(0), x.size(1), x.size(2) / D, D}); };
+  const auto split = [&](const at::Tensor& x) {
+    return x.view({x.size(0), x.size(1), x.size(2) / D, D});
+  };
   const at::Tensor first = split(q), second = kv.defined() ? split(kv) : first.narrow(2, H, 2 * K);
   return {first.narrow(2, 0, H), second.narrow(2, 0, K), second.narrow(2, K, K)};
 }
 
-// The bias of every pair, [H, T, S]: row t reads columns T − 1 − t and on.
-at::Tensor spread(const at::Tensor& bias_HR, std::int64_t num_keys) { return bias_HR.unfold(1, num_keys, 1).flip({1}); }
+// The bias of every query-key pair, [H, T, S]: row t starts at column T − 1 − t.
+at::Tensor expand_bias(const at::Tensor& bias_HR, std::int64_t num_keys) {
+  return bias_HR.unfold(1, num_keys, 1).flip({1});
+}
 
-at::Tensor future(std::int64_t length, const at::Tensor& like) {
+at::Tensor future_mask(std::int64_t length, const at::Tensor& like) {
   return at::ones({length, length}, like.options().dtype(at::kBool)).triu(1);
 }
 
-enum class Choice { kReference, kLibrary, kTiled };
+enum class Implementation { kReference, kLibrary, kTiled };
 
-Choice choose(const AttentionInputs& in, const AttentionRule& rule, const Context& context) {
-  if (!choose_fused(in.q, context) || rule.dropout.active(context) || reduces_in_bf16(in.q.scalar_type(), context))
-    return Choice::kReference;
-  return in.q.is_cpu() && has_tile_kernel() ? Choice::kTiled : Choice::kLibrary;
+Implementation choose(const AttentionInputs& in, const AttentionRule& rule,
+                      const Context& context) {
+  if (!use_fused(in.q, context) || rule.dropout.active(context) ||
+      reduces_in_bf16(in.q.scalar_type(), context))
+    return Implementation::kReference;
+  return in.q.is_cpu() && has_tile_kernel() ? Implementation::kTiled : Implementation::kLibrary;
 }
 
 }  // namespace
 
-at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& shape, const AttentionRule& rule, const Context& context) {
-  const std::int64_t B = in.q.size(0), T = in.q.size(1), D = shape.head_dim, K = shape.num_kv_heads, G = shape.num_heads / K;
+at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& shape,
+                               const AttentionRule& rule, const Context& context) {
+  const std::int64_t B = in.q.size(0), T = in.q.size(1), D = shape.head_dim, K = shape.num_kv_heads,
+                     G = shape.num_heads / K;
   const at::ScalarType precise = in.q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const Heads heads = heads_of(in.q.to(precise), in.kv.defined() ? in.kv.to(precise) : in.kv, shape);
+  const Heads heads =
+      heads_of(in.q.to(precise), in.kv.defined() ? in.kv.to(precise) : in.kv, shape);
   const std::int64_t S = heads.k.size(1);
-  const at::Tensor q_BKGTD = rotate(heads.q, in.rotary, T).view({B, T, K, G, D}).permute({0, 2, 3, 1, 4});
+  const at::Tensor q_BKGTD =
+      rotate(heads.q, in.rotary, T).view({B, T, K, G, D}).permute({0, 2, 3, 1, 4});
   const at::Tensor k_BK1SD = rotate(heads.k, in.rotary, S).permute({0, 2, 1, 3}).unsqueeze(2);
   const at::Tensor v_BK1SD = heads.v.permute({0, 2, 1, 3}).unsqueeze(2);
   at::Tensor scores = at::matmul(q_BKGTD, k_BK1SD.transpose(-2, -1)) / rule.divisor;
-  if (in.bias_HR.defined()) scores = scores + spread(in.bias_HR, S).view({K, G, T, S});
-  if (rule.causal) scores = scores.masked_fill(future(T, in.q), -std::numeric_limits<double>::infinity());
-  const at::Tensor weights = at::softmax(scores.to(type_of_reductions(in.q, context)), -1).to(precise);
-  const at::Tensor mixed = at::matmul(dropout(weights, rule.dropout, context), v_BK1SD);
-  return mixed.permute({0, 3, 1, 2, 4}).reshape({B, T, shape.num_heads * D}).to(in.q.scalar_type());
+  if (in.bias_HR.defined()) scores = scores + expand_bias(in.bias_HR, S).view({K, G, T, S});
+  if (rule.causal)
+    scores = scores.masked_fill(future_mask(T, in.q), -std::numeric_limits<double>::infinity());
+  const at::Tensor weights =
+      at::softmax(scores.to(type_of_reductions(in.q, context)), -1).to(precise);
+  const at::Tensor output = at::matmul(dropout(weights, rule.dropout, context), v_BK1SD);
+  return output.permute({0, 3, 1, 2, 4})
+      .reshape({B, T, shape.num_heads * D})
+      .to(in.q.scalar_type());
 }
 
-at::Tensor library_attention(const AttentionInputs& in, const AttentionShape& shape, const AttentionRule& rule) {
+at::Tensor library_attention(const AttentionInputs& in, const AttentionShape& shape,
+                             const AttentionRule& rule) {
   const std::int64_t B = in.q.size(0), T = in.q.size(1);
   const Heads heads = heads_of(in.q, in.kv, shape);
-  const auto turned = [&](const at::Tensor& x) { return rotate(x, in.rotary, x.size(1)).to(in.q.scalar_type()).transpose(1, 2); };
+  const auto rotated = [&](const at::Tensor& x) {
+    return rotate(x, in.rotary, x.size(1)).to(in.q.scalar_type()).transpose(1, 2);
+  };
   std::optional<at::Tensor> mask;
   if (in.bias_HR.defined()) {
-    at::Tensor bias_HTS = spread(in.bias_HR, heads.k.size(1));
-    if (rule.causal) bias_HTS = bias_HTS.masked_fill(future(T, in.q), -std::numeric_limits<double>::infinity());
+    at::Tensor bias_HTS = expand_bias(in.bias_HR, heads.k.size(1));
+    if (rule.causal)
+      bias_HTS =
+          bias_HTS.masked_fill(future_mask(T, in.q), -std::numeric_limits<double>::infinity());
     mask = bias_HTS.to(in.q.scalar_type()).unsqueeze(0);
   }
-  const at::Tensor mixed = at::scaled_dot_product_attention(turned(heads.q), turned(heads.k), heads.v.transpose(1, 2), mask, 0.0,
-                                                            /*is_causal=*/rule.causal && !mask, 1.0 / rule.divisor,
-                                                            /*enable_gqa=*/shape.num_heads != shape.num_kv_heads);
-  return mixed.transpose(1, 2).reshape({B, T, shape.num_heads * shape.head_dim});
+  const at::Tensor output = at::scaled_dot_product_attention(
+      rotated(heads.q), rotated(heads.k), heads.v.transpose(1, 2), mask, 0.0,
+      /*is_causal=*/rule.causal && !mask, 1.0 / rule.divisor,
+      /*enable_gqa=*/shape.num_heads != shape.num_kv_heads);
+  return output.transpose(1, 2).reshape({B, T, shape.num_heads * shape.head_dim});
 }
 
 Rotary Rotary::make(std::int64_t length, std::int64_t head_dim, double theta, at::Device device) {
-  invariant(head_dim > 0 && head_dim % 2 == 0, "rotary positions need an even head width");
+  invariant(head_dim > 0 && head_dim % 2 == 0, "rotary positions need an even head_dim");
   const at::TensorOptions precise = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor frequencies = at::pow(theta, at::arange(0, head_dim, 2, precise) / -static_cast<double>(head_dim));
+  const at::Tensor frequencies =
+      at::pow(theta, at::arange(0, head_dim, 2, precise) / -static_cast<double>(head_dim));
   const at::Tensor angles = at::outer(at::arange(length, precise), frequencies);
   return {at::cos(angles).to(at::kFloat).to(device), at::sin(angles).to(at::kFloat).to(device)};
 }
 
-at::Tensor attention(const AttentionInputs& inputs, const AttentionShape& shape, const AttentionRule& rule, const Context& context) {
+at::Tensor attention(const AttentionInputs& inputs, const AttentionShape& shape,
+                     const AttentionRule& rule, const Context& context) {
   check(inputs, shape, rule);
   switch (choose(inputs, rule, context)) {
-    case Choice::kTiled:
+    case Implementation::kTiled:
       return tiled_attention(inputs, shape, rule);
-    case Choice::kLibrary:
+    case Implementation::kLibrary:
       return library_attention(inputs, shape, rule);
     default:
       return reference_attention(inputs, shape, rule, context);
   }
 }
 
-at::Tensor causal_attention(const at::Tensor& qkv_BTE, const AttentionShape& shape, const Rotary& rotary, const Context& context) {
-  const AttentionRule rule{.causal = true, .divisor = std::sqrt(static_cast<double>(shape.head_dim))};
+at::Tensor causal_attention(const at::Tensor& qkv_BTE, const AttentionShape& shape,
+                            const Rotary& rotary, const Context& context) {
+  const AttentionRule rule{.causal = true,
+                           .divisor = std::sqrt(static_cast<double>(shape.head_dim))};
   return attention({.q = qkv_BTE, .rotary = rotary}, shape, rule, context);
 }
 

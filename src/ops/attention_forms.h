@@ -1,4 +1,5 @@
-// The three forms of attention. All take and give what ops/attention.h states, attention() chooses; only the reference drops probabilities.
+// The three implementations of attention, with the interface of ops/attention.h; attention()
+// selects one. Only the reference implements dropout.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,11 +8,14 @@
 
 namespace sluice::ops {
 
-at::Tensor reference_attention(const AttentionInputs& inputs, const AttentionShape& shape, const AttentionRule& rule,
-                               const Context& context);
+at::Tensor reference_attention(const AttentionInputs& inputs, const AttentionShape& shape,
+                               const AttentionRule& rule, const Context& context);
 // LibTorch's scaled_dot_product_attention.
-at::Tensor library_attention(const AttentionInputs& inputs, const AttentionShape& shape, const AttentionRule& rule);
-// Our tiles on oneDNN's fp32 kernel, CPU with AVX-512 only (has_tile_kernel): computes in fp32 whatever the input's type.
-at::Tensor tiled_attention(const AttentionInputs& inputs, const AttentionShape& shape, const AttentionRule& rule);
+at::Tensor library_attention(const AttentionInputs& inputs, const AttentionShape& shape,
+                             const AttentionRule& rule);
+// Tiled attention on oneDNN's fp32 kernel; requires a CPU with AVX-512 (has_tile_kernel). Computes
+// in fp32 for every input dtype.
+at::Tensor tiled_attention(const AttentionInputs& inputs, const AttentionShape& shape,
+                           const AttentionRule& rule);
 
 }  // namespace sluice::ops

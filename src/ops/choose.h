@@ -1,4 +1,4 @@
-// Which form of an op runs for given tensors: the one place that decides, but for what an op adds in its own choose().
+// Selects the implementation of an op for given tensors. Some ops add further conditions.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,31 +9,36 @@
 
 namespace sluice::ops {
 
-// fp32 and bf16 have fused forms; anything else (float64 of gradient checks) takes the reference.
-inline bool is_fused_type(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; }
+// Other dtypes (float64 in gradient checks) use the reference implementation.
+inline bool is_fused_type(at::ScalarType type) {
+  return type == at::kFloat || type == at::kBFloat16;
+}
 
-// The op's hand-written backward pass applies, on whatever device.
-inline bool choose_fused(const at::Tensor& x, const Context& context) {
+// True if the op's hand-written backward pass applies (on any device).
+inline bool use_fused(const at::Tensor& x, const Context& context) {
   return context.form == Form::kFastest && is_fused_type(x.scalar_type());
 }
 
-// Statistics beside products of type `compute` are wanted in bf16. No fused form takes them so.
+// True if reductions run in bf16; no fused implementation supports this.
 inline bool reduces_in_bf16(at::ScalarType compute, const Context& context) {
   return context.reductions == Reductions::kCompute && compute == at::kBFloat16;
 }
 
-// The type of a softmax or a loss beside products of x's type.
+// The dtype of softmax and loss for a matrix product of x's dtype.
 inline at::ScalarType type_of_reductions(const at::Tensor& x, const Context& context) {
   if (x.scalar_type() == at::kDouble) return at::kDouble;
   return reduces_in_bf16(x.scalar_type(), context) ? at::kBFloat16 : at::kFloat;
 }
 
-// The kernels of this folder apply: they read host memory.
-inline bool choose_cpu_kernels(const at::Tensor& x, const Context& context) { return choose_fused(x, context) && x.is_cpu(); }
+// True if the CPU kernels of this module apply; they read host memory.
+inline bool use_cpu_kernels(const at::Tensor& x, const Context& context) {
+  return use_fused(x, context) && x.is_cpu();
+}
 
-// The gradient of a stored tensor: a view of the arena's gradient buffer, which backward passes add to in place.
+// The gradient of a parameter: a view of the arena's gradient buffer, updated in place by backward.
 inline at::Tensor gradient_of(const at::Tensor& value) {
-  invariant(value.grad().defined(), "parameters that require gradients were allocated with gradients");
+  invariant(value.grad().defined(),
+            "parameters that require gradients are allocated with gradients");
   return value.grad();
 }
 
@@ -47,7 +52,7 @@ T* write(const at::Tensor& x) {
   return static_cast<T*>(x.mutable_data_ptr());
 }
 
-// Calls body with a value of the type that `type` has in memory: float or Bf16.
+// Calls body with a value of the storage type for `type`: float or Bf16.
 template <typename Body>
 void with_stored_type(at::ScalarType type, const Body& body) {
   if (type == at::kBFloat16) return body(Bf16{});

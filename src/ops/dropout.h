@@ -1,4 +1,5 @@
-// Dropout (Srivastava et al. 2014) from the counter-based generator: no generator state, the same mask whatever the micro-batch size.
+// Dropout (Srivastava et al. 2014) from the counter-based generator: no generator state, and masks
+// do not depend on the micro-batch size.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,22 +11,24 @@
 
 namespace sluice::ops {
 
-// One place of dropout in a model, with a probability of its own.
+// One dropout site of a model and its probability.
 struct Dropout {
   double probability = 0;
-  std::uint64_t place = 0;  // see place_named()
+  std::uint64_t site = 0;  // see dropout_site()
   bool active(const Context& context) const { return context.training && probability > 0; }
 };
 
-// The number of the place with a logical name, such as "blocks.0.ffn.hidden". Masks follow from it: a place keeps them whatever other
-// places a model has.
-std::uint64_t place_named(std::string_view logical_name);
+// The ID of the dropout site with this logical name, e.g. "blocks.0.ffn.hidden". Masks depend only
+// on the ID, not on the other sites of the model.
+std::uint64_t dropout_site(std::string_view logical_name);
 
-// x [B, ...]: element e of row b is dropped with `probability` by the stream keyed (seed, "dropout", step, first_sample + b, place) at
-// position e, kept ones are divided by 1 − probability. Identity unless context.training.
-at::Tensor dropout(const at::Tensor& x, double probability, std::uint64_t place, const Context& context);
-inline at::Tensor dropout(const at::Tensor& x, const Dropout& at, const Context& context) {
-  return dropout(x, at.probability, at.place, context);
+// x [B, ...]: element e of row b is dropped with `probability`, using position e of the random
+// stream with key (seed, "dropout", step, first_sample + b, site). Other elements are divided by
+// 1 − probability. Identity unless context.training.
+at::Tensor dropout(const at::Tensor& x, double probability, std::uint64_t site,
+                   const Context& context);
+inline at::Tensor dropout(const at::Tensor& x, const Dropout& settings, const Context& context) {
+  return dropout(x, settings.probability, settings.site, context);
 }
 
 }  // namespace sluice::ops

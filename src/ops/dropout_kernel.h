@@ -1,4 +1,4 @@
-// The dropout mask, 64 elements at a time: 16 Philox blocks side by side in vector registers.
+// Dropout masks in groups of 64 elements: 16 Philox blocks in parallel in vector registers.
 #pragma once
 
 #include <algorithm>
@@ -8,21 +8,22 @@
 
 namespace sluice::ops {
 
-// Element e of a row reads word (e mod 64) / 16 of Philox block 16·(e / 64) + e mod 16 of the row's key.
+// With the row's key, element e uses word (e mod 64) / 16 of Philox block 16·(e / 64) + e mod 16.
 struct DropoutGroup {
   static constexpr std::int64_t kLanes = 16, kWords = 4, kElements = kLanes * kWords;
 };
 
 struct DropoutRow {
   std::uint64_t key;
-  std::uint32_t threshold;  // words below it drop their element
+  std::uint32_t threshold;  // smaller words drop their element
   float keep_scale;
-  std::int64_t first_group, num_elements;  // where this part of the row begins, and its length
+  std::int64_t first_group, num_elements;  // start and length of this part of the row
 };
 
 struct DropoutKernel {
   // Philox4x32-10 (see base/random.h) for the blocks of one group.
-  [[gnu::always_inline]] static inline void words_of(std::uint64_t key, std::uint64_t first_block, std::uint32_t* __restrict words) {
+  [[gnu::always_inline]] static inline void words_of(std::uint64_t key, std::uint64_t first_block,
+                                                     std::uint32_t* __restrict words) {
     constexpr std::int64_t kLanes = DropoutGroup::kLanes;
     for (std::int64_t lane = 0; lane < kLanes; ++lane) {
       const std::uint64_t block = first_block + static_cast<std::uint64_t>(lane);
@@ -31,7 +32,8 @@ struct DropoutKernel {
       auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
 #pragma GCC unroll 10
       for (int round = 0; round < 10; ++round) {
-        const std::uint64_t first = std::uint64_t{0xD2511F53} * c0, second = std::uint64_t{0xCD9E8D57} * c2;
+        const std::uint64_t first = std::uint64_t{0xD2511F53} * c0,
+                            second = std::uint64_t{0xCD9E8D57} * c2;
         c0 = static_cast<std::uint32_t>(second >> 32) ^ c1 ^ key0;
         c2 = static_cast<std::uint32_t>(first >> 32) ^ c3 ^ key1;
         c1 = static_cast<std::uint32_t>(second);
@@ -47,10 +49,14 @@ struct DropoutKernel {
   }
 
   template <typename T>
-  [[gnu::always_inline]] static inline void run(const T* __restrict x, T* __restrict y, DropoutRow row) {
+  [[gnu::always_inline]] static inline void run(const T* __restrict x, T* __restrict y,
+                                                DropoutRow row) {
     std::uint32_t words[DropoutGroup::kElements];
     for (std::int64_t first = 0; first < row.num_elements; first += DropoutGroup::kElements) {
-      words_of(row.key, static_cast<std::uint64_t>((row.first_group + first / DropoutGroup::kElements) * DropoutGroup::kLanes), words);
+      words_of(row.key,
+               static_cast<std::uint64_t>((row.first_group + first / DropoutGroup::kElements) *
+                                          DropoutGroup::kLanes),
+               words);
       const std::int64_t n = std::min(DropoutGroup::kElements, row.num_elements - first);
       for (std::int64_t i = 0; i < n; ++i) {
         const float kept = words[i] >= row.threshold ? row.keep_scale : 0.0f;

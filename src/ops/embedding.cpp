@@ -1,4 +1,4 @@
-// Shapes: B sequences, T positions, N = B·T, d width, V rows of the table.
+// Shapes: B sequences, T positions, N = B·T, d width, V table rows.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -24,15 +24,17 @@ at::Tensor gather_rows(const at::Tensor& ids_BT, const at::Tensor& table_Vd) {
   at::parallel_for(0, ids_BT.numel(), kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       if (ids[i] < 0 || ids[i] >= V)
-        invariant(false, "token id " + std::to_string(ids[i]) + " lies in a table of " + std::to_string(V) + " rows");
-      std::memcpy(write<float>(y) + i * d, read<float>(table_Vd) + ids[i] * d, static_cast<std::size_t>(d) * sizeof(float));
+        invariant(false, "token id " + std::to_string(ids[i]) + " is within a table of " +
+                             std::to_string(V) + " rows");
+      std::memcpy(write<float>(y) + i * d, read<float>(table_Vd) + ids[i] * d,
+                  static_cast<std::size_t>(d) * sizeof(float));
     }
   });
   return y;
 }
 
-// Each thread owns a range of the table's rows and walks through all ids: every row is summed in the order of its occurrences,
-// whatever the number of threads.
+// Each thread owns a range of table rows and scans all ids, so a row is summed in the order of its
+// occurrences for any number of threads.
 void add_rows(const at::Tensor& ids_BT, const at::Tensor& dy, const at::Tensor& gradient_Vd) {
   const std::int64_t V = gradient_Vd.size(0), d = gradient_Vd.size(1), N = ids_BT.numel();
   const auto* ids = read<std::int64_t>(ids_BT);
@@ -48,7 +50,8 @@ void add_rows(const at::Tensor& ids_BT, const at::Tensor& dy, const at::Tensor& 
 }
 
 struct FusedEmbedding : torch::autograd::Function<FusedEmbedding> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& ids_BT, const at::Tensor& table_Vd) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& ids_BT,
+                            const at::Tensor& table_Vd) {
     ctx->save_for_backward({ids_BT, table_Vd});
     return gather_rows(ids_BT, table_Vd);
   }
@@ -63,8 +66,8 @@ struct FusedEmbedding : torch::autograd::Function<FusedEmbedding> {
 
 at::Tensor embedding(const at::Tensor& ids_BT, const Weight& table, const Context& context) {
   invariant(ids_BT.scalar_type() == at::kLong && ids_BT.dim() == 2 && table.value.dim() == 2,
-            "token ids are int64 [B, T], an embedding table is a matrix");
-  if (!choose_cpu_kernels(table.value, context)) return at::embedding(table.value, ids_BT);
+            "token ids are int64 [B, T] and the embedding table is a matrix");
+  if (!use_cpu_kernels(table.value, context)) return at::embedding(table.value, ids_BT);
   return FusedEmbedding::apply(ids_BT.contiguous(), table.value);
 }
 

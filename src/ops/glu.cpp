@@ -1,4 +1,4 @@
-// Shapes: n hidden width; leading dimensions are free.
+// Shapes: n hidden width, any leading dimensions.
 #include "ops/glu.h"
 
 #include <ATen/ATen.h>
@@ -18,7 +18,9 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kElementsPerTask = 16384;
 
 // bf16 is computed in fp32 and rounded once.
-at::Tensor widened(const at::Tensor& x) { return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x; }
+at::Tensor widened(const at::Tensor& x) {
+  return x.scalar_type() == at::kBFloat16 ? x.to(at::kFloat) : x;
+}
 
 at::Tensor reference_glu(const at::Tensor& ab, const Activation& f) {
   const std::int64_t n = ab.size(-1) / 2;
@@ -26,10 +28,14 @@ at::Tensor reference_glu(const at::Tensor& ab, const Activation& f) {
   return (f.reference(wide.narrow(-1, 0, n)) * wide.narrow(-1, n, n)).to(ab.scalar_type());
 }
 
-const ActivationKernelsOf<float>& kernels_for(const ActivationKernels& kernels, float) { return kernels.f32; }
-const ActivationKernelsOf<Bf16>& kernels_for(const ActivationKernels& kernels, Bf16) { return kernels.bf16; }
+const ActivationKernelsOf<float>& kernels_for(const ActivationKernels& kernels, float) {
+  return kernels.f32;
+}
+const ActivationKernelsOf<Bf16>& kernels_for(const ActivationKernels& kernels, Bf16) {
+  return kernels.bf16;
+}
 
-// `width`: elements of a row of x; `n`: of a row of the result (half as many where gated).
+// `width`: elements per row of x; `n`: elements per row of the result (width / 2 if gated).
 struct Rows {
   std::int64_t rows, width, n;
   bool gated() const { return width != n; }
@@ -42,8 +48,10 @@ Rows rows_of(const at::Tensor& x, bool gated) {
 
 template <typename Body>
 void for_rows(const Rows& size, const Body& body) {
-  const std::int64_t rows_per_task = std::max<std::int64_t>(1, kElementsPerTask / std::max<std::int64_t>(1, size.width));
-  at::parallel_for(0, size.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
+  const std::int64_t rows_per_task =
+      std::max<std::int64_t>(1, kElementsPerTask / std::max<std::int64_t>(1, size.width));
+  at::parallel_for(0, size.rows, rows_per_task,
+                   [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
 }
 
 at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, const Rows& size) {
@@ -52,7 +60,8 @@ at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, c
   const at::Tensor y = at::empty(shape, x.options());
   with_stored_type(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    const auto kernel = size.gated() ? kernels_for(kernels, type).gated : kernels_for(kernels, type).plain;
+    const auto kernel =
+        size.gated() ? kernels_for(kernels, type).gated : kernels_for(kernels, type).plain;
     for_rows(size, [&](std::int64_t first, std::int64_t rows) {
       kernel(read<T>(x) + first * size.width, write<T>(y) + first * size.n, rows, size.n);
     });
@@ -60,45 +69,54 @@ at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, c
   return y;
 }
 
-at::Tensor backward_pass(const at::Tensor& x, const at::Tensor& dy, const ActivationKernels& kernels, const Rows& size) {
+at::Tensor backward_pass(const at::Tensor& x, const at::Tensor& dy,
+                         const ActivationKernels& kernels, const Rows& size) {
   const at::Tensor dx = at::empty_like(x);
   with_stored_type(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    const auto kernel = size.gated() ? kernels_for(kernels, type).gated_backward : kernels_for(kernels, type).plain_backward;
+    const auto kernel = size.gated() ? kernels_for(kernels, type).gated_backward
+                                     : kernels_for(kernels, type).plain_backward;
     for_rows(size, [&](std::int64_t first, std::int64_t rows) {
-      kernel(read<T>(x) + first * size.width, read<T>(dy) + first * size.n, write<T>(dx) + first * size.width, rows, size.n);
+      kernel(read<T>(x) + first * size.width, read<T>(dy) + first * size.n,
+             write<T>(dx) + first * size.width, rows, size.n);
     });
   });
   return dx;
 }
 
-// The result is recomputed from the input in backward, so that nothing but the input is kept.
+// Backward recomputes the result from the input, so only the input is saved.
 struct FusedActivation : torch::autograd::Function<FusedActivation> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const ActivationKernels* kernels, bool gated) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input,
+                            const ActivationKernels* kernels, bool gated) {
     const at::Tensor x = input.contiguous();
     ctx->save_for_backward({x});
-    ctx->saved_data["kernels"] = reinterpret_cast<std::int64_t>(kernels);  // a constant of the program
+    ctx->saved_data["kernels"] = reinterpret_cast<std::int64_t>(kernels);  // static lifetime
     ctx->saved_data["gated"] = gated;
     return forward_pass(x, *kernels, rows_of(x, gated));
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const at::Tensor x = ctx->get_saved_variables()[0];
-    const auto* kernels = reinterpret_cast<const ActivationKernels*>(ctx->saved_data["kernels"].toInt());
+    const auto* kernels =
+        reinterpret_cast<const ActivationKernels*>(ctx->saved_data["kernels"].toInt());
     const Rows size = rows_of(x, ctx->saved_data["gated"].toBool());
-    return {backward_pass(x, gradients[0].contiguous(), *kernels, size), at::Tensor(), at::Tensor()};
+    return {backward_pass(x, gradients[0].contiguous(), *kernels, size), at::Tensor(),
+            at::Tensor()};
   }
 };
 
 }  // namespace
 
 at::Tensor glu(const at::Tensor& ab, const Activation& f, const Context& context) {
-  invariant(ab.dim() > 0 && ab.size(-1) % 2 == 0, "a gated layer's input holds two halves");
-  return choose_cpu_kernels(ab, context) ? FusedActivation::apply(ab, f.kernels, true) : reference_glu(ab, f);
+  invariant(ab.dim() > 0 && ab.size(-1) % 2 == 0,
+            "the input of a gated activation has an even last dimension");
+  return use_cpu_kernels(ab, context) ? FusedActivation::apply(ab, f.kernels, true)
+                                      : reference_glu(ab, f);
 }
 
 at::Tensor activate(const at::Tensor& a, const Activation& f, const Context& context) {
-  invariant(a.dim() > 0, "an activation's input has a dimension");
-  return choose_cpu_kernels(a, context) ? FusedActivation::apply(a, f.kernels, false) : f.reference(widened(a)).to(a.scalar_type());
+  invariant(a.dim() > 0, "the input of an activation has at least one dimension");
+  return use_cpu_kernels(a, context) ? FusedActivation::apply(a, f.kernels, false)
+                                     : f.reference(widened(a)).to(a.scalar_type());
 }
 
 }  // namespace sluice::ops

@@ -1,4 +1,5 @@
-// The nonlinear middle of a feed-forward layer (Shazeer 2020, eq. 1-6): f(a), or the gated product f(a) * b.
+// The activation of a feed-forward layer (Shazeer 2020, eq. 1-6): f(a), or the gated product
+// f(a) * b.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,15 +11,16 @@
 
 namespace sluice::ops {
 
-// An elementwise nonlinearity f: its fused kernels as function pointers, so that a row of a table can hold it. Made by
-// activation_of<F>() (ops/activations.h) from a struct with scalar value() and slope() and a reference() in ATen calls.
+// An activation function f as function pointers, so that tables can store it. Built by
+// activation_of<F>() (ops/activations.h).
 struct Activation {
   std::string_view name;  // "gelu_tanh"
   at::Tensor (*reference)(const at::Tensor& a);
   const struct ActivationKernels* kernels;  // ops/activation_kernels.h
 };
 
-// ab [..., 2n] holds a and b side by side (the packed product of w and v) -> f(a) * b, [..., n], dtype as the input.
+// ab [..., 2n], a and b packed (the product with the stacked w and v) -> f(a) * b, [..., n], in the
+// input dtype.
 at::Tensor glu(const at::Tensor& ab, const Activation& f, const Context& context);
 // a [..., n] -> f(a), [..., n].
 at::Tensor activate(const at::Tensor& a, const Activation& f, const Context& context);

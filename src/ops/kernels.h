@@ -1,7 +1,8 @@
-// What the CPU kernels of this folder share: the stored number types, and running one body compiled for several instruction sets.
+// CPU kernel support: storage types, and dispatch of one kernel body to several instruction sets.
 //
-// A kernel is a struct with a static always-inline run(...): plain loops. run_kernel<K>(...) calls the copy of it that was compiled for
-// the widest vectors this CPU has. Kernels of other folders and of tests work the same way.
+// A kernel is a struct with a static always-inline run(...) made of plain loops. run_kernel<K>(...)
+// calls the instantiation compiled for the widest vector extension of this CPU. Other modules and
+// tests define kernels the same way.
 #pragma once
 
 #include <bit>
@@ -11,13 +12,15 @@
 
 namespace sluice::ops {
 
-// bfloat16 as it lies in memory: the upper half of an fp32.
+// bfloat16 in memory: the upper half of an fp32.
 struct Bf16 {
   std::uint16_t bits;
 };
 
 [[gnu::always_inline]] inline float load(float x) { return x; }
-[[gnu::always_inline]] inline float load(Bf16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
+[[gnu::always_inline]] inline float load(Bf16 x) {
+  return std::bit_cast<float>(std::uint32_t{x.bits} << 16);
+}
 
 [[gnu::always_inline]] inline void store(float value, float& to) { to = value; }
 // Rounds to nearest, ties to even; NaN stays NaN.
@@ -40,7 +43,8 @@ template <typename Kernel, typename... Args>
 }
 
 template <typename Kernel, typename... Args>
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")]] void run_avx512(Args... args) {
+[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")]] void
+run_avx512(Args... args) {
   Kernel::run(args...);
 }
 

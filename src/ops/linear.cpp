@@ -1,4 +1,4 @@
-// Shapes: N rows (all leading dimensions together), I in, O out.
+// Shapes: N rows (all leading dimensions), I in, O out.
 #include "ops/linear.h"
 
 #include <ATen/ATen.h>
@@ -28,10 +28,11 @@ std::vector<std::int64_t> with_width(const at::Tensor& x, std::int64_t width) {
   return shape;
 }
 
-// The leaves are inputs so that the graph reaches them; their gradients go straight into the arena.
+// The leaves are inputs so that autograd reaches them; gradients are written directly to the arena.
 struct FusedLinear : torch::autograd::Function<FusedLinear> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-                            const Weight* compute, const Weight* bias_compute) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias, const Weight* compute,
+                            const Weight* bias_compute) {
     const at::Tensor x_NI = rows_of(x), y = at::empty(with_width(x, weight.size(0)), x.options());
     forward_product(y.view({-1, weight.size(0)}), x_NI, compute->compute);
     if (bias_compute) y.add_(bias_compute->compute);
@@ -49,18 +50,23 @@ struct FusedLinear : torch::autograd::Function<FusedLinear> {
       data_gradient(dx.view({-1, x.size(-1)}), dy_NO, compute_OI);
     }
     if (weight.requires_grad()) add_weight_gradient(gradient_of(weight), dy_NO, rows_of(x));
-    if (bias.defined() && bias.requires_grad()) gradient_of(bias).add_(dy_NO.sum(0, false, at::kFloat));
+    if (bias.defined() && bias.requires_grad())
+      gradient_of(bias).add_(dy_NO.sum(0, false, at::kFloat));
     return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor linear(const at::Tensor& x, const Weight& weight, const Weight* bias, const Context& context) {
-  invariant(weight.value.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.value.size(1), "a linear layer's input has its weight's width");
-  invariant(x.scalar_type() == weight.compute.scalar_type(), "a linear layer's input has its weight's compute dtype");
-  invariant(!bias || (bias->value.dim() == 1 && bias->value.size(0) == weight.value.size(0)), "a bias has one element per output");
-  if (!choose_fused(x, context)) return reference_linear(x, weight, bias);
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const Weight* bias,
+                  const Context& context) {
+  invariant(weight.value.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.value.size(1),
+            "the input of a linear layer has the width of its weight");
+  invariant(x.scalar_type() == weight.compute.scalar_type(),
+            "the input of a linear layer has the compute dtype of its weight");
+  invariant(!bias || (bias->value.dim() == 1 && bias->value.size(0) == weight.value.size(0)),
+            "a bias has one element per output");
+  if (!use_fused(x, context)) return reference_linear(x, weight, bias);
   const std::optional<at::Tensor> bias_value = bias ? std::optional(bias->value) : std::nullopt;
   return FusedLinear::apply(x, weight.value, bias_value, &weight, bias);
 }

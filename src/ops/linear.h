@@ -1,4 +1,4 @@
-// y = x Wᵀ (+ bias), with the weight gradient accumulated straight into the arena.
+// y = x Wᵀ (+ bias); weight gradients accumulate directly in the arena.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,10 +8,13 @@
 
 namespace sluice::ops {
 
-// x [..., in] in the weight's compute dtype; weight [out, in]; bias [out] or nullptr -> [..., out] in the compute dtype.
-at::Tensor linear(const at::Tensor& x, const Weight& weight, const Weight* bias, const Context& context);
+// x [..., in] in the weight's compute dtype; weight [out, in]; bias [out] or nullptr
+// -> [..., out] in the compute dtype.
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const Weight* bias,
+                  const Context& context);
 
-// ids [B, T] (int64) -> rows of the table, fp32 [B, T, d]. Its backward adds in a fixed order: bit-equal from run to run.
+// ids [B, T] (int64) -> rows of the table, fp32 [B, T, d]. Backward sums in a fixed order and is
+// bit-for-bit reproducible.
 at::Tensor embedding(const at::Tensor& ids_BT, const Weight& table, const Context& context);
 
 }  // namespace sluice::ops

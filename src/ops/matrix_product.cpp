@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
@@ -11,13 +12,14 @@
 namespace sluice::ops {
 namespace {
 
-// LibTorch has no CPU product that adds bf16 operands into an fp32 result. The gradient of a few rows of W at a time goes through a
-// bf16 buffer of at most this many elements, which stays in the cache.
+// LibTorch has no CPU matrix product that accumulates bf16 operands into an fp32 result. Gradients
+// of a few rows of W at a time go through a bf16 buffer of this maximum size, which stays in cache.
 constexpr std::int64_t kScratchElements = std::int64_t{1} << 21;
-constexpr std::int64_t kElementsPerTask = 32768;
+constexpr std::int64_t kCastElementsPerTask = 32768;
 
 struct AddKernel {
-  [[gnu::always_inline]] static inline void run(float* __restrict to, const Bf16* __restrict from, std::int64_t n) {
+  [[gnu::always_inline]] static inline void run(float* __restrict to, const Bf16* __restrict from,
+                                                std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) to[i] += load(from[i]);
   }
 };
@@ -27,16 +29,16 @@ void add_rounded(const at::Tensor& to, const at::Tensor& from) {
     to.add_(from);
     return;
   }
-  at::parallel_for(0, to.numel(), kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, to.numel(), kCastElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
     run_kernel<AddKernel>(write<float>(to) + begin, read<Bf16>(from) + begin, end - begin);
   });
 }
 
-// gradient is the arena's leaf .grad: in-place writes must not be recorded.
-void add_bf16_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO, const at::Tensor& x_NI) {
+void add_bf16_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
+                       const at::Tensor& x_NI) {
   const std::int64_t O = gradient_OI.size(0), I = gradient_OI.size(1);
-  const std::int64_t rows =
-      std::clamp<std::int64_t>(kScratchElements / std::max<std::int64_t>(1, I) / 64 * 64, 64, std::max<std::int64_t>(64, O));
+  const std::int64_t rows = std::clamp<std::int64_t>(
+      kScratchElements / std::max<std::int64_t>(1, I) / 64 * 64, 64, std::max<std::int64_t>(64, O));
   const at::Tensor scratch = at::empty({std::min(rows, O), I}, x_NI.options());
   for (std::int64_t first = 0; first < O; first += rows) {
     const std::int64_t n = std::min(rows, O - first);
@@ -46,28 +48,33 @@ void add_bf16_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO, c
   }
 }
 
-bool choose_tiles(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat && tiled_product_is_faster(); }
+bool use_tiled_product(const at::Tensor& x) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && tiled_product_is_faster();
+}
 
 }  // namespace
 
 void forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI, const at::Tensor& weight_OI) {
-  if (choose_tiles(x_NI) && x_NI.size(0) >= kTiledProductRows) return tiled_forward_product(y_NO, x_NI, weight_OI);
+  if (use_tiled_product(x_NI) && x_NI.size(0) >= kTiledProductRows)
+    return tiled_forward_product(y_NO, x_NI, weight_OI);
   at::Tensor y = y_NO;
   at::mm_out(y, x_NI, weight_OI.t());
 }
 
 void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::Tensor& weight_OI) {
-  if (choose_tiles(dy_NO) && dy_NO.size(0) >= kTiledProductRows) return tiled_data_gradient(dx_NI, dy_NO, weight_OI);
+  if (use_tiled_product(dy_NO) && dy_NO.size(0) >= kTiledProductRows)
+    return tiled_data_gradient(dx_NI, dy_NO, weight_OI);
   at::Tensor dx = dx_NI;
   at::mm_out(dx, dy_NO, weight_OI);
 }
 
-void add_weight_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO, const at::Tensor& x_NI) {
-  const at::NoGradGuard no_grad;
+void add_weight_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
+                         const at::Tensor& x_NI) {
+  const at::NoGradGuard no_grad;  // writes to the leaf's .grad must not be recorded
   if (x_NI.scalar_type() == at::kBFloat16) return add_bf16_gradient(gradient_OI, dy_NO, x_NI);
-  if (choose_tiles(x_NI) && x_NI.size(0) >= kTiledProductRows) return tiled_add_weight_gradient(gradient_OI, dy_NO, x_NI);
-  at::Tensor gradient = gradient_OI;
-  gradient.addmm_(dy_NO.t(), x_NI);
+  if (use_tiled_product(x_NI) && x_NI.size(0) >= kTiledProductRows)
+    return tiled_add_weight_gradient(gradient_OI, dy_NO, x_NI);
+  gradient_OI.addmm_(dy_NO.t(), x_NI);
 }
 
 }  // namespace sluice::ops

@@ -1,4 +1,4 @@
-// Normalisation over the last dimension, statistics in fp32.
+// Normalization over the last dimension with fp32 statistics.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,10 +8,12 @@
 
 namespace sluice::ops {
 
-// x · scale / sqrt(mean(x²) + eps)   (Zhang & Sennrich 2019). x fp32 [..., d] -> dtype `out`, [..., d].
-at::Tensor rms_norm(const at::Tensor& x, const Weight& scale, double eps, at::ScalarType out, const Context& context);
+// x · scale / sqrt(mean(x²) + eps) (Zhang & Sennrich 2019). x fp32 [..., d] -> `out` [..., d].
+at::Tensor rms_norm(const at::Tensor& x, const Weight& scale, double eps, at::ScalarType out,
+                    const Context& context);
 
 // (x − mean) · scale / sqrt(var + eps) + bias (Ba et al. 2016); bias may be nullptr.
-at::Tensor layer_norm(const at::Tensor& x, const Weight& scale, const Weight* bias, double eps, at::ScalarType out, const Context& context);
+at::Tensor layer_norm(const at::Tensor& x, const Weight& scale, const Weight* bias, double eps,
+                      at::ScalarType out, const Context& context);
 
 }  // namespace sluice::ops

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
@@ -18,48 +19,57 @@ namespace {
 // Elements between slot boundaries: 64 bytes in bf16, 128 in fp32.
 constexpr std::int64_t kAlignment = 32;
 
-std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 
 std::int64_t product(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-// A tensor over part of a flat buffer. Not an autograd view of it: each slot is a leaf with a version counter of its own.
-at::Tensor slot_tensor(const at::Tensor& buffer, std::int64_t offset, const std::vector<std::int64_t>& shape) {
+// A tensor over part of a flat buffer. It is not an autograd view: each slot is a leaf with a
+// separate version counter.
+at::Tensor slot_tensor(const at::Tensor& buffer, std::int64_t offset,
+                       const std::vector<std::int64_t>& shape) {
   std::vector<std::int64_t> strides(shape.size(), 1);
   for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
   return at::empty({0}, buffer.options()).set_(buffer.storage(), offset, shape, strides);
 }
 
-std::vector<std::int64_t> stacked_shape(const std::vector<ParameterSpec>& parts, std::int64_t row_multiple) {
+std::vector<std::int64_t> stacked_shape(const std::vector<ParameterSpec>& parts,
+                                        std::int64_t row_multiple) {
   std::vector<std::int64_t> shape = parts.front().shape;
   invariant(!shape.empty(), "a parameter has at least one dimension");
   shape[0] = 0;
   for (const ParameterSpec& part : parts) {
     invariant(part.num_elements() > 0, "a parameter has elements");
-    invariant(part.shape.size() == shape.size() && std::equal(shape.begin() + 1, shape.end(), part.shape.begin() + 1),
-              "parameters that share a slot agree in all dimensions but the first");
+    invariant(part.shape.size() == shape.size() &&
+                  std::equal(shape.begin() + 1, shape.end(), part.shape.begin() + 1),
+              "parameters in one slot differ only in their first dimension");
     shape[0] += part.shape[0];
   }
   shape[0] = round_up(shape[0], row_multiple);
   return shape;
 }
 
-// Element i of a parameter. Later attempts at a truncated normal read the stream far beyond any element.
+// Element i of a parameter. Redraws of a truncated normal use stream positions above 2^40.
 double draw(std::uint64_t key, std::uint64_t i, const Init& init) {
   if (init.kind == Init::Kind::kUniform) return init.limit * (2.0 * random_uniform(key, i) - 1.0);
   double value = random_normal(key, i);
   if (init.kind == Init::Kind::kTruncatedNormal) {
-    for (std::uint64_t attempt = 1; std::abs(value) > init.limit; ++attempt) value = random_normal(key, attempt << 40 | i);
+    for (std::uint64_t attempt = 1; std::abs(value) > init.limit; ++attempt)
+      value = random_normal(key, attempt << 40 | i);
   }
   return init.std * value;
 }
 
 void fill_random(const at::Tensor& host, std::uint64_t key, const Init& init) {
-  invariant(init.kind != Init::Kind::kTruncatedNormal || init.limit > 0, "a truncated normal distribution has a limit");
+  invariant(init.kind != Init::Kind::kTruncatedNormal || init.limit > 0,
+            "a truncated normal distribution has a limit");
   float* values = host.data_ptr<float>();
   at::parallel_for(0, host.numel(), 4096, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(draw(key, static_cast<std::uint64_t>(i), init));
+    for (std::int64_t i = begin; i < end; ++i)
+      values[i] = static_cast<float>(draw(key, static_cast<std::uint64_t>(i), init));
   });
 }
 
@@ -105,7 +115,8 @@ void Parameters::allocate(at::Device device, at::ScalarType compute, bool with_g
   if (with_gradients) gradient_ = at::zeros({n}, options);
   for (Slot& slot : slots_) {
     slot.weight.value = slot_tensor(master_, slot.offset, slot.shape);
-    slot.weight.compute = compute == at::kFloat ? slot.weight.value : slot_tensor(compute_, slot.offset, slot.shape);
+    slot.weight.compute =
+        compute == at::kFloat ? slot.weight.value : slot_tensor(compute_, slot.offset, slot.shape);
     if (!with_gradients) continue;
     slot.weight.value.set_requires_grad(true);
     slot.weight.value.mutable_grad() = slot_tensor(gradient_, slot.offset, slot.shape);
@@ -139,7 +150,8 @@ std::vector<Parameters::Named> Parameters::named() const {
   for (const Slot& slot : slots_) {
     std::int64_t offset = slot.offset;
     for (const ParameterSpec& part : slot.parts) {
-      const at::Tensor gradient = gradient_.defined() ? slot_tensor(gradient_, offset, part.shape) : at::Tensor();
+      const at::Tensor gradient =
+          gradient_.defined() ? slot_tensor(gradient_, offset, part.shape) : at::Tensor();
       all.push_back({&part, slot_tensor(master_, offset, part.shape), gradient, offset});
       offset += part.num_elements();
     }

@@ -1,10 +1,11 @@
-// Learned tensors, in two phases: modules declare what they need (shapes and names only, so that `plan` needs no memory), then
-// allocate() puts everything into one arena: a flat fp32 master buffer, a flat fp32 gradient buffer and, in bf16, a flat
-// compute copy. Slots start on 64-byte boundaries, the gaps are zero and stay zero, so one kernel can update, clip, save
-// or average everything.
+// Trainable parameters, created in two phases. Modules declare names and shapes (so `plan` needs no
+// memory); allocate() then places everything in one arena: a flat fp32 master buffer, a flat fp32
+// gradient buffer and, in bf16, a flat compute copy. Slots are aligned to 64 bytes and gaps stay
+// zero, so one kernel can update, clip, save or average all parameters.
 //
-// A slot may hold several logical matrices stacked by rows (q, k, v; w, v of a gated layer), so that one product serves them all.
-// Initial values, optimizer statistics and checkpoints go by the logical names.
+// A slot may hold several logical matrices stacked by rows (q, k, v; w and v of a gated layer), so
+// that one matrix product computes them all. Initial values, optimizer statistics and checkpoints
+// are keyed by logical name.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,22 +17,24 @@
 
 namespace sluice::ops {
 
-// A stored tensor as the ops see it.
+// A stored tensor as used by the ops.
 struct Weight {
-  at::Tensor value;    // fp32, a leaf that requires grad (when allocated with gradients); value.grad() is its view of the gradient buffer
-  at::Tensor compute;  // what products read: `value` itself in fp32, its bf16 copy otherwise
+  // fp32 leaf; with gradients, it requires grad and value.grad() is a view of the gradient buffer
+  at::Tensor value;
+  at::Tensor compute;  // operand of matrix products: `value` in fp32, otherwise its bf16 copy
   bool defined() const { return value.defined(); }
 };
 
 struct Init {
   enum class Kind { kZeros, kOnes, kNormal, kTruncatedNormal, kUniform } kind = Kind::kZeros;
-  double std = 0;    // of the normal distributions, before truncation
-  double limit = 0;  // kTruncatedNormal: values beyond limit · std are drawn again; kUniform: values lie in ± limit
+  double std = 0;  // of the normal distributions, before truncation
+  // kTruncatedNormal: values beyond limit · std are redrawn; kUniform: values are in ± limit
+  double limit = 0;
 };
 
 struct ParameterSpec {
   std::string name;                 // logical name: "blocks.3.ffn.w.weight"
-  std::vector<std::int64_t> shape;  // [out, in] of matrices, [n] of vectors
+  std::vector<std::int64_t> shape;  // [out, in] for matrices, [n] for vectors
   Init init = {};
   bool decay = false;  // weight decay applies (matrices only)
   std::int64_t num_elements() const;
@@ -39,19 +42,21 @@ struct ParameterSpec {
 
 class Parameters {
  public:
-  // Declares one slot that holds `parts`, stacked along their first dimension; the other dimensions agree. Rows are rounded up to
-  // a multiple of `row_multiple` with rows that are zero and receive no gradient. The address stays valid; its tensors appear with allocate().
+  // Declares one slot with `parts` stacked along their first dimension; the other dimensions must
+  // be equal. Rows are padded to a multiple of `row_multiple` with zero rows that receive no
+  // gradient. The returned pointer stays valid; allocate() sets its tensors.
   const Weight* add(std::vector<ParameterSpec> parts, std::int64_t row_multiple = 1);
   const Weight* add(ParameterSpec part) { return add(std::vector{std::move(part)}); }
 
-  std::int64_t num_parameters() const;              // logical elements: padding does not count
+  std::int64_t num_parameters() const;              // logical elements, without padding
   std::vector<const ParameterSpec*> specs() const;  // logical parameters in declaration order
 
-  // Allocates and binds, all zero. `compute`: at::kFloat or at::kBFloat16.
+  // Allocates all tensors, filled with zeros. `compute`: at::kFloat or at::kBFloat16.
   void allocate(at::Device device, at::ScalarType compute, bool with_gradients);
-  // Draws every logical parameter from the stream keyed by (seed, "init", name): independent of order, packing and other parameters.
+  // Draws every logical parameter from the random stream with key (seed, "init", name),
+  // independent of order, packing and other parameters.
   void initialize(std::uint64_t seed);
-  void refresh_compute();  // compute := master (nothing to do in fp32)
+  void refresh_compute();  // copies master to compute; no-op in fp32
 
   // One logical parameter: views into the arena.
   struct Named {
@@ -65,12 +70,12 @@ class Parameters {
   const at::Tensor& master() const { return master_; }
   const at::Tensor& gradient() const { return gradient_; }
   const at::Tensor& compute() const { return compute_; }  // the same tensor as master() in fp32
-  std::int64_t arena_elements() const;                    // with padding and gaps: what allocate() takes per buffer
+  std::int64_t arena_elements() const;  // elements per buffer, with padding and gaps
 
  private:
   struct Slot {
     std::vector<ParameterSpec> parts;
-    std::vector<std::int64_t> shape;  // of the whole slot, padded rows included
+    std::vector<std::int64_t> shape;  // of the whole slot, with padded rows
     std::int64_t offset = 0;
     Weight weight;
   };

@@ -11,12 +11,15 @@
 namespace sluice::ops {
 namespace {
 
-// Row of each bucket: 1 where a distance belongs to it.
-at::Tensor membership(const BucketRule& rule, std::int64_t num_queries, std::int64_t num_keys, const at::TensorOptions& options) {
+// One-hot columns: entry [bucket, r] is 1 if distance r belongs to the bucket.
+at::Tensor membership(const BucketRule& rule, std::int64_t num_queries, std::int64_t num_keys,
+                      const at::TensorOptions& options) {
   const std::int64_t R = num_queries + num_keys - 1;
-  const at::Tensor host_bR = at::zeros({rule.num_buckets, R}, options.device(at::kCPU).dtype(at::kFloat));
+  const at::Tensor host_bR =
+      at::zeros({rule.num_buckets, R}, options.device(at::kCPU).dtype(at::kFloat));
   float* member = host_bR.data_ptr<float>();
-  for (std::int64_t r = 0; r < R; ++r) member[relative_bucket(num_queries - 1 - r, rule) * R + r] = 1;
+  for (std::int64_t r = 0; r < R; ++r)
+    member[relative_bucket(num_queries - 1 - r, rule) * R + r] = 1;
   return host_bR.to(options);
 }
 
@@ -25,20 +28,26 @@ at::Tensor membership(const BucketRule& rule, std::int64_t num_queries, std::int
 std::int64_t relative_bucket(std::int64_t query_minus_key, const BucketRule& rule) {
   const std::int64_t buckets = rule.bidirectional ? rule.num_buckets / 2 : rule.num_buckets;
   const std::int64_t first = rule.bidirectional && query_minus_key < 0 ? buckets : 0;
-  const std::int64_t n = rule.bidirectional ? std::abs(query_minus_key) : std::max<std::int64_t>(query_minus_key, 0);
+  const std::int64_t n =
+      rule.bidirectional ? std::abs(query_minus_key) : std::max<std::int64_t>(query_minus_key, 0);
   const std::int64_t max_exact = buckets / 2;
   if (n < max_exact) return first + n;
-  // In this order: a precomputed (buckets − max_exact)/ln(max_distance/max_exact) rounds to the bucket below at n = 64.
-  const double share = std::log(static_cast<double>(n) / static_cast<double>(max_exact)) /
-                       std::log(static_cast<double>(rule.max_distance) / static_cast<double>(max_exact));
+  // The order of operations matters: with a precomputed (buckets − max_exact)/ln(max_distance/
+  // max_exact), n = 64 rounds down to the previous bucket.
+  const double share =
+      std::log(static_cast<double>(n) / static_cast<double>(max_exact)) /
+      std::log(static_cast<double>(rule.max_distance) / static_cast<double>(max_exact));
   const auto beyond = static_cast<std::int64_t>(share * static_cast<double>(buckets - max_exact));
   return first + std::min(max_exact + beyond, buckets - 1);
 }
 
-// A product with a matrix of zeros and ones: exact, and its backward sums each bucket in a fixed order on any device.
-at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries, std::int64_t num_keys) {
-  invariant(table.value.dim() == 2 && table.value.size(1) == rule.num_buckets, "a table of relative positions has a column per bucket");
-  invariant(num_queries > 0 && num_keys > 0, "a relative bias is between queries and keys");
+// A product with a 0/1 matrix: exact, and backward sums each bucket in a fixed order on any device.
+at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries,
+                         std::int64_t num_keys) {
+  invariant(table.value.dim() == 2 && table.value.size(1) == rule.num_buckets,
+            "a relative position table has one column per bucket");
+  invariant(num_queries > 0 && num_keys > 0,
+            "a relative bias needs at least one query and one key");
   return at::matmul(table.value, membership(rule, num_queries, num_keys, table.value.options()));
 }
 

@@ -1,4 +1,4 @@
-// T5's buckets of relative positions, and the bias of the scores that they index.
+// T5's relative position buckets, and the score bias indexed by them.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,13 +15,20 @@ struct BucketRule {
   bool bidirectional = false;
 };
 
-// Raffel et al. 2020, section 2.1, as released. With n = query − key: bidirectional halves the buckets, gives keys to the right of the query
-// (n < 0) the upper half and goes on with |n|; causal sends them to bucket 0. Of the buckets that remain, the lower half hold one distance
-// each; distances n ≥ max_exact = half go to max_exact + ⌊ln(n/max_exact)/ln(max_distance/max_exact)·(buckets − max_exact)⌋, at most the last.
+// Raffel et al. 2020, section 2.1, as in the released code. With n = query − key: if bidirectional,
+// keys to the right of the query (n < 0) use the upper half of the buckets, and n becomes |n|;
+// otherwise they use bucket 0. Of the remaining buckets, the lower half (max_exact) hold one
+// distance each. Distances n ≥ max_exact use bucket
+//
+//   max_exact + ⌊ln(n/max_exact) / ln(max_distance/max_exact) · (buckets − max_exact)⌋,
+//
+// clamped to the last bucket.
 std::int64_t relative_bucket(std::int64_t query_minus_key, const BucketRule& rule);
 
-// table [heads, buckets] -> one number per head and distance, [heads, num_queries + num_keys − 1]: column r is that of
-// key − query = r − (num_queries − 1). In the dtype of the master weights. The table's gradient is summed in a fixed order.
-at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries, std::int64_t num_keys);
+// table [heads, buckets] -> one value per head and distance, [heads, num_queries + num_keys − 1],
+// in the dtype of the master weights. Column r is the distance key − query = r − (num_queries − 1).
+// The table gradient is summed in a fixed order.
+at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries,
+                         std::int64_t num_keys);
 
 }  // namespace sluice::ops

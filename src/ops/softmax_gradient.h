@@ -1,5 +1,5 @@
-// Loss and gradient of softmax cross-entropy for a chunk of rows of logits, in place.
-// Shapes: R rows of the chunk, V' columns of logits of which the first `vocab_size` count.
+// Loss and in-place gradient of softmax cross-entropy for a chunk of logits.
+// Shapes: R rows, V columns of logits, of which the first `vocab_size` are used.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,9 +8,13 @@
 
 namespace sluice::ops {
 
-// With log Z = logsumexp(logits): loss_2R (float64 [2, R]) receives log Z − logits[target] and (log Z)², 0 for targets < 0. Where
-// `with_gradient`, logits become scale · (softmax · (1 + 2 z_loss log Z) − one-hot), 0 in the rows of negative targets and in the padded
-// columns: the gradient of scale · (loss_2R[0] + z_loss · loss_2R[1]).
+// With log Z = logsumexp(logits): loss_2R (float64 [2, R]) receives log Z − logits[target] and
+// (log Z)², both 0 for targets < 0. If `with_gradient`, logits are overwritten by
+//
+//   scale · (softmax · (1 + 2 z_loss log Z) − one-hot),
+//
+// the gradient of scale · (loss_2R[0] + z_loss · loss_2R[1]); rows with negative targets and padded
+// columns become 0.
 struct LossSettings {
   std::int64_t vocab_size;
   double scale;
@@ -18,10 +22,10 @@ struct LossSettings {
   bool with_gradient;
 };
 
-void softmax_gradient_cpu(const at::Tensor& logits_RV, const at::Tensor& targets_R, const at::Tensor& loss_2R,
-                          const LossSettings& settings);
-// The same in ATen calls: any device, no wait for it.
-void softmax_gradient_aten(const at::Tensor& logits_RV, const at::Tensor& targets_R, const at::Tensor& loss_2R,
-                           const LossSettings& settings);
+void softmax_gradient_cpu(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                          const at::Tensor& loss_2R, const LossSettings& settings);
+// The same in ATen calls, for any device and without synchronization.
+void softmax_gradient_aten(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                           const at::Tensor& loss_2R, const LossSettings& settings);
 
 }  // namespace sluice::ops

@@ -7,7 +7,8 @@
 
 #include "base/error.h"
 
-constexpr bool kIsSupported = TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11);
+constexpr bool kIsSupported = TORCH_VERSION_MAJOR > 2 ||
+                              (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11);
 static_assert(kIsSupported, "LibTorch 2.11 or later is needed");
 
 namespace sluice::ops {
@@ -16,7 +17,8 @@ std::string torch_version() { return TORCH_VERSION; }
 
 void prepare_torch(int num_threads) {
   invariant(num_threads > 0, "the number of threads is positive");
-  // Tensors of a step have the sizes of the step before: memory that goes back to the kernel would be faulted in again, page by page.
+  // Every step allocates the same sizes. Memory returned to the kernel would have to be faulted in
+  // again page by page.
   constexpr int kOneGigabyte = 1 << 30;
   mallopt(M_MMAP_THRESHOLD, kOneGigabyte);
   mallopt(M_TRIM_THRESHOLD, 2 * (kOneGigabyte - 1));

@@ -1,4 +1,5 @@
-// The only place that asks for the LibTorch version (tested with 2.11 to 2.15; newer ones are tried).
+// The only source file that depends on the LibTorch version. Tested with 2.11 to 2.15; newer
+// versions are accepted.
 #pragma once
 
 #include <string>
@@ -6,7 +7,8 @@
 namespace sluice::ops {
 
 std::string torch_version();  // "2.13.0"
-// Settings that make LibTorch's CPU code repeatable and quick: fixed threads, allocator thresholds. Called once, before any tensor is made.
+// Global settings for reproducible and fast CPU code: thread count, determinism, allocator
+// thresholds. Call once, before the first tensor is created.
 void prepare_torch(int num_threads);
 
 }  // namespace sluice::ops

@@ -1,4 +1,5 @@
-// Precompiled for every file that sees LibTorch; never included by name. What a file uses it includes itself.
+// Precompiled header of all files that use LibTorch. Never include it explicitly; each file
+// includes what it uses.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -13,26 +13,27 @@
 namespace sluice::ops {
 namespace {
 
-// A text with a changing number in it must fill neither the log nor memory.
-constexpr std::size_t kMostTexts = 100;
-constexpr std::size_t kMostBytes = 600;  // of one text
+// Limits: messages with a varying number must not fill the log or memory.
+constexpr std::size_t kMaxTexts = 100;
+constexpr std::size_t kMaxBytes = 600;  // per text
 
-struct Meaning {
-  std::string_view part;  // of LibTorch's text
-  std::string_view words;
+struct Explanation {
+  std::string_view pattern;  // substring of LibTorch's text
+  std::string_view text;
 };
 
-// The first that fits. "determinis" is in "does not have a deterministic implementation" and in
+// The first match applies. "determinis" matches "does not have a deterministic implementation" and
 // "defaults to a non-deterministic algorithm".
-constexpr Meaning kMeanings[] = {
-    {"determinis", "this run cannot be repeated bit for bit: LibTorch uses a non-deterministic operation"},
+constexpr Explanation kExplanations[] = {
+    {"determinis",
+     "this run is not bit-for-bit reproducible: LibTorch uses a non-deterministic operation"},
     {"CUDA initialization", "the GPU cannot be used"},
 };
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-// On one line: runs of blanks and line ends become one blank.
-std::string joined(std::string_view text) {
+// Replaces each run of whitespace by one space and trims.
+std::string collapse_whitespace(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (!is_space(c)) {
@@ -45,25 +46,28 @@ std::string joined(std::string_view text) {
   return out;
 }
 
-// "[W1128 07:02:13.123456789 file.cpp:12] text" without the part that differs each time.
-std::string_view without_stamp(std::string_view line) {
+// Removes the prefix of "[W1128 07:02:13.123456789 file.cpp:12] text", which varies.
+std::string_view without_log_prefix(std::string_view line) {
   const std::size_t end = line.find("] ");
   if (end == line.npos || line.size() < 3 || line[0] != '[') return line;
-  const bool is_stamp = std::string_view("VIWEF").find(line[1]) != line.npos && line[2] >= '0' && line[2] <= '9';
-  return is_stamp ? line.substr(end + 2) : line;
+  const bool is_prefix =
+      std::string_view("VIWEF").find(line[1]) != line.npos && line[2] >= '0' && line[2] <= '9';
+  return is_prefix ? line.substr(end + 2) : line;
 }
 
-// What the log has shown: one for the process, like the log itself.
-class Shown {
+// Writes each distinct text to the log once. One per process, like the log.
+class WarningLog {
  public:
-  void show(std::string_view text) {
-    const std::string_view message = without_stamp(text);
-    const bool is_news = message.size() != text.size() && (text[1] == 'V' || text[1] == 'I');
+  void write(std::string_view text) {
+    const std::string_view message = without_log_prefix(text);
+    const bool is_info = message.size() != text.size() && (text[1] == 'V' || text[1] == 'I');
     const std::string line = torch_warning_line(message);
     const std::lock_guard lock(mutex_);
-    if (texts_.size() >= kMostTexts || !texts_.insert(line).second) return;
-    is_news ? log::info(line) : log::warn(line);
-    if (texts_.size() == kMostTexts) log::warn(cat("LibTorch: ", kMostTexts, " different warnings; further ones are not shown"));
+    if (texts_.size() >= kMaxTexts || !texts_.insert(line).second) return;
+    is_info ? log::info(line) : log::warn(line);
+    if (texts_.size() == kMaxTexts)
+      log::warn(
+          cat("LibTorch: ", kMaxTexts, " distinct warnings logged; suppressing further ones"));
   }
 
  private:
@@ -71,13 +75,13 @@ class Shown {
   std::set<std::string> texts_;
 };
 
-// Never destroyed: LibTorch's threads may warn while the program ends.
-Shown& shown() {
-  static Shown& the_shown = *new Shown;
-  return the_shown;
+// Never destroyed: LibTorch's threads may warn during program exit.
+WarningLog& warning_log() {
+  static WarningLog& instance = *new WarningLog;
+  return instance;
 }
 
-// The buffer of std::cerr: collects a line, then shows it.
+// Stream buffer for std::cerr that writes complete lines to the log.
 class LogLines final : public std::streambuf {
  protected:
   int_type overflow(int_type c) override {
@@ -91,10 +95,10 @@ class LogLines final : public std::streambuf {
     const std::lock_guard lock(mutex_);
     for (const char c : std::string_view(bytes, static_cast<std::size_t>(count))) {
       if (c != '\n') {
-        if (line_.size() <= kMostBytes) line_ += c;
+        if (line_.size() <= kMaxBytes) line_ += c;
         continue;
       }
-      if (!joined(line_).empty()) shown().show(line_);
+      if (!collapse_whitespace(line_).empty()) warning_log().write(line_);
       line_.clear();
     }
     return count;
@@ -108,20 +112,23 @@ class LogLines final : public std::streambuf {
 }  // namespace
 
 std::string torch_warning_line(std::string_view text) {
-  const std::string shortened = printable(joined(text), kMostBytes);
-  for (const Meaning& meaning : kMeanings)
-    if (text.find(meaning.part) != text.npos) return cat(meaning.words, " (LibTorch: ", shortened, ")");
+  const std::string shortened = printable(collapse_whitespace(text), kMaxBytes);
+  for (const Explanation& explanation : kExplanations)
+    if (text.find(explanation.pattern) != text.npos)
+      return cat(explanation.text, " (LibTorch: ", shortened, ")");
   return cat("LibTorch: ", shortened);
 }
 
 void log_torch_warnings() {
-  static LogLines& lines = *new LogLines;  // never destroyed: std::cerr is flushed last of all
+  static LogLines& lines = *new LogLines;  // never destroyed: std::cerr is flushed last
   std::cerr.rdbuf(&lines);
 }
 
 }  // namespace sluice::ops
 
-// Replaces the function in libc10.so: the dynamic linker takes a program's own symbol first when it
-// fills the virtual table there. A handler of ours could be set for one thread only, the calling one
-// (c10::WarningUtils::set_warning_handler).
-void c10::WarningHandler::process(const Warning& warning) { sluice::ops::shown().show(warning.msg()); }
+// Overrides the function in libc10.so: the dynamic linker prefers the program's symbol when it
+// fills the virtual table there. c10::WarningUtils::set_warning_handler is no alternative, since it
+// applies to the calling thread only.
+void c10::WarningHandler::process(const Warning& warning) {
+  sluice::ops::warning_log().write(warning.msg());
+}

@@ -1,12 +1,13 @@
-// LibTorch's own messages go to our log instead of straight to stderr: from every thread, each distinct
-// text once, with what it means for the run.
+// Redirects LibTorch's messages from stderr to the log: from every thread, each distinct text once,
+// with an explanation if known.
 //
-// LibTorch has two ways to stderr, and both end here:
-// - TORCH_WARN calls the thread's c10::WarningHandler. All threads that set none (the main thread,
-//   OpenMP and autograd workers, any std::thread) share one base handler; torch_warnings.cpp replaces
-//   its virtual function `process`.
-// - LOG(WARNING), LOG(ERROR) and direct writes go to std::cerr. Its new buffer logs each line.
-// Not caught: what C code writes to file descriptor 2 (libgomp, the CUDA driver).
+// LibTorch writes to stderr in two ways:
+// - TORCH_WARN calls the thread's c10::WarningHandler. Threads without a handler (the main thread,
+//   OpenMP and autograd workers, any std::thread) share one base handler, whose virtual function
+//   `process` torch_warnings.cpp replaces.
+// - LOG(WARNING), LOG(ERROR) and direct writes use std::cerr, whose buffer is replaced by one that
+//   logs each line.
+// Not captured: C code that writes to file descriptor 2 (libgomp, the CUDA driver).
 #pragma once
 
 #include <string>
@@ -14,10 +15,10 @@
 
 namespace sluice::ops {
 
-// Call once at the start of the program. From then on whatever is written to std::cerr is logged.
+// Call once at program start. Afterwards all output to std::cerr is logged.
 void log_torch_warnings();
 
-// The log's line for a text of LibTorch's: "LibTorch: TEXT", or "MEANING (LibTorch: TEXT)" if known.
+// The log line for a LibTorch message: "LibTorch: TEXT" or "EXPLANATION (LibTorch: TEXT)".
 std::string torch_warning_line(std::string_view text);
 
 }  // namespace sluice::ops

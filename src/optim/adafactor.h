@@ -1,13 +1,17 @@
-// Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) without momentum, as T5 and "GLU Variants Improve Transformer" use it. For each logical
-// matrix or vector θ with gradient g, t counting applied updates from 0, and β = 1 − (t + 1)^-decay_rate:
+// Adafactor (Shazeer & Stern 2018, arXiv 1804.04235) without momentum, as T5 and "GLU Variants
+// Improve Transformer" use it. For each logical matrix or vector θ with gradient g, t counting
+// applied updates from 0, and β = 1 − (t + 1)^-decay_rate:
 //   matrices whose smaller dimension is at least factored_min_dim:
-//     r = β r + (1 − β) (mean of g² over each row + eps)        c = β c + (1 − β) (mean of g² over each column + eps)
+//     r = β r + (1 − β) (mean of g² over each row + eps)
+//     c = β c + (1 − β) (mean of g² over each column + eps)
 //     u = g · rsqrt(r / mean(r)) · rsqrt(c)
 //   everything else:
-//     v = β v + (1 − β) (g² + eps)                              u = g · rsqrt(v)
+//     v = β v + (1 − β) (g² + eps)
+//     u = g · rsqrt(v)
 //   θ = θ − lr · max(min_scale, rms(θ)) · u / max(1, rms(u) / clip_update)
-// One logical matrix has one statistic, also where several share a slot (q, k, v); padded rows belong to none. Embeddings are no exception.
-// Clipping by the global norm is off by default.
+// Each logical matrix has its own statistics, even if several share a slot (q, k, v). Padded rows
+// are excluded. Embeddings are treated like other matrices. Clipping by the global norm is off by
+// default.
 #pragma once
 
 #include <cstdint>
@@ -20,29 +24,34 @@
 
 namespace sluice::optim {
 
-// Whether this parameter keeps row and column means.
+// Whether the parameter keeps row and column means instead of every second moment.
 bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec);
 
-// One parameter in plain ATen calls: the reference form, on any device and in any floating type (tests use float64).
+// One parameter in plain ATen calls: the reference form, for any device and floating-point type
+// (tests use float64).
 struct AdafactorTensors {
-  at::Tensor weight, gradient;  // moved; read
-  at::Tensor row, column;       // statistics of a factored matrix
-  at::Tensor full;              // or this one
+  at::Tensor weight, gradient;  // weight is updated in place
+  at::Tensor row, column;       // statistics of a factored matrix; otherwise undefined
+  at::Tensor full;              // statistic of any other parameter; otherwise undefined
 };
-// What all parameters of an update share, as float64 scalars on the device; `applied` bool: where false nothing moves.
+// Shared by all parameters of an update: float64 device scalars; `applied` is bool. If false,
+// weights and statistics do not change.
 struct AdafactorScalars {
   double lr = 0;
   at::Tensor one_minus_beta, clip, applied;
 };
-void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scalars, const AdafactorTensors& tensors);
+void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scalars,
+                    const AdafactorTensors& tensors);
 
 class Adafactor final : public Optimizer {
  public:
-  // kFastest: on a CPU three fused passes over the arena; kReference, and other devices: plain ATen calls.
-  Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest);
+  // kFastest on a CPU: three fused passes over the arena. kReference and other devices: plain ATen
+  // calls.
+  Adafactor(const AdafactorConfig& config, ops::Parameters& parameters,
+            ops::Form form = ops::Form::kFastest);
 
  private:
-  // One logical parameter, in fused form. Vectors and unfactored matrices are one row of all their elements.
+  // One logical parameter. Vectors and unfactored matrices count as one row.
   struct Part {
     const ops::ParameterSpec* spec = nullptr;
     bool factored = false;
@@ -63,7 +72,7 @@ class Adafactor final : public Optimizer {
   void apply_masked(const MaskedStep& step) override;
   std::vector<State> moments() override;
   void measure(const Piece& piece, std::size_t i);
-  void fold_sums(const Part& part, double beta, double clip);
+  void update_factored_statistics(const Part& part, double beta, double clip);
   FactoredRows rows_of(const Piece& piece);
   FullPiece elements_of(const Piece& piece);
   double step_of(const Part& part, double lr) const;
@@ -72,8 +81,8 @@ class Adafactor final : public Optimizer {
   at::Tensor statistics_;  // fp32
   std::vector<Part> parts_;
   std::vector<Piece> pieces_;  // the unit of work and of summation
-  // What the fused form computes in: sums of g² by row, and by column of each piece; what rows and columns multiply the gradient with; sums of
-  // squares by piece.
+  // Buffers of the fused form: sums of g² by row and by column of each piece, sums of squares by
+  // piece, and the factors of rows and columns that multiply the gradient.
   std::vector<double> row_sums_, column_sums_, gradient_squares_, weight_squares_, update_squares_;
   std::vector<float> row_factors_, column_factors_;
 };

@@ -1,5 +1,5 @@
-// The passes of an Adafactor step over a piece of one parameter (adafactor.h). Plain loops, sums in float64 in a fixed order: the compiler
-// makes vector code of them (ops/kernels.h).
+// Passes of an Adafactor step over a piece of one parameter (adafactor.h). Plain loops that the
+// compiler vectorizes (ops/kernels.h); sums in float64 in a fixed order.
 #pragma once
 
 #include <cmath>
@@ -10,25 +10,27 @@
 
 namespace sluice::optim {
 
-// Sums of g² of some whole rows of a matrix: one for each row, and for each column the share of these rows.
+// Sums of g² over a range of whole rows: one per row, and one per column over these rows.
 struct RowAndColumnSquares {
-  [[gnu::always_inline]] static inline void run(const float* __restrict g, std::int64_t num_rows, std::int64_t num_columns,
-                                                double* __restrict rows, double* __restrict columns) {
+  [[gnu::always_inline]] static inline void run(const float* __restrict g, std::int64_t num_rows,
+                                                std::int64_t num_columns, double* __restrict rows,
+                                                double* __restrict columns) {
     for (std::int64_t j = 0; j < num_columns; ++j) columns[j] = 0;
     for (std::int64_t i = 0; i < num_rows; ++i, g += num_columns) {
-      for (std::int64_t j = 0; j < num_columns; ++j) columns[j] += static_cast<double>(g[j]) * static_cast<double>(g[j]);
+      for (std::int64_t j = 0; j < num_columns; ++j)
+        columns[j] += static_cast<double>(g[j]) * static_cast<double>(g[j]);
       SumOfSquares::run(g, num_columns, rows + i);
     }
   }
 };
 
-// Some whole rows of a factored matrix. The update before its scaling is g·row·column.
+// A range of whole rows of a factored matrix. The unscaled update is g·row·column.
 struct FactoredRows {
   float* __restrict weight;
   float* __restrict gradient;
   ops::Bf16* __restrict compute;  // null in fp32
   const float* __restrict row;
-  const float* __restrict column;  // with the factor of clipping
+  const float* __restrict column;  // includes the clipping factor
   std::int64_t num_rows, num_columns;
 };
 
@@ -80,7 +82,7 @@ struct FactoredStep {
   }
 };
 
-// A piece of a parameter that keeps every second moment. The update before its scaling is g·clip / sqrt(v).
+// A piece of an unfactored parameter. The unscaled update is g·clip / sqrt(v).
 struct FullPiece {
   float* __restrict weight;
   float* __restrict gradient;
@@ -89,7 +91,7 @@ struct FullPiece {
   std::int64_t n;
 };
 
-struct FullNumbers {
+struct FullCoefficients {
   float clip = 1;  // min(1, clip_norm / norm)
   float beta2 = 0, one_minus_beta2 = 1;
   float eps = 0;
@@ -97,8 +99,10 @@ struct FullNumbers {
 
 // v = β2 v + (1 − β2)(g² + eps), and the sum of the squares of the update.
 struct FullStatistic {
-  [[gnu::always_inline]] static inline void run(const FullPiece* piece, const FullNumbers* numbers, double* __restrict out) {
-    const FullNumbers c = *numbers;
+  [[gnu::always_inline]] static inline void run(const FullPiece* piece,
+                                                const FullCoefficients* coefficients,
+                                                double* __restrict out) {
+    const FullCoefficients c = *coefficients;
     const float* __restrict gradient = piece->gradient;
     float* __restrict v = piece->v;
     constexpr std::int64_t kLanes = 16;
@@ -119,7 +123,7 @@ struct FullStatistic {
   }
 };
 
-// w = w − step·update; clears the gradient. `step` holds the factor of clipping.
+// w = w − step·update; clears the gradient. `step` includes the clipping factor.
 struct FullStep {
   [[gnu::always_inline]] static inline void run(const FullPiece* piece, float step) {
     float* __restrict w = piece->weight;

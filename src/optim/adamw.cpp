@@ -32,7 +32,8 @@ std::vector<Segment> decay_segments(const ops::Parameters& parameters) {
 std::vector<Segment> parameter_segments(const ops::Parameters& parameters) {
   std::vector<Segment> segments;
   for (const ops::Parameters::Named& parameter : parameters.named())
-    segments.push_back({parameter.offset, parameter.offset + parameter.spec->num_elements(), parameter.spec->decay});
+    segments.push_back({parameter.offset, parameter.offset + parameter.spec->num_elements(),
+                        parameter.spec->decay});
   return segments;
 }
 
@@ -41,68 +42,83 @@ AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form f
       config_(config),
       segments_(config.scale_by_rms ? parameter_segments(parameters) : decay_segments(parameters)) {
   for (std::size_t i = 0; i < segments_.size(); ++i)
-    cut(segments_[i].begin, segments_[i].end, kPieceElements, [&](std::int64_t begin, std::int64_t end) {
-      pieces_.push_back({begin, end, i});
-    });
+    for_each_piece(segments_[i].begin, segments_[i].end, kPieceElements,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     pieces_.push_back({begin, end, i});
+                   });
   exp_avg_ = at::zeros_like(parameters.master());
   exp_avg_sq_ = at::zeros_like(parameters.master());
 }
 
 std::vector<double> AdamW::squares_of_pieces(const float* flat) const {
   std::vector<double> sums(pieces_.size());
-  for_each_of(pieces_.size(), [&](std::size_t i) {
-    ops::run_kernel<SumOfSquares, const float*, std::int64_t, double*>(flat + pieces_[i].begin, pieces_[i].end - pieces_[i].begin,
-                                                                       &sums[i]);
+  parallel_for_each(pieces_.size(), [&](std::size_t i) {
+    ops::run_kernel<SumOfSquares, const float*, std::int64_t, double*>(
+        flat + pieces_[i].begin, pieces_[i].end - pieces_[i].begin, &sums[i]);
   });
   return sums;
 }
 
-std::vector<AdamWNumbers> AdamW::numbers_of_segments(double lr, double clip, double num_updates) const {
+std::vector<AdamWCoefficients> AdamW::segment_coefficients(double lr, double clip,
+                                                           double num_updates) const {
   const auto [beta1, beta2] = config_.betas;
-  const double step_size = lr / (1 - std::pow(beta1, num_updates)), root_scale = 1 / std::sqrt(1 - std::pow(beta2, num_updates));
-  AdamWNumbers numbers;
-  numbers.clip = static_cast<float>(clip);
-  numbers.beta1 = static_cast<float>(beta1);
-  numbers.beta2 = static_cast<float>(beta2);
-  numbers.one_minus_beta1 = static_cast<float>(1 - beta1);
-  numbers.one_minus_beta2 = static_cast<float>(1 - beta2);
-  numbers.step_size = static_cast<float>(step_size);
-  numbers.root_scale = static_cast<float>(root_scale);
-  numbers.eps = static_cast<float>(config_.scale_by_rms ? config_.eps * root_scale : config_.eps);
-  std::vector<AdamWNumbers> all(segments_.size(), numbers);
+  const double step_size = lr / (1 - std::pow(beta1, num_updates)),
+               root_scale = 1 / std::sqrt(1 - std::pow(beta2, num_updates));
+  AdamWCoefficients coefficients;
+  coefficients.clip = static_cast<float>(clip);
+  coefficients.beta1 = static_cast<float>(beta1);
+  coefficients.beta2 = static_cast<float>(beta2);
+  coefficients.one_minus_beta1 = static_cast<float>(1 - beta1);
+  coefficients.one_minus_beta2 = static_cast<float>(1 - beta2);
+  coefficients.step_size = static_cast<float>(step_size);
+  coefficients.root_scale = static_cast<float>(root_scale);
+  coefficients.eps =
+      static_cast<float>(config_.scale_by_rms ? config_.eps * root_scale : config_.eps);
+  std::vector<AdamWCoefficients> all(segments_.size(), coefficients);
   for (std::size_t i = 0; i < segments_.size(); ++i)
     if (segments_[i].decay) all[i].keep = static_cast<float>(1 - lr * config_.weight_decay);
   if (!config_.scale_by_rms) return all;
 
-  const std::vector<double> parts = squares_of_pieces(parameters().master().const_data_ptr<float>());
+  const std::vector<double> parts =
+      squares_of_pieces(parameters().master().const_data_ptr<float>());
   std::vector<double> squares(segments_.size());
   for (std::size_t i = 0; i < pieces_.size(); ++i) squares[pieces_[i].segment] += parts[i];
   for (std::size_t i = 0; i < segments_.size(); ++i) {
-    const double rms = std::sqrt(squares[i] / static_cast<double>(segments_[i].end - segments_[i].begin));
+    const double rms =
+        std::sqrt(squares[i] / static_cast<double>(segments_[i].end - segments_[i].begin));
     all[i].step_size = static_cast<float>(step_size * std::max(kMinScale, rms));
   }
   return all;
 }
 
-double AdamW::gradient_norm() { return std::sqrt(sum_of(squares_of_pieces(parameters().gradient().const_data_ptr<float>()))); }
+double AdamW::gradient_norm() {
+  return std::sqrt(sum_of(squares_of_pieces(parameters().gradient().const_data_ptr<float>())));
+}
 
 void AdamW::apply(double lr, double clip, double num_updates) {
-  const std::vector<AdamWNumbers> numbers = numbers_of_segments(lr, clip, num_updates);
+  const std::vector<AdamWCoefficients> coefficients = segment_coefficients(lr, clip, num_updates);
   float* gradient = parameters().gradient().data_ptr<float>();
   float* weight = parameters().master().data_ptr<float>();
   float* exp_avg = exp_avg_.data_ptr<float>();
   float* exp_avg_sq = exp_avg_sq_.data_ptr<float>();
   const bool has_copy = parameters().compute().scalar_type() == at::kBFloat16;
   ops::Bf16* compute = has_copy ? ops::write<ops::Bf16>(parameters().compute()) : nullptr;
-  for_each_of(pieces_.size(), [&](std::size_t i) {
+  parallel_for_each(pieces_.size(), [&](std::size_t i) {
     const Piece& piece = pieces_[i];
     const std::int64_t at = piece.begin;
-    const AdamWPiece work{weight + at, gradient + at, exp_avg + at, exp_avg_sq + at, has_copy ? compute + at : nullptr, piece.end - at};
-    ops::run_kernel<AdamWKernel, const AdamWPiece*, const AdamWNumbers*>(&work, &numbers[piece.segment]);
+    const AdamWPiece work{weight + at,
+                          gradient + at,
+                          exp_avg + at,
+                          exp_avg_sq + at,
+                          has_copy ? compute + at : nullptr,
+                          piece.end - at};
+    ops::run_kernel<AdamWKernel, const AdamWPiece*, const AdamWCoefficients*>(
+        &work, &coefficients[piece.segment]);
   });
 }
 
-// Where the update does not apply, every factor below is the neutral one, so that state and weights stay bit for bit.
+// If the update is not applied, every factor below is neutral, so state and weights stay
+// bit-identical.
 void AdamW::apply_masked(const MaskedStep& masked) {
   const at::Tensor gradient = parameters().gradient(), weight = parameters().master().detach();
   const at::Tensor &applied = masked.applied, &n = masked.num_updates;
@@ -112,18 +128,28 @@ void AdamW::apply_masked(const MaskedStep& masked) {
   const auto constant = [&](double value) { return scalar_like(n, value); };
 
   const auto [beta1, beta2] = config_.betas;
-  const at::Tensor g = at::where(applied, gradient * choose(masked.clip, 1), at::zeros({}, gradient.options()));
+  const at::Tensor g =
+      at::where(applied, gradient * choose(masked.clip, 1), at::zeros({}, gradient.options()));
   exp_avg_.mul_(choose(constant(beta1), 1)).add_(g * choose(constant(1 - beta1), 0));
   exp_avg_sq_.mul_(choose(constant(beta2), 1)).add_(g * g * choose(constant(1 - beta2), 0));
-  const at::Tensor root_scale = (1 - at::pow(at::full_like(n, beta2), n)).sqrt().reciprocal().to(at::kFloat);
+  const at::Tensor root_scale =
+      (1 - at::pow(at::full_like(n, beta2), n)).sqrt().reciprocal().to(at::kFloat);
   const at::Tensor root = exp_avg_sq_.sqrt();
-  const at::Tensor step = exp_avg_ / (config_.scale_by_rms ? (root + config_.eps) * root_scale : root * root_scale + config_.eps);
+  const at::Tensor step = exp_avg_ / (config_.scale_by_rms ? (root + config_.eps) * root_scale
+                                                           : root * root_scale + config_.eps);
   const auto part = [](const at::Tensor& flat, const Segment& segment) {
     return flat.narrow(0, segment.begin, segment.end - segment.begin);
   };
   if (config_.scale_by_rms)
     for (const Segment& segment : segments_)
-      part(step, segment).mul_(part(weight, segment).to(at::kDouble).square().mean().sqrt().clamp_min(kMinScale).to(at::kFloat));
+      part(step, segment)
+          .mul_(part(weight, segment)
+                    .to(at::kDouble)
+                    .square()
+                    .mean()
+                    .sqrt()
+                    .clamp_min(kMinScale)
+                    .to(at::kFloat));
   const at::Tensor keep = choose(constant(1 - masked.lr * config_.weight_decay), 1);
   for (const Segment& segment : segments_)
     if (segment.decay) part(weight, segment).mul_(keep);
@@ -137,7 +163,8 @@ std::vector<Optimizer::State> AdamW::moments() {
     const at::Tensor& flat = std::strcmp(kind, "exp_avg") == 0 ? exp_avg_ : exp_avg_sq_;
     for (const ops::Parameters::Named& parameter : parameters().named())
       all.push_back({std::string(kind) + "." + parameter.spec->name,
-                     flat.narrow(0, parameter.offset, parameter.spec->num_elements()).view(parameter.spec->shape)});
+                     flat.narrow(0, parameter.offset, parameter.spec->num_elements())
+                         .view(parameter.spec->shape)});
   }
   return all;
 }

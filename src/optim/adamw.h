@@ -1,10 +1,14 @@
-// AdamW (Loshchilov & Hutter 2019, algorithm 2) over the parameter arena. With g the clipped gradient and n counting applied updates:
+// AdamW (Loshchilov & Hutter 2019, algorithm 2) over the parameter arena. With g the clipped
+// gradient and n counting applied updates:
 //   m = β1 m + (1 − β1) g          v = β2 v + (1 − β2) g²
 //   w = w − lr·weight_decay·w − lr / (1 − β1ⁿ) · m / (sqrt(v) / sqrt(1 − β2ⁿ) + eps)
-// With scale_by_rms it is the AdamWScale of nanoT5 (Nawrot 2023, nanoT5/utils/copied_utils.py in github.com/PiotrNawrot/nanoT5), after Adafactor:
-//   w = w − lr·weight_decay·w − max(1e-3, rms(w)) · lr·sqrt(1 − β2ⁿ) / (1 − β1ⁿ) · m / (sqrt(v) + eps)
-// with rms(w) over one logical matrix or vector, before the update. There eps is added before the bias correction, as Adam's first
-// version does. The decay is not scaled by rms(w), as there; it takes from the old w, there from the new (without decay: the same).
+// With scale_by_rms it is the AdamWScale of nanoT5 (Nawrot 2023, nanoT5/utils/copied_utils.py in
+// github.com/PiotrNawrot/nanoT5), after Adafactor:
+//   w = w − lr·weight_decay·w
+//         − max(1e-3, rms(w)) · lr·sqrt(1 − β2ⁿ) / (1 − β1ⁿ) · m / (sqrt(v) + eps)
+// with rms(w) over one logical matrix or vector before the update. As in nanoT5, eps is added
+// before the bias correction (like the first version of Adam), and the decay is not scaled by
+// rms(w). Unlike nanoT5, the decay uses w before the update (no difference without decay).
 #pragma once
 
 #include <cstdint>
@@ -17,20 +21,22 @@
 
 namespace sluice::optim {
 
-// A piece of the arena in which either everything decays or nothing does. Gaps and padded rows belong to the parameter before them:
-// they are zero, have no gradient, and stay zero.
+// A range of the arena whose weights all decay or all do not. Gaps and padded rows belong to the
+// preceding parameter: they are zero, have no gradient, and stay zero.
 struct Segment {
   std::int64_t begin = 0, end = 0;
   bool decay = false;
 };
 std::vector<Segment> decay_segments(const ops::Parameters& parameters);
-// One logical parameter each, without gaps and padded rows.
+// One segment per logical parameter, without gaps and padded rows.
 std::vector<Segment> parameter_segments(const ops::Parameters& parameters);
 
 class AdamW final : public Optimizer {
  public:
-  // kFastest: on a CPU one fused pass over the arena; kReference, and other devices: plain ATen calls.
-  AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest);
+  // kFastest on a CPU: one fused pass over the arena. kReference and other devices: plain ATen
+  // calls.
+  AdamW(const AdamWConfig& config, ops::Parameters& parameters,
+        ops::Form form = ops::Form::kFastest);
 
  private:
   struct Piece {
@@ -42,11 +48,12 @@ class AdamW final : public Optimizer {
   void apply_masked(const MaskedStep& step) override;
   std::vector<State> moments() override;
   std::vector<double> squares_of_pieces(const float* flat) const;
-  std::vector<AdamWNumbers> numbers_of_segments(double lr, double clip, double num_updates) const;
+  std::vector<AdamWCoefficients> segment_coefficients(double lr, double clip,
+                                                      double num_updates) const;
 
   AdamWConfig config_;
-  std::vector<Segment> segments_;    // what shares one AdamWNumbers; they hold every parameter
-  std::vector<Piece> pieces_;        // the same, cut
+  std::vector<Segment> segments_;  // one AdamWCoefficients each; together they cover all parameters
+  std::vector<Piece> pieces_;      // the segments, divided into pieces
   at::Tensor exp_avg_, exp_avg_sq_;  // fp32, laid out as the arena
 };
 

@@ -1,4 +1,5 @@
-// The two passes of a step over a piece of the arena. Plain loops: the compiler makes vector code of them (ops/kernels.h).
+// The two passes of a step over a piece of the arena. Plain loops that the compiler vectorizes
+// (ops/kernels.h).
 #pragma once
 
 #include <cmath>
@@ -8,22 +9,26 @@
 
 namespace sluice::optim {
 
-// Sum of squares in float64. Sixteen partial sums in a fixed order, so that the result does not depend on the vector width.
+// Sum of squares in float64. Sixteen partial sums in a fixed order make the result independent of
+// the vector width.
 struct SumOfSquares {
-  [[gnu::always_inline]] static inline void run(const float* __restrict x, std::int64_t n, double* __restrict out) {
+  [[gnu::always_inline]] static inline void run(const float* __restrict x, std::int64_t n,
+                                                double* __restrict out) {
     constexpr std::int64_t kLanes = 16;
     double sums[kLanes] = {};
     std::int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes)
-      for (std::int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(x[i + lane]);
-    for (std::int64_t lane = 0; i < n; ++i, ++lane) sums[lane] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+      for (std::int64_t lane = 0; lane < kLanes; ++lane)
+        sums[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(x[i + lane]);
+    for (std::int64_t lane = 0; i < n; ++i, ++lane)
+      sums[lane] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
     for (std::int64_t width = kLanes / 2; width > 0; width /= 2)
       for (std::int64_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
     *out = sums[0];
   }
 };
 
-struct AdamWNumbers {
+struct AdamWCoefficients {
   float clip = 1;  // min(1, clip_norm / norm)
   float keep = 1;  // 1 − lr·weight_decay, or 1
   float beta1 = 0, beta2 = 0, one_minus_beta1 = 1, one_minus_beta2 = 1;
@@ -42,8 +47,9 @@ struct AdamWPiece {
 };
 
 struct AdamWKernel {
-  [[gnu::always_inline]] static inline void run(const AdamWPiece* piece, const AdamWNumbers* numbers) {
-    const AdamWNumbers c = *numbers;
+  [[gnu::always_inline]] static inline void run(const AdamWPiece* piece,
+                                                const AdamWCoefficients* coefficients) {
+    const AdamWCoefficients c = *coefficients;
     float* __restrict weight = piece->weight;
     float* __restrict gradient = piece->gradient;
     float* __restrict exp_avg = piece->exp_avg;

@@ -1,6 +1,7 @@
 #include "optim/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <variant>
@@ -13,20 +14,24 @@
 namespace sluice::optim {
 
 Optimizer::Optimizer(ops::Parameters& parameters, ops::Form form, const Limits& limits)
-    : parameters_(parameters), limits_(limits), fused_(form == ops::Form::kFastest && parameters.master().is_cpu()) {
+    : parameters_(parameters),
+      limits_(limits),
+      fused_(form == ops::Form::kFastest && parameters.master().is_cpu()) {
   invariant(parameters.gradient().defined(), "an optimizer needs gradients");
   num_updates_ = scalar_like(parameters.master(), 0);
 }
 
 UpdateReport Optimizer::update(const Update& update) {
-  invariant(update.loss.defined() && update.loss.scalar_type() == at::kDouble, "an update is told the loss in float64");
+  invariant(update.loss.defined() && update.loss.scalar_type() == at::kDouble,
+            "Optimizer::update: the loss is a float64 scalar");
   const at::NoGradGuard no_grad;
   return fused_ ? update_fused(update) : update_masked(update);
 }
 
 UpdateReport Optimizer::update_fused(const Update& update) {
   const double norm = gradient_norm();
-  const double clip = limits_.clip_norm > 0 && norm > limits_.clip_norm ? limits_.clip_norm / norm : 1.0;
+  const double clip =
+      limits_.clip_norm > 0 && norm > limits_.clip_norm ? limits_.clip_norm / norm : 1.0;
   const bool applied = should_apply(update, norm) && norm * clip <= limits_.max_norm;
   if (applied) {
     double& num_updates = *num_updates_.data_ptr<double>();
@@ -39,12 +44,18 @@ UpdateReport Optimizer::update_fused(const Update& update) {
 }
 
 UpdateReport Optimizer::update_masked(const Update& update) {
-  const at::Tensor norm = at::linalg_vector_norm(parameters_.gradient(), 2, std::nullopt, false, at::kDouble);
-  const at::Tensor clip = limits_.clip_norm > 0 ? (limits_.clip_norm / norm).clamp_max(1) : scalar_like(norm, 1);
-  const at::Tensor applied = should_apply(update, norm).logical_and(norm * clip <= limits_.max_norm);
+  const at::Tensor norm =
+      at::linalg_vector_norm(parameters_.gradient(), 2, std::nullopt, false, at::kDouble);
+  const at::Tensor clip =
+      limits_.clip_norm > 0 ? (limits_.clip_norm / norm).clamp_max(1) : scalar_like(norm, 1);
+  const at::Tensor applied =
+      should_apply(update, norm).logical_and(norm * clip <= limits_.max_norm);
   num_updates_.add_(applied.to(at::kDouble));
-  // 0 only where nothing was applied so far, this step included.
-  apply_masked({.lr = update.lr, .clip = clip, .num_updates = num_updates_.clamp_min(1), .applied = applied});
+  // The clamp matters only if no update has been applied yet, including this one.
+  apply_masked({.lr = update.lr,
+                .clip = clip,
+                .num_updates = num_updates_.clamp_min(1),
+                .applied = applied});
   parameters_.gradient().zero_();
   parameters_.refresh_compute();
   return {norm, applied};
@@ -56,12 +67,13 @@ std::vector<Optimizer::State> Optimizer::state() {
   return all;
 }
 
-// Each optimizer declares make() and state_size_of() for its section next to its class.
+// Each optimizer declares make() and state_size_of() for its config next to its class.
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters) {
   return std::visit([&](const auto& c) { return state_size_of(c, parameters); }, config);
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, ops::Parameters& parameters) {
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
+                                          ops::Parameters& parameters) {
   return std::visit([&](const auto& c) { return make(c, parameters); }, config);
 }
 

@@ -15,38 +15,41 @@
 
 namespace sluice::optim {
 
-// What one update is told. Tensors are scalars on the device; nothing here makes the host wait.
+// Inputs of one update. Tensors are device scalars; the host never waits for them.
 struct Update {
-  double lr = 0;                          // already scheduled
+  double lr = 0;                          // schedule included
   at::Tensor loss{};                      // float64: mean loss of the step
-  at::Tensor loss_limit{}, norm_limit{};  // float64: above these it is a spike; +inf for no limit
+  at::Tensor loss_limit{}, norm_limit{};  // float64: larger is a spike; +inf: no limit
 };
 
-// What an update says of itself, as device scalars.
+// Outcome of an update, as device scalars.
 struct UpdateReport {
   at::Tensor grad_norm;  // float64, before clipping
-  at::Tensor applied;    // bool: loss and norm were finite and within the limits, so the weights moved
+  // bool: loss and norm were finite and within the limits, so the weights were updated
+  at::Tensor applied;
 };
 
-// What a masked update in plain ATen calls is told: scalars on the device. Where `applied` is false, weights and state must stay
-// bit for bit as they are.
+// Inputs of a masked update in plain ATen calls, as device scalars. If `applied` is false, weights
+// and state must stay bit-identical.
 struct MaskedStep {
   double lr = 0;
-  at::Tensor clip, num_updates;  // float64: what gradients are multiplied by; applied updates including this one, at least 1
-  at::Tensor applied;            // bool
+  // float64: gradient factor; number of applied updates including this one, at least 1
+  at::Tensor clip, num_updates;
+  at::Tensor applied;  // bool
 };
 
-// One procedure for every optimizer; a derived class adds its formula and its state.
+// The update procedure shared by all optimizers; a derived class adds its formula and state.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // Measures the global gradient norm (deterministic order, float64 sums), clips it (Pascanu et al. 2013: gradients times
-  // min(1, clip_norm / norm)), updates master and compute copy and clears the gradients. Where loss or norm is not finite or over
-  // its limit, neither weights nor state move: a NaN never enters them.
+  // Computes the global gradient norm (deterministic order, float64 sums), clips by it (Pascanu et
+  // al. 2013: gradients times min(1, clip_norm / norm)), updates master weights and compute copy,
+  // and clears the gradients. If loss or norm is not finite or exceeds its limit, neither weights
+  // nor state change, so a NaN never enters them.
   UpdateReport update(const Update& update);
 
-  // State for checkpoints: named fp32 tensors that alias the state ("exp_avg.blocks.0.ffn.w.weight"), and "num_updates", the
-  // number of applied updates (float64).
+  // State for checkpoints: named fp32 tensors that alias the state
+  // ("exp_avg.blocks.0.ffn.w.weight") and "num_updates", the number of applied updates (float64).
   struct State {
     std::string name;
     at::Tensor tensor;
@@ -54,7 +57,7 @@ class Optimizer {
   std::vector<State> state();
 
  protected:
-  // `clip_norm` 0: no clipping. A norm above `max_norm` after clipping is treated as not finite.
+  // `clip_norm` 0: no clipping. A norm above `max_norm` after clipping is treated as non-finite.
   struct Limits {
     double clip_norm = 0;
     double max_norm = std::numeric_limits<double>::infinity();
@@ -64,12 +67,12 @@ class Optimizer {
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }
 
-  // Fused form, on a CPU. `apply` moves weights, compute copy and state, and clears the gradients.
+  // Fused form on a CPU. `apply` updates weights, compute copy and state, and clears the gradients.
   virtual double gradient_norm() = 0;
   virtual void apply(double lr, double clip, double num_updates) = 0;
-  // Any device and the reference form: moves weights and state where step.applied.
+  // Reference form and other devices: updates weights and state if step.applied.
   virtual void apply_masked(const MaskedStep& step) = 0;
-  virtual std::vector<State> moments() = 0;  // state() but for num_updates
+  virtual std::vector<State> moments() = 0;  // state() without num_updates
 
  private:
   UpdateReport update_fused(const Update& update);
@@ -81,13 +84,14 @@ class Optimizer {
   at::Tensor num_updates_;  // float64
 };
 
-// Size of the state for declared parameters, allocated or not; `plan` needs it without an optimizer.
+// Size of the state for declared parameters, allocated or not; `plan` has no optimizer.
 struct StateSize {
-  std::uint64_t memory_bytes = 0;      // with what an update computes in
+  std::uint64_t memory_bytes = 0;      // including buffers of the update
   std::uint64_t checkpoint_bytes = 0;  // the fp32 tensors of state()
 };
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters);
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, ops::Parameters& parameters);
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
+                                          ops::Parameters& parameters);
 
 }  // namespace sluice::optim

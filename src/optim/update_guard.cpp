@@ -8,7 +8,7 @@
 namespace sluice::optim {
 namespace {
 
-// A scalar in host memory; `otherwise` where there is no limit.
+// Reads a scalar in host memory; `otherwise` if it is undefined.
 double value_of(const at::Tensor& scalar, double otherwise) {
   return scalar.defined() ? *static_cast<const double*>(scalar.const_data_ptr()) : otherwise;
 }
@@ -18,7 +18,8 @@ double value_of(const at::Tensor& scalar, double otherwise) {
 bool should_apply(const Update& update, double norm) {
   constexpr double kNoLimit = std::numeric_limits<double>::infinity();
   const double loss = value_of(update.loss, 0);
-  return std::isfinite(loss) && std::isfinite(norm) && loss <= value_of(update.loss_limit, kNoLimit) &&
+  return std::isfinite(loss) && std::isfinite(norm) &&
+         loss <= value_of(update.loss_limit, kNoLimit) &&
          norm <= value_of(update.norm_limit, kNoLimit);
 }
 

@@ -1,4 +1,4 @@
-// Decides whether an update is applied: loss and gradient norm are finite and within their limits.
+// Decides whether an update is applied: loss and gradient norm must be finite and within limits.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,8 +7,10 @@
 
 namespace sluice::optim {
 
-bool should_apply(const Update& update, double norm);                   // scalars in host memory, read in place
-at::Tensor should_apply(const Update& update, const at::Tensor& norm);  // on any device, without synchronizing: bool
+// For scalars in host memory.
+bool should_apply(const Update& update, double norm);
+// For any device, without synchronizing; a bool scalar.
+at::Tensor should_apply(const Update& update, const at::Tensor& norm);
 
 // A scalar on the device of `like`.
 at::Tensor scalar_like(const at::Tensor& like, double value, at::ScalarType type = at::kDouble);

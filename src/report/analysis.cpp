@@ -14,34 +14,37 @@ namespace {
 
 constexpr double kHundredth = 0.01;
 
-std::vector<std::vector<const Cell*>> grid_of(const Comparison& comparison) {
-  std::map<std::pair<Settings, std::uint64_t>, const Cell*> by_place;
-  for (const Cell& cell : comparison.cells) {
-    invariant(by_place.emplace(std::pair(cell.settings, cell.seed), &cell).second, "a comparison has two cells for one variant and seed");
+std::vector<std::vector<const CellResult*>> grid_of(const Comparison& comparison) {
+  std::map<std::pair<Settings, std::uint64_t>, const CellResult*> by_key;
+  for (const CellResult& cell : comparison.cells) {
+    invariant(by_key.emplace(std::pair(cell.settings, cell.seed), &cell).second,
+              "a comparison has two cells for one variant and seed");
   }
-  std::vector<std::vector<const Cell*>> grid;
+  std::vector<std::vector<const CellResult*>> grid;
   std::size_t num_placed = 0;
   for (const Variant& variant : comparison.variants) {
-    std::vector<const Cell*>& row = grid.emplace_back();
+    std::vector<const CellResult*>& row = grid.emplace_back();
     for (const std::uint64_t seed : comparison.seeds) {
-      const auto found = by_place.find(std::pair(variant.settings, seed));
-      row.push_back(found == by_place.end() ? nullptr : found->second);
-      num_placed += found == by_place.end() ? 0 : 1;
+      const auto found = by_key.find(std::pair(variant.settings, seed));
+      row.push_back(found == by_key.end() ? nullptr : found->second);
+      num_placed += found == by_key.end() ? 0 : 1;
     }
   }
-  invariant(num_placed == comparison.cells.size(), "a comparison has a cell that fits none of its variants and seeds");
+  invariant(num_placed == comparison.cells.size(),
+            "a comparison has a cell outside its variants and seeds");
   return grid;
 }
 
-stats::Table table_of(const Comparison& comparison, const std::vector<std::vector<const Cell*>>& grid) {
+stats::Table table_of(const Comparison& comparison,
+                      const std::vector<std::vector<const CellResult*>>& grid) {
   stats::Table table(grid.size(), comparison.seeds.size());
   for (std::size_t v = 0; v < grid.size(); ++v) {
     for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
-      const Cell* cell = grid[v][s];
-      if (cell == nullptr || cell->status == CellStatus::kWaiting) continue;
-      // A cell that ended without a finite figure has diverged, whatever its status says.
-      if (const auto figure = figure_of(comparison, *cell)) {
-        table.set(v, s, *figure);
+      const CellResult* cell = grid[v][s];
+      if (cell == nullptr || cell->state == CellState::kWaiting) continue;
+      // A cell without a finite metric has diverged, whatever its status.
+      if (const auto value = metric_value(comparison, *cell)) {
+        table.set(v, s, *value);
       } else {
         table.set_broken(v, s);
       }
@@ -50,14 +53,16 @@ stats::Table table_of(const Comparison& comparison, const std::vector<std::vecto
   return table;
 }
 
-// Over the blocks, as the difference that it stands beside. In nats per target: none for another metric, whose tokens may differ.
-std::optional<stats::SampleError> sample_error(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
-  if (comparison.metric != "log_perplexity") return std::nullopt;
+// Over the same blocks as the difference. In nats per target token; nullopt for other metrics, as
+// their tokens may differ.
+std::optional<stats::SampleError> sample_error(const Comparison& comparison,
+                                               const Analysis& analysis, std::size_t variant) {
+  if (comparison.metric != Metric::kLogPerplexity) return std::nullopt;
   const std::size_t baseline = analysis.summary.baseline;
   if (variant == baseline || !analysis.summary.variants[variant].difference) return std::nullopt;
   std::vector<stats::DocumentPair> pairs;
   for (const std::size_t s : analysis.summary.blocks) {
-    const Cell *ours = analysis.grid[variant][s], *other = analysis.grid[baseline][s];
+    const CellResult *ours = analysis.grid[variant][s], *other = analysis.grid[baseline][s];
     if (ours->documents.empty() || other->documents.empty()) return std::nullopt;
     pairs.push_back({.variant = ours->documents, .baseline = other->documents});
   }
@@ -67,7 +72,7 @@ std::optional<stats::SampleError> sample_error(const Comparison& comparison, con
 void add_power(Analysis& analysis) {
   const stats::Summary& summary = analysis.summary;
   if (!summary.residual_std || *summary.residual_std <= 0 || summary.num_comparisons == 0) return;
-  const stats::Design design = {.num_variants = static_cast<std::int64_t>(summary.num_analysed),
+  const stats::Design design = {.num_variants = static_cast<std::int64_t>(summary.num_analyzed),
                                 .num_seeds = static_cast<std::int64_t>(summary.blocks.size()),
                                 .std = *summary.residual_std,
                                 .level = summary.level};
@@ -78,40 +83,46 @@ void add_power(Analysis& analysis) {
 }  // namespace
 
 bool Analysis::has_sample_errors() const {
-  return std::any_of(sample_error.begin(), sample_error.end(), [](const auto& error) { return error && error->std_error; });
+  return std::any_of(sample_error.begin(), sample_error.end(),
+                     [](const auto& error) { return error && error->std_error; });
 }
 
-Analysis analyse(const Comparison& comparison) {
-  invariant(comparison.baseline < comparison.variants.size(), "the baseline is none of the comparison's variants");
+Analysis analyze(const Comparison& comparison) {
+  invariant(comparison.baseline < comparison.variants.size(),
+            "the baseline is not among the comparison's variants");
   Analysis analysis;
-  for (const Variant& variant : comparison.variants) analysis.labels.push_back(label_of(variant.settings));
+  for (const Variant& variant : comparison.variants)
+    analysis.labels.push_back(label_of(variant.settings));
   analysis.grid = grid_of(comparison);
-  analysis.summary = stats::summarise(table_of(comparison, analysis.grid), comparison.baseline);
-  for (std::size_t v = 0; v < comparison.variants.size(); ++v) analysis.sample_error.push_back(sample_error(comparison, analysis, v));
+  analysis.summary = stats::summarize(table_of(comparison, analysis.grid), comparison.baseline);
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v)
+    analysis.sample_error.push_back(sample_error(comparison, analysis, v));
   add_power(analysis);
   return analysis;
 }
 
 double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
-  for (const Cell* cell : analysis.grid[variant]) {
-    if (cell == nullptr || cell->status != CellStatus::kFinished || cell->steps <= 0) continue;
-    return static_cast<double>(cell->tokens) / static_cast<double>(cell->steps) * comparison.variants[variant].flops_per_token;
+  for (const CellResult* cell : analysis.grid[variant]) {
+    if (cell == nullptr || cell->state != CellState::kFinished || cell->steps <= 0) continue;
+    return static_cast<double>(cell->tokens) / static_cast<double>(cell->steps) *
+           comparison.variants[variant].sizes.flops_per_token;
   }
   return 0;
 }
 
 std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant) {
   std::size_t num_diverged = 0, num_failed = 0, num_waiting = 0;
-  for (const Cell* cell : analysis.grid[variant]) {
-    const CellStatus status = cell == nullptr ? CellStatus::kWaiting : cell->status;
-    const bool without_figure = status == CellStatus::kFinished && !figure_of(comparison, *cell);
-    if (status == CellStatus::kDiverged || without_figure) ++num_diverged;
-    if (status == CellStatus::kFailed) ++num_failed;
-    if (status == CellStatus::kWaiting) ++num_waiting;
+  for (const CellResult* cell : analysis.grid[variant]) {
+    const CellState status = cell == nullptr ? CellState::kWaiting : cell->state;
+    const bool no_value = status == CellState::kFinished && !metric_value(comparison, *cell);
+    if (status == CellState::kDiverged || no_value) ++num_diverged;
+    if (status == CellState::kFailed) ++num_failed;
+    if (status == CellState::kWaiting) ++num_waiting;
   }
   const std::size_t num_seeds = analysis.grid[variant].size();
   std::string text;
-  for (const auto& [count, word] : {std::pair(num_diverged, "diverged"), {num_failed, "failed"}, {num_waiting, "waiting"}}) {
+  for (const auto& [count, word] :
+       {std::pair(num_diverged, "diverged"), {num_failed, "failed"}, {num_waiting, "waiting"}}) {
     if (count == 0) continue;
     text += text.empty() ? cat(count, " of ", num_seeds, " ", word) : cat(", ", count, " ", word);
   }
@@ -125,7 +136,7 @@ std::string_view no_verdict(const Analysis& analysis, std::size_t variant) {
 Verdict verdict_of(const Analysis& analysis, std::size_t variant) {
   const auto& difference = analysis.summary.variants[variant].difference;
   if (!analysis.is_tested() || !difference || !difference->p_holm) return Verdict::kNone;
-  if (*difference->p_holm > analysis.summary.level) return Verdict::kSame;
+  if (*difference->p_holm > analysis.summary.level) return Verdict::kNotSignificant;
   return difference->value < 0 ? Verdict::kLower : Verdict::kHigher;
 }
 

@@ -1,5 +1,5 @@
-// What a comparison's cells say, ready to be shown: the cells in a grid, the statistics (stats/summary.h), and the sentences that belong
-// beside them. Every output is made from one Analysis, so that no two can disagree.
+// The analysis of a comparison: its cells as a grid, the statistics (stats/summary.h) and the
+// sentences of the report. All output files are generated from one Analysis, so they agree.
 #pragma once
 
 #include <cstddef>
@@ -16,39 +16,46 @@
 namespace sluice::report {
 
 struct Analysis {
-  std::vector<std::string> labels;                              // of the variants, as written
-  std::vector<std::vector<const Cell*>> grid;                   // [variant][seed]; nullptr where the comparison has no such cell
-  stats::Summary summary;                                       // variants and seeds in the comparison's order
-  std::vector<std::optional<stats::SampleError>> sample_error;  // of the difference; none for the baseline and other metrics
-  std::optional<double> detectable_difference;                  // two-sided 5 % family-wise, 80 % power, at the measured residual std
-  std::optional<std::int64_t> seeds_for_a_hundredth;            // seeds that a difference of 0.01 would need
+  std::vector<std::string> labels;  // of the variants, as in the configuration
+  // [variant][seed]; nullptr if the comparison has no such cell
+  std::vector<std::vector<const CellResult*>> grid;
+  // variants and seeds in the comparison's order
+  stats::Summary summary;
+  // of each variant's difference; nullopt for the baseline and for other metrics
+  std::vector<std::optional<stats::SampleError>> sample_error;
+  // two-sided, 5 % family-wise, 80 % power, at the measured residual standard deviation
+  std::optional<double> detectable_difference;
+  // seeds needed to detect a difference of 0.01
+  std::optional<std::int64_t> seeds_for_a_hundredth;
   bool is_tested() const { return summary.untested.empty(); }
   bool has_sample_errors() const;
 };
 
-// Borrows the cells of `comparison`. InvariantError where a cell fits no variant and seed, or two fit the same; UserError kBadData where the
-// documents of two cells are not the same.
-Analysis analyse(const Comparison& comparison);
+// Borrows the cells of `comparison`. Errors: InvariantError if a cell matches no variant and seed
+// or two cells match the same; UserError kBadData if the held-out documents of two cells differ.
+Analysis analyze(const Comparison& comparison);
 
-// What became of the cells that are not finished: "1 of 5 diverged, 2 waiting"; "" where all are.
+// The unfinished cells of a variant: "1 of 5 diverged, 2 waiting"; "" if all are finished.
 std::string status_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
 
-// Training FLOPs of one step of a variant, from a finished cell; 0 where it has none.
+// Training FLOPs per step of a variant, from a finished cell; 0 if it has none.
 double flops_per_step(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
 
-// "no verdict" where a run broke; "no verdict yet" where they only wait.
+// "no verdict" if a run diverged or failed; "no verdict yet" if runs are only waiting.
 std::string_view no_verdict(const Analysis& analysis, std::size_t variant);
 
-// Better (lower) or worse (higher) than the baseline at the 5 % family-wise level (Holm), not told apart, or not tested.
-enum class Verdict { kNone, kLower, kHigher, kSame };
+// Significantly lower (better) or higher (worse) than the baseline, or not significantly different,
+// at a family-wise error rate of 5 % (Holm); kNone: not tested.
+enum class Verdict { kNone, kLower, kHigher, kNotSignificant };
 Verdict verdict_of(const Analysis& analysis, std::size_t variant);
 
-// The result in a few sentences; the conditions that it holds under in one: steps, learning rate, whether the curves still fell (empty before a run
-// is finished); and both, as they are shown. A result is never shown without its conditions.
+// verdict(): the result in a few sentences. conditions(): its conditions in one sentence: steps,
+// learning rate, whether the curves were still falling; empty before the first run has finished.
+// headline(): both, since a result is never shown without its conditions.
 std::string verdict(const Comparison& comparison, const Analysis& analysis);
 std::string conditions(const Comparison& comparison, const Analysis& analysis);
 std::string headline(const Comparison& comparison, const Analysis& analysis);
-// What a reader must know beside the table, a sentence or two each.
+// Notes to the table, one or two sentences each.
 std::vector<std::string> notes(const Comparison& comparison, const Analysis& analysis);
 
 }  // namespace sluice::report

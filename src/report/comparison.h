@@ -1,7 +1,8 @@
-// A comparison of runs as data: what compare/ collects from run directories and report/ turns into tables and a page. No statistics in
-// here: they follow from the cells (stats/).
+// The data of a comparison: collected from run directories by compare/, turned into tables and a
+// page by report/. It contains no statistics; those are computed from the cells (stats/).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,109 +18,189 @@ namespace sluice::report {
 
 // Values of the varied keys, in the order of `compare.vary`: {"model.ffn", "geglu"}.
 using Settings = std::vector<std::pair<std::string, std::string>>;
-std::string label_of(const Settings& settings);  // "geglu"; "geglu, 3e-3" where several keys vary
+std::string label_of(const Settings& settings);  // "geglu"; "geglu, 3e-3" if several keys vary
 
-enum class CellStatus { kFinished, kDiverged, kFailed, kWaiting };
+// The metric that is compared.
+enum class Metric { kLogPerplexity, kBitsPerByte };
+constexpr auto names_of(Metric) {
+  return std::array{std::pair{Metric::kLogPerplexity, std::string_view("log_perplexity")},
+                    std::pair{Metric::kBitsPerByte, std::string_view("bits_per_byte")}};
+}
 
-// One point of a curve. In the middle of a curve the learning rate has not decayed: comparisons there are approximate.
+// The training budget that all variants have in common.
+enum class Equalize { kSteps, kTime };
+constexpr auto names_of(Equalize) {
+  return std::array{std::pair{Equalize::kSteps, std::string_view("steps")},
+                    std::pair{Equalize::kTime, std::string_view("time")}};
+}
+
+// Reports treat a started cell as waiting.
+enum class CellState { kWaiting, kStarted, kFinished, kDiverged, kFailed };
+constexpr auto names_of(CellState) {
+  using enum CellState;
+  using Name = std::pair<CellState, std::string_view>;
+  return std::array{Name{kWaiting, "waiting"}, Name{kStarted, "started"},
+                    Name{kFinished, "finished"}, Name{kDiverged, "diverged"},
+                    Name{kFailed, "failed"}};
+}
+
+// Execution environment of a run. Each member affects the order of some floating-point sum.
+struct ExecutionEnv {
+  std::string cpu, device, precision;
+  std::int64_t threads = 0, micro_batch_sequences = 0;
+  friend bool operator==(const ExecutionEnv&, const ExecutionEnv&) = default;
+
+  static constexpr auto fields() {
+    using config::field;
+    using E = ExecutionEnv;
+    return std::tuple{field<&E::cpu>("Processor model."), field<&E::device>("cpu or cuda."),
+                      field<&E::precision>("fp32 or bf16."), field<&E::threads>("Threads."),
+                      field<&E::micro_batch_sequences>("Sequences in a micro-batch; 0: unknown.",
+                                                       config::MayBeMissing{})};
+  }
+};
+
+// One point of a curve. Comparisons in the middle of a curve are approximate because the learning
+// rate has not decayed.
 struct CurvePoint {
   std::int64_t step = 0;
   double log_perplexity = 0;
-  double seconds = 0;            // of training so far
-  std::uint64_t num_tokens = 0;  // held-out targets that it is the mean of; 0 where that is not known
+  double seconds = 0;  // of training so far
+  // number of held-out target tokens averaged; 0: unknown
+  std::uint64_t num_tokens = 0;
 };
 
 using stats::DocumentLoss;  // held-out cross-entropy of one document under one cell
 
-// One run of the grid.
-struct Cell {
+// The outcome of one cell (one run of the grid).
+struct CellResult {
   Settings settings;
   std::uint64_t seed = 0;
-  CellStatus status = CellStatus::kWaiting;
-  std::string remark;                    // why it failed or diverged, in one line
+  CellState state = CellState::kWaiting;
+  std::string remark;                    // reason for failure or divergence, one line
   std::optional<double> log_perplexity;  // held-out, after the last step; finished cells only
   std::optional<double> bits_per_byte;
-  std::optional<double> uniform_log_perplexity;  // what a uniform guess gives; none for runs of earlier versions
-  std::optional<bool> learned_nothing;           // store/run_result.h; likewise
-  std::vector<DocumentLoss> documents;           // the same documents in the same order in every cell
+  // of a uniform guess over the vocabulary; this and the next are missing for runs of earlier
+  // versions
+  std::optional<double> uniform_log_perplexity;
+  std::optional<bool> learned_nothing;  // store/run_result.h
+  // the same documents in the same order in every cell
+  std::vector<DocumentLoss> documents;
   std::int64_t steps = 0;
   std::uint64_t tokens = 0;  // target tokens trained on
   double training_seconds = 0;
   std::vector<CurvePoint> training, held_out;  // thinned to a few hundred points
   std::string hash;                            // of everything that determines the result
-  std::string build, libtorch, cpu, device, precision;
-  std::int64_t threads = 0;
-  std::string directory;  // where its run lies, relative to the comparison's directory
+  ExecutionEnv env;
+  std::string build, libtorch;
+  std::string directory;  // run directory, relative to the comparison's directory
 };
 
-// What does not depend on the seed.
+// Size and cost of a variant's model; see model::ModelSizes.
+struct VariantSizes {
+  std::int64_t num_parameters = 0, d_ff = 0;
+  double d_ff_mismatch = 0;
+  double multiply_adds_per_token = 0, flops_per_token = 0;
+
+  static constexpr auto fields() {
+    using config::field;
+    using S = VariantSizes;
+    return std::tuple{
+        field<&S::num_parameters>("Parameters of the model; tied ones count once."),
+        field<&S::d_ff>("Width of the feed-forward layer."),
+        field<&S::d_ff_mismatch>(
+            "Relative difference between its parameters and those of the reference layer."),
+        field<&S::multiply_adds_per_token>("Multiply-adds of the forward pass, per target token."),
+        field<&S::flops_per_token>("FLOPs of training, per target token.")};
+  }
+};
+
+// Properties common to all seeds of a variant.
 struct Variant {
   Settings settings;
-  std::int64_t num_parameters = 0, d_ff = 0;
-  double d_ff_mismatch = 0;            // see model::ModelSizes
-  double multiply_adds_per_token = 0;  // forward, per target token
-  double flops_per_token = 0;          // training
-  Settings tuned;                      // values chosen on the third split: {"optimizer.lr", "3e-3"}; empty without tuning
+  VariantSizes sizes;
+  // values chosen on the tuning split: {"optimizer.lr", "3e-3"}; empty without tuning
+  Settings tuned;
 
   static constexpr auto fields() {
     using config::field;
     using V = Variant;
     return std::tuple{field<&V::settings>("Values of the varied keys."),
-                      field<&V::num_parameters>("Parameters of the model."),
-                      field<&V::d_ff>("Width of the feed-forward layer."),
-                      field<&V::d_ff_mismatch>("Its parameters against those of the reference layer, as a share."),
-                      field<&V::multiply_adds_per_token>("Of the forward pass, per target token."),
-                      field<&V::flops_per_token>("Of training, per target token."),
+                      config::rows_of<&V::sizes>(),
                       field<&V::tuned>("Values chosen by compare.tune; empty without it.")};
   }
 };
 
-// One candidate of compare.tune, averaged over the tuning seeds, on the third split.
+// Result of one candidate of compare.tune on the tuning split.
 struct TuningPoint {
   Settings settings;                   // of the variant
   Settings candidate;                  // {"optimizer.lr", "3e-3"}
   std::vector<double> log_perplexity;  // one per tuning seed, whatever the metric
-  std::string remark;                  // a diverged or failed candidate says so
+  std::string remark;                  // reason for divergence or failure; else empty
   bool diverged = false;
-  bool learned_nothing = false;  // one of its runs
+  bool learned_nothing = false;  // at least one of its runs did not learn
   bool chosen = false;
 
   static constexpr auto fields() {
     using config::field, config::MayBeMissing;
     using P = TuningPoint;
-    return std::tuple{field<&P::settings>("Values of the varied keys."),
-                      field<&P::candidate>("Values that were tried."),
-                      field<&P::log_perplexity>("On the tuning split, one per tuning seed."),
-                      field<&P::remark>("Why there is no figure; else empty."),
-                      field<&P::diverged>("Whether a run of it diverged.", MayBeMissing{}),
-                      field<&P::learned_nothing>("Whether a run of it has learned nothing.", MayBeMissing{}),
-                      field<&P::chosen>("Whether the variant takes it.")};
+    return std::tuple{
+        field<&P::settings>("Values of the varied keys."),
+        field<&P::candidate>("Candidate values."),
+        field<&P::log_perplexity>("On the tuning split, one per tuning seed."),
+        field<&P::remark>("Reason for a missing result; else empty."),
+        field<&P::diverged>("Whether any of its runs diverged.", MayBeMissing{}),
+        field<&P::learned_nothing>("Whether any of its runs did not learn.", MayBeMissing{}),
+        field<&P::chosen>("Whether it was chosen for the variant.")};
   }
 };
 
-struct Comparison {
-  std::string name;                       // run.name
-  std::string metric = "log_perplexity";  // or "bits_per_byte"
-  std::string equalize = "steps";         // or "time"
-  std::string objective;                  // "causal_lm", "span_corruption"
-  std::string objective_title;            // "next token"
-  bool targets_are_text = true;           // every token of the text is a target
-  std::vector<std::uint64_t> seeds;       // all that were asked for
-  std::vector<Variant> variants;          // in the order asked for
-  std::size_t baseline = 0;               // index into variants
-  std::vector<Cell> cells;                // variants × seeds, waiting ones included
+// The part of a comparison that is stored in comparison.json.
+struct ComparisonInfo {
+  std::string name;
+  Metric metric = Metric::kLogPerplexity;
+  Equalize equalize = Equalize::kSteps;
+  std::string objective;  // "causal_lm", "span_corruption"
+  std::vector<std::uint64_t> seeds;
+  std::uint64_t baseline = 0;
+  std::string tuning_note;
+  std::string config;
+  std::vector<std::string> commands;
+  std::string data_fingerprint, tokenizer_hash;
   std::vector<TuningPoint> tuning;
-  std::string tuning_note;                       // "same learning rate for all", or what was tuned on which seeds
-  std::string config;                            // the comparison's YAML, merged and overridden
-  std::vector<std::string> commands;             // how to do it again
-  std::string data_fingerprint, tokenizer_hash;  // empty where variants do not share them
-  std::string version;                           // of the program that wrote the report
+
+  static constexpr auto fields() {
+    using config::field;
+    using C = ComparisonInfo;
+    return std::tuple{
+        field<&C::name>("run.name."),
+        field<&C::metric>("Metric that is compared."),
+        field<&C::equalize>("Training budget that all variants have in common: steps or time."),
+        field<&C::objective>("Type of the objective."),
+        field<&C::seeds>("All requested seeds."),
+        field<&C::baseline>("Index of the baseline in `variants`."),
+        field<&C::tuning_note>("Tuned keys and tuning seeds, as text."),
+        field<&C::config>("The comparison's configuration, as YAML."),
+        field<&C::commands>("Commands that reproduce the comparison."),
+        field<&C::data_fingerprint>("Empty if the variants use different data."),
+        field<&C::tokenizer_hash>("Empty if the variants use different tokenizers."),
+        field<&C::tuning>("Results of all tuning candidates.")};
+  }
 };
 
-// The metric's value of a finished cell; none where it is not finite or not there.
-std::optional<double> figure_of(const Comparison& comparison, const Cell& cell);
-bool has_learned_nothing(const Cell& cell);
-std::string metric_title(const Comparison& comparison);      // "log-perplexity", "bits per byte"
-std::string_view metric_unit(const Comparison& comparison);  // "nats per target token", "bits per byte"
+struct Comparison : ComparisonInfo {
+  std::string objective_title;   // "next token"
+  bool targets_are_text = true;  // every text token is a target
+  std::vector<Variant> variants;
+  std::vector<CellResult> cells;  // variants × seeds, including waiting ones
+  std::string version;            // of the program that writes the report
+};
+
+// The metric of a finished cell; nullopt if it is missing or not finite.
+std::optional<double> metric_value(const Comparison& comparison, const CellResult& cell);
+bool did_not_learn(const CellResult& cell);
+std::string metric_title(const Comparison& comparison);  // "log-perplexity", "bits per byte"
+// "nats per target token", "bits per byte"
+std::string_view metric_unit(const Comparison& comparison);
 
 }  // namespace sluice::report

@@ -1,4 +1,4 @@
-// Drawings of plots.h that have curves in them.
+// The plots of plots.h that contain curves.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -12,25 +12,27 @@
 namespace sluice::report {
 namespace {
 
-constexpr std::size_t kMaxPoints = 120, kPanelPoints = 60, kNumColours = 7, kNameCharacters = 22;
+constexpr std::size_t kMaxPoints = 120, kPanelPoints = 60, kNumColors = 7, kNameCharacters = 22;
 constexpr double kNameGap = 15, kDodge = 6, kMaxDodge = 60;
 
 using Bands = std::vector<Band>;
 
 Bands bands_of(const Comparison& comparison, const Analysis& analysis, CurveKind kind) {
   Bands bands;
-  for (std::size_t v = 0; v < comparison.variants.size(); ++v) bands.push_back(band_of(comparison, analysis, v, kind, kMaxPoints));
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v)
+    bands.push_back(band_of(comparison, analysis, v, kind, kMaxPoints));
   return bands;
 }
 
-// A single reading is no curve.
+// A single point is not a curve.
 bool any_curve(const Bands& bands) {
   return std::any_of(bands.begin(), bands.end(), [](const Band& band) { return band.size() > 1; });
 }
 
-double name_space(const Analysis& analysis, PlotSize size) {
+double label_space(const Analysis& analysis, PlotSize size) {
   double width = 0;
-  for (const std::string& label : analysis.labels) width = std::max(width, text_width(shortened(label, kNameCharacters)));
+  for (const std::string& label : analysis.labels)
+    width = std::max(width, text_width(shortened(label, kNameCharacters)));
   return std::min(width + 26, size.width * 0.4);
 }
 
@@ -50,11 +52,12 @@ Polylines polylines(const Band& band, const Frame& frame, AtX at_x) {
   return lines;
 }
 
-// All bands below all lines; the baseline's on top.
+// All bands below all lines, the baseline on top.
 template <class AtX>
-void draw_bands(Svg& svg, const Comparison& comparison, const Bands& bands, const Frame& frame, AtX at_x) {
+void draw_bands(Svg& svg, const Comparison& comparison, const Bands& bands, const Frame& frame,
+                AtX at_x) {
   const Box& box = frame.box;
-  svg.open_window({box.left, box.top - 3, box.right + 4, box.bottom});
+  svg.open_viewport({box.left, box.top - 3, box.right + 4, box.bottom});
   for (const bool lines : {false, true}) {
     for (std::size_t i = 0; i < bands.size(); ++i) {
       const std::size_t v = (comparison.baseline + 1 + i) % bands.size();
@@ -65,10 +68,10 @@ void draw_bands(Svg& svg, const Comparison& comparison, const Bands& bands, cons
       svg.close_group();
     }
   }
-  svg.close_window();
+  svg.close_viewport();
 }
 
-// Everything but the steep start, which would press the rest flat.
+// Excludes the steep start, which would flatten the rest.
 Range loss_range(const Bands& bands) {
   Range range{.low = INFINITY, .high = -INFINITY};
   for (const Band& band : bands) {
@@ -83,7 +86,7 @@ Range loss_range(const Bands& bands) {
   return {range.low - margin, range.high + margin};
 }
 
-// The same for all panels, 0 inside. The first tenth swings widely and tells nothing.
+// Common to all panels; includes 0. Ignores the first tenth, which fluctuates widely.
 Range difference_range(const Bands& bands) {
   Range range{.low = 0, .high = 0};
   for (const Band& band : bands) {
@@ -97,25 +100,30 @@ Range difference_range(const Bands& bands) {
   return {range.low - margin, range.high + margin};
 }
 
-std::string panel(const Comparison& comparison, const Analysis& analysis, std::size_t v, const Bands& bands) {
+std::string panel(const Comparison& comparison, const Analysis& analysis, std::size_t v,
+                  const Bands& bands) {
   const double width = 232, height = 168;
   const std::string end = signed_text(analysis.summary.variants[v].difference->value, 4);
   Svg svg(width, height,
-          cat("Difference of ", analysis.labels[v], " to ", analysis.labels[comparison.baseline], " along training, at the end ", end));
+          cat("Difference of ", analysis.labels[v], " from ", analysis.labels[comparison.baseline],
+              " during training; final value ", end));
   double last_step = 0;
-  for (const Band& band : bands) last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
+  for (const Band& band : bands)
+    last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
   svg.text({0, 13}, shortened(analysis.labels[v], 22), "name");
   svg.text({width - 4, 13}, end, "tick e");
-  const Frame frame = draw_frame(svg, {46, 26, width - 8, height - 24}, {0, last_step}, difference_range(bands), {});
+  const Frame frame = draw_frame(svg, {46, 26, width - 8, height - 24}, {0, last_step},
+                                 difference_range(bands), {});
   svg.line({frame.box.left, frame.y.at(0)}, {frame.box.right, frame.y.at(0)}, "zero");
-  const Polylines drawn = polylines(bands[v], frame, [](const BandPoint& point) { return point.step; });
-  svg.open_window({frame.box.left, frame.box.top, frame.box.right + 5, frame.box.bottom});
+  const Polylines drawn =
+      polylines(bands[v], frame, [](const BandPoint& point) { return point.step; });
+  svg.open_viewport({frame.box.left, frame.box.top, frame.box.right + 5, frame.box.bottom});
   svg.open_group(variant_class(comparison, v));
   svg.band(drawn.high, drawn.low, "band");
   svg.path(drawn.mean, "line");
   svg.dot(drawn.mean.back(), 3, "end");
   svg.close_group();
-  svg.close_window();
+  svg.close_viewport();
   return svg.finish();
 }
 
@@ -127,7 +135,8 @@ struct Unit {
 std::string superscript(int value) {
   constexpr std::array kDigits = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
   std::string out;
-  for (const char digit : std::to_string(value)) out += digit == '-' ? "⁻" : kDigits[static_cast<std::size_t>(digit - '0')];
+  for (const char digit : std::to_string(value))
+    out += digit == '-' ? "⁻" : kDigits[static_cast<std::size_t>(digit - '0')];
   return out;
 }
 
@@ -141,9 +150,11 @@ Unit unit_of(Cost cost, double largest) {
   return largest > 180 ? Unit{60, "training time, minutes"} : Unit{1, "training time, seconds"};
 }
 
-double spent(const BandPoint& point, Cost cost) { return cost == Cost::kFlops ? point.flops : point.seconds; }
+double cost_of(const BandPoint& point, Cost cost) {
+  return cost == Cost::kFlops ? point.flops : point.seconds;
+}
 
-// Where a variant ends: the figures that the table has.
+// Final result of a variant, as in the table.
 struct End {
   std::size_t variant = 0;
   double cost = 0, mean = 0, std = 0;
@@ -152,20 +163,21 @@ struct End {
 std::vector<End> ends_of(const Comparison& comparison, const Analysis& analysis, Cost cost) {
   std::vector<End> ends;
   for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
-    const stats::VariantSummary& figures = analysis.summary.variants[v];
+    const stats::VariantSummary& summary = analysis.summary.variants[v];
     std::vector<double> costs;
-    for (const Cell* cell : analysis.grid[v]) {
-      if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
+    for (const CellResult* cell : analysis.grid[v]) {
+      if (cell == nullptr || cell->state != CellState::kFinished) continue;
       costs.push_back(cost == Cost::kSeconds ? cell->training_seconds
-                                             : static_cast<double>(cell->tokens) * comparison.variants[v].flops_per_token);
+                                             : static_cast<double>(cell->tokens) *
+                                                   comparison.variants[v].sizes.flops_per_token);
     }
-    if (costs.empty() || !figures.mean || stats::mean_of(costs) <= 0) continue;
-    ends.push_back({v, stats::mean_of(costs), *figures.mean, figures.std.value_or(0)});
+    if (costs.empty() || !summary.mean || stats::mean_of(costs) <= 0) continue;
+    ends.push_back({v, stats::mean_of(costs), *summary.mean, summary.std.value_or(0)});
   }
   return ends;
 }
 
-// Ends that cost the same would hide each other: how far to the side each is drawn, in pixels.
+// Horizontal offsets, in pixels, that separate points of equal cost.
 std::vector<double> dodges(const std::vector<End>& ends, double same) {
   std::vector<double> offsets(ends.size(), 0);
   for (std::size_t i = 0; i < ends.size(); ++i) {
@@ -195,47 +207,59 @@ Range end_range(const std::vector<End>& ends) {
 std::string variant_class(const Comparison& comparison, std::size_t v) {
   if (v == comparison.baseline) return "base";
   const std::size_t place = v < comparison.baseline ? v : v - 1;
-  return cat("v", place % kNumColours, place >= kNumColours ? " again" : "");
+  return cat("v", place % kNumColors, place >= kNumColors ? " dashed" : "");
 }
 
-void draw_names(Svg& svg, const Comparison& comparison, const Analysis& analysis, const Frame& frame, std::span<const LineEnd> ends) {
+void draw_labels(Svg& svg, const Comparison& comparison, const Analysis& analysis,
+                 const Frame& frame, std::span<const LineEnd> ends) {
   std::vector<double> wanted;
   for (const LineEnd& end : ends) wanted.push_back(end.at.y);
-  const std::vector<double> places = spread(wanted, kNameGap, frame.box.top, frame.box.bottom);
+  const std::vector<double> places =
+      spread_labels(wanted, kNameGap, frame.box.top, frame.box.bottom);
   for (std::size_t i = 0; i < ends.size(); ++i) {
     const double x = frame.box.right + 20;
     svg.open_group(variant_class(comparison, ends[i].variant));
-    const std::array leader = {Point{ends[i].at.x + 4, ends[i].at.y}, Point{frame.box.right + 6, ends[i].at.y}, Point{x - 4, places[i]}};
+    const std::array leader = {Point{ends[i].at.x + 4, ends[i].at.y},
+                               Point{frame.box.right + 6, ends[i].at.y}, Point{x - 4, places[i]}};
     svg.path(leader, "leader");
-    svg.text({x, places[i] + 4}, shortened(analysis.labels[ends[i].variant], kNameCharacters), "name");
+    svg.text({x, places[i] + 4}, shortened(analysis.labels[ends[i].variant], kNameCharacters),
+             "name");
     svg.close_group();
   }
 }
 
-std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind, PlotSize size) {
+std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind,
+                      PlotSize size) {
   const Bands bands = bands_of(comparison, analysis, kind);
   if (!any_curve(bands)) return "";
-  const std::string what = kind == CurveKind::kTraining ? "training log-perplexity" : cat("held-out ", metric_title(comparison));
-  const std::string_view unit = kind == CurveKind::kTraining ? "nats per target token" : metric_unit(comparison);
+  const std::string what = kind == CurveKind::kTraining
+                               ? "training log-perplexity"
+                               : cat("held-out ", metric_title(comparison));
+  const std::string_view unit =
+      kind == CurveKind::kTraining ? "nats per target token" : metric_unit(comparison);
   Svg svg(size.width, size.height, cat("Curves of ", what, ", one line per variant"));
   double last_step = 0;
-  for (const Band& band : bands) last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
-  const Box box = {48, 26, size.width - name_space(analysis, size), size.height - 42};
-  const Frame frame =
-      draw_frame(svg, box, {0, last_step}, loss_range(bands), {"steps", cat(what, what.ends_with(unit) ? "" : cat(", ", unit))});
+  for (const Band& band : bands)
+    last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
+  const Box box = {48, 26, size.width - label_space(analysis, size), size.height - 42};
+  const Frame frame = draw_frame(svg, box, {0, last_step}, loss_range(bands),
+                                 {"steps", cat(what, what.ends_with(unit) ? "" : cat(", ", unit))});
   draw_bands(svg, comparison, bands, frame, [](const BandPoint& point) { return point.step; });
   std::vector<LineEnd> ends;
   for (std::size_t v = 0; v < bands.size(); ++v) {
-    if (!bands[v].empty()) ends.push_back({v, {frame.x.at(bands[v].back().step), frame.y.at(bands[v].back().mean)}});
+    if (!bands[v].empty())
+      ends.push_back({v, {frame.x.at(bands[v].back().step), frame.y.at(bands[v].back().mean)}});
   }
-  draw_names(svg, comparison, analysis, frame, ends);
+  draw_labels(svg, comparison, analysis, frame, ends);
   return svg.finish();
 }
 
 std::vector<std::string> difference_panels(const Comparison& comparison, const Analysis& analysis) {
   Bands bands;
   for (std::size_t v = 0; v < comparison.variants.size(); ++v) {
-    bands.push_back(analysis.summary.variants[v].difference ? difference_band(comparison, analysis, v, kPanelPoints) : Band());
+    bands.push_back(analysis.summary.variants[v].difference
+                        ? difference_band(comparison, analysis, v, kPanelPoints)
+                        : Band());
   }
   std::vector<std::string> panels;
   for (std::size_t v = 0; v < bands.size(); ++v) {
@@ -244,22 +268,27 @@ std::vector<std::string> difference_panels(const Comparison& comparison, const A
   return panels;
 }
 
-std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Cost cost, PlotSize size) {
+std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Cost cost,
+                      PlotSize size) {
   const std::vector<End> ends = ends_of(comparison, analysis, cost);
   if (ends.empty()) return "";
   double largest = 0;
   for (const End& end : ends) largest = std::max(largest, end.cost);
   const Unit unit = unit_of(cost, largest);
-  Svg svg(size.width, size.height, cat("Held-out ", metric_title(comparison), " against ", unit.title));
-  const Box box = {54, 26, size.width - name_space(analysis, size), size.height - 42};
-  const Frame frame = draw_frame(svg, box, {0.4 * largest / unit.size, 1.07 * largest / unit.size}, end_range(ends),
-                                 {unit.title, cat("held-out ", metric_title(comparison))});
+  Svg svg(size.width, size.height,
+          cat("Held-out ", metric_title(comparison), " versus ", unit.title));
+  const Box box = {54, 26, size.width - label_space(analysis, size), size.height - 42};
+  const Frame frame =
+      draw_frame(svg, box, {0.4 * largest / unit.size, 1.07 * largest / unit.size}, end_range(ends),
+                 {unit.title, cat("held-out ", metric_title(comparison))});
   Bands bands = bands_of(comparison, analysis, CurveKind::kHeldOut);
   for (Band& band : bands) {
-    for (BandPoint& point : band) point.low = point.high = point.mean;  // ranges would hide each other here
+    // overlapping ranges would be unreadable here
+    for (BandPoint& point : band) point.low = point.high = point.mean;
   }
   svg.open_group("faint");
-  draw_bands(svg, comparison, bands, frame, [&](const BandPoint& point) { return spent(point, cost) / unit.size; });
+  draw_bands(svg, comparison, bands, frame,
+             [&](const BandPoint& point) { return cost_of(point, cost) / unit.size; });
   svg.close_group();
   std::vector<LineEnd> names;
   const std::vector<double> offsets = dodges(ends, 1e-3 * largest);
@@ -267,12 +296,13 @@ std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Co
     const End& end = ends[i];
     const Point at = {frame.x.at(end.cost / unit.size) + offsets[i], frame.y.at(end.mean)};
     svg.open_group(variant_class(comparison, end.variant));
-    svg.line({at.x, frame.y.at(end.mean - end.std)}, {at.x, frame.y.at(end.mean + end.std)}, "line");
+    svg.line({at.x, frame.y.at(end.mean - end.std)}, {at.x, frame.y.at(end.mean + end.std)},
+             "line");
     svg.dot(at, 4, "end", cat(analysis.labels[end.variant], " ", number_text(end.mean, 4)));
     svg.close_group();
     names.push_back({end.variant, at});
   }
-  draw_names(svg, comparison, analysis, frame, names);
+  draw_labels(svg, comparison, analysis, frame, names);
   return svg.finish();
 }
 

@@ -7,20 +7,22 @@
 namespace sluice::report {
 namespace {
 
-// What the seeds say at one step.
+// Values of all seeds at one step.
 struct Readings {
   std::vector<double> values, seconds;
 };
 using BySteps = std::map<std::int64_t, Readings>;
 
-const std::vector<CurvePoint>& curve_of(const Cell& cell, CurveKind kind) {
+const std::vector<CurvePoint>& curve_of(const CellResult& cell, CurveKind kind) {
   return kind == CurveKind::kTraining ? cell.training : cell.held_out;
 }
 
-// From nats per target to the metric's unit. Exact for readings over the whole held-out set; its share of bytes per target is the same all along.
-double held_out_scale(const Comparison& comparison, const Cell& cell) {
-  const auto figure = figure_of(comparison, cell);
-  return figure && cell.log_perplexity && *cell.log_perplexity > 0 ? *figure / *cell.log_perplexity : 1;
+// Factor from nats per target token to the unit of the metric. Exact for evaluations of the whole
+// held-out set, whose number of bytes per target is constant.
+double held_out_scale(const Comparison& comparison, const CellResult& cell) {
+  const auto value = metric_value(comparison, cell);
+  return value && cell.log_perplexity && *cell.log_perplexity > 0 ? *value / *cell.log_perplexity
+                                                                  : 1;
 }
 
 Band band(const BySteps& by_steps, std::size_t num_curves, double step_flops) {
@@ -44,7 +46,8 @@ Band band(const BySteps& by_steps, std::size_t num_curves, double step_flops) {
 Band thinned(const Band& points, std::size_t max_points) {
   if (points.size() <= max_points) return points;
   Band kept;
-  for (std::size_t i = 0; i < max_points; ++i) kept.push_back(points[i * (points.size() - 1) / (max_points - 1)]);
+  for (std::size_t i = 0; i < max_points; ++i)
+    kept.push_back(points[i * (points.size() - 1) / (max_points - 1)]);
   return kept;
 }
 
@@ -52,7 +55,8 @@ Band averaged(const Band& points, std::size_t max_points) {
   if (points.size() <= max_points) return points;
   Band kept;
   for (std::size_t i = 0; i < max_points; ++i) {
-    const std::size_t begin = i * points.size() / max_points, end = (i + 1) * points.size() / max_points;
+    const std::size_t begin = i * points.size() / max_points,
+                      end = (i + 1) * points.size() / max_points;
     BandPoint& sum = kept.emplace_back();
     const auto share = 1 / static_cast<double>(end - begin);
     for (std::size_t k = begin; k < end; ++k) {
@@ -69,11 +73,12 @@ Band averaged(const Band& points, std::size_t max_points) {
 
 }  // namespace
 
-Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant, CurveKind kind, std::size_t max_points) {
+Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant,
+             CurveKind kind, std::size_t max_points) {
   BySteps by_steps;
   std::size_t num_curves = 0;
-  for (const Cell* cell : analysis.grid[variant]) {
-    if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
+  for (const CellResult* cell : analysis.grid[variant]) {
+    if (cell == nullptr || cell->state != CellState::kFinished) continue;
     ++num_curves;
     const double scale = kind == CurveKind::kHeldOut ? held_out_scale(comparison, *cell) : 1;
     for (const CurvePoint& point : curve_of(*cell, kind)) {
@@ -86,13 +91,17 @@ Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t
   return kind == CurveKind::kTraining ? averaged(points, max_points) : thinned(points, max_points);
 }
 
-Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant, std::size_t max_points) {
+Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant,
+                     std::size_t max_points) {
   BySteps by_steps;
   for (const std::size_t s : analysis.summary.blocks) {
-    const Cell &ours = *analysis.grid[variant][s], &other = *analysis.grid[comparison.baseline][s];
-    const double our_scale = held_out_scale(comparison, ours), other_scale = held_out_scale(comparison, other);
+    const CellResult &ours = *analysis.grid[variant][s],
+                     &other = *analysis.grid[comparison.baseline][s];
+    const double our_scale = held_out_scale(comparison, ours),
+                 other_scale = held_out_scale(comparison, other);
     std::map<std::int64_t, double> baseline;
-    for (const CurvePoint& point : other.held_out) baseline[point.step] = other_scale * point.log_perplexity;
+    for (const CurvePoint& point : other.held_out)
+      baseline[point.step] = other_scale * point.log_perplexity;
     for (const CurvePoint& point : ours.held_out) {
       const auto found = baseline.find(point.step);
       const double value = our_scale * point.log_perplexity;
@@ -101,7 +110,9 @@ Band difference_band(const Comparison& comparison, const Analysis& analysis, std
       by_steps[point.step].seconds.push_back(point.seconds);
     }
   }
-  return thinned(band(by_steps, analysis.summary.blocks.size(), flops_per_step(comparison, analysis, variant)), max_points);
+  return thinned(
+      band(by_steps, analysis.summary.blocks.size(), flops_per_step(comparison, analysis, variant)),
+      max_points);
 }
 
 }  // namespace sluice::report

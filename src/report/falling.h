@@ -1,4 +1,4 @@
-// Whether training had come to rest: how much the loss still fell at the end.
+// Whether the loss was still falling at the end of training.
 #pragma once
 
 #include <optional>
@@ -8,11 +8,14 @@
 
 namespace sluice::report {
 
-inline constexpr double kFalls = 0.01;  // nats over the last quarter of the steps; less is level
+// Nats over the last quarter of the steps; a curve with a smaller decrease is flat.
+inline constexpr double kMinDecrease = 0.01;
 
-// Nats per target token by which a variant's loss fell over the last quarter of its steps, mean over its finished runs: of the held-out curve, where
-// it has readings of the same tokens in the second half; else of the training curve, third quarter to last, where that is more than noise (else 0).
-// Nothing where the curves are too coarse for either.
-std::optional<double> fall_at_the_end(const Analysis& analysis, std::size_t variant);
+// Decrease of a variant's loss over the last quarter of its steps, in nats per target token, mean
+// over its finished runs. Measured on the held-out curve if it has evaluations of the same tokens
+// in the second half; otherwise on the training curve, from the mean of the third quarter to that
+// of the last (0 unless it exceeds twice its standard error). nullopt if both curves are too
+// coarse.
+std::optional<double> final_decrease(const Analysis& analysis, std::size_t variant);
 
 }  // namespace sluice::report

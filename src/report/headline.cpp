@@ -18,112 +18,132 @@ std::vector<std::string> labels_with(const Analysis& analysis, Verdict verdict) 
   return labels;
 }
 
-void add(std::string& text, const std::vector<std::string>& labels, std::string_view one, std::string_view many) {
-  if (!labels.empty()) text += cat(text.empty() ? "" : " ", listed(labels), " ", labels.size() == 1 ? one : many, ".");
+void add(std::string& text, const std::vector<std::string>& labels, std::string_view one,
+         std::string_view many) {
+  if (!labels.empty())
+    text += cat(text.empty() ? "" : " ", listed(labels), " ", labels.size() == 1 ? one : many, ".");
 }
 
-// Variants without a verdict: broken ones, and those that wait.
-void add_the_rest(std::string& text, const Comparison& comparison, const Analysis& analysis) {
+// Variants without a verdict: diverged or failed ones and pending ones.
+void add_untested(std::string& text, const Comparison& comparison, const Analysis& analysis) {
   std::vector<std::string> broken, pending;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const stats::VariantSummary& variant = analysis.summary.variants[v];
-    if (v == comparison.baseline || variant.analysed) continue;
+    if (v == comparison.baseline || variant.analyzed) continue;
     if (variant.num_broken > 0) {
       broken.push_back(analysis.labels[v]);
     } else {
-      pending.push_back(cat(analysis.labels[v], " (", seeds_text(waiting_seeds(comparison, analysis, v)), ")"));
+      pending.push_back(cat(analysis.labels[v], " (missing ",
+                            seeds_text(waiting_seeds(comparison, analysis, v)), ")"));
     }
   }
-  add(text, broken, "has no verdict", "have no verdict");
-  add(text, pending, "is pending and left out of the verdict", "are pending and left out of the verdict");
+  add(text, broken, "has no verdict because a run diverged or failed",
+      "have no verdict because runs diverged or failed");
+  add(text, pending, "is pending and excluded from the verdict",
+      "are pending and excluded from the verdict");
 }
 
 std::string verdict_text(const Comparison& comparison, const Analysis& analysis) {
   const std::string& baseline = analysis.labels[comparison.baseline];
-  if (comparison.seeds.size() == 1) return "Only one seed: no significance tests, variants are not ranked.";
+  if (comparison.seeds.size() == 1)
+    return "Only one seed: no significance tests, variants are not ranked.";
   if (!analysis.is_tested()) return sentence(cat("No verdict: ", analysis.summary.untested));
   std::string text;
-  if (!analysis.summary.variants[comparison.baseline].analysed)
-    text = cat("No verdict against ", baseline, " (", status_of(comparison, analysis, comparison.baseline),
+  if (!analysis.summary.variants[comparison.baseline].analyzed)
+    text = cat("No comparison with the baseline ", baseline, " (",
+               status_of(comparison, analysis, comparison.baseline),
                "); the letters compare the other variants.");
-  const std::string better = cat("better than ", baseline, " (lower held-out ", metric_title(comparison), ")");
-  const std::string worse = cat("worse than ", baseline, " (higher)");
-  const std::string same = cat("cannot be told apart from ", baseline, " with ", analysis.summary.blocks.size(), " seeds");
+  const std::string better = cat("significantly better than ", baseline, " (lower held-out ",
+                                 metric_title(comparison), ")");
+  const std::string worse = cat("significantly worse than ", baseline, " (higher)");
+  const std::string not_significant = cat("not significantly different from ", baseline, " (",
+                                          analysis.summary.blocks.size(), " seeds)");
   add(text, labels_with(analysis, Verdict::kLower), cat("is ", better), cat("are ", better));
   add(text, labels_with(analysis, Verdict::kHigher), cat("is ", worse), cat("are ", worse));
-  add(text, labels_with(analysis, Verdict::kSame), same, same);
-  add_the_rest(text, comparison, analysis);
+  add(text, labels_with(analysis, Verdict::kNotSignificant), cat("is ", not_significant),
+      cat("are ", not_significant));
+  add_untested(text, comparison, analysis);
   return text;
 }
 
-// "1,200 steps", "1,100 to 1,300 steps"; empty before any run is finished.
+// "1,200 steps", "1,100 to 1,300 steps"; empty before the first run has finished.
 std::string steps_text(const Comparison& comparison) {
   std::int64_t low = 0, high = 0;
-  for (const Cell& cell : comparison.cells) {
-    if (cell.status != CellStatus::kFinished || cell.steps <= 0) continue;
+  for (const CellResult& cell : comparison.cells) {
+    if (cell.state != CellState::kFinished || cell.steps <= 0) continue;
     low = low == 0 ? cell.steps : std::min(low, cell.steps);
     high = std::max(high, cell.steps);
   }
   if (high == 0) return "";
-  return low == high ? count_of(high, "step") : cat(with_commas(low), " to ", count_of(high, "step"));
+  return low == high ? count_of(high, "step")
+                     : cat(with_commas(low), " to ", count_of(high, "step"));
 }
 
 std::string rate_text(const Comparison& comparison) {
   if (!is_rate_tuned(comparison)) {
     if (varies(comparison, kRate)) return "learning rate varied, not tuned";
-    return varies(comparison, "optimizer.type") ? "each optimizer's own learning rate, not tuned"
-                                                : "the same learning rate for all variants, not tuned";
+    return varies(comparison, "optimizer.type")
+               ? "learning rate configured per optimizer, not tuned"
+               : "the same learning rate for all variants, not tuned";
   }
   std::vector<std::string> values;
   for (const TuningPoint& point : comparison.tuning) {
     for (const auto& [key, value] : point.candidate)
-      if (key == kRate && std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+      if (key == kRate && std::find(values.begin(), values.end(), value) == values.end())
+        values.push_back(value);
   }
-  return values.empty() ? "learning rate tuned for each variant"
-                        : cat("learning rate chosen for each variant from ", listed(values, "values"));
+  return values.empty() ? "learning rate tuned per variant"
+                        : cat("learning rate tuned per variant over ", listed(values, "values"));
 }
 
-std::string fall_text(const Analysis& analysis) {
+std::string curve_text(const Analysis& analysis) {
   std::vector<std::string> falling;
   double low = 0, high = 0;
   std::size_t num_known = 0;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
-    const std::optional<double> fall = fall_at_the_end(analysis, v);
-    if (!fall) continue;
+    const std::optional<double> decrease = final_decrease(analysis, v);
+    if (!decrease) continue;
     ++num_known;
-    if (*fall < kFalls) continue;
-    low = falling.empty() ? *fall : std::min(low, *fall);
-    high = std::max(high, *fall);
+    if (*decrease < kMinDecrease) continue;
+    low = falling.empty() ? *decrease : std::min(low, *decrease);
+    high = std::max(high, *decrease);
     falling.push_back(analysis.labels[v]);
   }
   constexpr std::string_view kWhen = " over the last quarter of the steps";
   if (num_known == 0) return "";
-  if (falling.empty()) return cat("; curves level at the end (less than ", fixed(kFalls, 2), " nats", kWhen, ")");
+  if (falling.empty())
+    return cat("; curves flat at the end (decrease below ", fixed(kMinDecrease, 2), " nats", kWhen,
+               ")");
   const std::string from = fixed(low, 2), to = fixed(high, 2);
-  return cat("; ", falling.size() == num_known ? "curves" : cat("curves of ", listed(falling)), " still falling (by ",
-             from == to ? from : cat(from, " to ", to), " nats", kWhen, ")");
+  return cat("; ", falling.size() == num_known ? "curves" : cat("curves of ", listed(falling)),
+             " still falling (by ", from == to ? from : cat(from, " to ", to), " nats", kWhen, ")");
 }
 
 }  // namespace
 
 std::string conditions(const Comparison& comparison, const Analysis& analysis) {
   const std::string steps = steps_text(comparison);
-  return steps.empty() ? "" : cat("After ", steps, "; ", rate_text(comparison), fall_text(analysis), ".");
+  return steps.empty()
+             ? ""
+             : cat("After ", steps, "; ", rate_text(comparison), curve_text(analysis), ".");
 }
 
 std::string verdict(const Comparison& comparison, const Analysis& analysis) {
   std::vector<std::string> without_learning;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::vector<std::uint64_t> seeds = seeds_without_learning(comparison, analysis, v);
-    if (!seeds.empty()) without_learning.push_back(cat(analysis.labels[v], " (", seeds_text(seeds), ")"));
+    if (!seeds.empty())
+      without_learning.push_back(cat(analysis.labels[v], " (", seeds_text(seeds), ")"));
   }
   const std::string text = verdict_text(comparison, analysis);
-  return without_learning.empty() ? text : cat(text, " Runs that have learned nothing: ", listed(without_learning), ".");
+  return without_learning.empty()
+             ? text
+             : cat(text, " Runs that did not learn: ", listed(without_learning), ".");
 }
 
 std::string headline(const Comparison& comparison, const Analysis& analysis) {
-  const std::string under = conditions(comparison, analysis);
-  return cat(verdict(comparison, analysis), under.empty() ? "" : " ", under);
+  const std::string condition = conditions(comparison, analysis);
+  return cat(verdict(comparison, analysis), condition.empty() ? "" : " ", condition);
 }
 
 }  // namespace sluice::report

@@ -1,4 +1,4 @@
-// results.json of report.h.
+// Writes results.json (report.h).
 #include <set>
 
 #include "report/published.h"
@@ -10,17 +10,19 @@
 namespace sluice::report {
 namespace {
 
-std::optional<std::string> if_any(std::string text) { return text.empty() ? std::nullopt : std::optional(std::move(text)); }
+std::optional<std::string> if_any(std::string text) {
+  return text.empty() ? std::nullopt : std::optional(std::move(text));
+}
 
 template <class T>
 std::optional<T> if_positive(T value) {
   return value > 0 ? std::optional(value) : std::nullopt;
 }
 
-ResultsRecord::CellRecord record_of(const Cell& cell) {
+ResultsRecord::CellRecord record_of(const CellResult& cell) {
   ResultsRecord::CellRecord record{.settings = cell.settings,
                                    .seed = cell.seed,
-                                   .status = std::string(status_name(cell.status)),
+                                   .status = cell.state,
                                    .remark = if_any(cell.remark),
                                    .steps = if_positive(cell.steps),
                                    .tokens = if_positive(cell.tokens),
@@ -28,12 +30,12 @@ ResultsRecord::CellRecord record_of(const Cell& cell) {
                                    .hash = if_any(cell.hash),
                                    .build = if_any(cell.build),
                                    .libtorch = if_any(cell.libtorch),
-                                   .cpu = if_any(cell.cpu),
-                                   .device = if_any(cell.device),
-                                   .precision = if_any(cell.precision),
-                                   .threads = if_positive(cell.threads),
+                                   .cpu = if_any(cell.env.cpu),
+                                   .device = if_any(cell.env.device),
+                                   .precision = if_any(cell.env.precision),
+                                   .threads = if_positive(cell.env.threads),
                                    .directory = if_any(cell.directory)};
-  if (cell.status != CellStatus::kFinished) return record;
+  if (cell.state != CellState::kFinished) return record;
   record.log_perplexity = cell.log_perplexity;
   record.bits_per_byte = cell.bits_per_byte;
   record.uniform_log_perplexity = cell.uniform_log_perplexity;
@@ -41,25 +43,27 @@ ResultsRecord::CellRecord record_of(const Cell& cell) {
   return record;
 }
 
-ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Analysis& analysis,
+                                         std::size_t v) {
   const Variant& variant = comparison.variants[v];
-  const stats::VariantSummary& figures = analysis.summary.variants[v];
-  ResultsRecord::VariantSummary record{.settings = variant.settings,
-                                       .baseline = v == comparison.baseline,
-                                       .n = figures.num_finished,
-                                       .status = if_any(status_of(comparison, analysis, v)),
-                                       .compared = analysis.is_tested() && figures.analysed,
-                                       .pending_seeds = waiting_seeds(comparison, analysis, v),
-                                       .seeds_without_learning = seeds_without_learning(comparison, analysis, v),
-                                       .mean = figures.mean,
-                                       .std = figures.std,
-                                       .letters = if_any(figures.letters),
-                                       .num_parameters = if_positive(variant.num_parameters),
-                                       .multiply_adds_per_token = if_positive(variant.multiply_adds_per_token),
-                                       .flops_per_token = if_positive(variant.flops_per_token),
-                                       .d_ff = if_positive(variant.d_ff),
-                                       .tuned = variant.tuned};
-  if (const auto& difference = figures.difference) {
+  const stats::VariantSummary& summary = analysis.summary.variants[v];
+  ResultsRecord::VariantSummary record{
+      .settings = variant.settings,
+      .baseline = v == comparison.baseline,
+      .n = summary.num_finished,
+      .status = if_any(status_of(comparison, analysis, v)),
+      .compared = analysis.is_tested() && summary.analyzed,
+      .pending_seeds = waiting_seeds(comparison, analysis, v),
+      .seeds_without_learning = seeds_without_learning(comparison, analysis, v),
+      .mean = summary.mean,
+      .std = summary.std,
+      .letters = if_any(summary.letters),
+      .num_parameters = if_positive(variant.sizes.num_parameters),
+      .multiply_adds_per_token = if_positive(variant.sizes.multiply_adds_per_token),
+      .flops_per_token = if_positive(variant.sizes.flops_per_token),
+      .d_ff = if_positive(variant.sizes.d_ff),
+      .tuned = variant.tuned};
+  if (const auto& difference = summary.difference) {
     record.difference = difference->value;
     record.p = difference->p;
     record.p_holm = difference->p_holm;
@@ -75,19 +79,22 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
     record.effective_documents = error->effective_documents;
     record.num_documents = error->num_documents;
   }
-  if (variant.d_ff > 0) record.d_ff_mismatch = variant.d_ff_mismatch;
-  if (const Published* paper = published_result(comparison, variant)) record.paper = PaperRecord{paper->mean, paper->std, paper->long_run};
+  if (variant.sizes.d_ff > 0) record.d_ff_mismatch = variant.sizes.d_ff_mismatch;
+  if (const Published* paper = published_result(comparison, variant))
+    record.paper = PaperRecord{paper->mean, paper->std, paper->long_run};
   return record;
 }
 
-// Whatever made the cells: more than one where seeds were trained in several sessions.
+// Builds that produced the cells; several if seeds were trained in different sessions.
 ResultsRecord::Versions versions_of(const Comparison& comparison) {
   std::set<std::string> builds, libraries;
-  for (const Cell& cell : comparison.cells) {
+  for (const CellResult& cell : comparison.cells) {
     if (!cell.build.empty()) builds.insert(cell.build);
     if (!cell.libtorch.empty()) libraries.insert(cell.libtorch);
   }
-  return {.sluice = comparison.version, .builds = {builds.begin(), builds.end()}, .libtorch = {libraries.begin(), libraries.end()}};
+  return {.sluice = comparison.version,
+          .builds = {builds.begin(), builds.end()},
+          .libtorch = {libraries.begin(), libraries.end()}};
 }
 
 }  // namespace
@@ -112,12 +119,14 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                        .data_fingerprint = if_any(comparison.data_fingerprint),
                        .tokenizer_hash = if_any(comparison.tokenizer_hash),
                        .versions = versions_of(comparison)};
-  for (const std::size_t s : analysis.summary.blocks) record.seeds_compared.push_back(comparison.seeds[s]);
-  for (std::size_t v = 0; v < comparison.variants.size(); ++v) record.summary.push_back(summary_of(comparison, analysis, v));
-  for (const Cell& cell : comparison.cells) record.cells.push_back(record_of(cell));
+  for (const std::size_t s : analysis.summary.blocks)
+    record.seeds_compared.push_back(comparison.seeds[s]);
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v)
+    record.summary.push_back(summary_of(comparison, analysis, v));
+  for (const CellResult& cell : comparison.cells) record.cells.push_back(record_of(cell));
   for (const TuningPoint& point : comparison.tuning)
-    record.tuning.push_back(
-        {point.settings, point.candidate, point.log_perplexity, if_any(point.remark), point.learned_nothing, point.chosen});
+    record.tuning.push_back({point.settings, point.candidate, point.log_perplexity,
+                             if_any(point.remark), point.learned_nothing, point.chosen});
   return config::to_json(record);
 }
 

@@ -29,7 +29,8 @@ constexpr std::array<Command, 65> kCommands = {{{"\\", "\\textbackslash{}"},
                                                 {">", "\\textgreater{}"},
                                                 {"|", "\\textbar{}"},
                                                 {"\"", "\\textquotedbl{}"},
-                                                {"[", "{[}"},  // \\ at the end of a row takes [ and * for its arguments
+                                                // [ and * after \\ would be its arguments
+                                                {"[", "{[}"},
                                                 {"]", "{]}"},
                                                 {"*", "{*}"},
                                                 {kMinus, "$-$"},
@@ -88,27 +89,33 @@ std::size_t length_of(std::string_view utf8) {
 unsigned code_of(std::string_view character) {
   const auto first = static_cast<unsigned char>(character.front());
   unsigned code = character.size() == 1 ? first : first & (0x7FU >> character.size());
-  for (const char byte : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
+  for (const char byte : character.substr(1))
+    code = code << 6 | (static_cast<unsigned char>(byte) & 0x3FU);
   return code;
 }
 
-// What LaTeX itself declares for UTF-8 and T1: Latin-1, most of Latin Extended-A, quotation marks.
+// Characters that LaTeX declares for UTF-8 and T1: Latin-1, most of Latin Extended-A, quotation
+// marks.
 bool is_declared(unsigned code) {
-  constexpr std::array<unsigned, 9> kLatinGaps = {0x126, 0x127, 0x138, 0x13F, 0x140, 0x149, 0x166, 0x167, 0xAD};
+  constexpr std::array<unsigned, 9> kLatinGaps = {0x126, 0x127, 0x138, 0x13F, 0x140,
+                                                  0x149, 0x166, 0x167, 0xAD};
   if (code < 0x80) return true;
-  if (code >= 0xA1 && code <= 0x17E) return std::find(kLatinGaps.begin(), kLatinGaps.end(), code) == kLatinGaps.end();
-  constexpr std::array<unsigned, 9> kPunctuation = {0x2018, 0x2019, 0x201A, 0x201C, 0x201D, 0x201E, 0x2022, 0x2030, 0x20AC};
+  if (code >= 0xA1 && code <= 0x17E)
+    return std::find(kLatinGaps.begin(), kLatinGaps.end(), code) == kLatinGaps.end();
+  constexpr std::array<unsigned, 9> kPunctuation = {0x2018, 0x2019, 0x201A, 0x201C, 0x201D,
+                                                    0x201E, 0x2022, 0x2030, 0x20AC};
   return std::find(kPunctuation.begin(), kPunctuation.end(), code) != kPunctuation.end();
 }
 
 std::string code_text(unsigned code) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string digits;
-  for (int shift = code > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4) digits += kDigits[code >> shift & 0xF];
+  for (int shift = code > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4)
+    digits += kDigits[code >> shift & 0xF];
   return cat("\\texttt{U+", digits[0] == '0' && digits.size() > 4 ? digits.substr(1) : digits, "}");
 }
 
-// `--`, `''` and `,,` would be set as one sign.
+// `--`, `''` and `,,` would be typeset as one character.
 bool is_ligature(std::string_view before, std::string_view character) {
   return before.ends_with(character) && (character == "-" || character == "'" || character == ",");
 }
@@ -121,7 +128,8 @@ std::string latex_text(std::string_view text) {
   for (std::string_view rest = clean; !rest.empty();) {
     const std::string_view character = rest.substr(0, length_of(rest));
     rest.remove_prefix(character.size());
-    const auto found = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& one) { return one.character == character; });
+    const auto found = std::find_if(kCommands.begin(), kCommands.end(),
+                                    [&](const Command& one) { return one.character == character; });
     if (found != kCommands.end()) {
       out += found->command;
     } else if (const unsigned code = code_of(character); !is_declared(code)) {

@@ -1,9 +1,10 @@
-// report.html of report.h. The page is well-formed XML too, so that a test can parse it strictly.
+// Writes report.html (report.h). The page is also well-formed XML, so a test can parse it strictly.
 #include <algorithm>
 #include <array>
 #include <set>
 
 #include "base/text_format.h"
+#include "config/names.h"
 #include "report/page_parts.h"
 #include "report/plots.h"
 #include "report/published.h"
@@ -17,60 +18,75 @@ namespace {
 std::string paragraph(std::string_view text) { return cat("<p>", html_text(text), "</p>\n"); }
 
 std::string section(std::string_view id, std::string_view title, std::string_view content) {
-  return cat("<section id=\"", id, "\">\n<h2>", html_text(title), "</h2>\n", content, "</section>\n");
+  return cat("<section id=\"", id, "\">\n<h2>", html_text(title), "</h2>\n", content,
+             "</section>\n");
 }
 
-// One drawing in two sizes, of which the style sheet shows the one that fits.
+// One plot in two sizes; the style sheet shows the one that fits.
 std::string figure(const std::string& wide, const std::string& narrow, std::string_view caption) {
   if (wide.empty()) return "";
-  return cat("<figure>\n<div class=\"wide\">", wide, "</div>\n<div class=\"narrow\">", narrow, "</div>\n<figcaption>", html_text(caption),
-             "</figcaption>\n</figure>\n");
+  return cat("<figure>\n<div class=\"wide\">", wide, "</div>\n<div class=\"narrow\">", narrow,
+             "</div>\n<figcaption>", html_text(caption), "</figcaption>\n</figure>\n");
 }
 
-std::string panels(const std::vector<std::string>& drawings, std::string_view caption) {
-  if (drawings.empty()) return "";
+std::string panels(const std::vector<std::string>& plots, std::string_view caption) {
+  if (plots.empty()) return "";
   std::string out = "<figure>\n<div class=\"panels\">\n";
-  for (const std::string& drawing : drawings) out += drawing;
+  for (const std::string& plot : plots) out += plot;
   return cat(out, "</div>\n<figcaption>", html_text(caption), "</figcaption>\n</figure>\n");
 }
 
-// Every value once: "AMD EPYC, 2 threads"; all of them where cells differ.
-std::string distinct(const Comparison& comparison, std::string (*value_of)(const Cell&)) {
+// All distinct values: "AMD EPYC, 2 threads".
+std::string distinct(const Comparison& comparison, std::string (*value_of)(const CellResult&)) {
   std::set<std::string> values;
-  for (const Cell& cell : comparison.cells) {
-    if (cell.status != CellStatus::kWaiting && !value_of(cell).empty()) values.insert(value_of(cell));
+  for (const CellResult& cell : comparison.cells) {
+    if (cell.state != CellState::kWaiting && !value_of(cell).empty()) values.insert(value_of(cell));
   }
   std::string text;
   for (const std::string& value : values) text += cat(text.empty() ? "" : "; ", value);
   return text.empty() ? std::string(kUnknown) : text;
 }
 
-std::string facts(const Comparison& comparison) {
-  const auto count = [&](CellStatus status) {
-    return std::count_if(comparison.cells.begin(), comparison.cells.end(), [&](const Cell& cell) { return cell.status == status; });
+std::string key_facts(const Comparison& comparison) {
+  const auto count = [&](CellState status) {
+    return std::count_if(comparison.cells.begin(), comparison.cells.end(),
+                         [&](const CellResult& cell) { return cell.state == status; });
   };
   double seconds = 0;
-  for (const Cell& cell : comparison.cells) seconds += cell.training_seconds;
-  std::string runs = cat(count(CellStatus::kFinished), " of ", comparison.variants.size() * comparison.seeds.size(), " finished");
-  for (const CellStatus status : {CellStatus::kDiverged, CellStatus::kFailed}) {
-    if (count(status) > 0) runs += cat(", ", count(status), " ", status_name(status));
+  for (const CellResult& cell : comparison.cells) seconds += cell.training_seconds;
+  std::string runs = cat(count(CellState::kFinished), " of ",
+                         comparison.variants.size() * comparison.seeds.size(), " finished");
+  for (const CellState status : {CellState::kDiverged, CellState::kFailed}) {
+    if (count(status) > 0) runs += cat(", ", count(status), " ", config::name_of(status));
   }
   const std::array<std::pair<std::string_view, std::string>, 8> rows = {
       {{"Objective", comparison.objective_title},
        {"Variants × seeds", cat(comparison.variants.size(), " × ", comparison.seeds.size())},
        {"Runs", runs},
-       {"Steps per run", distinct(comparison, [](const Cell& cell) { return cell.steps > 0 ? with_commas(cell.steps) : std::string(); })},
+       {"Steps per run", distinct(comparison,
+                                  [](const CellResult& cell) {
+                                    return cell.steps > 0 ? with_commas(cell.steps) : std::string();
+                                  })},
        {"Training time, all runs", human_duration(seconds)},
        {"Machine", distinct(comparison,
-                            [](const Cell& cell) {
-                              return cell.cpu.empty() ? std::string()
-                                                      : cat(cell.cpu, cell.threads > 0 ? cat(", ", count_of(cell.threads, "thread")) : "");
+                            [](const CellResult& cell) {
+                              return cell.env.cpu.empty()
+                                         ? std::string()
+                                         : cat(cell.env.cpu,
+                                               cell.env.threads > 0
+                                                   ? cat(", ", count_of(cell.env.threads, "thread"))
+                                                   : "");
                             })},
-       {"Device and precision", distinct(comparison, [](const Cell& cell) { return cat(cell.device, " ", cell.precision); })},
-       {"Build", distinct(comparison,
-                          [](const Cell& cell) { return cat(cell.build, cell.libtorch.empty() ? "" : ", LibTorch ", cell.libtorch); })}}};
+       {"Device and precision", distinct(comparison,
+                                         [](const CellResult& cell) {
+                                           return cat(cell.env.device, " ", cell.env.precision);
+                                         })},
+       {"Build", distinct(comparison, [](const CellResult& cell) {
+          return cat(cell.build, cell.libtorch.empty() ? "" : ", LibTorch ", cell.libtorch);
+        })}}};
   std::string out = "<dl class=\"facts\">\n";
-  for (const auto& [name, value] : rows) out += cat("<div><dt>", name, "</dt><dd>", html_text(value), "</dd></div>\n");
+  for (const auto& [name, value] : rows)
+    out += cat("<div><dt>", name, "</dt><dd>", html_text(value), "</dd></div>\n");
   return out + "</dl>\n";
 }
 
@@ -79,14 +95,19 @@ std::string result_section(const Comparison& comparison, const Analysis& analysi
   std::vector<std::string> lines = notes(comparison, analysis);
   const std::string wide = interval_plot(comparison, analysis, 960);
   if (!wide.empty()) {
-    const bool paper = published_result(comparison, comparison.variants[comparison.baseline]) != nullptr;
-    out += figure(wide, interval_plot(comparison, analysis, kNarrow.width),
-                  cat("Difference to ", analysis.labels[comparison.baseline], " in held-out ", metric_title(comparison),
-                      " after the last step, with simultaneous 95 % intervals.",
-                      analysis.summary.blocks.size() > kMaxSeedDots ? "" : " Small dots below are single seeds."));
+    const bool paper =
+        published_result(comparison, comparison.variants[comparison.baseline]) != nullptr;
+    out += figure(
+        wide, interval_plot(comparison, analysis, kNarrow.width),
+        cat("Difference from ", analysis.labels[comparison.baseline], " in held-out ",
+            metric_title(comparison),
+            " after the last step, with simultaneous 95 % confidence intervals.",
+            analysis.summary.blocks.size() > kMaxSeedDots ? "" : " Small dots: single seeds."));
     out += cat(dot_plot_key(),
-               paper ? "<span><svg width=\"12\" height=\"12\" viewBox=\"0 0 12 12\" aria-hidden=\"true\"><path class=\"paper\" d=\"M6 "
-                       "1 11 6 6 11 1 6Z\"/></svg>the paper's difference at 65,536 steps</span>\n"
+               paper ? "<span><svg width=\"12\" height=\"12\" viewBox=\"0 0 12 12\" "
+                       "aria-hidden=\"true\"><path class=\"paper\" "
+                       "d=\"M6 1 11 6 6 11 1 6Z\"/></svg>"
+                       "the paper's difference at 65,536 steps</span>\n"
                      : "",
                "</p>\n");
   } else {
@@ -100,82 +121,94 @@ std::string result_section(const Comparison& comparison, const Analysis& analysi
 }
 
 std::string pair(const std::string& left, const std::string& right) {
-  return left.empty() && right.empty() ? "" : cat("<div class=\"pair\">\n", left, right, "</div>\n");
+  return left.empty() && right.empty() ? ""
+                                       : cat("<div class=\"pair\">\n", left, right, "</div>\n");
 }
 
 std::string curve_section(const Comparison& comparison, const Analysis& analysis) {
   const auto both = [&](CurveKind kind, std::string_view caption) {
-    return figure(loss_plot(comparison, analysis, kind, kWide), loss_plot(comparison, analysis, kind, kNarrow), caption);
+    return figure(loss_plot(comparison, analysis, kind, kWide),
+                  loss_plot(comparison, analysis, kind, kNarrow), caption);
   };
   const std::string out =
       pair(both(CurveKind::kHeldOut,
-                "Held-out figure along training: mean and, shaded, lowest to highest seed. The steep start is cut off. Readings "
-                "before the end "
-                "are approximate: their learning rate has not decayed."),
-           both(CurveKind::kTraining, "Training loss, averaged over neighbouring steps: mean and, shaded, lowest to highest seed.")) +
-      panels(difference_panels(comparison, analysis), cat("The held-out curves as differences to ", analysis.labels[comparison.baseline],
-                                                          ", seed by seed: mean and, shaded, lowest to highest seed, against steps. Below "
-                                                          "the line is better. Approximate before the end."));
+                "Held-out metric during training: mean (line) and range (shaded) over seeds. The "
+                "steep start is cut off. Values before the end are approximate because the "
+                "learning rate has not decayed."),
+           both(CurveKind::kTraining,
+                "Training loss, averaged over neighboring steps: mean (line) and range (shaded) "
+                "over seeds.")) +
+      panels(difference_panels(comparison, analysis),
+             cat("Held-out difference from ", analysis.labels[comparison.baseline],
+                 " within each seed during training: mean (line) and range (shaded) over seeds. "
+                 "Below the zero line is better. Approximate before the end."));
   return out.empty() ? paragraph("No curves yet.") : out;
 }
 
 std::string cost_section(const Comparison& comparison, const Analysis& analysis) {
   const auto both = [&](Cost cost, std::string_view caption) {
-    return figure(cost_plot(comparison, analysis, cost, kWide), cost_plot(comparison, analysis, cost, kNarrow), caption);
+    return figure(cost_plot(comparison, analysis, cost, kWide),
+                  cost_plot(comparison, analysis, cost, kNarrow), caption);
   };
-  const std::string_view equal = comparison.equalize == "steps" ? " At matched widths equal steps are equal FLOPs." : "";
+  const std::string_view equal = comparison.equalize == Equalize::kSteps
+                                     ? " With matched widths, equal steps mean equal FLOPs."
+                                     : "";
   return pair(both(Cost::kFlops,
-                   cat("The end of training against FLOPs spent: mean ± one standard deviation after the last step. Faint lines are the "
-                       "way there and approximate. Points that cost the same are drawn a little apart.",
+                   cat("Result after the last step (mean ± one standard deviation) versus training "
+                       "FLOPs. Faint lines: the course of training, approximate. Points of equal "
+                       "cost are drawn slightly apart.",
                        equal)),
               both(Cost::kSeconds,
-                   "The same against time spent in training steps, evaluations left out. It depends on the machine and on what else ran "
-                   "there.")) +
+                   "The same versus time spent in training steps, without evaluations. Times "
+                   "depend on the machine and its load.")) +
          html_table(size_table(comparison, analysis), "Sizes and cost, one row per variant");
 }
 
 std::string tuning_section(const Comparison& comparison, const Analysis& analysis) {
-  const std::string note =
-      comparison.tuning_note.empty() ? "The same learning rate for all variants; nothing was tuned." : sentence(comparison.tuning_note);
+  const std::string note = comparison.tuning_note.empty()
+                               ? "The same learning rate for all variants; nothing was tuned."
+                               : sentence(comparison.tuning_note);
   if (comparison.tuning.empty()) return paragraph(note);
   return cat(paragraph(note),
              panels(tuning_panels(comparison, analysis),
-                    "Sensitivity: log-perplexity on the third split for every candidate, mean over the tuning seeds. Filled: chosen. "
-                    "Candidates that trained far "
-                    "worse lie beyond the top; the table has them."),
+                    "Sensitivity: log-perplexity of every candidate on the tuning split, mean over "
+                    "the tuning seeds. Filled: chosen. Much worse candidates are outside the plot; "
+                    "the table lists them."),
              html_table(tuning_table(comparison), "Tuning, one row per variant"));
 }
 
 std::string cell_section(const Comparison& comparison, const Analysis& analysis) {
   std::string out = paragraph(
-      "Each figure is one run. results.csv and results.json next to this page hold the same with full precision, and each run's hash, "
-      "build, "
-      "machine and directory.");
-  const TextTable trouble = trouble_table(comparison);
-  if (!trouble.rows.empty()) out += html_table(trouble, "Runs that diverged or failed");
-  return out + html_table(cell_table(comparison, analysis), "Held-out figures, one row per seed");
+      "Each value is one run. results.csv and results.json next to this page contain the values in "
+      "full precision and the hash, build, machine and directory of each run.");
+  const TextTable failures = failure_table(comparison);
+  if (!failures.rows.empty()) out += html_table(failures, "Runs that diverged or failed");
+  return out + html_table(cell_table(comparison, analysis), "Held-out results, one row per seed");
 }
 
-std::string again_section(const Comparison& comparison) {
+std::string reproduction_section(const Comparison& comparison) {
   std::string commands;
   for (const std::string& command : comparison.commands) commands += html_text(command) + "\n";
   std::string out;
   if (!commands.empty()) out += cat("<pre tabindex=\"0\"><code>", commands, "</code></pre>\n");
-  out += paragraph("With this configuration, merged and overridden:");
+  out += paragraph("Configuration, with all overrides applied:");
   out += cat("<pre tabindex=\"0\"><code>", html_lines(comparison.config), "</code></pre>\n");
-  return out + cat("<p class=\"small\">Data fingerprint <code>", html_text(hash_text(comparison.data_fingerprint)),
-                   "</code>, tokenizer <code>", html_text(hash_text(comparison.tokenizer_hash)), "</code>, Sluice ",
+  return out + cat("<p class=\"small\">Data fingerprint <code>",
+                   html_text(hash_text(comparison.data_fingerprint)),
+                   "</code>, tokenizer hash <code>",
+                   html_text(hash_text(comparison.tokenizer_hash)), "</code>, Sluice ",
                    html_text(comparison.version), ".</p>\n");
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kSections = {{{"result", "Result"},
-                                                                                     {"read", "How to read this"},
-                                                                                     {"curves", "Along training"},
-                                                                                     {"cost", "Against FLOPs and time"},
-                                                                                     {"tuning", "Tuning"},
-                                                                                     {"runs", "Every run"},
-                                                                                     {"again", "Settings, and how to do it again"},
-                                                                                     {"formulas", "Formulas"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kSections = {
+    {{"result", "Result"},
+     {"read", "How to read this"},
+     {"curves", "Training curves"},
+     {"cost", "Cost"},
+     {"tuning", "Tuning"},
+     {"runs", "All runs"},
+     {"reproduce", "Configuration and reproduction"},
+     {"formulas", "Formulas"}}};
 
 std::string condition_paragraph(const Comparison& comparison, const Analysis& analysis) {
   const std::string text = conditions(comparison, analysis);
@@ -191,24 +224,26 @@ std::string navigation() {
 }  // namespace
 
 std::string html_report(const Comparison& comparison, const Analysis& analysis) {
-  const std::array<std::string, kSections.size()> contents = {result_section(comparison, analysis),
-                                                              std::string(how_to_read()),
-                                                              curve_section(comparison, analysis),
-                                                              cost_section(comparison, analysis),
-                                                              tuning_section(comparison, analysis),
-                                                              cell_section(comparison, analysis),
-                                                              again_section(comparison),
-                                                              std::string(page_formulas())};
+  const std::array<std::string, kSections.size()> contents = {
+      result_section(comparison, analysis), std::string(how_to_read()),
+      curve_section(comparison, analysis),  cost_section(comparison, analysis),
+      tuning_section(comparison, analysis), cell_section(comparison, analysis),
+      reproduction_section(comparison),     std::string(page_formulas())};
   const std::string name = html_text(comparison.name);
   std::string out =
-      cat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
-          "content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"generator\" content=\"Sluice ",
-          html_text(comparison.version), "\"/>\n<title>", name, ": comparison</title>\n<style>", page_style(),
-          "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>", name, "</h1>\n<p class=\"lead\">", html_text(verdict(comparison, analysis)),
-          "</p>\n", condition_paragraph(comparison, analysis), facts(comparison), navigation(), "</header>\n");
-  for (std::size_t i = 0; i < kSections.size(); ++i) out += section(kSections[i].first, kSections[i].second, contents[i]);
-  return out + cat("<footer>Made by Sluice ", html_text(comparison.version),
-                   " from the runs of this directory; `sluice compare --report` makes it again.</footer>\n</main>\n</body>\n</html>\n");
+      cat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+          "<meta name=\"generator\" content=\"Sluice ",
+          html_text(comparison.version), "\"/>\n<title>", name, ": comparison</title>\n<style>",
+          page_style(), "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>", name,
+          "</h1>\n<p class=\"lead\">", html_text(verdict(comparison, analysis)), "</p>\n",
+          condition_paragraph(comparison, analysis), key_facts(comparison), navigation(),
+          "</header>\n");
+  for (std::size_t i = 0; i < kSections.size(); ++i)
+    out += section(kSections[i].first, kSections[i].second, contents[i]);
+  return out + cat("<footer>Generated by Sluice ", html_text(comparison.version),
+                   " from the runs in this directory; <code>sluice compare --report</code> "
+                   "regenerates it.</footer>\n</main>\n</body>\n</html>\n");
 }
 
 }  // namespace sluice::report

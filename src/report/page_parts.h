@@ -1,4 +1,4 @@
-// Parts of report.html that are the same on every page, as HTML.
+// Parts of report.html that do not depend on the comparison, as HTML.
 #pragma once
 
 #include <string_view>
@@ -6,8 +6,8 @@
 namespace sluice::report {
 
 std::string_view page_style();     // CSS
-std::string_view how_to_read();    // a frank guide to the figures
-std::string_view page_formulas();  // the statistics, with ids that table and text link to
-std::string_view dot_plot_key();   // what each mark of the dot plot means
+std::string_view how_to_read();    // how to interpret the results
+std::string_view page_formulas();  // formulas of the statistics, with ids for links
+std::string_view dot_plot_key();   // legend of the dot plot
 
 }  // namespace sluice::report

@@ -1,7 +1,9 @@
-// Published held-out log-perplexities to put beside one's own: "GLU Variants Improve Transformer" (Shazeer 2020, arXiv 2002.05202), Table 1.
-// T5 base, span corruption on C4, nats per target token: mean and sample standard deviation of 4 runs of 65,536 steps, and one run of 524,288.
+// Published held-out log-perplexities: "GLU Variants Improve Transformer" (Shazeer 2020, arXiv
+// 2002.05202), Table 1. T5 base, span corruption on C4, nats per target token: mean and sample
+// standard deviation of 4 runs of 65,536 steps, and one run of 524,288 steps.
 //
-// Levels depend on data, tokenizer and size; what a reproduction can be held to are the differences between variants.
+// Absolute values depend on data, tokenizer and model size; only differences between variants are
+// comparable.
 #pragma once
 
 #include <array>
@@ -26,8 +28,9 @@ inline constexpr std::array<Published, 8> kPublished = {{{"relu", 1.997, 0.005, 
                                                          {"swiglu", 1.944, 0.010, 1.636},
                                                          {"reglu", 1.953, 0.003, 1.645}}};
 
-// nullptr where the paper has no such figure: another objective or metric, or a feed-forward layer that is not in it.
+// nullptr if the paper has no such result: another objective or metric, or a feed-forward layer not
+// in the paper.
 const Published* published_result(const Comparison& comparison, const Variant& variant);
-bool has_published(const Comparison& comparison);  // of any variant
+bool has_published(const Comparison& comparison);  // for any variant
 
 }  // namespace sluice::report

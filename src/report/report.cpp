@@ -9,7 +9,7 @@
 namespace sluice::report {
 
 void write_report(const Comparison& comparison, const std::filesystem::path& directory) {
-  const Analysis analysis = analyse(comparison);
+  const Analysis analysis = analyze(comparison);
   FileSystem& files = real_files();
   files.create_directories(directory);
   files.write_atomically(directory / "table.md", markdown_report(comparison, analysis));
@@ -20,11 +20,13 @@ void write_report(const Comparison& comparison, const std::filesystem::path& dir
 }
 
 std::string console_table(const Comparison& comparison) {
-  const Analysis analysis = analyse(comparison);
-  std::string out =
-      cat(console_text_table(short_result_table(comparison, analysis)), "\n", console_text(verdict(comparison, analysis)), "\n");
-  if (const std::string under = conditions(comparison, analysis); !under.empty()) out += console_text(under) + "\n";
-  for (const std::string& remark : analysis.summary.remarks) out += console_text(sentence(remark)) + "\n";
+  const Analysis analysis = analyze(comparison);
+  std::string out = cat(console_text_table(short_result_table(comparison, analysis)), "\n",
+                        console_text(verdict(comparison, analysis)), "\n");
+  if (const std::string text = conditions(comparison, analysis); !text.empty())
+    out += console_text(text) + "\n";
+  for (const std::string& remark : analysis.summary.remarks)
+    out += console_text(sentence(remark)) + "\n";
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const std::string status = status_of(comparison, analysis, v);
     if (!status.empty()) out += console_text(cat(analysis.labels[v], ": ", status)) + "\n";

@@ -1,13 +1,14 @@
-// Turns a comparison into the files of its directory:
+// Writes the report of a comparison:
 //
-//   table.md      laid out like Table 1 of "GLU Variants Improve Transformer" (arXiv 2002.05202), that table's figures beside it
-//   table.tex     the same for a paper (booktabs)
+//   table.md      laid out like Table 1 of "GLU Variants Improve Transformer" (arXiv 2002.05202),
+//                 with the values of that table alongside
+//   table.tex     the same as LaTeX (booktabs)
 //   results.csv   one row per cell
-//   results.json  `cells`, `summary` and where they come from; its keys are promises (docs/reports.md)
-//   report.html   one page without network, scripts or fonts from elsewhere
+//   results.json  cells, statistics and their provenance; its keys are stable (docs/reports.md)
+//   report.html   one self-contained page without scripts
 //
-// All are functions of the comparison alone: the same comparison gives the same bytes. Errors: those of analyse(); kIo where a file cannot be
-// written.
+// All files are functions of the comparison alone: the same comparison gives the same bytes.
+// Errors: those of analyze(); kIo if a file cannot be written.
 #pragma once
 
 #include <filesystem>
@@ -18,10 +19,10 @@
 
 namespace sluice::report {
 
-// Makes `directory` where it is missing; each file appears whole or not at all.
+// Creates `directory` if it is missing; each file is written atomically.
 void write_report(const Comparison& comparison, const std::filesystem::path& directory);
 
-// The table for a terminal, with what must be said beside it.
+// The table for a terminal, followed by the verdict, its conditions and remarks.
 std::string console_table(const Comparison& comparison);
 
 std::string markdown_report(const Comparison& comparison, const Analysis& analysis);

@@ -1,4 +1,4 @@
-// DIR/results.json: a comparison for programs. Key names are promises.
+// DIR/results.json: the machine-readable result of a comparison. Key names are stable.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,16 @@
 
 namespace sluice::report {
 
-// Beside ResultsRecord, not in it: clang 14 cannot put a nested struct with initial values into a std::optional there.
+// Not nested in ResultsRecord: clang 14 rejects std::optional of a nested struct with default
+// member initializers.
 struct PaperRecord {
   double mean = 0, std = 0, long_run = 0;
   static constexpr auto fields() {
     using config::field, config::Key;
-    return std::tuple{field<&PaperRecord::mean>("Log-perplexity after 65,536 steps.", Key{"mean_65536"}),
-                      field<&PaperRecord::std>("Its standard deviation over runs.", Key{"std_65536"}),
-                      field<&PaperRecord::long_run>("Log-perplexity after 524,288 steps.", Key{"at_524288"})};
+    return std::tuple{
+        field<&PaperRecord::mean>("Log-perplexity after 65,536 steps.", Key{"mean_65536"}),
+        field<&PaperRecord::std>("Its standard deviation over runs.", Key{"std_65536"}),
+        field<&PaperRecord::long_run>("Log-perplexity after 524,288 steps.", Key{"at_524288"})};
   }
 };
 
@@ -27,8 +29,9 @@ struct ResultsRecord {
   static constexpr config::RecordFormat record{
       .name = "results",
       .place = "DIR/results.json",
-      .summary = "A comparison: its verdicts, every cell and how it was made. docs/statistics.md has the formulas.",
-      .expected = "what `sluice compare` wrote",
+      .summary =
+          "A comparison: verdicts, cells and their provenance. Formulas: docs/statistics.md.",
+      .expected = "a file written by `sluice compare`",
       .indent = 1};
 
   struct VariantSummary {
@@ -38,7 +41,8 @@ struct ResultsRecord {
     std::optional<std::string> status;
     bool compared = false;
     std::vector<std::uint64_t> pending_seeds, seeds_without_learning;
-    std::optional<double> mean, std, difference, difference_low, difference_high, p, p_holm, paired_p, paired_p_holm;
+    std::optional<double> mean, std, difference, difference_low, difference_high, p, p_holm,
+        paired_p, paired_p_holm;
     std::optional<std::string> letters;
     std::optional<double> held_out_error, effective_documents;
     std::optional<std::uint64_t> num_documents;
@@ -54,41 +58,46 @@ struct ResultsRecord {
       using V = VariantSummary;
       return std::tuple{
           field<&V::settings>("Values of the varied keys."),
-          field<&V::baseline>("Whether the others are compared with it."),
-          field<&V::n>("Finished seeds."),
-          field<&V::status>("What became of the others; null: all finished."),
-          field<&V::compared>("Whether the tests include it: false for a variant that is pending or broken, and where nothing is tested."),
-          field<&V::pending_seeds>("Seeds still to do."),
-          field<&V::seeds_without_learning>("Seeds whose model has learned nothing."),
-          field<&V::mean>("Of the metric over the finished seeds."),
-          field<&V::std>("Sample standard deviation; from two seeds on."),
-          field<&V::difference>("From the baseline, over `seeds_compared`; null for the baseline and without a verdict."),
-          field<&V::difference_low>("Lower end of its simultaneous 95 % interval."),
-          field<&V::difference_high>("Upper end."),
-          field<&V::p>("Of the additive model of variants and seeds."),
-          field<&V::p_holm>("The same, adjusted by Holm."),
-          field<&V::paired_p>("Of the paired t-test."),
-          field<&V::paired_p_holm>("The same, adjusted by Holm."),
-          field<&V::letters>("Variants that share a letter are not told apart."),
+          field<&V::baseline>("Whether it is the baseline of the comparison."),
+          field<&V::n>("Number of finished seeds."),
+          field<&V::status>("States of the unfinished seeds, as text; null if all are finished."),
+          field<&V::compared>("Whether it is included in the tests: false if it is pending, a run "
+                              "diverged or failed, or nothing is tested."),
+          field<&V::pending_seeds>("Seeds that have not finished yet."),
+          field<&V::seeds_without_learning>("Seeds whose model did not learn."),
+          field<&V::mean>("Mean of the metric over the finished seeds."),
+          field<&V::std>("Sample standard deviation; null for fewer than two seeds."),
+          field<&V::difference>("Mean difference from the baseline over `seeds_compared`; null for "
+                                "the baseline and without a verdict."),
+          field<&V::difference_low>("Lower bound of its simultaneous 95 % confidence interval."),
+          field<&V::difference_high>("Upper bound."),
+          field<&V::p>("p-value from the block model (variant + seed)."),
+          field<&V::p_holm>("The same, Holm-adjusted."),
+          field<&V::paired_p>("p-value of the paired t-test."),
+          field<&V::paired_p_holm>("The same, Holm-adjusted."),
+          field<&V::letters>("Variants that share a letter are not significantly different."),
           field<&V::held_out_error>(
-              "Standard error of the difference that comes from the choice of held-out documents; for log_perplexity only."),
-          field<&V::effective_documents>(
-              "Documents of one size that the held-out text counts for; below about 20 `held_out_error` is a rough guess."),
-          field<&V::num_documents>("Held-out documents."),
+              "Standard error of the difference due to the choice of held-out "
+              "documents; log_perplexity only."),
+          field<&V::effective_documents>("Effective number of held-out documents; below about 20, "
+                                         "`held_out_error` is a rough estimate."),
+          field<&V::num_documents>("Number of held-out documents."),
           field<&V::num_parameters>("Parameters of the model."),
-          field<&V::multiply_adds_per_token>("Of the forward pass, per target token."),
-          field<&V::flops_per_token>("Of training, per target token."),
+          field<&V::multiply_adds_per_token>(
+              "Multiply-adds of the forward pass, per target token."),
+          field<&V::flops_per_token>("FLOPs of training, per target token."),
           field<&V::d_ff>("Width of the feed-forward layer."),
-          field<&V::d_ff_mismatch>("Its parameters against those of the reference layer, as a share."),
+          field<&V::d_ff_mismatch>(
+              "Relative difference between its parameters and those of the reference layer."),
           field<&V::tuned>("Values chosen by compare.tune."),
-          field<&V::paper>("What Shazeer 2020 reports for this layer.")};
+          field<&V::paper>("Results of Shazeer 2020 for this layer.")};
     }
   };
 
   struct CellRecord {
     Settings settings;
     std::uint64_t seed = 0;
-    std::string status;
+    CellState status = CellState::kWaiting;
     std::optional<std::string> remark;
     std::optional<double> log_perplexity, bits_per_byte, uniform_log_perplexity;
     std::optional<bool> learned_nothing;
@@ -102,25 +111,29 @@ struct ResultsRecord {
     static constexpr auto fields() {
       using config::field;
       using C = CellRecord;
-      return std::tuple{field<&C::settings>("Values of the varied keys."),
-                        field<&C::seed>("Seed."),
-                        field<&C::status>("finished, diverged, failed or waiting."),
-                        field<&C::remark>("Why there is no figure."),
-                        field<&C::log_perplexity>("Held-out, after the last step; finished cells only."),
-                        field<&C::bits_per_byte>("Likewise; null where targets are not text."),
-                        field<&C::uniform_log_perplexity>("What a uniform guess gives."),
-                        field<&C::learned_nothing>("Whether the model is no better than a guess or than before training."),
-                        field<&C::steps>("Steps of the run."),
-                        field<&C::tokens>("Target tokens trained on."),
-                        field<&C::training_seconds>("Spent in steps."),
-                        field<&C::hash>("Of everything that determines the result."),
-                        field<&C::build>("Program and revision."),
-                        field<&C::libtorch>("Version of LibTorch."),
-                        field<&C::cpu>("Processor model."),
-                        field<&C::device>("cpu or cuda."),
-                        field<&C::precision>("fp32 or bf16."),
-                        field<&C::threads>("Threads."),
-                        field<&C::directory>("Where its run is.")};
+      return std::tuple{
+          field<&C::settings>("Values of the varied keys."),
+          field<&C::seed>("Seed."),
+          field<&C::status>("finished, diverged, failed or waiting."),
+          field<&C::remark>("Reason for a missing result."),
+          field<&C::log_perplexity>("Held-out, after the last step; finished cells only."),
+          field<&C::bits_per_byte>("The same in bits per byte; null if the targets are not text."),
+          field<&C::uniform_log_perplexity>(
+              "Log-perplexity of a uniform guess over the vocabulary."),
+          field<&C::learned_nothing>(
+              "Whether the model did not learn: no better than a uniform guess or than before "
+              "training."),
+          field<&C::steps>("Steps of the run."),
+          field<&C::tokens>("Target tokens trained on."),
+          field<&C::training_seconds>("Time spent in training steps."),
+          field<&C::hash>("Hash of everything that determines the result."),
+          field<&C::build>("Program and revision."),
+          field<&C::libtorch>("Version of LibTorch."),
+          field<&C::cpu>("Processor model."),
+          field<&C::device>("cpu or cuda."),
+          field<&C::precision>("fp32 or bf16."),
+          field<&C::threads>("Threads."),
+          field<&C::directory>("Run directory.")};
     }
   };
 
@@ -134,11 +147,11 @@ struct ResultsRecord {
       using config::field;
       using T = TuningRecord;
       return std::tuple{field<&T::settings>("Values of the varied keys."),
-                        field<&T::candidate>("Values that were tried."),
+                        field<&T::candidate>("Candidate values."),
                         field<&T::log_perplexity>("On the tuning split, one per tuning seed."),
-                        field<&T::remark>("Why there is no figure."),
-                        field<&T::learned_nothing>("Whether a run of it has learned nothing."),
-                        field<&T::chosen>("Whether the variant takes it.")};
+                        field<&T::remark>("Reason for a missing result."),
+                        field<&T::learned_nothing>("Whether any of its runs did not learn."),
+                        field<&T::chosen>("Whether it was chosen for the variant.")};
     }
   };
 
@@ -148,12 +161,17 @@ struct ResultsRecord {
     std::vector<std::string> builds, libtorch;
     static constexpr auto fields() {
       using config::field;
-      return std::tuple{field<&Versions::format>("Of this file."), field<&Versions::sluice>("Of the program that wrote the report."),
-                        field<&Versions::builds>("That made the cells."), field<&Versions::libtorch>("That made the cells.")};
+      return std::tuple{field<&Versions::format>("Version of this format."),
+                        field<&Versions::sluice>("Program that wrote the report."),
+                        field<&Versions::builds>("Builds that ran the cells."),
+                        field<&Versions::libtorch>("LibTorch versions that ran the cells.")};
     }
   };
 
-  std::string name, metric, objective, equalize;
+  std::string name;
+  Metric metric = Metric::kLogPerplexity;
+  std::string objective;
+  Equalize equalize = Equalize::kSteps;
   Settings baseline;
   std::vector<std::uint64_t> seeds, seeds_compared;
   std::uint64_t comparisons = 0;
@@ -179,25 +197,28 @@ struct ResultsRecord {
         field<&R::metric>("log_perplexity or bits_per_byte."),
         field<&R::objective>("Type of the objective."),
         field<&R::equalize>("steps or time."),
-        field<&R::baseline>("Settings of the variant that the others are compared with."),
-        field<&R::seeds>("All that were asked for."),
-        field<&R::seeds_compared>("Finished by every variant that is compared."),
-        field<&R::comparisons>("Comparisons with the baseline: the number that p-values and intervals are adjusted for."),
-        field<&R::headline>("The verdict, in words."),
-        field<&R::conditions>("What the runs do not have in common, in words."),
-        field<&R::notes>("The sentences of the report."),
-        field<&R::residual_std>("Residual standard deviation of the model of variants and seeds."),
-        field<&R::detectable_difference>("Smallest difference from the baseline that would be found in 80 of 100 comparisons."),
-        field<&R::seeds_for_a_hundredth>("Seeds that a difference of 0.01 needs.", config::Key{"seeds_for_0.01"}),
-        field<&R::summary>("A row for each variant, in the order asked for."),
-        field<&R::cells>("Variants and seeds."),
-        field<&R::tuning>("Every candidate that was tried."),
-        field<&R::tuning_note>("What was tuned on which seeds."),
+        field<&R::baseline>("Settings of the baseline."),
+        field<&R::seeds>("All requested seeds."),
+        field<&R::seeds_compared>("Seeds finished by all compared variants."),
+        field<&R::comparisons>("Number of comparisons with the baseline, for which p-values and "
+                               "intervals are adjusted."),
+        field<&R::headline>("Verdict and conditions, as text."),
+        field<&R::conditions>("Conditions of the verdict, as text: steps, learning rate, curves."),
+        field<&R::notes>("Notes of the report."),
+        field<&R::residual_std>("Residual standard deviation of the block model."),
+        field<&R::detectable_difference>(
+            "Difference from the baseline that would be detected with 80 % power."),
+        field<&R::seeds_for_a_hundredth>("Number of seeds needed to detect a difference of 0.01.",
+                                         config::Key{"seeds_for_0.01"}),
+        field<&R::summary>("One object per variant, in the order of the configuration."),
+        field<&R::cells>("One object per variant and seed."),
+        field<&R::tuning>("Results of all tuning candidates."),
+        field<&R::tuning_note>("Tuned keys and tuning seeds, as text."),
         field<&R::config>("The comparison's configuration, as YAML."),
-        field<&R::commands>("How to do it again."),
-        field<&R::data_fingerprint>("Null where variants do not share it."),
-        field<&R::tokenizer_hash>("Likewise."),
-        field<&R::versions>("What made it.")};
+        field<&R::commands>("Commands that reproduce the comparison."),
+        field<&R::data_fingerprint>("Null if the variants use different data."),
+        field<&R::tokenizer_hash>("Null if the variants use different tokenizers."),
+        field<&R::versions>("Versions of the programs involved.")};
   }
 };
 

@@ -14,19 +14,23 @@ constexpr double kCharacterWidth = 6.6;  // on average, at 12.5 px
 
 }  // namespace
 
-double text_width(std::string_view text) { return kCharacterWidth * static_cast<double>(num_characters(text)); }
+double text_width(std::string_view text) {
+  return kCharacterWidth * static_cast<double>(num_characters(text));
+}
 
 Svg::Svg(double width, double height, std::string_view label) {
   out_ = "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 ";
   put(width);
   out_ += ' ';
   put(height);
-  out_ += cat("\" width=\"", shortest(width), "\" height=\"", shortest(height), "\" aria-label=\"", html_text(label), "\">\n");
+  out_ += cat("\" width=\"", shortest(width), "\" height=\"", shortest(height), "\" aria-label=\"",
+              html_text(label), "\">\n");
 }
 
 // One decimal: a tenth of a pixel.
 void Svg::put(double value) {
-  const auto tenths = std::isfinite(value) ? static_cast<long>(std::lround(std::clamp(value, -1e6, 1e6) * 10)) : 0L;
+  const auto tenths =
+      std::isfinite(value) ? static_cast<long>(std::lround(std::clamp(value, -1e6, 1e6) * 10)) : 0L;
   if (tenths < 0) out_ += '-';
   out_ += std::to_string(std::labs(tenths) / 10);
   if (tenths % 10 != 0) out_.append(".").append(std::to_string(std::labs(tenths) % 10));
@@ -39,7 +43,8 @@ void Svg::attribute(std::string_view name, double value) {
 }
 
 void Svg::close_shape(std::string_view element, std::string_view tip) {
-  out_ += tip.empty() ? std::string("/>\n") : cat("><title>", html_text(tip), "</title></", element, ">\n");
+  out_ += tip.empty() ? std::string("/>\n")
+                      : cat("><title>", html_text(tip), "</title></", element, ">\n");
 }
 
 void Svg::line(Point from, Point to, std::string_view css_class) {
@@ -64,7 +69,8 @@ void Svg::path(std::span<const Point> points, std::string_view css_class) {
   out_ += "/>\n";
 }
 
-void Svg::band(std::span<const Point> upper, std::span<const Point> lower, std::string_view css_class) {
+void Svg::band(std::span<const Point> upper, std::span<const Point> lower,
+               std::string_view css_class) {
   if (upper.empty()) return;
   std::vector<Point> outline(upper.begin(), upper.end());
   outline.insert(outline.end(), lower.rbegin(), lower.rend());
@@ -79,7 +85,8 @@ void Svg::dot(Point at, double radius, std::string_view css_class, std::string_v
   close_shape("circle", tip);
 }
 
-void Svg::outline(std::span<const Point> corners, std::string_view css_class, std::string_view tip) {
+void Svg::outline(std::span<const Point> corners, std::string_view css_class,
+                  std::string_view tip) {
   out_.append("<path class=\"").append(css_class).append("\" d=\"M");
   for (const Point& corner : corners) {
     put(corner.x);
@@ -92,14 +99,16 @@ void Svg::outline(std::span<const Point> corners, std::string_view css_class, st
 }
 
 void Svg::diamond(Point at, double radius, std::string_view css_class, std::string_view tip) {
-  const std::array corners = {Point{at.x, at.y - radius}, Point{at.x + radius, at.y}, Point{at.x, at.y + radius},
-                              Point{at.x - radius, at.y}};
+  const std::array corners = {Point{at.x, at.y - radius}, Point{at.x + radius, at.y},
+                              Point{at.x, at.y + radius}, Point{at.x - radius, at.y}};
   outline(corners, css_class, tip);
 }
 
-void Svg::triangle(Point at, double radius, Pointing to, std::string_view css_class, std::string_view tip) {
+void Svg::triangle(Point at, double radius, Pointing to, std::string_view css_class,
+                   std::string_view tip) {
   const double ahead = to == Pointing::kLeft ? -radius : radius;
-  const std::array corners = {Point{at.x + ahead, at.y}, Point{at.x - ahead, at.y - radius}, Point{at.x - ahead, at.y + radius}};
+  const std::array corners = {Point{at.x + ahead, at.y}, Point{at.x - ahead, at.y - radius},
+                              Point{at.x - ahead, at.y + radius}};
   outline(corners, css_class, tip);
 }
 
@@ -111,11 +120,13 @@ void Svg::text(Point at, std::string_view text, std::string_view css_class) {
   out_.append(">").append(html_text(text)).append("</text>\n");
 }
 
-void Svg::open_group(std::string_view css_class) { out_.append("<g class=\"").append(css_class).append("\">\n"); }
+void Svg::open_group(std::string_view css_class) {
+  out_.append("<g class=\"").append(css_class).append("\">\n");
+}
 
 void Svg::close_group() { out_ += "</g>\n"; }
 
-void Svg::open_window(const Box& box) {
+void Svg::open_viewport(const Box& box) {
   out_ += "<svg";
   attribute("x", box.left);
   attribute("y", box.top);
@@ -130,7 +141,7 @@ void Svg::open_window(const Box& box) {
   out_ += ">\n";
 }
 
-void Svg::close_window() { out_ += "</svg>\n"; }
+void Svg::close_viewport() { out_ += "</svg>\n"; }
 
 std::string Svg::finish() { return out_ + "</svg>\n"; }
 

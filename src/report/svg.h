@@ -1,5 +1,5 @@
-// Scalable drawings for a page, written as text: shapes with classes, whose colours and fonts the page's style sheet gives. Lengths are CSS pixels at
-// natural size, y downwards.
+// Writes SVG drawings. Shapes have CSS classes; colors and fonts are defined in the style sheet of
+// the page. Lengths are in CSS pixels at natural size; y points down.
 #pragma once
 
 #include <span>
@@ -20,7 +20,7 @@ struct Box {
 
 class Svg {
  public:
-  // `label`: what a screen reader says of it.
+  // `label`: text for screen readers.
   Svg(double width, double height, std::string_view label);
 
   void line(Point from, Point to, std::string_view css_class);
@@ -29,13 +29,15 @@ class Svg {
   void dot(Point at, double radius, std::string_view css_class, std::string_view tip = "");
   void diamond(Point at, double radius, std::string_view css_class, std::string_view tip = "");
   enum class Pointing { kLeft, kRight };
-  void triangle(Point at, double radius, Pointing to, std::string_view css_class, std::string_view tip = "");
-  void text(Point at, std::string_view text, std::string_view css_class);  // class "e": ends there; "m": its middle is there
+  void triangle(Point at, double radius, Pointing to, std::string_view css_class,
+                std::string_view tip = "");
+  // class "e": `at` is the end of the text; "m": its middle
+  void text(Point at, std::string_view text, std::string_view css_class);
   void open_group(std::string_view css_class);
   void close_group();
-  // A window that cuts off what lies outside; coordinates in it stay those of the drawing.
-  void open_window(const Box& box);
-  void close_window();
+  // Clips to `box` until close_viewport(); coordinates are unchanged.
+  void open_viewport(const Box& box);
+  void close_viewport();
 
   std::string finish();
 
@@ -47,24 +49,24 @@ class Svg {
   std::string out_;
 };
 
-// What a text is likely to take at the size of the plots' labels.
+// Estimated width of a text at the font size of plot labels.
 double text_width(std::string_view text);
 
-// The numbers 1, 2 or 5 · 10^k apart that lie within [low, high], `about` of them; and their texts.
+// About `about` multiples of 1, 2 or 5 · 10^k in [low, high], and the digits to print them with.
 struct Ticks {
   std::vector<double> values;
   int digits = 0;
 };
 Ticks nice_ticks(double low, double high, int about);
 
-// A linear scale: `low` at `begin`, `high` at `end`.
+// A linear scale that maps [low, high] to [begin, end].
 struct Axis {
   double low = 0, high = 1;
   double begin = 0, end = 1;
   double at(double value) const;
 };
 
-// Grid, ticks and titles around `box`.
+// A plot area with its axes.
 struct Frame {
   Axis x, y;
   Box box;
@@ -75,9 +77,12 @@ struct AxisTitles {
 struct Range {
   double low = 0, high = 1;
 };
-Frame draw_frame(Svg& svg, const Box& box, const Range& x, const Range& y, const AxisTitles& titles);
+// Draws grid, ticks and titles around `box`.
+Frame draw_frame(Svg& svg, const Box& box, const Range& x, const Range& y,
+                 const AxisTitles& titles);
 
-// Places for labels beside the heights `wanted`, at least `gap` apart and within [top, bottom] as far as they fit, each as near as may be.
-std::vector<double> spread(std::span<const double> wanted, double gap, double top, double bottom);
+// Label positions close to `wanted`, at least `gap` apart and within [top, bottom] if they fit.
+std::vector<double> spread_labels(std::span<const double> wanted, double gap, double top,
+                                  double bottom);
 
 }  // namespace sluice::report

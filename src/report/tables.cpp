@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/text_format.h"
+#include "config/names.h"
 #include "report/published.h"
 #include "report/text.h"
 #include "report/wording.h"
@@ -20,43 +21,52 @@ std::string mean_text(const stats::VariantSummary& variant) {
   return variant.std ? cat(mean, " (", number_text(variant.std, kDigits), ")") : mean;
 }
 
-// What stands in the difference's place where there is none.
+// Replaces the difference if there is none.
 std::string no_difference(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   if (v == analysis.summary.baseline)
-    return analysis.summary.variants[v].analysed ? "baseline" : cat("baseline; ", status_of(comparison, analysis, v));
+    return analysis.summary.variants[v].analyzed
+               ? "baseline"
+               : cat("baseline; ", status_of(comparison, analysis, v));
   const std::string status = status_of(comparison, analysis, v);
   return status.empty() ? std::string(kUnknown) : cat(status, ": ", no_verdict(analysis, v));
 }
 
-std::vector<std::string> result_row(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+std::vector<std::string> result_row(const Comparison& comparison, const Analysis& analysis,
+                                    std::size_t v) {
   const stats::VariantSummary& variant = analysis.summary.variants[v];
   const stats::Difference none, &difference = variant.difference ? *variant.difference : none;
   const auto& error = analysis.sample_error[v];
   const std::string unknown(kUnknown);
   const bool is_marked = !seeds_without_learning(comparison, analysis, v).empty();
-  std::vector<std::string> row = {is_marked ? cat(analysis.labels[v], " ", kMark) : analysis.labels[v],
-                                  std::to_string(variant.num_finished), mean_text(variant),
-                                  variant.difference ? difference_text(difference) : no_difference(comparison, analysis, v)};
+  std::vector<std::string> row = {
+      is_marked ? cat(analysis.labels[v], " ", kMark) : analysis.labels[v],
+      std::to_string(variant.num_finished), mean_text(variant),
+      variant.difference ? difference_text(difference) : no_difference(comparison, analysis, v)};
   if (analysis.is_tested()) {
     row.push_back(p_text(difference.p_holm));
     row.push_back(p_text(difference.paired_p_holm));
     row.push_back(variant.letters.empty() ? unknown : variant.letters);
   }
-  if (analysis.has_sample_errors()) row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits)) : unknown);
+  if (analysis.has_sample_errors())
+    row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits))
+                                            : unknown);
   return row;
 }
 
 void add_published(TextTable& table, const Comparison& comparison) {
-  const Published* baseline = published_result(comparison, comparison.variants[comparison.baseline]);
-  for (const char* title : {"paper, 65,536 steps", "paper, difference", "paper, 524,288 steps"}) table.columns.push_back({title});
+  const Published* baseline =
+      published_result(comparison, comparison.variants[comparison.baseline]);
+  for (const char* title : {"paper, 65,536 steps", "paper, difference", "paper, 524,288 steps"})
+    table.columns.push_back({title});
   for (std::size_t v = 0; v < table.rows.size(); ++v) {
     const Published* paper = published_result(comparison, comparison.variants[v]);
     std::vector<std::string> texts(3, std::string(kUnknown));
     if (paper != nullptr) {
-      texts = {cat(fixed(paper->mean, kPaperDigits), " (", fixed(paper->std, kPaperDigits), ")"), std::string(kUnknown),
-               fixed(paper->long_run, kPaperDigits)};
+      texts = {cat(fixed(paper->mean, kPaperDigits), " (", fixed(paper->std, kPaperDigits), ")"),
+               std::string(kUnknown), fixed(paper->long_run, kPaperDigits)};
       if (baseline == paper) texts[1] = "baseline";
-      if (baseline != nullptr && baseline != paper) texts[1] = signed_text(paper->mean - baseline->mean, kPaperDigits);
+      if (baseline != nullptr && baseline != paper)
+        texts[1] = signed_text(paper->mean - baseline->mean, kPaperDigits);
     }
     table.rows[v].insert(table.rows[v].end(), texts.begin(), texts.end());
   }
@@ -64,17 +74,18 @@ void add_published(TextTable& table, const Comparison& comparison) {
 
 std::string mean_seconds(const Analysis& analysis, std::size_t v) {
   std::vector<double> seconds;
-  for (const Cell* cell : analysis.grid[v]) {
-    if (cell != nullptr && cell->status == CellStatus::kFinished) seconds.push_back(cell->training_seconds);
+  for (const CellResult* cell : analysis.grid[v]) {
+    if (cell != nullptr && cell->state == CellState::kFinished)
+      seconds.push_back(cell->training_seconds);
   }
   return seconds.empty() ? std::string(kUnknown) : human_duration(stats::mean_of(seconds));
 }
 
-// Every finished cell's, or "mixed".
+// Steps of the finished cells, or "mixed".
 std::string steps_text(const Analysis& analysis, std::size_t v) {
   std::int64_t steps = 0;
-  for (const Cell* cell : analysis.grid[v]) {
-    if (cell == nullptr || cell->status != CellStatus::kFinished) continue;
+  for (const CellResult* cell : analysis.grid[v]) {
+    if (cell == nullptr || cell->state != CellState::kFinished) continue;
     if (steps != 0 && steps != cell->steps) return "mixed";
     steps = cell->steps;
   }
@@ -82,43 +93,34 @@ std::string steps_text(const Analysis& analysis, std::size_t v) {
 }
 
 std::string tuning_text(const TuningPoint& point) {
-  stats::VariantSummary figures;
-  if (!point.log_perplexity.empty()) figures.mean = stats::mean_of(point.log_perplexity);
-  figures.std = stats::sample_std(point.log_perplexity);
-  if (point.remark.empty()) return point.learned_nothing ? cat(mean_text(figures), " ", kMark) : mean_text(figures);
+  stats::VariantSummary summary;
+  if (!point.log_perplexity.empty()) summary.mean = stats::mean_of(point.log_perplexity);
+  summary.std = stats::sample_std(point.log_perplexity);
+  if (point.remark.empty())
+    return point.learned_nothing ? cat(mean_text(summary), " ", kMark) : mean_text(summary);
   const std::string remark = shortened(point.remark, 60);
-  return figures.mean ? cat(mean_text(figures), "; ", remark) : remark;
+  return summary.mean ? cat(mean_text(summary), "; ", remark) : remark;
 }
 
-std::string cell_text(const Comparison& comparison, const Cell* cell) {
+std::string cell_text(const Comparison& comparison, const CellResult* cell) {
   if (cell == nullptr) return "waiting";
-  if (cell->status == CellStatus::kFinished)
-    return cat(number_text(figure_of(comparison, *cell), kDigits), has_learned_nothing(*cell) ? cat(" ", kMark) : "");
-  return std::string(status_name(cell->status));
+  if (cell->state == CellState::kFinished)
+    return cat(number_text(metric_value(comparison, *cell), kDigits),
+               did_not_learn(*cell) ? cat(" ", kMark) : "");
+  return std::string(config::name_of(cell->state));
 }
 
 }  // namespace
 
-std::string_view status_name(CellStatus status) {
-  switch (status) {
-    case CellStatus::kFinished:
-      return "finished";
-    case CellStatus::kDiverged:
-      return "diverged";
-    case CellStatus::kFailed:
-      return "failed";
-    case CellStatus::kWaiting:
-      break;
-  }
-  return "waiting";
+std::string hash_text(const std::string& hash) {
+  return hash.empty() ? "differs by variant" : hash;
 }
-
-std::string hash_text(const std::string& hash) { return hash.empty() ? "each variant's own" : hash; }
 
 std::string difference_text(const stats::Difference& difference) {
   const std::string value = signed_text(difference.value, kDigits);
   if (!difference.interval) return value;
-  return cat(value, " [", signed_text(difference.interval->low, kDigits), ", ", signed_text(difference.interval->high, kDigits), "]");
+  return cat(value, " [", signed_text(difference.interval->low, kDigits), ", ",
+             signed_text(difference.interval->high, kDigits), "]");
 }
 
 std::string settings_text(const Settings& settings) {
@@ -128,16 +130,23 @@ std::string settings_text(const Settings& settings) {
 }
 
 TextTable short_result_table(const Comparison& comparison, const Analysis& analysis) {
-  const bool has_std = std::any_of(analysis.summary.variants.begin(), analysis.summary.variants.end(),
-                                   [](const stats::VariantSummary& variant) { return variant.std.has_value(); });
+  const bool has_std =
+      std::any_of(analysis.summary.variants.begin(), analysis.summary.variants.end(),
+                  [](const stats::VariantSummary& variant) { return variant.std.has_value(); });
   const std::string& baseline = analysis.labels[comparison.baseline];
-  TextTable table{.columns = {{"variant", false}, {"n"}, {cat(metric_title(comparison), has_std ? ", mean (std)" : "")}}, .rows = {}};
-  table.columns.push_back({cat("difference to ", shortened(baseline, 40), analysis.is_tested() ? " [95 % interval]" : "")});
+  TextTable table{.columns = {{"variant", false},
+                              {"n"},
+                              {cat(metric_title(comparison), has_std ? ", mean (std)" : "")}},
+                  .rows = {}};
+  table.columns.push_back({cat("difference from ", shortened(baseline, 40),
+                               analysis.is_tested() ? " [95 % interval]" : "")});
   if (analysis.is_tested()) {
-    table.columns.insert(table.columns.end(), {{"p, Holm"}, {"paired p, Holm"}, {"letters", false}});
+    table.columns.insert(table.columns.end(),
+                         {{"p, Holm"}, {"paired p, Holm"}, {"letters", false}});
   }
   if (analysis.has_sample_errors()) table.columns.push_back({"held-out error"});
-  for (std::size_t v = 0; v < comparison.variants.size(); ++v) table.rows.push_back(result_row(comparison, analysis, v));
+  for (std::size_t v = 0; v < comparison.variants.size(); ++v)
+    table.rows.push_back(result_row(comparison, analysis, v));
   return table;
 }
 
@@ -148,7 +157,8 @@ TextTable result_table(const Comparison& comparison, const Analysis& analysis) {
 }
 
 TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
-  const bool tuned = std::any_of(comparison.variants.begin(), comparison.variants.end(), [](const Variant& v) { return !v.tuned.empty(); });
+  const bool tuned = std::any_of(comparison.variants.begin(), comparison.variants.end(),
+                                 [](const Variant& v) { return !v.tuned.empty(); });
   const std::string_view token = comparison.targets_are_text ? "token" : "target token";
   TextTable table{.columns = {{"variant", false},
                               {"parameters"},
@@ -164,11 +174,11 @@ TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
     const Variant& variant = comparison.variants[v];
     std::vector<std::string>& row = table.rows.emplace_back();
     row = {analysis.labels[v],
-           count_text(static_cast<double>(variant.num_parameters)),
-           count_text(variant.multiply_adds_per_token),
-           count_text(variant.flops_per_token),
-           count_text(static_cast<double>(variant.d_ff)),
-           cat(signed_text(100 * variant.d_ff_mismatch, 3), " %"),
+           count_text(static_cast<double>(variant.sizes.num_parameters)),
+           count_text(variant.sizes.multiply_adds_per_token),
+           count_text(variant.sizes.flops_per_token),
+           count_text(static_cast<double>(variant.sizes.d_ff)),
+           cat(signed_text(100 * variant.sizes.d_ff_mismatch, 3), " %"),
            steps_text(analysis, v),
            mean_seconds(analysis, v)};
     if (tuned) row.push_back(settings_text(variant.tuned));
@@ -180,7 +190,8 @@ TextTable tuning_table(const Comparison& comparison) {
   TextTable table{.columns = {{"variant", false}}, .rows = {}};
   std::vector<Settings> candidates;
   for (const TuningPoint& point : comparison.tuning) {
-    if (std::find(candidates.begin(), candidates.end(), point.candidate) == candidates.end()) candidates.push_back(point.candidate);
+    if (std::find(candidates.begin(), candidates.end(), point.candidate) == candidates.end())
+      candidates.push_back(point.candidate);
   }
   for (const Settings& candidate : candidates) table.columns.push_back({settings_text(candidate)});
   table.columns.push_back({"chosen", false});
@@ -189,11 +200,13 @@ TextTable tuning_table(const Comparison& comparison) {
     row.front() = label_of(variant.settings);
     for (const TuningPoint& point : comparison.tuning) {
       if (point.settings != variant.settings) continue;
-      const auto place = static_cast<std::size_t>(std::find(candidates.begin(), candidates.end(), point.candidate) - candidates.begin());
+      const auto place = static_cast<std::size_t>(
+          std::find(candidates.begin(), candidates.end(), point.candidate) - candidates.begin());
       row[place + 1] = tuning_text(point);
       if (point.chosen) row.back() = label_of(point.candidate);
     }
-    const bool has_points = std::any_of(row.begin() + 1, row.end(), [](const std::string& text) { return text != kUnknown; });
+    const bool has_points = std::any_of(row.begin() + 1, row.end(),
+                                        [](const std::string& text) { return text != kUnknown; });
     if (has_points) table.rows.push_back(std::move(row));
   }
   return table;
@@ -210,12 +223,18 @@ TextTable cell_table(const Comparison& comparison, const Analysis& analysis) {
   return table;
 }
 
-TextTable trouble_table(const Comparison& comparison) {
-  TextTable table{.columns = {{"variant", false}, {"seed"}, {"what", false}, {"why", false}, {"directory", false}}, .rows = {}};
-  for (const Cell& cell : comparison.cells) {
-    if (cell.status != CellStatus::kDiverged && cell.status != CellStatus::kFailed) continue;
-    table.rows.push_back({label_of(cell.settings), std::to_string(cell.seed), std::string(status_name(cell.status)),
-                          shortened(cell.remark, 200), cell.directory});
+TextTable failure_table(const Comparison& comparison) {
+  TextTable table{.columns = {{"variant", false},
+                              {"seed"},
+                              {"status", false},
+                              {"reason", false},
+                              {"directory", false}},
+                  .rows = {}};
+  for (const CellResult& cell : comparison.cells) {
+    if (cell.state != CellState::kDiverged && cell.state != CellState::kFailed) continue;
+    table.rows.push_back({label_of(cell.settings), std::to_string(cell.seed),
+                          std::string(config::name_of(cell.state)), shortened(cell.remark, 200),
+                          cell.directory});
   }
   return table;
 }

@@ -14,9 +14,11 @@
 namespace sluice::report {
 namespace {
 
-std::string clean(std::string_view text) { return printable(text, std::numeric_limits<std::size_t>::max()); }
+std::string clean(std::string_view text) {
+  return printable(text, std::numeric_limits<std::size_t>::max());
+}
 
-// Each character that `replacement` knows ("" where it does not) replaced.
+// Replaces each character for which `replacement` is not empty.
 template <class Replacement>
 std::string replaced(std::string_view text, Replacement replacement) {
   std::string out;
@@ -63,7 +65,8 @@ std::string markdown_text(std::string_view text) {
     if (c == '&') return "&amp;";
     if (c == '<') return "&lt;";
     if (c == '>') return "&gt;";
-    if (c == '$') return "<span>\\$</span>";  // GitHub takes $...$ for a formula, also where the signs are escaped
+    // GitHub interprets $...$ as a formula even if the dollar signs are escaped
+    if (c == '$') return "<span>\\$</span>";
     if (c == '\\') return "\\\\";
     if (c == '|') return "\\|";
     if (c == '`') return "\\`";
@@ -93,12 +96,16 @@ std::string console_text(std::string_view text) { return clean(text); }
 std::string console_lines(std::string_view text) { return by_lines(text, console_text); }
 
 std::string csv_field(std::string_view text) {
-  constexpr std::array<std::string_view, 8> kFormulaSigns = {"=", "+", "-", "@", "＝", "＋", "－", "＠"};
+  constexpr std::array<std::string_view, 8> kFormulaSigns = {"=",  "+",  "-",  "@",
+                                                             "＝", "＋", "－", "＠"};
   std::string field = clean(text);
-  const std::string_view trimmed = std::string_view(field).substr(std::min(field.find_first_not_of(' '), field.size()));
-  const bool is_formula = std::any_of(kFormulaSigns.begin(), kFormulaSigns.end(), [&](auto sign) { return trimmed.starts_with(sign); });
+  const std::string_view trimmed =
+      std::string_view(field).substr(std::min(field.find_first_not_of(' '), field.size()));
+  const bool is_formula = std::any_of(kFormulaSigns.begin(), kFormulaSigns.end(),
+                                      [&](auto sign) { return trimmed.starts_with(sign); });
   if (is_formula && !config::is_number(field)) field.insert(0, 1, '\'');
-  if (field.find_first_of(",;\"") == std::string::npos) return field;  // a semicolon separates fields in some languages
+  if (field.find_first_of(",;\"") == std::string::npos)
+    return field;  // a semicolon separates fields in some languages
   std::string quoted = "\"";
   for (const char c : field) quoted.append(c == '"' ? 2 : 1, c);
   return quoted + "\"";

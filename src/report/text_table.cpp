@@ -10,10 +10,11 @@
 namespace sluice::report {
 namespace {
 
-// Plain consoles: typographic signs in ASCII.
+// Replaces typographic characters by ASCII for the console.
 std::string ascii_signs(std::string text) {
   for (const auto& [sign, plain] : {std::pair(kMinus, "-"), {kUnknown, "-"}, {kMark, "*"}}) {
-    for (std::size_t at = text.find(sign); at != std::string::npos; at = text.find(sign, at)) text.replace(at, sign.size(), plain);
+    for (std::size_t at = text.find(sign); at != std::string::npos; at = text.find(sign, at))
+      text.replace(at, sign.size(), plain);
   }
   return text;
 }
@@ -42,7 +43,7 @@ std::vector<std::string> escaped(const std::vector<std::string>& texts, Escape e
   return out;
 }
 
-// From which width of the page on a table fits without scrolling, by the style sheet.
+// CSS classes for the page width that a table needs to fit without scrolling.
 std::string_view width_classes(std::size_t num_columns) {
   if (num_columns > 12) return " many more most";
   if (num_columns > 7) return " many more";
@@ -55,15 +56,18 @@ std::string markdown_table(const TextTable& table) {
   std::string out = cat("| ", joined(escaped(titles_of(table), markdown_text), " | "), " |\n|");
   for (const Column& column : table.columns) out += column.is_number ? "---:|" : ":---|";
   out += "\n";
-  for (const auto& row : table.rows) out.append("| ").append(joined(escaped(row, markdown_text), " | ")).append(" |\n");
+  for (const auto& row : table.rows)
+    out.append("| ").append(joined(escaped(row, markdown_text), " | ")).append(" |\n");
   return out;
 }
 
 std::string latex_tabular(const TextTable& table) {
   std::string out = "\\begin{tabular}{@{}";
   for (const Column& column : table.columns) out += column.is_number ? 'r' : 'l';
-  out += cat("@{}}\n\\toprule\n", joined(escaped(titles_of(table), latex_text), " & "), " \\\\\n\\midrule\n");
-  for (const auto& row : table.rows) out.append(joined(escaped(row, latex_text), " & ")).append(" \\\\\n");
+  out += cat("@{}}\n\\toprule\n", joined(escaped(titles_of(table), latex_text), " & "),
+             " \\\\\n\\midrule\n");
+  for (const auto& row : table.rows)
+    out.append(joined(escaped(row, latex_text), " & ")).append(" \\\\\n");
   return out + "\\bottomrule\n\\end{tabular}\n";
 }
 
@@ -73,13 +77,15 @@ std::string console_text_table(const TextTable& table) {
   std::vector<std::size_t> widths(table.columns.size(), 0);
   for (auto& line : lines) {
     line = escaped(line, [](const std::string& text) { return ascii_signs(console_text(text)); });
-    for (std::size_t c = 0; c < line.size(); ++c) widths[c] = std::max(widths[c], num_characters(line[c]));
+    for (std::size_t c = 0; c < line.size(); ++c)
+      widths[c] = std::max(widths[c], num_characters(line[c]));
   }
   std::string out;
   for (const auto& line : lines) {
     std::string text;
     for (std::size_t c = 0; c < line.size(); ++c) {
-      text.append(c == 0 ? "" : "  ").append(padded(line[c], widths[c], table.columns[c].is_number));
+      text.append(c == 0 ? "" : "  ")
+          .append(padded(line[c], widths[c], table.columns[c].is_number));
     }
     text.erase(text.find_last_not_of(' ') + 1);
     out.append(text).append("\n");
@@ -91,7 +97,7 @@ std::string html_table(const TextTable& table, const std::string& caption) {
   const auto open = [&](std::string_view tag, std::size_t column, std::string_view more) {
     return cat("<", tag, more, table.columns[column].is_number ? " class=\"n\">" : ">");
   };
-  // A box that scrolls must be reachable by keyboard; where the page is narrow, it says that it scrolls.
+  // tabindex: a scrollable box must be reachable by keyboard
   std::string out = cat("<div class=\"table", width_classes(table.columns.size()),
                         "\">\n<p class=\"swipe\">More columns: scroll the table sideways →</p>\n"
                         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"",

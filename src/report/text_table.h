@@ -1,4 +1,5 @@
-// A table of plain texts, and its forms in each output language. Made once, so that all outputs show the same figures.
+// A table of plain texts and its rendering in each output format, so that all outputs show the same
+// values.
 #pragma once
 
 #include <string>
@@ -8,17 +9,18 @@ namespace sluice::report {
 
 struct Column {
   std::string title;
-  bool is_number = true;  // set flush right
+  bool is_number = true;  // right-aligned
 };
 
 struct TextTable {
   std::vector<Column> columns;
-  std::vector<std::vector<std::string>> rows;  // as many texts as columns
+  std::vector<std::vector<std::string>> rows;  // each as long as `columns`
 };
 
 std::string markdown_table(const TextTable& table);
 std::string latex_tabular(const TextTable& table);  // booktabs
 std::string console_text_table(const TextTable& table);
-std::string html_table(const TextTable& table, const std::string& caption);  // in a box that scrolls where the page is narrow
+// in a box that scrolls on a narrow page
+std::string html_table(const TextTable& table, const std::string& caption);
 
 }  // namespace sluice::report

@@ -9,8 +9,10 @@
 namespace sluice::stats {
 namespace {
 
-// √(Σ r_ij² / df). Takes the table by value: it turns it into residuals, seeds first, which leaves small numbers to the second pass.
-double residual_std_of(std::vector<double> values, std::size_t num_variants, std::size_t num_seeds) {
+// √(Σ r_ij² / df). Modifies its copy of the table: subtracting the seed means first leaves small
+// numbers for the second pass.
+double residual_std_of(std::vector<double> values, std::size_t num_variants,
+                       std::size_t num_seeds) {
   std::vector<double> column(num_variants);
   for (std::size_t j = 0; j < num_seeds; ++j) {
     for (std::size_t i = 0; i < num_variants; ++i) column[i] = values[i * num_seeds + j];
@@ -28,18 +30,25 @@ double residual_std_of(std::vector<double> values, std::size_t num_variants, std
 
 }  // namespace
 
-BlockModel::BlockModel(std::size_t num_variants, std::size_t num_seeds, std::span<const double> values)
+BlockModel::BlockModel(std::size_t num_variants, std::size_t num_seeds,
+                       std::span<const double> values)
     : num_variants_(num_variants), num_seeds_(num_seeds), values_(values.begin(), values.end()) {
   invariant(num_variants >= 2 && num_seeds >= 2, "BlockModel: fewer than two variants or seeds");
-  invariant(values.size() == num_variants * num_seeds, "BlockModel: not one value for each variant and seed");
-  for (const double value : values_) invariant(std::isfinite(value), "BlockModel: a value is not finite");
+  invariant(values.size() == num_variants * num_seeds,
+            "BlockModel: expected one value per variant and seed");
+  for (const double value : values_)
+    invariant(std::isfinite(value), "BlockModel: a value is not finite");
   const double std = residual_std_of(values_, num_variants, num_seeds);
   residual_std_ = std <= rounding_of(values_) ? 0 : std;
 }
 
-double BlockModel::df() const { return static_cast<double>((num_variants_ - 1) * (num_seeds_ - 1)); }
+double BlockModel::df() const {
+  return static_cast<double>((num_variants_ - 1) * (num_seeds_ - 1));
+}
 
-double BlockModel::std_error() const { return residual_std_ * std::sqrt(2 / static_cast<double>(num_seeds_)); }
+double BlockModel::std_error() const {
+  return residual_std_ * std::sqrt(2 / static_cast<double>(num_seeds_));
+}
 
 std::span<const double> BlockModel::row(std::size_t variant) const {
   invariant(variant < num_variants_, "BlockModel: no such variant");

@@ -1,13 +1,15 @@
-// Variants compared within seeds: the additive model of a randomised complete block design, with seeds as blocks
-// (Cochran & Cox 1957, "Experimental Designs", chapter 4; Montgomery, "Design and Analysis of Experiments", chapter 4).
+// Compares variants within seeds: the additive model of a randomized complete block design, with
+// seeds as blocks (Cochran & Cox 1957, "Experimental Designs", chapter 4; Montgomery, "Design and
+// Analysis of Experiments", chapter 4).
 //
 //   y_ij = μ + variant_i + seed_j + ε_ij,   ε independent normal with one σ      i = 1…v, j = 1…s
 //   r_ij = y_ij − mean_i· − mean_·j + mean_··
 //   σ̂² = Σ r_ij² / ((v − 1)(s − 1))
-//   difference of variants a and b = mean_a· − mean_b·,  standard error √(2 σ̂² / s),  t with (v − 1)(s − 1) degrees of freedom
+//   difference of variants a and b = mean_a· − mean_b·,  standard error √(2 σ̂² / s),
+//   t with (v − 1)(s − 1) degrees of freedom
 //
-// Where σ̂ is no more than rounding it is 0 and every p is 1, also that of a difference that is not 0: without spread nothing is there to hold
-// a difference against (docs/statistics.md).
+// If σ̂ is within rounding error, it is set to 0 and every p is 1, even for a nonzero difference:
+// without spread there is no error to test against (docs/statistics.md).
 #pragma once
 
 #include <cstddef>
@@ -24,7 +26,8 @@ struct Interval {
 
 class BlockModel {
  public:
-  // `values`: num_variants × num_seeds, a variant's seeds side by side. InvariantError unless both are at least 2 and the values finite.
+  // `values`: [num_variants, num_seeds], row-major. InvariantError unless both are at least 2 and
+  // all values are finite.
   BlockModel(std::size_t num_variants, std::size_t num_seeds, std::span<const double> values);
 
   std::size_t num_variants() const { return num_variants_; }
@@ -35,10 +38,10 @@ class BlockModel {
 
   // Mean over the seeds of y_aj − y_bj: exactly 0 for equal rows.
   double difference(std::size_t a, std::size_t b) const;
-  // Two-sided, not adjusted.
+  // Two-sided, unadjusted.
   double p(std::size_t a, std::size_t b) const;
-  // difference ± t_{1 − level/2} · std_error. For simultaneous intervals at 5 % over m comparisons give level 0.05/m (Bonferroni).
-  // Without spread: [0, 0] for a difference of 0, none for any other.
+  // difference ± t_{1 − level/2} · std_error. For simultaneous intervals at 5 % over m comparisons
+  // pass level 0.05/m (Bonferroni). Without spread: [0, 0] for a difference of 0, otherwise none.
   std::optional<Interval> interval(std::size_t a, std::size_t b, double level) const;
 
  private:

@@ -12,13 +12,16 @@ namespace {
 void check(const DocumentPair& pair, std::span<const DocumentLoss> first) {
   for (const std::span<const DocumentLoss> documents : {pair.variant, pair.baseline}) {
     if (documents.size() != first.size())
-      fail(ExitCode::kBadData, "held-out documents of a run", cat(documents.size()), cat("as many as in the other runs, ", first.size()));
+      fail(ExitCode::kBadData, "held-out documents of a run", cat(documents.size()),
+           cat(first.size(), ", as in the other runs"));
     for (std::size_t k = 0; k < documents.size(); ++k) {
       if (documents[k].num_targets != first[k].num_targets)
-        fail(ExitCode::kBadData, cat("held-out document ", k + 1, " of a run"), cat(documents[k].num_targets, " targets"),
-             cat("as many as in the other runs, ", first[k].num_targets));
+        fail(ExitCode::kBadData, cat("held-out document ", k + 1, " of a run"),
+             cat(documents[k].num_targets, " targets"),
+             cat(first[k].num_targets, ", as in the other runs"));
       if (!std::isfinite(documents[k].nats))
-        fail(ExitCode::kBadData, cat("nats of held-out document ", k + 1), cat(documents[k].nats), "a finite number");
+        fail(ExitCode::kBadData, cat("nats of held-out document ", k + 1), cat(documents[k].nats),
+             "a finite number");
     }
   }
 }
@@ -32,7 +35,8 @@ std::optional<SampleError> held_out_error(std::span<const DocumentPair> seeds) {
   for (const DocumentPair& pair : seeds) {
     check(pair, first);
     for (std::size_t k = 0; k < first.size(); ++k)
-      differences[k] += (pair.variant[k].nats - pair.baseline[k].nats) / static_cast<double>(seeds.size());
+      differences[k] +=
+          (pair.variant[k].nats - pair.baseline[k].nats) / static_cast<double>(seeds.size());
   }
 
   SampleError error;
@@ -51,7 +55,8 @@ std::optional<SampleError> held_out_error(std::span<const DocumentPair> seeds) {
 
   double squares = 0;
   for (std::size_t k = 0; k < first.size(); ++k) {
-    const double size = static_cast<double>(first[k].num_targets), rest = differences[k] - error.difference * size;
+    const double size = static_cast<double>(first[k].num_targets),
+                 rest = differences[k] - error.difference * size;
     if (size > 0) squares += rest * rest;
   }
   const double count = static_cast<double>(error.num_documents);

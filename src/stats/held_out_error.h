@@ -1,14 +1,18 @@
-// The error that comes from the held-out sample: what if other documents had been held out? Nothing here knows about seeds as a source of
-// randomness; block_model.h does that part.
+// The sampling error of the held-out set: how the result would vary with other held-out documents.
+// Randomness from seeds is the subject of block_model.h.
 //
-// Documents are the sampling units, as tokens of one document are not independent. For each document k, averaged over the seeds j:
+// Documents are the sampling units, because tokens of one document are not independent. Over the K
+// documents k with m_k > 0 targets, averaged over the seeds j:
 //
-//   d_k = mean_j (nats of the variant − nats of the baseline)      m_k = its targets      K documents with m_k > 0
-//   R = Σ d_k / Σ m_k                                              difference of log-perplexities, the ratio estimator
-//   SE(R) = √( K/(K − 1) · Σ (d_k − R m_k)² ) / Σ m_k              linearised (Cochran 1977, "Sampling Techniques", chapters 6 and 9A)
+//   d_k = mean_j (nats of the variant − nats of the baseline)
+//   R = Σ d_k / Σ m_k                                   difference of log-perplexities (ratio
+//                                                       estimator)
+//   SE(R) = √( K/(K − 1) · Σ (d_k − R m_k)² ) / Σ m_k   linearized (Cochran 1977, "Sampling
+//                                                       Techniques", chapters 6 and 9A)
 //
-// It equals the delete-one-document jackknife up to terms of order 1/K. The effective number of documents, (Σ m)² / Σ m² (Kish 1965), warns of
-// few long documents that carry all: below about 20 the standard error is a rough guess.
+// It equals the delete-one-document jackknife up to terms of order 1/K. A small effective number of
+// documents, (Σ m)² / Σ m² (Kish 1965), indicates that a few long documents dominate: below about
+// 20 the standard error is a rough estimate.
 #pragma once
 
 #include <cstddef>
@@ -27,12 +31,13 @@ struct DocumentLoss {
   std::uint64_t num_targets = 0;
 
   static constexpr auto fields() {
-    return std::tuple{config::field<&DocumentLoss::nats>("Cross-entropy of its targets together, in nats."),
-                      config::field<&DocumentLoss::num_targets>("Its targets.")};
+    return std::tuple{
+        config::field<&DocumentLoss::nats>("Cross-entropy summed over its targets, in nats."),
+        config::field<&DocumentLoss::num_targets>("Number of targets.")};
   }
 };
 
-// The same documents in the same order, under one seed.
+// Losses of the same documents, in the same order, under one seed.
 struct DocumentPair {
   std::span<const DocumentLoss> variant, baseline;
 };
@@ -44,7 +49,8 @@ struct SampleError {
   double effective_documents = 0;
 };
 
-// UserError kBadData where documents or targets are not the same in all, or a number is not finite. No seeds, or no targets at all: none.
+// UserError kBadData if the numbers of documents or targets differ or a value is not finite. None
+// without seeds or without targets.
 std::optional<SampleError> held_out_error(std::span<const DocumentPair> seeds);
 
 }  // namespace sluice::stats

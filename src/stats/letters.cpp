@@ -9,7 +9,7 @@
 namespace sluice::stats {
 namespace {
 
-using Column = std::vector<bool>;  // by place in the order: who holds the letter
+using Column = std::vector<bool>;  // for one letter: whether each variant, in order, has it
 
 bool is_within(const Column& small, const Column& large) {
   for (std::size_t i = 0; i < small.size(); ++i)
@@ -17,14 +17,16 @@ bool is_within(const Column& small, const Column& large) {
   return true;
 }
 
-// Adds `column` unless another holds all it holds; drops those that it makes superfluous.
+// Adds `column` unless another contains it; drops the columns that it contains.
 void absorb(std::vector<Column>& columns, Column column) {
-  if (std::any_of(columns.begin(), columns.end(), [&](const Column& other) { return is_within(column, other); })) return;
+  if (std::any_of(columns.begin(), columns.end(),
+                  [&](const Column& other) { return is_within(column, other); }))
+    return;
   std::erase_if(columns, [&](const Column& other) { return is_within(other, column); });
   columns.push_back(std::move(column));
 }
 
-// Splits every column that both hold into one without each.
+// Replaces every column with both a and b by one without a and one without b.
 std::vector<Column> insert(const std::vector<Column>& columns, std::size_t a, std::size_t b) {
   std::vector<Column> result;
   for (const Column& column : columns)
@@ -47,8 +49,9 @@ std::string letter(std::size_t number) {
 
 }  // namespace
 
-std::vector<std::string> compact_letters(std::span<const std::size_t> order,
-                                         std::span<const std::pair<std::size_t, std::size_t>> significant) {
+std::vector<std::string> compact_letters(
+    std::span<const std::size_t> order,
+    std::span<const std::pair<std::size_t, std::size_t>> significant) {
   const std::size_t n = order.size();
   std::vector<std::size_t> place(n, n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -61,7 +64,7 @@ std::vector<std::string> compact_letters(std::span<const std::size_t> order,
     invariant(a < n && b < n && a != b, "compact_letters: a pair does not name two variants");
     columns = insert(columns, place[a], place[b]);
   }
-  // As in a dictionary: the letter that reaches furthest towards the start of the order comes first.
+  // Lexicographic: letters nearest the start of the order come first.
   std::sort(columns.begin(), columns.end(), std::greater<>());
   std::vector<std::string> texts(n);
   for (std::size_t c = 0; c < columns.size(); ++c)

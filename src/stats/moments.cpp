@@ -9,7 +9,7 @@ namespace sluice::stats {
 
 double mean_of(std::span<const double> values) {
   invariant(!values.empty(), "mean_of: no values");
-  // Around the first value: the mean of equal numbers is that number, not its neighbour.
+  // Relative to the first value, so that the mean of equal numbers is exactly that number.
   double sum = 0;
   for (const double value : values) sum += value - values.front();
   return values.front() + sum / static_cast<double>(values.size());

@@ -12,7 +12,8 @@
 namespace sluice::stats {
 
 PairedTest paired_t_test(std::span<const double> x, std::span<const double> y) {
-  invariant(x.size() == y.size() && x.size() >= 2, "paired_t_test: needs two rows of one length, at least 2");
+  invariant(x.size() == y.size() && x.size() >= 2,
+            "paired_t_test: expected two rows of equal length, at least 2");
   std::vector<double> differences(x.size());
   for (std::size_t j = 0; j < x.size(); ++j) differences[j] = x[j] - y[j];
   const double n = static_cast<double>(x.size()), std = *sample_std(differences);

@@ -1,8 +1,10 @@
-// The paired t-test (Student 1908): two variants, pair by pair of the same seed. It needs no equal variances among variants.
+// The paired t-test (Student 1908) of two variants, paired by seed. It does not assume equal
+// variances of the variants.
 //
 //   d_j = x_j − y_j      t = mean(d) / (std(d) / √n)      p = P(|T_{n−1}| ≥ |t|)
 //
-// Where all d_j are the same there is no spread to hold them against and p is 1, also where they are not 0 (docs/statistics.md).
+// If all d_j are equal there is no spread to test against, and p is 1 even if they are not 0
+// (docs/statistics.md).
 #pragma once
 
 #include <span>
@@ -11,7 +13,7 @@ namespace sluice::stats {
 
 struct PairedTest {
   double difference = 0;  // mean(d)
-  double std_error = 0;   // std(d) / √n; 0 where there is no spread
+  double std_error = 0;   // std(d) / √n; 0 without spread
   double df = 0;          // n − 1
   double p = 1;
 };

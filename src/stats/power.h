@@ -1,13 +1,16 @@
-// What a comparison can find: the smallest difference to the baseline that it declares significant with the stated probability.
+// Statistical power of a comparison: the smallest difference to the baseline that is found
+// significant with a given probability.
 //
-// For one comparison of the block model (block_model.h), tested two-sided at level/(v − 1) (Bonferroni):
+// For one comparison of the block model (block_model.h), tested two-sided at level/(v − 1)
+// (Bonferroni):
 //
 //   δ(D) = D / (σ √(2/s))      f = (v − 1)(s − 1)      c = t_{1 − level/(2(v − 1)), f}
-//   power(D) = P(T_{f,δ} > c) + P(T_{f,δ} < −c)        with T noncentral t (Johnson, Kotz & Balakrishnan 1995, chapter 31;
-//                                                      Lenth 2001, "Some practical guidelines for effective sample size determination")
+//   power(D) = P(T_{f,δ} > c) + P(T_{f,δ} < −c)
 //
-// The detectable difference is the D with power(D) = `power`. Holm's rule rejects whatever Bonferroni's does: its power is at least that. It is the
-// power for one difference given beforehand, not for all at once.
+// with T noncentral t (Johnson, Kotz & Balakrishnan 1995, chapter 31; Lenth 2001, "Some practical
+// guidelines for effective sample size determination"). The detectable difference is the D with
+// power(D) = `power`. Holm's rule rejects whatever Bonferroni's rejects, so its power is at least
+// as high. This is the power for one difference chosen in advance, not for all simultaneously.
 #pragma once
 
 #include <cstdint>
@@ -18,24 +21,26 @@ namespace sluice::stats {
 struct Design {
   std::int64_t num_variants = 2;  // the baseline included
   std::int64_t num_seeds = 2;
-  double std =
-      0;  // σ: of one run within its seed; a residual_std measured, or an assumed std of one run (then on the safe side, as pairing takes
-          // the seed's part out)
+  // σ of one run within its seed: a measured residual_std, or an assumed std of one run
+  // (conservative, since pairing removes the variance between seeds).
+  double std = 0;
   double level = 0.05;  // family-wise, two-sided
   double power = 0.8;
 };
 
-// All three: UserError kUsage for a std that is negative or not finite, a level or power outside (0, 1), or a power
-// that is not above the level.
+// All three functions: UserError kUsage for a std that is negative or not finite, a level or power
+// outside (0, 1), or a power that is not above the level.
 
-// Probability that the design finds a true difference (its sign does not matter). None for fewer than two variants or seeds, or a std of 0.
+// Probability of detecting a true difference (of either sign). None for fewer than two variants or
+// seeds, or a std of 0.
 std::optional<double> power_of(const Design& design, double difference);
 
-// In units of the metric. None where power_of gives none.
+// In units of the metric. None if power_of returns none.
 std::optional<double> detectable_difference(const Design& design);
 
-// The smallest number of seeds (at least 2; `design.num_seeds` is not read) at which detectable_difference ≤ `difference`.
-// None for fewer than two variants, a std of 0, or more than a million seeds. UserError kUsage unless `difference` > 0.
+// The smallest number of seeds (at least 2; `design.num_seeds` is ignored) with
+// detectable_difference ≤ `difference`. None for fewer than two variants, a std of 0, or more than
+// a million seeds. UserError kUsage unless `difference` > 0.
 std::optional<std::int64_t> seeds_needed(const Design& design, double difference);
 
 }  // namespace sluice::stats

@@ -28,55 +28,66 @@ VariantSummary describe(const Table& table, std::size_t variant) {
   if (!values.empty()) result.mean = mean_of(values);
   result.std = sample_std(values);
   if (result.num_broken > 0)
-    result.remark =
-        cat(result.num_broken, " of ", count_of(static_cast<std::int64_t>(table.num_seeds()), "seed"), " diverged or failed: no verdict");
+    result.remark = cat(result.num_broken, " of ",
+                        count_of(static_cast<std::int64_t>(table.num_seeds()), "seed"),
+                        " diverged or failed: no verdict");
   else if (values.empty())
-    result.remark = "no seed finished yet";
+    result.remark = "no seed has finished yet";
   return result;
 }
 
-// What goes into the tests: the analysed variants, their values in the blocks, and where the baseline is among them.
+// Input of the tests: the analyzed variants and their values in the blocks.
 struct Blocks {
   std::vector<std::size_t> variants;  // of the table
   std::vector<double> values;         // variants × blocks
   std::size_t num_seeds = 0;
   std::optional<std::size_t> baseline;  // index into `variants`
 
-  std::span<const double> row(std::size_t i) const { return std::span(values).subspan(i * num_seeds, num_seeds); }
+  std::span<const double> row(std::size_t i) const {
+    return std::span(values).subspan(i * num_seeds, num_seeds);
+  }
 };
 
 Blocks blocks_of(const Table& table, Summary& summary) {
   std::vector<bool> eligible;
   for (const VariantSummary& variant : summary.variants) eligible.push_back(variant.remark.empty());
   BlockChoice choice = choose_block(table, eligible, summary.baseline);
-  Blocks blocks{.variants = std::move(choice.variants), .values = {}, .num_seeds = choice.seeds.size(), .baseline = {}};
+  Blocks blocks{.variants = std::move(choice.variants),
+                .values = {},
+                .num_seeds = choice.seeds.size(),
+                .baseline = {}};
   summary.blocks = std::move(choice.seeds);
-  summary.num_analysed = blocks.variants.size();
+  summary.num_analyzed = blocks.variants.size();
   for (std::size_t i = 0; i < blocks.variants.size(); ++i) {
     const std::size_t variant = blocks.variants[i];
-    summary.variants[variant].analysed = true;
+    summary.variants[variant].analyzed = true;
     if (variant == summary.baseline) blocks.baseline = i;
-    for (const std::size_t seed : summary.blocks) blocks.values.push_back(*table.value(variant, seed));
+    for (const std::size_t seed : summary.blocks)
+      blocks.values.push_back(*table.value(variant, seed));
   }
   for (VariantSummary& variant : summary.variants)
-    if (variant.remark.empty() && !variant.analysed)
-      variant.remark = cat("pending: ", variant.num_finished, " of ", table.num_seeds(), " seeds finished");
+    if (variant.remark.empty() && !variant.analyzed)
+      variant.remark =
+          cat("pending: ", variant.num_finished, " of ", table.num_seeds(), " seeds finished");
   if (blocks.baseline) summary.num_comparisons = blocks.variants.size() - 1;
   return blocks;
 }
 
-std::string why_untested(const Table& table, const Summary& summary) {
-  if (table.num_variants() < 2) return "one variant: nothing to compare it with";
+std::string untested_reason(const Table& table, const Summary& summary) {
+  if (table.num_variants() < 2) return "only one variant";
   const auto is_broken = [](const VariantSummary& variant) { return variant.num_broken > 0; };
-  const auto has_value = [](const VariantSummary& variant) { return variant.num_broken == 0 && variant.num_finished > 0; };
+  const auto has_value = [](const VariantSummary& variant) {
+    return variant.num_broken == 0 && variant.num_finished > 0;
+  };
   if (std::count_if(summary.variants.begin(), summary.variants.end(), has_value) < 2)
     return std::any_of(summary.variants.begin(), summary.variants.end(), is_broken)
-               ? "fewer than two variants with a finished run and none that diverged or failed: nothing to compare"
-               : "fewer than two variants with a finished run: nothing to compare yet";
-  if (table.num_seeds() < 2) return "one seed: it shows no spread, so no standard deviation, interval, test or ranking follows from it";
+               ? "fewer than two variants have a finished run and no diverged or failed one"
+               : "fewer than two variants have a finished run";
+  if (table.num_seeds() < 2)
+    return "only one seed: no standard deviations, confidence intervals, tests or ranking";
   if (summary.blocks.size() < 2)
-    return cat("fewer than two seeds are finished for every variant (", summary.blocks.size(), " of ", table.num_seeds(),
-               "): no interval, test or ranking follows from them");
+    return cat("fewer than two seeds are finished for every variant (", summary.blocks.size(),
+               " of ", table.num_seeds(), "): no confidence intervals, tests or ranking");
   return {};
 }
 
@@ -85,26 +96,29 @@ void add_differences(const Blocks& blocks, Summary& summary) {
   for (std::size_t i = 0; i < blocks.variants.size(); ++i) {
     if (i == *blocks.baseline) continue;
     std::vector<double> differences;
-    for (std::size_t j = 0; j < blocks.num_seeds; ++j) differences.push_back(blocks.row(i)[j] - blocks.row(*blocks.baseline)[j]);
+    for (std::size_t j = 0; j < blocks.num_seeds; ++j)
+      differences.push_back(blocks.row(i)[j] - blocks.row(*blocks.baseline)[j]);
     summary.variants[blocks.variants[i]].difference = Difference{.value = mean_of(differences)};
   }
 }
 
-// Interval and both kinds of p for every difference to the baseline.
+// Interval and both p-values for every difference to the baseline.
 void test_against_baseline(const Blocks& blocks, const BlockModel& model, Summary& summary) {
   if (!blocks.baseline) return;
   const std::size_t baseline = *blocks.baseline;
-  const double level_of_one = summary.level / static_cast<double>(blocks.variants.size() - 1);
+  const double level_per_comparison =
+      summary.level / static_cast<double>(blocks.variants.size() - 1);
   std::vector<Difference*> compared;
   std::vector<double> p, paired_p;
   for (std::size_t i = 0; i < blocks.variants.size(); ++i) {
     if (i == baseline) continue;
     Difference& difference = *summary.variants[blocks.variants[i]].difference;
     const PairedTest paired = paired_t_test(blocks.row(i), blocks.row(baseline));
-    difference.interval = model.interval(i, baseline, level_of_one);
+    difference.interval = model.interval(i, baseline, level_per_comparison);
     if (paired.std_error == 0)
-      difference.remark =
-          difference.value == 0 ? "the same result in every seed" : "the same difference in every seed: no spread to judge it by";
+      difference.remark = difference.value == 0
+                              ? "identical results in every seed"
+                              : "the same difference in every seed: zero variance, paired p = 1";
     compared.push_back(&difference);
     p.push_back(model.p(i, baseline));
     paired_p.push_back(paired.p);
@@ -132,33 +146,37 @@ void add_letters(const Blocks& blocks, const BlockModel& model, Summary& summary
     if (adjusted[k] <= summary.level) significant.push_back(pairs[k]);
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return mean_of(blocks.row(a)) < mean_of(blocks.row(b)); });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return mean_of(blocks.row(a)) < mean_of(blocks.row(b));
+  });
   const std::vector<std::string> letters = compact_letters(order, significant);
   for (std::size_t i = 0; i < n; ++i) summary.variants[blocks.variants[i]].letters = letters[i];
 }
 
 void add_remarks(const Blocks& blocks, Summary& summary) {
   const VariantSummary& baseline = summary.variants[summary.baseline];
-  if (!blocks.baseline && !baseline.remark.empty()) summary.remarks.push_back(cat("no differences: of the baseline, ", baseline.remark));
+  if (!blocks.baseline && !baseline.remark.empty())
+    summary.remarks.push_back(cat("no differences; baseline: ", baseline.remark));
   std::size_t num_waiting = 0;
   for (const VariantSummary& variant : summary.variants) num_waiting += variant.num_waiting;
   if (num_waiting == 1) summary.remarks.emplace_back("preliminary: one run is not finished");
-  if (num_waiting > 1) summary.remarks.push_back(cat("preliminary: ", num_waiting, " runs are not finished"));
+  if (num_waiting > 1)
+    summary.remarks.push_back(cat("preliminary: ", num_waiting, " runs are not finished"));
   if (summary.untested.empty() && *summary.residual_std == 0)
-    summary.remarks.emplace_back("no difference varies from seed to seed, so every p is 1");
+    summary.remarks.emplace_back("zero residual variance, so every p-value is 1");
 }
 
 }  // namespace
 
-Summary summarise(const Table& table, std::size_t baseline, double level) {
-  invariant(baseline < table.num_variants(), "summarise: the baseline is not in the table");
-  invariant(level > 0 && level < 1, "summarise: level outside (0, 1)");
+Summary summarize(const Table& table, std::size_t baseline, double level) {
+  invariant(baseline < table.num_variants(), "summarize: the baseline is not in the table");
+  invariant(level > 0 && level < 1, "summarize: level outside (0, 1)");
   Summary summary{.baseline = baseline, .level = level};
-  for (std::size_t i = 0; i < table.num_variants(); ++i) summary.variants.push_back(describe(table, i));
+  for (std::size_t i = 0; i < table.num_variants(); ++i)
+    summary.variants.push_back(describe(table, i));
   const Blocks blocks = blocks_of(table, summary);
   add_differences(blocks, summary);
-  summary.untested = why_untested(table, summary);
+  summary.untested = untested_reason(table, summary);
   if (summary.untested.empty()) {
     const BlockModel model(blocks.variants.size(), blocks.num_seeds, blocks.values);
     summary.residual_std = model.residual_std();

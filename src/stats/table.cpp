@@ -16,7 +16,8 @@ const Table::Cell& Table::cell(std::size_t variant, std::size_t seed) const {
 }
 
 void Table::set(std::size_t variant, std::size_t seed, double value) {
-  if (!std::isfinite(value)) fail(ExitCode::kBadData, "result of a finished run", cat(value), "a finite number");
+  if (!std::isfinite(value))
+    fail(ExitCode::kBadData, "result of a finished run", cat(value), "a finite number");
   cell(variant, seed);
   cells_[variant * num_seeds_ + seed] = {.value = value};
 }
@@ -26,8 +27,12 @@ void Table::set_broken(std::size_t variant, std::size_t seed) {
   cells_[variant * num_seeds_ + seed] = {.broken = true};
 }
 
-std::optional<double> Table::value(std::size_t variant, std::size_t seed) const { return cell(variant, seed).value; }
+std::optional<double> Table::value(std::size_t variant, std::size_t seed) const {
+  return cell(variant, seed).value;
+}
 
-bool Table::broken(std::size_t variant, std::size_t seed) const { return cell(variant, seed).broken; }
+bool Table::broken(std::size_t variant, std::size_t seed) const {
+  return cell(variant, seed).broken;
+}
 
 }  // namespace sluice::stats

@@ -1,4 +1,5 @@
-// One metric of every variant under every seed. A cell has a value, waits for one, or is broken (its run diverged or failed).
+// One metric of every variant under every seed. A cell has a value, is waiting for one, or is
+// broken (its run diverged or failed).
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,7 @@ class Table {
   std::size_t num_variants() const { return num_variants_; }
   std::size_t num_seeds() const { return num_seeds_; }
 
-  // A finished cell. UserError kBadData for NaN and infinity: a run that ends so has diverged, which is set_broken().
+  // A finished cell. UserError kBadData for NaN and infinity: use set_broken() for diverged runs.
   void set(std::size_t variant, std::size_t seed, double value);
   void set_broken(std::size_t variant, std::size_t seed);
 
@@ -27,7 +28,8 @@ class Table {
     std::optional<double> value;
     bool broken = false;
   };
-  const Cell& cell(std::size_t variant, std::size_t seed) const;  // InvariantError outside the table
+  // InvariantError outside the table
+  const Cell& cell(std::size_t variant, std::size_t seed) const;
 
   std::size_t num_variants_, num_seeds_;
   std::vector<Cell> cells_;

@@ -1,4 +1,4 @@
-// Section `checkpoint`: when a run is saved and how many saves are kept.
+// Section `checkpoint`: save interval and retention.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,15 @@ struct CheckpointConfig {
     using config::field;
     using C = CheckpointConfig;
     return std::tuple{
-        field<&C::every_steps>("Steps between saves. The last step is always saved, and so is the step at which a signal came.",
+        field<&C::every_steps>("Steps between saves. The last step and a step interrupted by a "
+                               "signal are always saved.",
                                config::Positive{}, config::Affects::kCadence),
-        field<&C::keep_last>(
-            "How many of the newest checkpoints are kept. An older one goes only after a newer one has been read back. A new run asks "
-            "for the disk space of those that it will have at once.",
-            config::AtLeast{1}, config::Affects::kCadence),
-        field<&C::keep_best>("Also keep the checkpoint with the lowest held-out log-perplexity.", config::Affects::kCadence)};
+        field<&C::keep_last>("Number of newest checkpoints to keep. An older checkpoint is deleted "
+                             "only after a newer one has been verified. A new run requires disk "
+                             "space for the checkpoints it will hold at once.",
+                             config::AtLeast{1}, config::Affects::kCadence),
+        field<&C::keep_best>("Also keep the checkpoint with the lowest held-out log-perplexity.",
+                             config::Affects::kCadence)};
   }
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kStepPrefix = "step-";
 
-// The number, where `digits` is written as we write it.
+// The number, if `digits` is its canonical form.
 std::optional<std::int64_t> to_count(std::string_view digits) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -23,19 +23,21 @@ std::optional<std::int64_t> to_count(std::string_view digits) {
   return value;
 }
 
-// N of "step-N" + suffix + PID.
+// N in "step-N" + suffix + PID.
 std::optional<std::int64_t> step_before(std::string_view name, std::string_view suffix) {
   const std::size_t at = name.find(suffix);
-  if (at == std::string_view::npos || !to_count(name.substr(at + suffix.size()))) return std::nullopt;
+  if (at == std::string_view::npos || !to_count(name.substr(at + suffix.size())))
+    return std::nullopt;
   return checkpoint_step(name.substr(0, at));
 }
 
 std::vector<fs::path> entries_of(const fs::path& directory) {
   std::vector<fs::path> paths;
   std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) paths.push_back(it->path());
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
+    paths.push_back(it->path());
   if (error && error != std::errc::no_such_file_or_directory) {
-    fail(ExitCode::kIo, directory.string(), error.message(), "a directory that can be listed");
+    fail(ExitCode::kIo, directory.string(), cat("cannot list directory: ", error.message()));
   }
   return paths;
 }
@@ -64,7 +66,9 @@ std::vector<CheckpointSlot> list_checkpoints(const fs::path& directory) {
 
 std::vector<fs::path> list_temporaries(const fs::path& directory) {
   std::vector<fs::path> paths = entries_of(directory);
-  std::erase_if(paths, [](const fs::path& path) { return !step_before(path.filename().string(), kTemporarySuffix); });
+  std::erase_if(paths, [](const fs::path& path) {
+    return !step_before(path.filename().string(), kTemporarySuffix);
+  });
   return paths;
 }
 

@@ -1,4 +1,4 @@
-// What lies in a checkpoints directory, by name only. Used inside store.
+// Lists a checkpoints directory, by names only. Internal to store.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,10 @@
 
 namespace sluice::store {
 
-inline constexpr std::string_view kTemporarySuffix = ".tmp-";      // step-N.tmp-PID: being written or deleted
-inline constexpr std::string_view kReplacedSuffix = ".replaced-";  // step-N.replaced-PID: step N until its successor is in place
+// step-N.tmp-PID: being written or deleted
+inline constexpr std::string_view kTemporarySuffix = ".tmp-";
+// step-N.replaced-PID: step N until its successor is in place
+inline constexpr std::string_view kReplacedSuffix = ".replaced-";
 
 struct CheckpointSlot {
   std::int64_t step = 0;
@@ -20,12 +22,13 @@ struct CheckpointSlot {
   fs::path path;
 };
 
-// step-N and step-N.replaced-PID, newest first, a step's own directory before a replaced one. Empty where there is no directory.
+// step-N and step-N.replaced-PID, newest first, step-N before the replaced one. Empty if the
+// directory does not exist.
 std::vector<CheckpointSlot> list_checkpoints(const fs::path& directory);
-// step-N.tmp-PID only: other names are not ours to delete.
+// step-N.tmp-PID only: other files must not be deleted.
 std::vector<fs::path> list_temporaries(const fs::path& directory);
 
-// Device and inode; nothing where nothing is there.
+// Device and inode; nullopt if the file does not exist.
 using Identity = std::pair<std::uint64_t, std::uint64_t>;
 std::optional<Identity> identity_of(const fs::path& path);
 std::optional<Identity> identity_of(int descriptor);

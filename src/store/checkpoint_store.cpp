@@ -12,7 +12,7 @@
 namespace sluice::store {
 namespace {
 
-// Passes on what is written, and knows size and hash of it in the end.
+// Forwards writes and computes the size and hash of the content.
 class HashingFile final : public OutputFile {
  public:
   explicit HashingFile(OutputFile& file) : file_(file) {}
@@ -22,9 +22,11 @@ class HashingFile final : public OutputFile {
     hasher_.update(bytes);
     size_bytes_ += bytes.size();
   }
-  void sync() override { invariant(false, "a checkpoint file is synced by the store"); }
-  void close() override { invariant(false, "a checkpoint file is closed by the store"); }
-  ManifestFile entry(std::string name) const { return {std::move(name), size_bytes_, hasher_.digest()}; }
+  void sync() override { invariant(false, "checkpoint files are synced by the store"); }
+  void close() override { invariant(false, "checkpoint files are closed by the store"); }
+  ManifestFile entry(std::string name) const {
+    return {std::move(name), size_bytes_, hasher_.digest()};
+  }
 
  private:
   OutputFile& file_;
@@ -32,7 +34,7 @@ class HashingFile final : public OutputFile {
   std::uint64_t size_bytes_ = 0;
 };
 
-// After another error, which is the one to report. What stays is a temporary, and the next start removes it.
+// Used after an error that must be reported instead. The next start removes remaining temporaries.
 void remove_quietly(FileSystem& file_system, const fs::path& path) {
   try {
     file_system.remove_all(path);
@@ -40,8 +42,8 @@ void remove_quietly(FileSystem& file_system, const fs::path& path) {
   }
 }
 
-// Whether `directory` verifies and its manifest, and so every file, is the same as that of `other`.
-bool holds_the_same(const fs::path& directory, const fs::path& other) {
+// Whether `directory` verifies and has the same manifest, and therefore the same files, as `other`.
+bool same_content(const fs::path& directory, const fs::path& other) {
   try {
     return to_json(verify_checkpoint(directory)) == read_file(other / kManifestName);
   } catch (const UserError&) {
@@ -52,28 +54,32 @@ bool holds_the_same(const fs::path& directory, const fs::path& other) {
 }  // namespace
 
 CheckpointStore::CheckpointStore(fs::path directory, FileSystem& file_system)
-    : directory_(std::move(directory)), file_system_(file_system), lock_(identity_of(directory_.parent_path() / "lock")) {}
+    : directory_(std::move(directory)),
+      file_system_(file_system),
+      lock_(identity_of(directory_.parent_path() / "lock")) {}
 
 void CheckpointStore::require_in_place() const {
   const fs::path run = directory_.parent_path();
   if (!lock_ || identity_of(run / "lock") == lock_) return;
-  fail(ExitCode::kIo, run.string(), "moved or deleted while a process works in it",
-       "a run directory that stays in its place: go on with --resume from where it lies now");
+  fail(ExitCode::kIo, run.string(),
+       "moved or deleted during the run; use --resume at its new location");
 }
 
 void CheckpointStore::require_space(std::uint64_t bytes_needed) const {
   const std::uint64_t free = file_system_.free_bytes(directory_);
   if (free >= bytes_needed) return;
-  fail(ExitCode::kIo, directory_.string(), cat(human_bytes(free), " (", free, " bytes) free on the disk"),
+  fail(ExitCode::kIo, directory_.string(),
+       cat(human_bytes(free), " (", free, " bytes) of free disk space"),
        cat(human_bytes(bytes_needed), " (", bytes_needed, " bytes) for checkpoints"));
 }
 
-void CheckpointStore::save(std::int64_t step, std::span<const CheckpointFile> files, const std::map<std::string, std::string>& notes) {
+void CheckpointStore::save(std::int64_t step, std::span<const CheckpointFile> files,
+                           const std::map<std::string, std::string>& notes) {
   require_in_place();
   verified_.erase(step);
   Manifest manifest{std::string(version()), step, notes, {}};
   for (const CheckpointFile& f : files) manifest.files.push_back({f.name, 0, {}});
-  to_json(manifest);  // bad names and notes show before anything is written
+  to_json(manifest);  // rejects bad names and notes before anything is written
   const fs::path temporary = directory_ / cat(checkpoint_name(step), kTemporarySuffix, ::getpid());
   file_system_.create_directories(directory_);
   try {
@@ -85,25 +91,29 @@ void CheckpointStore::save(std::int64_t step, std::span<const CheckpointFile> fi
   }
 }
 
-void CheckpointStore::write_temporary(const fs::path& temporary, Manifest& manifest, std::span<const CheckpointFile> files) {
+void CheckpointStore::write_temporary(const fs::path& temporary, Manifest& manifest,
+                                      std::span<const CheckpointFile> files) {
   file_system_.remove_all(temporary);
   file_system_.create_directories(temporary);
   for (std::size_t i = 0; i < files.size(); ++i) {
-    const std::unique_ptr<OutputFile> file = file_system_.open(temporary / files[i].name, FileSystem::Mode::kCreate);
+    const std::unique_ptr<OutputFile> file =
+        file_system_.open(temporary / files[i].name, FileSystem::Mode::kCreate);
     HashingFile hashing(*file);
     files[i].write(hashing);
     file->sync();
     file->close();
     manifest.files[i] = hashing.entry(files[i].name);
   }
-  const std::unique_ptr<OutputFile> file = file_system_.open(temporary / kManifestName, FileSystem::Mode::kCreate);
+  const std::unique_ptr<OutputFile> file =
+      file_system_.open(temporary / kManifestName, FileSystem::Mode::kCreate);
   file->write(std::string_view(to_json(manifest)));
   file->sync();
   file->close();
   file_system_.sync_directory(temporary);
 }
 
-// No moment without a complete directory for `step`, if there was one: the old one, under either name, or the new one.
+// If a complete directory for `step` existed, one exists at every moment: the old one, under either
+// name, or the new one.
 void CheckpointStore::commit(const fs::path& temporary, std::int64_t step) {
   const fs::path target = directory_ / checkpoint_name(step);
   std::error_code ignored;
@@ -112,7 +122,7 @@ void CheckpointStore::commit(const fs::path& temporary, std::int64_t step) {
     file_system_.sync_directory(directory_);
     return;
   }
-  if (holds_the_same(target, temporary)) {
+  if (same_content(target, temporary)) {
     file_system_.remove_all(temporary);
     return;
   }
@@ -130,33 +140,36 @@ void CheckpointStore::commit(const fs::path& temporary, std::int64_t step) {
   file_system_.remove_all(replaced);
 }
 
-std::optional<Checkpoint> CheckpointStore::newest_valid(std::vector<DamagedCheckpoint>* damaged) const {
-  std::vector<DamagedCheckpoint> passed_over;
+std::optional<Checkpoint> CheckpointStore::newest_valid(
+    std::vector<DamagedCheckpoint>* damaged) const {
+  std::vector<DamagedCheckpoint> skipped;
   std::vector<CheckpointSlot> slots = list_checkpoints(directory_);
-  // A writer may commit or delete under our eyes: then what we looked at is no longer what is there, and we look again.
+  // A concurrent writer may commit or delete checkpoints. If a slot has changed, start again.
   for (std::size_t i = 0; i < slots.size();) {
     const CheckpointSlot slot = slots[i];
     const auto before = identity_of(slot.path);
     try {
       Manifest manifest = verify_checkpoint(slot.path);
       if (manifest.step == slot.step) {
-        if (damaged) *damaged = std::move(passed_over);
+        if (damaged) *damaged = std::move(skipped);
         return Checkpoint{slot.path, std::move(manifest)};
       }
-      passed_over.push_back({slot.path, cat(slot.path.string(), ": the checkpoint of step ", manifest.step), slot.step});
+      skipped.push_back(
+          {slot.path, cat(slot.path.string(), ": contains the checkpoint of step ", manifest.step),
+           slot.step});
       ++i;
     } catch (const UserError& error) {
       if (before && before == identity_of(slot.path)) {
-        passed_over.push_back({slot.path, error.what(), slot.step});
+        skipped.push_back({slot.path, error.what(), slot.step});
         ++i;
         continue;
       }
       slots = list_checkpoints(directory_);
-      passed_over.clear();
+      skipped.clear();
       i = 0;
     }
   }
-  if (damaged) *damaged = std::move(passed_over);
+  if (damaged) *damaged = std::move(skipped);
   return std::nullopt;
 }
 
@@ -182,8 +195,9 @@ bool CheckpointStore::verifies(std::int64_t step, std::vector<DamagedCheckpoint>
   }
 }
 
-std::vector<DamagedCheckpoint> CheckpointStore::retain(std::int64_t keep_last, std::optional<std::int64_t> best_step) {
-  invariant(keep_last >= 1, "at least one checkpoint is kept");
+std::vector<DamagedCheckpoint> CheckpointStore::retain(std::int64_t keep_last,
+                                                       std::optional<std::int64_t> best_step) {
+  invariant(keep_last >= 1, "at least one checkpoint must be kept");
   std::vector<DamagedCheckpoint> damaged;
   std::vector<std::int64_t> newest_first = steps();
   std::reverse(newest_first.begin(), newest_first.end());
@@ -199,7 +213,7 @@ std::vector<DamagedCheckpoint> CheckpointStore::retain(std::int64_t keep_last, s
   return damaged;
 }
 
-// Renamed first: a directory that is half deleted must not look like a damaged checkpoint.
+// Renames first: a partially deleted directory must not look like a damaged checkpoint.
 void CheckpointStore::discard(std::int64_t step) {
   const fs::path temporary = directory_ / cat(checkpoint_name(step), kTemporarySuffix, ::getpid());
   verified_.erase(step);

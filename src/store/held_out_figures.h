@@ -1,6 +1,7 @@
-// The figures of a held-out set, as docs/metrics.md defines them: one description for result.json, metrics.jsonl and what commands print.
+// The metrics of a held-out set (definitions in docs/metrics.md), shared by result.json,
+// metrics.jsonl and the output of commands.
 //
-// Adding a figure: a member and its row here, and its value in eval/perplexity.cpp.
+// To add a metric: a member and its row here, and its value in eval/perplexity.cpp.
 #pragma once
 
 #include <optional>
@@ -19,11 +20,13 @@ struct HeldOutFigures {
   static constexpr auto fields() {
     using F = HeldOutFigures;
     return std::tuple{
-        config::field<&F::log_perplexity>("Held-out cross-entropy in nats per target token; null where nothing is held out."),
+        config::field<&F::log_perplexity>(
+            "Held-out cross-entropy in nats per target token; null without held-out data."),
         config::field<&F::perplexity>("The exponential of `log_perplexity`."),
-        config::field<&F::bits_per_byte>(
-            "Bits per byte of the raw text; null where targets are not text, or a part of the set was scored."),
-        config::field<&F::word_perplexity>("Perplexity per word, words being maximal runs of non-whitespace; null likewise.")};
+        config::field<&F::bits_per_byte>("Bits per byte of the raw text; null if the targets are "
+                                         "not text or only part of the set was scored."),
+        config::field<&F::word_perplexity>("Perplexity per word (maximal runs of non-whitespace); "
+                                           "null if `bits_per_byte` is null.")};
   }
 };
 

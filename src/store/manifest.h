@@ -1,7 +1,7 @@
-// The manifest of a checkpoint: which files belong to it, with size and hash of each. It is written last.
+// The manifest of a checkpoint: the names, sizes and hashes of its files. Written last.
 //
-// Canonical: reading accepts only the very bytes that writing gives, and the last key is a hash of all before it, so that a
-// flipped bit anywhere in the manifest is noticed too.
+// Canonical: reading accepts only the exact bytes that writing produces, and the last key is a hash
+// of everything before it, so a flipped bit anywhere in the manifest is detected.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,10 @@ struct ManifestFile {
   friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
 
   static constexpr auto fields() {
-    return std::tuple{config::field<&ManifestFile::name>("A plain name, no folders.", config::NonEmpty{}),
-                      config::field<&ManifestFile::size_bytes>("Its size."),
-                      config::field<&ManifestFile::hash>("XXH3-128 of its content.", config::Key{"xxh3_128"})};
+    return std::tuple{
+        config::field<&ManifestFile::name>("A plain name, no folders.", config::NonEmpty{}),
+        config::field<&ManifestFile::size_bytes>("Its size."),
+        config::field<&ManifestFile::hash>("XXH3-128 of its content.", config::Key{"xxh3_128"})};
   }
 };
 
@@ -33,8 +34,9 @@ struct Manifest {
   static constexpr config::RecordFormat record{
       .name = "manifest",
       .place = "RUN/checkpoints/step-N/manifest.json",
-      .summary = "The files of a checkpoint. Written last: a directory without it is no checkpoint.",
-      .expected = "a manifest as this program writes it",
+      .summary =
+          "The files of a checkpoint. Written last: a directory without it is not a checkpoint.",
+      .expected = "a manifest written by this program",
       .version = 1,
       .indent = 1,
       .seal = config::RecordFormat::Seal::kRequired};
@@ -46,20 +48,20 @@ struct Manifest {
 
   static constexpr auto fields() {
     return std::tuple{
-        config::field<&Manifest::program_version>("Of the program that wrote it."),
+        config::field<&Manifest::program_version>("Version of the program that wrote it."),
         config::field<&Manifest::step>("Finished optimizer steps.", config::NonNegative{}),
         config::field<&Manifest::notes>("`tokenizer_hash` and `data_fingerprint`."),
-        config::field<&Manifest::files>("The files, the manifest itself left out."),
+        config::field<&Manifest::files>("The files, except the manifest itself."),
     };
   }
 
-  // kBadData where there is no such note; `source` stands for the file in the message.
+  // kBadData if there is no such note; `source` names the file in the message.
   const std::string& note(std::string_view key, std::string_view source) const;
 };
 
-// Names must be plain, unique and other than manifest.json, notes UTF-8 (InvariantError).
+// Names must be plain, unique and not manifest.json; notes must be UTF-8 (InvariantError).
 std::string to_json(const Manifest& manifest);
-// kBadData for anything that to_json would not have written, or a format version that this program does not know.
+// kBadData for anything that to_json() would not write, or an unknown format version.
 Manifest parse_manifest(std::string_view json, std::string_view source);
 
 }  // namespace sluice::store

@@ -13,8 +13,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Line {
-  std::string_view text;  // without line end
-  bool ended = false;     // a line end follows
+  std::string_view text;  // without the newline
+  bool ended = false;     // followed by a newline
 };
 
 std::vector<Line> lines_of(std::string_view content) {
@@ -28,9 +28,10 @@ std::vector<Line> lines_of(std::string_view content) {
   return lines;
 }
 
-// The object, or nothing where the line is damaged.
+// nullopt if the line is damaged.
 std::optional<Json> object_of(std::string_view text) {
-  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // the parser would stop there
+  // The parser would stop at a NUL.
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
   const auto step = json.find("step");
@@ -39,10 +40,12 @@ std::optional<Json> object_of(std::string_view text) {
 }
 
 [[noreturn]] void fail_line(const fs::path& path, std::size_t number, std::string_view text) {
-  fail(ExitCode::kBadData, cat(path.string(), ":", number), cat("`", printable(text), "`"), "a JSON object with an integer \"step\"");
+  fail(ExitCode::kBadData, cat(path.string(), ":", number), cat("`", printable(text), "`"),
+       "a JSON object with an integer \"step\"");
 }
 
-// What stays of `content`. Damage is expected after the last line that is kept, where a crash tore what was not yet synced.
+// The lines of `content` to keep. Damage is accepted only after them: a crash may tear unsynced
+// lines.
 std::string kept_content(const fs::path& path, std::string_view content, std::int64_t last_step) {
   std::string kept;
   std::optional<std::size_t> first_damaged;
@@ -63,7 +66,10 @@ std::string kept_content(const fs::path& path, std::string_view content, std::in
 
 }  // namespace
 
-MetricsLog::MetricsLog(fs::path path, FileSystem& file_system) : path_(std::move(path)), file_system_(file_system) { open(); }
+MetricsLog::MetricsLog(fs::path path, FileSystem& file_system)
+    : path_(std::move(path)), file_system_(file_system) {
+  open();
+}
 
 void MetricsLog::open() {
   std::error_code ignored;
@@ -73,7 +79,8 @@ void MetricsLog::open() {
 }
 
 void MetricsLog::append(std::string_view line) {
-  invariant(line.starts_with('{') && line.find('\n') == std::string_view::npos, "a metrics line is one JSON object on one line");
+  invariant(line.starts_with('{') && line.find('\n') == std::string_view::npos,
+            "a metrics line must be one JSON object on one line");
   file_->write(std::string_view(cat(line, '\n')));
 }
 
@@ -87,7 +94,9 @@ void MetricsLog::truncate_after(std::int64_t step) {
   open();
 }
 
-void read_metrics(const fs::path& path, const std::function<void(std::int64_t step, const nlohmann::ordered_json& line)>& visit) {
+void read_metrics(
+    const fs::path& path,
+    const std::function<void(std::int64_t step, const nlohmann::ordered_json& line)>& visit) {
   const std::string content = read_file(path);
   const std::vector<Line> lines = lines_of(content);
   for (std::size_t i = 0; i < lines.size(); ++i) {

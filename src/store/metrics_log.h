@@ -1,9 +1,11 @@
-// RUN/metrics.jsonl: one JSON object per line, each with an integer "step"; at most one line per step and kind.
+// RUN/metrics.jsonl: one JSON object per line, each with an integer "step"; at most one line per
+// step and kind.
 //
-// Lines are records (config/record.h): doubles with the fewest digits that read back as the same double, NaN and infinities as null.
+// Lines are records (config/record.h): doubles are written with the fewest digits that round-trip,
+// NaN and infinities as null.
 //
-// All lines of step N are appended, and flush() called, before the checkpoint of step N is saved. On resume from step N,
-// truncate_after(N) drops what came later; the steps done again then write those lines a second time.
+// All lines of step N are appended and flushed before the checkpoint of step N is saved. On resume
+// from step N, truncate_after(N) drops later lines; the repeated steps write them again.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +22,15 @@ namespace sluice::store {
 
 class MetricsLog {
  public:
-  // Opens for appending, creates where there is none. kIo where that fails.
+  // Opens for appending; creates the file if needed. kIo on failure.
   explicit MetricsLog(fs::path path, FileSystem& file_system = real_files());
 
-  // One JSON object, without line end. Handed to the kernel at once: `kill -9` loses none of it. kIo where that fails.
+  // One JSON object, without newline. Written to the kernel immediately, so `kill -9` loses
+  // nothing. kIo on failure.
   void append(std::string_view line);
-  // On the disk when it returns.
-  void flush();
-  // Keeps the lines with "step" <= `step`, and drops the rest and what a crash tore; the file changes as a whole or not at all. kBadData,
-  // with the line's number, where a damaged line stands before one that must be kept.
+  void flush();  // fsync
+  // Atomically drops the lines with "step" > `step` and torn lines at the end. kBadData, with the
+  // line number, if a damaged line precedes one that must be kept.
   void truncate_after(std::int64_t step);
 
  private:
@@ -39,8 +41,11 @@ class MetricsLog {
   std::unique_ptr<OutputFile> file_;
 };
 
-// Calls `visit` for each line in order. A last line that a crash or a running writer left incomplete is passed over; anything
-// else that is no object with an integer "step" is kBadData with the line's number. kMissingInput where there is no file.
-void read_metrics(const fs::path& path, const std::function<void(std::int64_t step, const nlohmann::ordered_json& line)>& visit);
+// Calls `visit` for each line in order. An incomplete last line (crash, or a running writer) is
+// skipped; any other line that is not an object with an integer "step" is kBadData with the line
+// number. kMissingInput if the file does not exist.
+void read_metrics(
+    const fs::path& path,
+    const std::function<void(std::int64_t step, const nlohmann::ordered_json& line)>& visit);
 
 }  // namespace sluice::store

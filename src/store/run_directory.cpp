@@ -17,7 +17,7 @@ std::vector<std::string> names_in(const fs::path& path) {
   std::error_code error;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
     names.push_back(it->path().filename().string());
-  if (error) fail(ExitCode::kIo, path.string(), error.message(), "a directory that can be listed");
+  if (error) fail(ExitCode::kIo, path.string(), cat("cannot list directory: ", error.message()));
   return names;
 }
 
@@ -25,21 +25,26 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// A lock file alone is a start that died before it wrote anything. What a run writes, and nothing else, is a run even where it
-// died before run.json (NAME.* are temporaries of atomic writes). Beside run.json and config.yaml a person may keep files of their own.
+// A lock file alone is left by a start that crashed before writing anything. A directory with only
+// files of a run is a run, even if it crashed before run.json (NAME.* are temporaries of atomic
+// writes). With run.json and config.yaml, other files are allowed as well.
 Content content_of(const fs::path& path) {
-  constexpr std::array kOurs = {"config.yaml", "run.json", "log.txt", "metrics.jsonl", "result.json", "checkpoints", "lock"};
+  constexpr std::array kOurs = {"config.yaml", "run.json",    "log.txt", "metrics.jsonl",
+                                "result.json", "checkpoints", "lock"};
   std::vector<std::string> names = names_in(path);
   std::erase(names, "lock");
   if (names.empty()) return Content::kNothing;
   if (has(names, "config.yaml") && has(names, "run.json")) return Content::kRun;
   const bool only_ours = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
-    return std::any_of(kOurs.begin(), kOurs.end(), [&](std::string_view ours) { return name == ours || name.starts_with(cat(ours, '.')); });
+    return std::any_of(kOurs.begin(), kOurs.end(), [&](std::string_view ours) {
+      return name == ours || name.starts_with(cat(ours, '.'));
+    });
   });
   return only_ours ? Content::kRun : Content::kOther;
 }
 
-// Without trailing slash or symbolic link, so that it has a name and renaming moves the directory itself.
+// Without trailing slash or symbolic link, so that it has a name and a rename moves the directory
+// itself.
 fs::path plain_path(const fs::path& path) {
   std::error_code ignored;
   fs::path plain = path.lexically_normal();
@@ -49,15 +54,16 @@ fs::path plain_path(const fs::path& path) {
   return fs::weakly_canonical(plain.empty() ? fs::path(".") : plain, ignored);
 }
 
-// What is there, if `mode` can start with it.
+// The content of the directory; kUsage if `mode` does not allow it.
 Content accepted_content(const fs::path& path, StartMode mode) {
   const Content content = content_of(path);
   if (content == Content::kOther) {
-    fail(ExitCode::kUsage, path.string(), "a directory that holds something other than a run",
-         "a new directory, an empty one or that of a run");
+    fail(ExitCode::kUsage, path.string(), "content other than a run",
+         "a new or empty directory, or a run directory");
   }
   if (content == Content::kRun && mode == StartMode::kNew) {
-    fail(ExitCode::kUsage, path.string(), "a run already exists", "--resume to continue it, or --fresh to rename it and start again");
+    fail(ExitCode::kUsage, path.string(),
+         "run already exists; use --resume to continue or --fresh to archive it and restart");
   }
   return content;
 }
@@ -90,7 +96,8 @@ OpenRun open_run(const fs::path& given_path, StartMode mode, FileSystem& file_sy
   std::error_code ignored;
   const bool was_there = fs::exists(path, ignored);
   file_system.create_directories(path);
-  // Before the lock file is made, so that a directory which is not ours stays as it is; and again under the lock.
+  // Checked before creating the lock file, so that other directories stay unchanged, and again
+  // under the lock.
   accepted_content(path, mode);
   RunLock lock(path);
   const bool exists = accepted_content(path, mode) == Content::kRun;
@@ -100,7 +107,8 @@ OpenRun open_run(const fs::path& given_path, StartMode mode, FileSystem& file_sy
 
 OpenRun start_over(OpenRun open, FileSystem& file_system) {
   fs::path renamed_to;
-  // After a rename everything starts over: another process may have begun a run in the gap, and only the lock tells.
+  // After a rename, open again: another process may have started a run in the meantime, which is
+  // excluded only under the lock.
   while (open.existed) {
     renamed_to = rename_old_run(file_system, open.paths.root);
     open = open_run(open.paths.root, StartMode::kResume, file_system);
@@ -109,11 +117,13 @@ OpenRun start_over(OpenRun open, FileSystem& file_system) {
   return open;
 }
 
-// While the lock is held, so that no other process has begun here.
+// The lock is still held, so no other process has started here.
 void abandon(OpenRun open) {
   std::error_code error;
   fs::directory_iterator entry(open.paths.root, error), end;
-  if (open.existed || error || entry == end || entry->path() != open.paths.lock() || entry.increment(error) != end || error) return;
+  if (open.existed || error || entry == end || entry->path() != open.paths.lock() ||
+      entry.increment(error) != end || error)
+    return;
   fs::remove(open.paths.lock(), error);
   if (open.made_directory) fs::remove(open.paths.root, error);
 }

@@ -1,11 +1,15 @@
-// The directory of one training run: what lies where, who may write, how one starts in it.
+// The directory of one training run: paths, locking, and start modes.
 //
-//   RUN/config.yaml      resolved configuration          RUN/metrics.jsonl   one JSON object per line (metrics_log.h)
-//   RUN/run.json         versions, machine, hashes       RUN/checkpoints/    step-N/ (checkpoint_store.h)
-//   RUN/log.txt          the console                     RUN/result.json     what a finished run has to show (run_result.h)
-//   RUN/lock             who is writing
+//   RUN/config.yaml     resolved configuration
+//   RUN/run.json        versions, machine, hashes
+//   RUN/log.txt         console output
+//   RUN/metrics.jsonl   one JSON object per line (metrics_log.h)
+//   RUN/checkpoints/    step-N/ (checkpoint_store.h)
+//   RUN/result.json     results of a finished run (run_result.h)
+//   RUN/lock            the writing process
 //
-// Errors: kUsage for a start mode that does not fit what is there and for a directory in use; kIo for one that cannot be written.
+// Errors: kUsage if the start mode does not allow the existing content or the directory is in use;
+// kIo if it cannot be written.
 #pragma once
 
 #include <filesystem>
@@ -26,14 +30,16 @@ struct RunPaths {
   fs::path lock() const { return root / "lock"; }
 };
 
-// True for a directory that a run was started in, finished or not. Never throws for what cannot be read: false.
+// True if a run was started in the directory, finished or not; false if it cannot be read.
 bool is_run_directory(const fs::path& path);
 
-// Held while a process writes to a run. flock(2): the kernel lets go when the process dies, so a lock cannot be stale; pid and host in
-// the file are for people. (flock needs a descriptor that stays open, so this file does not go through FileSystem.)
+// Held while a process writes to a run. flock(2): the kernel releases the lock when the process
+// ends, so it cannot be stale; the pid and host in the file are informational. (flock needs a
+// descriptor that stays open, so this file does not use FileSystem.)
 class RunLock {
  public:
-  // kUsage naming the holder's pid and host where another process holds it; kIo where the file cannot be made.
+  // kUsage, naming the pid and host, if another process holds the lock; kIo if the file cannot be
+  // created.
   explicit RunLock(const fs::path& run_root);
   ~RunLock();
   RunLock(RunLock&& other) noexcept;
@@ -45,9 +51,9 @@ class RunLock {
 };
 
 enum class StartMode {
-  kNew,     // refuses an existing run, with a line that names --resume and --fresh
-  kResume,  // goes on with the run, or starts one where there is none: schedulers call it in a loop
-  kFresh,   // renames an existing run to NAME.old-1, NAME.old-2, ... and starts anew; deletes nothing
+  kNew,     // rejects an existing run, suggesting --resume and --fresh
+  kResume,  // continues the run or starts one, so that schedulers can call it in a loop
+  kFresh,   // renames an existing run to NAME.old-1, NAME.old-2, ..., starts again; deletes nothing
 };
 
 // A run that this process may write to.
@@ -55,19 +61,21 @@ struct OpenRun {
   RunPaths paths;
   RunLock lock;
   bool existed = false;  // kResume found a run; it may have no checkpoint yet
-  fs::path renamed_to;   // kFresh: where the old run lies now; empty where there was none
+  fs::path renamed_to;   // kFresh: the new path of the old run; empty if there was none
   bool made_directory = false;
 };
 
-// Creates and locks. A directory that holds something other than a run is refused in every mode; an empty one is fine.
+// Creates and locks the directory. Every mode accepts an empty directory and rejects one that
+// contains something other than a run.
 OpenRun open_run(const fs::path& path, StartMode mode, FileSystem& file_system = real_files());
 
-// kFresh in two parts, so that whatever may fail comes before the old run loses its name: open_run(path, kResume), then this, which
-// renames the run that `open` found and opens a new one in its place. Where there was none, `open` as it is.
+// The second part of kFresh, so that everything that may fail can come before the old run is
+// renamed: open_run(path, kResume), then this, which renames the existing run, if any, and opens a
+// new one in its place.
 OpenRun start_over(OpenRun open, FileSystem& file_system = real_files());
 
-// For a start that was refused before it wrote anything: takes away the lock file, and the directory where open_run() made it. Does
-// nothing where more than the lock lies there. Never throws.
+// For a start that failed before writing anything: removes the lock file, and the directory if
+// open_run() created it. Does nothing if there are other files. Never throws.
 void abandon(OpenRun open);
 
 }  // namespace sluice::store

@@ -1,4 +1,4 @@
-// RunLock of run_directory.h.
+// Implements RunLock (run_directory.h).
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ std::string host_name() {
 }
 
 [[noreturn]] void fail_io(const fs::path& path) {
-  fail(ExitCode::kIo, path.string(), std::generic_category().message(errno), "a run directory in which a lock file can be made and locked");
+  fail(ExitCode::kIo, path.string(), cat("cannot lock: ", std::generic_category().message(errno)));
 }
 
 // "pid 17 on host", as the holder wrote it.
@@ -45,7 +45,8 @@ bool try_lock(int descriptor) {
 void write_holder(int descriptor, const fs::path& path) {
   const std::string holder = cat("pid ", ::getpid(), " on ", host_name(), "\n");
   const bool ok =
-      ::ftruncate(descriptor, 0) == 0 && ::pwrite(descriptor, holder.data(), holder.size(), 0) == static_cast<ssize_t>(holder.size());
+      ::ftruncate(descriptor, 0) == 0 &&
+      ::pwrite(descriptor, holder.data(), holder.size(), 0) == static_cast<ssize_t>(holder.size());
   if (!ok) fail_io(path);
 }
 
@@ -53,17 +54,17 @@ void write_holder(int descriptor, const fs::path& path) {
 
 RunLock::RunLock(const fs::path& run_root) : RunLock() {
   const fs::path path = run_root / "lock";
-  // Between opening and locking, the run may be renamed by `--fresh`: then what we hold is the lock of the old run.
+  // `--fresh` may rename the run between opening and locking; then this is the lock of the old run.
   while (descriptor_ < 0) {
     RunLock attempt;
     attempt.descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (attempt.descriptor_ < 0) fail_io(path);
     if (!try_lock(attempt.descriptor_)) {
       if (errno != EWOULDBLOCK) fail_io(path);
-      fail(ExitCode::kUsage, run_root.string(), cat("in use by ", holder_of(attempt.descriptor_)),
-           "one process at a time in a run directory");
+      fail(ExitCode::kUsage, run_root.string(), cat("in use by ", holder_of(attempt.descriptor_)));
     }
-    if (identity_of(path) == identity_of(attempt.descriptor_)) std::swap(descriptor_, attempt.descriptor_);
+    if (identity_of(path) == identity_of(attempt.descriptor_))
+      std::swap(descriptor_, attempt.descriptor_);
   }
   write_holder(descriptor_, path);
 }

@@ -11,7 +11,8 @@
 #include "base/text_format.h"
 #include "store/safetensors_header.h"
 
-static_assert(std::endian::native == std::endian::little, "tensors are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "tensors are written in native byte order");
 
 namespace sluice::store {
 namespace {
@@ -25,22 +26,26 @@ struct DtypeRow {
   std::size_t size_bytes;
 };
 constexpr DtypeRow kDtypes[] = {
-    {Dtype::kBool, "BOOL", 1}, {Dtype::kU8, "U8", 1},     {Dtype::kI8, "I8", 1},   {Dtype::kU16, "U16", 2}, {Dtype::kI16, "I16", 2},
-    {Dtype::kF16, "F16", 2},   {Dtype::kBF16, "BF16", 2}, {Dtype::kU32, "U32", 4}, {Dtype::kI32, "I32", 4}, {Dtype::kF32, "F32", 4},
-    {Dtype::kU64, "U64", 8},   {Dtype::kI64, "I64", 8},   {Dtype::kF64, "F64", 8},
+    {Dtype::kBool, "BOOL", 1}, {Dtype::kU8, "U8", 1},   {Dtype::kI8, "I8", 1},
+    {Dtype::kU16, "U16", 2},   {Dtype::kI16, "I16", 2}, {Dtype::kF16, "F16", 2},
+    {Dtype::kBF16, "BF16", 2}, {Dtype::kU32, "U32", 4}, {Dtype::kI32, "I32", 4},
+    {Dtype::kF32, "F32", 4},   {Dtype::kU64, "U64", 8}, {Dtype::kI64, "I64", 8},
+    {Dtype::kF64, "F64", 8},
 };
 
 const DtypeRow& row_of(Dtype dtype) {
-  const auto* row = std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const DtypeRow& r) { return r.dtype == dtype; });
+  const auto* row = std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                                 [&](const DtypeRow& r) { return r.dtype == dtype; });
   invariant(row != std::end(kDtypes), "a dtype without a row");
   return *row;
 }
 
-// elements * size, nothing on overflow.
+// elements * size; nullopt on overflow.
 std::optional<std::uint64_t> size_of(std::span<const std::int64_t> shape, Dtype dtype) {
   std::uint64_t bytes = bytes_per_element(dtype);
   for (std::int64_t extent : shape) {
-    if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(extent), &bytes)) return std::nullopt;
+    if (extent < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(extent), &bytes))
+      return std::nullopt;
   }
   return bytes;
 }
@@ -50,9 +55,11 @@ std::string quoted(std::string_view text) { return nlohmann::json(text).dump(); 
 void check_for_writing(std::span<const TensorView> tensors) {
   std::set<std::string_view> names;
   for (const TensorView& t : tensors) {
-    invariant(t.name != kMetadataKey && names.insert(t.name).second, cat("tensor name `", t.name, "` is taken"));
+    invariant(t.name != kMetadataKey && names.insert(t.name).second,
+              cat("duplicate or reserved tensor name `", t.name, "`"));
     invariant(t.shape.size() <= kMaxDimensions && size_of(t.shape, t.dtype) == t.bytes.size(),
-              cat("tensor `", t.name, "` has ", t.bytes.size(), " bytes, which do not fit its dtype and shape"));
+              cat("tensor `", t.name, "` has ", t.bytes.size(),
+                  " bytes, which do not match its dtype and shape"));
   }
 }
 
@@ -66,8 +73,9 @@ std::string head_of(std::span<const TensorView> tensors, const Metadata& metadat
   for (const TensorView& t : tensors) {
     if (head.size() > kLengthBytes + 1) head += ",";
     const std::uint64_t end = begin + t.bytes.size();
-    head += cat(quoted(t.name), ":{\"dtype\":\"", name_of(t.dtype), "\",\"shape\":", nlohmann::json(t.shape).dump(), ",\"data_offsets\":[",
-                begin, ",", end, "]}");
+    head += cat(quoted(t.name), ":{\"dtype\":\"", name_of(t.dtype),
+                "\",\"shape\":", nlohmann::json(t.shape).dump(), ",\"data_offsets\":[", begin, ",",
+                end, "]}");
     begin = end;
   }
   head += "}";
@@ -80,58 +88,71 @@ std::string head_of(std::span<const TensorView> tensors, const Metadata& metadat
 
 std::string_view header_of(std::span<const std::byte> bytes, std::string_view source) {
   if (bytes.size() < kLengthBytes) {
-    fail(ExitCode::kBadData, source, cat(bytes.size(), " bytes"), "a safetensors file, which begins with an eight-byte header length");
+    fail(ExitCode::kBadData, source, cat(bytes.size(), " bytes"),
+         "a safetensors file, starting with an 8-byte header length");
   }
   std::uint64_t length = 0;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) length |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
+  for (std::size_t i = 0; i < kLengthBytes; ++i)
+    length |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
   const std::uint64_t limit = std::min<std::uint64_t>(kMaxHeaderBytes, bytes.size() - kLengthBytes);
   if (length > limit || length < 2) {
-    fail(ExitCode::kBadData, source, cat("a header of ", length, " bytes in a file of ", bytes.size()),
-         "a safetensors file, whose header is inside the file and at most 100,000,000 bytes");
+    fail(ExitCode::kBadData, source,
+         cat("a header of ", length, " bytes in a file of ", bytes.size()),
+         "a safetensors header inside the file, at most 100,000,000 bytes");
   }
   return {reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length};
 }
 
 Dtype dtype_named(const HeaderEntry& entry, std::string_view source) {
-  const auto* row = std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const DtypeRow& r) { return r.name == entry.dtype; });
+  const auto* row = std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                                 [&](const DtypeRow& r) { return r.name == entry.dtype; });
   if (row == std::end(kDtypes)) {
-    fail(ExitCode::kBadData, source, cat("dtype `", printable(entry.dtype), "` of tensor `", printable(entry.name), "`"),
+    fail(ExitCode::kBadData, source,
+         cat("dtype `", printable(entry.dtype), "` of tensor `", printable(entry.name), "`"),
          "BOOL, U8 to U64, I8 to I64, F16, BF16, F32 or F64");
   }
   return row->dtype;
 }
 
-// Entries sorted by place, then each must begin where the one before ended.
-void place_tensors(std::vector<HeaderEntry>& entries, std::span<const std::byte> data, Tensors& tensors) {
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const HeaderEntry& a, const HeaderEntry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+// Sorts the entries by offset; each must begin at the end of the previous one.
+void place_tensors(std::vector<HeaderEntry>& entries, std::span<const std::byte> data,
+                   Tensors& tensors) {
+  std::stable_sort(entries.begin(), entries.end(), [](const HeaderEntry& a, const HeaderEntry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
   std::uint64_t at = 0;
   for (HeaderEntry& e : entries) {
     const Dtype dtype = dtype_named(e, tensors.source);
     if (e.begin != at || e.end < e.begin || e.end > data.size()) {
-      fail(ExitCode::kBadData, tensors.source, cat("tensor `", printable(e.name), "` at bytes ", e.begin, " to ", e.end),
-           cat("tensors end to end: this one from ", at, ", inside the ", data.size(), " bytes of data"));
+      fail(ExitCode::kBadData, tensors.source,
+           cat("tensor `", printable(e.name), "` at bytes ", e.begin, " to ", e.end),
+           cat("contiguous tensors: this one from ", at, ", inside the ", data.size(),
+               " bytes of data"));
     }
     if (size_of(e.shape, dtype) != e.end - e.begin) {
-      fail(ExitCode::kBadData, tensors.source, cat("tensor `", printable(e.name), "` of ", e.end - e.begin, " bytes"),
-           "the size that follows from its dtype and shape");
+      fail(ExitCode::kBadData, tensors.source,
+           cat("tensor `", printable(e.name), "` of ", e.end - e.begin, " bytes"),
+           "the size implied by its dtype and shape");
     }
     at = e.end;
-    tensors.all.push_back({std::move(e.name), dtype, std::move(e.shape), data.subspan(e.begin, e.end - e.begin)});
+    tensors.all.push_back(
+        {std::move(e.name), dtype, std::move(e.shape), data.subspan(e.begin, e.end - e.begin)});
   }
   if (at != data.size()) {
-    fail(ExitCode::kBadData, tensors.source, cat(data.size(), " bytes of data"), cat("the ", at, " bytes that its tensors cover"));
+    fail(ExitCode::kBadData, tensors.source, cat(data.size(), " bytes of data"),
+         cat(at, " bytes, the total size of its tensors"));
   }
 }
 
-void refuse_double_names(const Tensors& tensors) {
+void reject_duplicate_names(const Tensors& tensors) {
   std::vector<std::string_view> names;
   names.reserve(tensors.all.size());
   for (const TensorView& t : tensors.all) names.push_back(t.name);
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end())
-    fail(ExitCode::kBadData, tensors.source, cat("two tensors named `", printable(*twice), "`"), "one of each name");
+    fail(ExitCode::kBadData, tensors.source, cat("two tensors named `", printable(*twice), "`"),
+         "unique names");
 }
 
 }  // namespace
@@ -141,24 +162,29 @@ std::string_view name_of(Dtype dtype) { return row_of(dtype).name; }
 std::size_t bytes_per_element(Dtype dtype) { return row_of(dtype).size_bytes; }
 
 const TensorView* Tensors::find(std::string_view name) const {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const TensorView& t) { return t.name == name; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const TensorView& t) { return t.name == name; });
   return found == all.end() ? nullptr : &*found;
 }
 
 const TensorView& Tensors::at(std::string_view name) const {
   const TensorView* tensor = find(name);
-  if (tensor == nullptr) fail(ExitCode::kBadData, source, cat("no tensor `", name, "` among its ", all.size()), "a file that has it");
+  if (tensor == nullptr)
+    fail(ExitCode::kBadData, source,
+         cat("missing tensor `", name, "` (", all.size(), " in the file)"));
   return *tensor;
 }
 
-void write_safetensors(OutputFile& file, std::span<const TensorView> tensors, const Metadata& metadata) {
+void write_safetensors(OutputFile& file, std::span<const TensorView> tensors,
+                       const Metadata& metadata) {
   file.write(std::string_view(head_of(tensors, metadata)));
   for (const TensorView& t : tensors) {
     if (!t.bytes.empty()) file.write(t.bytes);
   }
 }
 
-std::uint64_t safetensors_size_bytes(std::span<const TensorView> tensors, const Metadata& metadata) {
+std::uint64_t safetensors_size_bytes(std::span<const TensorView> tensors,
+                                     const Metadata& metadata) {
   std::uint64_t size = head_of(tensors, metadata).size();
   for (const TensorView& t : tensors) size += t.bytes.size();
   return size;
@@ -170,7 +196,7 @@ Tensors parse_safetensors(std::span<const std::byte> bytes, std::string_view sou
   tensors.source = source;
   std::vector<HeaderEntry> entries = read_header(header, source, tensors.metadata);
   place_tensors(entries, bytes.subspan(kLengthBytes + header.size()), tensors);
-  refuse_double_names(tensors);
+  reject_duplicate_names(tensors);
   return tensors;
 }
 

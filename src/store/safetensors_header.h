@@ -1,4 +1,4 @@
-// The JSON header of a safetensors file, read as the one shape it may have. Used by safetensors.cpp only.
+// Strict parser of the JSON header of a safetensors file. Internal to safetensors.cpp.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace sluice::store {
 
 inline constexpr std::string_view kMetadataKey = "__metadata__";
 
-// As written: nothing but the JSON types is checked.
+// As in the file; only the JSON types are checked.
 struct HeaderEntry {
   std::string name;
   std::string dtype;
@@ -19,9 +19,12 @@ struct HeaderEntry {
   std::uint64_t begin = 0, end = 0;
 };
 
-// kBadData for anything but {"NAME": {"dtype": string, "shape": [counts], "data_offsets": [begin, end]}} with an optional
-// "__metadata__" of strings; the keys of a tensor in any order, each once. Duplicate tensor names are the caller's to find.
-// No tree is built and nothing recurses: the first value out of place ends it.
-std::vector<HeaderEntry> read_header(std::string_view json, std::string_view source, std::map<std::string, std::string>& metadata);
+// kBadData for anything other than
+//   {"NAME": {"dtype": string, "shape": [counts], "data_offsets": [begin, end]}, ...}
+// with an optional "__metadata__" of strings; the keys of a tensor in any order, each once. The
+// caller checks for duplicate tensor names. Without a tree or recursion: stops at the first invalid
+// value.
+std::vector<HeaderEntry> read_header(std::string_view json, std::string_view source,
+                                     std::map<std::string, std::string>& metadata);
 
 }  // namespace sluice::store

@@ -6,7 +6,8 @@ namespace sluice::text {
 
 namespace {
 
-// Where to cut a line longer than a block: before the last run of blanks that leaves something, else between characters.
+// Where to split a line longer than a block: before the last run of blanks that does not start the
+// line, else between characters.
 std::size_t cut_of_long_line(std::string_view line) {
   std::size_t blank = line.rfind(' ', kMaxBlockBytes);
   while (blank != std::string_view::npos && blank > 0 && line[blank - 1] == ' ') --blank;

@@ -1,4 +1,4 @@
-// Cuts documents into blocks of at most kMaxBlockBytes, as documents.h promises.
+// Splits documents into blocks of at most kMaxBlockBytes, as specified in documents.h.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ class BlockBuilder {
  public:
   explicit BlockBuilder(const BlockVisitor& visitor) : visitor_(visitor) {}
 
-  // The next line of the current document, its newline included where it has one.
+  // Appends a line, with its newline if any, to the current document.
   void add_line(std::string_view line, std::uint64_t offset);
-  // A line with a fault whose policy is `skip`: the block that it would lie in is dropped.
+  // Drops the block of a line with a fault whose policy is `skip`.
   void add_skipped_line(std::uint64_t offset);
-  // Ends the current document. `trim_newline`: its last newline is none of its text.
+  // Ends the current document. kTrim removes its last newline.
   enum class LastNewline { kKeep, kTrim };
   void end_document(LastNewline last_newline);
   bool inside_document() const { return inside_; }
@@ -29,8 +29,8 @@ class BlockBuilder {
   const BlockVisitor& visitor_;
   std::string block_;
   std::uint64_t block_offset_ = 0;
-  bool inside_ = false;  // a line of the document has come
-  bool fresh_ = true;    // nothing has been added to block_
+  bool inside_ = false;  // the current document has a line
+  bool fresh_ = true;    // the current block has no line
   bool dropped_ = false;
 };
 

@@ -34,20 +34,25 @@ class BytesTokenizer : public Tokenizer {
   const std::string& serialized() const override { return serialized_; }
 
  private:
-  std::string serialized_ = "{\"type\": \"bytes\", \"version\": 1, \"vocab_size\": 257, \"eos\": 256}\n";
+  std::string serialized_ =
+      "{\"type\": \"bytes\", \"version\": 1, \"vocab_size\": 257, \"eos\": 256}\n";
 };
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_bytes_tokenizer() { return std::make_unique<BytesTokenizer>(); }
 
-std::unique_ptr<Tokenizer> parse_bytes_tokenizer(std::string_view serialized, std::string_view name) {
+std::unique_ptr<Tokenizer> parse_bytes_tokenizer(std::string_view serialized,
+                                                 std::string_view name) {
   auto tokenizer = make_bytes_tokenizer();
-  constexpr std::size_t kMaxBytes = 4096;  // also bounds the nesting
-  const auto wanted = nlohmann::json::parse(tokenizer->serialized());
-  const auto found = serialized.size() > kMaxBytes ? nlohmann::json() : nlohmann::json::parse(serialized, nullptr, false);
-  if (found.is_discarded() || found != wanted) {  // what does not parse is not even unequal
-    fail(ExitCode::kBadData, name, cat("`", printable(serialized), "`"), "a SentencePiece model, or the byte tokenizer's " + wanted.dump());
+  constexpr std::size_t kMaxBytes = 4096;  // also limits the nesting
+  const auto expected = nlohmann::json::parse(tokenizer->serialized());
+  const auto found = serialized.size() > kMaxBytes
+                         ? nlohmann::json()
+                         : nlohmann::json::parse(serialized, nullptr, false);
+  if (found.is_discarded() || found != expected) {  // a discarded value is never unequal
+    fail(ExitCode::kBadData, name, cat("`", printable(serialized), "`"),
+         "a SentencePiece model, or the byte tokenizer's " + expected.dump());
   }
   return tokenizer;
 }

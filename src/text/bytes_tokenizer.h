@@ -1,4 +1,5 @@
-// The byte tokenizer: ids 0-255 are bytes, 256 ends a document. Nothing is learnt; the file only names it.
+// The byte tokenizer: ids 0-255 are bytes, 256 is the end-of-document token. It has no trained
+// parameters; its file only identifies it.
 #pragma once
 
 #include <memory>
@@ -8,7 +9,9 @@
 
 namespace sluice::text {
 
-// From {"type": "bytes", "version": 1, "vocab_size": 257, "eos": 256}. kBadData for anything else.
-std::unique_ptr<Tokenizer> parse_bytes_tokenizer(std::string_view serialized, std::string_view name);
+// Parses {"type": "bytes", "version": 1, "vocab_size": 257, "eos": 256}; kBadData for anything
+// else.
+std::unique_ptr<Tokenizer> parse_bytes_tokenizer(std::string_view serialized,
+                                                 std::string_view name);
 
 }  // namespace sluice::text

@@ -10,7 +10,7 @@ namespace sluice::text {
 
 namespace {
 
-// The library's array for the matches along one path has this many places.
+// Size of the library's array for the matches along one path.
 constexpr int kMaxMatchesOnPath = 32;
 constexpr int kMaxDepth = 1024;
 
@@ -23,10 +23,13 @@ std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
 class TrieWalk {
  public:
   TrieWalk(std::string_view units, std::string_view replacements)
-      : units_(units), num_units_(units.size() / 4), replacements_(replacements), matches_below_(num_units_, kUnseen) {}
+      : units_(units),
+        num_units_(units.size() / 4),
+        replacements_(replacements),
+        matches_below_(num_units_, kUnseen) {}
 
   std::string_view fault() {
-    if (num_units_ == 0) return "a normalisation table without units";
+    if (num_units_ == 0) return "an empty normalization table";
     visit(0, 0);
     return fault_;
   }
@@ -35,25 +38,29 @@ class TrieWalk {
   static constexpr int kUnseen = -1, kOnPath = -2;
 
   std::uint32_t unit(std::uint64_t index) const { return read_u32(units_, index * 4); }
-  static std::uint32_t offset_of(std::uint32_t unit) { return (unit >> 10) << ((unit & (1U << 9)) >> 6); }
+  static std::uint32_t offset_of(std::uint32_t unit) {
+    return (unit >> 10) << ((unit & (1U << 9)) >> 6);
+  }
   static std::uint32_t label_of(std::uint32_t unit) { return unit & ((1U << 31) | 0xFF); }
   static bool has_leaf(std::uint32_t unit) { return (unit >> 8 & 1) == 1; }
 
-  int give_up(std::string_view fault) {
+  int set_fault(std::string_view fault) {
     if (fault_.empty()) fault_ = fault;
     return 0;
   }
 
-  // Most matches on any path from unit `node` on. Branches may share units (the builder joins equal tails), so results are kept.
+  // The maximum number of matches on any path from unit `node`. Branches may share units (the
+  // builder merges equal suffixes), so results are cached.
   int visit(std::uint64_t node, int depth) {
     if (!fault_.empty()) return 0;
-    if (matches_below_[node] == kOnPath) return give_up("a normalisation table that runs in a circle");
+    if (matches_below_[node] == kOnPath) return set_fault("a cyclic normalization table");
     if (matches_below_[node] != kUnseen) return matches_below_[node];
-    if (depth > kMaxDepth) return give_up("a normalisation table that is too deep");
+    if (depth > kMaxDepth) return set_fault("a normalization table deeper than 1024 levels");
     matches_below_[node] = kOnPath;
     const std::uint32_t here = unit(node);
     const std::uint64_t base = node ^ offset_of(here);
-    if ((base | 0xFF) >= num_units_) return give_up("a normalisation table that points outside itself");
+    if ((base | 0xFF) >= num_units_)
+      return set_fault("an out-of-range offset in the normalization table");
     const bool match = depth > 0 && has_leaf(here);
     if (has_leaf(here)) check_value(unit(base));
     int below = 0;
@@ -62,13 +69,15 @@ class TrieWalk {
       if (label_of(unit(child)) == byte) below = std::max(below, visit(child, depth + 1));
     }
     const int matches = below + (match ? 1 : 0);
-    if (matches > kMaxMatchesOnPath) return give_up("a normalisation table with too many rules on one path");
+    if (matches > kMaxMatchesOnPath)
+      return set_fault("more than 32 normalization rules on one path");
     matches_below_[node] = matches;
     return matches;
   }
 
   void check_value(std::uint32_t value_unit) {
-    if ((value_unit & 0x7FFFFFFF) >= replacements_.size()) give_up("a normalisation rule that points outside the replacements");
+    if ((value_unit & 0x7FFFFFFF) >= replacements_.size())
+      set_fault("an out-of-range replacement in the normalization table");
   }
 
   std::string_view units_;
@@ -81,13 +90,14 @@ class TrieWalk {
 }  // namespace
 
 std::string_view fault_of_charsmap(std::string_view table) {
-  if (table.size() <= 4) return "a normalisation table of a few bytes";
+  if (table.size() <= 4) return "a truncated normalization table";
   const std::uint64_t trie_bytes = read_u32(table, 0);
   table.remove_prefix(4);
-  if (trie_bytes >= table.size() || trie_bytes % 4 != 0) return "a normalisation table whose size is wrong";
+  if (trie_bytes >= table.size() || trie_bytes % 4 != 0)
+    return "a wrong size of the normalization table";
   const std::string_view replacements = table.substr(trie_bytes);
-  if (replacements.back() != '\0') return "normalisation rules without an end";
-  if (!is_valid_utf8(replacements)) return "normalisation rules that are not UTF-8";
+  if (replacements.back() != '\0') return "unterminated normalization rules";
+  if (!is_valid_utf8(replacements)) return "invalid UTF-8 in the normalization rules";
   return TrieWalk(table.substr(0, trie_bytes), replacements).fault();
 }
 

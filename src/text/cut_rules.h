@@ -1,9 +1,10 @@
-// Where a text can be cut without a change to its ids.
+// Decides where a text can be split without changing its token ids.
 //
-// A BPE model merges neighbours into a longer piece, and user-defined pieces are taken out first, from the left. So no piece with the
-// characters x and y side by side means that nothing is ever joined across a cut between x and y, and the ids of the
-// parts are those of the whole. That needs text that is not normalised, and no merging of unknown pieces (byte fallback).
-// Everything else is never certain: normalisation looks ahead, and unigram models sum scores over the whole text in single precision.
+// A BPE model merges adjacent pieces, after extracting user-defined pieces from left to right. If
+// no piece contains the adjacent characters x and y, no merge ever crosses a split between x and y,
+// and the ids of the parts are those of the whole text. This requires that text is not normalized
+// and that unknown pieces are not merged (byte fallback). Other models give no guarantee:
+// normalization looks ahead, and unigram models sum scores over the whole text in single precision.
 #pragma once
 
 #include <string>
@@ -18,13 +19,14 @@ class CutRules {
  public:
   CutRules() = default;
   explicit CutRules(const SentencePieceModel& model);
-  // True: the ids of `before` and those of `after` (encoded without a dummy prefix) are the ids of both in one call.
+  // True if the ids of `before` followed by those of `after` (encoded without a dummy prefix) equal
+  // the ids of the joined text.
   bool is_exact(std::string_view before, std::string_view after) const;
 
  private:
-  bool neighbours_decide_ = false;
-  // Characters (blanks as U+2581) that stand behind a newline or before a blank in some piece.
-  std::unordered_set<std::string> behind_newline_, before_blank_;
+  bool is_local_ = false;  // whether merges depend only on the characters at the split
+  // Characters (blanks as U+2581) that follow a newline or precede a blank in some piece.
+  std::unordered_set<std::string> after_newline_, before_blank_;
 };
 
 }  // namespace sluice::text

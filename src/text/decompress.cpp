@@ -20,14 +20,15 @@ namespace sluice::text {
 namespace {
 
 constexpr std::size_t kBufferBytes = 256 << 10;
-// The most that zstd can make (`--long=31`): a window of 2 GiB, which is taken while such a frame is read, as zstd itself does. Pages of it
-// that no data reaches cost nothing.
+// The maximum window of zstd, 2 GiB (`--long=31`). As in zstd itself, it is allocated while such a
+// frame is read; untouched pages cost nothing.
 constexpr int kMaxZstdWindowLog = 31;
 
 class PlainSource : public ByteSource {
  public:
-  explicit PlainSource(const std::filesystem::path& file) : name_(file.string()), file_(open_regular_file(file)) {
-    std::setvbuf(file_, nullptr, _IONBF, 0);  // the readers above have buffers of their own
+  explicit PlainSource(const std::filesystem::path& file)
+      : name_(file.string()), file_(open_regular_file(file)) {
+    std::setvbuf(file_, nullptr, _IONBF, 0);  // callers have their own buffers
   }
   ~PlainSource() override { std::fclose(file_); }
   PlainSource(const PlainSource&) = delete;
@@ -35,10 +36,14 @@ class PlainSource : public ByteSource {
 
   std::size_t read(std::span<char> out) override {
     const std::size_t count = std::fread(out.data(), 1, out.size(), file_);
-    if (count == 0 && std::ferror(file_) != 0) fail(ExitCode::kMissingInput, name_, std::strerror(errno), "a readable file");
+    if (count == 0 && std::ferror(file_) != 0)
+      fail(ExitCode::kMissingInput, name_, cat("cannot read: ", std::strerror(errno)));
     return count;
   }
-  void rewind() { std::rewind(file_); }
+  void rewind() {
+    if (std::fseek(file_, 0, SEEK_SET) != 0)
+      fail(ExitCode::kMissingInput, name_, cat("cannot seek: ", std::strerror(errno)));
+  }
   const std::string& name() const { return name_; }
 
  private:
@@ -46,14 +51,17 @@ class PlainSource : public ByteSource {
   std::FILE* file_;
 };
 
-[[noreturn]] void fail_damaged(const std::string& name, std::string_view kind, std::string_view reason) {
-  fail(ExitCode::kBadData, name, cat("damaged ", kind, " data (", reason, ")"), "the whole file, as it was compressed");
+[[noreturn]] void fail_damaged(const std::string& name, std::string_view kind,
+                               std::string_view reason) {
+  fail(ExitCode::kBadData, name, cat("damaged ", kind, " data (", reason, ")"),
+       "the complete compressed file");
 }
 
 class GzipSource : public ByteSource {
  public:
-  explicit GzipSource(std::unique_ptr<PlainSource> input) : input_(std::move(input)), buffer_(kBufferBytes) {
-    invariant(inflateInit2(&stream_, 15 + 16) == Z_OK, "zlib has no memory");
+  explicit GzipSource(std::unique_ptr<PlainSource> input)
+      : input_(std::move(input)), buffer_(kBufferBytes) {
+    invariant(inflateInit2(&stream_, 15 + 16) == Z_OK, "cannot initialize zlib");
   }
   ~GzipSource() override { inflateEnd(&stream_); }
   GzipSource(const GzipSource&) = delete;
@@ -67,14 +75,14 @@ class GzipSource : public ByteSource {
   }
 
  private:
-  // False at the end of the file, which may only come between members.
+  // False at the end of the file, which is valid only between members.
   bool refill() {
     if (stream_.avail_in == 0) {
       stream_.avail_in = static_cast<uInt>(input_->read(buffer_));
       stream_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
     }
     if (stream_.avail_in != 0) return true;
-    if (inside_member_) fail_damaged(input_->name(), "gzip", "it ends too early");
+    if (inside_member_) fail_damaged(input_->name(), "gzip", "truncated");
     return false;
   }
 
@@ -82,7 +90,7 @@ class GzipSource : public ByteSource {
     if (!inside_member_) {
       if (skip_padding()) return;
       if (num_members_ > 0 && *stream_.next_in != 0x1F)
-        fail(ExitCode::kBadData, input_->name(), "other bytes behind the gzip data", "gzip members to the end of the file");
+        fail(ExitCode::kBadData, input_->name(), "trailing bytes after the gzip data");
       inflateReset(&stream_);
       inside_member_ = true;
     }
@@ -91,11 +99,11 @@ class GzipSource : public ByteSource {
       inside_member_ = false;
       num_members_ += 1;
     } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      fail_damaged(input_->name(), "gzip", stream_.msg != nullptr ? stream_.msg : "unknown fault");
+      fail_damaged(input_->name(), "gzip", stream_.msg != nullptr ? stream_.msg : "unknown error");
     }
   }
 
-  // Tapes and some tools pad with zero bytes after the last member; gzip itself ignores them.
+  // Tapes and some tools append zero bytes after the last member; gzip also ignores them.
   bool skip_padding() {
     if (num_members_ == 0) return false;
     while (stream_.avail_in > 0 && *stream_.next_in == 0) {
@@ -115,8 +123,10 @@ class GzipSource : public ByteSource {
 class ZstdSource : public ByteSource {
  public:
   explicit ZstdSource(std::unique_ptr<PlainSource> input)
-      : input_(std::move(input)), buffer_(kBufferBytes), context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {
-    invariant(context_ != nullptr, "zstd has no memory");
+      : input_(std::move(input)),
+        buffer_(kBufferBytes),
+        context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {
+    invariant(context_ != nullptr, "cannot initialize zstd");
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
   }
 
@@ -128,7 +138,7 @@ class ZstdSource : public ByteSource {
       if (ZSTD_isError(status) != 0) fail_frame(status);
       inside_frame_ = status != 0;
       num_frames_ += !inside_frame_;
-      flushing_ = inside_frame_ && target.pos == target.size;  // more may wait inside the library
+      flushing_ = inside_frame_ && target.pos == target.size;  // more output may be buffered
     }
     return target.pos;
   }
@@ -138,21 +148,23 @@ class ZstdSource : public ByteSource {
     const std::string& name = input_->name();
     const ZSTD_ErrorCode code = ZSTD_getErrorCode(status);
     if (code == ZSTD_error_frameParameter_windowTooLarge)
-      fail(ExitCode::kBadData, name, "zstd data with a window above 2 GiB", "a window of at most 2 GiB (zstd --long=31)");
+      fail(ExitCode::kBadData, name, "zstd data with a window above 2 GiB",
+           "a window of at most 2 GiB (zstd --long=31)");
     if (code == ZSTD_error_memory_allocation)
-      fail(ExitCode::kBadData, name, "zstd data whose window (up to 2 GiB) does not fit into memory",
-           "more memory, or the file compressed without --long");
+      fail(ExitCode::kBadData, name, "a zstd window (up to 2 GiB) larger than the available memory",
+           "a file compressed without --long, or more memory");
     if (code == ZSTD_error_dictionary_wrong)
-      fail(ExitCode::kBadData, name, "zstd data made with a dictionary", "zstd data made without -D");
+      fail(ExitCode::kBadData, name, "zstd data compressed with a dictionary",
+           "zstd data compressed without -D");
     if (code == ZSTD_error_prefix_unknown && num_frames_ > 0)
-      fail(ExitCode::kBadData, name, "other bytes behind the zstd data", "zstd frames to the end of the file");
+      fail(ExitCode::kBadData, name, "trailing bytes after the zstd data");
     fail_damaged(name, "zstd", ZSTD_getErrorName(status));
   }
 
   bool refill() {
     pending_ = {buffer_.data(), input_->read(buffer_), 0};
     if (pending_.size != 0) return true;
-    if (inside_frame_) fail_damaged(input_->name(), "zstd", "it ends too early");
+    if (inside_frame_) fail_damaged(input_->name(), "zstd", "truncated");
     return false;
   }
 
@@ -174,8 +186,10 @@ std::unique_ptr<ByteSource> open_source(const std::filesystem::path& file) {
   plain->rewind();
   const std::string_view start(magic.data(), count);
   if (start.starts_with("\x1F\x8B")) return std::make_unique<GzipSource>(std::move(plain));
-  const bool skippable = count == 4 && (start[0] & '\xF0') == '\x50' && start.substr(1) == "\x2A\x4D\x18";
-  if (start == "\x28\xB5\x2F\xFD" || skippable) return std::make_unique<ZstdSource>(std::move(plain));
+  const bool skippable =
+      count == 4 && (start[0] & '\xF0') == '\x50' && start.substr(1) == "\x2A\x4D\x18";
+  if (start == "\x28\xB5\x2F\xFD" || skippable)
+    return std::make_unique<ZstdSource>(std::move(plain));
   return plain;
 }
 

@@ -1,4 +1,5 @@
-// A file as a stream of bytes: plain, gzip (several members) or zstd (several frames), told apart by the first bytes.
+// A file as a byte stream: plain, gzip (multiple members) or zstd (multiple frames), detected by
+// the first bytes.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +12,12 @@ namespace sluice::text {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  // Fills `out` from the front and returns how many bytes it put there; 0 at the end. kBadData where compressed data is
-  // damaged or ends too early, kMissingInput where reading fails.
+  // Reads up to out.size() bytes and returns their number; 0 at the end. kBadData if compressed
+  // data is damaged or truncated, kMissingInput if reading fails.
   virtual std::size_t read(std::span<char> out) = 0;
 };
 
-// kMissingInput where the file cannot be opened.
+// kMissingInput if the file cannot be opened.
 std::unique_ptr<ByteSource> open_source(const std::filesystem::path& file);
 
 }  // namespace sluice::text

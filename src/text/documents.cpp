@@ -15,12 +15,14 @@ namespace {
 
 constexpr auto kIsSpace = [] {
   std::array<bool, 256> table{};
-  for (const char c : {' ', '\t', '\n', '\v', '\f', '\r'}) table[static_cast<unsigned char>(c)] = true;
+  for (const char c : {' ', '\t', '\n', '\v', '\f', '\r'})
+    table[static_cast<unsigned char>(c)] = true;
   return table;
 }();
 
 bool is_blank(std::string_view line) {
-  return std::all_of(line.begin(), line.end(), [](char c) { return kIsSpace[static_cast<unsigned char>(c)]; });
+  return std::all_of(line.begin(), line.end(),
+                     [](char c) { return kIsSpace[static_cast<unsigned char>(c)]; });
 }
 
 using LastNewline = BlockBuilder::LastNewline;
@@ -64,7 +66,7 @@ void read_paragraphs(LineReader& reader, BlockBuilder& builder) {
   builder.end_document(LastNewline::kTrim);
 }
 
-// The text of one JSON line, cut into lines so that long ones become blocks.
+// Adds the text of one JSON line by line, so that long texts become several blocks.
 void add_json_text(std::string_view text, std::uint64_t offset, BlockBuilder& builder) {
   do {
     const std::size_t newline = text.find('\n');
@@ -77,28 +79,31 @@ void add_json_text(std::string_view text, std::uint64_t offset, BlockBuilder& bu
 
 std::string fields_of(const JsonText& json) {
   std::string out;
-  for (const JsonText::Field& field : json.fields) out += cat(out.empty() ? "" : ", ", '`', printable(field.name), "` (", field.type, ')');
-  if (json.num_fields > json.fields.size()) out += cat(" and ", json.num_fields - json.fields.size(), " more");
+  for (const JsonText::Field& field : json.fields)
+    out += cat(out.empty() ? "" : ", ", '`', printable(field.name), "` ", field.type);
+  if (json.num_fields > json.fields.size())
+    out += cat(" and ", json.num_fields - json.fields.size(), " more");
   return out.empty() ? "none" : out;
 }
 
-// Counts and reports a line without a text. Not a word on the other members: only the one that is wanted can be wrong.
+// Counts and reports a line without a text. Only the text field can be at fault, not other members.
 void json_fault(LineReader& reader, const CorpusConfig& config, const JsonText& json) {
   using Outcome = JsonText::Outcome;
   const std::string field = cat('`', printable(config.text_field), '`');
-  std::string received, expected = cat("an object with a string in the field ", field);
-  if (json.outcome == Outcome::kBroken) {
-    received = cat("broken JSON at byte ", json.offset, " of the line (", json.what, ')');
-  } else if (json.outcome == Outcome::kNoObject) {
-    received = cat("a line of JSON that is ", json.what);
-  } else if (json.outcome == Outcome::kNoString) {
-    received = cat("the field ", field, " is ", json.what);
+  std::string received, expected = cat("an object with a string in field ", field);
+  if (json.outcome == Outcome::kInvalid) {
+    received = cat("invalid JSON at byte ", json.offset, " of the line (", json.what, ')');
+  } else if (json.outcome == Outcome::kNotObject) {
+    received = json.what;
+  } else if (json.outcome == Outcome::kNotString) {
+    received = cat(json.what, " in field ", field);
   } else {
-    received = cat("no field ", field, "; the fields: ", fields_of(json));
-    expected = "corpus.text_field: the field that holds the text";
+    received = cat("an object without field ", field, " (fields: ", fields_of(json), ')');
+    expected = "the name of the text field in corpus.text_field";
   }
-  const bool broken = json.outcome == Outcome::kBroken;
-  reader.fault(broken ? "broken JSON lines" : "JSON lines without the text field", config.broken_json, reader.offset(),
+  const bool broken = json.outcome == Outcome::kInvalid;
+  reader.fault(broken ? "broken JSON lines" : "JSON lines without the text field",
+               config.broken_json, reader.offset(),
                cat(expected, ", or corpus.broken_json: replace or skip"), received);
 }
 
@@ -110,18 +115,21 @@ void read_jsonl(LineReader& reader, const CorpusConfig& config, BlockBuilder& bu
       json_fault(reader, config, json);
       if (config.broken_json == Policy::kSkip) continue;
     }
-    if (json.num_half_surrogates > 0) {
+    if (json.num_lone_surrogates > 0) {
       reader.fault("half surrogate pairs", config.invalid_utf8, reader.offset() + json.offset,
-                   "whole characters, or corpus.invalid_utf8: replace or skip", "half a surrogate pair", json.num_half_surrogates);
+                   "surrogate pairs, or corpus.invalid_utf8: replace or skip", "a lone surrogate",
+                   json.num_lone_surrogates);
       if (config.invalid_utf8 == Policy::kSkip) continue;
     }
-    if (!reader.clean(json.text, reader.offset())) add_json_text(json.text, reader.offset(), builder);
+    if (!reader.clean(json.text, reader.offset()))
+      add_json_text(json.text, reader.offset(), builder);
   }
 }
 
 }  // namespace
 
-void FaultReport::add(std::string_view kind, std::string_view file, std::uint64_t offset, std::uint64_t count) {
+void FaultReport::add(std::string_view kind, std::string_view file, std::uint64_t offset,
+                      std::uint64_t count) {
   Fault& fault = faults[std::string(kind)];
   if (fault.count == 0) {
     fault.first_file = file;
@@ -131,10 +139,12 @@ void FaultReport::add(std::string_view kind, std::string_view file, std::uint64_
 }
 
 void FaultReport::merge(const FaultReport& other) {
-  for (const auto& [kind, fault] : other.faults) add(kind, fault.first_file, fault.first_offset, fault.count);
+  for (const auto& [kind, fault] : other.faults)
+    add(kind, fault.first_file, fault.first_offset, fault.count);
 }
 
-void for_each_block(const std::filesystem::path& file, const CorpusConfig& config, FaultReport& report, const BlockVisitor& visitor) {
+void for_each_block(const std::filesystem::path& file, const CorpusConfig& config,
+                    FaultReport& report, const BlockVisitor& visitor) {
   LineReader reader(file, config, report);
   BlockBuilder builder(visitor);
   switch (config.format) {
@@ -150,7 +160,8 @@ void for_each_block(const std::filesystem::path& file, const CorpusConfig& confi
   invariant(false, "unknown corpus format");
 }
 
-void for_each_document(const std::filesystem::path& file, const CorpusConfig& config, FaultReport& report,
+void for_each_document(const std::filesystem::path& file, const CorpusConfig& config,
+                       FaultReport& report,
                        const std::function<void(std::string_view text)>& each) {
   std::string document;
   bool any = false;

@@ -5,22 +5,22 @@
 namespace sluice::text {
 namespace {
 
-constexpr std::string_view kUnpacked = "the text inside it; gzip and zstd are the two that are read as they are";
-constexpr std::string_view kExtracted = "the text inside it, extracted into a file of its own";
-constexpr std::string_view kUtf8 = "UTF-8 text, which `iconv` writes";
+constexpr std::string_view kUnpacked = "decompressed text, or gzip or zstd data";
+constexpr std::string_view kExtracted = "text extracted to a file";
+constexpr std::string_view kUtf8 = "UTF-8 text (convert it with `iconv`)";
 
 struct Known {
   std::string_view first_bytes;
   ForeignFormat format;
 };
 
-// NUL bytes included.
+// A view that includes NUL bytes.
 template <std::size_t N>
 constexpr std::string_view bytes(const char (&text)[N]) {
   return {text, N - 1};
 }
 
-// UTF-32 before UTF-16: the mark of the one begins with that of the other.
+// UTF-32 before UTF-16, whose byte order mark is a prefix of the UTF-32 mark.
 constexpr auto kKnown = std::to_array<Known>({
     {bytes("\xFF\xFE\0\0"), {"UTF-32 text", kUtf8}},
     {bytes("\0\0\xFE\xFF"), {"UTF-32 text", kUtf8}},
@@ -32,7 +32,7 @@ constexpr auto kKnown = std::to_array<Known>({
     {bytes("BZh"), {"bzip2 data", kUnpacked}},
     {bytes("\x04\x22\x4D\x18"), {"LZ4 data", kUnpacked}},
     {bytes("7z\xBC\xAF\x27\x1C"), {"a 7z archive", kUnpacked}},
-    {bytes("PK\x03\x04"), {"a zip archive (as .docx and .epub are, too)", kUnpacked}},
+    {bytes("PK\x03\x04"), {"a zip archive (also .docx, .epub)", kUnpacked}},
     {bytes("%PDF-"), {"a PDF document", kExtracted}},
     {bytes("PAR1"), {"a Parquet file", kExtracted}},
     {bytes("ARROW1"), {"an Arrow file", kExtracted}},

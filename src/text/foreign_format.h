@@ -1,4 +1,4 @@
-// Files that are no text for this program, told by their first bytes, so that a message can say what they are.
+// Detects files in unsupported formats by their first bytes, so that errors can name the format.
 #pragma once
 
 #include <cstddef>
@@ -8,12 +8,13 @@ namespace sluice::text {
 
 struct ForeignFormat {
   std::string_view name;      // "xz data"
-  std::string_view expected;  // what would be right
+  std::string_view expected;  // for the error message
 };
 
-inline constexpr std::size_t kForeignFormatBytes = 8;  // that are looked at
+inline constexpr std::size_t kForeignFormatBytes = 8;  // bytes inspected
 
-// `first_bytes`: the start of a file, behind a byte order mark of UTF-8. An empty name for what may be text.
+// `first_bytes`: the start of a file, after a UTF-8 byte order mark. Returns an empty name if the
+// file may be text.
 ForeignFormat foreign_format(std::string_view first_bytes);
 
 }  // namespace sluice::text

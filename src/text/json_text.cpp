@@ -13,7 +13,7 @@ constexpr int kMaxDepth = 100;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// A place in a line, which moves right. A fault ends the line: ok() is false from then on.
+// A position in a line. A fault ends the line: ok() is false from then on.
 class Cursor {
  public:
   explicit Cursor(std::string_view line) : length_(line.size()), rest_(line) {}
@@ -55,14 +55,14 @@ class Cursor {
   std::size_t fault_offset_ = 0;
 };
 
-// A string's value and the halves of surrogate pairs in it.
+// A string's value and the lone surrogates in it.
 struct String {
   std::string value;
-  std::uint64_t num_half_surrogates = 0;
-  std::size_t first_half = 0;
+  std::uint64_t num_lone_surrogates = 0;
+  std::size_t first_lone = 0;
 };
 
-// The number in "uXXXX" at the start of `text`; nothing where that is not there.
+// The number in "uXXXX" at the start of `text`; nullopt if it does not start so.
 std::optional<std::uint32_t> leading_code(std::string_view text) {
   if (text.size() < 5 || text[0] != 'u') return std::nullopt;
   std::uint32_t code = 0;
@@ -74,10 +74,10 @@ std::optional<std::uint32_t> leading_code(std::string_view text) {
   return code;
 }
 
-// At the "u" of an escape that begins at `begin`.
+// Reads an escape that begins at `begin`, from its "u".
 void read_code(Cursor& cursor, std::size_t begin, String* out) {
   std::optional<std::uint32_t> code = leading_code(cursor.rest());
-  if (!code.has_value()) return cursor.fail("an escape \\u without four hexadecimal digits");
+  if (!code.has_value()) return cursor.fail("expected four hexadecimal digits after \\u");
   cursor.skip(5);
   if (*code >= 0xD800 && *code < 0xDC00 && cursor.at('\\')) {
     const std::optional<std::uint32_t> low = leading_code(cursor.rest().substr(1));
@@ -88,7 +88,7 @@ void read_code(Cursor& cursor, std::size_t begin, String* out) {
   }
   if (out == nullptr) return;
   if (*code >= 0xD800 && *code < 0xE000) {
-    if (out->num_half_surrogates++ == 0) out->first_half = begin;
+    if (out->num_lone_surrogates++ == 0) out->first_lone = begin;
     out->value += kReplacementCharacter;
   } else {
     append_utf8(*code, out->value);
@@ -100,27 +100,29 @@ void read_escape(Cursor& cursor, String* out) {
   const std::size_t begin = cursor.offset();
   cursor.take('\\');
   if (cursor.at('u')) return read_code(cursor, begin, out);
-  const std::size_t index = cursor.at_end() ? std::string_view::npos : kNames.find(cursor.rest().front());
-  if (index == std::string_view::npos) return cursor.fail("an escape that JSON does not have");
+  const std::size_t index =
+      cursor.at_end() ? std::string_view::npos : kNames.find(cursor.rest().front());
+  if (index == std::string_view::npos) return cursor.fail("unknown escape");
   if (out != nullptr) out->value += kValues[index];
   cursor.skip(1);
 }
 
-// Appends to `out`, where there is one: strings of no interest are not kept.
+// Appends to `out`, unless it is null.
 void read_string(Cursor& cursor, String* out) {
   cursor.take('"');
   while (cursor.ok()) {
-    const std::string_view plain = cursor.take_while([](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; });
+    const std::string_view plain = cursor.take_while(
+        [](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; });
     if (out != nullptr) out->value.append(plain);
-    if (cursor.at_end()) return cursor.fail("a string without an end");
+    if (cursor.at_end()) return cursor.fail("unterminated string");
     if (cursor.take('"')) return;
-    if (!cursor.at('\\')) return cursor.fail("a control character in a string");
+    if (!cursor.at('\\')) return cursor.fail("control character in a string");
     read_escape(cursor, out);
   }
 }
 
 void skip_digits(Cursor& cursor) {
-  if (cursor.take_while(is_digit).empty()) cursor.fail("a value is expected");
+  if (cursor.take_while(is_digit).empty()) cursor.fail("expected a value");
 }
 
 void skip_number(Cursor& cursor) {
@@ -133,7 +135,7 @@ void skip_number(Cursor& cursor) {
   }
 }
 
-// `each_member` reads the value of a member of that name.
+// Calls each_member(name) at the value of each member.
 template <class EachMember>
 void read_object(Cursor& cursor, const EachMember& each_member) {
   cursor.take('{');
@@ -141,16 +143,16 @@ void read_object(Cursor& cursor, const EachMember& each_member) {
   if (cursor.take('}')) return;
   while (cursor.ok()) {
     cursor.skip_blanks();
-    if (!cursor.at('"')) return cursor.fail("a name in double quotes is expected");
+    if (!cursor.at('"')) return cursor.fail("expected a name in double quotes");
     String name;
     read_string(cursor, &name);
     cursor.skip_blanks();
-    if (!cursor.take(':')) return cursor.fail("`:` is expected");
+    if (!cursor.take(':')) return cursor.fail("expected `:`");
     cursor.skip_blanks();
     each_member(name.value);
     cursor.skip_blanks();
     if (cursor.take('}')) return;
-    if (!cursor.take(',')) return cursor.fail("`,` or `}` is expected");
+    if (!cursor.take(',')) return cursor.fail("expected `,` or `}`");
   }
 }
 
@@ -164,14 +166,14 @@ void read_list(Cursor& cursor, const EachItem& each_item) {
     each_item();
     cursor.skip_blanks();
     if (cursor.take(']')) return;
-    if (!cursor.take(',')) return cursor.fail("`,` or `]` is expected");
+    if (!cursor.take(',')) return cursor.fail("expected `,` or `]`");
   }
 }
 
-// Its type.
+// Skips a value and returns its type.
 std::string_view skip_value(Cursor& cursor, int depth) {
   if (depth > kMaxDepth) cursor.fail("nesting deeper than 100");
-  if (cursor.at_end()) cursor.fail("a value is expected");
+  if (cursor.at_end()) cursor.fail("expected a value");
   if (!cursor.ok()) return {};
   if (cursor.at('{')) {
     read_object(cursor, [&](const std::string&) { skip_value(cursor, depth + 1); });
@@ -186,8 +188,8 @@ std::string_view skip_value(Cursor& cursor, int depth) {
     return "a string";
   }
   for (const auto& [word, type] : {std::pair<std::string_view, std::string_view>{"null", "null"},
-                                   {"true", "a truth value"},
-                                   {"false", "a truth value"},
+                                   {"true", "a boolean"},
+                                   {"false", "a boolean"},
                                    {"NaN", "a number"},
                                    {"Infinity", "a number"},
                                    {"-Infinity", "a number"}}) {
@@ -199,22 +201,24 @@ std::string_view skip_value(Cursor& cursor, int depth) {
   return "a number";
 }
 
-JsonText read_wanted(Cursor& cursor) {
+JsonText read_text_field(Cursor& cursor) {
   const std::size_t begin = cursor.offset();
-  if (!cursor.at('"')) return {.outcome = JsonText::Outcome::kNoString, .offset = begin, .what = skip_value(cursor, 1)};
+  if (!cursor.at('"'))
+    return {
+        .outcome = JsonText::Outcome::kNotString, .offset = begin, .what = skip_value(cursor, 1)};
   String text;
   read_string(cursor, &text);
   return {.outcome = JsonText::Outcome::kFound,
           .text = std::move(text.value),
-          .num_half_surrogates = text.num_half_surrogates,
-          .offset = text.first_half};
+          .num_lone_surrogates = text.num_lone_surrogates,
+          .offset = text.first_lone};
 }
 
-JsonText read_outermost(Cursor& cursor, std::string_view field) {
+JsonText read_root(Cursor& cursor, std::string_view field) {
   JsonText result{.outcome = JsonText::Outcome::kMissing};
   read_object(cursor, [&](std::string& name) {
     if (name == field) {
-      result = read_wanted(cursor);
+      result = read_text_field(cursor);
       return;
     }
     const std::string_view type = skip_value(cursor, 1);
@@ -230,15 +234,18 @@ JsonText read_outermost(Cursor& cursor, std::string_view field) {
 JsonText json_text(std::string_view line, std::string_view field) {
   Cursor cursor(line);
   cursor.skip_blanks();
-  JsonText result{.outcome = JsonText::Outcome::kNoObject};
+  JsonText result{.outcome = JsonText::Outcome::kNotObject};
   if (cursor.at('{')) {
-    result = read_outermost(cursor, field);
+    result = read_root(cursor, field);
   } else {
     result.what = skip_value(cursor, 0);
   }
   cursor.skip_blanks();
-  if (!cursor.at_end()) cursor.fail("text behind the end of the value");
-  if (!cursor.ok()) return {.outcome = JsonText::Outcome::kBroken, .offset = cursor.fault_offset(), .what = cursor.fault()};
+  if (!cursor.at_end()) cursor.fail("trailing text after the value");
+  if (!cursor.ok())
+    return {.outcome = JsonText::Outcome::kInvalid,
+            .offset = cursor.fault_offset(),
+            .what = cursor.fault()};
   return result;
 }
 

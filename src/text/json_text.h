@@ -1,7 +1,7 @@
-// One string member out of a line of JSON.
+// Extracts one string member from a line of JSON.
 //
-// Accepts JSON (RFC 8259), and what Python's json.dumps() writes beyond it: NaN, Infinity and -Infinity as values, and halves of
-// surrogate pairs in \u escapes, which become U+FFFD.
+// Accepts JSON (RFC 8259) and the extensions of Python's json.dumps(): NaN, Infinity and -Infinity
+// as values, and lone surrogates in \u escapes, which become U+FFFD.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,20 @@ struct JsonText {
     std::string name;
     std::string_view type;  // "a string"
   };
-  enum class Outcome { kFound, kBroken, kNoObject, kMissing, kNoString };
+  enum class Outcome { kFound, kInvalid, kNotObject, kMissing, kNotString };
   Outcome outcome = Outcome::kFound;
   std::string text;                       // kFound
-  std::uint64_t num_half_surrogates = 0;  // of them in `text`
-  std::size_t offset = 0;                 // kBroken: of the fault; kNoString: of the value; kFound: of the first half surrogate
-  std::string_view what;                  // kBroken: the fault; kNoObject and kNoString: the type that came ("a list")
-  std::vector<Field> fields;              // kMissing: those that are there, the first kMaxJsonFields
-  std::size_t num_fields = 0;             // all of them
+  std::uint64_t num_lone_surrogates = 0;  // in `text`
+  // kInvalid: of the fault; kNotString: of the value; kFound: of the first lone surrogate
+  std::size_t offset = 0;
+  // kInvalid: the fault; kNotObject and kNotString: the received type ("a list")
+  std::string_view what;
+  std::vector<Field> fields;   // kMissing: the first kMaxJsonFields fields
+  std::size_t num_fields = 0;  // kMissing: the number of all fields
 };
 
-// The member `field` of the object in `line` (valid UTF-8); the last one where it is there twice. Nesting deeper than 100 is kBroken.
+// The member `field` of the object in `line` (valid UTF-8); if it occurs several times, the last
+// one. Nesting deeper than 100 is kInvalid.
 JsonText json_text(std::string_view line, std::string_view field);
 
 }  // namespace sluice::text

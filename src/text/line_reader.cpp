@@ -12,14 +12,17 @@ namespace sluice::text {
 
 namespace {
 constexpr std::size_t kBufferBytes = 256 << 10;
-constexpr std::string_view kMarkKind = "byte order mark", kWithoutMark = "text without it, or corpus.byte_order_mark: replace or skip";
+constexpr std::string_view kMarkKind = "byte order mark",
+                           kWithoutMark =
+                               "text without them, or corpus.byte_order_mark: replace or skip";
 
 std::uint64_t erase_all(std::string& text, std::string_view part) {
   std::uint64_t count = 0;
   std::size_t end = 0;
   for (std::size_t from = 0; from < text.size();) {
     const std::size_t at = std::min(text.find(part, from), text.size());
-    std::copy(text.begin() + static_cast<std::ptrdiff_t>(from), text.begin() + static_cast<std::ptrdiff_t>(at),
+    std::copy(text.begin() + static_cast<std::ptrdiff_t>(from),
+              text.begin() + static_cast<std::ptrdiff_t>(at),
               text.begin() + static_cast<std::ptrdiff_t>(end));
     end += at - from;
     count += at < text.size();
@@ -30,9 +33,14 @@ std::uint64_t erase_all(std::string& text, std::string_view part) {
 }
 }  // namespace
 
-LineReader::LineReader(const std::filesystem::path& file, const CorpusConfig& config, FaultReport& report)
-    : name_(file.string()), config_(config), report_(report), source_(open_source(file)), buffer_(kBufferBytes) {
-  look_at_first_bytes();
+LineReader::LineReader(const std::filesystem::path& file, const CorpusConfig& config,
+                       FaultReport& report)
+    : name_(file.string()),
+      config_(config),
+      report_(report),
+      source_(open_source(file)),
+      buffer_(kBufferBytes) {
+  inspect_first_bytes();
 }
 
 bool LineReader::fill() {
@@ -42,8 +50,8 @@ bool LineReader::fill() {
   return end_ != 0;
 }
 
-void LineReader::look_at_first_bytes() {
-  while (end_ < kForeignFormatBytes) {  // a source may give a single byte at a time
+void LineReader::inspect_first_bytes() {
+  while (end_ < kForeignFormatBytes) {  // a source may return one byte at a time
     const std::size_t count = source_->read(std::span(buffer_).subspan(end_));
     if (count == 0) break;
     end_ += count;
@@ -55,22 +63,24 @@ void LineReader::look_at_first_bytes() {
   begin_ = offset_ = kByteOrderMark.size();
 }
 
-void LineReader::fault(std::string_view kind, Policy policy, std::uint64_t offset, std::string_view expected, std::string_view received,
-                       std::uint64_t count) {
+void LineReader::fault(std::string_view kind, Policy policy, std::uint64_t offset,
+                       std::string_view expected, std::string_view received, std::uint64_t count) {
   report_.add(kind, name_, offset, count);
   if (policy != Policy::kError) return;
-  // The file as a whole is the fault, not the byte that shows it.
+  // Report the format of the file rather than its first invalid byte.
   if (!foreign_.name.empty()) fail(ExitCode::kBadData, name_, foreign_.name, foreign_.expected);
-  fail(ExitCode::kBadData, cat(name_, ", byte ", offset), received.empty() ? kind : received, expected);
+  fail(ExitCode::kBadData, cat(name_, ", byte ", offset), received.empty() ? kind : received,
+       expected);
 }
 
-// Appends to line_ up to and without the next newline. False where nothing is left.
+// Appends to line_ up to the next newline, which it consumes. False at the end of the file.
 bool LineReader::take_raw_line() {
   const auto max_line = static_cast<std::size_t>(config_.max_line.count);
   while (fill()) {
     const char* start = buffer_.data() + begin_;
     const auto* newline = static_cast<const char*>(std::memchr(start, '\n', end_ - begin_));
-    const std::size_t available = newline != nullptr ? static_cast<std::size_t>(newline - start) : end_ - begin_;
+    const std::size_t available =
+        newline != nullptr ? static_cast<std::size_t>(newline - start) : end_ - begin_;
     const std::size_t taken = std::min(available, max_line + 1 - line_.size());
     line_.append(start, taken);
     begin_ += taken;
@@ -88,11 +98,12 @@ bool LineReader::take_raw_line() {
   return any;
 }
 
-// line_ holds max_line + 1 bytes and the line goes on.
+// Called when line_ has max_line + 1 bytes.
 bool LineReader::take_long_line() {
   if (!continues_long_line_) {
     fault("long lines", config_.long_lines, line_offset_,
-          cat("lines of at most ", config_.max_line.count, " bytes (corpus.max_line), or corpus.long_lines: replace or skip"));
+          cat("lines of at most ", config_.max_line.count,
+              " bytes (corpus.max_line), or corpus.long_lines: replace or skip"));
   }
   if (config_.long_lines == Policy::kSkip) {
     discard_rest_of_line();
@@ -100,7 +111,7 @@ bool LineReader::take_long_line() {
   }
   std::size_t keep = character_boundary(line_, line_.size() - 1);
   if (keep == 0) keep = line_.size() - 1;        // not UTF-8 anyway
-  const std::size_t back = line_.size() - keep;  // taken too much: give it back to the buffer
+  const std::size_t back = line_.size() - keep;  // return the excess to the buffer
   if (begin_ >= back) {
     begin_ -= back;
   } else {
@@ -113,7 +124,7 @@ bool LineReader::take_long_line() {
   }
   offset_ -= back;
   line_.resize(keep);
-  ended_by_newline_ = true;  // each part is a line of its own
+  ended_by_newline_ = true;  // each part counts as a line
   continues_long_line_ = true;
   return true;
 }
@@ -126,7 +137,8 @@ void LineReader::discard_rest_of_line() {
   while (fill()) {
     const char* start = buffer_.data() + begin_;
     const auto* newline = static_cast<const char*>(std::memchr(start, '\n', end_ - begin_));
-    const std::size_t taken = newline != nullptr ? static_cast<std::size_t>(newline - start) + 1 : end_ - begin_;
+    const std::size_t taken =
+        newline != nullptr ? static_cast<std::size_t>(newline - start) + 1 : end_ - begin_;
     begin_ += taken;
     offset_ += taken;
     if (newline == nullptr) continue;
@@ -142,9 +154,10 @@ bool LineReader::next() {
   must_be_skipped_ = std::exchange(skips_next_line_, false);
   if (!take_raw_line()) return false;
   if (line_.ends_with('\r') && ended_by_newline_ && !continues_long_line_) {
-    fault("CRLF line ends", config_.crlf, line_offset_ + line_.size() - 1, "lines that end in LF, or corpus.crlf: replace or skip");
+    fault("CRLF line ends", config_.crlf, line_offset_ + line_.size() - 1,
+          "LF line ends, or corpus.crlf: replace or skip");
     line_.pop_back();
-    // An empty line has nothing to drop, and still ends a paragraph.
+    // An empty line still ends a paragraph, so it is not skipped.
     if (config_.crlf == Policy::kSkip && !line_.empty()) must_be_skipped_ = true;
   }
   if (clean(line_, line_offset_)) must_be_skipped_ = true;
@@ -153,21 +166,24 @@ bool LineReader::next() {
 
 bool LineReader::clean(std::string& text, std::uint64_t offset) {
   bool skip = false;
-  const std::size_t nul = text.find('\0'), mark = text.find(kByteOrderMark);  // before repairs move them
+  // before repairs change offsets
+  const std::size_t nul = text.find('\0'), mark = text.find(kByteOrderMark);
   const std::size_t valid = valid_utf8_prefix(text);
   if (valid != text.size()) {
-    fault("invalid UTF-8", config_.invalid_utf8, offset + valid, "UTF-8 text, or corpus.invalid_utf8: replace or skip");
+    fault("invalid UTF-8", config_.invalid_utf8, offset + valid,
+          "UTF-8 text, or corpus.invalid_utf8: replace or skip");
     skip = config_.invalid_utf8 == Policy::kSkip;
     if (!skip) repair_utf8(text, valid, offset);
   }
   if (nul != std::string::npos) {
-    fault("NUL bytes", config_.nul_bytes, offset + nul, "text without NUL bytes, or corpus.nul_bytes: replace or skip");
+    fault("NUL bytes", config_.nul_bytes, offset + nul,
+          "text without NUL bytes, or corpus.nul_bytes: replace or skip");
     const auto count = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\0'));
     if (count > 1) report_.add("NUL bytes", name_, offset + nul, count - 1);
     if (config_.nul_bytes == Policy::kSkip) return true;
     std::erase(text, '\0');
   }
-  // Joining files leaves the marks of all but the first inside.
+  // Concatenated files contain byte order mark inside the text.
   if (mark != std::string::npos) {
     fault(kMarkKind, config_.byte_order_mark, offset + mark, kWithoutMark);
     if (config_.byte_order_mark == Policy::kSkip) skip = true;
@@ -177,7 +193,7 @@ bool LineReader::clean(std::string& text, std::uint64_t offset) {
   return skip;
 }
 
-// One U+FFFD for each maximal invalid part; the first one has been counted.
+// Replaces each maximal invalid subpart by U+FFFD; the first one is already counted.
 void LineReader::repair_utf8(std::string& text, std::size_t first_invalid, std::uint64_t offset) {
   std::string repaired(text, 0, first_invalid);
   std::string_view rest = std::string_view(text).substr(first_invalid);

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kWanted = "a regular file, a directory with files in it, or a glob that matches some";
+constexpr std::string_view kExpected =
+    "a regular file, a directory with files, or a glob with matches";
 
 using FileId = std::pair<dev_t, ino_t>;
 
@@ -28,7 +29,7 @@ FileId id_of(const struct stat& info) { return {info.st_dev, info.st_ino}; }
 
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
-// `path` as a glob that matches nothing else.
+// Escapes `path` as a glob that matches only itself.
 std::string escaped(const fs::path& path) {
   std::string out;
   for (const char c : path.native()) {
@@ -41,12 +42,13 @@ std::string escaped(const fs::path& path) {
 std::vector<fs::path> glob_matches(const std::string& pattern) {
   std::vector<fs::path> paths;
   glob_t matches{};
-  if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0) paths.assign(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
+  if (::glob(pattern.c_str(), 0, nullptr, &matches) == 0)
+    paths.assign(matches.gl_pathv, matches.gl_pathv + matches.gl_pathc);
   ::globfree(&matches);
   return paths;
 }
 
-// Directories that `start` names, a glob; empty: the one we are in.
+// Directories that match the glob `start`; the working directory if it is empty.
 std::vector<fs::path> directories(const std::string& start) {
   std::vector<fs::path> paths = start.empty() ? std::vector<fs::path>{"."} : glob_matches(start);
   std::erase_if(paths, [](const fs::path& path) {
@@ -56,22 +58,25 @@ std::vector<fs::path> directories(const std::string& start) {
   return paths;
 }
 
-// Sorted, without hidden ones.
+// Directory entries, sorted, except hidden ones.
 std::set<fs::path> entries_of(const fs::path& directory) {
   std::error_code error;
   std::set<fs::path> entries;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
     if (!is_hidden(entry->path())) entries.insert(entry->path());
   }
-  if (error) fail(ExitCode::kMissingInput, directory.string(), error.message(), "a directory that can be read");
+  if (error)
+    fail(ExitCode::kMissingInput, directory.string(),
+         cat("cannot read directory: ", error.message()));
   return entries;
 }
 
-// The files that were found, each with its identity, and the links that lead nowhere.
+// The files found, with their identities, and broken links.
 class FoundFiles {
  public:
   void add(const fs::path& path, const struct stat& info) {
-    // `link/../a` need not be `a`.
+    // `link/../a` may differ from `a`.
     const fs::path normal = path.lexically_normal();
     struct stat of_normal {};
     const bool same = ::stat(normal.c_str(), &of_normal) == 0 && id_of(of_normal) == id_of(info);
@@ -79,18 +84,19 @@ class FoundFiles {
     num_named_ += 1;
   }
 
-  // Whether `path` leads to something, which `info` then describes. A link that leads nowhere is noted.
-  bool look_at(const fs::path& path, struct stat& info) {
+  // Stats `path`. Records a broken link and returns false.
+  bool stat_entry(const fs::path& path, struct stat& info) {
     if (::stat(path.c_str(), &info) == 0) return true;
     const int error = errno;
-    if (error != ENOENT && error != ELOOP) fail(ExitCode::kMissingInput, path.string(), std::strerror(error), "a file that can be read");
-    dead_links_.insert(path);
+    if (error != ENOENT && error != ELOOP)
+      fail(ExitCode::kMissingInput, path.string(), cat("cannot read: ", std::strerror(error)));
+    broken_links_.insert(path);
     return false;
   }
 
   std::size_t num_named() const { return num_named_; }
 
-  // Each file once.
+  // The files without duplicates.
   std::vector<fs::path> unique(std::string_view subject, Notes notes) const {
     std::vector<fs::path> files;
     std::map<FileId, const fs::path*> first;
@@ -100,17 +106,20 @@ class FoundFiles {
       if (is_new) {
         files.push_back(path);
       } else if (example.empty()) {
-        example = cat(", such as ", path.string(), ", which is ", known->second->string());
+        example = cat(" (e.g. ", path.string(), " is ", known->second->string(), ')');
       }
     }
     if (notes == Notes::kNone) return files;
-    const std::size_t again = num_named_ - files.size();
-    if (again > 0)
-      log::info(cat(subject, ": ", count_of(static_cast<std::int64_t>(again), "path"), again == 1 ? " names" : " name",
-                    " a file that another path already names", example, "; each file is read once"));
-    if (!dead_links_.empty()) {
-      log::warn(cat(subject, ": skipping ", count_of(static_cast<std::int64_t>(dead_links_.size()), "broken link"), ": ",
-                    dead_links_.begin()->string(), dead_links_.size() > 1 ? " and others" : ""));
+    const std::size_t num_duplicates = num_named_ - files.size();
+    if (num_duplicates > 0)
+      log::info(cat(subject, ": skipping ",
+                    count_of(static_cast<std::int64_t>(num_duplicates), "duplicate path"), example,
+                    "; each file is read once"));
+    if (!broken_links_.empty()) {
+      log::warn(cat(subject, ": skipping ",
+                    count_of(static_cast<std::int64_t>(broken_links_.size()), "broken link"), ": ",
+                    broken_links_.begin()->string(),
+                    broken_links_.size() > 1 ? " and others" : ""));
     }
     return files;
   }
@@ -118,10 +127,10 @@ class FoundFiles {
  private:
   std::map<fs::path, FileId> files_;
   std::size_t num_named_ = 0;
-  std::set<fs::path> dead_links_;
+  std::set<fs::path> broken_links_;
 };
 
-// Finds the files that patterns name.
+// Expands patterns to files.
 class PathFinder {
  public:
   explicit PathFinder(std::string_view subject) : subject_(subject) {}
@@ -130,22 +139,25 @@ class PathFinder {
     const std::size_t before = found_.num_named();
     struct stat info {};
     if (::stat(pattern.c_str(), &info) == 0) {
-      add_existing(pattern, info);  // a name with brackets in it is a name first
-      if (found_.num_named() == before) refuse(pattern, "holds no files");
+      add_existing(pattern, info);  // an existing name has priority over a glob
+      if (found_.num_named() == before) refuse(pattern, "no files in this directory");
       return;
     }
-    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) refuse(pattern, cat("cannot be read: ", std::strerror(errno)));
-    if (::lstat(pattern.c_str(), &info) == 0) refuse(pattern, "is a link that leads nowhere");
+    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+      refuse(pattern, cat("cannot read: ", std::strerror(errno)));
+    if (::lstat(pattern.c_str(), &info) == 0) refuse(pattern, "broken link");
     add_glob(pattern);
     if (found_.num_named() == before)
-      refuse(pattern, pattern.find('{') == std::string::npos ? "is not there" : "is not there (braces are not expanded)");
+      refuse(pattern, pattern.find('{') == std::string::npos
+                          ? "not found"
+                          : "not found; braces are not expanded");
   }
 
   const FoundFiles& found() const { return found_; }
 
  private:
   [[noreturn]] void refuse(const std::string& pattern, std::string_view reason) const {
-    fail(ExitCode::kMissingInput, subject_, cat('`', pattern, "` ", reason), kWanted);
+    fail(ExitCode::kMissingInput, subject_, cat('`', pattern, "` (", reason, ')'), kExpected);
   }
 
   void add_existing(const fs::path& path, const struct stat& info) {
@@ -157,19 +169,20 @@ class PathFinder {
     } else if (S_ISREG(info.st_mode)) {
       found_.add(path, info);
     } else {
-      refuse(path.string(), cat("is ", kind_of_file(info.st_mode), "; a corpus is read several times"));
+      refuse(path.string(), kind_of_file(info.st_mode));
     }
   }
 
-  // `visit` gets `directory` and everything below it that is not hidden, in the order of names. A directory that links lead back to is
-  // entered once.
+  // Visits `directory` and everything below it that is not hidden, sorted by name. Each directory
+  // is entered once, even if links form a cycle.
   template <class Visit>
-  void walk(const fs::path& directory, const struct stat& info, std::set<FileId>& seen, const Visit& visit) {
+  void walk(const fs::path& directory, const struct stat& info, std::set<FileId>& seen,
+            const Visit& visit) {
     if (!seen.insert(id_of(info)).second) return;
     visit(directory, info);
     for (const fs::path& path : entries_of(directory)) {
       struct stat of_entry {};
-      if (!found_.look_at(path, of_entry)) continue;
+      if (!found_.stat_entry(path, of_entry)) continue;
       if (S_ISDIR(of_entry.st_mode)) {
         walk(path, of_entry, seen, visit);
       } else {
@@ -183,18 +196,20 @@ class PathFinder {
     if (stars == std::string::npos) return add_matches(glob_matches(pattern));
     const bool starts = stars == 0 || pattern[stars - 1] == '/';
     const bool ends = stars + 2 == pattern.size() || pattern[stars + 2] == '/';
-    if (!starts || !ends) refuse(pattern, "has `**` inside a name; between slashes it stands for directories, as in `d/**/*.txt`");
+    if (!starts || !ends)
+      refuse(pattern, "`**` must be a whole path component, as in `d/**/*.txt`");
     add_recursive(pattern.substr(0, stars), pattern.substr(std::min(stars + 3, pattern.size())));
   }
 
   void add_matches(const std::vector<fs::path>& matches) {
     for (const fs::path& path : matches) {
       struct stat info {};
-      if (found_.look_at(path, info)) add_existing(path, info);
+      if (found_.stat_entry(path, info)) add_existing(path, info);
     }
   }
 
-  // `rest` in every directory at or below those that `start` names.
+  // Adds the matches of `rest` in every directory that matches `start` and in all directories
+  // below.
   void add_recursive(const std::string& start, std::string rest) {
     while (rest.starts_with("**/")) rest.erase(0, 3);
     if (rest.empty() || rest == "**") return add_matches(directories(start));
@@ -207,7 +222,7 @@ class PathFinder {
         if (S_ISDIR(of_it.st_mode)) below.push_back(found);
       });
     }
-    std::set<fs::path> matches;  // one match may lie below several of them
+    std::set<fs::path> matches;  // a match may be reached from several directories
     for (const fs::path& directory : below) {
       const std::string pattern = escaped(directory / "") + rest;
       if (rest.find("**") != std::string::npos) {
@@ -225,7 +240,8 @@ class PathFinder {
 
 }  // namespace
 
-std::vector<fs::path> expand_paths(const std::vector<std::string>& patterns, std::string_view subject, Notes notes) {
+std::vector<fs::path> expand_paths(const std::vector<std::string>& patterns,
+                                   std::string_view subject, Notes notes) {
   PathFinder finder(subject);
   for (const std::string& pattern : patterns) finder.add_pattern(pattern);
   return finder.found().unique(subject, notes);

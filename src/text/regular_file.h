@@ -1,4 +1,5 @@
-// Corpora and tokenizers are regular files: they are read several times, which a fifo or a socket does not allow, and a device has no end.
+// Corpora and tokenizers must be regular files: they are read several times, which FIFOs and
+// sockets do not allow, and devices may be endless.
 #pragma once
 
 #include <sys/stat.h>
@@ -9,14 +10,14 @@
 
 namespace sluice::text {
 
-// "a fifo", "a directory" and so on, by st_mode.
+// The file type in `mode` (st_mode): "a FIFO", "a directory", ...
 std::string_view kind_of_file(mode_t mode);
 
-// Opens for reading without ever waiting, as fopen(file, "rb") would for a fifo's writer. kMissingInput for what is missing or no regular
-// file. The caller closes it.
+// Opens a file for reading; unlike fopen(), never waits for the writer of a FIFO. kMissingInput if
+// the file is missing or not a regular file. The caller closes it.
 std::FILE* open_regular_file(const std::filesystem::path& file);
 
-// kMissingInput for what is there but no regular file; what is missing, reading finds out.
+// kMissingInput if the file exists but is not a regular file.
 void require_regular_file(const std::filesystem::path& file);
 
 }  // namespace sluice::text

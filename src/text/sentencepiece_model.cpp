@@ -19,7 +19,7 @@ constexpr std::size_t kMaxModelBytes = 256 << 20;
 constexpr std::size_t kMaxPieces = 4 << 20;
 constexpr std::size_t kMaxPieceBytes = 64 << 10;
 constexpr float kMaxScore = 1e9F;
-// The library's array for user-defined pieces that are prefixes of each other has this many places.
+// Size of the library's array for user-defined pieces that are prefixes of each other.
 constexpr int kMaxNestedUserPieces = 64;
 
 using Type = WireField::Type;
@@ -31,25 +31,25 @@ class ModelReader {
 
  private:
   [[noreturn]] void damaged(const std::string& what) const {
-    fail(ExitCode::kBadData, name_, what, "an undamaged SentencePiece model of type bpe or unigram");
+    fail(ExitCode::kBadData, name_, what, "an intact SentencePiece model of type bpe or unigram");
   }
   template <class Each>
   void each_field(std::string_view message, const Each& each) const {
     WireReader reader(message);
     while (const auto field = reader.next()) each(*field);
-    if (reader.failed()) damaged("not a SentencePiece model, or a damaged one (broken wire format)");
+    if (reader.failed()) damaged("an invalid protobuf message");
   }
   void expect(const WireField& field, Type type) const {
-    if (field.type != type) damaged(cat("field ", field.id, " has a wrong wire type"));
+    if (field.type != type) damaged(cat("a wrong wire type in field ", field.id));
   }
   std::string_view text_of(const WireField& field) const {
     expect(field, Type::kBytes);
-    if (!is_valid_utf8(field.bytes)) damaged(cat("field ", field.id, " is not UTF-8"));
+    if (!is_valid_utf8(field.bytes)) damaged(cat("invalid UTF-8 in field ", field.id));
     return field.bytes;
   }
   bool flag_of(const WireField& field) const {
     expect(field, Type::kVarint);
-    if (field.number > 1) damaged(cat("field ", field.id, " is neither true nor false"));
+    if (field.number > 1) damaged(cat("a non-boolean value in field ", field.id));
     return field.number == 1;
   }
   Piece read_piece(std::string_view message) const;
@@ -73,26 +73,31 @@ Piece ModelReader::read_piece(std::string_view message) const {
       std::memcpy(&piece.score, &bits, sizeof(bits));
     } else if (field.id == 3) {
       expect(field, Type::kVarint);
-      if (field.number < 1 || field.number > 6) damaged(cat("a piece of unknown type ", field.number));
+      if (field.number < 1 || field.number > 6)
+        damaged(cat("a piece with unknown type ", field.number));
       piece.type = static_cast<PieceType>(field.number);
     }
   });
   if (piece.text.empty()) damaged("an empty piece");
-  if (piece.text.size() > kMaxPieceBytes) damaged("a piece of absurd length");
+  if (piece.text.size() > kMaxPieceBytes)
+    damaged(cat("a piece longer than ", human_bytes(kMaxPieceBytes)));
   if (piece.text.find('\0') != std::string_view::npos) damaged("a NUL byte in a piece");
-  if (!std::isfinite(piece.score) || std::fabs(piece.score) > kMaxScore) damaged("a piece whose score is no reasonable number");
+  if (!std::isfinite(piece.score) || std::fabs(piece.score) > kMaxScore)
+    damaged("a piece with a non-finite or too large score");
   return piece;
 }
 
 void ModelReader::read_trainer(std::string_view message, SentencePieceModel& model) const {
-  constexpr std::uint32_t kModelType = 3, kMaxSentenceLength = 18, kSuffix = 24, kByteFallback = 35, kRequiredChars = 36, kUnkSurface = 44,
-                          kUnkPiece = 45, kBosPiece = 46, kEosPiece = 47, kPadPiece = 48;
+  constexpr std::uint32_t kModelType = 3, kMaxSentenceLength = 18, kSuffix = 24, kByteFallback = 35,
+                          kRequiredChars = 36, kUnkSurface = 44, kUnkPiece = 45, kBosPiece = 46,
+                          kEosPiece = 47, kPadPiece = 48;
   bool our_length = false, our_chars = false;
   each_field(message, [&](const WireField& field) {
     switch (field.id) {
       case kModelType:
         expect(field, Type::kVarint);
-        if (field.number < 1 || field.number > 2) damaged(cat("model type ", field.number, " (only unigram and bpe can be used)"));
+        if (field.number < 1 || field.number > 2)
+          damaged(cat("model type ", field.number, " (only unigram and bpe are supported)"));
         model.type = static_cast<SentencePieceModel::Type>(field.number);
         break;
       case kMaxSentenceLength:
@@ -119,7 +124,7 @@ void ModelReader::read_trainer(std::string_view message, SentencePieceModel& mod
         model.pad_piece = text_of(field);
         break;
       default:
-        break;  // how it was trained; the library does not use it any more
+        break;  // training settings, unused by the library
     }
   });
   model.trained_by_sluice = our_length && our_chars && model.byte_fallback;
@@ -153,7 +158,7 @@ NormalizerRules ModelReader::read_normalizer(std::string_view message) const {
   return rules;
 }
 
-// Samples that the library encodes while it loads. Their text must be text.
+// Samples that the library encodes while loading; their text must be valid UTF-8.
 void ModelReader::check_self_tests(std::string_view message) const {
   each_field(message, [&](const WireField& sample) {
     if (sample.id != 1) return;
@@ -169,18 +174,20 @@ void ModelReader::check_pieces(const SentencePieceModel& model) const {
   std::bitset<256> bytes;
   int num_unknown = 0, num_normal = 0;
   for (const Piece& piece : model.pieces) {
-    if (!texts.insert(piece.text).second) damaged(cat("the piece `", printable(piece.text), "` is there twice"));
+    if (!texts.insert(piece.text).second)
+      damaged(cat("duplicate piece `", printable(piece.text), '`'));
     num_unknown += piece.type == PieceType::kUnknown;
     num_normal += piece.type == PieceType::kNormal;
     if (piece.type != PieceType::kByte) continue;
     const int byte = byte_of_piece(piece.text);
-    if (byte < 0) damaged(cat("the byte piece `", printable(piece.text), "` names no byte"));
+    if (byte < 0) damaged(cat("an invalid byte piece `", printable(piece.text), '`'));
     bytes.set(static_cast<std::size_t>(byte));
   }
-  if (num_unknown != 1) damaged(cat(num_unknown, " unknown pieces instead of one"));
+  if (num_unknown != 1) damaged(cat(num_unknown, " unknown pieces instead of 1"));
   if (num_normal == 0) damaged("no normal pieces");
   if (model.byte_fallback ? !bytes.all() : bytes.any()) {
-    damaged(cat(bytes.count(), " byte pieces with byte fallback ", model.byte_fallback ? "on" : "off"));
+    damaged(
+        cat(bytes.count(), " byte pieces with byte fallback ", model.byte_fallback ? "on" : "off"));
   }
 }
 
@@ -192,25 +199,28 @@ void ModelReader::check_user_pieces(const SentencePieceModel& model) const {
   if (user.size() <= kMaxNestedUserPieces) return;
   for (const std::string_view text : user) {
     int nested = 0;
-    for (std::size_t length = 1; length <= text.size(); ++length) nested += static_cast<int>(user.count(text.substr(0, length)));
-    if (nested > kMaxNestedUserPieces) damaged("too many user-defined pieces that begin alike");
+    for (std::size_t length = 1; length <= text.size(); ++length)
+      nested += static_cast<int>(user.count(text.substr(0, length)));
+    if (nested > kMaxNestedUserPieces)
+      damaged(cat("more than ", kMaxNestedUserPieces, " nested user-defined pieces"));
   }
 }
 
 SentencePieceModel ModelReader::read(std::string_view serialized) {
-  if (serialized.size() > kMaxModelBytes) damaged(cat(human_bytes(serialized.size()), ", larger than any model"));
+  if (serialized.size() > kMaxModelBytes)
+    damaged(cat("a file larger than ", human_bytes(kMaxModelBytes)));
   SentencePieceModel model;
-  // A message given in parts would be merged by the library; no model needs that.
+  // The library would merge repeated messages; valid models have none.
   std::bitset<6> seen;
   each_field(serialized, [&](const WireField& field) {
     if (field.id < 1 || field.id > 5) return;
     expect(field, Type::kBytes);
-    if (field.id != 1 && seen.test(field.id)) damaged(cat("field ", field.id, " is there twice"));
+    if (field.id != 1 && seen.test(field.id)) damaged(cat("duplicate field ", field.id));
     seen.set(field.id);
     switch (field.id) {
       case 1:
         model.pieces.push_back(read_piece(field.bytes));
-        if (model.pieces.size() > kMaxPieces) damaged("more pieces than any model has");
+        if (model.pieces.size() > kMaxPieces) damaged(cat("more than ", kMaxPieces, " pieces"));
         break;
       case 2:
         read_trainer(field.bytes, model);
@@ -247,6 +257,8 @@ int byte_of_piece(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-SentencePieceModel check_model(std::string_view serialized, std::string_view name) { return ModelReader(name).read(serialized); }
+SentencePieceModel check_model(std::string_view serialized, std::string_view name) {
+  return ModelReader(name).read(serialized);
+}
 
 }  // namespace sluice::text

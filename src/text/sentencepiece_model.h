@@ -1,8 +1,8 @@
-// What a SentencePiece .model holds (a protobuf message ModelProto), read by our own strict reader.
+// Strict parser for SentencePiece .model files (a protobuf message ModelProto).
 //
-// The SentencePiece library trusts its models: damaged ones make it read outside its arrays, loop or abort. So a model is
-// checked here, completely, before the library sees a byte of it.
-// Format: https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto
+// The SentencePiece library trusts its models: damaged ones make it read out of bounds, loop or
+// abort. A model is therefore fully validated here before the library loads it. Format:
+// https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,17 @@
 
 namespace sluice::text {
 
-// The trainer setting max_sentence_length of every model that Sluice trains.
+// The trainer setting max_sentence_length of all models trained by Sluice.
 inline constexpr std::uint64_t kMaxTrainingSentence = 8000;
 
-enum class PieceType { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum class PieceType {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 struct Piece {
   std::string_view text;
@@ -24,13 +31,13 @@ struct Piece {
 };
 
 struct NormalizerRules {
-  std::string_view charsmap;  // empty: text stays as it is
+  std::string_view charsmap;  // empty: no normalization
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   bool escape_whitespaces = true;
 };
 
-// Views into the serialized model, which must outlive it.
+// Contains views into the serialized model, which must outlive it.
 struct SentencePieceModel {
   enum class Type { kUnigram = 1, kBpe = 2, kWord = 3, kChar = 4 };
   std::vector<Piece> pieces;
@@ -40,15 +47,15 @@ struct SentencePieceModel {
   std::string_view eos_piece = "</s>", pad_piece = "<pad>";
   NormalizerRules normalizer, denormalizer;
   bool has_self_tests = false;
-  bool trained_by_sluice = false;  // by its trainer settings (sentencepiece_training.cpp)
+  bool trained_by_sluice = false;  // detected by trainer settings (sentencepiece_training.cpp)
 };
 
-// Reads and checks: wire format without groups or nonsense, piece texts (valid UTF-8, no NUL, not empty, unique), exactly one unknown
-// piece, types, finite scores, all 256 byte pieces or none, normalisation tables without a way out of their bounds, sizes.
-// kBadData otherwise; `name` is the subject of the message.
+// Parses and validates a model: wire format without groups, piece texts (valid UTF-8, no NUL, not
+// empty, unique), exactly one unknown piece, types, finite scores, all 256 byte pieces or none,
+// in-bounds normalization tables, sizes. kBadData if invalid; `name` is the subject of the message.
 SentencePieceModel check_model(std::string_view serialized, std::string_view name);
 
-// The byte that a byte piece ("<0x0A>") stands for; -1 for any other text.
+// The value of a byte piece ("<0x0A>"); -1 for any other text.
 int byte_of_piece(std::string_view text);
 
 }  // namespace sluice::text

@@ -1,4 +1,4 @@
-// A checked SentencePiece model behind the Tokenizer interface.
+// Implements Tokenizer with a validated SentencePiece model.
 #pragma once
 
 #include <memory>
@@ -9,10 +9,11 @@
 
 namespace sluice::text {
 
-// Checks `serialized` (sentencepiece_model.h), then loads it. kBadData where it is damaged.
-std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string serialized, std::string_view name);
+// Validates `serialized` (sentencepiece_model.h), then loads it. kBadData if it is invalid.
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string serialized,
+                                                        std::string_view name);
 
-// The library writes to stderr unless told otherwise, which is not ours to allow.
+// Stops the library from writing to stderr.
 void silence_sentencepiece();
 
 }  // namespace sluice::text

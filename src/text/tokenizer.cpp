@@ -12,7 +12,7 @@ constexpr std::uint64_t kMaxFileBytes = 256 << 20;
 }  // namespace
 
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view serialized, std::string_view name) {
-  // A SentencePiece model starts with the tag of its first field, which is no brace.
+  // A SentencePiece model never starts with a brace, but with the tag of its first field.
   if (serialized.starts_with('{')) return parse_bytes_tokenizer(serialized, name);
   return make_sentencepiece_tokenizer(std::string(serialized), name);
 }

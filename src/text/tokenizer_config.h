@@ -12,7 +12,8 @@ namespace sluice::text {
 
 enum class Algorithm { kBpe, kUnigram };
 constexpr auto names_of(Algorithm) {
-  return std::array{std::pair{Algorithm::kBpe, std::string_view("bpe")}, std::pair{Algorithm::kUnigram, std::string_view("unigram")}};
+  return std::array{std::pair{Algorithm::kBpe, std::string_view("bpe")},
+                    std::pair{Algorithm::kUnigram, std::string_view("unigram")}};
 }
 
 struct SentencePieceConfig {
@@ -27,25 +28,31 @@ struct SentencePieceConfig {
     using config::field;
     using C = SentencePieceConfig;
     return std::tuple{
-        field<&C::algorithm>("How the pieces are learnt: `bpe` or `unigram`. Both fall back to bytes, so nothing is unknown."),
-        field<&C::vocab_size>("Number of pieces, the 256 bytes and the control pieces included.", config::AtLeast{262}),
+        field<&C::algorithm>(
+            "Training algorithm: `bpe` or `unigram`. Both fall back to bytes, so no text is "
+            "unknown."),
+        field<&C::vocab_size>("Number of pieces, including the 256 bytes and the control pieces.",
+                              config::AtLeast{262}),
         field<&C::character_coverage>(
-            "Share of the characters in the sample, counted as often as they occur, that must have pieces; rarer ones "
-            "become bytes. Lower it where a small vocabulary meets a script of many characters.",
+            "Share of the characters in the sample, weighted by frequency, that must have pieces; "
+            "rarer ones become bytes. Lower it for a small vocabulary and a script with many "
+            "characters.",
             config::Between{0.98, 1}),
-        field<&C::model>("Path of a given SentencePiece model (bpe or unigram). Where set, nothing is trained and the other fields are "
-                         "ignored. A document gets the ids that one call of the SentencePiece library gives for it. Documents above 16 MiB "
-                         "are cut for want of memory; cuts that may change ids are counted and reported. A resume may "
-                         "name another path to the same model.",
-                         config::Path{"tokenizer.model"}),
+        field<&C::model>(
+            "Path of an existing SentencePiece model (bpe or unigram). If set, nothing is trained "
+            "and the other fields are ignored. The ids of a document equal those of a single call "
+            "of the SentencePiece library. Documents above 16 MiB are split to limit memory use; "
+            "splits that may change ids are counted and reported. A resumed run may name another "
+            "path to the same model.",
+            config::Path{"tokenizer.model"}),
         field<&C::max_sample>(
-            "At most this much training text is sampled, evenly, to train the tokenizer. `unigram` takes at most 8 MiB of it: "
-            "it needs 25 bytes of memory for each.",
+            "Maximum amount of training text sampled, evenly, to train the tokenizer. `unigram` "
+            "uses at most 8 MiB of it, as it needs 25 bytes of memory per byte.",
             config::Positive{})};
   }
 };
 
-// One token per byte (ids 0-255) and an end token (256).
+// One token per byte (ids 0-255) and an end-of-document token (256).
 struct BytesConfig {
   static constexpr std::string_view kind = "bytes";
   static constexpr auto fields() { return std::tuple{}; }

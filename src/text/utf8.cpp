@@ -7,9 +7,10 @@ namespace sluice::text {
 
 namespace {
 
-// What a lead byte promises: the length, and the range of the second byte (which rules out overlong forms and surrogates).
+// Properties of a lead byte: sequence length and range of the second byte (which excludes overlong
+// forms and surrogates).
 struct Lead {
-  std::size_t length = 0;  // 0: no lead byte
+  std::size_t length = 0;  // 0: not a lead byte
   unsigned char low = 0x80, high = 0xBF;
 };
 
@@ -26,16 +27,17 @@ Lead lead_of(unsigned char byte) {
   return {0};
 }
 
-// Bytes of the character at the start of `text` that are as they should be: equal to the lead's length for a whole character.
-std::size_t good_bytes(std::string_view text, const Lead& lead) {
-  std::size_t good = 1;
-  while (good < lead.length && good < text.size()) {
-    const auto byte = static_cast<unsigned char>(text[good]);
-    const bool fits = good == 1 ? byte >= lead.low && byte <= lead.high : byte >= 0x80 && byte <= 0xBF;
+// Number of valid bytes of the character at the start of `text`; lead.length if it is complete.
+std::size_t valid_bytes(std::string_view text, const Lead& lead) {
+  std::size_t count = 1;
+  while (count < lead.length && count < text.size()) {
+    const auto byte = static_cast<unsigned char>(text[count]);
+    const bool fits =
+        count == 1 ? byte >= lead.low && byte <= lead.high : byte >= 0x80 && byte <= 0xBF;
     if (!fits) break;
-    ++good;
+    ++count;
   }
-  return good;
+  return count;
 }
 
 bool eight_ascii_bytes(const char* data) {
@@ -54,7 +56,7 @@ std::size_t valid_utf8_prefix(std::string_view text) {
       continue;
     }
     const Lead lead = lead_of(static_cast<unsigned char>(text[at]));
-    if (lead.length == 0 || good_bytes(text.substr(at), lead) != lead.length) return at;
+    if (lead.length == 0 || valid_bytes(text.substr(at), lead) != lead.length) return at;
     at += lead.length;
   }
   return at;
@@ -62,7 +64,7 @@ std::size_t valid_utf8_prefix(std::string_view text) {
 
 std::size_t invalid_utf8_length(std::string_view text) {
   const Lead lead = lead_of(static_cast<unsigned char>(text[0]));
-  return lead.length == 0 ? 1 : good_bytes(text, lead);
+  return lead.length == 0 ? 1 : valid_bytes(text, lead);
 }
 
 std::size_t character_boundary(std::string_view text, std::size_t limit) {
@@ -92,7 +94,9 @@ void append_utf8(std::uint32_t code, std::string& out) {
 
 std::size_t count_occurrences(std::string_view text, std::string_view needle) {
   std::size_t count = 0;
-  for (std::size_t at = text.find(needle); at != std::string_view::npos; at = text.find(needle, at + needle.size())) ++count;
+  for (std::size_t at = text.find(needle); at != std::string_view::npos;
+       at = text.find(needle, at + needle.size()))
+    ++count;
   return count;
 }
 

@@ -18,12 +18,13 @@ bool WireReader::read_varint(std::uint64_t& value) {
 bool WireReader::read_fixed(std::size_t num_bytes, std::uint64_t& value) {
   if (rest_.size() < num_bytes) return false;
   value = 0;
-  for (std::size_t i = num_bytes; i-- > 0;) value = value << 8 | static_cast<unsigned char>(rest_[i]);
+  for (std::size_t i = num_bytes; i-- > 0;)
+    value = value << 8 | static_cast<unsigned char>(rest_[i]);
   rest_.remove_prefix(num_bytes);
   return true;
 }
 
-std::optional<WireField> WireReader::give_up() {
+std::optional<WireField> WireReader::set_failed() {
   failed_ = true;
   return std::nullopt;
 }
@@ -31,27 +32,27 @@ std::optional<WireField> WireReader::give_up() {
 std::optional<WireField> WireReader::next() {
   if (failed_ || rest_.empty()) return std::nullopt;
   std::uint64_t key = 0;
-  if (!read_varint(key) || key >> 3 == 0 || key >> 3 > 0x1FFFFFFF) return give_up();
+  if (!read_varint(key) || key >> 3 == 0 || key >> 3 > 0x1FFFFFFF) return set_failed();
   WireField field;
   field.id = static_cast<std::uint32_t>(key >> 3);
   switch (key & 7) {
     case 0:
       field.type = WireField::Type::kVarint;
-      return read_varint(field.number) ? std::optional(field) : give_up();
+      return read_varint(field.number) ? std::optional(field) : set_failed();
     case 1:
       field.type = WireField::Type::kFixed64;
-      return read_fixed(8, field.number) ? std::optional(field) : give_up();
+      return read_fixed(8, field.number) ? std::optional(field) : set_failed();
     case 5:
       field.type = WireField::Type::kFixed32;
-      return read_fixed(4, field.number) ? std::optional(field) : give_up();
+      return read_fixed(4, field.number) ? std::optional(field) : set_failed();
     case 2:
       field.type = WireField::Type::kBytes;
-      if (!read_varint(field.number) || field.number > rest_.size()) return give_up();
+      if (!read_varint(field.number) || field.number > rest_.size()) return set_failed();
       field.bytes = rest_.substr(0, field.number);
       rest_.remove_prefix(field.number);
       return field;
     default:
-      return give_up();  // groups: long out of use, and a way to nest without end
+      return set_failed();  // groups: deprecated, and nesting would be unbounded
   }
 }
 

@@ -1,4 +1,4 @@
-// The protobuf wire format, as far as SentencePiece models use it.
+// The subset of the protobuf wire format used by SentencePiece models.
 // https://protobuf.dev/programming-guides/encoding/
 #pragma once
 
@@ -9,7 +9,8 @@
 
 namespace sluice::text {
 
-// One field of a message. `number` holds varints and fixed values, `bytes` the length-delimited ones.
+// One field of a message. `number`: value of varint and fixed fields; `bytes`: value of
+// length-delimited fields.
 struct WireField {
   enum class Type { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
   std::uint32_t id = 0;
@@ -18,7 +19,8 @@ struct WireField {
   std::string_view bytes;
 };
 
-// Walks over the fields of one message. next() gives nothing at the end and after a fault; failed() tells which.
+// Iterates over the fields of one message. next() returns nullopt at the end and after an error;
+// failed() distinguishes the two.
 class WireReader {
  public:
   explicit WireReader(std::string_view message) : rest_(message) {}
@@ -26,7 +28,7 @@ class WireReader {
   bool failed() const { return failed_; }
 
  private:
-  std::optional<WireField> give_up();
+  std::optional<WireField> set_failed();
   bool read_varint(std::uint64_t& value);
   bool read_fixed(std::size_t num_bytes, std::uint64_t& value);
 

@@ -10,44 +10,55 @@ namespace sluice::text {
 
 namespace {
 
-// A table is emptied when it is full: about 10 MB.
+// A full table, about 10 MB, is cleared.
 constexpr std::size_t kMaxWords = 100'000;
-constexpr std::size_t kLongestWordKept = 48;
+constexpr std::size_t kMaxWordBytes = 48;
 
 struct ViewHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
 };
 
-bool has_blank_behind_text(std::string_view piece) {
+bool has_blank_after_text(std::string_view piece) {
   while (piece.starts_with(kWordBoundary)) piece.remove_prefix(kWordBoundary.size());
   return piece.find(kWordBoundary) != std::string_view::npos;
 }
 
-// A run of blanks starts at `at`. U+2581 in the text itself counts as a blank; its last byte is enough to be careful.
-bool run_starts(std::string_view text, std::size_t at) { return text[at] == ' ' && text[at - 1] != ' ' && text[at - 1] != '\x81'; }
+// Whether a run of blanks starts at `at`. U+2581 in the text counts as a blank; testing its last
+// byte is a conservative check.
+bool run_starts(std::string_view text, std::size_t at) {
+  return text[at] == ' ' && text[at - 1] != ' ' && text[at - 1] != '\x81';
+}
 
 }  // namespace
 
 WordRules word_rules(const SentencePieceModel& model) {
   const NormalizerRules& rules = model.normalizer;
-  const bool identity = rules.charsmap.empty() && !rules.add_dummy_prefix && !rules.remove_extra_whitespaces && rules.escape_whitespaces;
-  // Merged unknowns (no byte fallback) and user-defined or unused pieces act across words.
-  if (model.type != SentencePieceModel::Type::kBpe || !identity || !model.byte_fallback || model.whitespace_as_suffix) return {};
-  WordRules words{.independent = true, .newline_stands_alone = true};
+  const bool identity = rules.charsmap.empty() && !rules.add_dummy_prefix &&
+                        !rules.remove_extra_whitespaces && rules.escape_whitespaces;
+  // Merged unknown pieces (no byte fallback) and user-defined or unused pieces may cross words.
+  if (model.type != SentencePieceModel::Type::kBpe || !identity || !model.byte_fallback ||
+      model.whitespace_as_suffix)
+    return {};
+  WordRules words{.independent = true, .newline_is_separate = true};
   for (const Piece& piece : model.pieces) {
     if (piece.type == PieceType::kUserDefined || piece.type == PieceType::kUnused) return {};
     if (piece.type != PieceType::kNormal) continue;
-    if (has_blank_behind_text(piece.text)) return {};
-    if (piece.text.size() > 1 && piece.text.find('\n') != std::string_view::npos) words.newline_stands_alone = false;
+    if (has_blank_after_text(piece.text)) return {};
+    if (piece.text.size() > 1 && piece.text.find('\n') != std::string_view::npos)
+      words.newline_is_separate = false;
   }
   return words;
 }
 
 std::string_view first_word(const WordRules& rules, std::string_view text) {
-  if (rules.newline_stands_alone && text[0] == '\n') return text.substr(0, 1);
+  if (rules.newline_is_separate && text[0] == '\n') return text.substr(0, 1);
   std::size_t end = 1;
-  while (end < text.size() && !run_starts(text, end) && !(rules.newline_stands_alone && text[end] == '\n')) ++end;
+  while (end < text.size() && !run_starts(text, end) &&
+         !(rules.newline_is_separate && text[end] == '\n'))
+    ++end;
   return text.substr(0, end);
 }
 
@@ -63,7 +74,8 @@ struct WordCache::Table {
       words.clear();
       ids.clear();
     }
-    words.emplace(word, Ids{static_cast<std::uint32_t>(ids.size()), static_cast<std::uint32_t>(of_word.size())});
+    words.emplace(word, Ids{static_cast<std::uint32_t>(ids.size()),
+                            static_cast<std::uint32_t>(of_word.size())});
     ids.insert(ids.end(), of_word.begin(), of_word.end());
   }
 };
@@ -79,12 +91,13 @@ std::unique_ptr<WordCache::Table> WordCache::borrow() {
   return table;
 }
 
-void WordCache::give_back(std::unique_ptr<Table> table) {
+void WordCache::return_table(std::unique_ptr<Table> table) {
   const std::lock_guard lock(mutex_);
   tables_.push_back(std::move(table));
 }
 
-void WordCache::encode(const WordRules& rules, std::string_view text, const Encode& encode, std::vector<std::int32_t>& out) {
+void WordCache::encode(const WordRules& rules, std::string_view text, const Encode& encode,
+                       std::vector<std::int32_t>& out) {
   auto table = borrow();
   while (!text.empty()) {
     const std::string_view word = first_word(rules, text);
@@ -97,9 +110,9 @@ void WordCache::encode(const WordRules& rules, std::string_view text, const Enco
     }
     const std::size_t before = out.size();
     encode(word, out);
-    if (word.size() <= kLongestWordKept) table->add(word, std::span(out).subspan(before));
+    if (word.size() <= kMaxWordBytes) table->add(word, std::span(out).subspan(before));
   }
-  give_back(std::move(table));
+  return_table(std::move(table));
 }
 
 }  // namespace sluice::text

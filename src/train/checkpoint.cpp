@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text_format.h"
 #include "config/config.h"
 #include "eval/load_model.h"
@@ -16,64 +17,79 @@
 namespace sluice::train {
 namespace {
 
-constexpr std::string_view kModel = "model.safetensors", kOptimizer = "optimizer.safetensors", kConfig = "config.yaml",
-                           kState = "train_state.json";
+constexpr std::string_view kModel = "model.safetensors", kOptimizer = "optimizer.safetensors",
+                           kConfig = "config.yaml", kState = "train_state.json";
 constexpr std::uint64_t kMaxTextBytes = 64 << 20;
 
-// Tensors in host memory with the views of them that go into a file.
+// Tensors in host memory and the views of them to write.
 struct HostTensors {
   std::vector<at::Tensor> owners;
   std::vector<store::TensorView> views;
 
   void add(const std::string& name, const at::Tensor& tensor) {
     const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-    const store::Dtype dtype = host.scalar_type() == at::kDouble ? store::Dtype::kF64 : store::Dtype::kF32;
-    invariant(dtype == store::Dtype::kF64 || host.scalar_type() == at::kFloat, "checkpoints hold fp32 and fp64");
-    views.push_back({name, dtype, host.sizes().vec(), {static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}});
+    const store::Dtype dtype =
+        host.scalar_type() == at::kDouble ? store::Dtype::kF64 : store::Dtype::kF32;
+    invariant(dtype == store::Dtype::kF64 || host.scalar_type() == at::kFloat,
+              "checkpoints hold fp32 and fp64");
+    views.push_back({name,
+                     dtype,
+                     host.sizes().vec(),
+                     {static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}});
     owners.push_back(host);
   }
 };
 
 HostTensors model_tensors(const ops::Parameters& parameters) {
   HostTensors tensors;
-  for (const ops::Parameters::Named& parameter : parameters.named()) tensors.add(parameter.spec->name, parameter.value);
+  for (const ops::Parameters::Named& parameter : parameters.named())
+    tensors.add(parameter.spec->name, parameter.value);
   return tensors;
 }
 
 HostTensors optimizer_tensors(optim::Optimizer& optimizer) {
   HostTensors tensors;
-  for (const optim::Optimizer::State& state : optimizer.state()) tensors.add(state.name, state.tensor);
+  for (const optim::Optimizer::State& state : optimizer.state())
+    tensors.add(state.name, state.tensor);
   return tensors;
 }
 
 store::CheckpointFile tensor_file(std::string_view name, HostTensors tensors) {
   auto shared = std::make_shared<const HostTensors>(std::move(tensors));
-  return {std::string(name), [shared](OutputFile& file) { store::write_safetensors(file, shared->views); }};
+  return {std::string(name),
+          [shared](OutputFile& file) { store::write_safetensors(file, shared->views); }};
 }
 
 store::CheckpointFile text_file(std::string_view name, std::string text) {
-  return {std::string(name), [text = std::move(text)](OutputFile& file) { file.write(std::string_view(text)); }};
+  return {std::string(name),
+          [text = std::move(text)](OutputFile& file) { file.write(std::string_view(text)); }};
 }
 
 }  // namespace
 
 RunConfig portable_config(RunConfig config) { return config::without_paths(std::move(config)); }
 
-std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable, const CheckpointState& state) {
-  return {tensor_file(kModel, model_tensors(savable.parameters)), tensor_file(kOptimizer, optimizer_tensors(savable.optimizer)),
-          text_file(savable.tokenizer.file_name(), savable.tokenizer.serialized()),
-          text_file(kConfig, config::to_yaml(portable_config(savable.config), config::Comments::kNone)),
-          text_file(kState, config::to_json(state))};
+std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable,
+                                                    const CheckpointState& state) {
+  return {
+      tensor_file(kModel, model_tensors(savable.parameters)),
+      tensor_file(kOptimizer, optimizer_tensors(savable.optimizer)),
+      text_file(savable.tokenizer.file_name(), savable.tokenizer.serialized()),
+      text_file(kConfig, config::to_yaml(portable_config(savable.config), config::Comments::kNone)),
+      text_file(kState, config::to_json(state))};
 }
 
-std::map<std::string, std::string> checkpoint_notes(const Savable& savable, const CheckpointState& state) {
-  return {{"tokenizer_hash", savable.tokenizer.hash().hex()}, {"data_fingerprint", state.fingerprint}};
+std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
+                                                    const CheckpointState& state) {
+  return {{"tokenizer_hash", savable.tokenizer.hash().hex()},
+          {"data_fingerprint", state.fingerprint}};
 }
 
 std::uint64_t checkpoint_bytes(const Savable& savable) {
   constexpr std::uint64_t kTexts = 256 << 10;  // configuration, state, manifest, file system blocks
   return store::safetensors_size_bytes(model_tensors(savable.parameters).views) +
-         store::safetensors_size_bytes(optimizer_tensors(savable.optimizer).views) + savable.tokenizer.serialized().size() + kTexts;
+         store::safetensors_size_bytes(optimizer_tensors(savable.optimizer).views) +
+         savable.tokenizer.serialized().size() + kTexts;
 }
 
 CheckpointState read_state(const std::filesystem::path& checkpoint) {
@@ -87,7 +103,8 @@ RunConfig read_config(const std::filesystem::path& checkpoint) {
     return config::parse<RunConfig>(read_file(path, kMaxTextBytes), path.string());
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kUsage) throw;
-    throw UserError(ExitCode::kBadData, error.what());  // a fault of the checkpoint, not of the command
+    // The checkpoint is damaged; the command line is not at fault.
+    throw UserError(ExitCode::kBadData, error.what());
   }
 }
 
@@ -96,30 +113,40 @@ std::unique_ptr<text::Tokenizer> read_tokenizer(const store::Checkpoint& checkpo
   for (const store::ManifestFile& file : checkpoint.manifest.files) {
     if (!file.name.starts_with("tokenizer.")) continue;
     const std::filesystem::path path = checkpoint.directory / file.name;
-    std::unique_ptr<text::Tokenizer> tokenizer = text::parse_tokenizer(read_file(path, kMaxTextBytes), path.string());
+    std::unique_ptr<text::Tokenizer> tokenizer =
+        text::parse_tokenizer(read_file(path, kMaxTextBytes), path.string());
     const std::string& noted = checkpoint.manifest.note("tokenizer_hash", source);
-    require(tokenizer->hash().hex() == noted, ExitCode::kBadData, path.string(), tokenizer->hash().hex(),
-            "needs the tokenizer_hash of the manifest, " + noted);
+    require(tokenizer->hash().hex() == noted, ExitCode::kBadData, path.string(),
+            cat("tokenizer hash ", tokenizer->hash().hex()),
+            cat("tokenizer hash ", noted, ", as in the manifest"));
     return tokenizer;
   }
-  fail(ExitCode::kBadData, source, "no tokenizer file", "needs tokenizer.model or tokenizer.json");
+  fail(ExitCode::kBadData, source, "no tokenizer file; expected tokenizer.model or tokenizer.json");
 }
 
-void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameters, optim::Optimizer& optimizer) {
-  const std::filesystem::path model_path = checkpoint / kModel, optimizer_path = checkpoint / kOptimizer;
+void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameters,
+             optim::Optimizer& optimizer) {
+  const std::filesystem::path model_path = checkpoint / kModel,
+                              optimizer_path = checkpoint / kOptimizer;
   const MappedFile model_file(model_path), optimizer_file(optimizer_path);
   std::vector<eval::NamedTensor> state;
-  for (const optim::Optimizer::State& part : optimizer.state()) state.push_back({part.name, part.tensor});
+  for (const optim::Optimizer::State& part : optimizer.state())
+    state.push_back({part.name, part.tensor});
   const store::Tensors weights = store::parse_safetensors(model_file.bytes(), model_path.string());
-  const store::Tensors saved_state = store::parse_safetensors(optimizer_file.bytes(), optimizer_path.string());
+  const store::Tensors saved_state =
+      store::parse_safetensors(optimizer_file.bytes(), optimizer_path.string());
   eval::copy_tensors(saved_state, state);
   eval::load_parameters(parameters, weights);
   for (const eval::NamedTensor& part : state) {
     if (part.tensor.dim() != 0) continue;
     const double value = part.tensor.item<double>();
-    require(std::isfinite(value) && value >= 0, ExitCode::kBadData, cat(optimizer_path.string(), ": ", part.name), shortest(value),
-            "needs a count");
+    require(std::isfinite(value) && value >= 0, ExitCode::kBadData,
+            cat(optimizer_path.string(), ": ", part.name), shortest(value), "a count");
   }
+}
+
+void warn_of_damage(std::string_view reason) {
+  log::warn(cat("skipping damaged checkpoint: ", reason));
 }
 
 }  // namespace sluice::train

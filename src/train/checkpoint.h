@@ -1,12 +1,13 @@
-// What a checkpoint holds. How it gets to disk: store/checkpoint_store.h; docs/checkpoints.md describes the files.
+// Contents of a checkpoint (docs/checkpoints.md). store/checkpoint_store.h writes it to disk.
 //
 //   model.safetensors       every logical parameter, fp32 (master weights), without padded rows
-//   optimizer.safetensors   the optimizer's state by name ("exp_avg_sq.NAME") in fp32, "num_updates" in fp64
-//   tokenizer.model|.json   the tokenizer's serialized form
+//   optimizer.safetensors   optimizer state by name ("exp_avg_sq.NAME") in fp32, "num_updates" in
+//                           fp64
+//   tokenizer.model|.json   the serialized tokenizer
 //   config.yaml             the resolved configuration without paths (portable_config)
-//   train_state.json        where the run stands
+//   train_state.json        progress of the run
 //
-// The bytes are a function of the run's state: no times, no paths, no process numbers.
+// The bytes are a function of the run's state: they contain no times, paths or process ids.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +28,12 @@
 
 namespace sluice::train {
 
-// `config` with everything that says where things lie set to a fixed value: run.dir, corpus.train, corpus.valid, corpus.prepared_dir and
-// the path of a given tokenizer. The same training in another place gives the same text.
+// `config` with all paths set to a fixed value: run.dir, corpus.train, corpus.valid,
+// corpus.prepared_dir and the path of a given tokenizer. The same training in another directory
+// gives the same text.
 RunConfig portable_config(RunConfig config);
 
-// What is saved, borrowed.
+// The objects to save, borrowed.
 struct Savable {
   const ops::Parameters& parameters;
   optim::Optimizer& optimizer;
@@ -39,18 +41,27 @@ struct Savable {
   const RunConfig& config;  // resolved
 };
 
-// The files of one checkpoint. They read `savable` when they are written. Values on a GPU are copied to host memory here.
-std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable, const CheckpointState& state);
+// The files of one checkpoint. Writing them reads `savable`. Values on a GPU are copied to host
+// memory here.
+std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable,
+                                                    const CheckpointState& state);
 // "tokenizer_hash", "data_fingerprint".
-std::map<std::string, std::string> checkpoint_notes(const Savable& savable, const CheckpointState& state);
-// Size of one checkpoint, close enough for the space check.
+std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
+                                                    const CheckpointState& state);
+// Approximate size of one checkpoint, for the check of disk space.
 std::uint64_t checkpoint_bytes(const Savable& savable);
 
-// Reading. The directory has been verified against its manifest; that the content fits is checked here. kBadData.
+// Reading. The directory must have been verified against its manifest. kBadData if its content is
+// invalid.
 CheckpointState read_state(const std::filesystem::path& checkpoint);
 RunConfig read_config(const std::filesystem::path& checkpoint);
 std::unique_ptr<text::Tokenizer> read_tokenizer(const store::Checkpoint& checkpoint);
-// Weights and optimizer state, strictly by name, shape and type.
-void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameters, optim::Optimizer& optimizer);
+// Restores weights and optimizer state, strictly by name, shape and type.
+void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameters,
+             optim::Optimizer& optimizer);
+
+// Warns that a damaged checkpoint is skipped. `reason`: the message of verify_checkpoint(), which
+// names the file.
+void warn_of_damage(std::string_view reason);
 
 }  // namespace sluice::train

@@ -1,37 +1,45 @@
 #include "train/checkpointer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "base/error.h"
-#include "train/open_checkpoint.h"
+#include "base/text_format.h"
 
 namespace sluice::train {
 namespace {
 
-// In pieces: isfinite makes 7 bytes of temporaries per element, which at once would be the peak of a run of large weights.
+// In pieces: isfinite allocates 7 bytes of temporaries per element, which would be the peak memory
+// of a run with large weights.
 bool all_finite(const at::Tensor& flat) {
   constexpr std::int64_t kPiece = 1 << 20;
   const std::vector<at::Tensor> pieces = flat.split(kPiece);
-  return std::all_of(pieces.begin(), pieces.end(), [](const at::Tensor& piece) { return at::isfinite(piece).all().item<bool>(); });
+  return std::all_of(pieces.begin(), pieces.end(), [](const at::Tensor& piece) {
+    return at::isfinite(piece).all().item<bool>();
+  });
 }
 
-// An update of finite size can still carry a weight past fp32's range: such weights are never saved.
-void require_finite(const ops::Parameters& parameters) {
+// A finite update can still overflow a weight in fp32; such weights are never saved.
+void require_finite(const ops::Parameters& parameters, std::int64_t saved_step) {
   const at::NoGradGuard no_grad;
   if (!all_finite(parameters.master()))
-    fail(ExitCode::kDiverged, "training", "weights that are not finite",
-         "needs finite weights to save a checkpoint; the last one is from before: lower the learning rate");
+    fail(ExitCode::kDiverged, "training",
+         cat("non-finite weights, checkpoint not saved; last good checkpoint: step ", saved_step,
+             "; lower the learning rate"));
 }
 
-std::optional<std::int64_t> step_of(const std::optional<BestEvaluation>& best) { return best ? std::optional(best->step) : std::nullopt; }
+std::optional<std::int64_t> step_of(const std::optional<BestEvaluation>& best) {
+  return best ? std::optional(best->step) : std::nullopt;
+}
 
 }  // namespace
 
-Checkpointer::Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters, optim::Optimizer& optimizer,
-                           const data::PreparedData& data, const ResolvedRun& run)
+Checkpointer::Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters,
+                           optim::Optimizer& optimizer, const data::PreparedData& data,
+                           const ResolvedRun& run)
     : store_(store),
       parameters_(parameters),
       run_(run),
@@ -39,20 +47,23 @@ Checkpointer::Checkpointer(store::CheckpointStore& store, ops::Parameters& param
       fingerprint_(data.fingerprint),
       size_bytes_(checkpoint_bytes(savable_)) {}
 
-void Checkpointer::save(const Progress& progress, const std::optional<BestEvaluation>& best, Metrics& metrics) {
+void Checkpointer::save(const Progress& progress, const std::optional<BestEvaluation>& best,
+                        Metrics& metrics) {
   const std::optional<std::int64_t> best_step = step_of(best);
   if (progress.step == saved_step_ && best_step == saved_best_) return;
-  require_finite(parameters_);
+  require_finite(parameters_, saved_step_);
   metrics.flush();
   const CheckpointState state{progress, best, fingerprint_};
   store_.require_space(size_bytes_);
   store_.save(progress.step, checkpoint_files(savable_, state), checkpoint_notes(savable_, state));
   saved_step_ = progress.step;
   saved_best_ = best_step;
-  // An unscheduled save deletes nothing, so that an interrupted run keeps what an unbroken one would return to.
+  // An unscheduled save deletes nothing, so an interrupted run keeps the checkpoints that an
+  // uninterrupted one would roll back to.
   if (!run_.is_scheduled_save(progress.step) && !run_.is_last(progress.step)) return;
   const store::CheckpointConfig& config = run_.config.checkpoint;
-  for (const store::DamagedCheckpoint& one : store_.retain(config.keep_last, config.keep_best ? best_step : std::nullopt))
+  for (const store::DamagedCheckpoint& one :
+       store_.retain(config.keep_last, config.keep_best ? best_step : std::nullopt))
     warn_of_damage(one.reason);
 }
 
@@ -67,7 +78,8 @@ CheckpointState Checkpointer::restore(const std::filesystem::path& checkpoint) {
 CheckpointState Checkpointer::restore_newest() {
   std::vector<std::int64_t> steps = store_.steps();
   std::reverse(steps.begin(), steps.end());
-  std::stable_partition(steps.begin(), steps.end(), [&](std::int64_t step) { return run_.is_scheduled_save(step); });
+  std::stable_partition(steps.begin(), steps.end(),
+                        [&](std::int64_t step) { return run_.is_scheduled_save(step); });
   for (const std::int64_t step : steps) {
     const std::filesystem::path directory = store_.directory() / store::checkpoint_name(step);
     try {
@@ -78,7 +90,7 @@ CheckpointState Checkpointer::restore_newest() {
     }
     return restore(directory);
   }
-  fail(ExitCode::kNoCheckpoint, store_.directory().string(), "no checkpoint that verifies", "needs one to roll back to");
+  fail(ExitCode::kNoCheckpoint, store_.directory().string(), "no valid checkpoint to roll back to");
 }
 
 }  // namespace sluice::train

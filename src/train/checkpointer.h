@@ -1,4 +1,4 @@
-// Saving a run's state and going back to it: what is saved, when, and what is kept.
+// Saves and restores the state of a run, and applies checkpoint retention.
 #pragma once
 
 #include <cstdint>
@@ -13,21 +13,23 @@
 
 namespace sluice::train {
 
-// Borrows what it is made from.
+// Borrows the constructor's arguments.
 class Checkpointer {
  public:
-  Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters, optim::Optimizer& optimizer, const data::PreparedData& data,
-               const ResolvedRun& run);
+  Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters,
+               optim::Optimizer& optimizer, const data::PreparedData& data, const ResolvedRun& run);
 
-  std::uint64_t size_bytes() const { return size_bytes_; }  // of one checkpoint, close enough for the space check
+  // approximate size of one checkpoint, for the check of disk space
+  std::uint64_t size_bytes() const { return size_bytes_; }
 
-  // Saves, after the metrics; deletes older checkpoints after scheduled steps and the last one. Does nothing where the newest
-  // checkpoint is of that step and names the same best evaluation. kDiverged for weights that are not finite.
+  // Flushes the metrics and saves; deletes old checkpoints after scheduled steps and the last step.
+  // Does nothing if the newest checkpoint has the same step and best evaluation. kDiverged for
+  // non-finite weights.
   void save(const Progress& progress, const std::optional<BestEvaluation>& best, Metrics& metrics);
 
-  // Model and optimizer as in a checkpoint that has been verified.
+  // Restores model and optimizer from a verified checkpoint.
   CheckpointState restore(const std::filesystem::path& checkpoint);
-  // The same from the newest scheduled checkpoint that verifies. kNoCheckpoint where there is none.
+  // Restores the newest scheduled checkpoint that verifies. kNoCheckpoint if there is none.
   CheckpointState restore_newest();
 
  private:
@@ -37,8 +39,8 @@ class Checkpointer {
   Savable savable_;
   std::string fingerprint_;
   std::uint64_t size_bytes_;
-  std::int64_t saved_step_ = -1;            // the newest checkpoint's
-  std::optional<std::int64_t> saved_best_;  // the step of the best evaluation that it names
+  std::int64_t saved_step_ = -1;            // of the newest checkpoint
+  std::optional<std::int64_t> saved_best_;  // its step of the best evaluation
 };
 
 }  // namespace sluice::train

@@ -12,60 +12,67 @@
 namespace sluice::train {
 namespace {
 
-std::int64_t num_refused(const Progress& progress) {
-  return std::count_if(progress.unjudged.begin(), progress.unjudged.end(), [](const StepValues& v) { return !v.applied; });
+std::int64_t num_rejected(const Progress& progress) {
+  return std::count_if(progress.pending.begin(), progress.pending.end(),
+                       [](const StepValues& v) { return !v.applied; });
 }
 
 }  // namespace
 
 void Progress::check(const Progress& progress, config::Problems& problems) {
-  if (progress.unjudged.size() >= static_cast<std::size_t>(kJudgeEvery))
-    problems.add("unjudged", cat(progress.unjudged.size(), " steps"), cat("fewer than ", kJudgeEvery, " steps"));
+  if (progress.pending.size() >= static_cast<std::size_t>(kDivergenceInterval))
+    problems.add("unjudged", cat(progress.pending.size(), " steps"),
+                 cat("fewer than ", kDivergenceInterval, " steps"));
 }
 
 StepValues read_values(const StepStats& stats) {
   return {stats.loss.item<double>(), stats.grad_norm.item<double>(), stats.applied.item<bool>()};
 }
 
-Verdict judge(Progress& progress, std::vector<StepStats>& recent, const DivergenceConfig& config) {
-  for (const StepStats& stats : recent) progress.unjudged.push_back(read_values(stats));
+DivergenceAction check_divergence(Progress& progress, std::vector<StepStats>& recent,
+                                  const DivergenceConfig& config) {
+  for (const StepStats& stats : recent) progress.pending.push_back(read_values(stats));
   recent.clear();
-  const std::int64_t refused = num_refused(progress);
-  if (refused == 0) return Verdict::kGoOn;
+  const std::int64_t rejected = num_rejected(progress);
+  if (rejected == 0) return DivergenceAction::kContinue;
   switch (config.policy) {
     case DivergencePolicy::kHalt:
-      return Verdict::kHalt;
+      return DivergenceAction::kHalt;
     case DivergencePolicy::kSkip:
-      return progress.num_events + refused > config.max_events ? Verdict::kHalt : Verdict::kGoOn;
+      return progress.num_events + rejected > config.max_events ? DivergenceAction::kHalt
+                                                                : DivergenceAction::kContinue;
     case DivergencePolicy::kRollback:
-      return progress.num_events + 1 > config.max_events ? Verdict::kHalt : Verdict::kRollback;
+      return progress.num_events + 1 > config.max_events ? DivergenceAction::kHalt
+                                                         : DivergenceAction::kRollback;
   }
-  return Verdict::kHalt;
+  return DivergenceAction::kHalt;
 }
 
 void update_means(Progress& progress, const DivergenceConfig& config) {
-  if (const std::int64_t refused = num_refused(progress); refused > 0) {
-    log::warn(
-        cat("training: ", describe_divergence(progress, config), refused > 1 ? cat(", and ", refused - 1, " more") : "", "; left out"));
-    progress.num_events += refused;
+  if (const std::int64_t rejected = num_rejected(progress); rejected > 0) {
+    log::warn(cat("training: ", describe_divergence(progress, config),
+                  rejected > 1 ? cat(", and ", rejected - 1, " more") : "", "; skipped"));
+    progress.num_events += rejected;
   }
-  for (const StepValues& values : progress.unjudged) {
+  for (const StepValues& values : progress.pending) {
     if (!values.applied) continue;
     const auto n = static_cast<double>(std::min(++progress.num_means, kMeanSteps));
     progress.loss_mean += (values.loss - progress.loss_mean) / n;
     progress.norm_mean += (values.grad_norm - progress.norm_mean) / n;
   }
-  progress.unjudged.clear();
+  progress.pending.clear();
 }
 
 std::string describe_divergence(const Progress& progress, const DivergenceConfig& config) {
-  const auto found = std::find_if(progress.unjudged.begin(), progress.unjudged.end(), [](const StepValues& v) { return !v.applied; });
-  const std::int64_t step = progress.step - (progress.unjudged.end() - found) + 1;
-  std::string text = cat("step ", step, ": loss ", shortest(found->loss), ", gradient norm ", shortest(found->grad_norm));
+  const auto found = std::find_if(progress.pending.begin(), progress.pending.end(),
+                                  [](const StepValues& v) { return !v.applied; });
+  const std::int64_t step = progress.step - (progress.pending.end() - found) + 1;
+  std::string text = cat("step ", step, ": loss ", shortest(found->loss), ", gradient norm ",
+                         shortest(found->grad_norm));
   const Limits limits = limits_of(progress, config);
   if (std::isfinite(found->loss) && std::isfinite(found->grad_norm))
-    text += cat(", above ", shortest(config.spike_factor), " times their running means (limits ", shortest(limits.loss), " and ",
-                shortest(limits.norm), ")");
+    text += cat(", above ", shortest(config.spike_factor), " times their running means (limits ",
+                shortest(limits.loss), " and ", shortest(limits.norm), ")");
   return text;
 }
 

@@ -1,9 +1,10 @@
-// Divergence: NaN, Inf and spikes, and what the policy makes of them.
+// Divergence (NaN, Inf and spikes) and the policy for it.
 //
-// The device decides at once, by optim::Update's limits, whether a step may move the weights. The host learns of it late, yet at fixed
-// steps, so that its decisions depend on no clock: it judges after every kJudgeEvery-th step, at steps that are saved on
-// schedule, and after the last. The limits change at multiples of kJudgeEvery only, so that the cadence of checkpoints does not touch
-// them. What a checkpoint between two judgements has not judged yet lies in Progress::unjudged.
+// The device decides immediately, by the limits of optim::Update, whether a step is applied. The
+// host checks later but at fixed steps, so its decisions do not depend on timing: after every
+// kDivergenceInterval-th step, after steps with a scheduled checkpoint, and after the last step.
+// The limits change only at multiples of kDivergenceInterval, so they do not depend on the
+// checkpoint interval. Progress::pending holds the steps since the last multiple.
 #pragma once
 
 #include <cstdint>
@@ -16,24 +17,27 @@
 
 namespace sluice::train {
 
-inline constexpr std::int64_t kJudgeEvery = 8;
-// The running means take the mean of the first kMeanSteps applied steps, then follow exponentially; before kMinMeanSteps steps nothing is a spike.
+inline constexpr std::int64_t kDivergenceInterval = 8;
+// The running means are the mean of the first kMeanSteps applied steps, then exponential averages.
+// Spikes are not detected before kMinMeanSteps steps.
 inline constexpr std::int64_t kMeanSteps = 64, kMinMeanSteps = 16;
 
-enum class Verdict { kGoOn, kHalt, kRollback };
+enum class DivergenceAction { kContinue, kHalt, kRollback };
 
-// Reads the device values of `stats`. Waits for the device.
+// Reads the device values of `stats`. Synchronizes with the device.
 StepValues read_values(const StepStats& stats);
 
-// Moves `recent` to progress.unjudged, then judges.
-Verdict judge(Progress& progress, std::vector<StepStats>& recent, const DivergenceConfig& config);
-// At multiples of kJudgeEvery: counts and reports what the policy lets pass, moves the running means, and starts anew.
+// Moves `recent` to progress.pending, then applies the policy to the pending steps.
+DivergenceAction check_divergence(Progress& progress, std::vector<StepStats>& recent,
+                                  const DivergenceConfig& config);
+// At multiples of kDivergenceInterval: counts and reports skipped steps, updates the running means,
+// and clears progress.pending.
 void update_means(Progress& progress, const DivergenceConfig& config);
-// One line about the first step that was not applied.
+// One line describing the first pending step that was not applied.
 std::string describe_divergence(const Progress& progress, const DivergenceConfig& config);
 
 struct Limits {
-  double loss = 0, norm = 0;  // +inf: none
+  double loss = 0, norm = 0;  // +inf: no limit
 };
 Limits limits_of(const Progress& progress, const DivergenceConfig& config);
 

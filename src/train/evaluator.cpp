@@ -9,9 +9,13 @@
 
 namespace sluice::train {
 
-bool Evaluator::is_active() const { return run_.evaluate_every_steps > 0 && held_out(run_.config, data_).stream.num_tokens() > 0; }
+bool Evaluator::is_active() const {
+  return run_.evaluate_every_steps > 0 && held_out(run_.config, data_).stream.num_tokens() > 0;
+}
 
-bool Evaluator::is_due(std::int64_t step) const { return is_active() && (step % run_.evaluate_every_steps == 0 || run_.is_last(step)); }
+bool Evaluator::is_due(std::int64_t step) const {
+  return is_active() && (step % run_.evaluate_every_steps == 0 || run_.is_last(step));
+}
 
 eval::Perplexity Evaluator::measure(std::int64_t step) const {
   return measure_tokens(run_.is_last(step) ? run_.final_evaluation_tokens : run_.evaluation_tokens);
@@ -19,8 +23,10 @@ eval::Perplexity Evaluator::measure(std::int64_t step) const {
 
 eval::Perplexity Evaluator::measure_tokens(std::uint64_t max_tokens) const {
   const HeldOut text = held_out(run_.config, data_);
-  const auto batches = make_evaluation_batches(run_, text.stream, *data_.tokenizer, {.max_tokens = max_tokens});
-  return eval::measure_perplexity(model_, *batches, counts_of_targets(*run_.objective, text.counts), device_, {});
+  const auto batches =
+      make_evaluation_batches(run_, text.stream, *data_.tokenizer, {.max_tokens = max_tokens});
+  return eval::measure_perplexity(model_, *batches, counts_of_targets(*run_.objective, text.counts),
+                                  device_, {});
 }
 
 void Evaluator::evaluate(std::int64_t step, Metrics& metrics) {
@@ -29,17 +35,23 @@ void Evaluator::evaluate(std::int64_t step, Metrics& metrics) {
   last_s_ = monotonic_s() - begin_s;
   metrics.add_evaluation(step, result);
   if (run_.is_last(step)) final_result_ = result;
-  take(step, *result.figures.log_perplexity);
-  const auto count = [](std::uint64_t tokens) { return with_commas(static_cast<std::int64_t>(tokens)); };
-  std::string line = cat("step ", step, ": held-out log-perplexity ", fixed(*result.figures.log_perplexity, 4), ", perplexity ",
-                         fixed(*result.figures.perplexity, 2), " (", count(result.num_tokens), " tokens");
+  record(step, *result.figures.log_perplexity);
+  const auto count = [](std::uint64_t tokens) {
+    return with_commas(static_cast<std::int64_t>(tokens));
+  };
+  std::string line =
+      cat("step ", step, ": held-out log-perplexity ", fixed(*result.figures.log_perplexity, 4),
+          ", perplexity ", fixed(*result.figures.perplexity, 2), " (", count(result.num_tokens),
+          " tokens");
   if (run_.is_last(step) && result.num_dropped_tokens > 0)
-    line += cat("; not scored: ", count(result.num_dropped_tokens), " tokens, the tail shorter than one segment");
+    line += cat("; not scored: ", count(result.num_dropped_tokens),
+                " tokens, the tail shorter than one segment");
   log::info(line + ")");
 }
 
-void Evaluator::take(std::int64_t step, double log_perplexity) {
-  // The best one is chosen among figures of the same tokens: the last step is measured once more where its evaluation has another limit.
+void Evaluator::record(std::int64_t step, double log_perplexity) {
+  // Only results on the same tokens are comparable: if the last evaluation has another limit, the
+  // last step is also measured with the periodic one.
   if (run_.is_last(step) && run_.evaluation_tokens != run_.final_evaluation_tokens)
     log_perplexity = *measure_tokens(run_.evaluation_tokens).figures.log_perplexity;
   latest_ = BestEvaluation{step, log_perplexity};

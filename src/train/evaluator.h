@@ -1,4 +1,4 @@
-// Held-out evaluation during a run: when it is due, what it gives, and which checkpoint is the best.
+// Held-out evaluation during a run: schedule, results, and the best checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -13,34 +13,36 @@
 
 namespace sluice::train {
 
-// Borrows what it is made from. Evaluating never changes the run.
+// Borrows the constructor's arguments. Evaluation never changes the run.
 class Evaluator {
  public:
-  Evaluator(const model::LanguageModel& model, const ResolvedRun& run, const data::PreparedData& data, at::Device device)
+  Evaluator(const model::LanguageModel& model, const ResolvedRun& run,
+            const data::PreparedData& data, at::Device device)
       : model_(model), run_(run), data_(data), device_(device) {}
 
-  // True where the configuration ever wants an evaluation, and there is held-out text.
+  // True if the configuration enables evaluation and there is held-out text.
   bool is_active() const;
-  // True where it wants one after `step` steps.
+  // True if an evaluation is due after `step` steps.
   bool is_due(std::int64_t step) const;
-  // Held-out perplexity as the configuration wants it after `step` steps. kInterrupted when a stop is requested.
+  // Held-out perplexity with the token limit configured for `step`. kInterrupted if a stop is
+  // requested.
   eval::Perplexity measure(std::int64_t step) const;
-  // Measures, writes and shows it. kInterrupted likewise: then it is done on resume.
+  // Measures, writes to the metrics and logs. kInterrupted as above; a resume then repeats it.
   void evaluate(std::int64_t step, Metrics& metrics);
-  // The same for a step whose figure the metrics have already: it counts for the best one.
-  void take(std::int64_t step, double log_perplexity);
+  // Updates the best evaluation with a result that is already in the metrics.
+  void record(std::int64_t step, double log_perplexity);
 
-  // What the evaluations after `step` will take, each as long as the last one.
+  // Estimated time of the evaluations after `step`, each as long as the last one.
   double seconds_left(std::int64_t step) const;
   bool has_done(std::int64_t step) const { return latest_ && latest_->step == step; }
-  // That of the run's last step, where this process did it.
+  // The evaluation of the run's last step, if this process did it.
   const std::optional<eval::Perplexity>& final_result() const { return final_result_; }
 
-  // The best one with a checkpoint.
+  // The best evaluation that has a checkpoint.
   const std::optional<BestEvaluation>& best() const { return best_; }
-  // As a checkpoint has it.
+  // Restores it from a checkpoint.
   void set_best(const std::optional<BestEvaluation>& best) { best_ = best; }
-  // After a return to an earlier step: it is evaluated again.
+  // After a rollback: the step is evaluated again.
   void forget_latest() { latest_.reset(); }
 
  private:
@@ -52,7 +54,7 @@ class Evaluator {
   at::Device device_;
   std::optional<BestEvaluation> latest_, best_;
   std::optional<eval::Perplexity> final_result_;
-  double last_s_ = 0;  // what the last one took
+  double last_s_ = 0;  // duration of the last evaluation
 };
 
 }  // namespace sluice::train

@@ -1,4 +1,4 @@
-// On what a run is computed: threads, device, and the types of numbers.
+// Threads, device and numeric types of a run.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -11,21 +11,23 @@
 
 namespace sluice::train {
 
-// What `auto` stands for: the value of `stored`, the configuration of the run that goes on, where there is one; else what suits this machine.
+// Resolves `auto`: to the value in `stored`, the configuration of a resumed run, if given;
+// otherwise to the default for this machine.
 std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored = nullptr);
-// kUsage where the device is not there.
+// kUsage if the device is not available.
 std::string resolve_device(const TrainConfig& config, const RunConfig* stored = nullptr);
-// `config` has its device decided.
+// `config` must have its device resolved.
 Precision resolve_precision(const TrainConfig& config, const RunConfig* stored = nullptr);
 
-// The dtype of products: ops::Weight's `compute`.
+// The dtype of matrix products: `compute` of ops::Weight.
 c10::ScalarType compute_type(Precision precision);
 
-// kUsage where this machine or this LibTorch has no such device.
+// kUsage if this machine or this LibTorch has no such device.
 c10::Device device_of(const std::string& name);
 bool has_device(const std::string& name);
 
-// Fixes the number of threads of LibTorch, and at the first call its other settings (ops/torch_compat.h).
+// Sets the number of threads of LibTorch and, at the first call, its other settings
+// (ops/torch_compat.h).
 void use_threads(std::int64_t num_threads);
 
 }  // namespace sluice::train

@@ -14,11 +14,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Lines wait for at most this many steps, and not longer than a person likes to wait.
+// Lines are written at the latest after this many steps or this much time.
 constexpr std::size_t kMaxPending = 8;
 constexpr double kMaxPending_s = 1;
 
-// As a line of the log, which ends lines itself.
+// Without the final newline, which the log adds.
 template <class T>
 std::string line_of(const T& value) {
   std::string line = config::to_json(value);
@@ -46,32 +46,38 @@ void Metrics::add(const Event& event) {
   if (event.progress.step > last_step_) {
     last_step_ = event.progress.step;
     const double step_s = monotonic_s() - step_started_s_;
-    pending_.push_back({event.progress.step, event.progress.tokens, event.stats, event.lr, seconds(), step_s});
+    pending_.push_back(
+        {event.progress.step, event.progress.tokens, event.stats, event.lr, seconds(), step_s});
     num_tokens_ += static_cast<std::uint64_t>(event.stats.num_targets);
     training_s_ += step_s;
   }
-  if (pending_.size() >= kMaxPending || monotonic_s() - written_s_ > kMaxPending_s || event.last) write_out();
+  if (pending_.size() >= kMaxPending || monotonic_s() - written_s_ > kMaxPending_s || event.last)
+    write_out();
   start_clock();
 }
 
 void Metrics::write(const Line& line) {
   const StepValues values = read_values(line.stats);
   const auto log_perplexity = line.stats.log_perplexity.item<double>();
-  const double tokens_per_s = line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
-  const std::optional<double>& peak = utilisation_.peak_flop_per_s;
-  log_.append(line_of(StepLine{.step = line.step,
-                               .tokens = line.tokens,
-                               .loss = values.loss,
-                               .log_perplexity = log_perplexity,
-                               .perplexity = std::exp(log_perplexity),
-                               .grad_norm = values.grad_norm,
-                               .lr = line.lr,
-                               .time = {.seconds = line.seconds,
-                                        .step_seconds = line.step_s,
-                                        .tokens_per_s = tokens_per_s,
-                                        .mfu = peak ? std::optional(utilisation_.flops_per_token * tokens_per_s / *peak) : std::nullopt,
-                                        .mfu_denominator = peak}}));
-  latest_ = {line.step, values.loss, log_perplexity, training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
+  const double tokens_per_s =
+      line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
+  const std::optional<double>& peak = utilization_.peak_flop_per_s;
+  log_.append(line_of(StepLine{
+      .step = line.step,
+      .tokens = line.tokens,
+      .loss = values.loss,
+      .log_perplexity = log_perplexity,
+      .perplexity = std::exp(log_perplexity),
+      .grad_norm = values.grad_norm,
+      .lr = line.lr,
+      .time = {.seconds = line.seconds,
+               .step_seconds = line.step_s,
+               .tokens_per_s = tokens_per_s,
+               .mfu = peak ? std::optional(utilization_.flops_per_token * tokens_per_s / *peak)
+                           : std::nullopt,
+               .mfu_denominator = peak}}));
+  latest_ = {line.step, values.loss, log_perplexity,
+             training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
 }
 
 void Metrics::write_out() {
@@ -86,15 +92,17 @@ void Metrics::flush() {
 
 void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result) {
   write_out();
-  log_.append(line_of(EvaluationLine{
-      .step = step,
-      .eval = {.figures = result.figures, .num_tokens = result.num_tokens, .num_dropped_tokens = result.num_dropped_tokens}}));
+  log_.append(line_of(EvaluationLine{.step = step,
+                                     .eval = {.figures = result.figures,
+                                              .num_tokens = result.num_tokens,
+                                              .num_dropped_tokens = result.num_dropped_tokens}}));
 }
 
 std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path) {
   std::vector<EvaluationLine> found;
   store::read_metrics(path, [&](std::int64_t, const Json& line) {
-    if (line.contains("eval")) found.push_back(config::from_json_object<EvaluationLine>(line, path.string()));
+    if (line.contains("eval"))
+      found.push_back(config::from_json_object<EvaluationLine>(line, path.string()));
   });
   return found;
 }
@@ -102,7 +110,8 @@ std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path) 
 double read_training_seconds(const std::filesystem::path& path) {
   double sum = 0;
   store::read_metrics(path, [&](std::int64_t, const Json& line) {
-    if (const auto time = line.find("time"); time != line.end() && time->is_object()) sum += time->value("step_seconds", 0.0);
+    if (const auto time = line.find("time"); time != line.end() && time->is_object())
+      sum += time->value("step_seconds", 0.0);
   });
   return sum;
 }

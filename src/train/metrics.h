@@ -1,4 +1,4 @@
-// RUN/metrics.jsonl as docs/metrics.md describes it: what is known of each step and of each evaluation.
+// Writes RUN/metrics.jsonl (docs/metrics.md): one line per step and per evaluation.
 #pragma once
 
 #include <cstdint>
@@ -14,36 +14,39 @@
 
 namespace sluice::train {
 
-// What mfu is made of.
-struct Utilisation {
-  double flops_per_token = 0;             // model::ModelSizes
-  std::optional<double> peak_flop_per_s;  // of the machine, in the precision of the run; nothing where it is not known
+// Inputs of mfu.
+struct Utilization {
+  double flops_per_token = 0;  // model::ModelSizes
+  // of the machine, in the precision of the run; none if unknown
+  std::optional<double> peak_flop_per_s;
 };
 
-// Keeps device values and reads them a few steps late. Not for several threads.
+// Keeps device values and reads them a few steps later. Not thread-safe.
 class Metrics {
  public:
-  explicit Metrics(std::filesystem::path path, Utilisation utilisation = {})
-      : path_(std::move(path)), log_(path_), utilisation_(utilisation) {}
+  explicit Metrics(std::filesystem::path path, Utilization utilization = {})
+      : path_(std::move(path)), log_(path_), utilization_(utilization) {}
   const std::filesystem::path& path() const { return path_; }
-  // Drops the lines after `step`: the steps after it come again.
+  // Drops the lines after `step`, because these steps are repeated.
   void return_to(std::int64_t step);
 
-  void add(const Event& event);  // a second event of a step changes nothing
+  void add(const Event& event);  // ignores a second event of a step
   void add_evaluation(std::int64_t step, const eval::Perplexity& result);
-  void write_out();  // every line is in the file; waits for the device
-  void flush();      // and on the disk
+  void write_out();  // writes every pending line; synchronizes with the device
+  void flush();      // write_out() and sync to disk
 
-  // What the last line written out said; for progress lines.
+  // Values of the last line written, for the progress line.
   struct Latest {
     std::int64_t step = 0;
     double loss = 0, log_perplexity = 0, tokens_per_s = 0;
   };
   const std::optional<Latest>& latest() const { return latest_; }
-  void start_clock();                                       // training starts or goes on now: what came before is nobody's step
+  // Call when training starts or continues: time before this call is not attributed to a step.
+  void start_clock();
   double seconds() const;                                   // since the first start_clock()
   std::uint64_t num_tokens() const { return num_tokens_; }  // of this process
-  double training_seconds() const { return training_s_; }   // spent in steps, evaluations and saves left out
+  // spent in steps, without evaluations and saves
+  double training_seconds() const { return training_s_; }
 
  private:
   struct Line {
@@ -56,7 +59,7 @@ class Metrics {
 
   std::filesystem::path path_;
   store::MetricsLog log_;
-  Utilisation utilisation_;
+  Utilization utilization_;
   std::vector<Line> pending_;
   std::int64_t last_step_ = -1;
   std::optional<Latest> latest_;
@@ -68,7 +71,7 @@ class Metrics {
 // By step.
 std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path);
 
-// Seconds spent in the steps that a metrics file has, whichever process did them; evaluations and saves left out.
+// Seconds spent in all steps of a metrics file, by any process, without evaluations and saves.
 double read_training_seconds(const std::filesystem::path& path);
 
 }  // namespace sluice::train

@@ -16,11 +16,14 @@ struct StepTime {
 
   static constexpr auto fields() {
     using config::field;
-    return std::tuple{field<&StepTime::seconds>("Since this process began to train."),
-                      field<&StepTime::step_seconds>("Of this step; evaluations and saves left out."),
-                      field<&StepTime::tokens_per_s>("Target tokens per second of this step."),
-                      field<&StepTime::mfu>("Model FLOPs utilisation: FLOPs per second as a share of `mfu_denominator`."),
-                      field<&StepTime::mfu_denominator>("FLOPs per second of matrix products on this machine, in the run's precision.")};
+    return std::tuple{
+        field<&StepTime::seconds>("Since this process started training."),
+        field<&StepTime::step_seconds>("Duration of this step, without evaluations and saves."),
+        field<&StepTime::tokens_per_s>("Target tokens per second of this step."),
+        field<&StepTime::mfu>(
+            "Model FLOPs utilization: FLOPs per second as a fraction of `mfu_denominator`."),
+        field<&StepTime::mfu_denominator>(
+            "FLOPs per second of matrix products on this machine, in the run's precision.")};
   }
 };
 
@@ -28,8 +31,8 @@ struct StepLine {
   static constexpr config::RecordFormat record{
       .name = "metrics-step",
       .place = "RUN/metrics.jsonl, a line for each step",
-      .summary = "What is known of a step. All but `time` is the same after a resume, bit for bit.",
-      .expected = "a line as `sluice train` writes it",
+      .summary = "Metrics of a step. All but `time` is bit-identical after a resume.",
+      .expected = "a line as written by `sluice train`",
       .indent = -1};
   std::int64_t step = 0;
   std::uint64_t tokens = 0;
@@ -39,14 +42,16 @@ struct StepLine {
   static constexpr auto fields() {
     using config::field;
     using L = StepLine;
-    return std::tuple{field<&L::step>("Finished optimizer steps."),
-                      field<&L::tokens>("Target tokens trained on so far."),
-                      field<&L::loss>("Mean over the step's target tokens of the training loss, in nats, before the update."),
-                      field<&L::log_perplexity>("The cross-entropy part of the loss, in nats per target token."),
-                      field<&L::perplexity>("The exponential of `log_perplexity`."),
-                      field<&L::grad_norm>("Global L2 norm of the gradient before clipping."),
-                      field<&L::lr>("Learning rate of the update."),
-                      field<&L::time>("Clock readings.")};
+    return std::tuple{
+        field<&L::step>("Finished optimizer steps."),
+        field<&L::tokens>("Target tokens trained on so far."),
+        field<&L::loss>(
+            "Mean over the step's target tokens of the training loss, in nats, before the update."),
+        field<&L::log_perplexity>("The cross-entropy part of the loss, in nats per target token."),
+        field<&L::perplexity>("The exponential of `log_perplexity`."),
+        field<&L::grad_norm>("Global L2 norm of the gradient before clipping."),
+        field<&L::lr>("Learning rate of the update."),
+        field<&L::time>("Clock readings.")};
   }
 };
 
@@ -57,17 +62,20 @@ struct EvaluationFigures {
 
   static constexpr auto fields() {
     return std::tuple{
-        config::rows_of<&EvaluationFigures::figures>(), config::field<&EvaluationFigures::num_tokens>("Held-out targets scored."),
-        config::field<&EvaluationFigures::num_dropped_tokens>("The tail of the set that fills no segment.", config::MayBeMissing{})};
+        config::rows_of<&EvaluationFigures::figures>(),
+        config::field<&EvaluationFigures::num_tokens>("Held-out targets scored."),
+        config::field<&EvaluationFigures::num_dropped_tokens>(
+            "Tokens at the end of the set that do not fill a segment.", config::MayBeMissing{})};
   }
 };
 
 struct EvaluationLine {
-  static constexpr config::RecordFormat record{.name = "metrics-evaluation",
-                                               .place = "RUN/metrics.jsonl, a line for each evaluation",
-                                               .summary = "The held-out figures after a step.",
-                                               .expected = "a line as `sluice train` writes it",
-                                               .indent = -1};
+  static constexpr config::RecordFormat record{
+      .name = "metrics-evaluation",
+      .place = "RUN/metrics.jsonl, a line for each evaluation",
+      .summary = "Held-out figures after a step.",
+      .expected = "a line as written by `sluice train`",
+      .indent = -1};
   std::int64_t step = 0;
   EvaluationFigures eval;
 

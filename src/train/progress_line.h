@@ -1,4 +1,4 @@
-// The line that says how far training is: redrawn on a terminal, now and then elsewhere.
+// Progress line of training: redrawn on a terminal, otherwise logged at intervals.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace sluice::train {
 
-// A callback; borrows what it is made from.
+// A callback; borrows the constructor's arguments.
 class ProgressLine {
  public:
   ProgressLine(const ResolvedRun& run, const Metrics& metrics, const Evaluator& evaluator);

@@ -12,7 +12,7 @@
 namespace sluice::train {
 namespace {
 
-// Above this many tokens a pass gains nothing, while its activations leave the caches and its memory grows.
+// More tokens per pass are not faster: activations no longer fit the caches, and memory grows.
 constexpr std::int64_t kMicroBatchTokens = 4096;
 
 using config::decide, config::member_of;
@@ -21,30 +21,38 @@ std::int64_t steps_of(const RunConfig& config, std::uint64_t windows_per_epoch) 
   const TrainConfig& c = config.train;
   if (c.steps) return *c.steps;
   const double exact =
-      c.tokens ? static_cast<double>(*c.tokens) / static_cast<double>(c.batch_sequences * objective_of(config)->shape().target_length)
-               : *c.epochs * static_cast<double>(windows_per_epoch) / static_cast<double>(c.batch_sequences);
-  const double steps = std::ceil(exact * (1 - 1e-12));  // 1.1 epochs of 3,120 windows are 3,432 steps, which doubles put a little above
+      c.tokens
+          ? static_cast<double>(*c.tokens) /
+                static_cast<double>(c.batch_sequences * objective_of(config)->shape().target_length)
+          : *c.epochs * static_cast<double>(windows_per_epoch) /
+                static_cast<double>(c.batch_sequences);
+  // 1.1 epochs of 3,120 windows are 3,432 steps, but slightly more in double arithmetic.
+  const double steps = std::ceil(exact * (1 - 1e-12));
   constexpr double kMost = 1e12;
   if (!(steps <= kMost))
-    fail(ExitCode::kUsage, c.tokens ? "train.tokens" : "train.epochs", cat(shortest(steps), " steps"), "a run of at most 1e12 steps");
+    fail(ExitCode::kUsage, c.tokens ? "train.tokens" : "train.epochs",
+         cat(shortest(steps), " steps"), "at most 1e12 steps");
   return std::max<std::int64_t>(static_cast<std::int64_t>(steps), 1);
 }
-
-const TrainConfig* train_of(const RunConfig* stored) { return stored != nullptr ? &stored->train : nullptr; }
 
 }  // namespace
 
 std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_work) {
-  const std::int64_t most = std::clamp<std::int64_t>(kMicroBatchTokens / sequence_work, 1, batch_sequences);
+  const std::int64_t most =
+      std::clamp<std::int64_t>(kMicroBatchTokens / sequence_work, 1, batch_sequences);
   const std::int64_t num_passes = (batch_sequences + most - 1) / most;
   return (batch_sequences + num_passes - 1) / num_passes;
 }
 
 ResolvedRun read_resolved(RunConfig config) {
   const TrainConfig& c = config.train;
-  const bool decided = c.steps && c.micro_batch_sequences.value && c.threads.value && c.precision.value && c.device.value;
-  require(decided, ExitCode::kBadData, "configuration", "`auto` in section train", "one that a run has written down");
-  const auto tokens_of = [](const config::WordOr<"all", std::int64_t>& limit) { return static_cast<std::uint64_t>(limit.value_or(0)); };
+  const bool decided = c.steps && c.micro_batch_sequences.value && c.threads.value &&
+                       c.precision.value && c.device.value;
+  require(decided, ExitCode::kBadData, "configuration", "`auto` in section train",
+          "a resolved configuration, as written by a run");
+  const auto tokens_of = [](const config::WordOr<"all", std::int64_t>& limit) {
+    return static_cast<std::uint64_t>(limit.value_or(0));
+  };
   ResolvedRun run{.objective = objective_of(config),
                   .steps = *c.steps,
                   .micro_batch_sequences = *c.micro_batch_sequences,
@@ -60,7 +68,7 @@ ResolvedRun read_resolved(RunConfig config) {
 
 ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored) {
   TrainConfig& c = config.train;
-  const TrainConfig* stored_train = train_of(stored);
+  const TrainConfig* stored_train = stored != nullptr ? &stored->train : nullptr;
   c.steps = steps_of(config, facts.windows_per_epoch);
   c.tokens.reset();
   c.epochs.reset();

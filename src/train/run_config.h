@@ -1,4 +1,4 @@
-// The root of the YAML: everything a run is made from.
+// The root of the YAML configuration.
 #pragma once
 
 #include <cstdint>
@@ -33,30 +33,32 @@ struct RunConfig {
   static constexpr auto fields() {
     using config::field;
     using C = RunConfig;
-    return std::tuple{field<&C::run>("Name, place and seed."),
-                      field<&C::corpus>("The text.", config::Affects::kText),
-                      field<&C::tokenizer>("Text to tokens.", config::Affects::kTokenizer),
-                      field<&C::model>("The network."),
-                      field<&C::objective>("What it learns from the text.", config::Affects::kShared),
-                      field<&C::optimizer>("How weights move."),
-                      field<&C::schedule>("The learning rate over the steps."),
-                      field<&C::train>("How long, how large, on what."),
-                      field<&C::evaluate>("Perplexity on held-out text.", config::Affects::kCadence),
-                      field<&C::checkpoint>("What is kept.", config::Affects::kCadence)};
+    return std::tuple{
+        field<&C::run>("Name, directory and seed."),
+        field<&C::corpus>("Training and held-out text.", config::Affects::kText),
+        field<&C::tokenizer>("Tokenizer.", config::Affects::kTokenizer),
+        field<&C::model>("Model architecture."),
+        field<&C::objective>("Training objective.", config::Affects::kShared),
+        field<&C::optimizer>("Optimizer."),
+        field<&C::schedule>("Learning rate schedule."),
+        field<&C::train>("Training length, batch size, precision, device."),
+        field<&C::evaluate>("Held-out evaluation.", config::Affects::kCadence),
+        field<&C::checkpoint>("Checkpoint interval and retention.", config::Affects::kCadence)};
   }
   static void check(const RunConfig& c, config::Problems& problems);
 };
 
-// Where schedule.total_steps, as a number, is below a number of steps: what would be right. The run would train on with a rate of 0.
+// A schedule.total_steps below the steps of the run, which would continue with a rate of 0.
 struct ShortSchedule {
   std::int64_t total_steps = 0;
   std::string expected;
 };
+// None unless schedule.total_steps is a number below `steps`.
 std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::int64_t steps);
 
 std::unique_ptr<const data::Objective> objective_of(const RunConfig& config);
 
-// train.sequence_length with `auto` decided: what a window of the text holds.
+// train.sequence_length with `auto` resolved: tokens of text per sequence.
 std::int64_t sequence_length(const RunConfig& config);
 
 }  // namespace sluice::train

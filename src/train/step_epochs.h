@@ -1,4 +1,4 @@
-// A step that reads the whole training text more than once.
+// Detects steps that read the whole training text more than once.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace sluice::train {
 
-// What to warn of, in one line; empty where a step fits into an epoch.
+// A one-line warning; empty if a step fits into an epoch.
 std::string step_epochs_warning(std::int64_t batch_sequences, std::uint64_t sequences_per_epoch);
 
 }  // namespace sluice::train

@@ -16,7 +16,8 @@ namespace sluice::train {
 
 enum class Precision { kFp32, kBf16 };
 constexpr auto names_of(Precision) {
-  return std::array{std::pair{Precision::kFp32, std::string_view("fp32")}, std::pair{Precision::kBf16, std::string_view("bf16")}};
+  return std::array{std::pair{Precision::kFp32, std::string_view("fp32")},
+                    std::pair{Precision::kBf16, std::string_view("bf16")}};
 }
 
 enum class DivergencePolicy { kHalt, kSkip, kRollback };
@@ -27,7 +28,10 @@ constexpr auto names_of(DivergencePolicy) {
 }
 
 // The splits that may be evaluated.
-enum class Split { kValid = static_cast<int>(data::Split::kValid), kTune = static_cast<int>(data::Split::kTune) };
+enum class Split {
+  kValid = static_cast<int>(data::Split::kValid),
+  kTune = static_cast<int>(data::Split::kTune)
+};
 constexpr data::Split split_of(Split split) { return static_cast<data::Split>(split); }
 constexpr auto names_of(Split) {
   return std::array{std::pair{Split::kValid, data::split_name(data::Split::kValid)},
@@ -41,12 +45,12 @@ struct RunSection {
   static constexpr auto fields() {
     using config::field;
     using C = RunSection;
-    return std::tuple{
-        field<&C::name>("Shown in logs and reports.", config::Affects::kLabel),
-        field<&C::dir>("The run directory, a name in UTF-8.", config::NonEmpty{}, config::Affects::kPlace, config::Path{}),
-        field<&C::seed>(
-            "Initial weights, order of the training windows and dropout follow from it; neither split, tokenizer nor evaluation do.",
-            config::Affects::kShared)};
+    return std::tuple{field<&C::name>("Shown in logs and reports.", config::Affects::kLabel),
+                      field<&C::dir>("Run directory, in UTF-8.", config::NonEmpty{},
+                                     config::Affects::kPlace, config::Path{}),
+                      field<&C::seed>("Determines initial weights, order of training windows and "
+                                      "dropout, but not split, tokenizer or evaluation.",
+                                      config::Affects::kShared)};
   }
 };
 
@@ -58,12 +62,15 @@ struct DivergenceConfig {
     using config::field;
     using C = DivergenceConfig;
     return std::tuple{
-        field<&C::policy>("After a NaN, an Inf or a spike (such a step never changes the weights): `halt` stops with exit code 77, `skip` "
-                          "goes on with the next batch, "
-                          "`rollback` returns to the last checkpoint and leaves out the data up to here."),
-        field<&C::spike_factor>("A loss or gradient norm above this multiple of its running mean is a spike; 0: only NaN and Inf count.",
+        field<&C::policy>(
+            "After a NaN, an Inf or a spike (such a step never changes the weights): `halt` stops "
+            "with exit code 77, `skip` continues with the next batch, `rollback` restores the last "
+            "checkpoint and skips the data since then."),
+        field<&C::spike_factor>("A loss or gradient norm above this multiple of its running mean "
+                                "is a spike; 0: only NaN and Inf count.",
                                 config::NonNegative{}),
-        field<&C::max_events>("`skip` and `rollback` halt after this many events.", config::Positive{})};
+        field<&C::max_events>("`skip` and `rollback` halt after this many events.",
+                              config::Positive{})};
   }
 };
 
@@ -86,35 +93,42 @@ struct TrainConfig {
     using config::field;
     using C = TrainConfig;
     return std::tuple{
-        field<&C::steps>(
-            "Optimizer steps. Give exactly one of steps, tokens, epochs. A resume may ask for more, not for fewer than are done.",
-            config::Positive{}, config::Affects::kFuture),
-        field<&C::tokens>("Target tokens to train on, rounded up to whole steps.", config::Positive{}, config::Affects::kFuture),
-        field<&C::epochs>("Passes over the training windows, rounded up to whole steps.", config::Positive{}, config::Affects::kFuture),
+        field<&C::steps>("Optimizer steps. Give exactly one of steps, tokens, epochs. A resume may "
+                         "increase it, but not below the finished steps.",
+                         config::Positive{}, config::Affects::kFuture),
+        field<&C::tokens>("Target tokens to train on, rounded up to whole steps.",
+                          config::Positive{}, config::Affects::kFuture),
+        field<&C::epochs>("Passes over the training windows, rounded up to whole steps.",
+                          config::Positive{}, config::Affects::kFuture),
         field<&C::batch_sequences>("Sequences per optimizer step.", config::Positive{}),
         field<&C::sequence_length>(
-            "Tokens of text per sequence. `auto`: 256; with `objective: {type: span_corruption}` the length of the raw "
-            "segments that gives objective.input_length, and nothing else is accepted.",
+            "Tokens of text per sequence. `auto`: 256, or the length of raw segments for "
+            "objective.input_length with `objective: {type: span_corruption}`, which accepts no "
+            "other value.",
             config::AtLeast{2}),
         field<&C::micro_batch_sequences>(
-            "Sequences per forward and backward pass; `auto`: what fits the caches. The loss depends on it by rounding alone.",
+            "Sequences per forward and backward pass; `auto`: as many as fit the caches. It "
+            "affects the loss only by rounding.",
             config::Positive{}, config::Affects::kExecution),
-        field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and loss in fp32. `auto`: bf16 where the "
-                             "hardware has it (AMX, AVX512-BF16, GPU), else fp32.",
+        field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and "
+                             "loss in fp32. `auto`: bf16 if the hardware supports it (AMX, "
+                             "AVX512-BF16, GPU), otherwise fp32.",
                              config::Affects::kArithmetic),
-        field<&C::reductions>(
-            "Norm statistics, softmax and loss of training: in fp32, or in the type of the products (`compute`), by slower forms, for "
-            "finding out what fp32 is worth. Evaluation is always in fp32."),
-        field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU where there is one.", config::Affects::kExecution),
-        field<&C::threads>("Processor threads; `auto`: OMP_NUM_THREADS where that is set, else the processors this process may use. "
-                           "`sluice compare` divides them among its jobs.",
+        field<&C::reductions>("Type of norm statistics, softmax and loss in training: fp32, or the "
+                              "type of the products (`compute`), which uses the slower reference "
+                              "kernels; for ablations. Evaluation always uses fp32."),
+        field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU if available.",
+                          config::Affects::kExecution),
+        field<&C::threads>("CPU threads; `auto`: OMP_NUM_THREADS if set, otherwise the processors "
+                           "available to this process. `sluice compare` divides them among its "
+                           "jobs.",
                            config::Between{1, 1024}, config::Affects::kExecution),
-        field<&C::z_loss>(
-            "Coefficient of (log Z)² in the training loss, Z being the softmax's denominator (T5: 1e-4). Part of `loss`, never "
-            "of `log_perplexity`.",
-            config::NonNegative{}),
+        field<&C::z_loss>("Coefficient of (log Z)² in the training loss, with Z the denominator of "
+                          "the softmax (T5: 1e-4). Included in `loss`, not in `log_perplexity`.",
+                          config::NonNegative{}),
         field<&C::divergence>("What to do when training diverges.", config::Affects::kFuture),
-        field<&C::log_interval>("Time between progress lines where the console is no terminal.", config::Affects::kCadence)};
+        field<&C::log_interval>("Time between progress lines if the console is not a terminal.",
+                                config::Affects::kCadence)};
   }
   static void check(const TrainConfig& c, config::Problems& problems);
 };
@@ -128,12 +142,18 @@ struct EvaluateConfig {
     using config::field;
     using C = EvaluateConfig;
     return std::tuple{
-        field<&C::split>("`valid`: the held-out text. `tune`: the text of corpus.tune_holdout, for choosing settings.",
+        field<&C::split>("`valid`: the held-out text. `tune`: the text of corpus.tune_holdout, for "
+                         "choosing settings.",
                          config::Affects::kFigures),
-        field<&C::every_steps>("Steps between evaluations; before the first and after the last step there always is one, unless `never`.",
-                               config::Positive{}),
-        field<&C::max_tokens>("Held-out tokens of the periodic evaluations, evenly spread; `all`: every one.", config::Positive{}),
-        field<&C::final_max_tokens>("The same for the evaluation after the last step.", config::Positive{}, config::Affects::kFigures)};
+        field<&C::every_steps>(
+            "Steps between evaluations. Unless `never`, there is also one before the first and "
+            "after the last step.",
+            config::Positive{}),
+        field<&C::max_tokens>(
+            "Held-out tokens of the periodic evaluations, evenly spaced; `all`: the whole set.",
+            config::Positive{}),
+        field<&C::final_max_tokens>("Held-out tokens of the evaluation after the last step.",
+                                    config::Positive{}, config::Affects::kFigures)};
   }
 };
 

@@ -14,7 +14,7 @@ namespace sluice::train {
 
 struct StepConfig {
   std::uint64_t seed = 1;  // of dropout
-  std::uint64_t step = 0;  // finished steps before this one: names the dropout masks
+  std::uint64_t step = 0;  // number of finished steps; selects the dropout masks
   double lr = 0;
   double z_loss = 0;
   at::Device device = at::kCPU;
@@ -23,7 +23,7 @@ struct StepConfig {
   at::Tensor loss_limit{}, norm_limit{};  // see optim::Update
 };
 
-// Device values: whoever reads them late makes nobody wait.
+// Device scalars. Reading them synchronizes, so read late.
 struct StepStats {
   at::Tensor loss;            // float64: nats per target token of the whole step, z-loss included
   at::Tensor log_perplexity;  // float64: its cross-entropy part
@@ -32,8 +32,9 @@ struct StepStats {
   std::int64_t num_targets = 0;
 };
 
-// Forward and backward per micro-batch, every sum divided by the targets of the whole step, then clip, check and update.
-StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer, std::span<const data::Batch> micro_batches,
-                     const StepConfig& config);
+// Runs forward and backward per micro-batch, with sums divided by the number of targets of the
+// whole step, then clips, checks and updates.
+StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
+                     std::span<const data::Batch> micro_batches, const StepConfig& config);
 
 }  // namespace sluice::train

@@ -1,5 +1,5 @@
-// A training run: the loop, and around it evaluations, checkpoints, metrics and a line for the person who waits. None of what stands
-// around it touches the weights.
+// The training loop, with evaluations, checkpoints, metrics and the progress line as callbacks.
+// Callbacks never change the weights.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace sluice::train {
 
-// What a trainer is made from, borrowed.
+// Components of a trainer, borrowed.
 struct TrainerParts {
   model::LanguageModel& model;
   optim::Optimizer& optimizer;
@@ -32,17 +32,18 @@ class Trainer {
   // `checkpointer` and `metrics` are borrowed too.
   Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics);
 
-  // Model, optimizer and metrics as `checkpoint` has them, which has been verified; without one, initial weights, saved as step 0.
-  // Then the evaluation that is due there, where the metrics do not have it.
+  // Restores model, optimizer and metrics from a verified checkpoint, or initializes the weights
+  // and saves step 0. Then does the evaluation that is due if the metrics do not have it.
   Progress begin(const std::optional<std::filesystem::path>& checkpoint);
 
-  // Runs to the last step, or until a stop is requested; returns where it stands. `more` come before the trainer's own callbacks.
-  // kDiverged as the policy says.
+  // Trains to the last step or until a stop is requested; returns the progress. `more` are called
+  // before the trainer's own callbacks. kDiverged according to the policy.
   Progress train(Progress progress, std::span<const Callback> more = {});
 
-  // The evaluation of a step that is due and not in the metrics: at the start of a run, and where a stop cut one short. Where they
-  // have it, a process that died may have known of it alone: it counts for the best one, and the checkpoint says so too. A stop cuts it
-  // short: returns where steps follow, since the loop sees the stop itself, else throws kInterrupted.
+  // Does the evaluation that is due if the metrics do not have it: at the start of a run, and after
+  // a stop interrupted it. If they have it, the last checkpoint may not (the process died in
+  // between), so the best evaluation and the checkpoint are updated. If a stop interrupts it,
+  // returns if steps follow, since the loop handles the stop; otherwise throws kInterrupted.
   void catch_up_evaluation(const Progress& progress);
 
   const Evaluator& evaluator() const { return evaluator_; }
@@ -51,7 +52,7 @@ class Trainer {
   std::vector<Callback> callbacks(std::span<const Callback> more);
   void evaluate_after(const Event& event);
   void save_after(const Event& event);
-  // An earlier checkpoint, with the data of the steps since left out.
+  // Restores an earlier checkpoint; the data of the steps since then is skipped.
   Progress rolled_back(const Progress& progress);
 
   TrainerParts parts_;
@@ -60,7 +61,7 @@ class Trainer {
   Metrics& metrics_;
 };
 
-// What all steps of a run share; step, learning rate and limits are the loop's to set.
+// Settings shared by all steps of a run; the loop sets step, learning rate and limits.
 StepConfig step_config_of(const RunConfig& config, at::Device device);
 
 }  // namespace sluice::train

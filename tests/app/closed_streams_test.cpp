@@ -1,4 +1,4 @@
-// The program started without some of descriptors 0 to 2, as daemons and job managers start it.
+// Descriptors 0 to 2 closed at start, as by daemons and job managers.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -30,8 +30,9 @@ checkpoint: {every_steps: 4}
     }
   }
 
-  // Started with the streams of `closed` (bit 0: stdin, ...) closed.
-  static std::vector<std::string> command(unsigned closed, const std::vector<std::string>& arguments) {
+  // The command with the streams in `closed` (bit 0: stdin, ...) closed.
+  static std::vector<std::string> command(unsigned closed,
+                                          const std::vector<std::string>& arguments) {
     std::string line = "exec \"$0\" \"$@\"";
     if ((closed & 1U) != 0) line += " 0<&-";
     if ((closed & 2U) != 0) line += " 1>&-";
@@ -41,7 +42,7 @@ checkpoint: {every_steps: 4}
     return words;
   }
 
-  // Trains, loses its last checkpoint, goes on from the one before.
+  // Trains, deletes the last checkpoint and resumes from the previous one.
   void train_and_resume(const std::string& place, unsigned closed) const {
     for (int start = 0; start < 2; ++start) {
       const Outcome outcome = Process(path(place), command(closed, kTrain)).wait();
@@ -52,21 +53,27 @@ checkpoint: {every_steps: 4}
     }
   }
 
-  // Every file of the run and of the prepared data, without clock readings, process numbers and the place.
+  // All files of the run and the prepared data, without times, process ids and directories.
   std::map<std::string, std::string> files(const std::string& place) const {
     std::map<std::string, std::string> found;
     for (const auto& entry : fs::recursive_directory_iterator(path(place))) {
       const std::string name = fs::relative(entry.path(), path(place)).string();
-      if (!entry.is_regular_file() || name.starts_with(".process-") || name == "prepared/cache/hashes.json") continue;
+      if (!entry.is_regular_file() || name.starts_with(".process-") ||
+          name == "prepared/cache/hashes.json")
+        continue;
       std::ifstream file(entry.path(), std::ios::binary);
       std::string text{std::istreambuf_iterator<char>(file), {}};
       const std::string extension = entry.path().extension();
-      if (extension == ".jsonl" || extension == ".txt" || extension == ".json" || name == "run/lock") {
+      if (extension == ".jsonl" || extension == ".txt" || extension == ".json" ||
+          name == "run/lock") {
         text = std::regex_replace(text, std::regex(R"("time":\{[^}]*\})"), "");
-        text = std::regex_replace(text, std::regex(R"("training_seconds": ?[0-9.e-]+|"seal_xxh3_128": ?"[0-9a-f]+")"), "");
+        text = std::regex_replace(
+            text, std::regex(R"("training_seconds": ?[0-9.e-]+|"seal_xxh3_128": ?"[0-9a-f]+")"),
+            "");
         text = std::regex_replace(text, std::regex(R"("working_directory": "[^"]*")"), "");
         text = std::regex_replace(text, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"), "");
-        text = std::regex_replace(text, std::regex(R"(in \d[0-9.]* m?s\b|[0-9,]+ tokens/s|ETA .*|pid \d+)"), "");
+        text = std::regex_replace(
+            text, std::regex(R"(in \d[0-9.]* m?s\b|[0-9,]+ tokens/s|ETA .*|pid \d+)"), "");
       }
       found[name] = std::move(text);
     }
@@ -76,37 +83,44 @@ checkpoint: {every_steps: 4}
 
 class EverySubset : public ClosedStreams, public ::testing::WithParamInterface<unsigned> {};
 
-TEST_P(EverySubset, ARunAndItsResumeAreAsAlways) {
+TEST_P(EverySubset, TrainsAndResumesAsUsual) {
   train_and_resume("usual", 0);
   train_and_resume("closed", GetParam());
   const auto usual = files("usual"), closed = files("closed");
   ASSERT_GE(usual.size(), 15U);
   for (const auto& [name, text] : usual) {
     ASSERT_TRUE(closed.contains(name)) << name;
-    EXPECT_TRUE(closed.at(name) == text) << name << "\n" << text.substr(0, 2000) << "\n" << closed.at(name).substr(0, 2000);
+    EXPECT_TRUE(closed.at(name) == text) << name << "\n"
+                                         << text.substr(0, 2000) << "\n"
+                                         << closed.at(name).substr(0, 2000);
   }
   EXPECT_EQ(closed.size(), usual.size());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EverySubset, ::testing::Range(1U, 8U));
 
-TEST_F(ClosedStreams, TheyAreTheNullDevice) {
-  Process process(path("closed"), command(7, {"train", "closed.yaml", "--set", "train.steps=100000", "evaluate.every_steps=never"}));
+TEST_F(ClosedStreams, ClosedDescriptorsAreTheNullDevice) {
+  Process process(path("closed"), command(7, {"train", "closed.yaml", "--set", "train.steps=100000",
+                                              "evaluate.every_steps=never"}));
   while (process.running() && !fs::exists(path("closed/run/checkpoints/step-0"))) {
   }
   for (const char* stream : {"0", "1", "2"}) {
     std::error_code error;
-    EXPECT_EQ(fs::read_symlink(fs::path("/proc") / std::to_string(process.pid()) / "fd" / stream, error), "/dev/null") << stream;
+    EXPECT_EQ(
+        fs::read_symlink(fs::path("/proc") / std::to_string(process.pid()) / "fd" / stream, error),
+        "/dev/null")
+        << stream;
   }
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait().exit_code, 75);
 }
 
-// What was to go to a closed stdout is dropped; a closed stderr costs no result.
-TEST_F(ClosedStreams, ResultsGoToWhatIsOpen) {
+// Output to a closed stdout is discarded; a closed stderr does not affect the result.
+TEST_F(ClosedStreams, ResultsGoToOpenDescriptors) {
   train_and_resume("closed", 0);
   for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"eval", "run", "--json"}, {"generate", "run", "--prompt", "A", "--tokens", "3", "--json"}}) {
+       {std::vector<std::string>{"eval", "run", "--json"},
+        {"generate", "run", "--prompt", "A", "--tokens", "3", "--json"}}) {
     const Outcome dropped = Process(path("closed"), command(3, arguments)).wait();
     EXPECT_EQ(dropped.exit_code, 0) << dropped.err;
     const Outcome kept = Process(path("closed"), command(5, arguments)).wait();
@@ -116,9 +130,12 @@ TEST_F(ClosedStreams, ResultsGoToWhatIsOpen) {
   EXPECT_EQ(Process(path("closed"), command(7, {"eval", "nowhere"})).wait().exit_code, 66);
 }
 
-TEST_F(ClosedStreams, TheRunsOfAComparison) {
-  write("closed/two.yaml", "extends: [closed.yaml]\nrun: {dir: two}\ncompare: {vary: {model.ffn: [relu, geglu]}, seeds: [1]}\n");
-  const Outcome outcome = Process(path("closed"), command(7, {"compare", "two.yaml", "--jobs", "2"})).wait();
+TEST_F(ClosedStreams, ComparesWithClosedDescriptors) {
+  write("closed/two.yaml",
+        "extends: [closed.yaml]\nrun: {dir: two}\ncompare: {vary: {model.ffn: [relu, geglu]}, "
+        "seeds: [1]}\n");
+  const Outcome outcome =
+      Process(path("closed"), command(7, {"compare", "two.yaml", "--jobs", "2"})).wait();
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.out + outcome.err, "");
   std::size_t num_finished = 0;
@@ -126,7 +143,10 @@ TEST_F(ClosedStreams, TheRunsOfAComparison) {
     std::ifstream file(cell.path() / "output.txt");
     const std::string output{std::istreambuf_iterator<char>(file), {}};
     num_finished += output.find("finished 8 steps") != std::string::npos;
-    EXPECT_EQ(Process(path("closed"), {SLUICE_PROGRAM, "verify", (cell.path() / "run").string()}).wait().exit_code, 0);
+    EXPECT_EQ(Process(path("closed"), {SLUICE_PROGRAM, "verify", (cell.path() / "run").string()})
+                  .wait()
+                  .exit_code,
+              0);
   }
   EXPECT_EQ(num_finished, 2U);
   EXPECT_TRUE(fs::exists(path("closed/two/report.html")));

@@ -1,4 +1,4 @@
-// The documents say what the program does.
+// The documentation is up to date.
 #include <fstream>
 #include <iterator>
 #include <regex>
@@ -19,12 +19,14 @@ class Documents : public ProgramTest {
   }
 };
 
-TEST_F(Documents, TheConfigReferenceIsWhatTheProgramPrints) {
-  EXPECT_EQ(content("docs/config.md"), sluice({"config", "docs"}).out) << "fix it with: build/sluice config docs > docs/config.md";
+TEST_F(Documents, TheConfigReferenceIsUpToDate) {
+  EXPECT_EQ(content("docs/config.md"), sluice({"config", "docs"}).out)
+      << "fix it with: build/sluice config docs > docs/config.md";
 }
 
-TEST_F(Documents, TheFormatsPageIsWhatTheProgramPrints) {
-  EXPECT_EQ(content("docs/formats.md"), sluice({"schema", "--docs"}).out) << "fix it with: build/sluice schema --docs > docs/formats.md";
+TEST_F(Documents, TheFormatsPageIsUpToDate) {
+  EXPECT_EQ(content("docs/formats.md"), sluice({"schema", "--docs"}).out)
+      << "fix it with: build/sluice schema --docs > docs/formats.md";
 }
 
 TEST_F(Documents, TheSchemaIsJson) {
@@ -33,7 +35,7 @@ TEST_F(Documents, TheSchemaIsJson) {
   EXPECT_TRUE(schema.at("properties").at("model").is_object());
 }
 
-TEST_F(Documents, EveryShippedConfigurationIsRight) {
+TEST_F(Documents, EveryShippedConfigurationIsValid) {
   int num_configs = 0;
   for (const auto& entry : fs::recursive_directory_iterator(source("configs"))) {
     if (entry.path().extension() != ".yaml") continue;
@@ -44,13 +46,16 @@ TEST_F(Documents, EveryShippedConfigurationIsRight) {
   EXPECT_GE(num_configs, 4);
 }
 
-TEST_F(Documents, LinksLeadSomewhere) {
-  for (const char* page : {"README.md", "CONTRIBUTING.md", "src/README.md", "data/README.md", "docs/checkpoints.md", "docs/metrics.md"}) {
+TEST_F(Documents, LinksResolve) {
+  for (const char* page : {"README.md", "CONTRIBUTING.md", "src/README.md", "data/README.md",
+                           "docs/checkpoints.md", "docs/metrics.md"}) {
     const std::string text = content(page);
     ASSERT_FALSE(text.empty()) << page;
     const std::regex link(R"(\]\(([^)#:]+)\))");
-    for (auto match = std::sregex_iterator(text.begin(), text.end(), link); match != std::sregex_iterator(); ++match) {
-      EXPECT_TRUE(fs::exists(source(page).parent_path() / (*match)[1].str())) << page << ": " << (*match)[1];
+    for (auto match = std::sregex_iterator(text.begin(), text.end(), link);
+         match != std::sregex_iterator(); ++match) {
+      EXPECT_TRUE(fs::exists(source(page).parent_path() / (*match)[1].str()))
+          << page << ": " << (*match)[1];
     }
   }
 }

@@ -19,11 +19,13 @@ std::string content(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The child's side of fork: only calls that are safe there.
-[[noreturn]] void become(const char* directory, const char* out, const char* err, char* const* argv) {
+// Child after fork: only async-signal-safe calls.
+[[noreturn]] void exec_program(const char* directory, const char* out, const char* err,
+                               char* const* argv) {
   for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGUSR1}) ::signal(number, SIG_DFL);
   if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) _exit(125);
-  const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644), err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644),
+            err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (chdir(directory) != 0 || dup2(out_file, 1) < 0 || dup2(err_file, 2) < 0) _exit(126);
   execvp(argv[0], argv);
   _exit(127);
@@ -40,7 +42,7 @@ Process::Process(const std::filesystem::path& directory, const std::vector<std::
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   pid_ = fork();
-  if (pid_ == 0) become(directory.c_str(), out_.c_str(), err_.c_str(), argv.data());
+  if (pid_ == 0) exec_program(directory.c_str(), out_.c_str(), err_.c_str(), argv.data());
   if (pid_ < 0) throw std::runtime_error("fork failed");
 }
 
@@ -66,12 +68,15 @@ Outcome Process::wait() {
     }
     ended_ = true;
   }
-  return {WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_), content(out_), content(err_)};
+  return {WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_), content(out_),
+          content(err_)};
 }
 
 std::string Process::err() const { return content(err_); }
 
-Outcome ProgramTest::run(const std::vector<std::string>& command) const { return Process(directory_.path(), command).wait(); }
+Outcome ProgramTest::run(const std::vector<std::string>& command) const {
+  return Process(directory_.path(), command).wait();
+}
 
 Outcome ProgramTest::sluice(const std::vector<std::string>& arguments) const {
   std::vector<std::string> command{SLUICE_PROGRAM};
@@ -87,7 +92,8 @@ void ProgramTest::write(const std::string& name, const std::string& text) const 
 std::string ProgramTest::read(const std::string& name) const { return content(path(name)); }
 
 void ProgramTest::write_english() const {
-  std::filesystem::copy_file(std::filesystem::path(SLUICE_SOURCE_DIR) / "LICENSE", path("text.txt"));
+  std::filesystem::copy_file(std::filesystem::path(SLUICE_SOURCE_DIR) / "LICENSE",
+                             path("text.txt"));
 }
 
 void ProgramTest::write_tiny_config() const {

@@ -1,4 +1,4 @@
-// Runs the built program as a user does, in a directory of its own.
+// Runs the built program as a user does, in a temporary directory.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,24 +14,24 @@
 namespace sluice::app {
 
 struct Outcome {
-  int exit_code = -1;  // 128 + signal where one ended it
+  int exit_code = -1;  // 128 + signal if terminated by a signal
   std::string out, err;
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-// A program that was started and may be signalled. It leads a process group of its own, takes every signal as usual however the tests were
-// started, and dies with them.
+// A running program. It leads its own process group, has default signal dispositions however the
+// tests were started, and is killed if they die.
 class Process {
  public:
   Process(const std::filesystem::path& directory, const std::vector<std::string>& command);
-  ~Process();  // kills it where it still runs
+  ~Process();  // kills the program if it is still running
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   void signal(int number) const;
   pid_t pid() const { return pid_; }
   bool running();
   Outcome wait();
-  // What it wrote to stderr so far.
+  // The contents of stderr so far.
   std::string err() const;
 
  private:
@@ -41,17 +41,17 @@ class Process {
   std::filesystem::path out_, err_;
 };
 
-// A fresh directory per test, removed afterwards.
+// A temporary directory per test.
 class ProgramTest : public ::testing::Test {
  protected:
   Outcome sluice(const std::vector<std::string>& arguments) const;
-  Outcome run(const std::vector<std::string>& command) const;  // any program, here
+  Outcome run(const std::vector<std::string>& command) const;  // any program
   void write(const std::string& name, const std::string& text) const;
   std::string read(const std::string& name) const;
   std::filesystem::path path(const std::string& name) const { return directory_ / name; }
   // Real English, 11 kB: the license of this repository as "text.txt".
   void write_english() const;
-  // A configuration that trains in a second or two on text.txt: "tiny.yaml".
+  // "tiny.yaml", a configuration that trains on text.txt in a second or two.
   void write_tiny_config() const;
 
   testing::TemporaryDirectory directory_;

@@ -33,19 +33,21 @@ std::vector<Twice> twice_of_row(unsigned row, unsigned num_targets) {
   if (std::getenv("SLUICE_ALL_STOPS") == nullptr) {
     for (unsigned i = 0; i < 4; ++i) {
       const unsigned target = kTimesTwo[row % 4] ^ i;
-      cases.push_back({kStopSignals[i], kGaps_ms[(row % 4) ^ i], static_cast<int>(target % num_targets)});
+      cases.push_back(
+          {kStopSignals[i], kGaps_ms[(row % 4) ^ i], static_cast<int>(target % num_targets)});
     }
     return cases;
   }
   for (const StopSignal& signal : kStopSignals) {
     for (const int gap : kGaps_ms) {
-      for (unsigned target = 0; target < num_targets; ++target) cases.push_back({signal, gap, static_cast<int>(target)});
+      for (unsigned target = 0; target < num_targets; ++target)
+        cases.push_back({signal, gap, static_cast<int>(target)});
     }
   }
   return cases;
 }
 
-bool comes_true(Process& process, const std::function<bool()>& condition) {
+bool wait_until(Process& process, const std::function<bool()>& condition) {
   using namespace std::chrono_literals;
   const auto end = std::chrono::steady_clock::now() + 120s;
   while (std::chrono::steady_clock::now() < end) {
@@ -83,7 +85,8 @@ std::vector<nlohmann::json> training_lines(const fs::path& run) {
 
 bool is_saving(const fs::path& run) {
   std::error_code error;
-  for (fs::directory_iterator it(run / "checkpoints", error), end; !error && it != end; it.increment(error)) {
+  for (fs::directory_iterator it(run / "checkpoints", error), end; !error && it != end;
+       it.increment(error)) {
     if (it->path().filename().string().find(".tmp-") != std::string::npos) return true;
   }
   return false;
@@ -102,7 +105,8 @@ std::vector<pid_t> processes(const std::string& command, const std::string& text
     const std::string name = it->path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const std::string line = content(it->path() / "cmdline");
-    if (line.find(word) != std::string::npos && line.find(text) != std::string::npos) found.push_back(std::stoi(name));
+    if (line.find(word) != std::string::npos && line.find(text) != std::string::npos)
+      found.push_back(std::stoi(name));
   }
   return found;
 }

@@ -1,4 +1,4 @@
-// What the tests of stop signals share: when a run is in which phase, and what a signal is sent to.
+// Shared by the tests of stop signals: detecting the phase of a run, and the targets of signals.
 #pragma once
 
 #include <array>
@@ -16,24 +16,24 @@
 
 namespace sluice::app {
 
-// Two signals of a kind, as a job manager and a parent send them.
+// The same signal twice, as sent by a job manager and a parent.
 struct Twice {
   StopSignal signal;
   int gap_ms = 0;
-  int target = 0;  // what it is sent to; the test knows the names
+  int target = 0;  // index of the target, defined by the test
 };
 
 inline constexpr std::array kGaps_ms = {0, 1, 20, 300};
 
-// Of four signals, four gaps and `num_targets` (2 or 4) targets, those of row `row` of an
-// orthogonal array: over rows 0 to 3 every pair of signal and gap, signal and target, gap and
-// target occurs. With SLUICE_ALL_STOPS in the environment the whole product, for each row.
+// The cases of row `row` of an orthogonal array of four signals, four gaps and `num_targets` (2 or
+// 4) targets: over rows 0 to 3, each pair of signal and gap, signal and target, gap and target
+// occurs. With SLUICE_ALL_STOPS in the environment, the full product for each row.
 std::vector<Twice> twice_of_row(unsigned row, unsigned num_targets);
 
-// True once `condition` holds; false where it does not within two minutes, or `process` has ended.
-bool comes_true(Process& process, const std::function<bool()>& condition);
+// True once `condition` holds; false after two minutes, or if `process` ends first.
+bool wait_until(Process& process, const std::function<bool()>& condition);
 
-// Waits for its turn of preparing data, as if another process were at it.
+// Holds the lock of the prepared data, as if another process were preparing it.
 class HeldLock {
  public:
   explicit HeldLock(const std::filesystem::path& path);
@@ -45,17 +45,17 @@ class HeldLock {
   int descriptor_ = -1;
 };
 
-// Of a run directory.
-std::optional<std::int64_t> newest_step(const std::filesystem::path& run);     // whose checkpoint verifies
-std::vector<nlohmann::json> training_lines(const std::filesystem::path& run);  // without the clock
+// Step of the newest valid checkpoint of a run directory.
+std::optional<std::int64_t> newest_step(const std::filesystem::path& run);
+std::vector<nlohmann::json> training_lines(const std::filesystem::path& run);  // without times
 bool is_saving(const std::filesystem::path& run);
-// Model and optimizer of a step, as bytes; empty where there are none.
+// Model and optimizer of a step as bytes; empty if missing.
 std::string weights(const std::filesystem::path& run, int step);
 
-// Running processes `sluice COMMAND` whose command line holds this text.
+// Running processes `sluice COMMAND` with this text in their command line.
 std::vector<pid_t> processes(const std::string& command, const std::string& text);
 
-// The process handles this signal itself: its own code, and not the kernel, answers from here on.
+// True if the process has installed a handler for the signal.
 bool handles(pid_t pid, int number);
 
 }  // namespace sluice::app

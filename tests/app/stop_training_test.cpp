@@ -1,8 +1,7 @@
-// Stop signals that come twice in each phase of a training run: exit code 75, the step reached is
-// on disk, and resuming equals never having stopped.
+// Two stop signals in each phase of a training run: exit code 75, the current step is saved, and
+// the resumed run equals an uninterrupted one.
 //
-// The usual cases are those of twice_of_row(); SLUICE_ALL_STOPS=1 runs the whole product, some
-// minutes, by hand.
+// Runs the cases of twice_of_row(); SLUICE_ALL_STOPS=1 runs the full product, which takes minutes.
 #include <chrono>
 #include <csignal>
 #include <thread>
@@ -22,7 +21,7 @@ struct Row {
   Phase phase;
   unsigned number;
   const char* name;
-  std::vector<std::string> settings{};  // what makes the phase long; none of it changes the weights
+  std::vector<std::string> settings{};  // prolong the phase without changing the weights
 
   friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 };
@@ -38,20 +37,24 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
   void SetUp() override {
     write_english();
     write_tiny_config();
-    write("stop.yaml", "extends: [tiny.yaml]\nmodel: {num_layers: 1, d_model: 32}\ntrain: {steps: " + std::to_string(kSteps) +
-                           "}\nevaluate: {every_steps: 40}\ncheckpoint: {every_steps: 40}\n");
+    write("stop.yaml",
+          "extends: [tiny.yaml]\nmodel: {num_layers: 1, d_model: 32}\ntrain: {steps: " +
+              std::to_string(kSteps) +
+              "}\nevaluate: {every_steps: 40}\ncheckpoint: {every_steps: 40}\n");
     const Outcome unbroken = sluice({"train", "stop.yaml", "--run-dir", "unbroken", "--json"});
     ASSERT_EQ(unbroken.exit_code, 0) << unbroken.err;
     fingerprint_ = unbroken.json().at("data_fingerprint");
   }
 
   std::vector<std::string> command(const std::string& run) const {
-    std::vector<std::string> words{SLUICE_PROGRAM, "train", "stop.yaml", "--resume", "--run-dir", run};
+    std::vector<std::string> words{SLUICE_PROGRAM, "train",     "stop.yaml",
+                                   "--resume",     "--run-dir", run};
     const std::vector<std::string>& settings = GetParam().settings;
     if (GetParam().phase != Phase::kPreparing && settings.empty()) return words;
     words.emplace_back("--set");
     words.insert(words.end(), settings.begin(), settings.end());
-    if (GetParam().phase == Phase::kPreparing) words.push_back("corpus.prepared_dir=" + prepared_dir(run));
+    if (GetParam().phase == Phase::kPreparing)
+      words.push_back("corpus.prepared_dir=" + prepared_dir(run));
     return words;
   }
   static std::string prepared_dir(const std::string& run) { return "prepared-" + run; }
@@ -74,18 +77,19 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
     return false;
   }
 
-  // Nothing where the run was over before the signal could reach it.
+  // Empty if the run ended before the signal.
   std::optional<Outcome> stopped(const Twice& twice, const std::string& run) const {
     std::optional<HeldLock> lock;
-    if (GetParam().phase == Phase::kPreparing) lock.emplace(path(prepared_dir(run)) / "cache" / (fingerprint_ + ".lock"));
+    if (GetParam().phase == Phase::kPreparing)
+      lock.emplace(path(prepared_dir(run)) / "cache" / (fingerprint_ + ".lock"));
     Process process(directory_.path(), command(run));
-    if (!comes_true(process, [&] { return is_reached(process, run); })) {
+    if (!wait_until(process, [&] { return is_reached(process, run); })) {
       const Outcome over = process.wait();
       EXPECT_EQ(over.exit_code, 0) << over.err;
       return std::nullopt;
     }
     const pid_t target = twice.target == 0 ? process.pid() : -process.pid();
-    // In the very beginning the group may not be there yet.
+    // The process group may not exist yet.
     while (::kill(target, twice.signal.number) != 0 && process.running()) std::this_thread::yield();
     std::this_thread::sleep_for(std::chrono::milliseconds(twice.gap_ms));
     ::kill(target, twice.signal.number);
@@ -94,18 +98,20 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
     return outcome;
   }
 
-  // What was said is true, and nothing but the clock shows that the run was stopped.
+  // The message is true, and the resumed run differs from an uninterrupted one only in times.
   void check(const Outcome& outcome, const Twice& twice, const std::string& run) const {
     const auto newest = newest_step(path(run));
-    const bool by_the_kernel = GetParam().phase == Phase::kStarting && outcome.exit_code == 128 + twice.signal.number;
-    if (!by_the_kernel) {
+    const bool killed_before_handlers =
+        GetParam().phase == Phase::kStarting && outcome.exit_code == 128 + twice.signal.number;
+    if (!killed_before_handlers) {
       EXPECT_EQ(outcome.exit_code, 75) << outcome.err;
     }
     EXPECT_EQ(outcome.err.find("saved") != std::string::npos, newest.has_value()) << outcome.err;
     const auto lines = training_lines(path(run));
     if (newest) {
       EXPECT_EQ(*newest, lines.empty() ? 0 : lines.back().at("step").get<std::int64_t>());
-      EXPECT_NE(outcome.err.find("step " + std::to_string(*newest)), std::string::npos) << outcome.err;
+      EXPECT_NE(outcome.err.find("step " + std::to_string(*newest)), std::string::npos)
+          << outcome.err;
     } else {
       EXPECT_TRUE(lines.empty());
     }
@@ -122,20 +128,22 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
   std::string fingerprint_;
 };
 
-TEST_P(StopTraining, TwiceSavesAndGoesOn) {
+TEST_P(StopTraining, SavesAndContinuesAfterTwoSignals) {
   int number = 0;
   for (const Twice& twice : twice_of_row(GetParam().number, 2)) {
-    SCOPED_TRACE(std::string(twice.signal.name) + " twice within " + std::to_string(twice.gap_ms) + " ms, " +
-                 (twice.target == 0 ? "process" : "group"));
+    SCOPED_TRACE(std::string(twice.signal.name) + " twice within " + std::to_string(twice.gap_ms) +
+                 " ms, " + (twice.target == 0 ? "process" : "group"));
     std::optional<Outcome> outcome;
     std::string run;
-    for (int attempt = 0; attempt < 5 && !outcome; ++attempt) outcome = stopped(twice, run = "run-" + std::to_string(number++));
-    ASSERT_TRUE(outcome.has_value()) << "five runs were over before the signal";
+    for (int attempt = 0; attempt < 5 && !outcome; ++attempt)
+      outcome = stopped(twice, run = "run-" + std::to_string(number++));
+    ASSERT_TRUE(outcome.has_value()) << "five runs ended before the signal";
     check(*outcome, twice, run);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Phases, StopTraining, ::testing::ValuesIn(kPhases), [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(Phases, StopTraining, ::testing::ValuesIn(kPhases),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
 }  // namespace sluice::app

@@ -1,5 +1,5 @@
-// What names, values and data bring along cannot act on the terminal, nor break a line of the
-// console or the log.
+// Control characters in names, values and data do not reach the terminal and do not break lines of
+// the console or the log.
 #include <fcntl.h>
 #include <pty.h>
 #include <sys/wait.h>
@@ -13,28 +13,29 @@
 namespace sluice::app {
 namespace {
 
-// ESC, line feed, bell, DEL, U+009B (CSI), U+202E, U+2066, U+200F, U+2028 and a byte that is no
-// UTF-8.
+// ESC, line feed, bell, DEL, U+009B (CSI), U+202E, U+2066, U+200F, U+2028, an invalid UTF-8 byte.
 const std::string kHostile =
     "n\x1b[31m\nx\x07\x7f\xc2\x9b"
     "2J\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8f\xe2\x80\xa8\xff";
 
-// True where the text has line feeds and printable characters only.
+// True if the text consists of line feeds and printable characters.
 ::testing::AssertionResult is_harmless(const std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     const std::string three = text.substr(i, 3);
     const bool is_control = (byte < 0x20 && byte != '\n') || byte == 0x7f || byte == 0xff;
     const bool is_c1 = byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    const bool is_hidden = three == "\xe2\x80\xae" || three == "\xe2\x81\xa6" || three == "\xe2\x80\x8f" || three == "\xe2\x80\xa8";
-    if (is_control || is_c1 || is_hidden) return ::testing::AssertionFailure() << "byte " << i << " of " << text;
+    const bool is_hidden = three == "\xe2\x80\xae" || three == "\xe2\x81\xa6" ||
+                           three == "\xe2\x80\x8f" || three == "\xe2\x80\xa8";
+    if (is_control || is_c1 || is_hidden)
+      return ::testing::AssertionFailure() << "byte " << i << " of " << text;
   }
   return ::testing::AssertionSuccess();
 }
 
 class TerminalText : public ProgramTest {
  protected:
-  // stdout of the program with a terminal there.
+  // stdout of the program with a terminal as stdout.
   std::string on_terminal(const std::vector<std::string>& arguments) const {
     int ours = -1, theirs = -1;
     EXPECT_EQ(openpty(&ours, &theirs, nullptr, nullptr, nullptr), 0);
@@ -52,21 +53,23 @@ class TerminalText : public ProgramTest {
     close(theirs);
     std::string text;
     char piece[4096];
-    for (ssize_t got; (got = ::read(ours, piece, sizeof(piece))) > 0;) text.append(piece, static_cast<std::size_t>(got));
+    for (ssize_t got; (got = ::read(ours, piece, sizeof(piece))) > 0;)
+      text.append(piece, static_cast<std::size_t>(got));
     close(ours);
     int status = 0;
     waitpid(child, &status, 0);
     EXPECT_EQ(status, 0);
-    std::erase(text, '\r');  // the terminal's own
+    std::erase(text, '\r');  // added by the terminal
     return text;
   }
 };
 
-// Each name comes as a file, a directory, a key, a value and a word of the command line.
+// The hostile name as file, directory, key, value and argument.
 TEST_F(TerminalText, ErrorsAreOneHarmlessLine) {
   write_english();
   write_tiny_config();
-  write(kHostile + ".yaml", "corpus: {train: [text.txt]}\ntrain: {steps: 1}\nmodel: {d_model: -1}\n");
+  write(kHostile + ".yaml",
+        "corpus: {train: [text.txt]}\ntrain: {steps: 1}\nmodel: {d_model: -1}\n");
   write("broken.jsonl", "{\"other\": 1}\n");
   std::filesystem::create_directories(path(kHostile + ".d"));
   const std::vector<std::vector<std::string>> commands = {
@@ -75,8 +78,10 @@ TEST_F(TerminalText, ErrorsAreOneHarmlessLine) {
       {"train", kHostile + ".d"},
       {"config", "check", kHostile + ".yaml"},
       {"config", "check", "tiny.yaml", "--set", "run." + kHostile + "=1"},
-      {"config", "check", "tiny.yaml", "--set", "corpus.format=\"" + std::string("a\\nb\\e[31m\\u202e") + "\""},
-      {"train", "tiny.yaml", "--set", "corpus.train=[\"" + std::string("no\\nwhere\\e[1m\\u202e") + "\"]"},
+      {"config", "check", "tiny.yaml", "--set",
+       "corpus.format=\"" + std::string("a\\nb\\e[31m\\u202e") + "\""},
+      {"train", "tiny.yaml", "--set",
+       "corpus.train=[\"" + std::string("no\\nwhere\\e[1m\\u202e") + "\"]"},
       {"train", "tiny.yaml", "--run-dir", "text.txt/" + kHostile},
       {"eval", kHostile},
       {"eval", kHostile + ".d"},
@@ -98,7 +103,7 @@ TEST_F(TerminalText, ErrorsAreOneHarmlessLine) {
   }
 }
 
-TEST_F(TerminalText, ARunInAHostilePlaceSaysSoInHarmlessLines) {
+TEST_F(TerminalText, ARunInAHostileDirectoryPrintsHarmlessLines) {
   write_english();
   write_tiny_config();
   const std::string place = "r\x1b[31m\nx\xe2\x80\xae";
@@ -109,11 +114,13 @@ TEST_F(TerminalText, ARunInAHostilePlaceSaysSoInHarmlessLines) {
   const Outcome trained = sluice(train);
   ASSERT_EQ(trained.exit_code, 0) << trained.err;
   EXPECT_TRUE(is_harmless(trained.err));
-  EXPECT_TRUE(is_harmless(trained.out.substr(0, trained.out.rfind(" generate "))));  // then a command for a shell
+  // The rest is a command for a shell.
+  EXPECT_TRUE(is_harmless(trained.out.substr(0, trained.out.rfind(" generate "))));
   EXPECT_TRUE(is_harmless(read(place + "/log.txt")));
   std::vector<std::string> prepare = {"prepare", "tiny.yaml"};
   prepare.insert(prepare.end(), settings.begin(), settings.end());
-  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{"verify", place}, prepare}) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"verify", place}, prepare}) {
     const Outcome outcome = sluice(command);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_TRUE(is_harmless(outcome.out));
@@ -121,15 +128,18 @@ TEST_F(TerminalText, ARunInAHostilePlaceSaysSoInHarmlessLines) {
   }
 }
 
-// The prompt is printed before what follows it.
+// The output begins with the prompt.
 TEST_F(TerminalText, GeneratedTextIsEscapedOnATerminalOnly) {
   write_english();
   write_tiny_config();
-  ASSERT_EQ(sluice({"train", "tiny.yaml", "--set", "train.steps=2", "evaluate.every_steps=never"}).exit_code, 0);
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--set", "train.steps=2", "evaluate.every_steps=never"})
+                .exit_code,
+            0);
   const std::string prompt =
       "a\tb\nc\x1b[31m\xe2\x80\xae"
       "d";
-  const std::vector<std::string> arguments = {"generate", "run", "--prompt", prompt, "--tokens", "60", "--temperature", "2"};
+  const std::vector<std::string> arguments = {"generate", "run", "--prompt",      prompt,
+                                              "--tokens", "60",  "--temperature", "2"};
   const std::string raw = sluice(arguments).out;
   EXPECT_TRUE(raw.starts_with(prompt)) << raw;
   const std::string shown = on_terminal(arguments);

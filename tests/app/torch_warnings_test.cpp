@@ -1,5 +1,5 @@
-// A warning of LibTorch's as a user of the program meets it. This one needs no GPU: LibTorch does not
-// know the CPU level that an environment variable asks for.
+// A LibTorch warning as printed by the program. This one needs no GPU: an environment variable
+// requests a CPU level unknown to LibTorch.
 #include "tests/app/program.h"
 
 namespace sluice::app {
@@ -8,30 +8,33 @@ namespace {
 class TorchWarnings : public ProgramTest {
  protected:
   Outcome with_unknown_cpu_level(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), {"/usr/bin/env", "ATEN_CPU_CAPABILITY=unheard_of", SLUICE_PROGRAM});
+    arguments.insert(arguments.begin(),
+                     {"/usr/bin/env", "ATEN_CPU_CAPABILITY=unheard_of", SLUICE_PROGRAM});
     return run(arguments);
   }
 };
 
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++found;
   return found;
 }
 
-TEST_F(TorchWarnings, AWarningIsOneLineOfOursOnTheConsoleAndInTheLogFile) {
+TEST_F(TorchWarnings, AWarningIsOneLineOnTheConsoleAndInTheLogFile) {
   write_english();
   write_tiny_config();
   const Outcome outcome = with_unknown_cpu_level({"train", "tiny.yaml"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const std::string line = "warning: LibTorch: ignoring invalid value for ATEN_CPU_CAPABILITY: unheard_of\n";
+  const std::string line =
+      "warning: LibTorch: ignoring invalid value for ATEN_CPU_CAPABILITY: unheard_of\n";
   EXPECT_EQ(count(outcome.err, line), 1u) << outcome.err;
   EXPECT_EQ(count(outcome.err, "unheard_of"), 1u) << outcome.err;
   EXPECT_EQ(count(outcome.err, "[W"), 0u) << outcome.err;
   EXPECT_EQ(count(read("run/log.txt"), line), 1u) << read("run/log.txt");
 }
 
-TEST_F(TorchWarnings, StdoutCarriesOnlyTheResult) {
+TEST_F(TorchWarnings, StdoutContainsOnlyTheResult) {
   const Outcome outcome = with_unknown_cpu_level({"doctor", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_TRUE(outcome.json().is_object());

@@ -1,4 +1,5 @@
-// Runs from start to finish by the shipped program: train, interrupt, resume, evaluate, generate, verify, and what can go wrong around them.
+// End-to-end runs of the shipped program: train, interrupt, resume, evaluate, generate, verify, and
+// their failures.
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -28,7 +29,7 @@ class Training : public ProgramTest {
     const std::string text = read(run + "/metrics.jsonl");
     return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   }
-  // metrics.jsonl without the clock readings.
+  // metrics.jsonl without times.
   std::vector<nlohmann::json> metrics(const std::string& run) const {
     std::vector<nlohmann::json> lines;
     std::ifstream file(path(run) / "metrics.jsonl");
@@ -59,13 +60,15 @@ class Training : public ProgramTest {
   }
 };
 
-TEST_F(Training, LearnsAndSaysSo) {
+TEST_F(Training, LearnsAndWritesMetrics) {
   const Outcome outcome = sluice({"train", "tiny.yaml", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto result = outcome.json();
   EXPECT_EQ(result.at("step"), 30);
-  EXPECT_LT(result.at("log_perplexity").get<double>(), result.at("initial_log_perplexity").get<double>() - 0.5);
-  for (const char* name : {"config.yaml", "run.json", "log.txt", "metrics.jsonl"}) EXPECT_TRUE(fs::exists(path("run") / name)) << name;
+  EXPECT_LT(result.at("log_perplexity").get<double>(),
+            result.at("initial_log_perplexity").get<double>() - 0.5);
+  for (const char* name : {"config.yaml", "run.json", "log.txt", "metrics.jsonl"})
+    EXPECT_TRUE(fs::exists(path("run") / name)) << name;
 
   const auto lines = metrics("run");
   std::vector<int> steps;
@@ -74,8 +77,10 @@ TEST_F(Training, LearnsAndSaysSo) {
     steps.push_back(line.at("step"));
     for (const char* key : {"tokens", "loss", "log_perplexity", "perplexity", "grad_norm", "lr"})
       EXPECT_TRUE(line.at(key).is_number()) << key;
-    const int s = line.at("step").get<int>() - 1;  // finished steps before this one: five of warm-up, then a cosine to a tenth
-    const double factor = s < 5 ? (s + 1) / 5.0 : 0.1 + 0.9 * (1 + std::cos(std::acos(-1.0) * (s - 5) / 25.0)) / 2;
+    // Steps before this one; five of warm-up, then a cosine decay to a tenth.
+    const int s = line.at("step").get<int>() - 1;
+    const double factor =
+        s < 5 ? (s + 1) / 5.0 : 0.1 + 0.9 * (1 + std::cos(std::acos(-1.0) * (s - 5) / 25.0)) / 2;
     EXPECT_NEAR(line.at("lr").get<double>(), 2e-3 * factor, 1e-12);
   }
   ASSERT_EQ(steps.size(), 30u);
@@ -88,25 +93,31 @@ TEST_F(Training, EvaluationAgreesWithTrainingAndWithItself) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const auto result = outcome.json();
   EXPECT_EQ(result.at("log_perplexity"), trained.at("log_perplexity"));
-  EXPECT_NEAR(result.at("perplexity").get<double>(), std::exp(result.at("log_perplexity").get<double>()), 1e-9);
+  EXPECT_NEAR(result.at("perplexity").get<double>(),
+              std::exp(result.at("log_perplexity").get<double>()), 1e-9);
   EXPECT_EQ(result.at("step"), 30);
-  // With byte tokens, an end token per document apart, bits per byte are nats per token over ln 2.
-  const double nats = result.at("log_perplexity").get<double>() * result.at("num_tokens").get<double>();
-  EXPECT_NEAR(result.at("bits_per_byte").get<double>(), nats / std::log(2.0) / result.at("num_bytes").get<double>(), 1e-9);
+  // With byte tokens and one end token per document, bits per byte = nats / (ln 2 · bytes).
+  const double nats =
+      result.at("log_perplexity").get<double>() * result.at("num_tokens").get<double>();
+  EXPECT_NEAR(result.at("bits_per_byte").get<double>(),
+              nats / std::log(2.0) / result.at("num_bytes").get<double>(), 1e-9);
   EXPECT_GT(result.at("word_perplexity").get<double>(), result.at("perplexity").get<double>());
   EXPECT_EQ(result.at("lossless"), true);
 
   const auto strided = sluice({"eval", "run", "--stride", "16", "--json"}).json();
   EXPECT_EQ(strided.at("num_tokens"), result.at("num_tokens"));
   EXPECT_NE(strided.at("log_perplexity"), result.at("log_perplexity"));
-  const auto other = sluice({"eval", "run/checkpoints/step-30", "--data", "text.txt", "--json"}).json();
+  const auto other =
+      sluice({"eval", "run/checkpoints/step-30", "--data", "text.txt", "--json"}).json();
   EXPECT_EQ(other.at("num_bytes").get<std::size_t>() > 10'000, true);
 }
 
-TEST_F(Training, TheResultSaysWhatEvalSays) {
+TEST_F(Training, TheResultAgreesWithEval) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
-  const auto eval = sluice({"eval", "run", "--json"}).json(), result = nlohmann::json::parse(read("run/result.json"));
-  for (const char* key : {"log_perplexity", "perplexity", "bits_per_byte", "word_perplexity", "step"})
+  const auto eval = sluice({"eval", "run", "--json"}).json(),
+             result = nlohmann::json::parse(read("run/result.json"));
+  for (const char* key :
+       {"log_perplexity", "perplexity", "bits_per_byte", "word_perplexity", "step"})
     EXPECT_EQ(result.at(key), eval.at(key)) << key;
   EXPECT_EQ(result.at("num_targets"), eval.at("num_tokens"));
   const auto plan = sluice({"plan", "tiny.yaml", "--json"}).json();
@@ -115,28 +126,33 @@ TEST_F(Training, TheResultSaysWhatEvalSays) {
   EXPECT_EQ(result.at("tokens"), 30 * plan.at("tokens_per_step").get<int>());
 }
 
-TEST_F(Training, ALimitedEvaluationSaysNothingOfBytesAndWords) {
+TEST_F(Training, ALimitedEvaluationReportsNoBytesOrWords) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
   const std::int64_t all = sluice({"eval", "run", "--json"}).json().at("num_tokens");
-  const auto limited = sluice({"eval", "run", "--max-tokens", std::to_string(all - 1), "--json"}).json();
+  const auto limited =
+      sluice({"eval", "run", "--max-tokens", std::to_string(all - 1), "--json"}).json();
   EXPECT_EQ(limited.at("num_tokens"), all - 1);
   EXPECT_TRUE(limited.at("bits_per_byte").is_null());
   EXPECT_TRUE(limited.at("word_perplexity").is_null());
 }
 
-TEST_F(Training, DumpedBatchesAreFiftyUnlessSaidOtherwise) {
-  ASSERT_EQ(sluice({"train", "tiny.yaml", "--dump-batches", "batches.safetensors", "--set", "train.steps=2"}).exit_code, 0);
+TEST_F(Training, DumpsFiftyBatchesByDefault) {
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--dump-batches", "batches.safetensors", "--set",
+                    "train.steps=2"})
+                .exit_code,
+            0);
   EXPECT_NE(read("batches.safetensors").find(R"("shape":[50,4,64])"), std::string::npos);
 }
 
-TEST_F(Training, AnExistingRunIsRefusedWithTheWaysOut) {
+TEST_F(Training, RejectsAnExistingRunWithAlternatives) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
   const std::string before = model("run");
   const Outcome refused = sluice({"train", "tiny.yaml"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_NE(refused.err.find("--resume"), std::string::npos) << refused.err;
   EXPECT_NE(refused.err.find("--fresh"), std::string::npos) << refused.err;
-  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume"}).exit_code, 0);  // finished: nothing left to do
+  // Already finished: a no-op.
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume"}).exit_code, 0);
   EXPECT_TRUE(model("run") == before);
   ASSERT_EQ(sluice({"train", "tiny.yaml", "--fresh"}).exit_code, 0);
   EXPECT_TRUE(model("run") == before) << "same seed, same build, same weights";
@@ -146,7 +162,7 @@ TEST_F(Training, AnExistingRunIsRefusedWithTheWaysOut) {
   EXPECT_EQ(read("not-a-run/precious.txt"), "keep me");
 }
 
-TEST_F(Training, ASignalSavesAndResumeEqualsNeverHavingStopped) {
+TEST_F(Training, ResumingAfterASignalEqualsAnUninterruptedRun) {
   ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "unbroken"}).exit_code, 0);
   for (const int number : {SIGTERM, SIGINT, SIGUSR1}) {
     const std::string run = "run-" + std::to_string(number);
@@ -161,7 +177,8 @@ TEST_F(Training, ASignalSavesAndResumeEqualsNeverHavingStopped) {
   }
 }
 
-// 20 kills, at least 5 of them inside a save; then the run is finished and compared with an undisturbed one.
+// 20 kills, at least 5 of them during a save; then the runs are finished and compared with an
+// uninterrupted one.
 TEST_F(Training, KillsAtRandomMomentsLeaveNoTrace) {
   constexpr int kSteps = 60, kKillsPerRun = 4;
   const auto arguments = [&](int run) {
@@ -185,7 +202,7 @@ TEST_F(Training, KillsAtRandomMomentsLeaveNoTrace) {
     if (round % 2 == 0) {
       while (process.running() && !saving(name)) std::this_thread::yield();
     } else {
-      // From its start-up to somewhere in its steps, whatever the machine's speed.
+      // Between start-up and any step, whatever the speed of the machine.
       const auto start_up = std::chrono::milliseconds(random() % 200);
       std::this_thread::sleep_for(start_up);
       const std::size_t lines = num_metrics_lines(name) + random() % (kSteps / kKillsPerRun);
@@ -208,11 +225,11 @@ TEST_F(Training, KillsAtRandomMomentsLeaveNoTrace) {
     const Outcome finished = sluice(arguments(i));
     ASSERT_EQ(finished.exit_code, 0) << finished.err;
     expect_equal_runs("run-" + std::to_string(i), "run-0", kSteps);
-    EXPECT_FALSE(saving("run-" + std::to_string(i))) << "temporaries are left";
+    EXPECT_FALSE(saving("run-" + std::to_string(i))) << "temporary files remain";
   }
 }
 
-TEST_F(Training, DamageIsFoundAndTheOlderCheckpointTaken) {
+TEST_F(Training, DetectsDamageAndUsesTheOlderCheckpoint) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
   EXPECT_EQ(sluice({"verify", "run"}).exit_code, 0);
   std::string damaged = model("run");
@@ -228,7 +245,8 @@ TEST_F(Training, DamageIsFoundAndTheOlderCheckpointTaken) {
   const Outcome eval = sluice({"eval", "run", "--json", "--allow-older-checkpoint"});
   EXPECT_EQ(eval.exit_code, 0) << eval.err;
   EXPECT_EQ(eval.json().at("step"), 20);
-  EXPECT_NE(eval.err.find("step-30"), std::string::npos) << "a warning names what was passed over";
+  EXPECT_NE(eval.err.find("step-30"), std::string::npos)
+      << "a warning names the skipped checkpoint";
 
   write("run/checkpoints/step-20/optimizer.safetensors", "");
   EXPECT_EQ(sluice({"eval", "run", "--allow-older-checkpoint"}).exit_code, 78);
@@ -237,7 +255,8 @@ TEST_F(Training, DamageIsFoundAndTheOlderCheckpointTaken) {
 
 TEST_F(Training, ARunSurvivesMovingItsDirectoryAndItsCorpus) {
   ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "unbroken"}).exit_code, 0);
-  ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "a", "--set", "train.steps=30"}).exit_code, 0);
+  ASSERT_EQ(sluice({"train", "tiny.yaml", "--run-dir", "a", "--set", "train.steps=30"}).exit_code,
+            0);
   Process process = start({"train", "tiny.yaml", "--run-dir", "b"});
   while (process.running() && num_metrics_lines("b") < 12) std::this_thread::sleep_for(1ms);
   process.signal(SIGTERM);
@@ -245,35 +264,40 @@ TEST_F(Training, ARunSurvivesMovingItsDirectoryAndItsCorpus) {
   fs::create_directory(path("elsewhere"));
   fs::rename(path("b"), path("elsewhere/c"));
   fs::rename(path("text.txt"), path("elsewhere/text.txt"));
-  const Outcome resumed = sluice({"train", "elsewhere/c/config.yaml", "--run-dir", "elsewhere/c", "--resume"});
+  const Outcome resumed =
+      sluice({"train", "elsewhere/c/config.yaml", "--run-dir", "elsewhere/c", "--resume"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   expect_equal_runs("elsewhere/c", "unbroken");
   EXPECT_EQ(sluice({"eval", "elsewhere/c"}).exit_code, 0);
 }
 
-TEST_F(Training, WhatMayNotChangeIsRefusedByNameOnResume) {
+TEST_F(Training, ResumeRejectsFixedSettingsByName) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
-  const Outcome refused = sluice({"train", "tiny.yaml", "--resume", "--set", "optimizer.lr=1e-3", "train.steps=40"});
+  const Outcome refused =
+      sluice({"train", "tiny.yaml", "--resume", "--set", "optimizer.lr=1e-3", "train.steps=40"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_NE(refused.err.find("optimizer.lr"), std::string::npos) << refused.err;
-  const Outcome longer = sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=40", "--json"});
+  const Outcome longer =
+      sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=40", "--json"});
   EXPECT_EQ(longer.exit_code, 0) << longer.err;
   EXPECT_EQ(longer.json().at("step"), 40);
   EXPECT_NE(longer.err.find("train.steps"), std::string::npos) << "the difference is shown";
 }
 
-TEST_F(Training, TwoWritersInOneDirectoryAreRefused) {
-  Process first = start({"train", "tiny.yaml", "--set", "train.steps=100000", "checkpoint.every_steps=100000"});
+TEST_F(Training, RejectsTwoWritersInOneDirectory) {
+  Process first =
+      start({"train", "tiny.yaml", "--set", "train.steps=100000", "checkpoint.every_steps=100000"});
   while (first.running() && num_metrics_lines("run") < 3) std::this_thread::sleep_for(1ms);
   const Outcome second = sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=100000"});
   EXPECT_EQ(second.exit_code, 2);
-  EXPECT_NE(second.err.find("process"), std::string::npos) << second.err;
+  EXPECT_NE(second.err.find("run: in use by pid "), std::string::npos) << second.err;
   first.signal(SIGKILL);
   first.wait();
-  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=12"}).exit_code, 0) << "a dead writer's lock is no lock";
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--resume", "--set", "train.steps=12"}).exit_code, 0)
+      << "the lock of a dead process is released";
 }
 
-TEST_F(Training, ADirectoryThatVanishesIsNotMadeAgain) {
+TEST_F(Training, AVanishedDirectoryIsNotRecreated) {
   Process process = start({"train", "tiny.yaml", "--set", "train.steps=100000"});
   while (process.running() && num_metrics_lines("run") < 3) std::this_thread::sleep_for(1ms);
   fs::rename(path("run"), path("moved"));
@@ -284,26 +308,35 @@ TEST_F(Training, ADirectoryThatVanishesIsNotMadeAgain) {
   EXPECT_EQ(sluice({"verify", "moved"}).exit_code, 0);
 }
 
-TEST_F(Training, GenerationIsRepeatableAndValid) {
+TEST_F(Training, GenerationIsReproducible) {
   ASSERT_EQ(sluice({"train", "tiny.yaml"}).exit_code, 0);
-  const Outcome first = sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"});
+  const Outcome first =
+      sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"});
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_FALSE(first.out.empty());
-  EXPECT_EQ(sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"}).out, first.out);
-  EXPECT_NE(sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "8"}).out, first.out);
+  EXPECT_EQ(
+      sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "7"}).out,
+      first.out);
+  EXPECT_NE(
+      sluice({"generate", "run", "--prompt", "The License", "--tokens", "40", "--seed", "8"}).out,
+      first.out);
   const Outcome refused = sluice({"generate", "run", "--prompt", "The \xFF"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_EQ(refused.out, "");
-  const auto json = sluice({"generate", "run", "--prompt", "A", "--tokens", "5", "--temperature", "0", "--json"}).json();
+  const auto json =
+      sluice({"generate", "run", "--prompt", "A", "--tokens", "5", "--temperature", "0", "--json"})
+          .json();
   EXPECT_TRUE(json.at("text").is_string());
 }
 
 TEST_F(Training, AFullDiskIsOneLineAndExitCode74) {
   const Outcome outcome =
-      run({"/bin/sh", "-c", "ulimit -f 40; trap '' XFSZ; exec \"$0\" train tiny.yaml --set model.d_model=96", SLUICE_PROGRAM});
+      run({"/bin/sh", "-c",
+           "ulimit -f 40; trap '' XFSZ; exec \"$0\" train tiny.yaml --set model.d_model=96",
+           SLUICE_PROGRAM});
   EXPECT_EQ(outcome.exit_code, 74) << outcome.err;
   EXPECT_NE(outcome.err.find("File too large"), std::string::npos) << outcome.err;
-  EXPECT_FALSE(saving("run")) << "temporaries are left";
+  EXPECT_FALSE(saving("run")) << "temporary files remain";
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-TEST(Clock, NeverRunsBackwards) {
+TEST(Clock, MonotonicTimeNeverDecreases) {
   const double first = monotonic_s();
   EXPECT_GE(monotonic_s(), first);
 }

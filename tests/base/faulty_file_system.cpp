@@ -12,20 +12,20 @@
 namespace sluice::testing {
 namespace {
 
-// What is known about the bytes of one file that was written.
+// Durability of the bytes of one written file.
 struct FileRecord {
   std::uint64_t size_bytes = 0;
   std::uint64_t durable_bytes = 0;
-  fs::path overwritten;  // copy of what an O_TRUNC replaced, until the first sync
+  fs::path overwritten;  // backup of the content truncated by O_TRUNC, until the first sync
 };
 using Records = std::map<fs::path, std::shared_ptr<FileRecord>>;
 
-// A name that changed and is not yet on disk.
+// A name change that is not yet durable.
 struct NameChange {
   enum class Kind { kCreated, kRenamed, kRemoved } kind;
   fs::path path;
   fs::path from;        // of kRenamed
-  fs::path backup;      // what `path` was before, empty if nothing
+  fs::path backup;      // previous content of `path`, empty if none
   Records old_records;  // of the files in `backup`, by their original paths
 };
 
@@ -59,7 +59,7 @@ class FaultyFileSystem::Disk {
  public:
   explicit Disk(FaultPlan plan) : plan_(std::move(plan)) {
     std::string pattern = (fs::temp_directory_path() / "sluice-faulty-XXXXXX").string();
-    invariant(mkdtemp(pattern.data()) != nullptr, "no temporary directory");
+    invariant(mkdtemp(pattern.data()) != nullptr, "cannot create a temporary directory");
     backups_ = pattern;
   }
   Disk(const Disk&) = delete;
@@ -69,20 +69,23 @@ class FaultyFileSystem::Disk {
     fs::remove_all(backups_, ignored);
   }
 
-  // Before each operation: counts it, crashes or fails where the plan says so. True where a write is to stop half-way.
+  // Called before each operation: counts it, then crashes or fails according to the plan. True if a
+  // write must stop half-way.
   bool begin(std::string_view operation, const fs::path& path, std::string_view detail = "") {
     if (plan_.crash_after && num_operations() >= *plan_.crash_after) crashed_ = true;
     if (crashed_) throw Crash{num_operations()};
     operations_.push_back(cat(operation, " ", path.string(), detail.empty() ? "" : " ", detail));
     const std::int64_t number = num_operations();
-    const bool planned = plan_.fail_at && number >= *plan_.fail_at && number < *plan_.fail_at + plan_.fail_count;
+    const bool planned =
+        plan_.fail_at && number >= *plan_.fail_at && number < *plan_.fail_at + plan_.fail_count;
     if (!planned || (plan_.fault != Fault::kIoError && !needs_space(operation))) return false;
     if (plan_.fault == Fault::kShortWrite && operation == "write") return true;
     fail_as_planned(operation, path);
   }
 
   [[noreturn]] void fail_as_planned(std::string_view operation, const fs::path& path) const {
-    fail(ExitCode::kIo, path.string(), cat(operation, " failed: ", std::generic_category().message(error_number(plan_.fault))),
+    fail(ExitCode::kIo, path.string(),
+         cat(operation, " failed: ", std::generic_category().message(error_number(plan_.fault))),
          "a fault injected by a test");
   }
 
@@ -93,7 +96,12 @@ class FaultyFileSystem::Disk {
       record = std::make_shared<FileRecord>();
       record->size_bytes = record->durable_bytes = existed ? fs::file_size(path) : 0;
     }
-    if (!existed) changes_.push_back({.kind = NameChange::Kind::kCreated, .path = path, .from = {}, .backup = {}, .old_records = {}});
+    if (!existed)
+      changes_.push_back({.kind = NameChange::Kind::kCreated,
+                          .path = path,
+                          .from = {},
+                          .backup = {},
+                          .old_records = {}});
     if (existed && mode == Mode::kCreate) {
       if (record->overwritten.empty()) {
         record->overwritten = new_backup();
@@ -106,9 +114,13 @@ class FaultyFileSystem::Disk {
   }
 
   void renamed(const fs::path& from, const fs::path& to) {
-    if (!fs::exists(from)) return real_files().rename(from, to);  // says what is wrong
-    NameChange change{.kind = NameChange::Kind::kRenamed, .path = to, .from = from, .backup = {}, .old_records = {}};
-    if (fs::exists(to)) set_aside(to, change);
+    if (!fs::exists(from)) return real_files().rename(from, to);  // fails
+    NameChange change{.kind = NameChange::Kind::kRenamed,
+                      .path = to,
+                      .from = from,
+                      .backup = {},
+                      .old_records = {}};
+    if (fs::exists(to)) back_up(to, change);
     real_files().rename(from, to);
     move_records(from, to);
     changes_.push_back(std::move(change));
@@ -116,20 +128,26 @@ class FaultyFileSystem::Disk {
 
   void removed(const fs::path& path) {
     if (!fs::exists(fs::symlink_status(path))) return;
-    NameChange change{.kind = NameChange::Kind::kRemoved, .path = path, .from = {}, .backup = {}, .old_records = {}};
-    set_aside(path, change);
+    NameChange change{.kind = NameChange::Kind::kRemoved,
+                      .path = path,
+                      .from = {},
+                      .backup = {},
+                      .old_records = {}};
+    back_up(path, change);
     changes_.push_back(std::move(change));
   }
 
   void directory_synced(const fs::path& path) {
-    std::erase_if(changes_, [&](const NameChange& change) { return change.path.parent_path() == path; });
+    std::erase_if(changes_,
+                  [&](const NameChange& change) { return change.path.parent_path() == path; });
   }
 
   void truncated(const fs::path& path, std::uint64_t size_bytes) {
-    if (const auto found = records_.find(path); found != records_.end()) *found->second = {size_bytes, size_bytes, {}};
+    if (const auto found = records_.find(path); found != records_.end())
+      *found->second = {size_bytes, size_bytes, {}};
   }
 
-  void settle() {
+  void apply_power_cut() {
     if (plan_.survival == Survival::kNothingUnsynced) {
       while (!changes_.empty()) {
         const NameChange change = std::move(changes_.back());
@@ -138,7 +156,7 @@ class FaultyFileSystem::Disk {
       }
     }
     if (plan_.survival == Survival::kEverything) return;
-    for (const auto& [path, record] : records_) settle_bytes(path, *record);
+    for (const auto& [path, record] : records_) revert_bytes(path, *record);
   }
 
   std::int64_t num_operations() const { return static_cast<std::int64_t>(operations_.size()); }
@@ -149,8 +167,8 @@ class FaultyFileSystem::Disk {
  private:
   fs::path new_backup() { return backups_ / std::to_string(num_backups_++); }
 
-  // Moves what lies at `path` out of the way, to come back if `change` is undone.
-  void set_aside(const fs::path& path, NameChange& change) {
+  // Backs up `path`, to be restored if `change` is undone.
+  void back_up(const fs::path& path, NameChange& change) {
     change.backup = new_backup();
     fs::copy(path, change.backup, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     for (auto entry = records_.begin(); entry != records_.end();) {
@@ -181,18 +199,20 @@ class FaultyFileSystem::Disk {
       records_.erase(change.path);
     }
     if (change.backup.empty()) return;
-    fs::copy(change.backup, change.path, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    fs::copy(change.backup, change.path,
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     records_.insert(change.old_records.begin(), change.old_records.end());
   }
 
-  void settle_bytes(const fs::path& path, const FileRecord& record) const {
+  void revert_bytes(const fs::path& path, const FileRecord& record) const {
     if (!fs::exists(path)) return;
     if (plan_.survival == Survival::kNothingUnsynced && !record.overwritten.empty()) {
       fs::copy_file(record.overwritten, path, fs::copy_options::overwrite_existing);
       return;
     }
     const std::uint64_t unsynced = record.size_bytes - record.durable_bytes;
-    fs::resize_file(path, record.durable_bytes + (plan_.survival == Survival::kTornWrites ? unsynced / 2 : 0));
+    fs::resize_file(
+        path, record.durable_bytes + (plan_.survival == Survival::kTornWrites ? unsynced / 2 : 0));
   }
 
   FaultPlan plan_;
@@ -206,15 +226,19 @@ class FaultyFileSystem::Disk {
 
 class FaultyFileSystem::File final : public OutputFile {
  public:
-  File(std::shared_ptr<Disk> disk, fs::path path, std::unique_ptr<OutputFile> real, std::shared_ptr<FileRecord> record)
-      : disk_(std::move(disk)), path_(std::move(path)), real_(std::move(real)), record_(std::move(record)) {}
+  File(std::shared_ptr<Disk> disk, fs::path path, std::unique_ptr<OutputFile> real,
+       std::shared_ptr<FileRecord> record)
+      : disk_(std::move(disk)),
+        path_(std::move(path)),
+        real_(std::move(real)),
+        record_(std::move(record)) {}
 
   using OutputFile::write;
   void write(std::span<const std::byte> bytes) override {
     const bool stops_halfway = disk_->begin("write", path_, std::to_string(bytes.size()));
-    const auto arriving = stops_halfway ? bytes.first(bytes.size() / 2) : bytes;
-    real_->write(arriving);
-    record_->size_bytes += arriving.size();
+    const auto written = stops_halfway ? bytes.first(bytes.size() / 2) : bytes;
+    real_->write(written);
+    record_->size_bytes += written.size();
     if (stops_halfway) disk_->fail_as_planned("write", path_);
   }
 
@@ -236,15 +260,18 @@ class FaultyFileSystem::File final : public OutputFile {
   std::shared_ptr<FileRecord> record_;
 };
 
-FaultyFileSystem::FaultyFileSystem(FaultPlan plan) : disk_(std::make_shared<Disk>(std::move(plan))) {}
+FaultyFileSystem::FaultyFileSystem(FaultPlan plan)
+    : disk_(std::make_shared<Disk>(std::move(plan))) {}
 FaultyFileSystem::~FaultyFileSystem() = default;
 
 std::unique_ptr<OutputFile> FaultyFileSystem::open(const fs::path& path, Mode mode) {
-  const fs::path place = normal(path);
-  disk_->begin("open", place, mode == Mode::kCreate ? "create" : "append");
-  if (!fs::is_directory(place.parent_path()) || fs::is_directory(place)) return real_files().open(place, mode);  // says what is wrong
-  std::shared_ptr<FileRecord> record = disk_->opened(place, mode);
-  return std::make_unique<File>(disk_, place, real_files().open(place, mode), std::move(record));
+  const fs::path location = normal(path);
+  disk_->begin("open", location, mode == Mode::kCreate ? "create" : "append");
+  if (!fs::is_directory(location.parent_path()) || fs::is_directory(location))
+    return real_files().open(location, mode);  // fails
+  std::shared_ptr<FileRecord> record = disk_->opened(location, mode);
+  return std::make_unique<File>(disk_, location, real_files().open(location, mode),
+                                std::move(record));
 }
 
 void FaultyFileSystem::rename(const fs::path& from, const fs::path& to) {
@@ -255,14 +282,15 @@ void FaultyFileSystem::rename(const fs::path& from, const fs::path& to) {
 void FaultyFileSystem::create_directories(const fs::path& path) {
   disk_->begin("create_directories", normal(path));
   std::vector<fs::path> parents;
-  for (fs::path missing = normal(path); !fs::exists(missing); missing = missing.parent_path()) parents.push_back(missing.parent_path());
+  for (fs::path missing = normal(path); !fs::exists(missing); missing = missing.parent_path())
+    parents.push_back(missing.parent_path());
   real_files().create_directories(path);
   for (const fs::path& parent : parents) disk_->directory_synced(parent);
 }
 
 void FaultyFileSystem::sync_directory(const fs::path& path) {
   disk_->begin("sync_directory", normal(path));
-  if (!fs::is_directory(path)) real_files().sync_directory(path);  // says what is wrong
+  if (!fs::is_directory(path)) real_files().sync_directory(path);  // fails
   disk_->directory_synced(normal(path));
 }
 
@@ -285,6 +313,6 @@ std::uint64_t FaultyFileSystem::free_bytes(const fs::path& path) {
 std::int64_t FaultyFileSystem::num_operations() const { return disk_->num_operations(); }
 std::vector<std::string> FaultyFileSystem::operations() const { return disk_->operations(); }
 bool FaultyFileSystem::crashed() const { return disk_->crashed(); }
-void FaultyFileSystem::settle() { disk_->settle(); }
+void FaultyFileSystem::apply_power_cut() { disk_->apply_power_cut(); }
 
 }  // namespace sluice::testing

@@ -17,12 +17,12 @@ void put(FileSystem& files, const fs::path& path, std::string_view text, bool sy
   file->close();
 }
 
-// What lies at `path` after a power cut with `survival` at the end of `work`.
+// The content of `path` after `work` and a power cut with `survival`.
 template <class Work>
 std::string after_power_cut(const fs::path& path, Survival survival, Work work) {
   FaultyFileSystem files({.survival = survival});
   work(files);
-  files.settle();
+  files.apply_power_cut();
   return fs::exists(path) ? read_file(path) : "(none)";
 }
 
@@ -32,7 +32,7 @@ class FaultyFileSystemTest : public ::testing::Test {
   fs::path a_ = folder_ / "a", b_ = folder_ / "b";
 };
 
-TEST_F(FaultyFileSystemTest, WithoutAPlanItWritesAsTheRealOne) {
+TEST_F(FaultyFileSystemTest, WithoutAPlanItWritesNormally) {
   FaultyFileSystem files;
   put(files, a_, "text", true);
   EXPECT_EQ(read_file(a_), "text");
@@ -50,13 +50,13 @@ TEST_F(FaultyFileSystemTest, EveryOperationCanFail) {
   }
 }
 
-TEST_F(FaultyFileSystemTest, AShortWriteLeavesHalf) {
+TEST_F(FaultyFileSystemTest, AShortWriteWritesHalf) {
   FaultyFileSystem files({.fail_at = 2, .fault = Fault::kShortWrite});
   EXPECT_THROW(put(files, a_, "text", true), UserError);
   EXPECT_EQ(read_file(a_), "te");
 }
 
-TEST_F(FaultyFileSystemTest, AfterTheCrashNothingHappensAnyMore) {
+TEST_F(FaultyFileSystemTest, OperationsAfterTheCrashHaveNoEffect) {
   FaultyFileSystem files({.crash_after = 1});
   EXPECT_THROW(put(files, a_, "text", true), Crash);
   EXPECT_TRUE(files.crashed());
@@ -78,16 +78,18 @@ TEST_F(FaultyFileSystemTest, UnsyncedBytesAreLostOrTorn) {
   EXPECT_EQ(after_power_cut(a_, Survival::kTornWrites, work), "123456");
 }
 
-TEST_F(FaultyFileSystemTest, ANewNameNeedsItsDirectorySynced) {
+TEST_F(FaultyFileSystemTest, ANewNameRequiresADirectorySync) {
   const auto work = [&](FileSystem& files) { put(files, a_, "text", true); };
   EXPECT_EQ(after_power_cut(a_, Survival::kNothingUnsynced, work), "(none)");
   EXPECT_EQ(after_power_cut(a_, Survival::kNamesOnly, work), "text");
 }
 
-TEST_F(FaultyFileSystemTest, ARenameIsUndoneWithWhatItReplaced) {
+TEST_F(FaultyFileSystemTest, UndoingARenameRestoresTheReplacedFile) {
   put(real_files(), a_, "new", true);
   put(real_files(), b_, "old", true);
-  EXPECT_EQ(after_power_cut(b_, Survival::kNothingUnsynced, [&](FileSystem& files) { files.rename(a_, b_); }), "old");
+  EXPECT_EQ(after_power_cut(b_, Survival::kNothingUnsynced,
+                            [&](FileSystem& files) { files.rename(a_, b_); }),
+            "old");
   EXPECT_EQ(read_file(a_), "new");
   const auto synced = [&](FileSystem& files) {
     files.rename(a_, b_);
@@ -96,7 +98,7 @@ TEST_F(FaultyFileSystemTest, ARenameIsUndoneWithWhatItReplaced) {
   EXPECT_EQ(after_power_cut(b_, Survival::kNothingUnsynced, synced), "new");
 }
 
-TEST_F(FaultyFileSystemTest, RenamingWithoutSyncCanLeaveAnEmptyFile) {
+TEST_F(FaultyFileSystemTest, RenamingWithoutSyncMayResultInAnEmptyFile) {
   put(real_files(), b_, "old", true);
   const auto work = [&](FileSystem& files) {
     put(files, a_, "new", false);
@@ -105,7 +107,7 @@ TEST_F(FaultyFileSystemTest, RenamingWithoutSyncCanLeaveAnEmptyFile) {
   EXPECT_EQ(after_power_cut(b_, Survival::kNamesOnly, work), "");
 }
 
-TEST_F(FaultyFileSystemTest, RenamedDirectoriesCarryTheirUnsyncedFiles) {
+TEST_F(FaultyFileSystemTest, RenamedDirectoriesKeepUnsyncedState) {
   const fs::path before = folder_ / "x.tmp", after = folder_ / "x";
   const auto work = [&](FileSystem& files) {
     files.create_directories(before);
@@ -119,7 +121,7 @@ TEST_F(FaultyFileSystemTest, RenamedDirectoriesCarryTheirUnsyncedFiles) {
   EXPECT_EQ(read_file(after / "g"), "");
 }
 
-TEST_F(FaultyFileSystemTest, RemovedThingsComeBackUntilTheirDirectoryIsSynced) {
+TEST_F(FaultyFileSystemTest, RemovalRequiresADirectorySync) {
   fs::create_directories(folder_ / "d/e");
   put(real_files(), folder_ / "d/e/f", "text", true);
   const auto remove = [&](FileSystem& files) { files.remove_all(folder_ / "d"); };
@@ -131,14 +133,15 @@ TEST_F(FaultyFileSystemTest, RemovedThingsComeBackUntilTheirDirectoryIsSynced) {
   EXPECT_EQ(after_power_cut(folder_ / "d/e/f", Survival::kNothingUnsynced, and_sync), "(none)");
 }
 
-TEST_F(FaultyFileSystemTest, AnOverwrittenFileKeepsItsOldBytesOrLosesBoth) {
+TEST_F(FaultyFileSystemTest, AnUnsyncedOverwriteKeepsTheOldBytesOrLosesBoth) {
   put(real_files(), a_, "old", true);
   const auto overwrite = [&](FileSystem& files) { put(files, a_, "new!", false); };
   EXPECT_EQ(after_power_cut(a_, Survival::kNothingUnsynced, overwrite), "old");
   EXPECT_EQ(after_power_cut(a_, Survival::kNamesOnly, overwrite), "");
 }
 
-// The property that the twin exists to show: whatever the moment of the crash, a reader finds the old text or the new.
+// The main purpose of FaultyFileSystem: after a crash at any point, a reader finds the old or the
+// new text.
 TEST_F(FaultyFileSystemTest, WriteAtomicallySurvivesACrashAfterEveryOperation) {
   FaultyFileSystem counting;
   counting.write_atomically(a_, "old text");
@@ -152,9 +155,10 @@ TEST_F(FaultyFileSystemTest, WriteAtomicallySurvivesACrashAfterEveryOperation) {
       } catch (const Crash&) {
         finished = false;
       }
-      files.settle();
+      files.apply_power_cut();
       const std::string found = read_file(a_);
-      EXPECT_TRUE(found == "new text" || (found == "old text" && !finished)) << found << " after operation " << n;
+      EXPECT_TRUE(found == "new text" || (found == "old text" && !finished))
+          << found << " after operation " << n;
     }
   }
 }

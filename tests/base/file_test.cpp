@@ -17,7 +17,7 @@ namespace {
 
 using Mode = FileSystem::Mode;
 
-// Runs `action`, which has to fail with `code`, and gives the message.
+// Runs `action`, which must fail with `code`, and returns the message.
 template <class Action>
 std::string message_of(ExitCode code, Action action) {
   try {
@@ -30,7 +30,9 @@ std::string message_of(ExitCode code, Action action) {
   return {};
 }
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 class FileTest : public ::testing::Test {
  protected:
@@ -53,19 +55,19 @@ TEST_F(FileTest, CreateTruncatesAndAppendAppends) {
   EXPECT_EQ(read_file(path_), "short and more");
 }
 
-TEST_F(FileTest, BytesPassUnchanged) {
+TEST_F(FileTest, BytesAreUnchanged) {
   std::string text(300'000, '\0');
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7);
   put(path_, text);
   EXPECT_EQ(read_file(path_), text);
 }
 
-TEST_F(FileTest, AFullDiskIsToldWithPathAndBytes) {
+TEST_F(FileTest, AFullDiskIsReportedWithPathAndBytes) {
   if (!fs::exists("/dev/full")) GTEST_FAIL() << "/dev/full is missing";
   const auto file = files_.open("/dev/full", Mode::kAppend);
-  const std::string message = message_of(ExitCode::kIo, [&] { file->write(std::string(5000, 'x')); });
-  EXPECT_EQ(message,
-            "/dev/full: cannot write 5000 bytes: No space left on device; needs at least 4.9 KiB of free space, on a disk that works");
+  const std::string message =
+      message_of(ExitCode::kIo, [&] { file->write(std::string(5000, 'x')); });
+  EXPECT_EQ(message, "/dev/full: cannot write 5000 bytes: No space left on device");
 }
 
 TEST_F(FileTest, AWriteIntoAClosedPipeIsAnError) {
@@ -79,8 +81,8 @@ TEST_F(FileTest, AWriteIntoAClosedPipeIsAnError) {
   signal(SIGPIPE, old_handler);
 }
 
-// A pipe takes 64 KiB at a time: the rest of the span has to follow in further writes.
-TEST_F(FileTest, PartialWritesGoOn) {
+// A pipe accepts 64 KiB at a time: the rest of the span requires further writes.
+TEST_F(FileTest, PartialWritesContinue) {
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
   std::string received;
   std::thread reader([&] { received = read_file(path_); });
@@ -94,21 +96,28 @@ TEST_F(FileTest, PartialWritesGoOn) {
   EXPECT_EQ(received, text);
 }
 
-TEST_F(FileTest, OpeningFailsWhereNothingCanBeWritten) {
-  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.open(folder_ / "none/file", Mode::kCreate); }), "No such file or directory"));
-  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.open(folder_.path(), Mode::kCreate); }), "Is a directory"));
-  EXPECT_THROW(files_.open("/proc/sluice", Mode::kCreate), UserError);  // refuses root, too
+TEST_F(FileTest, OpeningFailsForUnwritablePaths) {
+  EXPECT_TRUE(contains(
+      message_of(ExitCode::kIo, [&] { files_.open(folder_ / "none/file", Mode::kCreate); }),
+      "No such file or directory"));
+  EXPECT_TRUE(
+      contains(message_of(ExitCode::kIo, [&] { files_.open(folder_.path(), Mode::kCreate); }),
+               "Is a directory"));
+  EXPECT_THROW(files_.open("/proc/sluice", Mode::kCreate), UserError);  // fails even for root
 }
 
-TEST_F(FileTest, AnUnwritableDirectoryIsTold) {
-  if (geteuid() == 0) {  // root may write anywhere but in what the kernel keeps for itself
+TEST_F(FileTest, AnUnwritableDirectoryIsReported) {
+  if (geteuid() == 0) {  // root may write anywhere except in /proc
     EXPECT_TRUE(
-        contains(message_of(ExitCode::kIo, [&] { files_.create_directories("/proc/sluice/run"); }), "/proc/sluice/run: cannot create"));
+        contains(message_of(ExitCode::kIo, [&] { files_.create_directories("/proc/sluice/run"); }),
+                 "/proc/sluice/run: cannot create"));
     return;
   }
   fs::permissions(folder_.path(), fs::perms::owner_read | fs::perms::owner_exec);
-  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.open(path_, Mode::kCreate); }), "Permission denied"));
-  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.create_directories(folder_ / "d"); }), "Permission denied"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.open(path_, Mode::kCreate); }),
+                       "Permission denied"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.create_directories(folder_ / "d"); }),
+                       "Permission denied"));
   fs::permissions(folder_.path(), fs::perms::owner_all);
 }
 
@@ -120,57 +129,61 @@ TEST_F(FileTest, UseAfterCloseIsABug) {
   EXPECT_THROW(file->close(), InvariantError);
 }
 
-TEST_F(FileTest, DirectoriesAreMadeWithParentsAndTwice) {
+TEST_F(FileTest, CreatesDirectoriesWithParentsRepeatedly) {
   files_.create_directories(folder_ / "a/b/c");
   files_.create_directories(folder_ / "a/b/c/");
   EXPECT_TRUE(fs::is_directory(folder_ / "a/b/c"));
   put(path_, "x");
-  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.create_directories(path_ / "d"); }), "cannot create this directory"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.create_directories(path_ / "d"); }),
+                       "cannot create directory"));
 }
 
-TEST_F(FileTest, RenameReplacesAndTellsBothNames) {
+TEST_F(FileTest, RenameReplacesAndReportsBothNames) {
   put(path_, "new");
   put(folder_ / "to", "old");
   files_.rename(path_, folder_ / "to");
   EXPECT_EQ(read_file(folder_ / "to"), "new");
-  const std::string message = message_of(ExitCode::kIo, [&] { files_.rename(path_, folder_ / "to"); });
-  EXPECT_TRUE(contains(message, path_.string()) && contains(message, (folder_ / "to").string())) << message;
+  const std::string message =
+      message_of(ExitCode::kIo, [&] { files_.rename(path_, folder_ / "to"); });
+  EXPECT_TRUE(contains(message, path_.string()) && contains(message, (folder_ / "to").string()))
+      << message;
 }
 
-TEST_F(FileTest, RemoveAllTakesTreesAndNothing) {
+TEST_F(FileTest, RemoveAllRemovesTreesAndIgnoresMissingPaths) {
   fs::create_directories(folder_ / "a/b");
   files_.remove_all(folder_ / "a");
   files_.remove_all(folder_ / "a");
   EXPECT_FALSE(fs::exists(folder_ / "a"));
 }
 
-TEST_F(FileTest, TruncateCutsAndTellsWhatIsMissing) {
+TEST_F(FileTest, TruncateShortensAndReportsMissingFiles) {
   put(path_, "12345");
   files_.truncate(path_, 2);
   EXPECT_EQ(read_file(path_), "12");
-  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.truncate(folder_ / "none", 0); }), "cannot cut to 0 bytes"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kIo, [&] { files_.truncate(folder_ / "none", 0); }),
+                       "cannot truncate to 0 bytes"));
 }
 
-TEST_F(FileTest, SyncDirectoryNeedsADirectory) {
+TEST_F(FileTest, SyncDirectoryRequiresADirectory) {
   EXPECT_NO_THROW(files_.sync_directory(folder_.path()));
   EXPECT_THROW(files_.sync_directory(folder_ / "none"), UserError);
 }
 
-TEST_F(FileTest, FreeBytesAsksTheNearestDirectoryThatExists) {
+TEST_F(FileTest, FreeBytesUsesTheNearestExistingDirectory) {
   EXPECT_GT(files_.free_bytes(folder_.path()), 0U);
   EXPECT_GT(files_.free_bytes(folder_ / "not/yet/there"), 0U);
   EXPECT_GT(files_.free_bytes("relative/and/missing"), 0U);
 }
 
-TEST_F(FileTest, WriteAtomicallyReplacesAndLeavesNothingElse) {
+TEST_F(FileTest, WriteAtomicallyReplacesWithoutTemporaryFiles) {
   files_.write_atomically(path_, "first");
   files_.write_atomically(path_, "second");
   EXPECT_EQ(read_file(path_), "second");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
 }
 
-// A reader that looks all the time sees one of the two texts, whole.
-TEST_F(FileTest, WriteAtomicallyNeverShowsAPart) {
+// A concurrent reader always sees one of the two texts completely.
+TEST_F(FileTest, WriteAtomicallyNeverExposesPartialContent) {
   const std::string a(50'000, 'a'), b(90'000, 'b');
   files_.write_atomically(path_, a);
   std::thread writer([&] {
@@ -185,21 +198,26 @@ TEST_F(FileTest, WriteAtomicallyNeverShowsAPart) {
   EXPECT_TRUE(whole);
 }
 
-TEST_F(FileTest, ReadFileTellsMissingDirectoryAndTooLarge) {
-  EXPECT_TRUE(contains(message_of(ExitCode::kMissingInput, [&] { read_file(path_); }), "No such file or directory"));
-  EXPECT_TRUE(contains(message_of(ExitCode::kMissingInput, [&] { read_file(folder_.path()); }), "Is a directory"));
+TEST_F(FileTest, ReadFileReportsMissingFilesDirectoriesAndTooLargeFiles) {
+  EXPECT_TRUE(contains(message_of(ExitCode::kMissingInput, [&] { read_file(path_); }),
+                       "No such file or directory"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kMissingInput, [&] { read_file(folder_.path()); }),
+                       "Is a directory"));
   put(path_, "12345");
   EXPECT_EQ(read_file(path_, 5), "12345");
-  EXPECT_TRUE(contains(message_of(ExitCode::kBadData, [&] { read_file(path_, 4); }), "larger than 4 B"));
-  EXPECT_THROW(read_file("/dev/zero", 1 << 20), UserError);  // states no size and never ends
+  EXPECT_TRUE(contains(message_of(ExitCode::kBadData, [&] { read_file(path_, 4); }),
+                       "exceeds the maximum size of 4 B"));
+  EXPECT_THROW(read_file("/dev/zero", 1 << 20), UserError);  // reports size 0 and never ends
 }
 
-TEST_F(FileTest, ReadFileReadsWhatStatesNoSize) { EXPECT_TRUE(read_file("/proc/self/status").starts_with("Name:")); }
+TEST_F(FileTest, ReadFileReadsFilesWithoutASize) {
+  EXPECT_TRUE(read_file("/proc/self/status").starts_with("Name:"));
+}
 
 TEST_F(FileTest, AFifoIsReadToItsEnd) {
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
   std::thread writer([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // nobody writes at first
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // no writer at first
     std::ofstream file(path_);
     file << "first, " << std::flush;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -215,12 +233,13 @@ TEST_F(FileTest, AStopEndsTheWaitForAFifo) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     request_stop(SIGTERM);
   });
-  EXPECT_TRUE(contains(message_of(ExitCode::kInterrupted, [&] { read_file(path_); }), "interrupted by SIGTERM"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kInterrupted, [&] { read_file(path_); }),
+                       "interrupted by SIGTERM"));
   stopper.join();
   clear_stop();
 }
 
-TEST_F(FileTest, MappedFileShowsTheBytes) {
+TEST_F(FileTest, MappedFileContainsTheBytes) {
   put(path_, "mapped");
   MappedFile mapped(path_);
   const auto text = [](const MappedFile& file) {
@@ -234,10 +253,11 @@ TEST_F(FileTest, MappedFileShowsTheBytes) {
   EXPECT_EQ(text(moved), "other");
 }
 
-TEST_F(FileTest, MappedFileOfNothing) {
+TEST_F(FileTest, MappedFileOfEmptyAndMissingFiles) {
   put(path_, "");
   EXPECT_TRUE(MappedFile(path_).bytes().empty());
-  EXPECT_TRUE(contains(message_of(ExitCode::kMissingInput, [&] { MappedFile(folder_ / "none"); }), "No such file or directory"));
+  EXPECT_TRUE(contains(message_of(ExitCode::kMissingInput, [&] { MappedFile(folder_ / "none"); }),
+                       "No such file or directory"));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ struct Vector {
   std::string_view hex;
 };
 
-// XXH3-128 with seed 0, as `xxhsum -H2` prints them.
+// XXH3-128 with seed 0, computed by `xxhsum -H2`.
 constexpr Vector kVectors[] = {
     {"", "99aa06d3014798d86001c324468d497f"},
     {"a", "a96faf705af16834e6c632b61e964e1f"},
@@ -26,9 +26,11 @@ TEST_P(HashVectors, WholeAndByteByByte) {
   EXPECT_EQ(hasher.digest().hex(), GetParam().hex);
 }
 INSTANTIATE_TEST_SUITE_P(Published, HashVectors, ::testing::ValuesIn(kVectors),
-                         [](const auto& row) { return "bytes" + std::to_string(row.param.text.size()); });
+                         [](const auto& row) {
+                           return "bytes" + std::to_string(row.param.text.size());
+                         });
 
-TEST(Hash, PiecesAreTheWholeWhereverTheyAreCut) {
+TEST(Hash, IncrementalUpdatesEqualTheWhole) {
   std::string text(5000, '\0');
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 >> 3);
   const std::string_view whole = text;
@@ -62,7 +64,9 @@ TEST(Hash, EveryBitMatters) {
   }
 }
 
-TEST(Hash, HexKeepsLeadingZeros) { EXPECT_EQ((Hash128{.high = 1, .low = 0xab}.hex()), "000000000000000100000000000000ab"); }
+TEST(Hash, HexKeepsLeadingZeros) {
+  EXPECT_EQ((Hash128{.high = 1, .low = 0xab}.hex()), "000000000000000100000000000000ab");
+}
 
 }  // namespace
 }  // namespace sluice

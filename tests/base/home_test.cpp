@@ -9,16 +9,17 @@
 namespace sluice {
 namespace {
 
-TEST(Home, ATildeIsTheHomeDirectoryAndNothingElse) {
+TEST(Home, ExpandsOnlyALeadingTilde) {
   ASSERT_EQ(::setenv("HOME", "/home/someone", 1), 0);
   EXPECT_EQ(expand_home("run.dir", "~/x"), "/home/someone/x");
   EXPECT_EQ(expand_home("run.dir", "~"), "/home/someone");
-  for (const char* same : {"runs/x", "/~/x", "./~/x", "a~/b", ""}) EXPECT_EQ(expand_home("run.dir", same), same);
+  for (const char* same : {"runs/x", "/~/x", "./~/x", "a~/b", ""})
+    EXPECT_EQ(expand_home("run.dir", same), same);
   ASSERT_EQ(::unsetenv("HOME"), 0);
-  EXPECT_NE(expand_home("run.dir", "~/x").find("/x"), std::string::npos) << "the system's entry";
+  EXPECT_NE(expand_home("run.dir", "~/x").find("/x"), std::string::npos) << "from the passwd entry";
 }
 
-TEST(Home, AnotherUsersHomeIsRefusedByName) {
+TEST(Home, RejectsAnotherUsersHome) {
   for (const char* other : {"~root/x", "~x"}) {
     try {
       expand_home("corpus.train", other);

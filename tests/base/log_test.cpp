@@ -21,11 +21,12 @@ namespace {
 std::string drain(int descriptor) {
   std::string text;
   char piece[4096];
-  for (ssize_t got; (got = read(descriptor, piece, sizeof(piece))) > 0;) text.append(piece, static_cast<std::size_t>(got));
-  return text;  // a terminal whose other end is closed answers with an error
+  for (ssize_t got; (got = read(descriptor, piece, sizeof(piece))) > 0;)
+    text.append(piece, static_cast<std::size_t>(got));
+  return text;  // a terminal reports an error after the other end is closed
 }
 
-// What a fresh process prints on stderr: the log looks at its surroundings once.
+// The stderr of a new process, since the log inspects its environment only once.
 std::string printed(bool on_terminal, const char* no_color, const std::function<void()>& work) {
   int ours = -1, theirs = -1, ends[2] = {-1, -1};
   if (on_terminal) {
@@ -62,7 +63,7 @@ TEST(Log, LinesGoToStderrAndOnlyWarningsAndErrorsAreMarked) {
   EXPECT_EQ(printed(false, nullptr, three_lines), "plain\nwarning: look\nerror: broken\n");
 }
 
-TEST(Log, TheFirstFileBeginsWithTheWarningsBeforeIt) {
+TEST(Log, TheFirstFileBeginsWithEarlierWarnings) {
   const testing::TemporaryDirectory folder;
   const std::string first = folder.path() / "first", second = folder.path() / "second";
   const std::string console = printed(false, nullptr, [&] {
@@ -74,25 +75,28 @@ TEST(Log, TheFirstFileBeginsWithTheWarningsBeforeIt) {
     log::open_file(second);
     log::warn("later");
   });
-  EXPECT_EQ(console, "plain\nwarning: look\nerror: broken\ninside\nwarning: between\nwarning: later\n");
+  EXPECT_EQ(console,
+            "plain\nwarning: look\nerror: broken\ninside\nwarning: between\nwarning: later\n");
   const std::regex expected("\\S+Z warning: look\n\\S+Z inside\n");
   EXPECT_TRUE(std::regex_match(read_file(first), expected)) << read_file(first);
-  EXPECT_TRUE(std::regex_match(read_file(second), std::regex("\\S+Z warning: later\n"))) << read_file(second);
+  EXPECT_TRUE(std::regex_match(read_file(second), std::regex("\\S+Z warning: later\n")))
+      << read_file(second);
 }
 
-TEST(Log, ColoursOnATerminalUnlessNoColorIsSet) {
-  const std::string coloured = printed(true, nullptr, three_lines);
-  EXPECT_TRUE(coloured.starts_with("plain\r\n")) << coloured;
-  EXPECT_NE(coloured.find("\x1b[33m\x1b[1mwarning: \x1b[m"), std::string::npos) << coloured;
+TEST(Log, ColorsOnATerminalUnlessNoColorIsSet) {
+  const std::string colored = printed(true, nullptr, three_lines);
+  EXPECT_TRUE(colored.starts_with("plain\r\n")) << colored;
+  EXPECT_NE(colored.find("\x1b[33m\x1b[1mwarning: \x1b[m"), std::string::npos) << colored;
   EXPECT_EQ(printed(true, "1", three_lines), "plain\r\nwarning: look\r\nerror: broken\r\n");
-  EXPECT_EQ(printed(true, "", three_lines), coloured);  // set but empty does not count: https://no-color.org
+  // an empty variable counts as unset: https://no-color.org
+  EXPECT_EQ(printed(true, "", three_lines), colored);
 }
 
-TEST(Log, TextIsNeverTakenForAFormat) {
+TEST(Log, TextIsNotInterpretedAsAFormat) {
   EXPECT_EQ(printed(false, nullptr, [] { log::info("{} %v {0} %s"); }), "{} %v {0} %s\n");
 }
 
-// Names, values and data reach every line; an error may report several problems, one per line.
+// Lines contain names, values and data; an error may report several problems, one per line.
 TEST(Log, ControlCharactersAreEscaped) {
   const testing::TemporaryDirectory folder;
   const std::string path = folder / "log.txt";
@@ -103,11 +107,12 @@ TEST(Log, ControlCharactersAreEscaped) {
     log::error("one\x1b[1m\ntwo\x07\n");
     log::close_file();
   });
-  EXPECT_EQ(text, "a\\x1b[2J\\nb\\tc\\x7f\\x80\nwarning: x\\r\\ny\nerror: one\\x1b[1m\ntwo\\x07\n\n");
+  EXPECT_EQ(text,
+            "a\\x1b[2J\\nb\\tc\\x7f\\x80\nwarning: x\\r\\ny\nerror: one\\x1b[1m\ntwo\\x07\n\n");
   EXPECT_EQ(read_file(path).find('\x1b'), std::string::npos);
 }
 
-TEST(Log, ProgressLivesOnTerminalsOnly) {
+TEST(Log, ProgressIsShownOnlyOnTerminals) {
   const auto work = [] {
     log::progress("step 1");
     log::progress("step 2");
@@ -116,10 +121,11 @@ TEST(Log, ProgressLivesOnTerminalsOnly) {
     log::end_progress();
   };
   EXPECT_EQ(printed(false, nullptr, work), "saved\n");
-  EXPECT_EQ(printed(true, "1", work), "\rstep 1\x1b[K\rstep 2\x1b[K\r\nsaved\r\n\rstep 3\x1b[K\r\n");
+  EXPECT_EQ(printed(true, "1", work),
+            "\rstep 1\x1b[K\rstep 2\x1b[K\r\nsaved\r\n\rstep 3\x1b[K\r\n");
 }
 
-TEST(Log, ATableIsDrawnOverItselfAndVanishes) {
+TEST(Log, ProgressTablesAreOverwrittenAndErased) {
   const auto work = [] {
     const std::vector<std::string> three{"cells", "a", "b"}, two{"cells", "b"};
     log::progress(three);
@@ -128,7 +134,8 @@ TEST(Log, ATableIsDrawnOverItselfAndVanishes) {
   };
   EXPECT_EQ(printed(false, nullptr, work), "a: done\n");
   EXPECT_EQ(printed(true, "1", work),
-            "\rcells\x1b[K\r\n\ra\x1b[K\r\n\rb\x1b[K\x1b[2A\rcells\x1b[K\r\n\rb\x1b[K\x1b[J\x1b[1A\r\x1b[Ja: done\r\n");
+            "\rcells\x1b[K\r\n\ra\x1b[K\r\n\rb\x1b[K\x1b[2A\rcells\x1b[K\r\n\rb\x1b[K\x1b[J\x1b["
+            "1A\r\x1b[Ja: done\r\n");
 }
 
 TEST(Log, ProgressFitsTheTerminal) {
@@ -149,21 +156,23 @@ TEST(Log, FileMirrorsLinesWithTimesButNotProgress) {
     log::open_file(path);
     log::info("three");
   });
-  const std::regex expected(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ warning: one\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ three\n)");
+  const std::regex expected(
+      R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ warning: one\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ three\n)");
   EXPECT_TRUE(std::regex_match(read_file(path), expected)) << read_file(path);
 }
 
-TEST(Log, AFileThatFailsIsToldOnceAndLeft) {
+TEST(Log, AFailingFileIsReportedOnceAndAbandoned) {
   const std::string text = printed(false, nullptr, [] {
     log::open_file("/dev/full");
     log::info("one");
     log::info("two");
   });
-  EXPECT_TRUE(std::regex_match(text, std::regex("one\nwarning: the log file ends here: [^\n]*No space left on device[^\n]*\ntwo\n")))
+  EXPECT_TRUE(std::regex_match(text, std::regex("one\nwarning: stopped writing the log file: "
+                                                "[^\n]*No space left on device[^\n]*\ntwo\n")))
       << text;
 }
 
-TEST(Log, AFileThatCannotBeOpenedIsRefused) {
+TEST(Log, AnUnwritableFileIsAnError) {
   const testing::TemporaryDirectory folder;
   const std::string text = printed(false, nullptr, [&] {
     try {
@@ -172,7 +181,8 @@ TEST(Log, AFileThatCannotBeOpenedIsRefused) {
       log::error(error.what());
     }
   });
-  EXPECT_TRUE(text.starts_with("error: " + folder.path().string() + ": ")) << text;
+  EXPECT_TRUE(text.starts_with("error: " + folder.path().string() + ": cannot open the log file: "))
+      << text;
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-// The kernel's own list of features is the oracle.
+// The kernel's list of CPU features is the reference.
 bool kernel_lists(const std::string& flag) {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -25,9 +25,10 @@ bool kernel_lists(const std::string& flag) {
   return false;
 }
 
-TEST(Machine, FeaturesAreTheKernels) {
+TEST(Machine, FeaturesMatchTheKernel) {
   EXPECT_EQ(machine().avx2, kernel_lists("avx2") && kernel_lists("fma"));
-  EXPECT_EQ(machine().avx512, kernel_lists("avx512f") && kernel_lists("avx512bw") && kernel_lists("avx512dq") && kernel_lists("avx512vl"));
+  EXPECT_EQ(machine().avx512, kernel_lists("avx512f") && kernel_lists("avx512bw") &&
+                                  kernel_lists("avx512dq") && kernel_lists("avx512vl"));
   EXPECT_EQ(machine().avx512_bf16, machine().avx512 && kernel_lists("avx512_bf16"));
   EXPECT_EQ(machine().amx_bf16, kernel_lists("amx_bf16") && kernel_lists("amx_tile"));
 }
@@ -41,7 +42,7 @@ TEST(Machine, FeaturesPrintAsWords) {
   EXPECT_TRUE(some.has_fast_bf16());
 }
 
-TEST(Machine, ProcessorsAndMemoryAreThoseOfThisProcess) {
+TEST(Machine, CpusAndMemoryAreWithinSystemLimits) {
   EXPECT_GE(machine().num_cpus, 1);
   EXPECT_LE(machine().num_cpus, static_cast<int>(std::thread::hardware_concurrency()));
   std::ifstream meminfo("/proc/meminfo");
@@ -53,7 +54,7 @@ TEST(Machine, ProcessorsAndMemoryAreThoseOfThisProcess) {
   EXPECT_FALSE(machine().cpu_model.empty());
 }
 
-TEST(PeakMemory, GrowsWithWhatIsTouched) {
+TEST(PeakMemory, GrowsWithTouchedMemory) {
   constexpr std::size_t kBytes = 64 << 20;
   const std::uint64_t before = peak_memory_bytes();
   EXPECT_GT(before, 1U << 20);
@@ -61,7 +62,7 @@ TEST(PeakMemory, GrowsWithWhatIsTouched) {
     std::vector<char> block(kBytes, 1);
     EXPECT_GE(peak_memory_bytes(), before + kBytes / 2) << block[kBytes / 3];
   }
-  EXPECT_GE(peak_memory_bytes(), before + kBytes / 2);  // a peak, not the present
+  EXPECT_GE(peak_memory_bytes(), before + kBytes / 2);  // the peak, not the current value
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
-// Property tests: a claim about all inputs, tried on random ones, with the smallest failing input in the message (RapidCheck).
+// Property tests (RapidCheck): checks a property on random inputs and reports the smallest failing
+// input.
 //
 //   check_property(50, [] {
 //     const auto size = *rc::gen::inRange<std::uint64_t>(1, 5000);
 //     RC_ASSERT(...);
 //   });
 //
-// The inputs are the same in every run. RC_PARAMS="seed=N max_success=N" tries others.
+// Every run uses the same inputs, unless RC_PARAMS="seed=N max_success=N" is set.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,7 +27,8 @@ void check_property(int num_cases, const Property& property) {
   fixed.seed = 20'261'128;
   fixed.maxSuccess = num_cases;
   const bool others = std::getenv("RC_PARAMS") != nullptr;
-  const auto result = rc::detail::checkTestable(property, metadata, others ? rc::detail::configuration().testParams : fixed);
+  const auto result = rc::detail::checkTestable(
+      property, metadata, others ? rc::detail::configuration().testParams : fixed);
   if (result.template is<rc::detail::SuccessResult>()) return;
   std::ostringstream message;
   rc::detail::printResultMessage(result, message);

@@ -25,7 +25,8 @@ struct Row {
 
 class Signals : public ::testing::TestWithParam<Row> {
  protected:
-  void SetUp() override { std::signal(GetParam().number, SIG_DFL); }  // whatever runs the tests
+  // Resets the inherited disposition.
+  void SetUp() override { std::signal(GetParam().number, SIG_DFL); }
   void TearDown() override { clear_stop(); }
 };
 
@@ -41,12 +42,13 @@ TEST_P(Signals, AreRememberedByName) {
     FAIL() << "no exception";
   } catch (const UserError& error) {
     EXPECT_EQ(error.code(), ExitCode::kInterrupted);
-    EXPECT_EQ(std::string(error.what()),
-              "training: interrupted by " + std::string(GetParam().name) + "; run it again to continue (train: with --resume)");
+    EXPECT_EQ(std::string(error.what()), "training: interrupted by " +
+                                             std::string(GetParam().name) +
+                                             "; run again to continue (train: with --resume)");
   }
 }
 
-TEST_P(Signals, ALaterSecondEndsTheProcess) {
+TEST_P(Signals, ALaterSecondSignalEndsTheProcess) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto twice = [] {
     install_signal_handlers();
@@ -57,8 +59,8 @@ TEST_P(Signals, ALaterSecondEndsTheProcess) {
   EXPECT_EXIT(twice(), ::testing::ExitedWithCode(128 + GetParam().number), "");
 }
 
-// A job manager signals all processes of a job, and a parent passes its own signal on.
-TEST_P(Signals, AnEchoChangesNothing) {
+// A job manager signals all processes of a job, and a parent forwards its own signal.
+TEST_P(Signals, AnEchoIsIgnored) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto echoed = [] {
     install_signal_handlers();
@@ -66,20 +68,20 @@ TEST_P(Signals, AnEchoChangesNothing) {
     std::raise(GetParam().number);
     std::raise(SIGTERM);
     std::this_thread::sleep_for(std::chrono::milliseconds(kStopEcho_ms + 20));
-    pass_on_stop(::getpid(), GetParam().number);  // however late
+    forward_stop(::getpid(), GetParam().number);  // at any later time
     ::_exit(stop_signal_number() == GetParam().number ? 3 : 4);
   };
   EXPECT_EXIT(echoed(), ::testing::ExitedWithCode(3), "");
 }
 
-TEST_P(Signals, APassedOnOneAloneIsARequest) {
+TEST_P(Signals, AForwardedSignalAloneIsARequest) {
   install_signal_handlers();
-  EXPECT_TRUE(pass_on_stop(::getpid(), GetParam().number));
+  EXPECT_TRUE(forward_stop(::getpid(), GetParam().number));
   EXPECT_EQ(stop_signal_number(), GetParam().number);
 }
 
-// As under nohup; `trap '' TERM` in a shell does the same for any of them.
-TEST_P(Signals, AnIgnoredOneStaysIgnored) {
+// As under nohup or, for any signal, after `trap '' TERM` in a shell.
+TEST_P(Signals, AnIgnoredSignalStaysIgnored) {
   std::signal(GetParam().number, SIG_IGN);
   install_signal_handlers();
   EXPECT_TRUE(is_ignored(GetParam().number));
@@ -90,7 +92,7 @@ TEST_P(Signals, AnIgnoredOneStaysIgnored) {
   EXPECT_FALSE(is_ignored(GetParam().number));
 }
 
-TEST_P(Signals, ABlockedOneArrives) {
+TEST_P(Signals, ABlockedSignalIsUnblocked) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, GetParam().number);
@@ -101,7 +103,8 @@ TEST_P(Signals, ABlockedOneArrives) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Signals,
-                         ::testing::Values(Row{SIGINT, "SIGINT"}, Row{SIGTERM, "SIGTERM"}, Row{SIGHUP, "SIGHUP"}, Row{SIGUSR1, "SIGUSR1"}),
+                         ::testing::Values(Row{SIGINT, "SIGINT"}, Row{SIGTERM, "SIGTERM"},
+                                           Row{SIGHUP, "SIGHUP"}, Row{SIGUSR1, "SIGUSR1"}),
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Stop, CanBeRequestedAndCleared) {

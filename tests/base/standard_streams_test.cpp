@@ -12,11 +12,12 @@ namespace {
 bool is_null_device(int descriptor) {
   struct stat of_descriptor {
   }, of_null{};
-  return ::fstat(descriptor, &of_descriptor) == 0 && ::stat("/dev/null", &of_null) == 0 && of_descriptor.st_rdev == of_null.st_rdev;
+  return ::fstat(descriptor, &of_descriptor) == 0 && ::stat("/dev/null", &of_null) == 0 &&
+         of_descriptor.st_rdev == of_null.st_rdev;
 }
 
-// Every subset of the three, in a process of its own: 0 where each closed one is the null device,
-// the right way round, and each open one is what it was.
+// Closes a subset of the three streams in a child process. Returns 0 if each closed stream becomes
+// the null device with the right access mode, and each open one is unchanged.
 int outcome_of(unsigned closed) {
   const pid_t pid = ::fork();
   if (pid != 0) {
@@ -44,7 +45,7 @@ int outcome_of(unsigned closed) {
   ::_exit(next > 2 ? 0 : 31);
 }
 
-TEST(StandardStreams, ClosedOnesAreTheNullDevice) {
+TEST(StandardStreams, ClosedStreamsBecomeTheNullDevice) {
   for (unsigned closed = 0; closed < 8; ++closed) EXPECT_EQ(outcome_of(closed), 0) << closed;
 }
 

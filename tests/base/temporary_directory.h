@@ -1,4 +1,4 @@
-// A directory of its own for each test, removed at the end.
+// A temporary directory for one test, removed by the destructor.
 #pragma once
 
 #include <cstdlib>
@@ -13,7 +13,8 @@ class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     std::string pattern = (std::filesystem::temp_directory_path() / "sluice-test-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
+    if (mkdtemp(pattern.data()) == nullptr)
+      throw std::runtime_error("cannot create a temporary directory");
     path_ = pattern;
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;

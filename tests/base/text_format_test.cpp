@@ -9,15 +9,17 @@
 namespace sluice {
 namespace {
 
-TEST(Cat, JoinsWhatStreamsPrint) { EXPECT_EQ(cat("step ", 3, ' ', std::string("of"), ' ', 0.5), "step 3 of 0.5"); }
+TEST(Cat, ConcatenatesStreamOutput) {
+  EXPECT_EQ(cat("step ", 3, ' ', std::string("of"), ' ', 0.5), "step 3 of 0.5");
+}
 
-TEST(Fixed, RoundsToTheDigitsAskedFor) {
+TEST(Fixed, RoundsToTheGivenDigits) {
   EXPECT_EQ(fixed(3.14159, 2), "3.14");
   EXPECT_EQ(fixed(-0.5, 0), "-0");
   EXPECT_EQ(fixed(1e20, 1), "100000000000000000000.0");
 }
 
-TEST(Shortest, ReadsBackAsTheSameDouble) {
+TEST(Shortest, ParsesToTheSameDouble) {
   EXPECT_EQ(shortest(0.1), "0.1");
   EXPECT_EQ(shortest(1e-6), "1e-06");
   for (const double value : {1.0 / 3, 5e-324, std::numeric_limits<double>::max(), 0.1 + 0.2, -0.0})
@@ -34,7 +36,7 @@ TEST(ShortNumber, HasThreeDigits) {
   EXPECT_EQ(short_number(0.1), "0.1");
 }
 
-TEST(CountOf, KnowsOne) {
+TEST(CountOf, HandlesSingularAndPlural) {
   EXPECT_EQ(count_of(1, "step"), "1 step");
   EXPECT_EQ(count_of(1200, "step"), "1,200 steps");
 }
@@ -69,7 +71,7 @@ TEST(HumanDuration, PicksTwoUnits) {
   EXPECT_EQ(human_duration(std::nan("")), "?");
 }
 
-TEST(Printable, EscapesWhatATerminalWouldObey) {
+TEST(Printable, EscapesTerminalControls) {
   EXPECT_EQ(printable("a\nb\t\x1b[31m\x7f"), "a\\nb\\t\\x1b[31m\\x7f");
   EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
 }
@@ -83,11 +85,12 @@ TEST(Printable, EscapesEveryControlAndBidirectionalCharacter) {
     return text + static_cast<char>(0x80 | (code & 0x3F));
   };
   const auto is_escaped = [](unsigned c) {
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x61C || c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF;
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x61C || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF ||
+           c == 0xFFFE || c == 0xFFFF;
   };
   for (unsigned code = 0; code <= 0xFFFF; ++code) {
-    if (code >= 0xD800 && code <= 0xDFFF) continue;  // no UTF-8 has them
+    if (code >= 0xD800 && code <= 0xDFFF) continue;  // surrogates are not valid UTF-8
     const std::string character = utf8(code), shown = printable(character);
     EXPECT_EQ(shown == character, !is_escaped(code)) << std::hex << code;
     EXPECT_EQ(shown.front() == '\\', is_escaped(code) || code == '\\') << std::hex << code;
@@ -101,8 +104,9 @@ TEST(Printable, EscapesEveryControlAndBidirectionalCharacter) {
   EXPECT_EQ(printable("\xef\xbf\xbf"), "\\uffff");
 }
 
-TEST(Printable, KeepsUtf8AndEscapesWhatIsNone) {
-  EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"), "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
+TEST(Printable, KeepsUtf8AndEscapesInvalidBytes) {
+  EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"),
+            "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
   EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
   EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");                    // overlong
   EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");           // surrogate

@@ -1,4 +1,4 @@
-// What a cell is known by, and its record.
+// Hashes and records of cells.
 #include "compare/cell.h"
 
 #include <gtest/gtest.h>
@@ -15,26 +15,26 @@ RunFacts facts() {
   return {.config = "somewhere",
           .identity = "model: {ffn: relu}\n",
           .data_fingerprint = "0123",
-          .maker = {.cpu = "A", .device = "cpu", .precision = "bf16", .threads = 2}};
+          .env = {.cpu = "A", .device = "cpu", .precision = "bf16", .threads = 2}};
 }
 
-// Finished cells of users are known by these: they change with kNumericsVersion, and for no other reason.
-TEST(CellHash, StaysWhatItIs) {
+// They identify users' finished cells and may change only with kNumericsVersion.
+TEST(CellHash, IsStable) {
   EXPECT_EQ(cell_hash(facts()), "f15e6d161e387584018bea62bd3ef084");
   EXPECT_EQ(family_hash(facts()), "59e76ade579f16d036eab2d1bbe53f59");
 }
 
-TEST(CellHash, FollowsWhatDeterminesTheResultAndNothingElse) {
+TEST(CellHash, DependsOnlyOnWhatDeterminesTheResult) {
   const std::string hash = cell_hash(facts()), family = family_hash(facts());
   RunFacts other = facts();
   other.config = "elsewhere";
-  other.maker.cpu = "B";
-  other.maker.threads = 1;
-  other.maker.device = "cuda";
+  other.env.cpu = "B";
+  other.env.threads = 1;
+  other.env.device = "cuda";
   other.tokenizer_hash = "part of the fingerprint";
   EXPECT_EQ(cell_hash(other), hash);
   other = facts();
-  other.maker.precision = "fp32";
+  other.env.precision = "fp32";
   EXPECT_NE(cell_hash(other), hash);
   EXPECT_EQ(family_hash(other), family);
   other = facts();
@@ -57,7 +57,7 @@ TEST(CellRecord, ReadsBackAsWritten) {
                           .remark = "NaN \xff",
                           .hash = "h",
                           .family = "f",
-                          .maker = facts().maker,
+                          .env = facts().env,
                           .wall_seconds = 1.5};
   write_record(record, path);
   const auto read = read_record(path);
@@ -65,15 +65,16 @@ TEST(CellRecord, ReadsBackAsWritten) {
   EXPECT_EQ(read->settings, record.settings);
   EXPECT_EQ(read->candidate, record.candidate);
   EXPECT_EQ(read->seed, record.seed);
-  EXPECT_EQ(read->maker, record.maker);
+  EXPECT_EQ(read->env, record.env);
   EXPECT_EQ(read->state, record.state);
   EXPECT_EQ(read->wall_seconds, 1.5);
 }
 
-TEST(CellRecord, ADamagedOneIsRefused) {
+TEST(CellRecord, RejectsDamagedFiles) {
   const sluice::testing::TemporaryDirectory directory;
   const auto path = directory.path() / "cell.json";
-  for (const char* text : {"", "{}", "[1]", R"({"format": 1, "settings": {}})", R"({"format": 2})"}) {
+  for (const char* text :
+       {"", "{}", "[1]", R"({"format": 1, "settings": {}})", R"({"format": 2})"}) {
     std::ofstream(path) << text;
     try {
       read_record(path);

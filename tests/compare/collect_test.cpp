@@ -1,4 +1,4 @@
-// From directories to a comparison: curves, merging, size.
+// collect(): curves, merging, speed.
 #include "compare/collect.h"
 
 #include <gtest/gtest.h>
@@ -30,19 +30,22 @@ constexpr double kSlowdown = 1;
 std::string training_lines(std::int64_t first, std::int64_t last) {
   std::string text;
   for (std::int64_t step = first; step <= last; ++step)
-    text += cat("{\"step\":", step, ",\"tokens\":", step * 64, ",\"loss\":5.0,\"log_perplexity\":", step,
-                ",\"perplexity\":1.5,\"grad_norm\":1.25,\"lr\":0.001,", "\"time\":{\"seconds\":", step,
-                ",\"step_seconds\":0.25,\"tokens_per_s\":100.0,\"mfu\":0.5,\"mfu_denominator\":1000000000.0}}\n");
+    text += cat(
+        "{\"step\":", step, ",\"tokens\":", step * 64, ",\"loss\":5.0,\"log_perplexity\":", step,
+        ",\"perplexity\":1.5,\"grad_norm\":1.25,\"lr\":0.001,", "\"time\":{\"seconds\":", step,
+        ",\"step_seconds\":0.25,\"tokens_per_s\":100.0,\"mfu\":0.5,\"mfu_denominator\":1000000000."
+        "0}}\n");
   return text;
 }
 
-TEST(Curves, AreThinnedByMeans) {
+TEST(Curves, TrainingPointsAreMeans) {
   const sluice::testing::TemporaryDirectory directory;
   const fs::path path = directory / "metrics.jsonl";
   EXPECT_TRUE(read_curves(path).training.empty());
   std::ofstream(path) << "{\"step\":0,\"eval\":{\"log_perplexity\":5.5}}\n"
                       << training_lines(1, 900)
-                      << "{\"step\":900,\"eval\":{\"log_perplexity\":4.5,\"num_tokens\":3}}\n{\"step\":900,\"note\":{\"eval\":1}}\n"
+                      << "{\"step\":900,\"eval\":{\"log_perplexity\":4.5,\"num_tokens\":3}}\n"
+                         "{\"step\":900,\"note\":{\"eval\":1}}\n"
                       << "{\"step\":901,\"log_perp";
   const Curves curves = read_curves(path);
   ASSERT_EQ(curves.training.size(), 300U);
@@ -54,16 +57,17 @@ TEST(Curves, AreThinnedByMeans) {
   ASSERT_EQ(curves.held_out.size(), 2U);
   EXPECT_EQ(curves.held_out[0].log_perplexity, 5.5);
   EXPECT_EQ(curves.held_out[1].step, 900);
-  EXPECT_EQ(curves.held_out[0].num_tokens, 0U);  // not known
+  EXPECT_EQ(curves.held_out[0].num_tokens, 0U);  // unknown
   EXPECT_EQ(curves.held_out[1].num_tokens, 3U);
   EXPECT_EQ(curves.held_out[1].seconds, 225.0);
 }
 
-TEST(Curves, PointsWithoutANumberAreLeftOut) {
+TEST(Curves, PointsWithoutAValueAreOmitted) {
   const sluice::testing::TemporaryDirectory directory;
   const fs::path path = directory / "metrics.jsonl";
   std::ofstream(path) << training_lines(1, 2)
-                      << "{\"step\":3,\"loss\":null,\"log_perplexity\":null}\n{\"step\":3,\"eval\":{\"log_perplexity\":null}}\n";
+                      << "{\"step\":3,\"loss\":null,\"log_perplexity\":null}\n"
+                         "{\"step\":3,\"eval\":{\"log_perplexity\":null}}\n";
   const Curves curves = read_curves(path);
   EXPECT_EQ(curves.training.size(), 2U);
   EXPECT_TRUE(curves.held_out.empty());
@@ -71,13 +75,14 @@ TEST(Curves, PointsWithoutANumberAreLeftOut) {
 
 class CollectTest : public ::testing::Test {
  protected:
-  fs::path session(const std::string& name, std::vector<std::uint64_t> seeds, const std::string& cpu = "Fake 9000") {
+  fs::path session(const std::string& name, std::vector<std::uint64_t> seeds,
+                   const std::string& cpu = "Fake 9000") {
     testing::FakeRuns runs(directory_ / "fake");
-    runs.maker.cpu = cpu;
+    runs.env.cpu = cpu;
     runs.extra = extra_;
     runs.step_s = step_s_;
     runs.log_perplexity = log_perplexity_;
-    runs.behaviour = behaviour_;
+    runs.behavior = behavior_;
     SessionOptions options{.config = testing::two_variants(std::move(seeds)),
                            .name = name,
                            .command = "on " + cpu,
@@ -96,31 +101,31 @@ class CollectTest : public ::testing::Test {
       EXPECT_EQ(error.code(), ExitCode::kUsage);
       return error.what();
     }
-    return "not refused";
+    return "accepted";
   }
   sluice::testing::TemporaryDirectory directory_;
   std::string extra_;
   std::vector<std::string> only_;
   std::map<std::string, double> step_s_, log_perplexity_;
-  std::map<std::string, std::string> behaviour_;
+  std::map<std::string, std::string> behavior_;
   Equalize equalize_ = Equalize::kSteps;
   std::optional<TuneConfig> tune_;
 };
 
-TEST_F(CollectTest, DirectoriesWithOtherSeedsMerge) {
+TEST_F(CollectTest, MergesDirectoriesWithDifferentSeeds) {
   const std::vector<fs::path> both{session("a", {1, 2}), session("b", {2, 3}, "Other")};
   const report::Comparison comparison = collect(both);
   EXPECT_EQ(comparison.seeds, (std::vector<std::uint64_t>{1, 2, 3}));
   ASSERT_EQ(comparison.cells.size(), 6U);
-  for (const report::Cell& cell : comparison.cells) {
-    EXPECT_EQ(cell.status, report::CellStatus::kFinished);
-    EXPECT_EQ(cell.cpu, cell.seed == 3 ? "Other" : "Fake 9000");
+  for (const report::CellResult& cell : comparison.cells) {
+    EXPECT_EQ(cell.state, report::CellState::kFinished);
+    EXPECT_EQ(cell.env.cpu, cell.seed == 3 ? "Other" : "Fake 9000");
     EXPECT_TRUE(fs::exists(both[0] / cell.directory / "cell.json")) << cell.directory;
   }
   EXPECT_EQ(comparison.commands, (std::vector<std::string>{"on Fake 9000", "on Other"}));
 }
 
-TEST_F(CollectTest, OtherComparisonsDoNotMerge) {
+TEST_F(CollectTest, RejectsDifferentComparisons) {
   const fs::path a = session("a", {1});
   extra_ = "dropout: 0.1";
   const fs::path b = session("b", {2});
@@ -129,69 +134,77 @@ TEST_F(CollectTest, OtherComparisonsDoNotMerge) {
   EXPECT_THROW(collect(none), UserError);
 }
 
-TEST_F(CollectTest, ASeedIsNotPutTogetherFromTwoMachines) {
+TEST_F(CollectTest, RejectsASeedFromTwoMachines) {
   only_ = {"relu"};
   const fs::path a = session("a", {1});
   only_ = {"geglu"};
   const fs::path b = session("b", {1}, "Other");
-  EXPECT_NE(refusal(a, b).find("seed 1: runs made with Fake 9000, 1 thread, cpu, fp32 and with Other, 1 thread, cpu, fp32"),
+  EXPECT_NE(refusal(a, b).find("seed 1: received runs with Fake 9000, 1 thread, cpu, fp32 and with "
+                               "Other, 1 thread, cpu, fp32; expected the same environment"),
             std::string::npos);
   const fs::path c = session("c", {1});
-  EXPECT_EQ(refusal(a, c), "not refused");
+  EXPECT_EQ(refusal(a, c), "accepted");
 }
 
-// A run that never began was made nowhere.
-TEST_F(CollectTest, VariantsThatTuningCouldNotServeMerge) {
+// A run that never started has no environment.
+TEST_F(CollectTest, MergesVariantsWithoutTunedValues) {
   tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
-  behaviour_ = {{"geglu, 1e-3, seed 101", "diverge"}};
+  behavior_ = {{"geglu, 1e-3, seed 101", "diverge"}};
   const fs::path a = session("a", {1}), b = session("b", {2});
-  EXPECT_EQ(refusal(a, b), "not refused");
+  EXPECT_EQ(refusal(a, b), "accepted");
 }
 
-TEST_F(CollectTest, OtherStepsAndOtherTuningDoNotMerge) {
+TEST_F(CollectTest, RejectsDifferentStepsAndTuning) {
   const fs::path steps = session("steps", {1});
   equalize_ = Equalize::kTime;
   step_s_ = {{"relu", 0.1}, {"geglu", 0.2}};
   const fs::path time = session("time", {1});
   step_s_ = {{"relu", 0.1}, {"geglu", 0.5}};
   const fs::path slower = session("slower", {2});
-  EXPECT_NE(refusal(steps, time).find("has equal time, not equal steps"), std::string::npos);
-  EXPECT_NE(refusal(time, slower).find("gives geglu another number of steps"), std::string::npos);
+  EXPECT_NE(refusal(steps, time).find(": received equal time instead of equal steps; expected"),
+            std::string::npos);
+  EXPECT_NE(refusal(time, slower).find("received a different number of steps for geglu because"),
+            std::string::npos);
 
   equalize_ = Equalize::kSteps;
-  tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  tune_ =
+      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
   const fs::path tuned = session("tuned", {2});
   log_perplexity_ = {{"geglu, 3e-3, seed 101", 1.0}};
   const fs::path otherwise = session("otherwise", {3});
-  EXPECT_NE(refusal(steps, tuned).find("is tuned, unlike the first"), std::string::npos);
-  EXPECT_NE(refusal(tuned, otherwise).find("gives geglu other tuned values (3e-3, not 1e-3)"), std::string::npos);
+  EXPECT_NE(refusal(steps, tuned).find("received a comparison with tuning"), std::string::npos);
+  EXPECT_NE(refusal(tuned, otherwise).find("received geglu tuned to 3e-3 instead of 1e-3"),
+            std::string::npos);
 }
 
-TEST_F(CollectTest, DirectoriesOfCellsHoldWhereverOneStands) {
+TEST_F(CollectTest, CellDirectoriesAreRelativeToTheFirstDirectory) {
   const fs::path a = session("a", {1}), here = fs::current_path();
   session("b", {2});
   fs::current_path(a);
   const std::vector<fs::path> both{".", "../b"};
   const report::Comparison comparison = collect(both);
   fs::current_path(here);
-  for (const report::Cell& cell : comparison.cells) EXPECT_TRUE(fs::exists(a / cell.directory / "cell.json")) << cell.directory;
+  for (const report::CellResult& cell : comparison.cells)
+    EXPECT_TRUE(fs::exists(a / cell.directory / "cell.json")) << cell.directory;
 }
 
-TEST_F(CollectTest, ADamagedResultIsShownAsFailed) {
+TEST_F(CollectTest, DamagedResultCountsAsFailed) {
   const fs::path directory = session("a", {1});
   const fs::path cell = testing::cells_like(directory / "cells", "geglu").at(0);
   std::ofstream(cell / "run" / "result.json") << "{}";
   const report::Comparison comparison = collect(std::vector<fs::path>{directory});
-  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kFinished);
-  EXPECT_EQ(comparison.cells[1].status, report::CellStatus::kFailed);
+  EXPECT_EQ(comparison.cells[0].state, report::CellState::kFinished);
+  EXPECT_EQ(comparison.cells[1].state, report::CellState::kFailed);
   EXPECT_NE(comparison.cells[1].remark.find("result.json"), std::string::npos);
 }
 
-// Whether a run learned something is known where its result says what a guess gives; files of earlier versions do not.
-TEST_F(CollectTest, WhatIsKnownOfLearning) {
+// Known only if the result contains the loss of a uniform guess; results of earlier versions do
+// not.
+TEST_F(CollectTest, ReportsWhetherRunsLearned) {
   const fs::path directory = session("a", {1, 2});
   const auto set = [&](const std::string& start, double figure, std::optional<double> guess) {
-    const fs::path path = testing::cells_like(directory / "cells", start).at(0) / "run" / "result.json";
+    const fs::path path =
+        testing::cells_like(directory / "cells", start).at(0) / "run" / "result.json";
     store::RunResult result = store::read_run_result(path);
     EXPECT_FALSE(result.uniform_log_perplexity.has_value());
     result.step = 100;
@@ -207,18 +220,21 @@ TEST_F(CollectTest, WhatIsKnownOfLearning) {
   EXPECT_EQ(comparison.cells[0].uniform_log_perplexity, 8.3178);
   EXPECT_EQ(comparison.cells[1].learned_nothing, false);
   for (const std::size_t earlier : {2U, 3U}) {
-    EXPECT_EQ(comparison.cells[earlier].status, report::CellStatus::kFinished);
+    EXPECT_EQ(comparison.cells[earlier].state, report::CellState::kFinished);
     EXPECT_FALSE(comparison.cells[earlier].learned_nothing.has_value());
     EXPECT_FALSE(comparison.cells[earlier].uniform_log_perplexity.has_value());
   }
 }
 
-// One run of the best mean has learned nothing: the other candidate is chosen, and the file remembers why.
-TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
-  tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"50", false}, {"3e-3", false}}}}}, .seeds = {101, 102}};
+// A run of the candidate with the best mean is no better than a guess: the other candidate is
+// chosen, and the file records why.
+TEST_F(CollectTest, TuningPrefersCandidatesThatLearned) {
+  tune_ = TuneConfig{.grid = {{{"optimizer.lr", {{"50", false}, {"3e-3", false}}}}},
+                     .seeds = {101, 102}};
   const fs::path directory = session("a", {1});
   const auto set = [&](const std::string& start, double figure) {
-    const fs::path path = testing::cells_like(directory / "tune", start).at(0) / "run" / "result.json";
+    const fs::path path =
+        testing::cells_like(directory / "tune", start).at(0) / "run" / "result.json";
     store::RunResult result = store::read_run_result(path);
     result.figures.log_perplexity = figure;
     result.uniform_log_perplexity = 8.3178;
@@ -236,22 +252,23 @@ TEST_F(CollectTest, TuningPrefersWhatLearnedSomething) {
   EXPECT_TRUE(comparison.tuning[1].chosen);
 }
 
-// One directory twice, names with blanks and dots, a directory within the other: the cells are found from the first one.
-TEST_F(CollectTest, HoweverTheDirectoriesAreNamed) {
+// The same directory twice, names with spaces and dots, nested directories: cell paths are relative
+// to the first directory.
+TEST_F(CollectTest, AcceptsAnyDirectoryNames) {
   const fs::path a = session("a b", {1}), b = session("a b/inner [x] $y$", {2});
   const std::vector<fs::path> twice{a, a / "../a b/."}, nested{a, b}, reversed{b, a};
   EXPECT_EQ(collect(twice).cells.size(), 2U);
   for (const auto& directories : {nested, reversed}) {
     const report::Comparison comparison = collect(directories);
     ASSERT_EQ(comparison.cells.size(), 4U);
-    for (const report::Cell& cell : comparison.cells) {
-      EXPECT_EQ(cell.status, report::CellStatus::kFinished);
+    for (const report::CellResult& cell : comparison.cells) {
+      EXPECT_EQ(cell.state, report::CellState::kFinished);
       EXPECT_TRUE(fs::exists(directories[0] / cell.directory / "cell.json")) << cell.directory;
     }
   }
 }
 
-TEST_F(CollectTest, ADamagedComparisonIsRefused) {
+TEST_F(CollectTest, RejectsDamagedComparisons) {
   const fs::path directory = session("a", {1});
   ComparisonFile twice = read_comparison(directory), stranger = twice, headless = twice;
   twice.comparison.cells.push_back(twice.comparison.cells[0]);
@@ -273,13 +290,14 @@ TEST_F(CollectTest, ADamagedComparisonIsRefused) {
   EXPECT_TRUE(is_refused());
 }
 
-// `--report` from a thousand cells of a thousand steps within 5 s; processor time, since other work on the machine says nothing about us.
-TEST_F(CollectTest, AThousandCells) {
+// A thousand cells of a thousand steps. CPU time, which is independent of other load.
+TEST_F(CollectTest, ReadsAThousandCellsWithinFiveSeconds) {
   const fs::path directory = directory_ / "many", one = directory_ / "one";
   fs::create_directories(one / "run");
   std::ofstream(one / "run" / "metrics.jsonl") << training_lines(1, 1000);
   store::RunResult result{.step = 1000, .figures = {.log_perplexity = 3.0}};
-  for (int i = 0; i < 300; ++i) result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
+  for (int i = 0; i < 300; ++i)
+    result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
   store::write_run_result(result, one / "run" / "result.json");
   write_record({.state = CellState::kFinished, .hash = "h"}, one / "cell.json");
   ComparisonFile file;
@@ -287,7 +305,7 @@ TEST_F(CollectTest, AThousandCells) {
   file.variant_hashes = {"v"};
   file.steps = {std::nullopt};
   for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
-    report::Cell& cell = file.comparison.cells.emplace_back();
+    report::CellResult& cell = file.comparison.cells.emplace_back();
     file.comparison.seeds.push_back(seed);
     cell.settings = file.comparison.variants[0].settings;
     cell.seed = seed;
@@ -301,7 +319,7 @@ TEST_F(CollectTest, AThousandCells) {
   const report::Comparison comparison = collect(std::vector<fs::path>{directory});
   const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   EXPECT_EQ(comparison.cells.back().training.size(), 250U);
-  EXPECT_EQ(comparison.cells.back().status, report::CellStatus::kFinished);
+  EXPECT_EQ(comparison.cells.back().state, report::CellState::kFinished);
   RecordProperty("seconds", std::to_string(seconds));
   EXPECT_LT(seconds, 5 * kSlowdown);
 }

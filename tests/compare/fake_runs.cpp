@@ -23,10 +23,12 @@ step=0
 [ -f "$2/step" ] && read -r step < "$2/step"
 while [ "$step" -lt "$steps" ]; do
   step=$((step + 1))
-  echo "{\"step\":$step,\"tokens\":$step,\"loss\":4.5,\"log_perplexity\":4.$step,\"time\":{\"seconds\":1.0,\"step_seconds\":0.5}}" >> "$2/metrics.jsonl"
+  time="{\"seconds\":1.0,\"step_seconds\":0.5}"
+  losses="\"loss\":4.5,\"log_perplexity\":4.$step"
+  echo "{\"step\":$step,\"tokens\":$step,$losses,\"time\":$time}" >> "$2/metrics.jsonl"
   echo "$step" > "$2/step"
   if [ "$step" -ge 2 ]; then
-    case "$behaviour" in
+    case "$behavior" in
       crash) echo "error: the bowl of petunias: fell" >&2; exit 1 ;;
       diverge) echo "error: training: a loss of NaN" >&2; exit 77 ;;
       hang) trap '' TERM INT HUP USR1; while :; do sleep 0.2; done ;;
@@ -34,14 +36,16 @@ while [ "$step" -lt "$steps" ]; do
       silent) exit 9 ;;
     esac
   fi
-  [ "$behaviour" = slow ] && sleep 0.05
+  [ "$behavior" = slow ] && sleep 0.05
 done
 echo "{\"step\":$step,\"eval\":{\"log_perplexity\":3.5}}" >> "$2/metrics.jsonl"
-[ "$behaviour" = nothing ] || cp "$result" "$2/result.json"
+[ "$behavior" = nothing ] || cp "$result" "$2/result.json"
 echo '{"step":10}'
 )";
 
-void write(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 template <class T>
 T value_or(const std::map<std::string, T>& map, const std::string& key, T otherwise) {
@@ -55,8 +59,9 @@ FakeRuns::FakeRuns(fs::path scratch) : scratch_(std::move(scratch)) {
   fs::create_directories(scratch_);
   write(scratch_ / "train.sh", kTrain);
   write(scratch_ / "measure.sh",
-        ". \"$1\"\necho warming up >&2\n[ -z \"$measured\" ] || { echo \"$measured\"; exit; }\necho \"{\\\"seconds_per_step\\\": "
-        "$step_s, \\\"other_seconds\\\": $other_s}\"\n");
+        ". \"$1\"\necho warming up >&2\n"
+        "[ -z \"$measured\" ] || { echo \"$measured\"; exit; }\n"
+        "echo \"{\\\"seconds_per_step\\\": $step_s, \\\"other_seconds\\\": $other_s}\"\n");
 }
 
 void FakeRuns::prepare(const RunRequest&) { ++num_prepared; }
@@ -64,42 +69,46 @@ void FakeRuns::prepare(const RunRequest&) { ++num_prepared; }
 RunFacts FakeRuns::make(const RunRequest& request) {
   std::string identity = cat("seed: ", request.seed, '\n');
   for (const std::string& override : overrides_of(request.settings)) {
-    if (override == refused) fail(ExitCode::kUsage, override, "refused", "another value");
+    if (override == refused) fail(ExitCode::kUsage, override, "rejected");
     if (!one_identity) identity += override + '\n';
   }
   const std::int64_t run_steps = request.steps.value_or(steps);
   identity += cat("steps: ", run_steps, "\ntune: ", request.on_tuning_split, '\n', extra);
-  const std::string label = report::label_of(request.settings), name = cat(label, ", seed ", request.seed);
-  const fs::path result = scratch_ / (hash_of(cat(identity, maker.cpu, maker.threads)).hex() + ".json");
+  const std::string label = report::label_of(request.settings),
+                    name = cat(label, ", seed ", request.seed);
+  const fs::path result = scratch_ / (hash_of(cat(identity, env.cpu, env.threads)).hex() + ".json");
   store::write_run_result({.step = run_steps,
                            .tokens = 100,
                            .figures = {.log_perplexity = value_or(log_perplexity, name, 3.0)},
                            .training_seconds = training_s,
                            .build = "test",
-                           .cpu = maker.cpu,
-                           .device = maker.device,
-                           .precision = maker.precision,
-                           .threads = maker.threads,
+                           .cpu = env.cpu,
+                           .device = env.device,
+                           .precision = env.precision,
+                           .threads = env.threads,
                            .documents = {{.nats = 30, .num_targets = 10}}},
                           result);
-  RunFacts facts{.config = cat("steps=", run_steps, "\nbehaviour=", value_or<std::string>(behaviour, name, "fast"), "\nresult='",
-                               result.string(), "'\nstep_s=", value_or(step_s, label, 0.1), "\nother_s=", value_or(other_s, label, 0.0),
-                               "\nmeasured='", measured, "'\n"),
-                 .identity = identity,
-                 .data_fingerprint = num_prepared > 0 ? "f1" : "",
-                 .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
-                 .objective = "causal_lm",
-                 .maker = maker,
-                 .num_parameters = 1000,
-                 .d_ff = 64,
-                 .multiply_adds_per_token = 1e3,
-                 .flops_per_token = 6e3,
-                 .steps = run_steps,
-                 .tokens_per_step = 10};
+  RunFacts facts{
+      .config =
+          cat("steps=", run_steps, "\nbehavior=", value_or<std::string>(behavior, name, "fast"),
+              "\nresult='", result.string(), "'\nstep_s=", value_or(step_s, label, 0.1),
+              "\nother_s=", value_or(other_s, label, 0.0), "\nmeasured='", measured, "'\n"),
+      .identity = identity,
+      .data_fingerprint = num_prepared > 0 ? "f1" : "",
+      .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
+      .objective = "causal_lm",
+      .env = env,
+      .sizes = {.num_parameters = 1000,
+                .d_ff = 64,
+                .multiply_adds_per_token = 1e3,
+                .flops_per_token = 6e3},
+      .steps = run_steps,
+      .tokens_per_step = 10};
   return facts;
 }
 
-std::vector<std::string> FakeRuns::train_command(const fs::path& config, const fs::path& run_dir) const {
+std::vector<std::string> FakeRuns::train_command(const fs::path& config,
+                                                 const fs::path& run_dir) const {
   return {"/bin/sh", scratch_ / "train.sh", config.string(), run_dir.string()};
 }
 

@@ -1,4 +1,4 @@
-// What a session will take, from measured times and from those of finished runs. The runs are shell scripts.
+// Forecasts from measured times and from finished runs.
 #include <gtest/gtest.h>
 
 #include "compare/cell.h"
@@ -22,15 +22,17 @@ class ForecastTest : public ::testing::Test {
                           .directory = directory_.path() / "comparison"};
 };
 
-// Start, evaluations and checkpoints: as measured, else what the finished runs' processes took beyond their steps.
-TEST_F(ForecastTest, TheForecastHasWhatARunDoesBesideItsSteps) {
+// Startup, evaluations and checkpoints: as measured, otherwise the time of finished runs' processes
+// outside their steps.
+TEST_F(ForecastTest, IncludesTimeOutsideTheSteps) {
   runs_.other_s = {{"relu", 2}, {"geglu", 3}};
   const Forecast measured = forecast(options_, runs_, /*measure=*/true);
   EXPECT_FALSE(measured.is_prepared);
   EXPECT_DOUBLE_EQ(measured.variants[1].other_seconds, 3);
   EXPECT_NEAR(measured.seconds.value(), 2 * (10 * 0.1 + 2) + 2 * (10 * 0.1 + 3), 1e-9);
   runs_.training_s = 0.01;
-  runs_.behaviour = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "slow"}};  // ten steps of 0.05 s and more
+  // ten steps of 0.05 s and more
+  runs_.behavior = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "slow"}};
   options_.seeds = {1};
   run_session(options_, runs_);
   options_.seeds.clear();

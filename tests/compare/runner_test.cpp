@@ -1,4 +1,4 @@
-// Cells as child processes: what ends well, what breaks, and who survives whom.
+// Cells as child processes: success, failures, stop signals, lifetime of children.
 #include "compare/runner.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,9 @@ class RunnerTest : public ::testing::Test {
     cell.directory = directory_ / "cells" / cell_name(cell.settings, {}, seed, cell.hash);
     return cell;
   }
-  Tally run(const std::vector<Cell>& cells, int jobs = 1) { return run_cells(cells, runs_, {.num_jobs = jobs}); }
+  Tally run(const std::vector<Cell>& cells, int jobs = 1) {
+    return run_cells(cells, runs_, {.num_jobs = jobs});
+  }
   void TearDown() override { clear_stop(); }
 
   sluice::testing::TemporaryDirectory directory_;
@@ -50,7 +52,7 @@ bool comes_true(const Condition& condition, std::chrono::milliseconds limit = 10
   return condition();
 }
 
-// Neither running nor a zombie.
+// False for zombies.
 bool is_alive(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
@@ -75,9 +77,11 @@ TEST_F(RunnerTest, FinishedCellsAreNotRunAgain) {
   EXPECT_TRUE(is_finished(cells[0], record_of(cells[0])));
 }
 
-TEST_F(RunnerTest, ABrokenCellCostsNoOther) {
-  runs_.behaviour = {{"relu, seed 1", "crash"}, {"glu, seed 1", "diverge"}, {"swish, seed 1", "nothing"}};
-  const std::vector<Cell> cells{cell("relu", 1), cell("glu", 1), cell("swish", 1), cell("geglu", 1)};
+TEST_F(RunnerTest, BrokenCellsDoNotAffectOthers) {
+  runs_.behavior = {
+      {"relu, seed 1", "crash"}, {"glu, seed 1", "diverge"}, {"swish, seed 1", "nothing"}};
+  const std::vector<Cell> cells{cell("relu", 1), cell("glu", 1), cell("swish", 1),
+                                cell("geglu", 1)};
   const Tally tally = run(cells, 2);
   EXPECT_EQ(tally.num_finished, 1U);
   EXPECT_EQ(tally.num_diverged, 1U);
@@ -88,34 +92,40 @@ TEST_F(RunnerTest, ABrokenCellCostsNoOther) {
   EXPECT_EQ(record_of(cells[1]).remark, "training: a loss of NaN");
   EXPECT_NE(record_of(cells[2]).remark.find("result.json"), std::string::npos);
 
-  runs_.behaviour.clear();  // failed ones are tried again, diverged ones are a result
-  const std::vector<Cell> again{cell("relu", 1), cell("glu", 1), cell("swish", 1), cell("geglu", 1)};
-  const Tally mended = run(again);
-  EXPECT_EQ(mended.num_finished, 3U);
-  EXPECT_EQ(mended.num_diverged, 1U);
+  runs_.behavior.clear();  // failed cells are rerun, diverged ones are final
+  const std::vector<Cell> again{cell("relu", 1), cell("glu", 1), cell("swish", 1),
+                                cell("geglu", 1)};
+  const Tally second = run(again);
+  EXPECT_EQ(second.num_finished, 3U);
+  EXPECT_EQ(second.num_diverged, 1U);
   EXPECT_EQ(num_starts(again[1].directory), 1U);
 }
 
-TEST_F(RunnerTest, AProgramThatIsNotThere) {
-  class Nowhere final : public RunFactory {
+TEST_F(RunnerTest, MissingProgramIsAFailure) {
+  class MissingProgram final : public RunFactory {
    public:
     void prepare(const RunRequest&) override {}
     RunFacts make(const RunRequest&) override { return {}; }
-    std::vector<std::string> train_command(const fs::path&, const fs::path&) const override { return {"/no/such/program"}; }
+    std::vector<std::string> train_command(const fs::path&, const fs::path&) const override {
+      return {"/no/such/program"};
+    }
     std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
   };
   const std::vector<Cell> cells{cell("relu", 1)};
-  const Tally tally = run_cells(cells, Nowhere(), {});
+  const Tally tally = run_cells(cells, MissingProgram(), {});
   EXPECT_EQ(tally.num_failed, 1U);
   EXPECT_EQ(tally.worst_code, 1);
 }
 
-TEST_F(RunnerTest, AStopSavesAllAndTheSameCallGoesOn) {
-  runs_.behaviour = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "slow"}};
+TEST_F(RunnerTest, StopInterruptsAllAndTheSameCallContinues) {
+  runs_.behavior = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "slow"}};
   runs_.steps = 40;
   const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1), cell("glu", 1)};
   std::thread stopper([&] {
-    comes_true([&] { return last_reading(cells[0].run_dir() / "metrics.jsonl") && last_reading(cells[1].run_dir() / "metrics.jsonl"); });
+    comes_true([&] {
+      return last_progress(cells[0].run_dir() / "metrics.jsonl") &&
+             last_progress(cells[1].run_dir() / "metrics.jsonl");
+    });
     request_stop(SIGINT);
   });
   const Tally stopped = run(cells, 2);
@@ -133,11 +143,13 @@ TEST_F(RunnerTest, AStopSavesAllAndTheSameCallGoesOn) {
   EXPECT_EQ(num_starts(cells[0].directory), 2U);
 }
 
-TEST_F(RunnerTest, AChildThatDoesNotListenYetIsInterruptedAsWell) {
-  runs_.behaviour = {{"relu, seed 1", "deaf"}};
+TEST_F(RunnerTest, StopInterruptsAChildWithoutSignalHandlers) {
+  runs_.behavior = {{"relu, seed 1", "deaf"}};
   const std::vector<Cell> cells{cell("relu", 1)};
   std::thread stopper([&] {
-    comes_true([&] { return last_reading(cells[0].run_dir() / "metrics.jsonl").value_or(Reading{}).step >= 2; });
+    comes_true([&] {
+      return last_progress(cells[0].run_dir() / "metrics.jsonl").value_or(Progress{}).step >= 2;
+    });
     std::this_thread::sleep_for(100ms);
     request_stop(SIGINT);
   });
@@ -148,9 +160,9 @@ TEST_F(RunnerTest, AChildThatDoesNotListenYetIsInterruptedAsWell) {
   EXPECT_EQ(record_of(cells[0]).state, CellState::kStarted);
 }
 
-// A job manager may signal the child before the parent, or a person the child alone.
-TEST_F(RunnerTest, AChildThatAStopSignalEndedIsInterruptedAndNotSaved) {
-  runs_.behaviour = {{"relu, seed 1", "deaf"}};
+// A job manager may signal the child before the parent, and a user only the child.
+TEST_F(RunnerTest, ChildTerminatedByAStopSignalIsUnsaved) {
+  runs_.behavior = {{"relu, seed 1", "deaf"}};
   const std::vector<Cell> cells{cell("relu", 1)};
   for (const StopSignal& stop : kStopSignals) {
     const std::size_t starts = num_starts(cells[0].directory);
@@ -164,22 +176,22 @@ TEST_F(RunnerTest, AChildThatAStopSignalEndedIsInterruptedAndNotSaved) {
     EXPECT_TRUE(tally.interrupted) << stop.name;
     EXPECT_EQ(tally.num_failed, 0U) << stop.name;
     EXPECT_EQ(tally.num_waiting, 1U) << stop.name;
-    EXPECT_EQ(tally.num_unsaved, 1U) << stop.name;  // steps, and no checkpoint
+    EXPECT_EQ(tally.num_unsaved, 1U) << stop.name;  // steps, but no checkpoint
     EXPECT_EQ(tally.num_saved, 0U) << stop.name;
     EXPECT_EQ(record_of(cells[0]).state, CellState::kStarted) << stop.name;
   }
 }
 
-TEST_F(RunnerTest, TheReasonIsThatOfTheLastStart) {
-  runs_.behaviour = {{"relu, seed 1", "crash"}};
+TEST_F(RunnerTest, RemarkIsFromTheLastStart) {
+  runs_.behavior = {{"relu, seed 1", "crash"}};
   run({{cell("relu", 1)}});
-  runs_.behaviour = {{"relu, seed 1", "silent"}};
+  runs_.behavior = {{"relu, seed 1", "silent"}};
   const std::vector<Cell> again{cell("relu", 1)};
   run(again);
   EXPECT_EQ(record_of(again[0]).remark, "exit code 9");
 }
 
-TEST_F(RunnerTest, ADamagedResultOrRecordIsMadeAnew) {
+TEST_F(RunnerTest, RerunsCellsWithADamagedResultOrRecord) {
   const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1)};
   run(cells);
   std::ofstream(cells[0].run_dir() / "result.json") << "{}";
@@ -187,12 +199,12 @@ TEST_F(RunnerTest, ADamagedResultOrRecordIsMadeAnew) {
   EXPECT_FALSE(is_finished(cells[0], record_of(cells[0])));
   EXPECT_EQ(run(cells).num_finished, 2U);
   EXPECT_EQ(num_starts(cells[0].directory), 2U);
-  EXPECT_EQ(num_starts(cells[1].directory), 1U);  // the first one's traces are gone
+  EXPECT_EQ(num_starts(cells[1].directory), 1U);  // the first run was deleted
   EXPECT_TRUE(is_finished(cells[1], record_of(cells[1])));
 }
 
 TEST_F(RunnerTest, ChildrenDieWithAKilledParent) {
-  runs_.behaviour = {{"relu, seed 1", "hang"}, {"geglu, seed 1", "hang"}};
+  runs_.behavior = {{"relu, seed 1", "hang"}, {"geglu, seed 1", "hang"}};
   const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1)};
   const pid_t parent = fork();
   if (parent == 0) {
@@ -201,8 +213,8 @@ TEST_F(RunnerTest, ChildrenDieWithAKilledParent) {
   }
   ASSERT_GT(parent, 0);
   ASSERT_TRUE(comes_true([&] {
-    return last_reading(cells[0].run_dir() / "metrics.jsonl").value_or(Reading{}).step >= 2 &&
-           last_reading(cells[1].run_dir() / "metrics.jsonl").value_or(Reading{}).step >= 2;
+    return last_progress(cells[0].run_dir() / "metrics.jsonl").value_or(Progress{}).step >= 2 &&
+           last_progress(cells[1].run_dir() / "metrics.jsonl").value_or(Progress{}).step >= 2;
   }));
   const pid_t children[] = {pid_in(cells[0].run_dir()), pid_in(cells[1].run_dir())};
   EXPECT_TRUE(is_alive(children[0]) && is_alive(children[1]));
@@ -211,23 +223,27 @@ TEST_F(RunnerTest, ChildrenDieWithAKilledParent) {
   EXPECT_TRUE(comes_true([&] { return !is_alive(children[0]) && !is_alive(children[1]); }, 2s));
 }
 
-TEST_F(RunnerTest, AChildThatIsLeftBehindIsKilled) {
+TEST_F(RunnerTest, DestructorKillsTheChild) {
   pid_t pid = 0;
   {
-    Child child({"/bin/sh", "-c", "trap '' TERM; echo $$ > " + (directory_ / "pid").string() + "; while :; do sleep 0.1; done"},
+    Child child({"/bin/sh", "-c",
+                 "trap '' TERM; echo $$ > " + (directory_ / "pid").string() +
+                     "; while :; do sleep 0.1; done"},
                 directory_ / "out");
-    ASSERT_TRUE(comes_true([&] { return fs::exists(directory_ / "pid") && fs::file_size(directory_ / "pid") > 0; }));
+    ASSERT_TRUE(comes_true(
+        [&] { return fs::exists(directory_ / "pid") && fs::file_size(directory_ / "pid") > 0; }));
     pid = pid_in(directory_.path());
     EXPECT_FALSE(child.exit_code());
   }
   EXPECT_FALSE(is_alive(pid));
 }
 
-TEST_F(RunnerTest, AChildHasAGroupOfItsOwnAndNoInput) {
-  // Fields 1 and 5 of stat: the process and its group.
-  Child child(
-      {"/bin/sh", "-c", "read x; echo \"got $x\"; read -r pid name state parent group rest < /proc/$$/stat; echo $pid $group; exit 7"},
-      directory_ / "out");
+TEST_F(RunnerTest, ChildHasItsOwnGroupAndNoInput) {
+  // Fields 1 and 5 of /proc/PID/stat: process ID and process group.
+  Child child({"/bin/sh", "-c",
+               "read x; echo \"got $x\"; read -r pid name state parent group rest < /proc/$$/stat; "
+               "echo $pid $group; exit 7"},
+              directory_ / "out");
   EXPECT_TRUE(comes_true([&] { return child.exit_code().has_value(); }));
   EXPECT_EQ(child.exit_code(), 7);
   std::ifstream file(directory_ / "out");
@@ -240,14 +256,15 @@ TEST_F(RunnerTest, AChildHasAGroupOfItsOwnAndNoInput) {
   EXPECT_EQ(group, pid);
 }
 
-TEST_F(RunnerTest, ProgressIsTheLastWholeTrainingLine) {
+TEST_F(RunnerTest, ProgressIsTheLastCompleteTrainingLine) {
   const fs::path path = directory_ / "metrics.jsonl";
-  EXPECT_FALSE(last_reading(path));
+  EXPECT_FALSE(last_progress(path));
   std::ofstream(path) << "{\"step\":0,\"eval\":{\"loss\":1}}\n";
-  EXPECT_FALSE(last_reading(path));
-  std::ofstream(path, std::ios::app) << std::string(20000, ' ')
-                                     << "\n{\"step\":7,\"loss\":2.5}\n{\"step\":7,\"eval\":{}}\n{\"step\":8,\"lo";
-  const auto reading = last_reading(path);
+  EXPECT_FALSE(last_progress(path));
+  std::ofstream(path, std::ios::app)
+      << std::string(20000, ' ')
+      << "\n{\"step\":7,\"loss\":2.5}\n{\"step\":7,\"eval\":{}}\n{\"step\":8,\"lo";
+  const auto reading = last_progress(path);
   ASSERT_TRUE(reading);
   EXPECT_EQ(reading->step, 7);
   EXPECT_EQ(reading->loss, 2.5);

@@ -1,4 +1,4 @@
-// Whole sessions with runs that only pretend: what is run, what is left alone, what is refused.
+// Whole sessions with fake runs: new and finished cells, tuning, errors, forecasts.
 #include "compare/session.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,8 @@ class SessionTest : public ::testing::Test {
   report::Comparison report() const { return collect(std::vector<fs::path>{options_.directory}); }
   std::size_t starts(const std::string& stem) const {
     std::size_t sum = 0;
-    for (const fs::path& cell : cells_like(options_.directory / "cells", stem)) sum += num_starts(cell);
+    for (const fs::path& cell : cells_like(options_.directory / "cells", stem))
+      sum += num_starts(cell);
     return sum;
   }
   std::string refusal(ExitCode code = ExitCode::kUsage) {
@@ -56,9 +57,10 @@ class SessionTest : public ::testing::Test {
   SessionOptions options_;
 };
 
-std::size_t num_with(const report::Comparison& comparison, report::CellStatus status) {
+std::size_t num_with(const report::Comparison& comparison, report::CellState state) {
   return static_cast<std::size_t>(
-      std::count_if(comparison.cells.begin(), comparison.cells.end(), [&](const report::Cell& cell) { return cell.status == status; }));
+      std::count_if(comparison.cells.begin(), comparison.cells.end(),
+                    [&](const report::CellResult& cell) { return cell.state == state; }));
 }
 
 TEST_F(SessionTest, RunsTheGridAndCollectsIt) {
@@ -66,20 +68,21 @@ TEST_F(SessionTest, RunsTheGridAndCollectsIt) {
   EXPECT_EQ(run().num_finished, 4U);
   const report::Comparison comparison = report();
   ASSERT_EQ(comparison.cells.size(), 4U);
-  EXPECT_EQ(num_with(comparison, report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(num_with(comparison, report::CellState::kFinished), 4U);
   EXPECT_EQ(comparison.cells[3].log_perplexity, 2.5);
   EXPECT_EQ(comparison.cells[3].seed, 2U);
   EXPECT_EQ(comparison.cells[3].documents.size(), 1U);
-  EXPECT_EQ(comparison.cells[3].cpu, "Fake 9000");
+  EXPECT_EQ(comparison.cells[3].env.cpu, "Fake 9000");
   EXPECT_EQ(comparison.cells[0].training.size(), 10U);
   EXPECT_EQ(comparison.cells[0].training.back().seconds, 5.0);
   EXPECT_EQ(comparison.cells[0].held_out.back().log_perplexity, 3.5);
   EXPECT_EQ(comparison.name, "test");
   EXPECT_EQ(comparison.config, "the configuration");
-  EXPECT_TRUE(fs::exists(options_.directory / comparison.cells[0].directory / "run" / "result.json"));
+  EXPECT_TRUE(
+      fs::exists(options_.directory / comparison.cells[0].directory / "run" / "result.json"));
 }
 
-TEST_F(SessionTest, FinishedCellsAreLeftAloneAndAChangedConfigurationMakesOthers) {
+TEST_F(SessionTest, FinishedCellsAreKeptAndAChangedConfigurationAddsCells) {
   run();
   run();
   EXPECT_EQ(starts("relu-seed-1-"), 1U);
@@ -87,69 +90,73 @@ TEST_F(SessionTest, FinishedCellsAreLeftAloneAndAChangedConfigurationMakesOthers
   run();
   EXPECT_EQ(cells_like(options_.directory / "cells", "relu-seed-1-").size(), 2U);
   EXPECT_EQ(starts("relu-seed-1-"), 2U);
-  EXPECT_EQ(report().cells.size(), 4U);  // the old ones stay, and are no part of it
+  EXPECT_EQ(report().cells.size(), 4U);  // the old ones are kept, but not included
 }
 
 TEST_F(SessionTest, OnlyAndSeedsMerge) {
   options_.only = {"geglu"};
   options_.seeds = {2};
   EXPECT_EQ(run().num_finished, 1U);
-  EXPECT_EQ(num_with(report(), report::CellStatus::kWaiting), 3U);
+  EXPECT_EQ(num_with(report(), report::CellState::kWaiting), 3U);
   options_.only.clear();
   EXPECT_EQ(run().num_finished, 2U);
   options_.seeds.clear();
   EXPECT_EQ(run().num_finished, 4U);
-  EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(num_with(report(), report::CellState::kFinished), 4U);
   EXPECT_EQ(starts(""), 4U);
   options_.seeds = {3};
-  EXPECT_NE(refusal().find("--seeds: 3; seeds of compare.seeds (1, 2)"), std::string::npos);
+  EXPECT_NE(refusal().find("--seeds: received 3; expected seeds of compare.seeds (1, 2)"),
+            std::string::npos);
 }
 
 TEST_F(SessionTest, DivergedAndFailedCellsAreShown) {
-  runs_.behaviour = {{"relu, seed 1", "diverge"}, {"geglu, seed 2", "crash"}};
+  runs_.behavior = {{"relu, seed 1", "diverge"}, {"geglu, seed 2", "crash"}};
   const Tally tally = run();
   EXPECT_EQ(tally.num_diverged, 1U);
   EXPECT_EQ(tally.num_failed, 1U);
   const report::Comparison comparison = report();
-  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kDiverged);
+  EXPECT_EQ(comparison.cells[0].state, report::CellState::kDiverged);
   EXPECT_EQ(comparison.cells[0].remark, "training: a loss of NaN");
-  EXPECT_EQ(comparison.cells[3].status, report::CellStatus::kFailed);
+  EXPECT_EQ(comparison.cells[3].state, report::CellState::kFailed);
   EXPECT_EQ(comparison.cells[0].training.size(), 2U);
 }
 
-TEST_F(SessionTest, ASeedNeverMixesMachines) {
+TEST_F(SessionTest, RejectsMixedEnvironmentsWithinASeed) {
   options_.seeds = {1};
   options_.only = {"relu"};
   run();
   options_.only.clear();
   options_.seeds.clear();
-  runs_.maker.threads = 2;
-  EXPECT_EQ(
-      refusal(),
-      "seed 1: 1 run made with Fake 9000, 1 thread, cpu, fp32, but this session would use Fake 9000, 2 threads, cpu, fp32; a seed never "
-      "mixes them: needs other seeds (--seeds), or --set train.threads=1");
-  runs_.maker = {.cpu = "Other", .device = "cpu", .precision = "bf16", .threads = 1};
-  EXPECT_NE(refusal().find("other seeds (--seeds) here, and this one on that machine"), std::string::npos);
+  runs_.env.threads = 2;
+  EXPECT_EQ(refusal(),
+            "seed 1: 1 run used Fake 9000, 1 thread, cpu, fp32, but this session would use Fake "
+            "9000, 2 threads, cpu, fp32; all runs of a seed need the same environment: choose "
+            "other seeds (--seeds) or pass --set train.threads=1");
+  runs_.env = {.cpu = "Other", .device = "cpu", .precision = "bf16", .threads = 1};
+  EXPECT_NE(refusal().find("choose other seeds (--seeds) here and continue this one on the "
+                           "original machine"),
+            std::string::npos);
   EXPECT_EQ(starts(""), 1U);  // nothing was started
-  options_.seeds = {2};       // a seed of its own is welcome
+  options_.seeds = {2};       // another seed may use another environment
   EXPECT_EQ(run().num_finished, 2U);
 }
 
-TEST_F(SessionTest, AFinishedSeedMayBeLookedAtAnywhere) {
+TEST_F(SessionTest, FinishedSeedsCanBeReadOnAnyMachine) {
   run();
-  runs_.maker.cpu = "Other";
+  runs_.env.cpu = "Other";
   EXPECT_EQ(run().num_finished, 4U);
-  EXPECT_EQ(report().cells[0].cpu, "Fake 9000");
+  EXPECT_EQ(report().cells[0].env.cpu, "Fake 9000");
 }
 
-TEST_F(SessionTest, DifferentTokenizersAreRefused) {
+TEST_F(SessionTest, RejectsDifferentTokenizers) {
   runs_.tokenizer = {{"geglu", "t2"}};
-  EXPECT_NE(refusal().find("compare.metric: log_perplexity, with different tokenizers for relu and geglu; bits_per_byte"),
+  EXPECT_NE(refusal().find("compare.metric: received log_perplexity with different tokenizers for "
+                           "relu and geglu; expected bits_per_byte"),
             std::string::npos);
   EXPECT_FALSE(fs::exists(options_.directory / "cells"));
 }
 
-TEST_F(SessionTest, OneAtATimeAndNotInARun) {
+TEST_F(SessionTest, RejectsDirectoriesInUseAndRunDirectories) {
   fs::create_directories(options_.directory);
   {
     const store::RunLock lock(options_.directory);
@@ -158,14 +165,18 @@ TEST_F(SessionTest, OneAtATimeAndNotInARun) {
   std::ofstream(options_.directory / "run.json") << "{}";
   std::ofstream(options_.directory / "config.yaml") << "";
   std::ofstream(options_.directory / "metrics.jsonl") << "";
-  EXPECT_NE(refusal().find("the directory of a single run"), std::string::npos);
+  EXPECT_NE(refusal().find("belongs to a single run"), std::string::npos);
 }
 
-TEST_F(SessionTest, TuningTakesTheLowestMeanPerVariant) {
-  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}, {"1e-2", false}}}}}, .seeds = {101, 102}};
-  runs_.log_perplexity = {
-      {"relu, 3e-3, seed 101", 2.8}, {"relu, 3e-3, seed 102", 2.9}, {"geglu, 1e-3, seed 101", 2.0}, {"geglu, 1e-2, seed 102", 1.0}};
-  runs_.behaviour = {{"geglu, 1e-2, seed 101", "diverge"}};
+TEST_F(SessionTest, TuningChoosesTheLowestMeanPerVariant) {
+  options_.config.tune =
+      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}, {"1e-2", false}}}}},
+                 .seeds = {101, 102}};
+  runs_.log_perplexity = {{"relu, 3e-3, seed 101", 2.8},
+                          {"relu, 3e-3, seed 102", 2.9},
+                          {"geglu, 1e-3, seed 101", 2.0},
+                          {"geglu, 1e-2, seed 102", 1.0}};
+  runs_.behavior = {{"geglu, 1e-2, seed 101", "diverge"}};
   const Tally tally = run();
   EXPECT_EQ(tally.num_finished, 11U + 4U);
   EXPECT_EQ(tally.num_diverged, 0U);  // a candidate that lost
@@ -177,39 +188,42 @@ TEST_F(SessionTest, TuningTakesTheLowestMeanPerVariant) {
   EXPECT_EQ(comparison.tuning[1].log_perplexity, (std::vector<double>{2.8, 2.9}));
   EXPECT_EQ(comparison.tuning[5].remark, "1 of 2 diverged");
   EXPECT_NE(comparison.tuning_note.find("optimizer.lr from 1e-3, 3e-3, 1e-2"), std::string::npos);
-  EXPECT_EQ(num_with(comparison, report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(num_with(comparison, report::CellState::kFinished), 4U);
   EXPECT_EQ(run().num_finished, 15U);
   EXPECT_EQ(starts(""), 4U);
 }
 
-TEST_F(SessionTest, AVariantWhoseTuningBrokeWaits) {
-  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
-  runs_.behaviour = {{"relu, 3e-3, seed 101", "crash"}};
+TEST_F(SessionTest, VariantWaitsIfTuningFailed) {
+  options_.config.tune =
+      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  runs_.behavior = {{"relu, 3e-3, seed 101", "crash"}};
   const Tally tally = run();
   EXPECT_EQ(tally.num_failed, 1U);
   EXPECT_EQ(tally.num_waiting, 2U);
   const report::Comparison comparison = report();
-  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kWaiting);
-  EXPECT_EQ(comparison.cells[2].status, report::CellStatus::kFinished);
-  runs_.behaviour.clear();
+  EXPECT_EQ(comparison.cells[0].state, report::CellState::kWaiting);
+  EXPECT_EQ(comparison.cells[2].state, report::CellState::kFinished);
+  runs_.behavior.clear();
   EXPECT_EQ(run().num_waiting, 0U);
 }
 
-TEST_F(SessionTest, AVariantOfWhichEveryCandidateDivergedHasDiverged) {
-  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
-  runs_.behaviour = {{"relu, 1e-3, seed 101", "diverge"}, {"relu, 3e-3, seed 101", "diverge"}};
+TEST_F(SessionTest, VariantDivergesIfAllCandidatesDiverged) {
+  options_.config.tune =
+      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  runs_.behavior = {{"relu, 1e-3, seed 101", "diverge"}, {"relu, 3e-3, seed 101", "diverge"}};
   const Tally tally = run();
   EXPECT_EQ(tally.num_failed, 0U);
   EXPECT_EQ(tally.num_waiting, 2U);
   const report::Comparison comparison = report();
-  EXPECT_EQ(comparison.cells[0].status, report::CellStatus::kDiverged);
+  EXPECT_EQ(comparison.cells[0].state, report::CellState::kDiverged);
   EXPECT_EQ(comparison.cells[0].remark, "every candidate of compare.tune diverged");
-  EXPECT_EQ(comparison.cells[2].status, report::CellStatus::kFinished);
+  EXPECT_EQ(comparison.cells[2].state, report::CellState::kFinished);
 }
 
-// A refusal takes nothing away from what is known, and comes before the first tuning run.
-TEST_F(SessionTest, MixedSeedsAreRefusedBeforeTuningAndLoseNothing) {
-  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
+// The error precedes the first tuning run and keeps existing results.
+TEST_F(SessionTest, RejectsMixedEnvironmentsBeforeTuningAndKeepsResults) {
+  options_.config.tune =
+      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
   run();
   const auto num_tuned = [&] { return cells_like(options_.directory / "tune", "").size(); };
   EXPECT_EQ(num_tuned(), 2U);
@@ -217,71 +231,74 @@ TEST_F(SessionTest, MixedSeedsAreRefusedBeforeTuningAndLoseNothing) {
   options_.config.seeds.push_back(3);
   options_.only = {"glu"};
   options_.seeds = {2, 3};
-  runs_.maker.threads = 2;
-  EXPECT_NE(refusal().find("seed 2: 2 runs made with Fake 9000, 1 thread"), std::string::npos);
+  runs_.env.threads = 2;
+  EXPECT_NE(refusal().find("seed 2: 2 runs used Fake 9000, 1 thread"), std::string::npos);
   EXPECT_EQ(num_tuned(), 2U);
   options_.only.clear();
-  EXPECT_NE(refusal().find("seed 101: 2 runs made with"), std::string::npos);
-  EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
+  EXPECT_NE(refusal().find("seed 101: 2 runs used"), std::string::npos);
+  EXPECT_EQ(num_with(report(), report::CellState::kFinished), 4U);
   options_.only = {"glu"};
   options_.seeds = {3};
   EXPECT_EQ(run().num_finished, 2U);  // tuned, and run under the new seed
 }
 
-TEST_F(SessionTest, MicroBatchesAreNotMixedEither) {
-  runs_.maker.micro_batch_sequences = 4;
+TEST_F(SessionTest, RejectsMixedMicroBatches) {
+  runs_.env.micro_batch_sequences = 4;
   options_.only = {"relu"};
   run();
   options_.only.clear();
-  runs_.maker.micro_batch_sequences = 1;
-  EXPECT_NE(refusal().find("or --set train.micro_batch_sequences=4"), std::string::npos);
+  runs_.env.micro_batch_sequences = 1;
+  EXPECT_NE(refusal().find("or pass --set train.micro_batch_sequences=4"), std::string::npos);
 }
 
-TEST_F(SessionTest, ARecordOfNothingIsNoHindrance) {
+TEST_F(SessionTest, IgnoresAnEmptyRecord) {
   run();
   fs::create_directories(options_.directory / "cells" / "old-seed-9-00000000");
   std::ofstream(options_.directory / "cells" / "old-seed-9-00000000" / "cell.json") << "";
   EXPECT_EQ(run().num_finished, 4U);
 }
 
-TEST_F(SessionTest, EqualTimeGivesStepsByTheBaselinesTimeAndKeepsThem) {
+TEST_F(SessionTest, EqualTimeSetsStepsOnce) {
   options_.config.equalize = Equalize::kTime;
   runs_.steps = 12;
   runs_.step_s = {{"relu", 0.1}, {"geglu", 0.15}};
   EXPECT_EQ(run().num_finished, 4U);
   EXPECT_EQ(report().cells[0].steps, 12);
   EXPECT_EQ(report().cells[2].steps, 8);
-  runs_.step_s = {{"relu", 0.2}, {"geglu", 0.2}};  // the machine is another today
+  runs_.step_s = {{"relu", 0.2}, {"geglu", 0.2}};  // another machine
   EXPECT_EQ(run().num_finished, 4U);
   EXPECT_EQ(starts(""), 4U);
-  for (const bool measure : {false, true}) {  // the forecast goes by what was written down, too
+  for (const bool measure : {false, true}) {  // forecasts use the saved times, too
     const Forecast later = forecast(options_, runs_, measure);
     EXPECT_EQ(later.variants[1].facts.steps, 8);
     EXPECT_EQ(later.num_done, 4U);
   }
-  // A variant that comes later enters by its ratio to the baseline.
+  // A variant added later is scaled by the baseline.
   options_.config.vary.items[0].second.push_back({"glu", false});
   runs_.step_s["glu"] = 0.4;
   EXPECT_EQ(run().num_finished, 6U);
   EXPECT_EQ(report().cells[4].steps, 6);
 }
 
-TEST_F(SessionTest, JobsThatAreMeasuredAreRemembered) {
+TEST_F(SessionTest, MeasuredJobsAreSaved) {
   options_.jobs = 0;
   EXPECT_EQ(run().num_finished, 4U);
-  runs_.measured = "no device";  // measured anew, this would be refused
+  runs_.measured = "no device";  // another measurement would fail
   EXPECT_EQ(run().num_finished, 4U);
 }
 
-TEST_F(SessionTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
+TEST_F(SessionTest, RejectsUnknownSettingsBeforeWritingAnything) {
   class Strict final : public RunFactory {
    public:
     void prepare(const RunRequest&) override {}
     RunFacts make(const RunRequest& request) override {
-      if (!request.settings.empty()) fail(ExitCode::kUsage, "model.fnn", "an unknown key", "model.ffn");
+      if (!request.settings.empty())
+        fail(ExitCode::kUsage, "model.fnn", "unknown key; expected model.ffn");
       return {};
     }
-    std::vector<std::string> train_command(const fs::path&, const fs::path&) const override { return {}; }
+    std::vector<std::string> train_command(const fs::path&, const fs::path&) const override {
+      return {};
+    }
     std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
   };
   Strict strict;
@@ -289,7 +306,7 @@ TEST_F(SessionTest, AnUnknownSettingIsRefusedBeforeAnythingIsWritten) {
   EXPECT_FALSE(fs::exists(options_.directory));
 }
 
-TEST_F(SessionTest, CommandsOfSessionsThatRanSomethingAreKept) {
+TEST_F(SessionTest, KeepsCommandsOfSessionsThatRanCells) {
   options_.seeds = {1};
   run();
   options_.command = "sluice compare x.yaml --json";  // finds everything done
@@ -299,43 +316,44 @@ TEST_F(SessionTest, CommandsOfSessionsThatRanSomethingAreKept) {
   run();
   const std::vector<std::string> both{"sluice compare x.yaml", "sluice compare x.yaml --seeds 2"};
   EXPECT_EQ(report().commands, both);
-  options_.config.vary.items[0].second.push_back({"glu", false});  // goes on with what they made
+  options_.config.vary.items[0].second.push_back({"glu", false});  // continues with their runs
   options_.seeds.clear();
   run();
-  EXPECT_EQ(report().commands, both);  // the command is one of them
-  runs_.extra = "dropout: 0.1";        // other runs altogether
+  EXPECT_EQ(report().commands, both);  // already listed
+  runs_.extra = "dropout: 0.1";        // different runs
   options_.command = "sluice compare y.yaml";
   run();
   EXPECT_EQ(report().commands, std::vector<std::string>{"sluice compare y.yaml"});
 }
 
-TEST_F(SessionTest, VariantsThatAreTheSameSettingsDifferByNothing) {
+TEST_F(SessionTest, WarnsOfVariantsWithIdenticalSettings) {
   runs_.one_identity = true;
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(run().num_finished, 4U);
-  EXPECT_NE(::testing::internal::GetCapturedStderr().find("warning: relu and geglu are the same settings: their difference will be 0"),
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find(
+                "warning: relu and geglu are the same settings: their difference will be 0"),
             std::string::npos);
-  EXPECT_EQ(num_with(report(), report::CellStatus::kFinished), 4U);
+  EXPECT_EQ(num_with(report(), report::CellState::kFinished), 4U);
 }
 
-TEST_F(SessionTest, ARefusedSessionLeavesNoDirectory) {
+TEST_F(SessionTest, RejectedSessionRemovesItsDirectories) {
   options_.directory = directory_ / "new" / "out";
   options_.config.equalize = Equalize::kTime;
   runs_.measured = "no device";
   EXPECT_NE(refusal().find("timing relu"), std::string::npos);
   EXPECT_FALSE(fs::exists(directory_ / "new"));
-  fs::create_directories(directory_ / "new" / "out");  // somebody's
+  fs::create_directories(directory_ / "new" / "out");  // not created by the session
   EXPECT_NE(refusal().find("timing relu"), std::string::npos);
   EXPECT_TRUE(fs::exists(directory_ / "new" / "out"));
   runs_.measured.clear();
-  runs_.step_s = {{"geglu", std::nan("")}};  // the jobs are measured well, the steps not
+  runs_.step_s = {{"geglu", std::nan("")}};  // measuring jobs succeeds, timing steps fails
   options_.directory = directory_ / "newer" / "out";
   options_.jobs = 0;
   EXPECT_NE(refusal().find("timing geglu"), std::string::npos);
   EXPECT_FALSE(fs::exists(directory_ / "newer"));
 }
 
-TEST_F(SessionTest, TheForecastRefusesTheTuningThatASessionWould) {
+TEST_F(SessionTest, ForecastRejectsTheSameTuningAsASession) {
   options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"0", false}}}}}, .seeds = {101}};
   runs_.refused = "optimizer.lr=0";
   EXPECT_THROW(forecast(options_, runs_, /*measure=*/false), UserError);
@@ -343,10 +361,11 @@ TEST_F(SessionTest, TheForecastRefusesTheTuningThatASessionWould) {
   EXPECT_FALSE(fs::exists(options_.directory));
 }
 
-TEST_F(SessionTest, TheForecastCountsWhatTuningAndItsChoiceHaveDone) {
-  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
-  runs_.behaviour = {{"relu, 3e-3, seed 101", "crash"}, {"geglu, 3e-3, seed 101", "diverge"}};
-  run();  // relu waits; geglu has its two tuning runs and both seeds
+TEST_F(SessionTest, ForecastCountsFinishedTuningRuns) {
+  options_.config.tune =
+      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
+  runs_.behavior = {{"relu, 3e-3, seed 101", "crash"}, {"geglu, 3e-3, seed 101", "diverge"}};
+  run();  // relu waits; geglu finishes its tuning runs and both seeds
   const Forecast all = forecast(options_, runs_, /*measure=*/false);
   EXPECT_EQ(all.num_cells, 4U);
   EXPECT_EQ(all.num_tuning_cells, 4U);
@@ -355,7 +374,7 @@ TEST_F(SessionTest, TheForecastCountsWhatTuningAndItsChoiceHaveDone) {
   EXPECT_EQ(forecast(options_, runs_, /*measure=*/false).seconds, 0.0);
 }
 
-TEST_F(SessionTest, TheForecast) {
+TEST_F(SessionTest, ForecastsCost) {
   options_.config.assumed_std = "0.005";
   const Forecast before = forecast(options_, runs_, /*measure=*/true);
   EXPECT_FALSE(fs::exists(options_.directory));
@@ -369,7 +388,7 @@ TEST_F(SessionTest, TheForecast) {
   options_.seeds.clear();
   const Forecast after = forecast(options_, runs_, /*measure=*/false);
   EXPECT_EQ(after.num_done, 2U);
-  EXPECT_NEAR(after.seconds.value(), 2 * 10 * 0.5, 1e-9);  // by the finished ones: 5 s for 10 steps
+  EXPECT_NEAR(after.seconds.value(), 2 * 10 * 0.5, 1e-9);  // finished runs: 5 s for 10 steps
   options_.config.assumed_std = (directory_ / "nowhere").string();
   EXPECT_THROW(forecast(options_, runs_, false), UserError);
 }

@@ -16,8 +16,11 @@
 namespace sluice::compare {
 namespace {
 
-Timed prints(const std::string& key, const std::string& seconds) {
-  return {.key = key, .label = key, .command = {"/bin/sh", "-c", "echo warming >&2; echo '{\"seconds_per_step\": " + seconds + "}'"}};
+TimingTask prints(const std::string& key, const std::string& seconds) {
+  return {.key = key,
+          .label = key,
+          .command = {"/bin/sh", "-c",
+                      "echo warming >&2; echo '{\"seconds_per_step\": " + seconds + "}'"}};
 }
 
 TEST(StepTimes, EqualTimeRoundsDown) {
@@ -27,12 +30,13 @@ TEST(StepTimes, EqualTimeRoundsDown) {
   EXPECT_EQ(steps_in_equal_time(3, 0.001, 10), 1);
 }
 
-TEST(StepTimes, RoundsGoForthAndBackAndTheLowestCounts) {
+TEST(StepTimes, RoundsAlternateDirectionAndTheLowestCounts) {
   std::vector<std::size_t> order;
-  const auto times = measure_in_turns(3, [&](std::size_t i) {
+  const auto times = measure_interleaved(3, [&](std::size_t i) {
     order.push_back(i);
     const std::size_t round = (order.size() - 1) / 3;
-    return round < 3 ? 100.0 - static_cast<double>(round) : static_cast<double>(10 * (i + 1) + round);
+    return round < 3 ? 100.0 - static_cast<double>(round)
+                     : static_cast<double>(10 * (i + 1) + round);
   });
   EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0, 1, 2}));
   for (std::size_t i = 0; i < 3; ++i) {
@@ -41,17 +45,18 @@ TEST(StepTimes, RoundsGoForthAndBackAndTheLowestCounts) {
   }
 }
 
-TEST(StepTimes, ALowestReadingThatStandsAloneIsNone) {
+TEST(StepTimes, LowestReadingNeedsASecondOneCloseBy) {
   EXPECT_TRUE((StepTime{.lowest_s = 0.1, .second_s = 0.125}).is_steady());
   EXPECT_FALSE((StepTime{.lowest_s = 0.1, .second_s = 0.126}).is_steady());
 }
 
-// A job manager may signal the child first: that is no fault of the configuration.
-TEST(StepTimes, AChildThatASignalEndedInterrupts) {
+// A job manager may signal the child first. This is not an error of the configuration.
+TEST(StepTimes, ChildTerminatedByASignalIsAnInterruption) {
   const sluice::testing::TemporaryDirectory directory;
   for (const std::string end : {"kill -TERM $$", "kill -HUP $$", "exit 75"}) {
     try {
-      measure_step_s({.key = "a", .label = "geglu", .command = {"/bin/sh", "-c", end}}, 1, directory.path());
+      measure_step_s({.key = "a", .label = "geglu", .command = {"/bin/sh", "-c", end}}, 1,
+                     directory.path());
       FAIL() << end;
     } catch (const UserError& error) {
       EXPECT_EQ(error.code(), ExitCode::kInterrupted) << end << ": " << error.what();
@@ -59,15 +64,16 @@ TEST(StepTimes, AChildThatASignalEndedInterrupts) {
   }
 }
 
-// Each of the two ends only once both were asked.
-TEST(StepTimes, AStopIsPassedOnToAllAtOnce) {
+// Each of the two ends only after both have received the signal.
+TEST(StepTimes, StopIsForwardedToAllAtOnce) {
   const sluice::testing::TemporaryDirectory directory;
   const auto file = [&](const char* name) { return (directory.path() / name).string(); };
   const auto until_both = [&](const char* name) {
-    return "echo >> " + file(name) + "; while [ $(wc -l < " + file(name) + ") -lt 2 ]; do sleep 0.02; done";
+    return "echo >> " + file(name) + "; while [ $(wc -l < " + file(name) +
+           ") -lt 2 ]; do sleep 0.02; done";
   };
-  const std::string script =
-      "trap '" + until_both("asked") + "; exit 75' TERM; echo >> " + file("ready") + "; while :; do sleep 0.02; done";
+  const std::string script = "trap '" + until_both("asked") + "; exit 75' TERM; echo >> " +
+                             file("ready") + "; while :; do sleep 0.02; done";
   std::thread stopper([&] {
     const auto num_ready = [&] {
       std::ifstream ready(file("ready"));
@@ -76,46 +82,50 @@ TEST(StepTimes, AStopIsPassedOnToAllAtOnce) {
     while (num_ready() < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     request_stop(SIGTERM);
   });
-  EXPECT_THROW(measure_step_s({.key = "a", .label = "geglu", .command = {"/bin/sh", "-c", script}}, 2, directory.path()), UserError);
+  EXPECT_THROW(measure_step_s({.key = "a", .label = "geglu", .command = {"/bin/sh", "-c", script}},
+                              2, directory.path()),
+               UserError);
   stopper.join();
   clear_stop();
 }
 
-// Steps take 0.1, 0.2, 0.3 ... s: no two readings are near.
-TEST(StepTimes, ABusyMachineIsRefusedAndNothingIsKept) {
+// Readings of 0.1, 0.2, 0.3, ... s: no two are close.
+TEST(StepTimes, BusyMachineIsAnErrorAndNothingIsSaved) {
   const sluice::testing::TemporaryDirectory directory;
-  Timed busy{.key = "b", .label = "geglu"};
+  TimingTask busy{.key = "b", .label = "geglu"};
   const std::string file = (directory.path() / "tenths").string();
-  busy.command = {"/bin/sh", "-c", "echo >> " + file + "; echo '{\"seconds_per_step\": 0.'$(wc -l < " + file + ")'}'"};
-  const std::vector<Timed> variants{prints("a", "0.1"), busy};
+  busy.command = {
+      "/bin/sh", "-c",
+      "echo >> " + file + "; echo '{\"seconds_per_step\": 0.'$(wc -l < " + file + ")'}'"};
+  const std::vector<TimingTask> variants{prints("a", "0.1"), busy};
   try {
     step_times(variants, 0, directory.path());
     FAIL();
   } catch (const UserError& error) {
     EXPECT_EQ(error.code(), ExitCode::kUsage);
-    EXPECT_STREQ(
-        error.what(),
-        "compare.equalize: time: the machine is busy: the two quickest of 5 readings for geglu are 0.1 and 0.2 s per step; needs an "
-        "otherwise idle machine; nothing was kept");
+    EXPECT_STREQ(error.what(),
+                 "compare.equalize: the machine is busy: the two fastest of 5 readings for geglu "
+                 "are 0.1 and 0.2 s per step; step times not saved, retry on an otherwise idle "
+                 "machine");
   }
   EXPECT_FALSE(std::filesystem::exists(directory.path() / "step_times.json"));
 }
 
-TEST(StepTimes, WhatWasMeasuredIsKept) {
+TEST(StepTimes, MeasuredTimesAreSaved) {
   const sluice::testing::TemporaryDirectory directory;
-  const std::vector<Timed> first{prints("a", "0.1"), prints("b", "0.2")};
+  const std::vector<TimingTask> first{prints("a", "0.1"), prints("b", "0.2")};
   EXPECT_EQ(step_times(first, 0, directory.path()), (std::vector<double>{0.1, 0.2}));
-  const std::vector<Timed> later{prints("a", "0.2"), prints("b", "9"), prints("c", "0.5")};
+  const std::vector<TimingTask> later{prints("a", "0.2"), prints("b", "9"), prints("c", "0.5")};
   const auto times = step_times(later, 0, directory.path());
   EXPECT_EQ(times[0], 0.1);
   EXPECT_EQ(times[1], 0.2);
   EXPECT_DOUBLE_EQ(times[2], 0.25);
 }
 
-TEST(StepTimes, ADamagedFileIsNamed) {
+TEST(StepTimes, NamesTheDamagedFile) {
   const sluice::testing::TemporaryDirectory directory;
-  for (const char* text :
-       {"[]", R"({"a": 3})", R"({"a": {}})", R"({"a": {"seconds_per_step": 0}})", R"({"a": {"seconds_per_step": "1"}})"}) {
+  for (const char* text : {"[]", R"({"a": 3})", R"({"a": {}})", R"({"a": {"seconds_per_step": 0}})",
+                           R"({"a": {"seconds_per_step": "1"}})"}) {
     std::ofstream(directory.path() / "step_times.json") << text;
     try {
       known_step_times(directory.path());
@@ -128,40 +138,46 @@ TEST(StepTimes, ADamagedFileIsNamed) {
 }
 
 // Readings of 0.1, 0.2, 0.3, ... s.
-TEST(StepTimes, JobsMeasuredOnABusyMachineAreForNow) {
+TEST(StepTimes, JobsMeasuredOnABusyMachineAreNotSaved) {
   const sluice::testing::TemporaryDirectory directory;
   const std::string file = (directory.path() / "tenths").string();
   const auto timed = [&](int) {
-    return Timed{.key = "b",
-                 .label = "geglu",
-                 .command = {"/bin/sh", "-c", "echo >> " + file + "; echo '{\"seconds_per_step\": 0.'$(wc -l < " + file + ")'}'"}};
+    return TimingTask{
+        .key = "b",
+        .label = "geglu",
+        .command = {
+            "/bin/sh", "-c",
+            "echo >> " + file + "; echo '{\"seconds_per_step\": 0.'$(wc -l < " + file + ")'}'"}};
   };
   EXPECT_GE(choose_jobs(2, 40, timed, directory.path()), 1);
   EXPECT_FALSE(std::filesystem::exists(directory.path() / "jobs.json"));
 }
 
-TEST(StepTimes, ACommandThatFailsSaysWhy) {
+TEST(StepTimes, ReportsWhyTheCommandFailed) {
   const sluice::testing::TemporaryDirectory directory;
-  const Timed broken{.key = "x", .label = "relu", .command = {"/bin/sh", "-c", "echo 'error: no such device'; exit 2"}};
+  const TimingTask broken{.key = "x",
+                          .label = "relu",
+                          .command = {"/bin/sh", "-c", "echo 'error: no such device'; exit 2"}};
   try {
     measure_step_s(broken, 1, directory.path());
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "timing relu: exit code 2: error: no such device; a configuration that can be trained here");
+    EXPECT_STREQ(error.what(), "timing relu: exit code 2: error: no such device");
   }
 }
 
-TEST(StepTimes, JobsThatTakeTheMostStepsTogether) {
+TEST(StepTimes, ChoosesTheJobsWithTheHighestThroughput) {
   const sluice::testing::TemporaryDirectory directory;
   std::vector<int> asked;
   const auto timed = [&](int threads) {
     asked.push_back(threads);
-    return prints("t", threads == 4 ? "1.0" : threads == 2 ? "1.5" : "4.0");  // 1, 1.33, 1 steps per second together
+    // 1, 1.33, 1 steps per second in total
+    return prints("t", threads == 4 ? "1.0" : threads == 2 ? "1.5" : "4.0");
   };
   EXPECT_EQ(choose_jobs(4, 40, timed, directory.path()), 2);
   EXPECT_EQ(asked.size(), 15U);
   EXPECT_EQ(choose_jobs(4, 40, timed, directory.path()), 2);
-  EXPECT_EQ(asked.size(), 15U);  // remembered
+  EXPECT_EQ(asked.size(), 15U);  // saved
   EXPECT_EQ(choose_jobs(1, 40, timed, directory.path()), 1);
   std::ofstream(directory.path() / "jobs.json") << "nonsense";
   EXPECT_THROW(choose_jobs(4, 40, timed, directory.path()), UserError);

@@ -1,4 +1,4 @@
-// What follows from Affects and Path.
+// Field attributes: Affects and Path.
 #include <gtest/gtest.h>
 
 #include "config/config.h"
@@ -14,21 +14,26 @@ struct Pieces {
   static constexpr std::string_view kind = "pieces";
   std::int64_t size = 10;
   std::optional<std::string> model;
-  static constexpr auto fields() { return std::tuple{field<&Pieces::size>("Size."), field<&Pieces::model>("Model.", Path{"model.bin"})}; }
+  static constexpr auto fields() {
+    return std::tuple{field<&Pieces::size>("Size."),
+                      field<&Pieces::model>("Model.", Path{"model.bin"})};
+  }
 };
 struct Text {
   std::vector<std::string> train;
   std::string cache = "data/cache";
   double share = 0.5;
   static constexpr auto fields() {
-    return std::tuple{field<&Text::train>("Files.", Path{"corpus"}), field<&Text::cache>("Cache.", Affects::kPlace, Path{}),
+    return std::tuple{field<&Text::train>("Files.", Path{"corpus"}),
+                      field<&Text::cache>("Cache.", Affects::kPlace, Path{}),
                       field<&Text::share>("Share.")};
   }
 };
 struct Measure {
   std::int64_t every = 5, tokens = 7;
   static constexpr auto fields() {
-    return std::tuple{field<&Measure::every>("Every."), field<&Measure::tokens>("Tokens.", Affects::kFigures)};
+    return std::tuple{field<&Measure::every>("Every."),
+                      field<&Measure::tokens>("Tokens.", Affects::kFigures)};
   }
 };
 struct Example {
@@ -48,7 +53,7 @@ struct Example {
   }
 };
 
-TEST(Attributes, AFieldHasItsOwnOrThatOfItsSection) {
+TEST(Attributes, FieldsInheritAffectsFromTheirSection) {
   EXPECT_EQ(affects_of<Example>("text.share"), Affects::kText);
   EXPECT_EQ(affects_of<Example>("text.cache"), Affects::kPlace);
   EXPECT_EQ(affects_of<Example>("tokenizer.size"), Affects::kTokenizer);
@@ -57,11 +62,13 @@ TEST(Attributes, AFieldHasItsOwnOrThatOfItsSection) {
   EXPECT_EQ(affects_of<Example>("measure.every"), Affects::kCadence);
   EXPECT_EQ(affects_of<Example>("measure.tokens"), Affects::kFigures);
   EXPECT_EQ(affects_of<Example>("steps"), Affects::kFuture);
-  for (const char* path : {"", "nothing", "text.nothing", "steps.more", "measure."}) EXPECT_FALSE(affects_of<Example>(path)) << path;
+  for (const char* path : {"", "nothing", "text.nothing", "steps.more", "measure."})
+    EXPECT_FALSE(affects_of<Example>(path)) << path;
 }
 
-TEST(Attributes, TheIdentityIsWhatMakesTheExperiment) {
-  EXPECT_EQ(identity(Example{}), "model:\n  type: pieces\n  size: 10\n  model: null\nmeasure:\n  tokens: 7\nsteps: 3\n");
+TEST(Attributes, IdentityListsTheFieldsThatDefineTheExperiment) {
+  EXPECT_EQ(identity(Example{}),
+            "model:\n  type: pieces\n  size: 10\n  model: null\nmeasure:\n  tokens: 7\nsteps: 3\n");
   Example other;
   other.text.train = {"a"};
   other.tokenizer = Bytes{};
@@ -88,7 +95,7 @@ TEST(Attributes, PathsAreVisitedAndReplaced) {
   EXPECT_EQ(portable.text.train, (std::vector<std::string>{"corpus"}));
   EXPECT_EQ(portable.text.cache, "data/cache");
   EXPECT_EQ(std::get<Pieces>(portable.tokenizer).model, "model.bin");
-  EXPECT_FALSE(std::get<Pieces>(portable.model).model) << "nothing stays nothing";
+  EXPECT_FALSE(std::get<Pieces>(portable.model).model) << "an absent path stays absent";
   EXPECT_TRUE(without_paths(Example{}).text.train.empty());
 }
 

@@ -1,4 +1,4 @@
-// The description that follows from the rows, and what does not compile.
+// Descriptions derived from rows, and checks done at compile time.
 #include "config/describe.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ struct Inner {
   static constexpr auto fields() { return std::tuple{field<&Inner::x>(""), field<&Inner::n>("")}; }
 };
 
-// Each forgets or misnames something.
+// Each omits or misnames a member.
 struct Forgot {
   double a = 0;
   std::optional<std::string> b;
@@ -87,7 +87,7 @@ TEST(Coverage, EveryMemberHasOneRow) {
   EXPECT_FALSE((detail::Covers<HasType, decltype(HasType::fields())>::distinct()));
 }
 
-TEST(Constraints, OnlyWhereTheyMakeSense) {
+TEST(Constraints, ApplyToMatchingTypesOnly) {
   EXPECT_TRUE((detail::is_numeric<Auto<std::int64_t>>()));
   EXPECT_TRUE((detail::is_numeric<std::vector<double>>()));
   EXPECT_TRUE((detail::is_numeric<std::optional<Bytes>>()));
@@ -97,7 +97,7 @@ TEST(Constraints, OnlyWhereTheyMakeSense) {
   EXPECT_FALSE((detail::has_length<double>()));
 }
 
-TEST(Description, NamesDocsAndPlaces) {
+TEST(Description, HasNamesDocsAndMemberAccess) {
   const Section& model = describe<sample::Model>();
   ASSERT_EQ(model.rows.size(), 5U);
   EXPECT_EQ(model.rows[0].name, "d_model");
@@ -112,7 +112,7 @@ TEST(Description, NamesDocsAndPlaces) {
   EXPECT_EQ(&describe<sample::Model>(), &model);
 }
 
-TEST(Description, TheStrongestLowerLimitHolds) {
+TEST(Description, TheHighestLowerBoundApplies) {
   Row row;
   detail::apply(row, AtLeast{1});
   detail::apply(row, Positive{});

@@ -1,4 +1,4 @@
-// Mappings with free keys, a rest of keys, words as they stand, rows taken from another struct.
+// Mappings with free keys (Entries, Rest), unparsed words, and rows embedded with rows_of.
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -14,7 +14,8 @@ struct Choices {
   Entries<std::vector<Word>> grid;
   std::vector<std::uint64_t> seeds;
   static constexpr auto fields() {
-    return std::tuple{field<&Choices::grid>("What to choose from.", Rest{}, NonEmpty{}), field<&Choices::seeds>("Seeds.", NonEmpty{})};
+    return std::tuple{field<&Choices::grid>("Values to try.", Rest{}, NonEmpty{}),
+                      field<&Choices::seeds>("Seeds.", NonEmpty{})};
   }
 };
 struct Compared {
@@ -22,22 +23,28 @@ struct Compared {
   Entries<Word> baseline;
   std::optional<Choices> tune;
   static constexpr auto fields() {
-    return std::tuple{field<&Compared::vary>("What varies.", NonEmpty{}), field<&Compared::baseline>("Where it starts."),
-                      field<&Compared::tune>("What is chosen.")};
+    return std::tuple{field<&Compared::vary>("Varied settings.", NonEmpty{}),
+                      field<&Compared::baseline>("Baseline."),
+                      field<&Compared::tune>("Tuned settings.")};
   }
 };
 struct Larger {
   sample::Root root;
   std::optional<Compared> compare;
-  static constexpr auto fields() { return std::tuple{rows_of<&Larger::root>(), field<&Larger::compare>("Several runs.", Affects::kLabel)}; }
+  static constexpr auto fields() {
+    return std::tuple{rows_of<&Larger::root>(),
+                      field<&Larger::compare>("Several runs.", Affects::kLabel)};
+  }
 };
 
 using Lists = std::vector<std::pair<std::string, std::vector<Word>>>;
 
-TEST(Entries, KeepKeysAndWordsAsTheyStand) {
-  const auto c = parse<Compared>("vary: {model.ffn: [relu, swiglu], lr: [1e-3, \"3\", true]}\nbaseline: {model.ffn: relu}\n", "c.yaml");
-  EXPECT_EQ(c.vary.items,
-            (Lists{{"model.ffn", {{"relu", false}, {"swiglu", false}}}, {"lr", {{"1e-3", false}, {"3", true}, {"true", false}}}}));
+TEST(Entries, KeepKeysAndWordsUnparsed) {
+  const auto c = parse<Compared>(
+      "vary: {model.ffn: [relu, swiglu], lr: [1e-3, \"3\", true]}\nbaseline: {model.ffn: relu}\n",
+      "c.yaml");
+  EXPECT_EQ(c.vary.items, (Lists{{"model.ffn", {{"relu", false}, {"swiglu", false}}},
+                                 {"lr", {{"1e-3", false}, {"3", true}, {"true", false}}}}));
   EXPECT_EQ(c.baseline.items.at(0), (std::pair<std::string, Word>("model.ffn", {"relu", false})));
   EXPECT_FALSE(c.tune);
 }
@@ -45,9 +52,13 @@ TEST(Entries, KeepKeysAndWordsAsTheyStand) {
 TEST(Entries, AListIsOneValue) {
   const std::string flow = "vary: {betas: [[0.9, 0.95], [0.9, \"a, b\", [1]]]}\n";
   const auto c = parse<Compared>(flow, "c.yaml");
-  EXPECT_EQ(c.vary.items, (Lists{{"betas", {{"[0.9, 0.95]", false}, {"[0.9, \"a, b\", [1]]", false}}}}));
+  EXPECT_EQ(c.vary.items,
+            (Lists{{"betas", {{"[0.9, 0.95]", false}, {"[0.9, \"a, b\", [1]]", false}}}}));
   EXPECT_NE(to_yaml(c, Comments::kNone).find(flow), std::string::npos);
-  EXPECT_EQ(parse<Compared>("vary:\n  betas:\n  - [0.9, 0.95]\n  - - 0.9\n    - a, b\n    - [1]\n", "c.yaml").vary, c.vary);
+  EXPECT_EQ(parse<Compared>("vary:\n  betas:\n  - [0.9, 0.95]\n  - - 0.9\n    - a, b\n    - [1]\n",
+                            "c.yaml")
+                .vary,
+            c.vary);
   EXPECT_THROW(parse<Compared>("vary: {betas: [[{a: 1}]]}", "c.yaml"), UserError);
   EXPECT_THROW(parse<Compared>("vary: {betas: [[null]]}", "c.yaml"), UserError);
 }
@@ -58,24 +69,29 @@ TEST(Entries, NestedMappingsAreDottedKeys) {
   EXPECT_EQ(dotted.vary, nested.vary);
 }
 
-TEST(Entries, OverridesReplaceWhatTheFileSays) {
+TEST(Entries, OverridesReplaceValuesOfTheFile) {
   const sluice::testing::TemporaryDirectory directory;
-  std::ofstream(directory / "c.yaml") << "vary: {a.b: [x], c: [y]}\ntune: {a.lr: [5], seeds: [3]}\n";
-  const auto c = load<Compared>({.file = directory / "c.yaml", .overrides = {"vary.a.b=[z]", "tune.a.lr=[1]", "tune.seeds=[7]"}});
+  std::ofstream(directory / "c.yaml")
+      << "vary: {a.b: [x], c: [y]}\ntune: {a.lr: [5], seeds: [3]}\n";
+  const auto c = load<Compared>({.file = directory / "c.yaml",
+                                 .overrides = {"vary.a.b=[z]", "tune.a.lr=[1]", "tune.seeds=[7]"}});
   EXPECT_EQ(c.vary.items, (Lists{{"a.b", {{"z", false}}}, {"c", {{"y", false}}}}));
   EXPECT_EQ(c.tune->grid.items, (Lists{{"a.lr", {{"1", false}}}}));
   EXPECT_EQ(c.tune->seeds, (std::vector<std::uint64_t>{7}));
 }
 
-TEST(Entries, TheRestIsWhatNoOtherRowNames) {
-  const auto c = parse<Compared>("vary: {a: [x]}\ntune: {optimizer.lr: [1e-3], seeds: [3, 4], wd: [0]}\n", "c.yaml");
-  EXPECT_EQ(c.tune->grid.items, (Lists{{"optimizer.lr", {{"1e-3", false}}}, {"wd", {{"0", false}}}}));
+TEST(Entries, TheRestHoldsKeysWithoutARow) {
+  const auto c = parse<Compared>(
+      "vary: {a: [x]}\ntune: {optimizer.lr: [1e-3], seeds: [3, 4], wd: [0]}\n", "c.yaml");
+  EXPECT_EQ(c.tune->grid.items,
+            (Lists{{"optimizer.lr", {{"1e-3", false}}}, {"wd", {{"0", false}}}}));
   EXPECT_EQ(c.tune->seeds, (std::vector<std::uint64_t>{3, 4}));
 }
 
-TEST(Entries, WhatIsWritten) {
+TEST(Entries, WrittenTextReadsBack) {
   const std::string text =
-      "vary: {model.ffn: [relu, \"3\"], \"a b\": [0.1]}\nbaseline: {}\ntune:\n  optimizer.lr: [1e-3, 3e-3]\n  seeds: [3]\n";
+      "vary: {model.ffn: [relu, \"3\"], \"a b\": [0.1]}\nbaseline: {}\ntune:\n  optimizer.lr: "
+      "[1e-3, 3e-3]\n  seeds: [3]\n";
   const auto c = parse<Compared>(text, "c.yaml");
   EXPECT_EQ(to_yaml(c, Comments::kNone), text);
   EXPECT_EQ(to_yaml(parse<Compared>(to_yaml(c), "c.yaml")), to_yaml(c));
@@ -85,34 +101,48 @@ TEST(Entries, WhatIsWritten) {
   EXPECT_EQ(parse<Compared>(to_yaml(wide), "c.yaml").vary, wide.vary);
 }
 
-TEST(Entries, Problems) {
-  const auto problem = [](std::string_view yaml) { return error_of([&] { parse<Compared>(yaml, "c.yaml"); }); };
-  EXPECT_EQ(
-      problem("baseline: {}"),
-      "c.yaml: vary: received nothing; expected a mapping from keys to values, with at least one key; each value a list with at least one "
-      "item, each a value that is not empty");
-  EXPECT_NE(problem("vary: [relu]").find("c.yaml:1: vary: received a list of 1; expected a mapping from keys to values"),
+TEST(Entries, ReportProblems) {
+  const auto problem = [](std::string_view yaml) {
+    return error_of([&] { parse<Compared>(yaml, "c.yaml"); });
+  };
+  EXPECT_EQ(problem("baseline: {}"),
+            "c.yaml: vary: missing; expected a mapping from keys to values, with at least one key; "
+            "each value a list with at least one item, each item a non-empty value");
+  EXPECT_NE(
+      problem("vary: [relu]")
+          .find("c.yaml:1: vary: received a list of 1; expected a mapping from keys to values"),
+      std::string::npos);
+  EXPECT_NE(problem("vary: {a: relu}").find("c.yaml:1: vary.a: received `relu`; expected a list"),
             std::string::npos);
-  EXPECT_NE(problem("vary: {a: relu}").find("c.yaml:1: vary.a: received `relu`; expected a list"), std::string::npos);
-  EXPECT_NE(problem("vary: {a.b: [x], a: {b: [y]}}").find("vary.a.b: received a list of 1; expected each key once"), std::string::npos);
+  EXPECT_NE(problem("vary: {a.b: [x], a: {b: [y]}}")
+                .find("vary.a.b: duplicate key; expected unique keys"),
+            std::string::npos);
   EXPECT_NE(problem("vary: {a: []}").find("vary.a: received an empty list"), std::string::npos);
-  EXPECT_NE(problem("vary: {a: [[{b: 1}]]}").find("vary.a[0]: received a list of 1"), std::string::npos);
-  EXPECT_NE(problem("vary: {a: [x]}\ntune: {seeds: [1]}").find("tune: received a mapping; expected a mapping from keys"),
+  EXPECT_NE(problem("vary: {a: [[{b: 1}]]}").find("vary.a[0]: received a list of 1"),
+            std::string::npos);
+  EXPECT_NE(problem("vary: {a: [x]}\ntune: {seeds: [1]}")
+                .find("tune: received a mapping; expected a mapping from keys"),
             std::string::npos);
 }
 
-TEST(RowsOf, ALargerRootReadsTheSmallerOnesRowsAndChecks) {
-  const auto c = parse<Larger>("model: {d_model: 96, num_heads: 4}\ncompare: {vary: {model.ffn: [relu]}}\n", "c.yaml");
+TEST(RowsOf, ReadsAndChecksEmbeddedRows) {
+  const auto c = parse<Larger>(
+      "model: {d_model: 96, num_heads: 4}\ncompare: {vary: {model.ffn: [relu]}}\n", "c.yaml");
   EXPECT_EQ(c.root.model.d_model, 96);
   EXPECT_TRUE(c.compare);
-  EXPECT_NE(error_of([] { parse<Larger>("model: {d_model: 96, num_heads: 5}", "c.yaml"); }).find("a divisor of d_model"),
+  EXPECT_NE(error_of([] {
+              parse<Larger>("model: {d_model: 96, num_heads: 5}", "c.yaml");
+            }).find("a divisor of d_model"),
             std::string::npos);
-  EXPECT_NE(error_of([] { parse<Larger>("compere: {}", "c.yaml"); }).find("(did you mean `compare`?)"), std::string::npos);
+  EXPECT_NE(
+      error_of([] { parse<Larger>("compere: {}", "c.yaml"); }).find("(did you mean `compare`?)"),
+      std::string::npos);
   sample::Root root = c.root;
-  EXPECT_EQ(to_yaml(root, Comments::kNone) + "compare: null\n", to_yaml(Larger{root, {}}, Comments::kNone));
+  EXPECT_EQ(to_yaml(root, Comments::kNone) + "compare: null\n",
+            to_yaml(Larger{root, {}}, Comments::kNone));
 }
 
-TEST(RowsOf, ChangesSchemaAndReference) {
+TEST(RowsOf, CoversChangesSchemaAndReference) {
   Larger before, after;
   after.root.model.d_model = 8;
   after.compare = Compared{.vary = {{{"a", {{"x", false}}}}}, .baseline = {}, .tune = {}};
@@ -132,14 +162,16 @@ TEST(RowsOf, ChangesSchemaAndReference) {
   EXPECT_NE(page.find("| any other key | a mapping from keys"), std::string::npos);
 }
 
-TEST(Settings, AreStrongerThanOverridesAndNamed) {
-  const auto root =
-      load<sample::Root>({.file = {}, .overrides = {"model.d_model=8", "model.num_heads=1"}, .settings = {{"vary", "model.d_model=16"}}});
+TEST(Settings, OverrideOverridesAndAreNamedInErrors) {
+  const auto root = load<sample::Root>({.file = {},
+                                        .overrides = {"model.d_model=8", "model.num_heads=1"},
+                                        .settings = {{"vary", "model.d_model=16"}}});
   EXPECT_EQ(root.model.d_model, 16);
   const std::string problem = error_of([] {
-    load<sample::Root>({.file = {}, .overrides = {}, .settings = {{"compare.vary", "model.fnn=relu"}}});
+    load<sample::Root>(
+        {.file = {}, .overrides = {}, .settings = {{"compare.vary", "model.fnn=relu"}}});
   });
-  EXPECT_EQ(problem.find("compare.vary.model.fnn: received an unknown key"), 0U) << problem;
+  EXPECT_EQ(problem.find("compare.vary.model.fnn: unknown key"), 0U) << problem;
   EXPECT_NE(problem.find("(did you mean `ffn`?)"), std::string::npos);
 }
 

@@ -1,7 +1,8 @@
-// Damaged configurations: every one is read, or refused with a UserError, and what is read can be written and read again.
+// Mutated configurations either parse or throw UserError, and parsed values survive a round trip.
 //
-// The corpus (fuzz_corpus/) holds one small file per trap; each execution mutates one of them. The mutations are a function of the
-// execution's number, so a failure is repeated by its number. SLUICE_FUZZ_SECONDS=600 runs as long instead of a fixed count.
+// The corpus (fuzz_corpus/) has one small file per edge case; each execution mutates one of them.
+// Mutations are a function of the execution number: SLUICE_FUZZ_FIRST=N reproduces a failure.
+// SLUICE_FUZZ_SECONDS=600 sets a time limit instead of a fixed count.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,7 +25,8 @@ using sample::Root;
 
 std::vector<std::string> corpus() {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(SLUICE_SOURCE_DIR "/tests/config/fuzz_corpus"))
+  for (const auto& entry :
+       std::filesystem::directory_iterator(SLUICE_SOURCE_DIR "/tests/config/fuzz_corpus"))
     paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   std::vector<std::string> texts;
@@ -36,12 +38,12 @@ std::vector<std::string> corpus() {
   return texts;
 }
 
-// The corpus, and those of it that are right as they are: half of the executions start from one of these.
+// The corpus and its valid files. Half of the executions start from a valid file.
 struct Texts {
   std::vector<std::string> all = corpus();
-  std::vector<std::string> right;
+  std::vector<std::string> valid;
   Texts() {
-    std::copy_if(all.begin(), all.end(), std::back_inserter(right), [](const std::string& text) {
+    std::copy_if(all.begin(), all.end(), std::back_inserter(valid), [](const std::string& text) {
       try {
         parse<Root>(text, "fuzz.yaml");
         return true;
@@ -57,7 +59,7 @@ class Mutator {
   Mutator(const Texts& texts, std::uint64_t number) : texts_(texts), bits_(number) {}
 
   std::string next() {
-    std::string text = pick(bits_() % 2 == 0 ? texts_.right : texts_.all);
+    std::string text = pick(bits_() % 2 == 0 ? texts_.valid : texts_.all);
     for (std::uint64_t n = 1 + bits_() % 4; n > 0; --n) mutate(text);
     return text.substr(0, 4096);
   }
@@ -71,10 +73,11 @@ class Mutator {
 
   void mutate(std::string& text) {
     static constexpr std::array<std::string_view, 40> kTokens = {
-        ": ",    "- ",   "? ",     "&a ",   "*a",      "<<: ",        "---\n",       "...\n", "!!str ",   "[",
-        "]",     "{",    "}",      ",",     "\n",      "\n  ",        "\t",          "\"",    "'",        "#",
-        "|\n",   ">\n",  "null",   "on",    "010",     "1e5",         "1e999",       "0x10",  "nan",      "1.5GiB",
-        "10min", "auto", "type: ", "run: ", "model: ", "optimizer: ", "%YAML 1.2\n", "\\x",   "\xC3\xA9", "\xFF"};
+        ": ",     "- ",    "? ",      "&a ",         "*a",          "<<: ",   "---\n",    "...\n",
+        "!!str ", "[",     "]",       "{",           "}",           ",",      "\n",       "\n  ",
+        "\t",     "\"",    "'",       "#",           "|\n",         ">\n",    "null",     "on",
+        "010",    "1e5",   "1e999",   "0x10",        "nan",         "1.5GiB", "10min",    "auto",
+        "type: ", "run: ", "model: ", "optimizer: ", "%YAML 1.2\n", "\\x",    "\xC3\xA9", "\xFF"};
     const std::size_t at = place(text);
     switch (bits_() % 7) {
       case 0:
@@ -108,14 +111,16 @@ struct Counts {
   std::uint64_t read = 0, refused = 0;
 };
 
-// Both ways in: as a text, and as a value of an override.
+// Tests both inputs: a file and the value of an override.
 void execute(const Texts& texts, std::uint64_t number, Counts& counts) {
   const std::string text = Mutator(texts, number).next();
   try {
-    const Root root = number % 8 == 0 ? sample::with_overrides({"model.d_model=64", "run=" + text}) : parse<Root>(text, "fuzz.yaml");
+    const Root root = number % 8 == 0 ? sample::with_overrides({"model.d_model=64", "run=" + text})
+                                      : parse<Root>(text, "fuzz.yaml");
     ++counts.read;
     const std::string written = to_yaml(root, Comments::kNone);
-    ASSERT_EQ(to_yaml(parse<Root>(written, "again"), Comments::kNone), written) << "execution " << number;
+    ASSERT_EQ(to_yaml(parse<Root>(written, "again"), Comments::kNone), written)
+        << "execution " << number;
   } catch (const UserError& error) {
     ++counts.refused;
     ASSERT_EQ(error.code(), ExitCode::kUsage) << "execution " << number;
@@ -126,10 +131,10 @@ void execute(const Texts& texts, std::uint64_t number, Counts& counts) {
   }
 }
 
-TEST(Fuzz, TheCorpusHoldsRightAndWrongFiles) {
+TEST(Fuzz, TheCorpusHasValidAndInvalidFiles) {
   const Texts texts;
-  EXPECT_GE(texts.right.size(), 8U);
-  EXPECT_GE(texts.all.size() - texts.right.size(), 20U);
+  EXPECT_GE(texts.valid.size(), 8U);
+  EXPECT_GE(texts.all.size() - texts.valid.size(), 20U);
 }
 
 TEST(Fuzz, MutatedFilesAreReadOrRefused) {
@@ -145,7 +150,8 @@ TEST(Fuzz, MutatedFilesAreReadOrRefused) {
     execute(texts, number++, counts);
     if (HasFatalFailure()) return;
   }
-  std::cout << number - start << " executions: " << counts.read << " read, " << counts.refused << " refused\n";
+  std::cout << number - start << " executions: " << counts.read << " read, " << counts.refused
+            << " refused\n";
   EXPECT_GT(counts.read, (number - start) / 50);
   EXPECT_GT(counts.refused, (number - start) / 10);
 #ifndef __SANITIZE_ADDRESS__

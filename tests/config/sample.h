@@ -21,7 +21,8 @@ namespace sluice::config::sample {
 
 enum class Format { kText, kLines, kParagraphs };
 constexpr auto names_of(Format) {
-  return std::array{std::pair{Format::kText, std::string_view("text")}, std::pair{Format::kLines, std::string_view("lines")},
+  return std::array{std::pair{Format::kText, std::string_view("text")},
+                    std::pair{Format::kLines, std::string_view("lines")},
                     std::pair{Format::kParagraphs, std::string_view("paragraphs")}};
 }
 
@@ -29,14 +30,17 @@ struct Variant {
   std::string_view name, summary;
   int width;
 };
-inline constexpr Variant kVariants[] = {{"relu", "max(x, 0)", 4}, {"swiglu", "swish gate | two products", 3}, {"glu", "sigmoid gate", 3}};
+inline constexpr Variant kVariants[] = {{"relu", "max(x, 0)", 4},
+                                        {"swiglu", "swish gate | two products", 3},
+                                        {"glu", "sigmoid gate", 3}};
 
 struct AdamW {
   static constexpr std::string_view kind = "adamw";
   double lr = 3e-4;
   std::array<double, 2> betas{0.9, 0.95};
   static constexpr auto fields() {
-    return std::tuple{field<&AdamW::lr>("Peak learning rate.", Positive{}), field<&AdamW::betas>("Decay of the moments.", Between{0, 1})};
+    return std::tuple{field<&AdamW::lr>("Peak learning rate.", Positive{}),
+                      field<&AdamW::betas>("Decay of the moments.", Between{0, 1})};
   }
 };
 struct Muon {
@@ -44,7 +48,8 @@ struct Muon {
   double lr = 0.02;
   double momentum = 0.95;
   static constexpr auto fields() {
-    return std::tuple{field<&Muon::lr>("Peak learning rate.", Positive{}), field<&Muon::momentum>("Momentum.", Between{0, 1})};
+    return std::tuple{field<&Muon::lr>("Peak learning rate.", Positive{}),
+                      field<&Muon::momentum>("Momentum.", Between{0, 1})};
   }
 };
 struct Plain {
@@ -59,13 +64,15 @@ struct Model {
   WordOr<"match", std::int64_t> d_ff;
   bool bias = false;
   static constexpr auto fields() {
-    return std::tuple{field<&Model::d_model>("Width.", Positive{}, MultipleOf{8}), field<&Model::num_heads>("Heads.", Between{1, 128}),
+    return std::tuple{field<&Model::d_model>("Width.", Positive{}, MultipleOf{8}),
+                      field<&Model::num_heads>("Heads.", Between{1, 128}),
                       field<&Model::ffn>("The feed-forward layer."),
-                      field<&Model::d_ff>("Its width, or as much as the reference has.", Positive{}),
+                      field<&Model::d_ff>("Its width, or that of the reference.", Positive{}),
                       field<&Model::bias>("Biases.", Affects::kExecution)};
   }
   static void check(const Model& model, Problems& problems) {
-    if (model.d_model % model.num_heads != 0) problems.add("num_heads", std::to_string(model.num_heads), "a divisor of d_model");
+    if (model.d_model % model.num_heads != 0)
+      problems.add("num_heads", std::to_string(model.num_heads), "a divisor of d_model");
   }
 };
 
@@ -102,8 +109,9 @@ struct Root {
   std::variant<AdamW, Muon, Plain> optimizer;
   std::variant<AdamW, Muon, Plain> second = Muon{.lr = 0.5, .momentum = 0.25};
   static constexpr auto fields() {
-    return std::tuple{field<&Root::run>("About the run.", Affects::kCadence), field<&Root::model>("The model."),
-                      field<&Root::optimizer>("The optimizer."), field<&Root::second>("Another one.")};
+    return std::tuple{field<&Root::run>("About the run.", Affects::kCadence),
+                      field<&Root::model>("The model."), field<&Root::optimizer>("The optimizer."),
+                      field<&Root::second>("Another one.")};
   }
 };
 
@@ -119,12 +127,14 @@ inline std::string error_of(const std::function<void()>& call, ExitCode code = E
   return "";
 }
 
-// What reading this text says; the text must be wrong.
+// The problems of an invalid text.
 inline std::string problems_of(std::string_view yaml) {
   return error_of([&] { parse<Root>(yaml, "c.yaml"); });
 }
 
-inline Root with_overrides(std::vector<std::string> overrides) { return load<Root>({.file = {}, .overrides = std::move(overrides)}); }
+inline Root with_overrides(std::vector<std::string> overrides) {
+  return load<Root>({.file = {}, .overrides = std::move(overrides)});
+}
 inline std::string override_problems(std::vector<std::string> overrides) {
   return error_of([&] { with_overrides(std::move(overrides)); });
 }

@@ -1,4 +1,4 @@
-// What YAML offers beyond plain data is refused, in bounded time and memory.
+// YAML features beyond plain data are refused, in bounded time and memory.
 #include "config/tree.h"
 
 #include <gtest/gtest.h>
@@ -22,9 +22,11 @@ std::string problem_of(std::string_view yaml) {
   return sample::error_of([&] { tree_of(yaml); });
 }
 
-bool starts_with(const std::string& text, std::string_view start) { return text.starts_with(start); }
+bool starts_with(const std::string& text, std::string_view start) {
+  return text.starts_with(start);
+}
 
-TEST(Tree, KeepsRawTextAndPlaces) {
+TEST(Tree, KeepsRawTextAndPositions) {
   const Node root = tree_of("a: on\nb:\n  - 010\n  - \"x\"\nc: ~\n");
   ASSERT_TRUE(root.is_mapping());
   ASSERT_EQ(root.children.size(), 3U);
@@ -52,30 +54,31 @@ TEST(Tree, AliasesAreCopied) {
   EXPECT_EQ(root.find("b")->mark.line, 2);
 }
 
-TEST(Tree, DuplicateKeysAreNamedWithBothLines) {
-  EXPECT_EQ(problem_of("a: 1\nb: 2\na: 3\n"), "t.yaml:3: received the key `a` again (first in line 1); expected each key once");
-  EXPECT_TRUE(starts_with(problem_of("{a: 1, a: 2}"), "t.yaml:1: received the key `a` again"));
-  EXPECT_TRUE(starts_with(problem_of("x:\n  a: {}\n  \"a\": 2\n"), "t.yaml:3: received the key `a` again"));
+TEST(Tree, DuplicateKeysAreReportedWithBothLines) {
+  EXPECT_EQ(problem_of("a: 1\nb: 2\na: 3\n"),
+            "t.yaml:3: duplicate key `a` (first on line 1); expected unique keys");
+  EXPECT_TRUE(starts_with(problem_of("{a: 1, a: 2}"), "t.yaml:1: duplicate key `a`"));
+  EXPECT_TRUE(starts_with(problem_of("x:\n  a: {}\n  \"a\": 2\n"), "t.yaml:3: duplicate key `a`"));
   EXPECT_EQ(tree_of("a: {k: 1}\nb: {k: 2}\n").children.size(), 2U);
 }
 
-TEST(Tree, RefusesWhatHasNoPlaceInAConfiguration) {
+TEST(Tree, RefusesYamlBeyondPlainData) {
   const std::pair<const char*, const char*> cases[] = {
       {"a: &x {b: 1}\nc:\n  <<: *x\n", "t.yaml:3: received the merge key `<<`"},
       {"a: !!str 4\n", "t.yaml:1: received the tag"},
       {"a: !mine [4]\n", "t.yaml:1: received the tag"},
       {"a: 1\n---\nb: 2\n", "t.yaml:2:1: received a second document"},
       {"a: 1\n...\nb: 2\n", "t.yaml:3:1: received a second document"},
-      {"a: &x [*x]\n", "t.yaml:1:8: received an alias of itself"},
-      {"a: &x {b: *x}\n", "t.yaml:1:11: received an alias of itself"},
-      {"a: *x\n", "t.yaml:1:4: received text that is no YAML"},
+      {"a: &x [*x]\n", "t.yaml:1:8: received an alias to itself"},
+      {"a: &x {b: *x}\n", "t.yaml:1:11: received an alias to itself"},
+      {"a: *x\n", "t.yaml:1:4: received malformed YAML"},
       {"a: &x k\n*x : 3\n", "t.yaml:2:1: received an alias as a key"},
       {"? [a]\n: 1\n", "t.yaml:1:3: received a list or mapping as a key"},
-      {"~: 1\n", "t.yaml:1:1: received null or nothing as a key"},
-      {"a: [1\n", "t.yaml:2:1: received text that is no YAML"},
-      {"a: 'x\n", "t.yaml:2:2: received text that is no YAML"},
-      {"a: \"x", "t.yaml:2:2: received text that is no YAML"},
-      {"a: \"x\n", "t.yaml:2:2: received text that is no YAML"},
+      {"~: 1\n", "t.yaml:1:1: received null as a key"},
+      {"a: [1\n", "t.yaml:2:1: received malformed YAML"},
+      {"a: 'x\n", "t.yaml:2:2: received malformed YAML"},
+      {"a: \"x", "t.yaml:2:2: received malformed YAML"},
+      {"a: \"x\n", "t.yaml:2:2: received malformed YAML"},
       {"a:\n\tb: 1\n", "t.yaml:2:"},
       {"a: 1\n b: 2\n", "t.yaml:2:"},
       {"a: \xFF\n", "t.yaml:1:4: received the byte"},
@@ -87,15 +90,17 @@ TEST(Tree, RefusesWhatHasNoPlaceInAConfiguration) {
       {"\xFF\xFE"
        "a",
        "t.yaml:1:1: received the byte"},
-      {"%YAML 99999999999999999999.1\n---\na: 1\n", "t.yaml:1:1: received text that"},
+      {"%YAML 99999999999999999999.1\n---\na: 1\n", "t.yaml:1:1: received malformed YAML"},
   };
-  for (const auto& [yaml, start] : cases) EXPECT_TRUE(starts_with(problem_of(yaml), start)) << yaml << "\n" << problem_of(yaml);
-  EXPECT_TRUE(starts_with(problem_of(std::string_view("a: \0b", 5)), "t.yaml:1:4: received the byte"));
+  for (const auto& [yaml, start] : cases)
+    EXPECT_TRUE(starts_with(problem_of(yaml), start)) << yaml << "\n" << problem_of(yaml);
+  EXPECT_TRUE(
+      starts_with(problem_of(std::string_view("a: \0b", 5)), "t.yaml:1:4: received the byte"));
 }
 
-TEST(Tree, HintsAtTabsAndIndentation) {
-  EXPECT_NE(problem_of("a:\n\tb: 1\n").find("not with tabs"), std::string::npos);
-  EXPECT_NE(problem_of("a:\n  b: 1\n c: 2\n").find("indented alike"), std::string::npos);
+TEST(Tree, GivesHintsForTabsAndIndentation) {
+  EXPECT_NE(problem_of("a:\n\tb: 1\n").find("spaces, not tabs"), std::string::npos);
+  EXPECT_NE(problem_of("a:\n  b: 1\n c: 2\n").find("equal indentation"), std::string::npos);
 }
 
 std::string repeated(std::string_view unit, std::size_t size_bytes) {
@@ -106,43 +111,50 @@ std::string repeated(std::string_view unit, std::size_t size_bytes) {
 
 TEST(Tree, DepthIsBounded) {
   const auto nested = [](int levels) {
-    return std::string(static_cast<std::size_t>(levels), '[') + std::string(static_cast<std::size_t>(levels), ']');
+    return std::string(static_cast<std::size_t>(levels), '[') +
+           std::string(static_cast<std::size_t>(levels), ']');
   };
   EXPECT_NO_THROW(tree_of(nested(kMaxDepth)));
-  EXPECT_NE(problem_of(nested(kMaxDepth + 1)).find("nested too deep"), std::string::npos);
-  // Through aliases too: each line adds ten levels.
+  EXPECT_NE(problem_of(nested(kMaxDepth + 1)).find("nested too deeply"), std::string::npos);
+  // Also through aliases: each line adds ten levels.
   std::string yaml = "a0: &a0 x\n";
   for (int i = 1; i < 10; ++i) {
-    yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " " + std::string(10, '[') + "*a" + std::to_string(i - 1) +
-            std::string(10, ']') + "\n";
+    yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " " + std::string(10, '[') +
+            "*a" + std::to_string(i - 1) + std::string(10, ']') + "\n";
   }
-  EXPECT_NE(problem_of(yaml).find("nested too deep"), std::string::npos);
+  EXPECT_NE(problem_of(yaml).find("nested too deeply"), std::string::npos);
 }
 
-TEST(Tree, AliasesThatMultiplyAreBounded) {
+TEST(Tree, AliasExpansionIsBounded) {
   std::string yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {
-    yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + repeated("*a" + std::to_string(i - 1) + ",", 40) + "]\n";
+    yaml += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" +
+            repeated("*a" + std::to_string(i - 1) + ",", 40) + "]\n";
   }
-  EXPECT_NE(problem_of(yaml).find("multiply beyond the limit"), std::string::npos);
+  EXPECT_NE(problem_of(yaml).find("alias expansion beyond the limit"), std::string::npos);
 }
 
 TEST(Tree, LongTextsAreRefused) {
   EXPECT_NO_THROW(tree_of("a: " + std::string(kMaxTextBytes - 3, 'x')));
-  EXPECT_NE(problem_of("a: " + std::string(kMaxTextBytes - 2, 'x')).find("at most"), std::string::npos);
+  EXPECT_NE(problem_of("a: " + std::string(kMaxTextBytes - 2, 'x')).find("at most"),
+            std::string::npos);
 }
 
-// Texts of the largest size made of what costs a YAML parser most. The bounds are generous for a machine with other work.
-TEST(Tree, HostileTextsEndSoonAndSmall) {
+// Maximum-size texts of constructs that are expensive to parse. The bounds allow for a loaded
+// machine.
+TEST(Tree, HostileTextsTakeBoundedTimeAndMemory) {
   const double start_s = monotonic_s();
   const std::uint64_t memory_before = peak_memory_bytes();
-  for (const char* unit : {"[",       "{",     "- ",    "? ",         "a: ",  "a,",   "a:\n",   "\"a\" ", "&a ",     "- &a x\n",
-                           "!a ",     "# x\n", "---\n", ":",          "{a: ", "[a: ", "[],",    "[? ",    "word ",   "word\n",
-                           "\"\\x41", "]",     "|\n",   "- >\n  a\n", "*a ",  "\r",   "%A b\n", "'",      "- - a\n", "a: b, "}) {
+  for (const char* unit : {"[",     "{",      "- ",      "? ",       "a: ",     "a,",
+                           "a:\n",  "\"a\" ", "&a ",     "- &a x\n", "!a ",     "# x\n",
+                           "---\n", ":",      "{a: ",    "[a: ",     "[],",     "[? ",
+                           "word ", "word\n", "\"\\x41", "]",        "|\n",     "- >\n  a\n",
+                           "*a ",   "\r",     "%A b\n",  "'",        "- - a\n", "a: b, "}) {
     for (const char* start : {"", "["}) {
       Report report;
       NodeBudget budget;
-      read_tree(start + repeated(unit, kMaxTextBytes - 16), report.add_source("t"), "", report, budget);
+      read_tree(start + repeated(unit, kMaxTextBytes - 16), report.add_source("t"), "", report,
+                budget);
     }
   }
   EXPECT_LT(monotonic_s() - start_s, 60);

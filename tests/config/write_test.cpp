@@ -1,4 +1,4 @@
-// What is written reads back as the same value.
+// Written values read back unchanged.
 #include "config/write.h"
 
 #include <gtest/gtest.h>
@@ -13,17 +13,20 @@ namespace {
 
 using sample::Root;
 
-TEST(Write, CommentedText) {
+TEST(Write, WritesComments) {
   const std::string text = to_yaml(Root{});
-  EXPECT_NE(text.find("# The model.\nmodel:\n  # Width. [a whole number greater than 0, a multiple of 8]\n  d_model: 192\n"),
+  EXPECT_NE(text.find("# The model.\nmodel:\n  # Width. [a whole number greater than 0, a multiple "
+                      "of 8]\n  d_model: 192\n"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("  # `text`, `lines` or `paragraphs`.\n  format: paragraphs\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  # `text`, `lines` or `paragraphs`.\n  format: paragraphs\n"),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("\noptimizer:\n  type: adamw\n"), std::string::npos) << text;
   EXPECT_EQ(to_yaml(parse<Root>(text, "again")), text);
 }
 
-TEST(Write, WithoutComments) {
+TEST(Write, WritesWithoutComments) {
   Root root;
   root.optimizer = sample::Plain{};
   root.run.stages = {sample::Muon{}};
@@ -54,11 +57,12 @@ second:
 )");
 }
 
-TEST(Write, LinesAreAtMostAHundredColumns) {
+TEST(Write, KeepsLinesWithin100Columns) {
   Root root;
   root.run.files.assign(30, "a/long/path/to/a/file.txt");
   const std::string text = to_yaml(root);
-  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) EXPECT_LE(text.find('\n', at) - at, 100U);
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+    EXPECT_LE(text.find('\n', at) - at, 100U);
   EXPECT_EQ(parse<Root>(text, "again").run.files, root.run.files);
 }
 
@@ -68,19 +72,23 @@ TEST(Write, WrapsWords) {
   EXPECT_TRUE(wrapped("", 5).empty());
 }
 
-TEST(Write, QuotesWhatWouldBeMisread) {
-  for (const char* text : {"on",   "On",   "OFF",      "yes",          "no",   "y",   "N",     "true", "False", "null",       "Null",
-                           "~",    "",     "010",      "1e5",          "0x10", "-1",  "+1",    ".5",   "1:30",  "2024-01-01", "nan",
-                           ".inf", "a: b", "a #b",     "#x",           "- a",  "[a]", "{a}",   "a,b",  "*a",    "&a",         "!a",
-                           "|",    ">",    "%a",       "@a",           "`a",   "'a'", "\"a\"", "a\\b", " a",    "a ",         "a\nb",
-                           "a\tb", "\x7F", "\xC2\x85", "\xE2\x80\xA8", "<<",   "=",   "?",     "---",  "a:"}) {
+TEST(Write, QuotesAmbiguousText) {
+  for (const char* text :
+       {"on",    "On",   "OFF",  "yes",  "no",         "y",    "N",        "true",
+        "False", "null", "Null", "~",    "",           "010",  "1e5",      "0x10",
+        "-1",    "+1",   ".5",   "1:30", "2024-01-01", "nan",  ".inf",     "a: b",
+        "a #b",  "#x",   "- a",  "[a]",  "{a}",        "a,b",  "*a",       "&a",
+        "!a",    "|",    ">",    "%a",   "@a",         "`a",   "'a'",      "\"a\"",
+        "a\\b",  " a",   "a ",   "a\nb", "a\tb",       "\x7F", "\xC2\x85", "\xE2\x80\xA8",
+        "<<",    "=",    "?",    "---",  "a:"}) {
     EXPECT_EQ(quoted_if_needed(text).front(), '"') << text;
   }
-  for (const char* text : {"run", "data/kjv.txt", "/tmp/x", "a-b_c.d", "On_time", "nothing"}) EXPECT_EQ(quoted_if_needed(text), text);
+  for (const char* text : {"run", "data/kjv.txt", "/tmp/x", "a-b_c.d", "On_time", "nothing"})
+    EXPECT_EQ(quoted_if_needed(text), text);
   EXPECT_EQ(quoted_if_needed("auto", "auto"), "\"auto\"");
 }
 
-// Random values of every kind. Characters are drawn so that those with a meaning in YAML are common.
+// Random values of every kind. Text favors characters with a meaning in YAML.
 class RandomRoot {
  public:
   explicit RandomRoot(std::uint64_t seed) : bits_(seed) {}
@@ -181,7 +189,7 @@ TEST(Write, RandomValuesReadBackExactly) {
     const Root again = parse<Root>(text, "again");
     ASSERT_EQ(to_yaml(again), to_yaml(root)) << text;
     ASSERT_TRUE(changes(root, again).empty());
-    // Not through our own writer: a few members compared as values.
+    // Independent of the writer: compares some members directly.
     ASSERT_EQ(again.run.name, root.run.name);
     ASSERT_EQ(again.run.files, root.run.files);
     ASSERT_EQ(again.run.note, root.run.note);
@@ -198,7 +206,8 @@ TEST(Write, FlowValuesAreOverrides) {
   for (int i = 0; i < 300; ++i) {
     const Root root = random.next();
     std::vector<std::string> overrides;
-    for (const Row& row : describe<Root>().rows) overrides.push_back(std::string(row.name) + "=" + write_flow(row.type, row.get(&root)));
+    for (const Row& row : describe<Root>().rows)
+      overrides.push_back(std::string(row.name) + "=" + write_flow(row.type, row.get(&root)));
     ASSERT_TRUE(changes(root, sample::with_overrides(overrides)).empty());
   }
 }

@@ -10,14 +10,16 @@ namespace {
 using sluice::testing::message_of;
 using sluice::testing::plain_text;
 
-// Bytes, but refuses one text, and has no end token.
+// A bytes tokenizer that fails on one text and has no end token.
 class Picky : public text::Tokenizer {
  public:
   void encode(std::string_view text, std::vector<std::int32_t>& out) const override {
     if (text == "bad") fail(ExitCode::kBadData, "picky", "bad", "good");
     bytes_->encode(text, out);
   }
-  std::string decode(std::span<const std::int32_t> ids) const override { return bytes_->decode(ids); }
+  std::string decode(std::span<const std::int32_t> ids) const override {
+    return bytes_->decode(ids);
+  }
   std::int64_t vocab_size() const override { return 256; }
   std::optional<std::int32_t> eos() const override { return std::nullopt; }
   std::optional<std::int32_t> pad() const override { return std::nullopt; }
@@ -30,7 +32,7 @@ class Picky : public text::Tokenizer {
   std::unique_ptr<text::Tokenizer> bytes_ = text::make_bytes_tokenizer();
 };
 
-TEST(BlockEncoder, KeepsTheOrderAndCounts) {
+TEST(BlockEncoder, PreservesOrderAndCounts) {
   const auto tokenizer = text::make_bytes_tokenizer();
   for (const int num_threads : {1, 2, 7}) {
     std::vector<std::int32_t> ids;
@@ -59,12 +61,15 @@ TEST(BlockEncoder, KeepsTheOrderAndCounts) {
   }
 }
 
-TEST(BlockEncoder, ErrorsOfWorkersArriveAndUnknownsCount) {
+TEST(BlockEncoder, RethrowsWorkerErrorsAndCountsUnknowns) {
   const Picky tokenizer;
-  message_of(ExitCode::kUsage, [&] { BlockEncoder(tokenizer, text::Separator::kEos, 1, {}, [](auto, const auto&) {}); });
+  message_of(ExitCode::kUsage, [&] {
+    BlockEncoder(tokenizer, text::Separator::kEos, 1, {}, [](auto, const auto&) {});
+  });
   std::uint64_t num_unknown = 0;
-  BlockEncoder encoder(tokenizer, text::Separator::kNone, 2, {},
-                       [&](auto, const SplitPosition& after) { num_unknown = after.counts.num_unknown; });
+  BlockEncoder encoder(
+      tokenizer, text::Separator::kNone, 2, {},
+      [&](auto, const SplitPosition& after) { num_unknown = after.counts.num_unknown; });
   encoder.add({.text = "uxu", .ends_document = false, .num_blocks = 1});
   encoder.finish();
   EXPECT_EQ(num_unknown, 2U);
@@ -72,10 +77,11 @@ TEST(BlockEncoder, ErrorsOfWorkersArriveAndUnknownsCount) {
   message_of(ExitCode::kBadData, [&] { encoder.finish(); });
 }
 
-TEST(BlockEncoder, GivesUpWhatIsNotFinished) {
+TEST(BlockEncoder, DestructorDiscardsUnfinishedWork) {
   const auto tokenizer = text::make_bytes_tokenizer();
   BlockEncoder encoder(*tokenizer, text::Separator::kNone, 2, {}, [](auto, const auto&) {});
-  for (std::uint64_t i = 0; i < 5; ++i) encoder.add({.text = std::string(300'000, 'x'), .ends_document = false, .num_blocks = i + 1});
+  for (std::uint64_t i = 0; i < 5; ++i)
+    encoder.add({.text = std::string(300'000, 'x'), .ends_document = false, .num_blocks = i + 1});
 }
 
 }  // namespace

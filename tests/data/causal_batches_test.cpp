@@ -26,18 +26,21 @@ TEST(CausalBatches, WindowsPredictTheNextToken) {
   const Batch batch = batches.batch(0);
   EXPECT_EQ(batch.num_sequences, 4);
   EXPECT_EQ(batch.num_targets, 64);
-  for (std::size_t i = 0; i < batch.inputs.size(); ++i) EXPECT_EQ(batch.targets[i], batch.inputs[i] + 1);
+  for (std::size_t i = 0; i < batch.inputs.size(); ++i)
+    EXPECT_EQ(batch.targets[i], batch.inputs[i] + 1);
   for (std::size_t row = 0; row < 4; ++row) {
     const auto first = static_cast<std::uint64_t>(batch.inputs[row * 16]);
     EXPECT_EQ(first, 16 * batches.window_at(0, static_cast<std::int64_t>(row)));
-    for (std::size_t t = 1; t < 16; ++t) EXPECT_EQ(batch.inputs[row * 16 + t], batch.inputs[row * 16] + static_cast<std::int32_t>(t));
+    for (std::size_t t = 1; t < 16; ++t)
+      EXPECT_EQ(batch.inputs[row * 16 + t], batch.inputs[row * 16] + static_cast<std::int32_t>(t));
   }
 }
 
-TEST(CausalBatches, EveryTargetOncePerEpochAlsoAcrossSteps) {
+TEST(CausalBatches, EachTargetOncePerEpochEvenAcrossSteps) {
   const TokenStream stream = counting_stream(331);
   for (const std::int64_t rows : {1, 4, 7, 33, 50, 200}) {
-    const CausalBatches batches(stream, {.seed = 1, .batch_sequences = rows, .sequence_length = 10});
+    const CausalBatches batches(stream,
+                                {.seed = 1, .batch_sequences = rows, .sequence_length = 10});
     ASSERT_EQ(batches.windows_per_epoch(), 33U);
     std::vector<int> targets;
     for (std::uint64_t step = 0; targets.size() < 3 * 330; ++step) {
@@ -48,19 +51,23 @@ TEST(CausalBatches, EveryTargetOncePerEpochAlsoAcrossSteps) {
       std::vector<int> one(targets.begin() + static_cast<std::ptrdiff_t>(330 * epoch),
                            targets.begin() + static_cast<std::ptrdiff_t>(330 * (epoch + 1)));
       std::sort(one.begin(), one.end());
-      for (int i = 0; i < 330; ++i) ASSERT_EQ(one[static_cast<std::size_t>(i)], i + 1) << "rows " << rows << ", epoch " << epoch;
+      for (int i = 0; i < 330; ++i)
+        ASSERT_EQ(one[static_cast<std::size_t>(i)], i + 1)
+            << "rows " << rows << ", epoch " << epoch;
     }
   }
 }
 
-TEST(CausalBatches, OrderDependsOnSeedAndEpochAlone) {
+TEST(CausalBatches, OrderDependsOnlyOnSeedAndEpoch) {
   const TokenStream stream = counting_stream(10'001);
   const auto order = [&](std::uint64_t seed, std::int64_t rows, std::uint64_t epoch) {
-    const CausalBatches batches(stream, {.seed = seed, .batch_sequences = rows, .sequence_length = 10});
+    const CausalBatches batches(stream,
+                                {.seed = seed, .batch_sequences = rows, .sequence_length = 10});
     std::vector<std::uint64_t> windows;
     for (std::uint64_t i = 1000 * epoch; i < 1000 * (epoch + 1); ++i) {
       windows.push_back(
-          batches.window_at(i / static_cast<std::uint64_t>(rows), static_cast<std::int64_t>(i % static_cast<std::uint64_t>(rows))));
+          batches.window_at(i / static_cast<std::uint64_t>(rows),
+                            static_cast<std::int64_t>(i % static_cast<std::uint64_t>(rows))));
     }
     return windows;
   };
@@ -70,8 +77,8 @@ TEST(CausalBatches, OrderDependsOnSeedAndEpochAlone) {
   EXPECT_NE(order(1, 4, 1), order(2, 4, 0));
 }
 
-// The order is a promise: a run that is resumed by a later version sees the same batches.
-TEST(CausalBatches, OrderIsFixedForEver) {
+// A run resumed by a later version must see the same batches.
+TEST(CausalBatches, OrderIsStableAcrossVersions) {
   const TokenStream stream = counting_stream(101);
   const CausalBatches batches(stream, {.seed = 1, .batch_sequences = 10, .sequence_length = 10});
   std::vector<std::uint64_t> windows;
@@ -79,7 +86,7 @@ TEST(CausalBatches, OrderIsFixedForEver) {
   EXPECT_EQ(windows, (std::vector<std::uint64_t>{4, 2, 6, 9, 1, 7, 8, 5, 0, 3}));
 }
 
-TEST(CausalBatches, FarStepsCostTheSame) {
+TEST(CausalBatches, DistantStepsCostTheSame) {
   const TokenStream stream = counting_stream(1000);
   const CausalBatches batches(stream, {.seed = 1, .batch_sequences = 8, .sequence_length = 16});
   const Batch batch = batches.batch(1'000'000'000'000);
@@ -87,15 +94,18 @@ TEST(CausalBatches, FarStepsCostTheSame) {
   EXPECT_EQ(batch.inputs, batches.batch(1'000'000'000'000).inputs);
 }
 
-TEST(CausalBatches, StreamsShorterThanAWindow) {
+TEST(CausalBatches, RejectsStreamsShorterThanAWindow) {
   for (const std::int32_t size : {0, 1, 16}) {
     const TokenStream stream = counting_stream(size);
-    const std::string message =
-        message_of(ExitCode::kBadData, [&] { CausalBatches(stream, {.seed = 1, .batch_sequences = 1, .sequence_length = 16}); });
+    const std::string message = message_of(ExitCode::kBadData, [&] {
+      CausalBatches(stream, {.seed = 1, .batch_sequences = 1, .sequence_length = 16});
+    });
     EXPECT_NE(message.find("16"), std::string::npos) << message;
   }
   const TokenStream enough = counting_stream(17);
-  EXPECT_EQ(CausalBatches(enough, {.seed = 1, .batch_sequences = 3, .sequence_length = 16}).windows_per_epoch(), 1U);
+  EXPECT_EQ(CausalBatches(enough, {.seed = 1, .batch_sequences = 3, .sequence_length = 16})
+                .windows_per_epoch(),
+            1U);
 }
 
 TEST(Batch, RowsAreMicroBatches) {

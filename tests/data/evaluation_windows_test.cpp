@@ -18,13 +18,15 @@ TokenStream counting_stream(std::int32_t num_tokens) {
 constexpr std::int32_t kStart = 7;
 
 struct Scores {
-  std::vector<int> times;              // each position of the stream was a target
-  std::vector<std::int64_t> contexts;  // tokens the model saw before it, in its window
+  std::vector<int> times;              // how often each position of the stream was a target
+  std::vector<std::int64_t> contexts;  // number of tokens before it in its window
   std::int64_t num_targets = 0;
 };
 
-Scores score(const TokenStream& stream, const EvaluationWindows& windows, const EvaluationWindows::Settings& settings) {
-  Scores scores{std::vector<int>(stream.num_tokens(), 0), std::vector<std::int64_t>(stream.num_tokens(), -1)};
+Scores score(const TokenStream& stream, const EvaluationWindows& windows,
+             const EvaluationWindows::Settings& settings) {
+  Scores scores{std::vector<int>(stream.num_tokens(), 0),
+                std::vector<std::int64_t>(stream.num_tokens(), -1)};
   for (std::uint64_t index = 0; index < windows.num_batches(); ++index) {
     const Batch batch = windows.batch(index);
     EXPECT_LE(batch.num_sequences, settings.batch_sequences);
@@ -35,9 +37,10 @@ Scores score(const TokenStream& stream, const EvaluationWindows& windows, const 
       if (target == kIgnoredTarget) continue;
       here += 1;
       const std::int32_t before = target == 100 ? kStart : target - 1;
-      EXPECT_EQ(batch.inputs[i], before) << "the input is not what stands before the target";
+      EXPECT_EQ(batch.inputs[i], before) << "the input does not precede the target";
       scores.times[static_cast<std::size_t>(target - 100)] += 1;
-      scores.contexts[static_cast<std::size_t>(target - 100)] = static_cast<std::int64_t>(i) % settings.sequence_length + 1;
+      scores.contexts[static_cast<std::size_t>(target - 100)] =
+          static_cast<std::int64_t>(i) % settings.sequence_length + 1;
     }
     EXPECT_EQ(here, batch.num_targets);
     scores.num_targets += here;
@@ -46,18 +49,22 @@ Scores score(const TokenStream& stream, const EvaluationWindows& windows, const 
   return scores;
 }
 
-TEST(EvaluationWindows, EachTargetExactlyOnce) {
+TEST(EvaluationWindows, ScoresEachTargetExactlyOnce) {
   for (const std::int32_t size : {1, 2, 7, 8, 9, 15, 16, 17, 64, 100, 101}) {
     const TokenStream stream = counting_stream(size);
     for (const std::int64_t length : {1, 2, 8, 16}) {
       for (std::int64_t stride = 1; stride <= length; ++stride) {
         for (const std::int32_t start : {-1, kStart}) {
-          const EvaluationWindows::Settings settings{
-              .sequence_length = length, .stride = stride, .batch_sequences = 3, .max_tokens = 0, .start = start};
+          const EvaluationWindows::Settings settings{.sequence_length = length,
+                                                     .stride = stride,
+                                                     .batch_sequences = 3,
+                                                     .max_tokens = 0,
+                                                     .start = start};
           const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
           for (std::int32_t p = 0; p < size; ++p) {
             ASSERT_EQ(scores.times[static_cast<std::size_t>(p)], p == 0 && start < 0 ? 0 : 1)
-                << "size " << size << ", length " << length << ", stride " << stride << ", start " << start << ", position " << p;
+                << "size " << size << ", length " << length << ", stride " << stride << ", start "
+                << start << ", position " << p;
           }
         }
       }
@@ -65,28 +72,38 @@ TEST(EvaluationWindows, EachTargetExactlyOnce) {
   }
 }
 
-TEST(EvaluationWindows, StrideGivesContext) {
+TEST(EvaluationWindows, StrideProvidesContext) {
   const TokenStream stream = counting_stream(100);
-  const EvaluationWindows::Settings settings{.sequence_length = 16, .stride = 4, .batch_sequences = 5, .max_tokens = 0, .start = kStart};
+  const EvaluationWindows::Settings settings{
+      .sequence_length = 16, .stride = 4, .batch_sequences = 5, .max_tokens = 0, .start = kStart};
   const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
   for (std::size_t p = 16; p < 100; ++p) EXPECT_GT(scores.contexts[p], 12) << p;
-  for (std::size_t p = 0; p < 16; ++p) EXPECT_EQ(scores.contexts[p], static_cast<std::int64_t>(p) + 1);
+  for (std::size_t p = 0; p < 16; ++p)
+    EXPECT_EQ(scores.contexts[p], static_cast<std::int64_t>(p) + 1);
 }
 
-TEST(EvaluationWindows, MaxTokensIsALimitAndSpread) {
+TEST(EvaluationWindows, MaxTokensLimitsAndSpreadsWindows) {
   const TokenStream stream = counting_stream(1000);
   for (const std::int64_t stride : {3, 10}) {
     for (const std::uint64_t limit : {1, 5, 10, 11, 95, 100, 500, 998, 999, 1000, 5000}) {
-      const EvaluationWindows::Settings settings{
-          .sequence_length = 10, .stride = stride, .batch_sequences = 4, .max_tokens = limit, .start = kStart};
+      const EvaluationWindows::Settings settings{.sequence_length = 10,
+                                                 .stride = stride,
+                                                 .batch_sequences = 4,
+                                                 .max_tokens = limit,
+                                                 .start = kStart};
       const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
       const auto wanted = static_cast<std::int64_t>(std::min<std::uint64_t>(limit, 1000));
       EXPECT_LE(scores.num_targets, wanted);
       EXPECT_GT(scores.num_targets, wanted - 10);
-      EXPECT_TRUE(std::all_of(scores.times.begin(), scores.times.end(), [](int times) { return times <= 1; }));
+      EXPECT_TRUE(std::all_of(scores.times.begin(), scores.times.end(),
+                              [](int times) { return times <= 1; }));
     }
   }
-  const EvaluationWindows::Settings settings{.sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 100, .start = kStart};
+  const EvaluationWindows::Settings settings{.sequence_length = 10,
+                                             .stride = 10,
+                                             .batch_sequences = 4,
+                                             .max_tokens = 100,
+                                             .start = kStart};
   const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
   for (std::size_t tenth = 0; tenth < 10; ++tenth) {
     const auto begin = scores.times.begin() + static_cast<std::ptrdiff_t>(100 * tenth);
@@ -94,8 +111,10 @@ TEST(EvaluationWindows, MaxTokensIsALimitAndSpread) {
   }
 }
 
-// Scored targets of each document. The token at position p is 100 + p, so that the target itself says where it belongs.
-std::vector<std::uint64_t> targets_of_documents(const EvaluationWindows& windows, const std::vector<std::uint64_t>& ends) {
+// Scored targets of each document. The token at position p is 100 + p, so the target determines its
+// position.
+std::vector<std::uint64_t> targets_of_documents(const EvaluationWindows& windows,
+                                                const std::vector<std::uint64_t>& ends) {
   std::vector<std::uint64_t> num_targets(windows.num_documents());
   for (std::uint64_t index = 0; index < windows.num_batches(); ++index) {
     const Batch batch = windows.batch(index);
@@ -107,26 +126,35 @@ std::vector<std::uint64_t> targets_of_documents(const EvaluationWindows& windows
         continue;
       }
       const auto position = static_cast<std::uint64_t>(batch.targets[i] - 100);
-      EXPECT_EQ(documents[i], std::count_if(ends.begin(), ends.end(), [&](std::uint64_t end) { return end <= position; }));
+      EXPECT_EQ(documents[i], std::count_if(ends.begin(), ends.end(),
+                                            [&](std::uint64_t end) { return end <= position; }));
       num_targets.at(documents[i]) += 1;
     }
   }
-  EXPECT_EQ(std::accumulate(num_targets.begin(), num_targets.end(), std::uint64_t{0}), windows.num_targets());
+  EXPECT_EQ(std::accumulate(num_targets.begin(), num_targets.end(), std::uint64_t{0}),
+            windows.num_targets());
   return num_targets;
 }
 
 TEST(EvaluationWindows, EachTargetBelongsToADocument) {
-  const std::vector<std::uint64_t> ends{1, 9, 9, 40, 60};  // the third document is empty, a sixth one has no end yet
+  // The third document is empty; a sixth has no end yet.
+  const std::vector<std::uint64_t> ends{1, 9, 9, 40, 60};
   std::vector<std::int32_t> ids(64);
   std::iota(ids.begin(), ids.end(), 100);
   const TokenStream stream(ids, ends);
   ASSERT_EQ(stream.num_documents(), 6U);
   for (const std::int64_t stride : {1, 3, 8}) {
     for (const std::int32_t start : {-1, kStart}) {
-      EvaluationWindows::Settings settings{.sequence_length = 8, .stride = stride, .batch_sequences = 3, .max_tokens = 0, .start = start};
+      EvaluationWindows::Settings settings{.sequence_length = 8,
+                                           .stride = stride,
+                                           .batch_sequences = 3,
+                                           .max_tokens = 0,
+                                           .start = start};
       const EvaluationWindows windows(stream, settings);
-      const std::uint64_t first = start >= 0 ? 1 : 0;  // the first token is a target where something stands before it
-      EXPECT_EQ(targets_of_documents(windows, ends), (std::vector<std::uint64_t>{first, 8, 0, 31, 20, 4}));
+      // The first token is a target only if a start token precedes it.
+      const std::uint64_t first = start >= 0 ? 1 : 0;
+      EXPECT_EQ(targets_of_documents(windows, ends),
+                (std::vector<std::uint64_t>{first, 8, 0, 31, 20, 4}));
       EXPECT_EQ(windows.num_dropped_tokens(), 0U);
       settings.max_tokens = 20;
       targets_of_documents(EvaluationWindows(stream, settings), ends);
@@ -134,9 +162,10 @@ TEST(EvaluationWindows, EachTargetBelongsToADocument) {
   }
 }
 
-TEST(EvaluationWindows, NothingToScore) {
+TEST(EvaluationWindows, AcceptsStreamsWithoutTargets) {
   const TokenStream empty = counting_stream(0), one = counting_stream(1);
-  const EvaluationWindows::Settings settings{.sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 0, .start = -1};
+  const EvaluationWindows::Settings settings{
+      .sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 0, .start = -1};
   EXPECT_EQ(EvaluationWindows(empty, settings).num_batches(), 0U);
   EXPECT_EQ(EvaluationWindows(one, settings).num_targets(), 0U);
   auto with_start = settings;
@@ -145,13 +174,19 @@ TEST(EvaluationWindows, NothingToScore) {
   EXPECT_EQ(EvaluationWindows(one, with_start).num_targets(), 1U);
 }
 
-TEST(EvaluationWindows, WrongUse) {
+TEST(EvaluationWindows, RejectsInvalidArguments) {
   const TokenStream stream = counting_stream(10);
   for (const std::int64_t stride : {0, 11}) {
-    EXPECT_THROW(EvaluationWindows(stream, {.sequence_length = 10, .stride = stride, .batch_sequences = 1, .max_tokens = 0, .start = -1}),
+    EXPECT_THROW(EvaluationWindows(stream, {.sequence_length = 10,
+                                            .stride = stride,
+                                            .batch_sequences = 1,
+                                            .max_tokens = 0,
+                                            .start = -1}),
                  InvariantError);
   }
-  const EvaluationWindows windows(stream, {.sequence_length = 10, .stride = 10, .batch_sequences = 1, .max_tokens = 0, .start = -1});
+  const EvaluationWindows windows(
+      stream,
+      {.sequence_length = 10, .stride = 10, .batch_sequences = 1, .max_tokens = 0, .start = -1});
   EXPECT_THROW(windows.batch(1), InvariantError);
 }
 

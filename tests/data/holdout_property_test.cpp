@@ -1,5 +1,5 @@
-// For any corpus and shares, through prepare(): the splits are disjoint and complete, files that are added move nothing, and tuning text
-// never comes out of the held-out text.
+// For any corpus and shares, using prepare(): the splits are disjoint and complete, added files
+// move no document, and tuning text is never taken from the held-out text.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -23,7 +23,8 @@ using sluice::testing::write_text;
 using Texts = std::multiset<std::string>;
 
 // The documents of each split, read from its shards.
-std::map<std::string, Texts> prepared_splits(const TemporaryDirectory& folder, double holdout, double tune) {
+std::map<std::string, Texts> prepared_splits(const TemporaryDirectory& folder, double holdout,
+                                             double tune) {
   PrepareSettings settings;
   settings.corpus.train = {(folder / "corpus").string()};
   settings.corpus.prepared_dir = (folder / "prepared").string();
@@ -56,7 +57,7 @@ std::map<std::string, Texts> prepared_splits(const TemporaryDirectory& folder, d
   return splits;
 }
 
-// Lines of a file, some of them copies.
+// Lines of a file, some of them duplicates.
 std::string any_lines(const std::string& salt, int least) {
   const int count = *rc::gen::inRange(least, least + 200);
   std::string text;
@@ -75,17 +76,20 @@ Texts lines_of(const std::string& text) {
 }
 
 bool are_disjoint(const Texts& a, const Texts& b) {
-  return std::none_of(a.begin(), a.end(), [&](const std::string& text) { return b.contains(text); });
+  return std::none_of(a.begin(), a.end(),
+                      [&](const std::string& text) { return b.contains(text); });
 }
 
 TEST(HoldoutProperty, SplitsAreDisjointCompleteAndStable) {
   check_property(12, [] {
     const TemporaryDirectory folder;
     const std::string salt = cat(*rc::gen::inRange(0, 1'000'000));
-    const double share = *rc::gen::inRange(10, 40) / 100.0, tune = *rc::gen::inRange(10, 40) / 100.0;
+    const double share = *rc::gen::inRange(10, 40) / 100.0,
+                 tune = *rc::gen::inRange(10, 40) / 100.0;
     const std::string text = any_lines(salt, 200), more = any_lines(salt + " more", 1);
     write_text(folder / "corpus/b.txt", text);
-    const auto plain = prepared_splits(folder, share, 0), tuned = prepared_splits(folder, share, tune);
+    const auto plain = prepared_splits(folder, share, 0),
+               tuned = prepared_splits(folder, share, tune);
     write_text(folder / "corpus/a.txt", more);  // before the first file
     auto larger = prepared_splits(folder, share, tune);
 
@@ -95,10 +99,10 @@ TEST(HoldoutProperty, SplitsAreDisjointCompleteAndStable) {
     RC_ASSERT(are_disjoint(tuned.at("train"), tuned.at("valid")));
     RC_ASSERT(are_disjoint(tuned.at("train"), tuned.at("tune")));
     RC_ASSERT(are_disjoint(tuned.at("valid"), tuned.at("tune")));
-    // Tuning text comes out of the training text alone.
+    // Tuning text is taken only from the training text.
     RC_ASSERT(plain.at("valid") == tuned.at("valid"));
     RC_ASSERT(!plain.contains("tune"));
-    // Files that are added move nothing that was there.
+    // Added files do not move existing documents.
     const Texts added = lines_of(more);
     for (auto& [name, split] : larger) {
       std::erase_if(split, [&](const std::string& document) { return added.contains(document); });
@@ -107,7 +111,7 @@ TEST(HoldoutProperty, SplitsAreDisjointCompleteAndStable) {
   });
 }
 
-TEST(HoldoutProperty, TheShareIsMet) {
+TEST(HoldoutProperty, HoldsOutTheRequestedShare) {
   check_property(40, [] {
     const auto begin = *rc::gen::inRange(0, 50) / 100.0, share = *rc::gen::inRange(1, 50) / 100.0;
     const auto salt = *rc::gen::arbitrary<std::uint64_t>();
@@ -116,11 +120,12 @@ TEST(HoldoutProperty, TheShareIsMet) {
     int count = 0;
     for (int i = 0; i < kDocuments; ++i) count += range.contains(holdout_hash(cat(salt, ' ', i)));
     // Five standard deviations of a binomial count; the inputs are fixed.
-    RC_ASSERT(std::fabs(count - kDocuments * share) <= 5 * std::sqrt(kDocuments * share * (1 - share)));
+    RC_ASSERT(std::fabs(count - kDocuments * share) <=
+              5 * std::sqrt(kDocuments * share * (1 - share)));
   });
 }
 
-TEST(HoldoutProperty, ACountTakesTheLowestInAnyOrder) {
+TEST(HoldoutProperty, CountSelectsTheLowestHashesInAnyOrder) {
   check_property(100, [] {
     const auto numbers = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 300));
     const auto count = *rc::gen::inRange<std::uint64_t>(0, 40);

@@ -18,15 +18,19 @@ std::vector<Hash128> hashes(int count) {
   return all;
 }
 
-TEST(Holdout, FractionHoldsOutThatShare) {
+TEST(Holdout, FractionHoldsOutTheShare) {
   const auto all = hashes(20'000);
   for (const double share : {0.01, 0.05, 0.5, 0.9}) {
     const Holdout holdout = Holdout::fraction(share);
-    const auto count = std::count_if(all.begin(), all.end(), [&](const Hash128& hash) { return holdout.contains(hash); });
-    EXPECT_NEAR(static_cast<double>(count), 20'000 * share, 4 * std::sqrt(20'000 * share * (1 - share))) << share;
+    const auto count = std::count_if(all.begin(), all.end(),
+                                     [&](const Hash128& hash) { return holdout.contains(hash); });
+    EXPECT_NEAR(static_cast<double>(count), 20'000 * share,
+                4 * std::sqrt(20'000 * share * (1 - share)))
+        << share;
   }
   const auto none = Holdout::fraction(0);
-  EXPECT_TRUE(std::none_of(all.begin(), all.end(), [&](const Hash128& hash) { return none.contains(hash); }));
+  EXPECT_TRUE(std::none_of(all.begin(), all.end(),
+                           [&](const Hash128& hash) { return none.contains(hash); }));
 }
 
 TEST(Holdout, FractionBounds) {
@@ -36,11 +40,15 @@ TEST(Holdout, FractionBounds) {
   EXPECT_FALSE(Holdout::none().contains({}));
 }
 
-TEST(Holdout, ARangeIsTheDifferenceOfTwoFractions) {
+TEST(Holdout, RangeIsTheDifferenceOfTwoFractions) {
   const auto all = hashes(5000);
-  for (const auto& [begin, end] : {std::pair{0.0, 0.1}, {0.05, 0.1}, {0.3, 0.9}, {0.2, 0.2}, {0.0, 0.0}}) {
-    const Holdout range = Holdout::between(begin, end), low = Holdout::fraction(begin), high = Holdout::fraction(end);
-    for (const Hash128& hash : all) ASSERT_EQ(range.contains(hash), high.contains(hash) && !low.contains(hash)) << begin << ", " << end;
+  for (const auto& [begin, end] :
+       {std::pair{0.0, 0.1}, {0.05, 0.1}, {0.3, 0.9}, {0.2, 0.2}, {0.0, 0.0}}) {
+    const Holdout range = Holdout::between(begin, end), low = Holdout::fraction(begin),
+                  high = Holdout::fraction(end);
+    for (const Hash128& hash : all)
+      ASSERT_EQ(range.contains(hash), high.contains(hash) && !low.contains(hash))
+          << begin << ", " << end;
   }
   const Holdout upper = Holdout::between(0.25, 0.5);
   EXPECT_TRUE(upper.contains({.high = std::uint64_t{1} << 62, .low = 0}));
@@ -49,16 +57,17 @@ TEST(Holdout, ARangeIsTheDifferenceOfTwoFractions) {
   EXPECT_THROW(Holdout::between(0.5, 1), InvariantError);
 }
 
-TEST(Holdout, CountTakesTheLowest) {
+TEST(Holdout, CountSelectsTheLowestHashes) {
   auto all = hashes(1000);
   for (const std::uint64_t count : {1, 10, 999, 1000, 5000}) {
     LowestHashes lowest(count);
     for (const Hash128& hash : all) lowest.add(hash);
-    for (const Hash128& hash : all) lowest.add(hash);  // copies change nothing
+    for (const Hash128& hash : all) lowest.add(hash);  // duplicates change nothing
     const Holdout holdout = lowest.holdout();
     auto sorted = all;
     std::sort(sorted.begin(), sorted.end());
-    for (std::size_t i = 0; i < sorted.size(); ++i) ASSERT_EQ(holdout.contains(sorted[i]), i < count) << i;
+    for (std::size_t i = 0; i < sorted.size(); ++i)
+      ASSERT_EQ(holdout.contains(sorted[i]), i < count) << i;
   }
 }
 
@@ -70,9 +79,10 @@ TEST(TextSample, KeepsEverythingThatFits) {
   EXPECT_EQ(texts, (std::vector<std::string>{"a", "b", "c"}));
 }
 
-TEST(TextSample, BoundedEvenAndIndependentOfOrder) {
+TEST(TextSample, IsBoundedUniformAndOrderIndependent) {
   std::vector<std::string> blocks;
-  for (int i = 0; i < 2000; ++i) blocks.push_back(cat("block ", i, ' ', std::string(static_cast<std::size_t>(i % 90), 'x')));
+  for (int i = 0; i < 2000; ++i)
+    blocks.push_back(cat("block ", i, ' ', std::string(static_cast<std::size_t>(i % 90), 'x')));
   TextSample forward(10'000), backward(10'000);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     forward.add(blocks[i]);
@@ -87,10 +97,11 @@ TEST(TextSample, BoundedEvenAndIndependentOfOrder) {
   }
   EXPECT_LE(size, 10'000U);
   EXPECT_GT(size, 9'800U);
-  EXPECT_NEAR(static_cast<double>(early) / static_cast<double>(texts.size()), 0.5, 0.15);  // both halves of the corpus
+  // both halves of the corpus
+  EXPECT_NEAR(static_cast<double>(early) / static_cast<double>(texts.size()), 0.5, 0.15);
 }
 
-TEST(TextSample, ASingleBlockIsCutBetweenCharacters) {
+TEST(TextSample, CutsASingleBlockBetweenCharacters) {
   TextSample sample(4);
   sample.add("a\xC3\xA9\xC3\xA9\xC3\xA9");
   EXPECT_EQ(std::move(sample).take(), std::vector<std::string>{"a\xC3\xA9"});

@@ -12,12 +12,16 @@ using sluice::testing::message_of;
 
 struct Root {
   ObjectiveConfig objective;
-  static constexpr auto fields() { return std::tuple{config::field<&Root::objective>("What the model learns.")}; }
+  static constexpr auto fields() {
+    return std::tuple{config::field<&Root::objective>("Training objective.")};
+  }
 };
 
-ObjectiveConfig parse(const std::string& section) { return config::parse<Root>("objective: " + section, "test").objective; }
+ObjectiveConfig parse(const std::string& section) {
+  return config::parse<Root>("objective: " + section, "test").objective;
+}
 
-TEST(ObjectiveConfig, IsCausalUnlessToldOtherwise) {
+TEST(ObjectiveConfig, DefaultsToCausal) {
   EXPECT_TRUE(std::holds_alternative<CausalConfig>(Root().objective));
   EXPECT_TRUE(std::holds_alternative<CausalConfig>(parse("{type: causal_lm}")));
   const auto defaults = std::get<SpanCorruptionConfig>(parse("{type: span_corruption}"));
@@ -26,12 +30,13 @@ TEST(ObjectiveConfig, IsCausalUnlessToldOtherwise) {
   EXPECT_EQ(defaults.mean_span_length, 3);
   EXPECT_EQ(defaults.sentinels, 100);
   const auto given = std::get<SpanCorruptionConfig>(
-      parse("{type: span_corruption, input_length: 128, noise_density: 0.2, mean_span_length: 4, sentinels: 20}"));
+      parse("{type: span_corruption, input_length: 128, noise_density: 0.2, mean_span_length: 4, "
+            "sentinels: 20}"));
   EXPECT_EQ(given.input_length, 128);
   EXPECT_EQ(given.sentinels, 20);
 }
 
-TEST(ObjectiveConfig, RefusesWhatMakesNoSenseByName) {
+TEST(ObjectiveConfig, RejectsInvalidValuesByName) {
   const std::pair<const char*, const char*> bad[] = {
       {"{type: span}", "objective.type"},
       {"{type: causal_lm, sentinels: 3}", "objective.sentinels"},
@@ -41,9 +46,12 @@ TEST(ObjectiveConfig, RefusesWhatMakesNoSenseByName) {
       {"{type: span_corruption, noise_density: 1}", "objective.noise_density"},
       {"{type: span_corruption, mean_span_length: 0.5}", "objective.mean_span_length"},
       {"{type: span_corruption, sentinels: 0}", "objective.sentinels"},
-      {"{type: span_corruption, sentinels: 27}", "objective.sentinels: received 27; expected at least 28"},
-      {"{type: span_corruption, input_length: 65536}", "objective.sentinels: received 100; expected at least"},
-      {"{type: span_corruption, noise_density: 0.9, mean_span_length: 1, sentinels: 9999}", "objective.mean_span_length: received 1;"},
+      {"{type: span_corruption, sentinels: 27}",
+       "objective.sentinels: received 27; expected at least 28"},
+      {"{type: span_corruption, input_length: 65536}",
+       "objective.sentinels: received 100; expected at least"},
+      {"{type: span_corruption, noise_density: 0.9, mean_span_length: 1, sentinels: 9999}",
+       "objective.mean_span_length: received 1;"},
   };
   for (const auto& [section, path] : bad) {
     const std::string message = message_of(ExitCode::kUsage, [&, text = section] { parse(text); });

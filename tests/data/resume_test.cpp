@@ -1,4 +1,5 @@
-// Preparing that is killed goes on behind the last whole shard, and ends with the same files as if nothing had happened.
+// Preparation that is killed resumes after the last complete shard and produces the same files as
+// an uninterrupted one.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -31,12 +32,14 @@ class Resume : public ::testing::TestWithParam<text::Separator> {
       files_.push_back(path);
     }
   }
-  // One split into `directory`, in small shards. With `kill_after`, stops dead after so many items.
+  // Encodes one split to `directory`, in small shards; throws after `kill_after` items, if given.
   void encode(const std::filesystem::path& directory, int kill_after = -1) const {
     const auto tokenizer = text::make_bytes_tokenizer();
-    ShardWriter writer(
-        real_files(),
-        {.directory = directory, .split = "valid", .vocab_size = 257, .fingerprint = std::string(32, 'c'), .shard_bytes = 150'000});
+    ShardWriter writer(real_files(), {.directory = directory,
+                                      .split = "valid",
+                                      .vocab_size = 257,
+                                      .fingerprint = std::string(32, 'c'),
+                                      .shard_bytes = 150'000});
     BlockEncoder encoder(*tokenizer, corpus_.separator, 2, writer.position(),
                          [&](std::span<const std::int32_t> ids, const SplitPosition& after) {
                            if (kill_after-- == 0) throw Killed();
@@ -46,23 +49,25 @@ class Resume : public ::testing::TestWithParam<text::Separator> {
       return Holdout::fraction(0.7).contains(holdout_hash(text));
     };
     text::FaultReport faults;
-    read_split({.files = files_, .corpus = corpus_, .select = select, .start = writer.position()}, faults,
-               [&](SplitItem item) { encoder.add(std::move(item)); });
+    read_split({.files = files_, .corpus = corpus_, .select = select, .start = writer.position()},
+               faults, [&](SplitItem item) { encoder.add(std::move(item)); });
     encoder.finish();
     writer.finish();
   }
   static std::map<std::string, std::string> content(const std::filesystem::path& directory) {
     std::map<std::string, std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(directory)) files[entry.path().filename()] = read_file(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(directory))
+      files[entry.path().filename()] = read_file(entry.path());
     return files;
   }
   TemporaryDirectory folder_;
   text::CorpusConfig corpus_;
   std::vector<std::filesystem::path> files_;
 };
-INSTANTIATE_TEST_SUITE_P(Separators, Resume, ::testing::Values(text::Separator::kEos, text::Separator::kNone));
+INSTANTIATE_TEST_SUITE_P(Separators, Resume,
+                         ::testing::Values(text::Separator::kEos, text::Separator::kNone));
 
-TEST_P(Resume, AfterAnyItemGivesTheSameFiles) {
+TEST_P(Resume, AfterAnyItemProducesTheSameFiles) {
   const TemporaryDirectory whole;
   encode(whole.path());
   const auto expected = content(whole.path());

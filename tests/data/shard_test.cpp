@@ -21,15 +21,18 @@ const std::string kFingerprint(32, 'a');
 class Shards : public ::testing::Test {
  protected:
   ShardWriter writer(std::uint64_t vocab_size, std::uint64_t shard_bytes = 1 << 20) {
-    return ShardWriter(
-        real_files(),
-        {.directory = folder_.path(), .split = "train", .vocab_size = vocab_size, .fingerprint = kFingerprint, .shard_bytes = shard_bytes});
+    return ShardWriter(real_files(), {.directory = folder_.path(),
+                                      .split = "train",
+                                      .vocab_size = vocab_size,
+                                      .fingerprint = kFingerprint,
+                                      .shard_bytes = shard_bytes});
   }
   // Adds `count` items of random length to `to`, and their ids to all_.
   void add(ShardWriter& to, int count, std::int32_t vocab_size) {
     for (int i = 0; i < count; ++i) {
       std::vector<std::int32_t> ids(random_() % 50);
-      for (auto& id : ids) id = static_cast<std::int32_t>(random_() % static_cast<std::uint64_t>(vocab_size));
+      for (auto& id : ids)
+        id = static_cast<std::int32_t>(random_() % static_cast<std::uint64_t>(vocab_size));
       SplitPosition position = to.position();
       position.num_blocks += 2;
       position.counts.num_tokens += ids.size();
@@ -38,14 +41,16 @@ class Shards : public ::testing::Test {
       all_.insert(all_.end(), ids.begin(), ids.end());
     }
   }
-  // Adds `count` documents of a few blocks, some without ids; each ends with `separators` ids. documents_ gets the document of each id.
+  // Adds `count` documents of a few blocks, some without ids; each ends with `separators` ids. Adds
+  // the document of each id to documents_.
   void add_documents(ShardWriter& to, int count, std::size_t separators) {
     for (int i = 0; i < count; ++i) {
       for (std::uint64_t block = 0, blocks = random_() % 4; block <= blocks; ++block) {
         const bool ends = block == blocks;
         const std::vector<std::int32_t> ids(ends ? separators : random_() % 9, 7);
         SplitPosition position = to.position();
-        documents_.insert(documents_.end(), ids.size(), static_cast<std::uint32_t>(position.counts.num_documents));
+        documents_.insert(documents_.end(), ids.size(),
+                          static_cast<std::uint32_t>(position.counts.num_documents));
         position.num_blocks += ends ? 0 : 1;
         position.inside_document = !ends;
         position.counts.num_documents += ends ? 1 : 0;
@@ -59,10 +64,12 @@ class Shards : public ::testing::Test {
     ASSERT_EQ(stream.num_tokens(), documents_.size());
     ASSERT_EQ(stream.num_documents(), num_documents);
     for (int i = 0; i < 50; ++i) {
-      const std::uint64_t begin = random_() % (documents_.size() + 1), count = random_() % (documents_.size() - begin + 1);
+      const std::uint64_t begin = random_() % (documents_.size() + 1),
+                          count = random_() % (documents_.size() - begin + 1);
       std::vector<std::uint32_t> part(count);
       stream.documents(begin, part);
-      ASSERT_TRUE(std::equal(part.begin(), part.end(), documents_.begin() + static_cast<std::ptrdiff_t>(begin)));
+      ASSERT_TRUE(std::equal(part.begin(), part.end(),
+                             documents_.begin() + static_cast<std::ptrdiff_t>(begin)));
     }
   }
   static void expect_documents_inside(const TokenStream& stream) {
@@ -86,7 +93,7 @@ class Shards : public ::testing::Test {
   std::vector<std::uint32_t> documents_;
 };
 
-TEST_F(Shards, WrittenAndReadInBothWidths) {
+TEST_F(Shards, RoundTripInBothWidths) {
   for (const std::int32_t vocab_size : {1, 300, 65536, 65537, 1'000'000}) {
     all_.clear();
     const TemporaryDirectory folder;
@@ -107,34 +114,45 @@ TEST_F(Shards, WrittenAndReadInBothWidths) {
     EXPECT_EQ(found, all_);
     EXPECT_EQ(read_shard_header(to.shards()[0]).bytes_per_token, vocab_size <= 65536 ? 2U : 4U);
     for (int i = 0; i < 300; ++i) {
-      const std::uint64_t begin = random_() % (all_.size() + 1), count = random_() % (all_.size() - begin + 1);
+      const std::uint64_t begin = random_() % (all_.size() + 1),
+                          count = random_() % (all_.size() - begin + 1);
       std::vector<std::int32_t> part(count);
       stream.read(begin, part);
-      ASSERT_TRUE(std::equal(part.begin(), part.end(), all_.begin() + static_cast<std::ptrdiff_t>(begin)));
+      ASSERT_TRUE(
+          std::equal(part.begin(), part.end(), all_.begin() + static_cast<std::ptrdiff_t>(begin)));
     }
   }
 }
 
-// The layout that shard.h documents, byte by byte.
-TEST_F(Shards, LayoutIsAsDocumented) {
+// The layout documented in shard.h, byte by byte.
+TEST_F(Shards, LayoutMatchesTheDocumentation) {
   ShardWriter to = writer(300);
-  to.add(std::vector<std::int32_t>{1, 258}, {.num_blocks = 8, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
-  to.add(std::vector<std::int32_t>{7}, {.num_blocks = 9,
-                                        .inside_document = true,
-                                        .counts = {.num_documents = 1, .num_bytes = 5, .num_words = 6, .num_tokens = 3, .num_unknown = 2}});
+  to.add(
+      std::vector<std::int32_t>{1, 258},
+      {.num_blocks = 8, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
+  to.add(
+      std::vector<std::int32_t>{7},
+      {.num_blocks = 9,
+       .inside_document = true,
+       .counts = {
+           .num_documents = 1, .num_bytes = 5, .num_words = 6, .num_tokens = 3, .num_unknown = 2}});
   to.finish();
   const std::string bytes = read_file(to.shards().at(0));
   ASSERT_EQ(bytes.size(), 138U);
   EXPECT_EQ(bytes.substr(0, 8), "SLUICTOK");
-  const auto byte_at = [&](std::size_t at) { return static_cast<int>(static_cast<unsigned char>(bytes[at])); };
-  const std::pair<std::size_t, int> expected[] = {{8, 2},   {12, 2},  {16, 3},  {40, 300 % 256}, {41, 1},  {48, 0},  {56, 9},  {64, 1},
-                                                  {72, 5},  {80, 6},  {88, 3},  {96, 2},         {104, 1}, {108, 1}, {128, 1}, {129, 0},
-                                                  {130, 2}, {131, 1}, {132, 7}, {133, 0},        {134, 2}, {135, 0}, {136, 0}, {137, 0}};
+  const auto byte_at = [&](std::size_t at) {
+    return static_cast<int>(static_cast<unsigned char>(bytes[at]));
+  };
+  const std::pair<std::size_t, int> expected[] = {
+      {8, 2},   {12, 2},  {16, 3},  {40, 300 % 256}, {41, 1},  {48, 0},  {56, 9},  {64, 1},
+      {72, 5},  {80, 6},  {88, 3},  {96, 2},         {104, 1}, {108, 1}, {128, 1}, {129, 0},
+      {130, 2}, {131, 1}, {132, 7}, {133, 0},        {134, 2}, {135, 0}, {136, 0}, {137, 0}};
   for (const auto& [at, value] : expected) EXPECT_EQ(byte_at(at), value) << at;
 }
 
-// Whatever the separator and wherever a shard is cut: at the end of a document, inside one, behind one without tokens.
-TEST_F(Shards, EveryTokenKnowsItsDocument) {
+// For any separator and any position where a shard ends: at the end of a document, inside one,
+// after one without tokens.
+TEST_F(Shards, MapEveryTokenToItsDocument) {
   for (const std::uint64_t shard_bytes : {132, 200, 1 << 20}) {
     for (const auto& [separators, vocab_size] : {std::pair{0, 300}, {1, 300}, {0, 70'000}}) {
       documents_.clear();
@@ -146,13 +164,14 @@ TEST_F(Shards, EveryTokenKnowsItsDocument) {
                                     .shard_bytes = shard_bytes});
       add_documents(to, 30, static_cast<std::size_t>(separators));
       to.finish();
-      EXPECT_EQ(read_shard_header(to.shards().back()).end, to.position()) << "an end is in no shard";
+      EXPECT_EQ(read_shard_header(to.shards().back()).end, to.position())
+          << "a document end is missing from the shards";
       expect_documents(TokenStream(to.shards()), 30);
     }
   }
 }
 
-TEST_F(Shards, EveryChangedByteOfTheHeaderIsNoticed) {
+TEST_F(Shards, DetectEveryFlippedBitOfTheHeader) {
   const auto path = one_shard();
   const std::string good = read_file(path);
   for (std::size_t at = 0; at < ShardHeader::kBytes; ++at) {
@@ -165,36 +184,37 @@ TEST_F(Shards, EveryChangedByteOfTheHeaderIsNoticed) {
   }
 }
 
-// Headers whose own hash fits, as an attacker would make them, but whose numbers lie.
-TEST_F(Shards, LyingHeadersAreRefused) {
+// Headers with a valid hash but false numbers, as an attacker could write them.
+TEST_F(Shards, RejectForgedHeaders) {
   const auto path = one_shard();
   const std::string good = read_file(path);
   const ShardHeader header = read_shard_header(path);
-  const auto refuse = [&](ShardHeader lying) {
-    const auto bytes = lying.serialize();
+  const auto refuse = [&](ShardHeader forged) {
+    const auto bytes = forged.serialize();
     write_text(path, std::string(bytes.data(), bytes.size()) + good.substr(ShardHeader::kBytes));
     message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
   };
-  for (const std::uint64_t count : {std::uint64_t{0}, header.num_tokens - 1, header.num_tokens + 1, ~std::uint64_t{0},
-                                    std::uint64_t{1} << 63, (std::uint64_t{1} << 63) + header.num_tokens}) {
-    ShardHeader lying = header;
-    lying.num_tokens = count;
-    refuse(lying);
+  for (const std::uint64_t count :
+       {std::uint64_t{0}, header.num_tokens - 1, header.num_tokens + 1, ~std::uint64_t{0},
+        std::uint64_t{1} << 63, (std::uint64_t{1} << 63) + header.num_tokens}) {
+    ShardHeader forged = header;
+    forged.num_tokens = count;
+    refuse(forged);
   }
   for (const std::uint32_t width : {0U, 1U, 3U, 4U, 8U, ~0U}) {
-    ShardHeader lying = header;
-    lying.bytes_per_token = width;
-    refuse(lying);
+    ShardHeader forged = header;
+    forged.bytes_per_token = width;
+    refuse(forged);
   }
   for (const std::uint64_t vocab_size : {std::uint64_t{0}, ~std::uint64_t{0}}) {
-    ShardHeader lying = header;
-    lying.vocab_size = vocab_size;
-    refuse(lying);
+    ShardHeader forged = header;
+    forged.vocab_size = vocab_size;
+    refuse(forged);
   }
 }
 
-// Ends of documents that lie: in number, in the sums, in order.
-TEST_F(Shards, LyingEndsAreRefused) {
+// Document ends that are wrong in number, in the sums, or in order.
+TEST_F(Shards, RejectForgedDocumentEnds) {
   ShardWriter to = writer(300);
   add_documents(to, 12, 1);
   to.finish();
@@ -202,40 +222,46 @@ TEST_F(Shards, LyingEndsAreRefused) {
   const std::string good = read_file(path);
   const ShardHeader header = read_shard_header(path);
   ASSERT_GT(header.num_document_ends, 3U);
-  const auto write = [&](const ShardHeader& lying, const std::string& payload) {
-    const auto bytes = lying.serialize();
+  const auto write = [&](const ShardHeader& forged, const std::string& payload) {
+    const auto bytes = forged.serialize();
     write_text(path, std::string(bytes.data(), bytes.size()) + payload);
   };
   const std::string payload = good.substr(ShardHeader::kBytes);
-  for (const std::uint32_t count : {0U, header.num_document_ends - 1, header.num_document_ends + 1, ~0U}) {
-    ShardHeader lying = header;
-    lying.num_document_ends = count;
-    write(lying, payload);
+  for (const std::uint32_t count :
+       {0U, header.num_document_ends - 1, header.num_document_ends + 1, ~0U}) {
+    ShardHeader forged = header;
+    forged.num_document_ends = count;
+    write(forged, payload);
     message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
   }
-  ShardHeader lying = header;
-  lying.end.counts.num_documents += 1;
-  write(lying, payload);
+  ShardHeader forged = header;
+  forged.end.counts.num_documents += 1;
+  write(forged, payload);
   message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
   std::string swapped = payload;
-  std::swap_ranges(swapped.end() - 4, swapped.end(), swapped.end() - 12);  // the last end and the one two before it
-  lying = header;
-  lying.payload_hash = hash_of(swapped);
-  write(lying, swapped);
+  // The last end and the one two before it.
+  std::swap_ranges(swapped.end() - 4, swapped.end(), swapped.end() - 12);
+  forged = header;
+  forged.payload_hash = hash_of(swapped);
+  write(forged, swapped);
   message_of(ExitCode::kBadData, [&] { verify_shard(path); });
   expect_documents_inside(TokenStream({path}));
   std::string far = payload;
   far.back() = '\x7F';
-  lying.payload_hash = hash_of(far);
-  write(lying, far);
+  forged.payload_hash = hash_of(far);
+  write(forged, far);
   message_of(ExitCode::kBadData, [&] { verify_shard(path); });
   expect_documents_inside(TokenStream({path}));
 }
 
-TEST_F(Shards, TokensBehindTheLastDocumentAreRefused) {
+TEST_F(Shards, RejectTokensAfterTheLastDocument) {
   ShardWriter to = writer(300);
-  to.add(std::vector<std::int32_t>{1, 2}, {.num_blocks = 1, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
-  to.add(std::vector<std::int32_t>{3}, {.num_blocks = 2, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 3}});
+  to.add(
+      std::vector<std::int32_t>{1, 2},
+      {.num_blocks = 1, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 2}});
+  to.add(
+      std::vector<std::int32_t>{3},
+      {.num_blocks = 2, .inside_document = false, .counts = {.num_documents = 1, .num_tokens = 3}});
   to.finish();
   const TokenStream stream(to.shards());
   std::vector<std::uint32_t> documents(2);
@@ -244,13 +270,14 @@ TEST_F(Shards, TokensBehindTheLastDocumentAreRefused) {
   message_of(ExitCode::kBadData, [&] { stream.documents(1, documents); });
 }
 
-// Of the format before: never read as one of today's, and preparing starts afresh.
-TEST_F(Shards, OlderFormatsAreRefused) {
+// A shard of an older format is never read as a current one, and preparation starts over.
+TEST_F(Shards, RejectOlderFormats) {
   const auto path = one_shard();
   std::string old = read_file(path);
   old[8] = 1;
   const std::uint64_t hash = hash_of(std::string_view(old).substr(0, ShardHeader::kBytes - 8)).low;
-  for (std::size_t i = 0; i < 8; ++i) old[ShardHeader::kBytes - 8 + i] = static_cast<char>(hash >> (8 * i) & 0xFF);
+  for (std::size_t i = 0; i < 8; ++i)
+    old[ShardHeader::kBytes - 8 + i] = static_cast<char>(hash >> (8 * i) & 0xFF);
   write_text(path, old);
   const std::string message = message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
   EXPECT_NE(message.find("shard format 1"), std::string::npos) << message;
@@ -258,7 +285,7 @@ TEST_F(Shards, OlderFormatsAreRefused) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-TEST_F(Shards, EveryTruncationAndAddition) {
+TEST_F(Shards, DetectEveryTruncationAndAddition) {
   const auto path = one_shard();
   const std::string good = read_file(path);
   for (std::size_t size = 0; size < good.size(); size += 1 + size / 40) {
@@ -269,7 +296,7 @@ TEST_F(Shards, EveryTruncationAndAddition) {
   message_of(ExitCode::kBadData, [&] { TokenStream{{path}}; });
 }
 
-TEST_F(Shards, DamagedIdsFailVerifyAndNeverLeaveTheVocabulary) {
+TEST_F(Shards, DamagedIdsFailVerifyAndStayInTheVocabulary) {
   const auto path = one_shard();
   const std::string good = read_file(path);
   for (std::size_t at = ShardHeader::kBytes; at < good.size(); at += 3) {
@@ -288,7 +315,7 @@ TEST_F(Shards, DamagedIdsFailVerifyAndNeverLeaveTheVocabulary) {
   }
 }
 
-TEST_F(Shards, GoesOnBehindWholeShardsAndDropsTheRest) {
+TEST_F(Shards, ContinueAfterValidShardsAndDropTheRest) {
   ShardWriter first = writer(300, 500);
   add(first, 100, 300);
   const std::size_t num_whole = first.shards().size();
@@ -308,7 +335,7 @@ TEST_F(Shards, GoesOnBehindWholeShardsAndDropsTheRest) {
   EXPECT_FALSE(std::filesystem::exists(first.shards()[3]));
 }
 
-TEST_F(Shards, WrongUse) {
+TEST_F(Shards, RejectInvalidArguments) {
   ShardWriter to = writer(300);
   EXPECT_THROW(to.add(std::vector<std::int32_t>{300}, {}), InvariantError);
   EXPECT_THROW(to.add(std::vector<std::int32_t>{-1}, {}), InvariantError);

@@ -18,10 +18,11 @@ using sluice::testing::rules_for;
 using sluice::testing::span_config;
 using Ids = std::vector<std::int32_t>;
 
-TEST(SpanEvaluation, EveryWholeSegmentOnceWithFixedSpans) {
+TEST(SpanEvaluation, ScoresEveryWholeSegmentOnceWithFixedSpans) {
   const SpanRules rules = rules_for(span_config(64));
   const TokenStream stream = counting_stream(25 * 70 + 69);
-  const SpanCorruptionEvaluation all(stream, {.batch_sequences = 4, .rules = rules}), other(stream, {.batch_sequences = 7, .rules = rules});
+  const SpanCorruptionEvaluation all(stream, {.batch_sequences = 4, .rules = rules}),
+      other(stream, {.batch_sequences = 7, .rules = rules});
   EXPECT_EQ(all.num_batches(), 7U);
   EXPECT_EQ(all.num_targets(), 25U * 14);
   EXPECT_EQ(all.num_dropped_tokens(), 69U);
@@ -47,21 +48,24 @@ TEST(SpanEvaluation, EveryWholeSegmentOnceWithFixedSpans) {
   EXPECT_THROW(all.documents_of(7), InvariantError);
 }
 
-// The masks of an evaluation are a promise too: figures of different versions stay comparable.
-TEST(SpanEvaluation, SpansAreFixedForEver) {
+// The masks of an evaluation must not change, so that results of different versions are comparable.
+TEST(SpanEvaluation, SpansAreStableAcrossVersions) {
   const SpanRules rules = rules_for(span_config(64));
-  const TokenStream stream = counting_stream(2 * static_cast<std::uint64_t>(rules.shape.segment_length));
+  const TokenStream stream =
+      counting_stream(2 * static_cast<std::uint64_t>(rules.shape.segment_length));
   const Batch batch = SpanCorruptionEvaluation(stream, {.rules = rules}).batch(0);
-  EXPECT_EQ(batch.targets, (Ids{1000099, 41, 42, 43, 44,      1000098, 50,  1000097, 66,  67,  68,  69,      70,  0,
-                                1000099, 78, 79, 80, 1000098, 99,      100, 101,     102, 103, 104, 1000097, 140, 0}));
+  EXPECT_EQ(batch.targets, (Ids{1000099, 41,  42,  43,  44,      1000098, 50,  1000097, 66,      67,
+                                68,      69,  70,  0,   1000099, 78,      79,  80,      1000098, 99,
+                                100,     101, 102, 103, 104,     1000097, 140, 0}));
 }
 
-TEST(SpanEvaluation, MaxTokensTakesWholeSegmentsSpread) {
+TEST(SpanEvaluation, MaxTokensSelectsEvenlySpacedWholeSegments) {
   const SpanRules rules = rules_for(span_config(64));
   const TokenStream stream = counting_stream(100 * 70);
   const SpanCorruptionEvaluation all(stream, {.batch_sequences = 1, .rules = rules});
   for (const std::uint64_t limit : {1, 13, 14, 27, 28, 140, 700, 1399, 1400, 5000}) {
-    const SpanCorruptionEvaluation some(stream, {.batch_sequences = 3, .max_tokens = limit, .rules = rules});
+    const SpanCorruptionEvaluation some(
+        stream, {.batch_sequences = 3, .max_tokens = limit, .rules = rules});
     const std::uint64_t expected = std::clamp<std::uint64_t>(limit / 14, 1, 100);
     EXPECT_EQ(some.num_targets(), 14 * expected) << limit;
     EXPECT_EQ(some.is_whole(), limit >= 1400);
@@ -69,8 +73,9 @@ TEST(SpanEvaluation, MaxTokensTakesWholeSegmentsSpread) {
     for (std::uint64_t index = 0; index < some.num_batches(); ++index) {
       const Batch batch = some.batch(index);
       for (const std::uint64_t begin : begins_of(batch, rules)) begins.push_back(begin);
-      const Batch same = all.batch(begins.back() / 70), last = batch.rows(batch.num_sequences - 1, 1);
-      EXPECT_EQ(last.targets, same.targets) << "a limit changes the spans";
+      const Batch same = all.batch(begins.back() / 70),
+                  last = batch.rows(batch.num_sequences - 1, 1);
+      EXPECT_EQ(last.targets, same.targets) << "the limit changed the spans";
     }
     ASSERT_EQ(begins.size(), expected);
     for (std::uint64_t i = 0; i < expected; ++i) EXPECT_EQ(begins[i], i * 100 / expected * 70);
@@ -84,11 +89,12 @@ TEST(SpanEvaluation, ShortStreams) {
   EXPECT_EQ(none.num_batches(), 0U);
   EXPECT_EQ(none.num_targets(), 0U);
   EXPECT_EQ(none.num_documents(), 0U);
-  const std::string message = message_of(ExitCode::kBadData, [&] { SpanCorruptionEvaluation(shorter, {.rules = rules}); });
+  const std::string message =
+      message_of(ExitCode::kBadData, [&] { SpanCorruptionEvaluation(shorter, {.rules = rules}); });
   EXPECT_NE(message.find("held-out"), std::string::npos) << message;
 }
 
-// The document of each target, found from the target itself: the token at position p is p + 1.
+// The token at position p is p + 1, so the target determines its document.
 TEST(SpanEvaluation, EachTargetBelongsToADocument) {
   const SpanRules rules = rules_for(span_config(64));
   const std::vector<std::uint64_t> ends{3, 3, 50, 139, 140, 141, 141, 300, 701};
@@ -96,7 +102,8 @@ TEST(SpanEvaluation, EachTargetBelongsToADocument) {
   ASSERT_EQ(stream.num_documents(), 10U);
   const auto document_at = [&](std::int32_t token) {
     return static_cast<std::uint32_t>(
-        std::count_if(ends.begin(), ends.end(), [&](std::uint64_t end) { return static_cast<std::uint64_t>(token) > end; }));
+        std::count_if(ends.begin(), ends.end(),
+                      [&](std::uint64_t end) { return static_cast<std::uint64_t>(token) > end; }));
   };
   const SpanCorruptionEvaluation evaluation(stream, {.batch_sequences = 4, .rules = rules});
   EXPECT_EQ(evaluation.num_documents(), 10U);
@@ -107,13 +114,17 @@ TEST(SpanEvaluation, EachTargetBelongsToADocument) {
     ASSERT_EQ(documents.size(), batch.targets.size());
     for (std::size_t i = 0; i < documents.size(); ++i) {
       const std::int32_t target = batch.targets[i];
-      // A span's first token follows its sentinel; a segment's last token is noise and comes before the end token.
-      const std::int32_t token = target >= kPieces ? batch.targets[i + 1] : target == rules.eos ? batch.targets[i - 1] : target;
+      // A span's first token follows its sentinel; a segment's last token is noise and precedes the
+      // end token.
+      const std::int32_t token = target >= kPieces     ? batch.targets[i + 1]
+                                 : target == rules.eos ? batch.targets[i - 1]
+                                                       : target;
       EXPECT_EQ(documents[i], document_at(token));
       num_targets.at(documents[i]) += 1;
     }
   }
-  EXPECT_EQ(std::accumulate(num_targets.begin(), num_targets.end(), std::uint64_t{0}), evaluation.num_targets());
+  EXPECT_EQ(std::accumulate(num_targets.begin(), num_targets.end(), std::uint64_t{0}),
+            evaluation.num_targets());
   EXPECT_EQ(num_targets[1], 0U);  // documents without tokens
   EXPECT_EQ(num_targets[6], 0U);
   EXPECT_GT(num_targets[8], 80U);

@@ -1,4 +1,5 @@
-// Documents above one block: the ids are those of one call of the SentencePiece library on the whole document.
+// Documents longer than one block have the ids of one SentencePiece library call on the whole
+// document.
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
@@ -22,7 +23,7 @@ using Settings = std::unordered_map<std::string, std::string>;
 
 class Sentences : public sentencepiece::SentenceIterator {
  public:
-  // Two lines in one sentence, so that pieces may hold a newline.
+  // With `newlines`, each sentence has two lines, so that pieces may contain a newline.
   explicit Sentences(bool newlines) {
     const std::string text = plain_text(5, 600);
     std::string sentence;
@@ -52,8 +53,11 @@ struct Variant {
 };
 
 std::string trained(const Variant& variant, const std::string& type) {
-  Settings settings = {
-      {"model_type", type}, {"vocab_size", "380"}, {"minloglevel", "3"}, {"hard_vocab_limit", "false"}, {"num_threads", "1"}};
+  Settings settings = {{"model_type", type},
+                       {"vocab_size", "380"},
+                       {"minloglevel", "3"},
+                       {"hard_vocab_limit", "false"},
+                       {"num_threads", "1"}};
   for (const auto& [key, value] : variant.settings) settings[key] = value;
   Sentences sentences(variant.newlines);
   std::string serialized;
@@ -62,30 +66,34 @@ std::string trained(const Variant& variant, const std::string& type) {
   return serialized;
 }
 
-// All as other projects make them: Llama, Gemma and T5 among them.
+// Settings used by other projects, including Llama, Gemma and T5.
 std::vector<Variant> variants() {
-  const Settings as_is = {{"normalization_rule_name", "identity"},
-                          {"add_dummy_prefix", "false"},
-                          {"remove_extra_whitespaces", "false"},
-                          {"byte_fallback", "true"}};
+  const Settings identity = {{"normalization_rule_name", "identity"},
+                             {"add_dummy_prefix", "false"},
+                             {"remove_extra_whitespaces", "false"},
+                             {"byte_fallback", "true"}};
   const auto with = [](Settings settings, const Settings& more) {
     for (const auto& [key, value] : more) settings[key] = value;
     return settings;
   };
-  return {{"library defaults", {}},
-          {"nfkc_cf", {{"normalization_rule_name", "nfkc_cf"}, {"remove_extra_whitespaces", "false"}}},
-          {"as it is", as_is},
-          {"without bytes", with(as_is, {{"byte_fallback", "false"}})},
-          {"dummy prefix", with(as_is, {{"add_dummy_prefix", "true"}})},
-          {"dummy prefix, blanks collapsed", with(as_is, {{"add_dummy_prefix", "true"}, {"remove_extra_whitespaces", "true"}})},
-          {"blank as suffix", with(as_is, {{"add_dummy_prefix", "true"}, {"treat_whitespace_as_suffix", "true"}})},
-          {"across blanks", with(as_is, {{"split_by_whitespace", "false"}})},
-          {"across newlines", with(as_is, {{"add_dummy_prefix", "true"}}), true},
-          {"across newlines, normalised", {{"normalization_rule_name", "nfkc"}}, true},
-          {"user-defined", with(as_is, {{"user_defined_symbols", "\n,\n\n,\n\n\n,ta\nri,a b,  ,.\n"}, {"add_dummy_prefix", "true"}})}};
+  return {
+      {"library defaults", {}},
+      {"nfkc_cf", {{"normalization_rule_name", "nfkc_cf"}, {"remove_extra_whitespaces", "false"}}},
+      {"identity", identity},
+      {"without bytes", with(identity, {{"byte_fallback", "false"}})},
+      {"dummy prefix", with(identity, {{"add_dummy_prefix", "true"}})},
+      {"dummy prefix, blanks collapsed",
+       with(identity, {{"add_dummy_prefix", "true"}, {"remove_extra_whitespaces", "true"}})},
+      {"blank as suffix",
+       with(identity, {{"add_dummy_prefix", "true"}, {"treat_whitespace_as_suffix", "true"}})},
+      {"across blanks", with(identity, {{"split_by_whitespace", "false"}})},
+      {"across newlines", with(identity, {{"add_dummy_prefix", "true"}}), true},
+      {"across newlines, normalized", {{"normalization_rule_name", "nfkc"}}, true},
+      {"user-defined", with(identity, {{"user_defined_symbols", "\n,\n\n,\n\n\n,ta\nri,a b,  ,.\n"},
+                                       {"add_dummy_prefix", "true"}})}};
 }
 
-// Documents of three blocks and more, each with another kind of place to cut at.
+// Documents of at least three blocks, each with a different kind of cut position.
 std::vector<std::string> documents() {
   std::mt19937_64 random(3);
   std::string lines = plain_text(7, 4500), one_line = lines, no_blanks, blanks, line_ends;
@@ -94,9 +102,10 @@ std::vector<std::string> documents() {
     if (c != ' ' && c != '\n') no_blanks += c;
   }
   while (blanks.size() < 150'000) blanks += "  " + plain_text(blanks.size(), 1) + "   \n \n";
-  while (line_ends.size() < 150'000) line_ends += (line_ends.size() % 3 == 0 ? "ta\nri.\n\n\n" : "\n\n\xE2\x96\x81x\n\xE2\x96\x81");
+  while (line_ends.size() < 150'000)
+    line_ends += (line_ends.size() % 3 == 0 ? "ta\nri.\n\n\n" : "\n\n\xE2\x96\x81x\n\xE2\x96\x81");
   std::string odd = random_text(random, 90'000);
-  std::erase_if(odd, [](char c) { return c == '\0' || c == '\r'; });  // the reader drops them
+  std::erase_if(odd, [](char c) { return c == '\0' || c == '\r'; });  // removed by the reader
   return {lines, one_line, no_blanks, blanks, line_ends, odd};
 }
 
@@ -116,7 +125,8 @@ class WholeDocuments : public ::testing::TestWithParam<std::string> {
     corpus.format = text::Format::kText;
     corpus.nul_bytes = corpus.byte_order_mark = text::Policy::kError;
     corpus.separator = text::Separator::kNone;
-    const EncodedText encoded = encode_files({(folder_ / "text.txt").string()}, corpus, tokenizer, 2);
+    const EncodedText encoded =
+        encode_files({(folder_ / "text.txt").string()}, corpus, tokenizer, 2);
     std::vector<std::int32_t> ids(encoded.stream.num_tokens());
     encoded.stream.read(0, ids);
     return ids;
@@ -124,7 +134,7 @@ class WholeDocuments : public ::testing::TestWithParam<std::string> {
   TemporaryDirectory folder_;
 };
 
-TEST_P(WholeDocuments, HaveTheIdsOfOneCall) {
+TEST_P(WholeDocuments, MatchOneLibraryCall) {
   for (const Variant& variant : variants()) {
     const std::string serialized = trained(variant, GetParam());
     const auto tokenizer = text::parse_tokenizer(serialized, "model");
@@ -132,13 +142,15 @@ TEST_P(WholeDocuments, HaveTheIdsOfOneCall) {
     for (const std::string& text : documents()) {
       EXPECT_GT(text.size(), 2 * text::kMaxBlockBytes);
       const auto ids = as_read(*tokenizer, text), expected = one_call(serialized, text);
-      EXPECT_TRUE(ids == expected) << variant.name << ", document " << index << ": " << ids.size() << " ids, not " << expected.size();
+      EXPECT_TRUE(ids == expected) << variant.name << ", document " << index << ": " << ids.size()
+                                   << " ids, not " << expected.size();
       ++index;
     }
   }
 }
 
-std::vector<std::int32_t> ids_of_items(const text::Tokenizer& tokenizer, const std::vector<SplitItem>& items) {
+std::vector<std::int32_t> ids_of_items(const text::Tokenizer& tokenizer,
+                                       const std::vector<SplitItem>& items) {
   std::vector<std::int32_t> ids;
   for (const SplitItem& item : items) {
     if (item.continues) {
@@ -152,8 +164,9 @@ std::vector<std::int32_t> ids_of_items(const text::Tokenizer& tokenizer, const s
 
 class SplitItems : public ::testing::Test {
  protected:
-  // The items of a split that has the blocks whose number, from 1 on, `takes` accepts.
-  std::vector<SplitItem> read(const std::string& text, const text::Tokenizer* tokenizer, const std::function<bool(int)>& takes,
+  // The items of a split with the blocks (numbered from 1) that `takes` accepts.
+  std::vector<SplitItem> read(const std::string& text, const text::Tokenizer* tokenizer,
+                              const std::function<bool(int)>& takes,
                               const SplitPosition& start = {}) {
     if (text != written_) write_text(folder_ / "text.txt", text);
     written_ = text;
@@ -168,8 +181,12 @@ class SplitItems : public ::testing::Test {
     };
     faults_ = {};
     std::vector<SplitItem> items;
-    read_split({.files = {folder_ / "text.txt"}, .corpus = corpus, .select = select, .start = start, .tokenizer = tokenizer}, faults_,
-               [&](SplitItem item) { items.push_back(std::move(item)); });
+    read_split({.files = {folder_ / "text.txt"},
+                .corpus = corpus,
+                .select = select,
+                .start = start,
+                .tokenizer = tokenizer},
+               faults_, [&](SplitItem item) { items.push_back(std::move(item)); });
     return items;
   }
   std::uint64_t num_uncertain_cuts() { return faults_.faults[std::string(kUncertainCuts)].count; }
@@ -179,8 +196,8 @@ class SplitItems : public ::testing::Test {
   text::FaultReport faults_;
 };
 
-// Blocks that went to another split leave gaps: what is left is encoded as the one text that it is.
-TEST_F(SplitItems, OfADocumentWithGapsAreEncodedAsOneText) {
+// Blocks of other splits leave gaps; the remaining text is encoded as one text.
+TEST_F(SplitItems, DocumentWithGapsIsEncodedAsOneText) {
   const std::string text = plain_text(7, 7000);
   for (const std::size_t index : {0U, 4U, 5U}) {
     const std::string serialized = trained(variants()[index], "bpe");
@@ -192,17 +209,20 @@ TEST_F(SplitItems, OfADocumentWithGapsAreEncodedAsOneText) {
   }
 }
 
-TEST_F(SplitItems, GoOnFromEveryPosition) {
+TEST_F(SplitItems, ResumeFromEveryPosition) {
   const auto tokenizer = text::parse_tokenizer(trained(variants()[0], "unigram"), "model");
   const std::string text = plain_text(7, 7000);
   const text::Tokenizer* const none = nullptr;
-  for (const text::Tokenizer* joining : {none, static_cast<const text::Tokenizer*>(tokenizer.get())}) {
+  for (const text::Tokenizer* joining :
+       {none, static_cast<const text::Tokenizer*>(tokenizer.get())}) {
     const auto some = [](int number) { return number != 2; };
     const auto whole = read(text, joining, some);
     EXPECT_EQ(whole.size(), joining != nullptr ? 2U : 5U);
     for (std::size_t done = 0; done <= whole.size(); ++done) {
       SplitPosition start;
-      if (done > 0) start = {.num_blocks = whole[done - 1].num_blocks, .inside_document = !whole[done - 1].ends_document};
+      if (done > 0)
+        start = {.num_blocks = whole[done - 1].num_blocks,
+                 .inside_document = !whole[done - 1].ends_document};
       const auto rest = read(text, joining, some, start);
       ASSERT_EQ(rest.size(), whole.size() - done);
       for (std::size_t i = 0; i < rest.size(); ++i) {
@@ -215,25 +235,31 @@ TEST_F(SplitItems, GoOnFromEveryPosition) {
   }
 }
 
-// What a model that Sluice trained makes of a long document stays what it was: the ids of its blocks.
-TEST_F(SplitItems, OfModelsTrainedHereAreTheBlocks) {
+// Models trained by Sluice encode a long document block by block, as in earlier versions.
+TEST_F(SplitItems, ModelsTrainedHereEncodeBlocks) {
   for (const text::Algorithm algorithm : {text::Algorithm::kBpe, text::Algorithm::kUnigram}) {
     const std::vector<std::string> sample = {plain_text(5, 600)};
-    const auto tokenizer = text::train_sentencepiece({.algorithm = algorithm, .vocab_size = 380, .model = {}}, sample);
+    const auto tokenizer =
+        text::train_sentencepiece({.algorithm = algorithm, .vocab_size = 380, .model = {}}, sample);
     EXPECT_FALSE(tokenizer->joins_blocks());
     EXPECT_TRUE(tokenizer->lossless());
     const std::vector<std::string> texts = documents();
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const auto all = [](int) { return true; };
-      const auto blocks = read(texts[i], nullptr, all), items = read(texts[i], tokenizer.get(), all);
+      const auto blocks = read(texts[i], nullptr, all),
+                 items = read(texts[i], tokenizer.get(), all);
       std::vector<std::int32_t> ids;
       for (const SplitItem& block : blocks) tokenizer->encode(block.text, ids);
       EXPECT_TRUE(ids_of_items(*tokenizer, items) == ids);
-      EXPECT_EQ(tokenizer->decode(ids) == texts[i], texts[i].find("\xE2\x96\x81") == std::string::npos);
-      // Unigram scores are summed over all that is before; BPE has nothing across lines and in front of blanks.
+      EXPECT_EQ(tokenizer->decode(ids) == texts[i],
+                texts[i].find("\xE2\x96\x81") == std::string::npos);
+      // Unigram scores are summed over all preceding text; BPE has no merges across newlines or
+      // before blanks.
       const bool inside_words = i == 2;
       const std::uint64_t num_cuts = blocks.size() - 2;
-      EXPECT_EQ(num_uncertain_cuts(), algorithm == text::Algorithm::kUnigram || inside_words ? num_cuts : 0) << i;
+      EXPECT_EQ(num_uncertain_cuts(),
+                algorithm == text::Algorithm::kUnigram || inside_words ? num_cuts : 0)
+          << i;
       if (algorithm == text::Algorithm::kBpe && !inside_words) {
         EXPECT_TRUE(ids == one_call(tokenizer->serialized(), texts[i])) << i;
       }
@@ -241,18 +267,19 @@ TEST_F(SplitItems, OfModelsTrainedHereAreTheBlocks) {
   }
 }
 
-// Memory is bounded: above 16 MiB a document is cut all the same, which is counted.
-TEST_F(SplitItems, AboveTheLimitAreCountedAndDecodeAsTheyWere) {
+// To bound memory, documents above 16 MiB are cut anyway, and the cuts are counted.
+TEST_F(SplitItems, CutsAboveTheLimitAreCountedAndDecodeUnchanged) {
   std::string text;
-  while (text.size() <= 2 * kMaxJoinedBytes) text += "some words of a line that is as good as any other line of this text\n";
-  const auto normalising = text::parse_tokenizer(trained(variants()[0], "unigram"), "model");
-  const auto items = read(text, normalising.get(), [](int) { return true; });
+  while (text.size() <= 2 * kMaxJoinedBytes)
+    text += "some words of a line that is as good as any other line of this text\n";
+  const auto normalizing = text::parse_tokenizer(trained(variants()[0], "unigram"), "model");
+  const auto items = read(text, normalizing.get(), [](int) { return true; });
   EXPECT_EQ(num_uncertain_cuts(), 2U);
   ASSERT_EQ(items.size(), 4U);
   for (const SplitItem& item : items) EXPECT_LE(item.text.size(), kMaxJoinedBytes);
   EXPECT_EQ(items[0].text + items[1].text + items[2].text, text);
 
-  // A dummy prefix comes once in a document, however often it is cut.
+  // A document has only one dummy prefix, however often it is cut.
   const auto prefixing = text::parse_tokenizer(trained(variants()[4], "unigram"), "model");
   EXPECT_TRUE(prefixing->lossless());
   std::vector<std::int32_t> ids;

@@ -1,4 +1,5 @@
-// For any number of windows, seed, batch and sequence length: an epoch is a permutation, and a batch a function of (data, seed, step).
+// For any number of windows, seed, batch size and sequence length: an epoch is a permutation, and a
+// batch is a function of (data, seed, step).
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -20,7 +21,7 @@ std::vector<std::uint64_t> up_to(std::uint64_t count) {
   return all;
 }
 
-TEST(WindowOrderProperty, KeyedPermutationsArePermutations) {
+TEST(WindowOrderProperty, KeyedPermutationIsAPermutation) {
   check_property(100, [] {
     const auto size = *rc::gen::inRange<std::uint64_t>(1, 5000);
     const KeyedPermutation permutation(size, *rc::gen::arbitrary<std::uint64_t>());
@@ -31,35 +32,42 @@ TEST(WindowOrderProperty, KeyedPermutationsArePermutations) {
   });
 }
 
-TEST(WindowOrderProperty, EveryWindowOncePerEpochAndEpochsDiffer) {
+TEST(WindowOrderProperty, EachWindowOncePerEpochAndEpochsDiffer) {
   check_property(100, [] {
     const auto seed = *rc::gen::arbitrary<std::uint64_t>();
     const auto size = *rc::gen::inRange<std::uint64_t>(1, 600);
     const auto epoch = *rc::gen::inRange<std::uint64_t>(0, 1'000'000);
     const auto order_of = [&](std::uint64_t some_seed, std::uint64_t some_epoch) {
       std::vector<std::uint64_t> windows;
-      for (std::uint64_t i = 0; i < size; ++i) windows.push_back(window_in_order(some_seed, size, some_epoch * size + i));
+      for (std::uint64_t i = 0; i < size; ++i)
+        windows.push_back(window_in_order(some_seed, size, some_epoch * size + i));
       return windows;
     };
     std::vector<std::uint64_t> order = order_of(seed, epoch);
     // 12 windows have 479 million orders.
-    if (size >= 12) RC_ASSERT(order != order_of(seed, epoch + 1) && order != order_of(seed + 1, epoch));
+    if (size >= 12)
+      RC_ASSERT(order != order_of(seed, epoch + 1) && order != order_of(seed + 1, epoch));
     std::sort(order.begin(), order.end());
     RC_ASSERT(order == up_to(size));
   });
 }
 
-TEST(WindowOrderProperty, ABatchIsAFunctionOfDataSeedAndStep) {
+TEST(WindowOrderProperty, BatchDependsOnlyOnDataSeedAndStep) {
   check_property(60, [] {
     const auto length = *rc::gen::inRange<std::int64_t>(2, 40);
     const auto num_windows = *rc::gen::inRange<std::uint64_t>(1, 60);
     const auto tail = *rc::gen::inRange<std::int64_t>(1, length + 1);
     const CausalBatches::Settings settings{
-        .seed = *rc::gen::arbitrary<std::uint64_t>(), .batch_sequences = *rc::gen::inRange<std::int64_t>(1, 30), .sequence_length = length};
-    const TokenStream stream = counting_stream(num_windows * static_cast<std::uint64_t>(length) + static_cast<std::uint64_t>(tail));
+        .seed = *rc::gen::arbitrary<std::uint64_t>(),
+        .batch_sequences = *rc::gen::inRange<std::int64_t>(1, 30),
+        .sequence_length = length};
+    const TokenStream stream = counting_stream(num_windows * static_cast<std::uint64_t>(length) +
+                                               static_cast<std::uint64_t>(tail));
     const CausalBatches forwards(stream, settings), backwards(stream, settings);
     RC_ASSERT(forwards.windows_per_epoch() == num_windows);
-    const auto num_steps = 2 * num_windows / static_cast<std::uint64_t>(settings.batch_sequences) + 1;  // two epochs
+    // Two epochs.
+    const auto num_steps =
+        2 * num_windows / static_cast<std::uint64_t>(settings.batch_sequences) + 1;
     std::vector<Batch> batches;
     std::vector<std::uint64_t> visited;
     for (std::uint64_t step = 0; step < num_steps; ++step) {
@@ -69,7 +77,8 @@ TEST(WindowOrderProperty, ABatchIsAFunctionOfDataSeedAndStep) {
         const std::uint64_t window = forwards.window_at(step, row);
         visited.push_back(window);
         for (std::size_t t = 0; t < static_cast<std::size_t>(length); ++t) {
-          const auto token = static_cast<std::int32_t>(window * static_cast<std::uint64_t>(length) + t) + 1;
+          const auto token =
+              static_cast<std::int32_t>(window * static_cast<std::uint64_t>(length) + t) + 1;
           RC_ASSERT(batches.back().inputs[begin + t] == token);
           RC_ASSERT(batches.back().targets[begin + t] == token + 1);
         }
@@ -86,7 +95,8 @@ TEST(WindowOrderProperty, ABatchIsAFunctionOfDataSeedAndStep) {
     }
     // Micro-batches of any size hold the same rows in the same order.
     std::vector<std::int32_t> inputs, targets;
-    for (const Batch& part : batches[0].split(*rc::gen::inRange<std::int64_t>(1, settings.batch_sequences + 1))) {
+    for (const Batch& part :
+         batches[0].split(*rc::gen::inRange<std::int64_t>(1, settings.batch_sequences + 1))) {
       inputs.insert(inputs.end(), part.inputs.begin(), part.inputs.end());
       targets.insert(targets.end(), part.targets.begin(), part.targets.end());
     }

@@ -15,11 +15,13 @@ namespace {
 
 class Permutation : public ::testing::TestWithParam<std::uint64_t> {};
 INSTANTIATE_TEST_SUITE_P(Sizes, Permutation,
-                         ::testing::Values(1, 2, 3, 4, 5, 7, 16, 17, 63, 64, 65, 255, 256, 257, 1000, 4096, 4097, 65537, 100'003));
+                         ::testing::Values(1, 2, 3, 4, 5, 7, 16, 17, 63, 64, 65, 255, 256, 257,
+                                           1000, 4096, 4097, 65537, 100'003));
 
-TEST_P(Permutation, HitsEveryPlaceOnce) {
+TEST_P(Permutation, VisitsEveryIndexOnce) {
   const std::uint64_t size = GetParam();
-  for (const std::uint64_t key : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}, random_key(7, "test")}) {
+  for (const std::uint64_t key :
+       {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}, random_key(7, "test")}) {
     const KeyedPermutation permutation(size, key);
     std::vector<bool> hit(size, false);
     for (std::uint64_t i = 0; i < size; ++i) {
@@ -31,9 +33,9 @@ TEST_P(Permutation, HitsEveryPlaceOnce) {
   }
 }
 
-TEST(KeyedPermutation, LargeSizesStayInsideAndDoNotCollide) {
-  for (const std::uint64_t size :
-       {(std::uint64_t{1} << 32) + 15, (std::uint64_t{1} << 40) - 1, (std::uint64_t{1} << 62) + 1, ~std::uint64_t{0}}) {
+TEST(KeyedPermutation, LargeSizesStayInRangeWithoutCollisions) {
+  for (const std::uint64_t size : {(std::uint64_t{1} << 32) + 15, (std::uint64_t{1} << 40) - 1,
+                                   (std::uint64_t{1} << 62) + 1, ~std::uint64_t{0}}) {
     const KeyedPermutation permutation(size, 99);
     std::set<std::uint64_t> seen;
     for (std::uint64_t i = 0; i < 5000; ++i) {
@@ -46,14 +48,15 @@ TEST(KeyedPermutation, LargeSizesStayInsideAndDoNotCollide) {
   }
 }
 
-// Over many keys every element is equally often at every place. Chi-square: mean d, deviation sqrt(2d) for d degrees of freedom; the
-// keys are fixed, so that the test gives the same result for ever.
-TEST(KeyedPermutation, LooksUniform) {
+// Over many keys, every element is equally likely at every position. Chi-square: mean d, standard
+// deviation sqrt(2d) for d degrees of freedom. Fixed keys make the test deterministic.
+TEST(KeyedPermutation, IsUniform) {
   for (const std::uint64_t size : {2, 3, 5, 12}) {
     constexpr int kKeys = 12'000;
     std::vector<int> counts(size * size, 0);
     for (int key = 0; key < kKeys; ++key) {
-      const KeyedPermutation permutation(size, random_key(static_cast<std::uint64_t>(key), "order"));
+      const KeyedPermutation permutation(size,
+                                         random_key(static_cast<std::uint64_t>(key), "order"));
       for (std::uint64_t i = 0; i < size; ++i) counts[i * size + permutation(i)] += 1;
     }
     const double expected = static_cast<double>(kKeys) / static_cast<double>(size);
@@ -64,8 +67,7 @@ TEST(KeyedPermutation, LooksUniform) {
   }
 }
 
-// All six orders of three elements come up, equally often.
-TEST(KeyedPermutation, EveryOrderOfThree) {
+TEST(KeyedPermutation, AllOrdersOfThreeAreEquallyLikely) {
   std::map<std::array<std::uint64_t, 3>, int> counts;
   constexpr int kKeys = 6000;
   for (int key = 0; key < kKeys; ++key) {
@@ -74,11 +76,12 @@ TEST(KeyedPermutation, EveryOrderOfThree) {
   }
   ASSERT_EQ(counts.size(), 6U);
   double chi_square = 0;
-  for (const auto& [order, count] : counts) chi_square += (count - 1000.0) * (count - 1000.0) / 1000.0;
-  EXPECT_LT(chi_square, 20.5);  // 5 degrees of freedom: the 99.9 % point
+  for (const auto& [order, count] : counts)
+    chi_square += (count - 1000.0) * (count - 1000.0) / 1000.0;
+  EXPECT_LT(chi_square, 20.5);  // 99.9th percentile for 5 degrees of freedom
 }
 
-TEST(KeyedPermutation, NeighboursAreSpread) {
+TEST(KeyedPermutation, SpreadsNeighbors) {
   constexpr std::uint64_t kSize = 10'000;
   const KeyedPermutation permutation(kSize, 5);
   double sum = 0;

@@ -14,7 +14,7 @@ std::vector<at::Device> devices() {
   return all;
 }
 
-TEST(Feed, KeepsEveryTokenAndWhatIsNotScored) {
+TEST(Feed, KeepsTokensAndIgnoredTargets) {
   const data::Batch batch{.num_sequences = 2,
                           .input_length = 3,
                           .target_length = 3,
@@ -31,10 +31,15 @@ TEST(Feed, KeepsEveryTokenAndWhatIsNotScored) {
   }
 }
 
-TEST(Feed, ABatchOfAnotherSizeThanItSaysIsABug) {
-  EXPECT_THROW(
-      to_device({.num_sequences = 2, .input_length = 3, .target_length = 3, .inputs = {1}, .targets = {2}, .num_targets = 1}, at::kCPU),
-      InvariantError);
+TEST(Feed, RejectsABatchOfInconsistentSize) {
+  EXPECT_THROW(to_device({.num_sequences = 2,
+                          .input_length = 3,
+                          .target_length = 3,
+                          .inputs = {1},
+                          .targets = {2},
+                          .num_targets = 1},
+                         at::kCPU),
+               InvariantError);
 }
 
 }  // namespace

@@ -13,16 +13,21 @@ namespace {
 
 constexpr std::int32_t kPieces = 257, kEnd = 256, kSentinels = 3, kPadded = 384;
 
-data::SpanRules rules() { return {.num_pieces = kPieces, .num_sentinels = kSentinels, .eos = kEnd}; }
+data::SpanRules rules() {
+  return {.num_pieces = kPieces, .num_sentinels = kSentinels, .eos = kEnd};
+}
 
-// Wants to write `script`, token by token, whatever it reads; notes what the encoder read.
+// Prefers the tokens of `script`, whatever the input; records the encoder's input.
 class ScriptedModel final : public model::LanguageModel {
  public:
   explicit ScriptedModel(std::vector<std::int32_t> script) : script_(std::move(script)) {
     parameters_.add({.name = "nothing", .shape = {1}});
     parameters_.allocate(at::kCPU, at::kFloat, false);
   }
-  model::Loss loss(const model::Batch&, const model::LossScale&, const ops::Context&) const override { return {}; }
+  model::Loss loss(const model::Batch&, const model::LossScale&,
+                   const ops::Context&) const override {
+    return {};
+  }
   at::Tensor target_nats(const model::Batch&, const ops::Context&) const override { return {}; }
   at::Tensor next_logits(const at::Tensor&, const ops::Context&) const override { return {}; }
   at::Tensor logits(const model::Batch&, const ops::Context&) const override { return {}; }
@@ -31,10 +36,12 @@ class ScriptedModel final : public model::LanguageModel {
     read_.assign(ids, ids + inputs_BS.numel());
     return inputs_BS;
   }
-  // What it wants most is the script's next token; what it would take instead, the more the lower the id.
-  at::Tensor logits_after(const at::Tensor&, const at::Tensor& generated_Bn, const ops::Context&) const override {
+  // The next token of the script has the highest logit; otherwise lower ids have higher logits.
+  at::Tensor logits_after(const at::Tensor&, const at::Tensor& generated_Bn,
+                          const ops::Context&) const override {
     at::Tensor logits = at::arange(0, -kPadded, -1, at::kFloat).view({1, kPadded});
-    const auto place = static_cast<std::size_t>(generated_Bn.size(1)) - 1;  // the first sentinel is given
+    // generated_Bn begins with the first sentinel
+    const auto place = static_cast<std::size_t>(generated_Bn.size(1)) - 1;
     logits.select(1, place < script_.size() ? script_[place] : kEnd).fill_(1000);
     return logits;
   }
@@ -45,15 +52,20 @@ class ScriptedModel final : public model::LanguageModel {
   mutable std::vector<std::int64_t> read_;
 };
 
-std::vector<std::int32_t> script_of(const std::string& text) {  // 1 and 2 stand for the second and third sentinel, 3 for the end
+// \1 and \2 are the second and third sentinel, \3 is the end token.
+std::vector<std::int32_t> script_of(const std::string& text) {
   std::vector<std::int32_t> ids;
-  for (const char c : text) ids.push_back(c == 1 || c == 2 ? rules().sentinel(c) : c == 3 ? kEnd : static_cast<unsigned char>(c));
+  for (const char c : text)
+    ids.push_back(c == 1 || c == 2 ? rules().sentinel(c)
+                  : c == 3         ? kEnd
+                                   : static_cast<unsigned char>(c));
   return ids;
 }
 
 Filled fill(const std::string& script, const std::string& prompt, std::int64_t num_tokens = 100) {
   const ScriptedModel model(script_of(script));
-  return fill_blanks(model, *text::make_bytes_tokenizer(), rules(), prompt, {.num_tokens = num_tokens, .temperature = 0});
+  return fill_blanks(model, *text::make_bytes_tokenizer(), rules(), prompt,
+                     {.num_tokens = num_tokens, .temperature = 0});
 }
 
 std::string refusal(const std::string& prompt) {
@@ -67,25 +79,25 @@ std::string refusal(const std::string& prompt) {
   return {};
 }
 
-TEST(FillBlanks, EachSpanTakesTheBlankOfItsSentinel) {
+TEST(FillBlanks, EachSpanFillsTheBlankOfItsSentinel) {
   const Filled filled = fill(" cat\1 mat\3", "The ___ sat on the ___.");
   EXPECT_EQ(filled.spans, (std::vector<std::string>{" cat", " mat"}));
   EXPECT_EQ(filled.text, "The cat sat on the mat.");
 }
 
-TEST(FillBlanks, TheEncoderReadsTheTextWithSentinelsAndTheEnd) {
+TEST(FillBlanks, TheEncoderInputHasSentinelsAndTheEndToken) {
   const ScriptedModel model(script_of("\3"));
   fill_blanks(model, *text::make_bytes_tokenizer(), rules(), "a ___ b____c", {.num_tokens = 1});
   EXPECT_EQ(model.read(), (std::vector<std::int64_t>{'a', 259, ' ', 'b', 258, 'c', kEnd}));
 }
 
-TEST(FillBlanks, BlanksMayStandAnywhere) {
+TEST(FillBlanks, BlanksMayBeAnywhere) {
   EXPECT_EQ(fill("x\1y\2z\3", "___ and _____ and ___").text, "x andy andz");
   EXPECT_EQ(fill("x\3", "___").text, "x");
   EXPECT_EQ(fill("x\3", "a_b __ c ___").text, "a_b __ cx") << "one or two underscores are text";
 }
 
-// The model wants the end, the wrong sentinel, or padding: it gets the frame.
+// The model prefers the end token, a wrong sentinel, or padding; decoding is constrained.
 TEST(FillBlanks, EveryBlankGetsItsSpanInOrder) {
   const Filled early = fill("a\3b\1c\3", "1 ___ 2 ___");
   EXPECT_EQ(early.spans.size(), 2u);
@@ -102,18 +114,20 @@ TEST(FillBlanks, TheLimitOnTokensLeavesLaterBlanksEmpty) {
   EXPECT_EQ(filled.text, "1ab 2");
 }
 
-TEST(FillBlanks, BytesThatAreNoCharacterAreReplaced) { EXPECT_TRUE(text::is_valid_utf8(fill("\xC3\3", "1 ___ 2").text)); }
+TEST(FillBlanks, InvalidUtf8IsReplaced) {
+  EXPECT_TRUE(text::is_valid_utf8(fill("\xC3\3", "1 ___ 2").text));
+}
 
-TEST(FillBlanks, RefusesWhatCannotBeFilled) {
+TEST(FillBlanks, RejectsInvalidPrompts) {
   EXPECT_EQ(refusal("In the beginning"),
-            "prompt: In the beginning; needs a blank, written as three underscores, such as \"The ___ sat on the mat.\": this model fills "
-            "blanks, it "
-            "does not continue text");
-  EXPECT_EQ(refusal("___ ___ ___ ___"), "prompt: 4 blanks; at most 3, the objective's sentinels");
+            "prompt: received In the beginning; expected at least one blank, written as three "
+            "underscores, e.g. \"The ___ sat on the mat.\"");
+  EXPECT_EQ(refusal("___ ___ ___ ___"),
+            "prompt: received 4 blanks; expected at most 3, the number of sentinels");
   EXPECT_NE(refusal("\xFF ___").find("UTF-8"), std::string::npos);
 }
 
-// A real model, untrained.
+// An untrained Transformer.
 TEST(FillBlanks, IsRepeatableAndDependsOnTheSeed) {
   model::EncoderDecoderConfig config;
   config.num_layers = 1;
@@ -125,7 +139,8 @@ TEST(FillBlanks, IsRepeatableAndDependsOnTheSeed) {
   model->parameters().initialize(1);
   const auto tokenizer = text::make_bytes_tokenizer();
   const auto once = [&](std::uint64_t seed) {
-    return fill_blanks(*model, *tokenizer, rules(), "The ___ sat on the ___.", {.num_tokens = 30, .seed = seed});
+    return fill_blanks(*model, *tokenizer, rules(), "The ___ sat on the ___.",
+                       {.num_tokens = 30, .seed = seed});
   };
   EXPECT_EQ(once(3).text, once(3).text);
   EXPECT_NE(once(3).text, once(4).text);

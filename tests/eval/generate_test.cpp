@@ -18,29 +18,35 @@
 namespace sluice::eval {
 namespace {
 
-// Shares of the tokens over evenly spaced numbers: the distribution itself, without chance.
-std::map<std::int64_t, double> shares(const std::vector<float>& logits, const SamplingConfig& config) {
+// Frequencies of the tokens for evenly spaced `uniform`: the exact distribution, without noise.
+std::map<std::int64_t, double> shares(const std::vector<float>& logits,
+                                      const SamplingConfig& config) {
   constexpr int kDraws = 20000;
   std::map<std::int64_t, double> counts;
-  for (int i = 0; i < kDraws; ++i) counts[choose_token(logits, config, (i + 0.5) / kDraws)] += 1.0 / kDraws;
+  for (int i = 0; i < kDraws; ++i)
+    counts[choose_token(logits, config, (i + 0.5) / kDraws)] += 1.0 / kDraws;
   return counts;
 }
 
-const std::vector<float> kLogits{std::log(1.0f), std::log(4.0f), std::log(2.0f), std::log(3.0f)};  // probabilities 0.1, 0.4, 0.2, 0.3
+// probabilities 0.1, 0.4, 0.2, 0.3
+const std::vector<float> kLogits{std::log(1.0f), std::log(4.0f), std::log(2.0f), std::log(3.0f)};
 
 TEST(ChooseToken, FollowsTheSoftmax) {
   const auto found = shares(kLogits, {});
-  for (const auto& [token, share] : std::map<std::int64_t, double>{{0, 0.1}, {1, 0.4}, {2, 0.2}, {3, 0.3}})
+  for (const auto& [token, share] :
+       std::map<std::int64_t, double>{{0, 0.1}, {1, 0.4}, {2, 0.2}, {3, 0.3}})
     EXPECT_NEAR(found.at(token), share, 1e-3) << token;
 }
 
 TEST(ChooseToken, TemperatureSharpensAndFlattens) {
-  EXPECT_NEAR(shares(kLogits, {.temperature = 0.5}).at(1), 16.0 / 30, 1e-3);  // probabilities squared
+  // probabilities squared
+  EXPECT_NEAR(shares(kLogits, {.temperature = 0.5}).at(1), 16.0 / 30, 1e-3);
   EXPECT_NEAR(shares(kLogits, {.temperature = 1e6}).at(0), 0.25, 1e-3);
-  EXPECT_EQ(shares(kLogits, {.temperature = 0}), (std::map<std::int64_t, double>{{1, shares(kLogits, {.temperature = 0}).at(1)}}));
+  EXPECT_EQ(shares(kLogits, {.temperature = 0}),
+            (std::map<std::int64_t, double>{{1, shares(kLogits, {.temperature = 0}).at(1)}}));
 }
 
-TEST(ChooseToken, TopKKeepsTheLikeliest) {
+TEST(ChooseToken, TopKKeepsTheMostLikely) {
   const auto found = shares(kLogits, {.top_k = 2});
   EXPECT_EQ(found.size(), 2u);
   EXPECT_NEAR(found.at(1), 4.0 / 7, 1e-3);
@@ -56,7 +62,7 @@ TEST(ChooseToken, TopPKeepsTheSmallestSetThatReachesIt) {
   EXPECT_EQ(shares(kLogits, {.top_p = 1e-9}).size(), 1u);
 }
 
-TEST(ChooseToken, HandlesWhatABrokenModelGives) {
+TEST(ChooseToken, HandlesNonFiniteLogits) {
   const float nan = std::nanf(""), inf = std::numeric_limits<float>::infinity();
   EXPECT_EQ(choose_token({nan, 1.0f, nan}, {}, 0.99), 1);
   EXPECT_EQ(choose_token({0.0f, inf, 0.0f}, {}, 0.99), 1);
@@ -64,7 +70,7 @@ TEST(ChooseToken, HandlesWhatABrokenModelGives) {
   EXPECT_EQ(choose_token({0.0f, -inf, 0.0f}, {}, 0.5), 2);
 }
 
-TEST(TextStream, HoldsBackCharactersThatAreNotComplete) {
+TEST(TextStream, HoldsBackIncompleteCharacters) {
   TextStream stream;
   EXPECT_EQ(stream.add("a", false), "a");
   EXPECT_EQ(stream.add("a\xE2", false), "");
@@ -80,14 +86,14 @@ TEST(TextStream, HoldsBackCharactersThatAreNotComplete) {
 }
 
 // A tokenizer with byte pieces decodes an incomplete character to replacement characters.
-TEST(TextStream, HoldsBackReplacementCharactersThatMayBecomeSomething) {
+TEST(TextStream, HoldsBackTrailingReplacementCharacters) {
   TextStream stream;
   EXPECT_EQ(stream.add("x\xEF\xBF\xBD", false), "x");
   EXPECT_EQ(stream.add("x\xEF\xBF\xBD\xEF\xBF\xBD", false), "");
   EXPECT_EQ(stream.add("x\xE2\x82\xAC", false), "\xE2\x82\xAC");
 }
 
-TEST(TextStream, WhatStaysBrokenIsShownAsReplaced) {
+TEST(TextStream, ReplacesInvalidBytes) {
   TextStream stream;
   EXPECT_EQ(stream.add("\xFF"
                        "a",
@@ -121,45 +127,48 @@ TEST(Generate, IsRepeatableDependsOnTheSeedAndIsValidUtf8) {
   const SamplingConfig config{.num_tokens = 60, .seed = 3, .context_length = 32};
   const std::string text = generate(*model, *tokenizer, "In the beginning", config).text;
   EXPECT_FALSE(text.empty());
-  EXPECT_TRUE(text::is_valid_utf8(text));  // an untrained byte model gives any byte
+  EXPECT_TRUE(text::is_valid_utf8(text));  // an untrained byte model generates arbitrary bytes
   EXPECT_EQ(generate(*model, *tokenizer, "In the beginning", config).text, text);
   SamplingConfig other = config;
   other.seed = 4;
   EXPECT_NE(generate(*model, *tokenizer, "In the beginning", other).text, text);
 }
 
-TEST(Generate, ThePiecesMakeTheText) {
+TEST(Generate, ThePiecesConcatenateToTheText) {
   const auto model = byte_model();
   const auto tokenizer = text::make_bytes_tokenizer();
   std::string pieces;
-  const std::string text = generate(*model, *tokenizer, "", {.num_tokens = 60, .context_length = 8}, [&](std::string_view piece) {
-                             EXPECT_TRUE(text::is_valid_utf8(piece));
-                             pieces += piece;
-                           }).text;
+  const std::string text = generate(*model, *tokenizer, "", {.num_tokens = 60, .context_length = 8},
+                                    [&](std::string_view piece) {
+                                      EXPECT_TRUE(text::is_valid_utf8(piece));
+                                      pieces += piece;
+                                    })
+                               .text;
   EXPECT_EQ(pieces, text);
 }
 
-TEST(Generate, AStopCutsTheTextAndSaysSo) {
+TEST(Generate, AStopTruncatesTheTextAndIsReported) {
   const auto model = byte_model();
   const auto tokenizer = text::make_bytes_tokenizer();
   const SamplingConfig config{.num_tokens = 60, .temperature = 0, .context_length = 8};
   const Generated whole = generate(*model, *tokenizer, "a", config);
   EXPECT_FALSE(whole.interrupted);
-  const Generated cut = generate(*model, *tokenizer, "a", config, [](std::string_view) { request_stop(SIGTERM); });
+  const Generated cut =
+      generate(*model, *tokenizer, "a", config, [](std::string_view) { request_stop(SIGTERM); });
   clear_stop();
   EXPECT_TRUE(cut.interrupted);
   EXPECT_FALSE(cut.text.empty());
   EXPECT_LT(cut.text.size(), whole.text.size());
 }
 
-TEST(Generate, PaddedRowsOfTheVocabularyAreImpossible) {
+TEST(Generate, NeverSamplesPaddedRowsOfTheVocabulary) {
   const auto model = byte_model(1024);
-  model->parameters().master().fill_(0.3f);  // padded rows too, as damage might leave them
+  model->parameters().master().fill_(0.3f);  // padded rows too, as in a damaged file
   const auto tokenizer = text::make_bytes_tokenizer();
   EXPECT_NO_THROW(generate(*model, *tokenizer, "a", {.num_tokens = 100, .context_length = 16}));
 }
 
-TEST(Generate, RefusesWhatMakesNoSense) {
+TEST(Generate, RejectsInvalidSettings) {
   const auto model = byte_model();
   const auto tokenizer = text::make_bytes_tokenizer();
   const auto expect_usage = [&](std::string_view prompt, const SamplingConfig& config) {

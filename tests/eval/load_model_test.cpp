@@ -40,18 +40,19 @@ std::vector<TensorView> views_of(const ops::Parameters& parameters) {
     views.push_back({parameter.spec->name,
                      Dtype::kF32,
                      parameter.spec->shape,
-                     {static_cast<const std::byte*>(parameter.value.const_data_ptr()), parameter.value.nbytes()}});
+                     {static_cast<const std::byte*>(parameter.value.const_data_ptr()),
+                      parameter.value.nbytes()}});
   return views;
 }
 
-TEST(LoadModel, TakesEveryParameterBitForBit) {
+TEST(LoadModel, RestoresEveryParameterBitForBit) {
   const auto from = small_model(1), to = small_model(2);
   load_parameters(to->parameters(), {"a file", views_of(from->parameters()), {}});
   EXPECT_TRUE(at::equal(to->parameters().master(), from->parameters().master()));
   EXPECT_TRUE(at::equal(to->parameters().compute(), from->parameters().compute()));
 }
 
-TEST(LoadModel, RefusesWhatDoesNotFitAndLeavesTheModelAsItWas) {
+TEST(LoadModel, RejectsMismatchedTensorsWithoutChangingTheModel) {
   struct Fault {
     const char* what;
     std::function<void(std::vector<TensorView>&)> make;
@@ -65,7 +66,8 @@ TEST(LoadModel, RefusesWhatDoesNotFitAndLeavesTheModelAsItWas) {
        },
        "blocks.9.extra"},
       {"renamed", [](auto& views) { views[2].name = "other"; }, "attention"},
-      {"transposed", [](auto& views) { std::reverse(views[0].shape.begin(), views[0].shape.end()); }, "[16, 50]"},
+      {"transposed",
+       [](auto& views) { std::reverse(views[0].shape.begin(), views[0].shape.end()); }, "[16, 50]"},
       {"another type", [](auto& views) { views[0].dtype = Dtype::kI32; }, "I32"},
       {"too few rows", [](auto& views) { views[0].shape[0] = 49; }, "[49, 16]"},
   };
@@ -81,7 +83,8 @@ TEST(LoadModel, RefusesWhatDoesNotFitAndLeavesTheModelAsItWas) {
     } catch (const UserError& error) {
       EXPECT_EQ(error.code(), ExitCode::kBadData);
       EXPECT_NE(std::string(error.what()).find("a file"), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find(fault.named), std::string::npos) << fault.what << ": " << error.what();
+      EXPECT_NE(std::string(error.what()).find(fault.named), std::string::npos)
+          << fault.what << ": " << error.what();
     }
     EXPECT_TRUE(at::equal(to->parameters().master(), before)) << fault.what;
   }

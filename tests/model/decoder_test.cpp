@@ -18,18 +18,23 @@ DecoderConfig with_position(const char* position, std::string_view rest = "") {
   return small_decoder(cat("{position: {type: ", position, "}", rest, "}"));
 }
 
-// What is computed in another order agrees to rounding, relative to the whole tensor.
-void expect_near(const at::Tensor& got, const at::Tensor& want, at::ScalarType dtype, const std::string& what) {
-  EXPECT_LE((got - want).norm().item<double>(), ops::test::tolerance(dtype) * want.norm().item<double>()) << what;
+// For results computed in another order: equal up to rounding, relative to the norm of the tensor.
+void expect_near(const at::Tensor& got, const at::Tensor& want, at::ScalarType dtype,
+                 const std::string& what) {
+  EXPECT_LE((got - want).norm().item<double>(),
+            ops::test::tolerance(dtype) * want.norm().item<double>())
+      << what;
 }
 
 class Decoders : public testing::TestWithParam<Setting> {};
 
-TEST_P(Decoders, no_future_token_changes_the_past) {
+TEST_P(Decoders, NoFutureTokenChangesThePast) {
   constexpr std::int64_t kLength = 40;
   const at::NoGradGuard no_grad;
   for (const char* position : kPositions) {
-    const auto model = build({.config = with_position(position, ", num_kv_heads: 2"), .sequence_length = kLength, .setting = GetParam()});
+    const auto model = build({.config = with_position(position, ", num_kv_heads: 2"),
+                              .sequence_length = kLength,
+                              .setting = GetParam()});
     fill_with_numbers(*model, 0.25);
     const at::Tensor inputs = random_batch(2, kLength, 3, GetParam().device).inputs_BT;
     const at::Tensor before = model->logits({inputs, {}}, GetParam().context());
@@ -37,15 +42,18 @@ TEST_P(Decoders, no_future_token_changes_the_past) {
       at::Tensor other = inputs.clone();
       other.narrow(1, changed, kLength - changed).add_(5).remainder_(kVocabulary);
       const at::Tensor after = model->logits({other, {}}, GetParam().context());
-      EXPECT_TRUE(at::equal(after.narrow(1, 0, changed), before.narrow(1, 0, changed))) << position << " from " << changed;
-      EXPECT_FALSE(at::equal(after.select(1, changed), before.select(1, changed))) << position << " at " << changed;
+      EXPECT_TRUE(at::equal(after.narrow(1, 0, changed), before.narrow(1, 0, changed)))
+          << position << " from " << changed;
+      EXPECT_FALSE(at::equal(after.select(1, changed), before.select(1, changed)))
+          << position << " at " << changed;
     }
   }
 }
 
-TEST_P(Decoders, no_future_position_receives_a_gradient_from_the_past) {
+TEST_P(Decoders, NoFuturePositionReceivesAGradientFromThePast) {
   constexpr std::int64_t kLength = 20, kScored = 9;
-  const auto model = build({.config = with_position("learned"), .sequence_length = kLength, .setting = GetParam()});
+  const auto model = build(
+      {.config = with_position("learned"), .sequence_length = kLength, .setting = GetParam()});
   fill_with_numbers(*model, 0.25);
   Batch batch = random_batch(2, kLength, 3, GetParam().device);
   batch.targets_BT.narrow(1, kScored, kLength - kScored).fill_(-1);
@@ -55,20 +63,23 @@ TEST_P(Decoders, no_future_position_receives_a_gradient_from_the_past) {
   EXPECT_GT(gradient.narrow(0, 0, kScored).abs().amax(1).min().item<float>(), 0.0f);
 }
 
-TEST_P(Decoders, padded_rows_of_the_vocabulary_take_no_part) {
+TEST_P(Decoders, PaddedVocabularyRowsHaveNoEffect) {
   for (const char* tied : {"true", "false"}) {
-    const auto model = build({.config = small_decoder(cat("{tie_embeddings: ", tied, "}")), .setting = GetParam()});
+    const auto model = build(
+        {.config = small_decoder(cat("{tie_embeddings: ", tied, "}")), .setting = GetParam()});
     fill_with_numbers(*model, 0.25);
     const Batch batch = random_batch(2, 12, 3, GetParam().device);
     const double loss = differentiate(*model, batch, 1.0, GetParam().context());
-    const at::Tensor gradient = model->parameters().gradient().clone(), logits = model->logits(batch, GetParam().context());
+    const at::Tensor gradient = model->parameters().gradient().clone(),
+                     logits = model->logits(batch, GetParam().context());
     EXPECT_EQ(logits.size(2), kVocabulary);
 
     std::vector<at::Tensor> padding_gradients;
     for (const ops::Parameters::Named& parameter : model->parameters().named()) {
       if (parameter.spec->shape != std::vector<std::int64_t>{kVocabulary, 24}) continue;
       const at::NoGradGuard no_grad;
-      const std::int64_t first = parameter.offset + kVocabulary * 24, rows = (64 - kVocabulary) * 24;
+      const std::int64_t first = parameter.offset + kVocabulary * 24,
+                         rows = (64 - kVocabulary) * 24;
       model->parameters().master().narrow(0, first, rows).fill_(100.0);
       padding_gradients.push_back(model->parameters().gradient().narrow(0, first, rows));
     }
@@ -77,24 +88,26 @@ TEST_P(Decoders, padded_rows_of_the_vocabulary_take_no_part) {
     EXPECT_EQ(differentiate(*model, batch, 1.0, GetParam().context()), loss);
     EXPECT_TRUE(at::equal(model->logits(batch, GetParam().context()), logits));
     EXPECT_TRUE(at::equal(model->parameters().gradient(), gradient));
-    for (const at::Tensor& padding : padding_gradients) EXPECT_EQ(padding.abs().max().item<float>(), 0.0f);
+    for (const at::Tensor& padding : padding_gradients)
+      EXPECT_EQ(padding.abs().max().item<float>(), 0.0f);
   }
 }
 
-TEST_P(Decoders, next_logits_are_those_of_the_last_position) {
+TEST_P(Decoders, NextLogitsEqualThoseOfTheLastPosition) {
   const auto model = build({.config = with_position("rope"), .setting = GetParam()});
   fill_with_numbers(*model, 0.25);
   const at::NoGradGuard no_grad;
-  for (const std::int64_t length : {1, 12, 30}) {  // also beyond the training window
+  for (const std::int64_t length : {1, 12, 30}) {  // including beyond the training window
     const at::Tensor inputs = random_batch(2, length, 3, GetParam().device).inputs_BT;
     const at::Tensor next = model->next_logits(inputs, GetParam().context());
     ASSERT_EQ(next.sizes(), (std::vector<std::int64_t>{2, kVocabulary}));
     EXPECT_EQ(next.scalar_type(), at::kFloat);
-    expect_near(next, model->logits({inputs, {}}, GetParam().context()).select(1, length - 1), GetParam().dtype, "last logits");
+    expect_near(next, model->logits({inputs, {}}, GetParam().context()).select(1, length - 1),
+                GetParam().dtype, "last logits");
   }
 }
 
-TEST_P(Decoders, loss_is_the_same_with_and_without_gradients) {
+TEST_P(Decoders, LossIsTheSameWithAndWithoutGradients) {
   const auto model = build({.config = small_decoder(), .setting = GetParam()});
   const Batch batch = random_batch(3, 12, 3, GetParam().device);
   const double with = differentiate(*model, batch, 0.1, GetParam().context());
@@ -102,8 +115,8 @@ TEST_P(Decoders, loss_is_the_same_with_and_without_gradients) {
   EXPECT_EQ(model->loss(batch, {.scale = 0.1}, GetParam().context()).total.item<double>(), with);
 }
 
-// Micro-batches with unequal numbers of targets, dropout on: the step's loss and gradient stay what they are.
-TEST_P(Decoders, micro_batches_add_up_to_the_whole_batch) {
+// Including dropout and unequal numbers of targets per micro-batch.
+TEST_P(Decoders, MicroBatchesAddUpToTheWholeBatch) {
   DecoderConfig config = small_decoder("{dropout: 0.2}");
   const auto model = build({.config = config, .setting = GetParam()});
   fill_with_numbers(*model, 0.25);
@@ -122,17 +135,21 @@ TEST_P(Decoders, micro_batches_add_up_to_the_whole_batch) {
     for (std::int64_t first = 0; first < 6; first += size) {
       const std::int64_t rows = std::min(size, 6 - first);
       context.first_sample = first;
-      const at::Tensor part =
-          model->loss({batch.inputs_BT.narrow(0, first, rows), batch.targets_BT.narrow(0, first, rows)}, {.scale = scale}, context).total;
+      const at::Tensor part = model
+                                  ->loss({batch.inputs_BT.narrow(0, first, rows),
+                                          batch.targets_BT.narrow(0, first, rows)},
+                                         {.scale = scale}, context)
+                                  .total;
       part.backward();
       sum += part.item<double>();
     }
     EXPECT_NEAR(sum, loss, ops::test::tolerance(GetParam().dtype) * loss) << size;
-    expect_near(accumulated, gradient, GetParam().dtype, cat("gradient with micro-batches of ", size));
+    expect_near(accumulated, gradient, GetParam().dtype,
+                cat("gradient with micro-batches of ", size));
   }
 }
 
-TEST_P(Decoders, dropout_is_a_function_of_the_step_and_only_of_training) {
+TEST_P(Decoders, DropoutDependsOnTheStepAndOnlyInTraining) {
   const auto model = build({.config = small_decoder("{dropout: 0.3}"), .setting = GetParam()});
   const Batch batch = random_batch(2, 12, 3, GetParam().device);
   ops::Context context = GetParam().context();
@@ -148,11 +165,12 @@ TEST_P(Decoders, dropout_is_a_function_of_the_step_and_only_of_training) {
   EXPECT_NE(loss(), dropped);
 }
 
-// Adam (Kingma & Ba 2015) on the whole arena.
+// Adam (Kingma & Ba 2015) on the whole arena; returns the final loss.
 double train_on(LanguageModel& model, const Batch& batch, const ops::Context& context, int steps) {
   const double scale = 1.0 / static_cast<double>(num_scored(batch));
   const at::Tensor gradient = model.parameters().gradient();
-  at::Tensor weights = model.parameters().master(), mean = at::zeros_like(weights), square = at::zeros_like(weights);
+  at::Tensor weights = model.parameters().master(), mean = at::zeros_like(weights),
+             square = at::zeros_like(weights);
   for (int step = 1; step <= steps; ++step) {
     differentiate(model, batch, scale, context);
     const at::NoGradGuard no_grad;
@@ -165,49 +183,59 @@ double train_on(LanguageModel& model, const Batch& batch, const ops::Context& co
   return differentiate(model, batch, scale, context);
 }
 
-TEST_P(Decoders, overfit_one_batch) {
-  for (const char* yaml :
-       {"{ffn: swiglu}", "{ffn: relu, norm: {type: layernorm}, bias: true, position: {type: learned}, tie_embeddings: false}"}) {
+TEST_P(Decoders, OverfitOneBatch) {
+  for (const char* yaml : {"{ffn: swiglu}",
+                           "{ffn: relu, norm: {type: layernorm}, bias: true, position: {type: "
+                           "learned}, tie_embeddings: false}"}) {
     const auto model = build({.config = small_decoder(yaml), .setting = GetParam()});
     const Batch batch = random_batch(2, 12, 3, GetParam().device);
     EXPECT_LT(train_on(*model, batch, GetParam().context(), 150), 0.05) << yaml;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::ValuesIn(ops::test::all_settings()),
+                         ops::test::setting_name);
 
 struct Fresh {
   std::int64_t d_model, num_heads, num_layers, vocab_size;
 };
 
-class FreshModels : public testing::TestWithParam<Fresh> {};
+class UntrainedModels : public testing::TestWithParam<Fresh> {};
 
-// ln V − 1 % … ln V + ½ d σ² + 1 %: a head of deviation σ over normalised inputs gives logits of variance d σ².
-TEST_P(FreshModels, begin_at_the_loss_of_guessing) {
+// Between ln V − 1 % and ln V + ½ d σ² + 1 %: a head with standard deviation σ on normalized inputs
+// gives logits of variance d σ².
+TEST_P(UntrainedModels, StartNearTheLossOfGuessing) {
   const auto& [d_model, num_heads, num_layers, vocab_size] = GetParam();
-  const Batch batch = random_batch(32, 64, 8, at::kCPU, vocab_size);  // targets enough for logits of variance 1: a standard error of 0.02
+  // Enough targets for a standard error of 0.02 with logits of variance 1.
+  const Batch batch = random_batch(32, 64, 8, at::kCPU, vocab_size);
   const double guess = std::log(static_cast<double>(vocab_size));
   const at::NoGradGuard no_grad;
-  const auto check = [&, d = d_model, heads = num_heads, layers = num_layers, rows = vocab_size](const std::string& yaml) {
+  const auto check = [&, d = d_model, heads = num_heads, layers = num_layers,
+                      rows = vocab_size](const std::string& yaml) {
     DecoderConfig config = small_decoder(yaml);
     config.d_model = d;
     config.num_heads = heads;
     config.num_layers = layers;
     const auto model = build({.config = config, .vocab_size = rows, .sequence_length = 64});
-    const double loss = model->loss(batch, {.scale = 1.0 / static_cast<double>(num_scored(batch))}, {}).total.item<double>();
+    const double loss =
+        model->loss(batch, {.scale = 1.0 / static_cast<double>(num_scored(batch))}, {})
+            .total.item<double>();
     const bool fan_in_head = config.init.type == nn::InitType::kFanIn && !config.tie_embeddings;
-    const double variance = fan_in_head ? 1.0 : static_cast<double>(d) * config.init.std * config.init.std;
+    const double variance =
+        fan_in_head ? 1.0 : static_cast<double>(d) * config.init.std * config.init.std;
     EXPECT_GT(loss, 0.99 * guess) << yaml;
     EXPECT_LT(loss, 1.01 * guess + 0.5 * variance) << yaml;
   };
   for (const char* tied : {"true", "false"}) {
     for (const nn::FfnVariant& variant : nn::kFfnVariants) {
       for (const char* norm : {"rmsnorm", "layernorm"})
-        check(cat("{ffn: ", variant.name, ", norm: {type: ", norm, "}, tie_embeddings: ", tied, "}"));
+        check(
+            cat("{ffn: ", variant.name, ", norm: {type: ", norm, "}, tie_embeddings: ", tied, "}"));
     }
     for (const char* position : {"rope", "learned", "sinusoidal", "none"}) {
       for (const char* init : {"normal", "fan_in"})
-        check(cat("{position: {type: ", position, "}, init: {type: ", init, "}, tie_embeddings: ", tied, "}"));
+        check(cat("{position: {type: ", position, "}, init: {type: ", init,
+                  "}, tie_embeddings: ", tied, "}"));
     }
   }
 }
@@ -216,48 +244,58 @@ std::string fresh_name(const testing::TestParamInfo<Fresh>& info) {
   return cat("width_", info.param.d_model, "_vocabulary_", info.param.vocab_size);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, FreshModels, testing::Values(Fresh{48, 4, 6, 1000}, Fresh{96, 3, 3, 256}, Fresh{192, 3, 2, 2048}),
+INSTANTIATE_TEST_SUITE_P(Shapes, UntrainedModels,
+                         testing::Values(Fresh{48, 4, 6, 1000}, Fresh{96, 3, 3, 256},
+                                         Fresh{192, 3, 2, 2048}),
                          fresh_name);
 
-TEST(Decoder, models_that_differ_in_their_ffn_start_from_equal_attention_and_embeddings) {
-  const auto first = build({.config = small_decoder("{ffn: relu}")}), other = build({.config = small_decoder("{ffn: swiglu}")});
+TEST(Decoder, ModelsWithDifferentFfnsShareAllOtherInitialValues) {
+  const auto first = build({.config = small_decoder("{ffn: relu}")}),
+             other = build({.config = small_decoder("{ffn: swiglu}")});
   const auto seed = build({.config = small_decoder("{ffn: relu}"), .seed = 2});
   int compared = 0;
   for (const ops::Parameters::Named& parameter : first->parameters().named()) {
     if (parameter.spec->name.find(".ffn.") != std::string::npos) continue;
     ++compared;
-    EXPECT_TRUE(at::equal(parameter.value, value_of(*other, parameter.spec->name))) << parameter.spec->name;
+    EXPECT_TRUE(at::equal(parameter.value, value_of(*other, parameter.spec->name)))
+        << parameter.spec->name;
     if (parameter.spec->init.kind != ops::Init::Kind::kNormal) continue;
-    EXPECT_FALSE(at::equal(parameter.value, value_of(*seed, parameter.spec->name))) << parameter.spec->name;
+    EXPECT_FALSE(at::equal(parameter.value, value_of(*seed, parameter.spec->name)))
+        << parameter.spec->name;
   }
   EXPECT_EQ(compared, 1 + 2 * (4 + 2) + 1);
 }
 
-// GPT-2's deviations, and fan-in's, measured on what was drawn.
-TEST(Decoder, initial_values_have_their_documented_deviation) {
+// The deviations of GPT-2 and fan-in initialization, measured on the drawn values.
+TEST(Decoder, InitialValuesHaveTheDocumentedStd) {
   for (const char* type : {"normal", "fan_in"}) {
     const bool fan_in = std::string_view(type) == "fan_in";
-    DecoderConfig config =
-        small_decoder(cat("{init: {type: ", type, ", std: 0.03}, tie_embeddings: false, position: {type: learned}, bias: true}"));
+    DecoderConfig config = small_decoder(
+        cat("{init: {type: ", type,
+            ", std: 0.03}, tie_embeddings: false, position: {type: learned}, bias: true}"));
     config.d_model = 96;
     const auto model = build({.config = config, .vocab_size = 300, .sequence_length = 100});
     for (const ops::Parameters::Named& parameter : model->parameters().named()) {
       const std::string& name = parameter.spec->name;
       if (parameter.spec->shape.size() == 1) {
-        EXPECT_TRUE(parameter.value.eq(name.ends_with(".scale") ? 1.0 : 0.0).all().item<bool>()) << name;
+        EXPECT_TRUE(parameter.value.eq(name.ends_with(".scale") ? 1.0 : 0.0).all().item<bool>())
+            << name;
         continue;
       }
       const bool table = name == "embedding.weight" || name == "position.weight";
       const bool residual = name.ends_with("attention.o.weight") || name.ends_with("ffn.w2.weight");
-      double want = fan_in && !table ? 1 / std::sqrt(static_cast<double>(parameter.spec->shape[1])) : 0.03;
+      double want =
+          fan_in && !table ? 1 / std::sqrt(static_cast<double>(parameter.spec->shape[1])) : 0.03;
       if (residual) want /= 2;  // 1/sqrt(2 · 2 layers)
       const double got = parameter.value.to(at::kDouble).square().mean().sqrt().item<double>();
-      EXPECT_NEAR(got / want, 1, 5 / std::sqrt(2.0 * static_cast<double>(parameter.spec->num_elements()))) << name;
+      EXPECT_NEAR(got / want, 1,
+                  5 / std::sqrt(2.0 * static_cast<double>(parameter.spec->num_elements())))
+          << name;
     }
   }
 }
 
-TEST(Decoder, generating_beyond_the_learned_positions_is_refused) {
+TEST(Decoder, RejectsGenerationBeyondTheLearnedPositions) {
   const auto model = build({.config = with_position("learned"), .sequence_length = 12});
   EXPECT_THROW(model->next_logits(random_batch(1, 13, 1, at::kCPU).inputs_BT, {}), InvariantError);
 }

@@ -24,15 +24,18 @@ std::unique_ptr<LanguageModel> filled(const Setting& setting, std::string_view y
   return model;
 }
 
-// What is computed in another order agrees to rounding, relative to the whole tensor.
-void expect_near(const at::Tensor& got, const at::Tensor& want, at::ScalarType dtype, const std::string& what) {
-  EXPECT_LE((got - want).norm().item<double>(), ops::test::tolerance(dtype) * want.norm().item<double>()) << what;
+// For results computed in another order: equal up to rounding, relative to the norm of the tensor.
+void expect_near(const at::Tensor& got, const at::Tensor& want, at::ScalarType dtype,
+                 const std::string& what) {
+  EXPECT_LE((got - want).norm().item<double>(),
+            ops::test::tolerance(dtype) * want.norm().item<double>())
+      << what;
 }
 
 class EncoderDecoders : public testing::TestWithParam<Setting> {};
 
-// Target t is predicted from the targets before it: the logits of t change with target t − 1 and not with t.
-TEST_P(EncoderDecoders, no_later_target_changes_the_past) {
+// Target t is predicted from earlier targets: its logits depend on target t − 1 but not on t.
+TEST_P(EncoderDecoders, LaterTargetsDoNotChangeEarlierLogits) {
   const at::NoGradGuard no_grad;
   const auto model = filled(GetParam());
   const Batch batch = random_pair(2, GetParam().device);
@@ -42,13 +45,14 @@ TEST_P(EncoderDecoders, no_later_target_changes_the_past) {
     other.targets_BT = batch.targets_BT.clone();
     other.targets_BT.select(1, changed).fill_(1).add_(batch.targets_BT.select(1, changed).eq(1));
     const at::Tensor after = model->logits(other, GetParam().context());
-    EXPECT_TRUE(at::equal(after.narrow(1, 0, changed + 1), before.narrow(1, 0, changed + 1))) << changed;
+    EXPECT_TRUE(at::equal(after.narrow(1, 0, changed + 1), before.narrow(1, 0, changed + 1)))
+        << changed;
     EXPECT_FALSE(at::equal(after.select(1, changed + 1), before.select(1, changed + 1))) << changed;
   }
 }
 
-// The encoder looks both ways and every target looks at all of it.
-TEST_P(EncoderDecoders, every_target_sees_all_of_the_input) {
+// The encoder is bidirectional and every target attends to all of its output.
+TEST_P(EncoderDecoders, EveryTargetSeesAllOfTheInput) {
   const auto model = filled(GetParam());
   const Batch batch = random_pair(1, GetParam().device);
   const at::NoGradGuard no_grad;
@@ -62,7 +66,7 @@ TEST_P(EncoderDecoders, every_target_sees_all_of_the_input) {
   }
 }
 
-TEST_P(EncoderDecoders, generation_in_two_parts_gives_the_logits_of_each_target) {
+TEST_P(EncoderDecoders, IncrementalLogitsMatchTheFullForwardPass) {
   const auto model = filled(GetParam());
   Batch batch = random_pair(2, GetParam().device);
   batch.targets_BT.clamp_min_(0);
@@ -72,12 +76,14 @@ TEST_P(EncoderDecoders, generation_in_two_parts_gives_the_logits_of_each_target)
   EXPECT_EQ(all.scalar_type(), at::kFloat);
   const at::Tensor encoded = model->encode(batch.inputs_BT, GetParam().context());
   for (const std::int64_t known : {0, 1, 19})
-    expect_near(model->logits_after(encoded, batch.targets_BT.narrow(1, 0, known), GetParam().context()), all.select(1, known),
-                GetParam().dtype, cat("after ", known));
-  expect_near(model->next_logits(batch.inputs_BT, GetParam().context()), all.select(1, 0), GetParam().dtype, "first");
+    expect_near(
+        model->logits_after(encoded, batch.targets_BT.narrow(1, 0, known), GetParam().context()),
+        all.select(1, known), GetParam().dtype, cat("after ", known));
+  expect_near(model->next_logits(batch.inputs_BT, GetParam().context()), all.select(1, 0),
+              GetParam().dtype, "first");
 }
 
-TEST_P(EncoderDecoders, losses_of_targets_add_up) {
+TEST_P(EncoderDecoders, TargetLossesAddUp) {
   const auto model = filled(GetParam());
   const Batch batch = random_pair(2, GetParam().device);
   const double with = differentiate(*model, batch, 1.0, GetParam().context());
@@ -88,15 +94,21 @@ TEST_P(EncoderDecoders, losses_of_targets_add_up) {
   EXPECT_TRUE(nats.masked_select(batch.targets_BT.lt(0)).eq(0).all().item<bool>());
 }
 
-// The rows beyond the tokenizer's are part of the softmax: they receive gradients.
-TEST_P(EncoderDecoders, padded_rows_take_part_in_the_softmax) {
+// Padded rows are part of the softmax and receive gradients.
+TEST_P(EncoderDecoders, PaddedRowsTakePartInTheSoftmax) {
   const auto model = filled(GetParam());
   differentiate(*model, random_pair(2, GetParam().device), 1.0, GetParam().context());
-  EXPECT_GT(gradient_of(*model, "embedding.weight").narrow(0, kVocabulary, V - kVocabulary).abs().amax(1).min().item<float>(), 0.0f);
+  EXPECT_GT(gradient_of(*model, "embedding.weight")
+                .narrow(0, kVocabulary, V - kVocabulary)
+                .abs()
+                .amax(1)
+                .min()
+                .item<float>(),
+            0.0f);
 }
 
-// Dropout in all places, targets unequal in number: the step's loss and gradient stay what they are.
-TEST_P(EncoderDecoders, micro_batches_add_up_to_the_whole_batch) {
+// Including dropout and unequal numbers of targets per micro-batch.
+TEST_P(EncoderDecoders, MicroBatchesAddUpToTheWholeBatch) {
   const auto model = filled(GetParam(), "{dropout: 0.2}");
   Batch batch = random_pair(4, GetParam().device);
   batch.targets_BT[1].fill_(-1);
@@ -113,17 +125,19 @@ TEST_P(EncoderDecoders, micro_batches_add_up_to_the_whole_batch) {
     for (std::int64_t first = 0; first < 4; first += size) {
       const std::int64_t rows = std::min(size, 4 - first);
       context.first_sample = first;
-      const Batch part{batch.inputs_BT.narrow(0, first, rows), batch.targets_BT.narrow(0, first, rows)};
+      const Batch part{batch.inputs_BT.narrow(0, first, rows),
+                       batch.targets_BT.narrow(0, first, rows)};
       const at::Tensor total = model->loss(part, {.scale = scale}, context).total;
       total.backward();
       sum += total.item<double>();
     }
     EXPECT_NEAR(sum, loss, ops::test::tolerance(GetParam().dtype) * loss) << size;
-    expect_near(accumulated, gradient, GetParam().dtype, cat("gradient with micro-batches of ", size));
+    expect_near(accumulated, gradient, GetParam().dtype,
+                cat("gradient with micro-batches of ", size));
   }
 }
 
-TEST_P(EncoderDecoders, dropout_is_a_function_of_seed_and_step_and_only_of_training) {
+TEST_P(EncoderDecoders, DropoutDependsOnSeedAndStepAndOnlyInTraining) {
   const auto model = filled(GetParam(), "{dropout: 0.3}");
   const Batch batch = random_pair(2, GetParam().device);
   ops::Context context = GetParam().context();
@@ -141,8 +155,9 @@ TEST_P(EncoderDecoders, dropout_is_a_function_of_seed_and_step_and_only_of_train
   EXPECT_NE(loss(), first);
 }
 
-TEST_P(EncoderDecoders, overfit_one_batch) {
-  const auto model = build_encoder_decoder(small_encoder_decoder("{ffn: geglu, tie_embeddings: false}"), GetParam());
+TEST_P(EncoderDecoders, OverfitOneBatch) {
+  const auto model = build_encoder_decoder(
+      small_encoder_decoder("{ffn: geglu, tie_embeddings: false}"), GetParam());
   const Batch batch = random_pair(2, GetParam().device);
   const double scale = 1.0 / static_cast<double>(num_scored(batch));
   const double before = differentiate(*model, batch, scale, GetParam().context());
@@ -159,17 +174,21 @@ TEST_P(EncoderDecoders, overfit_one_batch) {
   EXPECT_LT(differentiate(*model, batch, scale, GetParam().context()), 0.5 * before);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EncoderDecoders, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+INSTANTIATE_TEST_SUITE_P(All, EncoderDecoders, testing::ValuesIn(ops::test::all_settings()),
+                         ops::test::setting_name);
 
-TEST(EncoderDecoder, declares_its_parameters_by_name) {
-  const auto model = make_model(small_encoder_decoder("{tie_embeddings: false}"), kVocabulary, {S, T, 0});
+TEST(EncoderDecoder, DeclaresItsParametersByName) {
+  const auto model =
+      make_model(small_encoder_decoder("{tie_embeddings: false}"), kVocabulary, {S, T, 0});
   std::vector<std::string> first_blocks;
   std::int64_t decoder_blocks = 0;
   for (const ops::ParameterSpec* spec : model->parameters().specs()) {
     const bool block = spec->name.find(".blocks.") != std::string::npos;
-    if (!block || spec->name.find(".blocks.0.") != std::string::npos) first_blocks.push_back(spec->name);
+    if (!block || spec->name.find(".blocks.0.") != std::string::npos)
+      first_blocks.push_back(spec->name);
     decoder_blocks += spec->name.starts_with("decoder.") && spec->name.ends_with(".cross.k.weight");
-    EXPECT_EQ(spec->decay, spec->shape.size() == 2 && !spec->name.ends_with("position.weight")) << spec->name;
+    EXPECT_EQ(spec->decay, spec->shape.size() == 2 && !spec->name.ends_with("position.weight"))
+        << spec->name;
   }
   std::vector<std::string> want{"embedding.weight"};
   for (const std::string stack : {"encoder", "decoder"}) {
@@ -177,8 +196,11 @@ TEST(EncoderDecoder, declares_its_parameters_by_name) {
     const auto add = [&](std::initializer_list<const char*> names) {
       for (const char* name : names) want.push_back(stack + ".blocks.0." + name);
     };
-    add({"attention_norm.scale", "attention.q.weight", "attention.k.weight", "attention.v.weight", "attention.o.weight"});
-    if (stack == "decoder") add({"cross_norm.scale", "cross.q.weight", "cross.k.weight", "cross.v.weight", "cross.o.weight"});
+    add({"attention_norm.scale", "attention.q.weight", "attention.k.weight", "attention.v.weight",
+         "attention.o.weight"});
+    if (stack == "decoder")
+      add({"cross_norm.scale", "cross.q.weight", "cross.k.weight", "cross.v.weight",
+           "cross.o.weight"});
     add({"ffn_norm.scale", "ffn.w.weight", "ffn.v.weight", "ffn.w2.weight"});
     want.push_back(stack + ".final_norm.scale");
   }
@@ -187,42 +209,50 @@ TEST(EncoderDecoder, declares_its_parameters_by_name) {
   EXPECT_EQ(decoder_blocks, 3);
 }
 
-TEST(EncoderDecoder, dropout_zero_leaves_training_as_evaluation) {
+TEST(EncoderDecoder, ZeroDropoutMakesTrainingEqualEvaluation) {
   const auto model = filled({});
   const Batch batch = random_pair(2, at::kCPU);
-  EXPECT_EQ(model->loss(batch, {}, {.training = true}).total.item<double>(), model->loss(batch, {}, {}).total.item<double>());
+  EXPECT_EQ(model->loss(batch, {}, {.training = true}).total.item<double>(),
+            model->loss(batch, {}, {}).total.item<double>());
 }
 
-// An untied head starts at N(0, 1/d_model) cut at two deviations (variance 0.774 of that) and reads rows of mean square 1: logits have variance
-// 0.774, so that log Z is about ln V + 0.387. Tied, the logits have variance 1, and that of the decoder's own input up to sqrt(d_model): the
-// loss lies between ln V + ½ and the bound with one such logit.
-TEST(EncoderDecoder, a_fresh_model_begins_at_the_loss_that_its_initial_values_imply) {
+// An untied head is initialized to N(0, 1/d_model) truncated at two deviations (which leaves 0.774
+// of the variance), and its input rows have mean square 1. Logits thus have variance 0.774, and log
+// Z is about ln V + 0.387. If tied, logits have variance 1, except that the logit of the decoder's
+// input token may reach sqrt(d_model): the loss is between ln V + ½ and the bound for this case.
+TEST(EncoderDecoder, UntrainedLossMatchesTheInitialDistribution) {
   constexpr std::int64_t kWidth = 64, kRows = 2048;
   for (const bool tied : {false, true}) {
-    EncoderDecoderConfig config = small_encoder_decoder(cat("{tie_embeddings: ", tied ? "true" : "false", "}"));
+    EncoderDecoderConfig config =
+        small_encoder_decoder(cat("{tie_embeddings: ", tied ? "true" : "false", "}"));
     config.d_model = kWidth;
     const auto model = make_model(config, kRows, {S, T, 0});
     model->parameters().allocate(at::kCPU, at::kFloat, false);
     model->parameters().initialize(1);
-    const Batch batch{random_batch(8, S, 3, at::kCPU, kRows).inputs_BT, random_batch(8, T, 4, at::kCPU, kRows).targets_BT};
+    const Batch batch{random_batch(8, S, 3, at::kCPU, kRows).inputs_BT,
+                      random_batch(8, T, 4, at::kCPU, kRows).targets_BT};
     const at::NoGradGuard no_grad;
-    const double loss = model->loss(batch, {.scale = 1.0 / static_cast<double>(num_scored(batch))}, {}).total.item<double>();
+    const double loss =
+        model->loss(batch, {.scale = 1.0 / static_cast<double>(num_scored(batch))}, {})
+            .total.item<double>();
     const double guess = std::log(static_cast<double>(kRows));
     if (!tied) {
       EXPECT_NEAR(loss, guess + 0.387, 0.2);
       continue;
     }
     EXPECT_GT(loss, guess + 0.3);
-    EXPECT_LT(loss, std::log(static_cast<double>(kRows) * std::exp(0.5) + std::exp(std::sqrt(static_cast<double>(kWidth)))) + 0.2);
+    EXPECT_LT(loss, std::log(static_cast<double>(kRows) * std::exp(0.5) +
+                             std::exp(std::sqrt(static_cast<double>(kWidth)))) +
+                        0.2);
   }
 }
 
-// Measured on what was drawn.
-TEST(EncoderDecoder, initial_values_have_their_documented_deviation) {
+// Measured on the drawn values.
+TEST(EncoderDecoder, InitialValuesHaveTheDocumentedStd) {
   EncoderDecoderConfig config = small_encoder_decoder("{tie_embeddings: false, head_dim: 16}");
   config.d_model = 96;
   const auto model = build_encoder_decoder(config);
-  constexpr double kCut = 0.7737;  // variance that is left of what is cut at two deviations
+  constexpr double kCut = 0.7737;  // fraction of the variance after truncation at two deviations
   for (const ops::Parameters::Named& parameter : model->parameters().named()) {
     const std::string& name = parameter.spec->name;
     if (parameter.spec->shape.size() == 1) continue;
@@ -232,11 +262,13 @@ TEST(EncoderDecoder, initial_values_have_their_documented_deviation) {
     if (name.find(".ffn.") != std::string::npos || name == "head.weight") variance *= kCut;
     if (name.ends_with("position.weight")) variance = 6.0 / (4 + 32) / 3;
     const double got = parameter.value.to(at::kDouble).square().mean().item<double>();
-    EXPECT_NEAR(got / variance, 1, 6 * std::sqrt(2.0 / static_cast<double>(parameter.spec->num_elements()))) << name;
+    EXPECT_NEAR(got / variance, 1,
+                6 * std::sqrt(2.0 / static_cast<double>(parameter.spec->num_elements())))
+        << name;
   }
 }
 
-TEST(EncoderDecoder, an_encoder_decoder_without_a_start_is_refused) {
+TEST(EncoderDecoder, RejectsSequencesWithoutAStartToken) {
   EXPECT_THROW(make_model(small_encoder_decoder(), kVocabulary, 12), InvariantError);
 }
 

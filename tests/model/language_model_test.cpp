@@ -19,8 +19,8 @@ std::int64_t part(const ModelSizes& sizes, std::string_view name) {
   return -1;
 }
 
-// The shipped quickstart: 4 layers of width 192, 3 heads of 64, swiglu of width 512, 4096 pieces, tied.
-TEST(ModelSizes, of_the_quickstart_by_hand) {
+// The quickstart: 4 layers of width 192, 3 heads of 64, swiglu of width 512, 4096 pieces, tied.
+TEST(ModelSizes, MatchTheQuickstartByHand) {
   const ModelSizes sizes = model_sizes(DecoderConfig{}, 4096, 256);
   EXPECT_EQ(part(sizes, "embedding"), 4096 * 192);
   EXPECT_EQ(part(sizes, "attention"), 4 * 4 * 192 * 192);
@@ -31,7 +31,9 @@ TEST(ModelSizes, of_the_quickstart_by_hand) {
   EXPECT_EQ(sizes.num_non_embedding_parameters, 2557632 - 4096 * 192);
   EXPECT_EQ(sizes.d_ff, 512);
   EXPECT_EQ(sizes.d_ff_mismatch, 0.0);
-  EXPECT_DOUBLE_EQ(sizes.flops_per_token, 6.0 * (4 * 4 * 192 * 192 + 4 * 3 * 192 * 512 + 4096 * 192) + 12.0 * 4 * 192 * 256);
+  EXPECT_DOUBLE_EQ(
+      sizes.flops_per_token,
+      6.0 * (4 * 4 * 192 * 192 + 4 * 3 * 192 * 512 + 4096 * 192) + 12.0 * 4 * 192 * 256);
 }
 
 struct Shape {
@@ -40,15 +42,19 @@ struct Shape {
   bool bias, layernorm, learned, tied;
 };
 
-TEST(ModelSizes, follow_the_formula) {
+TEST(ModelSizes, FollowTheFormula) {
   constexpr std::int64_t V = 100, T = 16, L = 2, d = 24, H = 4;
   const Shape shapes[] = {
       {"{ffn: relu}", 2, 4, 6, 96, false, false, false, true},
       {"{ffn: swiglu}", 3, 4, 6, 64, false, false, false, true},
-      {"{ffn: geglu, tie_embeddings: false, num_kv_heads: 2, head_dim: 10}", 3, 2, 10, 64, false, false, false, false},
-      {"{ffn: bilinear, bias: true, position: {type: learned}, d_ff: 50}", 3, 4, 6, 50, true, false, true, true},
-      {"{ffn: gelu, bias: true, norm: {type: layernorm}, position: {type: sinusoidal}}", 2, 4, 6, 96, true, true, false, true},
-      {"{ffn: squared_reglu, norm: {type: layernorm}, d_ff_reference: 48}", 3, 4, 6, 32, false, true, false, true},
+      {"{ffn: geglu, tie_embeddings: false, num_kv_heads: 2, head_dim: 10}", 3, 2, 10, 64, false,
+       false, false, false},
+      {"{ffn: bilinear, bias: true, position: {type: learned}, d_ff: 50}", 3, 4, 6, 50, true, false,
+       true, true},
+      {"{ffn: gelu, bias: true, norm: {type: layernorm}, position: {type: sinusoidal}}", 2, 4, 6,
+       96, true, true, false, true},
+      {"{ffn: squared_reglu, norm: {type: layernorm}, d_ff_reference: 48}", 3, 4, 6, 32, false,
+       true, false, true},
   };
   for (const Shape& s : shapes) {
     const std::int64_t q = H * s.head_dim, kv = s.kv_heads * s.head_dim;
@@ -61,8 +67,12 @@ TEST(ModelSizes, follow_the_formula) {
     EXPECT_EQ(sizes.num_non_embedding_parameters, sizes.num_parameters - outside) << s.yaml;
     EXPECT_EQ(part(sizes, "norm"), norms) << s.yaml;
     EXPECT_EQ(part(sizes, "head"), s.tied ? 0 : V * d) << s.yaml;
-    EXPECT_DOUBLE_EQ(sizes.flops_per_token, static_cast<double>(6 * (L * (attention + ffn) + V * d) + 12 * L * q * T)) << s.yaml;
-    EXPECT_DOUBLE_EQ(sizes.multiply_adds_per_token(), static_cast<double>(L * (attention + ffn) + V * d + 2 * L * q * T)) << s.yaml;
+    EXPECT_DOUBLE_EQ(sizes.flops_per_token,
+                     static_cast<double>(6 * (L * (attention + ffn) + V * d) + 12 * L * q * T))
+        << s.yaml;
+    EXPECT_DOUBLE_EQ(sizes.multiply_adds_per_token(),
+                     static_cast<double>(L * (attention + ffn) + V * d + 2 * L * q * T))
+        << s.yaml;
     EXPECT_EQ(sizes.d_ff, s.d_ff) << s.yaml;
     double sum = 0;
     for (const Part& p : sizes.parts) sum += p.flops_per_token;
@@ -70,17 +80,20 @@ TEST(ModelSizes, follow_the_formula) {
   }
 }
 
-TEST(ModelSizes, agree_with_what_is_allocated) {
+TEST(ModelSizes, MatchTheAllocatedParameters) {
   for (const nn::FfnVariant& variant : nn::kFfnVariants) {
     const Built wanted{.config = small_decoder(cat("{ffn: ", variant.name, ", bias: true}"))};
     std::int64_t elements = 0;
-    for (const ops::Parameters::Named& parameter : build(wanted)->parameters().named()) elements += parameter.value.numel();
-    EXPECT_EQ(elements, model_sizes(wanted.config, wanted.vocab_size, wanted.sequence_length).num_parameters) << variant.name;
+    for (const ops::Parameters::Named& parameter : build(wanted)->parameters().named())
+      elements += parameter.value.numel();
+    EXPECT_EQ(elements,
+              model_sizes(wanted.config, wanted.vocab_size, wanted.sequence_length).num_parameters)
+        << variant.name;
   }
 }
 
-// All eight layers of the paper have the same parameters and operations.
-TEST(ModelSizes, are_equal_for_all_variants_at_matched_width) {
+// All variants have the same number of parameters and operations.
+TEST(ModelSizes, AreEqualForAllVariantsAtMatchedWidth) {
   const ModelSizes relu = model_sizes(small_decoder("{ffn: relu}"), 100, 16);
   for (const nn::FfnVariant& variant : nn::kFfnVariants) {
     const ModelSizes sizes = model_sizes(small_decoder(cat("{ffn: ", variant.name, "}")), 100, 16);
@@ -89,7 +102,7 @@ TEST(ModelSizes, are_equal_for_all_variants_at_matched_width) {
   }
 }
 
-TEST(ModelSizes, need_no_memory_for_the_largest_model_that_can_be_written) {
+TEST(ModelSizes, NeedNoMemoryForTheLargestConfigurableModel) {
   DecoderConfig config = small_decoder("{head_dim: 4096, d_ff: 16777216}");
   config.num_layers = 10000;
   config.d_model = 65536;
@@ -101,29 +114,33 @@ TEST(ModelSizes, need_no_memory_for_the_largest_model_that_can_be_written) {
   EXPECT_NEAR(sizes.flops_per_token / (6 * want + 12.0 * 10000 * heads * 1048576), 1, 1e-6);
 }
 
-void expect_refused(const DecoderConfig& config, std::int64_t sequence_length, std::initializer_list<std::string_view> words) {
+void expect_refused(const DecoderConfig& config, std::int64_t sequence_length,
+                    std::initializer_list<std::string_view> words) {
   try {
     make_model(config, kVocabulary, sequence_length);
-    ADD_FAILURE() << "made a model";
+    ADD_FAILURE() << "configuration was accepted";
   } catch (const UserError& error) {
     EXPECT_EQ(error.code(), ExitCode::kUsage);
-    for (const std::string_view word : words) EXPECT_NE(std::string_view(error.what()).find(word), std::string_view::npos) << error.what();
+    for (const std::string_view word : words)
+      EXPECT_NE(std::string_view(error.what()).find(word), std::string_view::npos) << error.what();
   }
 }
 
-TEST(MakeModel, refuses_a_vocabulary_that_is_not_the_tokenizers) {
+TEST(MakeModel, RejectsAVocabularyOtherThanTheTokenizers) {
   DecoderConfig config = small_decoder("{vocab_size: 36}");
   expect_refused(config, 12, {"model.vocab_size", "36", "37"});
   config.vocab_size = kVocabulary;
   EXPECT_NO_THROW(make_model(config, kVocabulary, 12));
 }
 
-TEST(MakeModel, refuses_fewer_learned_positions_than_the_window) {
-  expect_refused(small_decoder("{position: {type: learned, max_length: 8}}"), 9, {"model.position.max_length", "8", "9"});
-  EXPECT_NO_THROW(make_model(small_decoder("{position: {type: learned, max_length: 8}}"), kVocabulary, 8));
+TEST(MakeModel, RejectsFewerLearnedPositionsThanTheWindow) {
+  expect_refused(small_decoder("{position: {type: learned, max_length: 8}}"), 9,
+                 {"model.position.max_length", "8", "9"});
+  EXPECT_NO_THROW(
+      make_model(small_decoder("{position: {type: learned, max_length: 8}}"), kVocabulary, 8));
 }
 
-TEST(MakeModel, refuses_what_the_configuration_check_refuses) {
+TEST(MakeModel, AppliesTheConfigurationChecks) {
   DecoderConfig config = small_decoder();
   config.num_heads = 5;
   expect_refused(config, 12, {"model.num_heads", "5", "24"});

@@ -1,13 +1,13 @@
-// The versions of `transformers` that the encoder-decoder is compared with; scripts/setup.sh --tests
-// installs both.
+// The `transformers` versions used as references for the encoder-decoder. `scripts/setup.sh
+// --tests` installs both.
 #pragma once
 
 namespace sluice::model::test {
 
 struct TransformersVersion {
-  const char* name;    // of a parametrised test
+  const char* name;    // of the parameterized test
   const char* python;  // the interpreter that imports it
-  const char* major;   // how its version begins
+  const char* major;   // prefix of its version
 };
 
 inline constexpr TransformersVersion kTransformersVersions[] = {

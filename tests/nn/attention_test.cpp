@@ -1,4 +1,4 @@
-// Shapes: B sequences, T positions, H query heads, K key and value heads, E width of a head.
+// Shapes: B sequences, T positions, H query heads, K key and value heads, E head_dim.
 #include "nn/attention.h"
 
 #include <ATen/ATen.h>
@@ -23,17 +23,24 @@ struct Heads {
 
 AttentionConfig causal(const ops::AttentionShape& shape, bool bias) {
   const double divisor = std::sqrt(static_cast<double>(shape.head_dim));
-  return {.shape = shape, .d_model = kWidth, .bias = bias, .rule = {.causal = true, .divisor = divisor}};
+  return {.shape = shape,
+          .d_model = kWidth,
+          .bias = bias,
+          .rule = {.causal = true, .divisor = divisor}};
 }
 
-// Head `head` of row (b, t), turned by the position where `rope` says so (Su et al. 2021, half-split).
-Array head_of(const Array& rows, std::int64_t num_heads, std::int64_t row, std::int64_t head, std::int64_t E, bool rope) {
-  Array x(rows.begin() + (row * num_heads + head) * E, rows.begin() + (row * num_heads + head + 1) * E);
+// Head `head` of row (b, t), rotated by its position if `rope` (Su et al. 2021, half-split).
+Array head_of(const Array& rows, std::int64_t num_heads, std::int64_t row, std::int64_t head,
+              std::int64_t E, bool rope) {
+  Array x(rows.begin() + (row * num_heads + head) * E,
+          rows.begin() + (row * num_heads + head + 1) * E);
   if (!rope) return x;
   const Array plain = x;
   for (std::int64_t i = 0; i < E / 2; ++i) {
-    const double angle = static_cast<double>(row % T) * std::pow(kTheta, -2.0 * static_cast<double>(i) / static_cast<double>(E));
-    const std::size_t first = static_cast<std::size_t>(i), second = static_cast<std::size_t>(i + E / 2);
+    const double angle = static_cast<double>(row % T) *
+                         std::pow(kTheta, -2.0 * static_cast<double>(i) / static_cast<double>(E));
+    const std::size_t first = static_cast<std::size_t>(i),
+                      second = static_cast<std::size_t>(i + E / 2);
     x[first] = plain[first] * std::cos(angle) - plain[second] * std::sin(angle);
     x[second] = plain[second] * std::cos(angle) + plain[first] * std::sin(angle);
   }
@@ -46,10 +53,12 @@ double dot(const Array& a, const Array& b) {
   return sum;
 }
 
-// Vaswani et al. 2017, eq. 1, one query at a time; query head h reads key head h / (H / K) (Ainslie et al. 2023).
+// Vaswani et al. 2017, eq. 1, one query at a time; query head h uses key head h / (H / K) (Ainslie
+// et al. 2023).
 Array formula(const Heads& s, const Arrays& p, bool bias, bool rope) {
   const auto projected = [&](const std::string& n) {
-    return product(p.at("x"), p.at("a." + n + ".weight"), bias ? p.at("a." + n + ".bias") : Array{}, kWidth);
+    return product(p.at("x"), p.at("a." + n + ".weight"), bias ? p.at("a." + n + ".bias") : Array{},
+                   kWidth);
   };
   const Array q = projected("q"), k = projected("k"), v = projected("v");
   Array mixed(static_cast<std::size_t>(B * T * s.H * s.E));
@@ -60,12 +69,14 @@ Array formula(const Heads& s, const Arrays& p, bool bias, bool rope) {
       Array weights;
       double sum = 0;
       for (std::int64_t j = first; j <= row; ++j) {
-        weights.push_back(std::exp(dot(query, head_of(k, s.K, j, shared, s.E, rope)) / std::sqrt(static_cast<double>(s.E))));
+        weights.push_back(std::exp(dot(query, head_of(k, s.K, j, shared, s.E, rope)) /
+                                   std::sqrt(static_cast<double>(s.E))));
         sum += weights.back();
       }
       for (std::int64_t j = first; j <= row; ++j) {
         const Array value = head_of(v, s.K, j, shared, s.E, false);
-        for (std::int64_t e = 0; e < s.E; ++e) mixed[(row * s.H + h) * s.E + e] += weights[j - first] / sum * value[e];
+        for (std::int64_t e = 0; e < s.E; ++e)
+          mixed[(row * s.H + h) * s.E + e] += weights[j - first] / sum * value[e];
       }
     }
   }
@@ -74,18 +85,22 @@ Array formula(const Heads& s, const Arrays& p, bool bias, bool rope) {
 
 class Attentions : public testing::TestWithParam<Setting> {
  protected:
-  ops::Rotary rotary(bool rope, std::int64_t E) const { return rope ? ops::Rotary::make(T, E, kTheta, GetParam().device) : ops::Rotary{}; }
+  ops::Rotary rotary(bool rope, std::int64_t E) const {
+    return rope ? ops::Rotary::make(T, E, kTheta, GetParam().device) : ops::Rotary{};
+  }
 };
 
-TEST_P(Attentions, equal_the_formula_in_values_and_gradients) {
+TEST_P(Attentions, EqualTheFormulaInValuesAndGradients) {
   for (const Heads& s : {Heads{2, 2, 4}, Heads{4, 2, 2}, Heads{3, 1, 4}}) {
     for (const bool bias : {false, true}) {
       const bool rope = s.K != s.H || bias;
       ops::Parameters parameters;
       const Attention attention(parameters, "a", causal({s.H, s.K, s.E}, bias), {});
       fill(parameters, GetParam(), 0.5);
-      const at::Tensor x = ops::test::leaf(ops::test::numbers({B, T, kWidth}, 1), GetParam(), GetParam().dtype);
-      const at::Tensor y = attention.forward(x, {.rotary = rotary(rope, s.E)}, GetParam().context());
+      const at::Tensor x =
+          ops::test::leaf(ops::test::numbers({B, T, kWidth}, 1), GetParam(), GetParam().dtype);
+      const at::Tensor y =
+          attention.forward(x, {.rotary = rotary(rope, s.E)}, GetParam().context());
       const Array upstream = array_of(ops::test::numbers({B * T, kWidth}, 2));
       y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
       Arrays inputs = values_of(parameters), got = gradients_of(parameters);
@@ -93,8 +108,10 @@ TEST_P(Attentions, equal_the_formula_in_values_and_gradients) {
       got["x"] = array_of(x.grad());
       const double allowed = tolerance(GetParam().dtype);
       expect_close(array_of(y), formula(s, inputs, bias, rope), allowed, "output");
-      const auto want = gradient_by_differences([&](const Arrays& p) { return dot(upstream, formula(s, p, bias, rope)); }, inputs);
-      // A bias of the keys moves all scores of a query alike: without rope its gradient is zero but for rounding.
+      const auto want = finite_difference_gradients(
+          [&](const Arrays& p) { return dot(upstream, formula(s, p, bias, rope)); }, inputs);
+      // A key bias shifts all scores of a query equally: without rope its gradient is only
+      // rounding.
       for (const auto& [name, elements] : want) {
         if (name != "a.k.bias" || rope) expect_close(got.at(name), elements, allowed, name);
       }
@@ -102,9 +119,10 @@ TEST_P(Attentions, equal_the_formula_in_values_and_gradients) {
   }
 }
 
-TEST_P(Attentions, grouped_queries_equal_full_attention_with_repeated_heads) {
+TEST_P(Attentions, GroupedQueriesEqualFullAttentionWithRepeatedHeads) {
   ops::Parameters few, full;
-  const Attention grouped(few, "a", causal({4, 2, 4}, true), {}), repeated(full, "a", causal({4, 4, 4}, true), {});
+  const Attention grouped(few, "a", causal({4, 2, 4}, true), {}),
+      repeated(full, "a", causal({4, 4, 4}, true), {});
   fill(few, GetParam(), 0.5);
   fill(full, GetParam(), 0.5);
   {
@@ -113,19 +131,24 @@ TEST_P(Attentions, grouped_queries_equal_full_attention_with_repeated_heads) {
       for (const auto& from : few.named()) {
         if (to.spec->name != from.spec->name) continue;
         const bool shared = from.value.size(0) != to.value.size(0);
-        to.value.copy_(shared ? from.value.unflatten(0, {2, 4}).repeat_interleave(2, 0).flatten(0, 1) : from.value);
+        to.value.copy_(shared
+                           ? from.value.unflatten(0, {2, 4}).repeat_interleave(2, 0).flatten(0, 1)
+                           : from.value);
       }
     }
     full.refresh_compute();
   }
-  const at::Tensor x = ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device);
+  const at::Tensor x =
+      ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device);
   const at::Tensor got = grouped.forward(x, {.rotary = rotary(true, 4)}, GetParam().context());
-  ops::test::expect_close(got, repeated.forward(x, {.rotary = rotary(true, 4)}, GetParam().context()), tolerance(GetParam().dtype),
-                          "output");
+  ops::test::expect_close(got,
+                          repeated.forward(x, {.rotary = rotary(true, 4)}, GetParam().context()),
+                          tolerance(GetParam().dtype), "output");
 }
 
-// Cross-attention on its own input is self-attention without a causal mask: the same matrices, packed otherwise.
-TEST_P(Attentions, cross_attention_on_its_own_input_is_self_attention) {
+// Cross-attention to its own input equals self-attention without a causal mask: the same matrices,
+// packed differently.
+TEST_P(Attentions, CrossAttentionOnItsOwnInputIsSelfAttention) {
   for (const bool bias : {false, true}) {
     AttentionConfig config = causal({4, 2, 4}, bias);
     config.rule = {.divisor = 1.5};
@@ -136,23 +159,28 @@ TEST_P(Attentions, cross_attention_on_its_own_input_is_self_attention) {
     fill(packed, GetParam(), 0.5);
     fill(apart, GetParam(), 0.5);
     {
-      const at::NoGradGuard no_grad;  // by name: the order of declaration differs
+      const at::NoGradGuard no_grad;  // by name, since the declaration order differs
       for (const auto& to : apart.named())
         for (const auto& from : packed.named())
           if (from.spec->name == to.spec->name) to.value.copy_(from.value);
       apart.refresh_compute();
     }
-    const at::Tensor x = ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device), other = x.clone();
-    const at::Tensor scores_bias = ops::test::numbers({4, 2 * T - 1}, 3).to(GetParam().master()).to(GetParam().device);
+    const at::Tensor
+        x = ops::test::numbers({B, T, kWidth}, 1).to(GetParam().dtype).to(GetParam().device),
+        other = x.clone();
+    const at::Tensor scores_bias =
+        ops::test::numbers({4, 2 * T - 1}, 3).to(GetParam().master()).to(GetParam().device);
     const at::Tensor want = self.forward(x, {.bias_HR = scores_bias}, GetParam().context());
-    const at::Tensor got = cross.forward(x, {.bias_HR = scores_bias, .encoded_BSD = other}, GetParam().context());
+    const at::Tensor got =
+        cross.forward(x, {.bias_HR = scores_bias, .encoded_BSD = other}, GetParam().context());
     ops::test::expect_close(got, want, tolerance(GetParam().dtype), "output");
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Attentions, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Attentions, testing::ValuesIn(ops::test::all_settings()),
+                         ops::test::setting_name);
 
-TEST(Attention, declares_its_matrices_by_name) {
+TEST(Attention, DeclaresItsMatricesByName) {
   ops::Parameters parameters;
   const Attention attention(parameters, "a", causal({4, 2, 3}, true), {});
   std::vector<std::string> names;
@@ -160,12 +188,12 @@ TEST(Attention, declares_its_matrices_by_name) {
     names.push_back(spec->name);
     EXPECT_EQ(spec->decay, spec->shape.size() == 2) << spec->name;
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"a.q.weight", "a.k.weight", "a.v.weight", "a.q.bias", "a.k.bias", "a.v.bias", "a.o.weight",
-                                             "a.o.bias"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"a.q.weight", "a.k.weight", "a.v.weight", "a.q.bias",
+                                             "a.k.bias", "a.v.bias", "a.o.weight", "a.o.bias"}));
   EXPECT_EQ(parameters.num_parameters(), (12 + 6 + 6) * kWidth + 24 + 12 * kWidth + kWidth);
 }
 
-TEST(Attention, cross_attention_keeps_keys_and_values_apart_from_queries) {
+TEST(Attention, CrossAttentionNeedsAnEncodedSequence) {
   ops::Parameters parameters;
   AttentionConfig config = causal({4, 2, 3}, false);
   config.cross = true;
@@ -176,7 +204,7 @@ TEST(Attention, cross_attention_keeps_keys_and_values_apart_from_queries) {
   EXPECT_THROW(attention.forward(x, {}, {}), InvariantError);
 }
 
-TEST(Attention, self_attention_reads_no_other_sequence) {
+TEST(Attention, SelfAttentionRejectsAnEncodedSequence) {
   ops::Parameters parameters;
   const Attention attention(parameters, "a", causal({4, 2, 3}, false), {});
   fill(parameters, {}, 0.5);
@@ -184,13 +212,15 @@ TEST(Attention, self_attention_reads_no_other_sequence) {
   EXPECT_THROW(attention.forward(x, {.encoded_BSD = x}, {}), InvariantError);
 }
 
-TEST(Attention, refuses_rotary_tables_of_another_shape) {
+TEST(Attention, RejectsRotaryTablesOfAnotherShape) {
   ops::Parameters parameters;
   const Attention attention(parameters, "a", causal({2, 2, 4}, false), {});
   fill(parameters, {}, 0.5);
   const at::Tensor x = at::zeros({1, T, kWidth});
-  EXPECT_THROW(attention.forward(x, {.rotary = ops::Rotary::make(T, 2, kTheta, at::kCPU)}, {}), InvariantError);
-  EXPECT_THROW(attention.forward(x, {.rotary = ops::Rotary::make(T - 1, 4, kTheta, at::kCPU)}, {}), InvariantError);
+  EXPECT_THROW(attention.forward(x, {.rotary = ops::Rotary::make(T, 2, kTheta, at::kCPU)}, {}),
+               InvariantError);
+  EXPECT_THROW(attention.forward(x, {.rotary = ops::Rotary::make(T - 1, 4, kTheta, at::kCPU)}, {}),
+               InvariantError);
 }
 
 }  // namespace

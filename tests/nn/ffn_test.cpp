@@ -16,7 +16,7 @@ namespace {
 
 using ops::test::Setting;
 
-// A row that the table does not have: what holds for its rows holds for a new one.
+// Not in the table; checks that a new variant works like the built-in ones.
 struct Softsign {
   static constexpr std::string_view name = "softsign";
   static float value(float x) { return x / (1.0f + std::abs(x)); }
@@ -24,8 +24,14 @@ struct Softsign {
   static at::Tensor reference(const at::Tensor& a) { return a / (1 + a.abs()); }
 };
 constexpr FfnVariant kNewRows[] = {
-    {.name = "softsign", .activation = ops::activation_of<Softsign>(), .gated = false, .summary = "softsign(xW) W2"},
-    {.name = "softsign_glu", .activation = ops::activation_of<Softsign>(), .gated = true, .summary = "(softsign(xW) * xV) W2"},
+    {.name = "softsign",
+     .activation = ops::activation_of<Softsign>(),
+     .gated = false,
+     .summary = "softsign(xW) W2"},
+    {.name = "softsign_glu",
+     .activation = ops::activation_of<Softsign>(),
+     .gated = true,
+     .summary = "(softsign(xW) * xV) W2"},
 };
 
 std::vector<const FfnVariant*> all_variants() {
@@ -37,11 +43,13 @@ std::vector<const FfnVariant*> all_variants() {
 
 double swish(double a) { return a / (1 + std::exp(-a)); }
 double relu(double a) { return a > 0 ? a : 0; }
-double gelu_tanh(double a) { return 0.5 * a * (1 + std::tanh(std::sqrt(2 / M_PI) * (a + 0.044715 * a * a * a))); }
+double gelu_tanh(double a) {
+  return 0.5 * a * (1 + std::tanh(std::sqrt(2 / M_PI) * (a + 0.044715 * a * a * a)));
+}
 double gelu_erf(double a) { return 0.5 * a * (1 + std::erf(a / std::sqrt(2.0))); }
 
-// Shazeer 2020, equations 1 to 6, and the further variants, by their names in YAML. A row that is not named here is held to its own
-// reference form.
+// Shazeer 2020, equations 1 to 6, and the other variants, by YAML name. Unlisted variants use their
+// reference implementation.
 double hidden(const FfnVariant& variant, double a, double b) {
   const std::string_view name = variant.name;
   if (name == "relu") return relu(a);
@@ -65,7 +73,9 @@ constexpr std::int64_t kWidth = 10, kHidden = 14, kRows = 6;
 Array formula(const FfnVariant& variant, const Arrays& p, bool bias) {
   const auto bias_of = [&](const char* name) { return bias ? p.at(name) : Array{}; };
   const Array a = product(p.at("x"), p.at("ffn.w.weight"), bias_of("ffn.w.bias"), kWidth);
-  const Array b = variant.gated ? product(p.at("x"), p.at("ffn.v.weight"), bias_of("ffn.v.bias"), kWidth) : Array(a.size());
+  const Array b = variant.gated
+                      ? product(p.at("x"), p.at("ffn.v.weight"), bias_of("ffn.v.bias"), kWidth)
+                      : Array(a.size());
   Array h(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) h[i] = hidden(variant, a[i], b[i]);
   return product(h, p.at("ffn.w2.weight"), bias_of("ffn.w2.bias"), kHidden);
@@ -76,11 +86,13 @@ class FfnVariants : public testing::TestWithParam<const FfnVariant*> {
   static void expect_equals_formula(const FfnVariant& variant, const Setting& setting, bool bias);
 };
 
-void FfnVariants::expect_equals_formula(const FfnVariant& variant, const Setting& setting, bool bias) {
+void FfnVariants::expect_equals_formula(const FfnVariant& variant, const Setting& setting,
+                                        bool bias) {
   ops::Parameters parameters;
   const Ffn ffn(parameters, "ffn", variant, {.d_model = kWidth, .d_ff = kHidden, .bias = bias}, {});
   fill(parameters, setting, 0.5);
-  const at::Tensor x = ops::test::leaf(ops::test::numbers({2, kRows / 2, kWidth}, 1), setting, setting.dtype);
+  const at::Tensor x =
+      ops::test::leaf(ops::test::numbers({2, kRows / 2, kWidth}, 1), setting, setting.dtype);
   const at::Tensor y = ffn.forward(x, setting.context());
   const Array upstream = array_of(ops::test::numbers({kRows, kWidth}, 2));
   y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
@@ -94,10 +106,10 @@ void FfnVariants::expect_equals_formula(const FfnVariant& variant, const Setting
     const Array out = formula(variant, p, bias);
     return std::inner_product(out.begin(), out.end(), upstream.begin(), 0.0);
   };
-  expect_close(got, gradient_by_differences(weighted, inputs), allowed);
+  expect_close(got, finite_difference_gradients(weighted, inputs), allowed);
 }
 
-TEST_P(FfnVariants, equal_the_formula_in_values_and_gradients) {
+TEST_P(FfnVariants, EqualTheFormulaInValuesAndGradients) {
   for (const Setting& setting : ops::test::all_settings()) {
     for (const bool bias : {false, true}) {
       SCOPED_TRACE(name_of(setting) + (bias ? " with biases" : ""));
@@ -106,25 +118,29 @@ TEST_P(FfnVariants, equal_the_formula_in_values_and_gradients) {
   }
 }
 
-std::string variant_name(const testing::TestParamInfo<const FfnVariant*>& info) { return std::string(info.param->name); }
+std::string variant_name(const testing::TestParamInfo<const FfnVariant*>& info) {
+  return std::string(info.param->name);
+}
 
 INSTANTIATE_TEST_SUITE_P(All, FfnVariants, testing::ValuesIn(all_variants()), variant_name);
 
-TEST(FfnVariantTable, holds_the_papers_eight_and_four_more_each_once) {
+TEST(FfnVariantTable, HasThePapersVariantsAndNoDuplicates) {
   std::set<std::string_view> names, formulas;
   for (const FfnVariant& variant : kFfnVariants) {
     names.insert(variant.name);
     formulas.insert(variant.summary);
-    const bool gated = variant.name.find("glu") != std::string_view::npos || variant.name == "bilinear";
+    const bool gated =
+        variant.name.find("glu") != std::string_view::npos || variant.name == "bilinear";
     EXPECT_EQ(variant.gated, gated) << variant.name;
   }
-  const std::set<std::string_view> paper = {"relu", "gelu", "swish", "glu", "bilinear", "reglu", "geglu", "swiglu"};
+  const std::set<std::string_view> paper = {"relu",     "gelu",  "swish", "glu",
+                                            "bilinear", "reglu", "geglu", "swiglu"};
   EXPECT_TRUE(std::includes(names.begin(), names.end(), paper.begin(), paper.end()));
   EXPECT_EQ(names.size(), std::size(kFfnVariants));
   EXPECT_EQ(formulas.size(), std::size(kFfnVariants));
 }
 
-TEST(Ffn, declares_the_matrices_of_the_paper_by_name) {
+TEST(Ffn, DeclaresTheMatricesOfThePaperByName) {
   ops::Parameters gated, plain;
   const Ffn a(gated, "f", *FfnName("swiglu"), {.d_model = 8, .d_ff = 12, .bias = true}, {});
   const Ffn b(plain, "f", *FfnName("relu"), {.d_model = 8, .d_ff = 12}, {});
@@ -133,12 +149,13 @@ TEST(Ffn, declares_the_matrices_of_the_paper_by_name) {
     names.push_back(spec->name);
     EXPECT_EQ(spec->decay, spec->shape.size() == 2) << spec->name;
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"f.w.weight", "f.v.weight", "f.w.bias", "f.v.bias", "f.w2.weight", "f.w2.bias"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"f.w.weight", "f.v.weight", "f.w.bias", "f.v.bias",
+                                             "f.w2.weight", "f.w2.bias"}));
   EXPECT_EQ(gated.num_parameters(), 3 * 8 * 12 + 2 * 12 + 8);
   EXPECT_EQ(plain.num_parameters(), 2 * 8 * 12);
 }
 
-TEST(Ffn, refuses_an_input_of_another_width) {
+TEST(Ffn, RejectsAnInputOfAnotherWidth) {
   ops::Parameters parameters;
   const Ffn ffn(parameters, "f", *FfnName("swiglu"), {.d_model = 8, .d_ff = 12}, {});
   fill(parameters, {}, 0.1);

@@ -7,34 +7,35 @@
 namespace sluice::nn {
 namespace {
 
-TEST(InitRule, normal_has_one_deviation_and_scales_what_ends_a_branch) {
-  const InitRule rule{.config = InitConfig{.type = InitType::kNormal, .std = 0.03}, .num_layers = 8};
+TEST(InitRule, NormalUsesOneStdAndScalesResidualMatrices) {
+  const InitRule rule{.config = InitConfig{.type = InitType::kNormal, .std = 0.03},
+                      .num_layers = 8};
   EXPECT_DOUBLE_EQ(rule.matrix(100).std, 0.03);
   EXPECT_DOUBLE_EQ(rule.embedding().std, 0.03);
   EXPECT_DOUBLE_EQ(rule.residual_matrix(100).std, 0.03 / 4);  // sqrt(2 · 8)
 }
 
-TEST(InitRule, fan_in_keeps_unit_variance) {
+TEST(InitRule, FanInKeepsUnitVariance) {
   const InitRule rule{.config = InitConfig{.type = InitType::kFanIn, .std = 0.03}, .num_layers = 2};
   EXPECT_DOUBLE_EQ(rule.matrix(400).std, 0.05);
   EXPECT_DOUBLE_EQ(rule.embedding().std, 0.03);
   EXPECT_DOUBLE_EQ(rule.residual_matrix(400).std, 0.025);
 }
 
-TEST(InitRule, the_residual_factor_can_be_left_out) {
+TEST(InitRule, ResidualScalingCanBeDisabled) {
   const InitRule rule{.config = InitConfig{.scale_residual = false}, .num_layers = 8};
   EXPECT_DOUBLE_EQ(rule.residual_matrix(10).std, rule.matrix(10).std);
 }
 
-TEST(InitRule, other_places_follow_the_matrix_but_for_t5) {
+TEST(InitRule, AttentionFollowsTheMatrixRuleExceptForT5) {
   const InitRule rule{.config = InitConfig{.type = InitType::kFanIn}, .num_layers = 2};
   EXPECT_DOUBLE_EQ(rule.query(400, 64).std, rule.matrix(400).std);
   EXPECT_DOUBLE_EQ(rule.key_value(400).std, rule.matrix(400).std);
   EXPECT_DOUBLE_EQ(rule.attention_output(256).std, rule.residual_matrix(256).std);
 }
 
-// Of T5 base: d_model 768, 12 heads of 64, d_ff 2048.
-TEST(InitRule, t5_has_the_deviations_of_its_code) {
+// T5 base: d_model 768, 12 heads of 64, d_ff 2048.
+TEST(InitRule, T5MatchesTheReleasedCode) {
   const InitRule rule{.config = T5InitConfig{}, .num_layers = 12};
   EXPECT_DOUBLE_EQ(rule.embedding().std, 1.0);
   EXPECT_DOUBLE_EQ(rule.query(768, 64).std, 1 / std::sqrt(768.0 * 64));
@@ -44,13 +45,14 @@ TEST(InitRule, t5_has_the_deviations_of_its_code) {
   EXPECT_DOUBLE_EQ(rule.residual_matrix(2048).std, 1 / std::sqrt(2048.0));
   EXPECT_DOUBLE_EQ(rule.relative_bias(12, 32).limit, std::sqrt(6.0 / 44));
   EXPECT_EQ(rule.relative_bias(12, 32).kind, ops::Init::Kind::kUniform);
-  for (const ops::Init& init : {rule.embedding(), rule.query(768, 64), rule.key_value(768), rule.attention_output(768)})
+  for (const ops::Init& init :
+       {rule.embedding(), rule.query(768, 64), rule.key_value(768), rule.attention_output(768)})
     EXPECT_EQ(init.kind, ops::Init::Kind::kNormal);
   EXPECT_EQ(rule.matrix(768).kind, ops::Init::Kind::kTruncatedNormal);
   EXPECT_DOUBLE_EQ(rule.matrix(768).limit, 2.0);
 }
 
-TEST(InitRule, t5_without_truncation_is_normal) {
+TEST(InitRule, T5WithoutTruncationIsNormal) {
   const InitRule rule{.config = T5InitConfig{.truncate = {}}};
   EXPECT_EQ(rule.matrix(768).kind, ops::Init::Kind::kNormal);
 }

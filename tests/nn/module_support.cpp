@@ -24,17 +24,20 @@ Array array_of(const at::Tensor& tensor) {
 
 Arrays values_of(const ops::Parameters& parameters) {
   Arrays all;
-  for (const ops::Parameters::Named& parameter : parameters.named()) all[parameter.spec->name] = array_of(parameter.value);
+  for (const ops::Parameters::Named& parameter : parameters.named())
+    all[parameter.spec->name] = array_of(parameter.value);
   return all;
 }
 
 Arrays gradients_of(const ops::Parameters& parameters) {
   Arrays all;
-  for (const ops::Parameters::Named& parameter : parameters.named()) all[parameter.spec->name] = array_of(parameter.gradient);
+  for (const ops::Parameters::Named& parameter : parameters.named())
+    all[parameter.spec->name] = array_of(parameter.gradient);
   return all;
 }
 
-Arrays gradient_by_differences(const std::function<double(const Arrays&)>& f, const Arrays& at) {
+Arrays finite_difference_gradients(const std::function<double(const Arrays&)>& f,
+                                   const Arrays& at) {
   constexpr double kStep = 1e-5;
   Arrays moved = at, gradient = at;
   for (auto& [name, elements] : moved) {
@@ -61,7 +64,8 @@ void expect_close(const Arrays& got, const Arrays& want, double allowed) {
 }
 
 Array product(const Array& x, const Array& w, const Array& bias, std::int64_t in) {
-  const std::size_t width = static_cast<std::size_t>(in), rows = x.size() / width, out = w.size() / width;
+  const std::size_t width = static_cast<std::size_t>(in), rows = x.size() / width,
+                    out = w.size() / width;
   Array y(rows * out);
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t o = 0; o < out; ++o) {

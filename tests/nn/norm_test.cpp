@@ -22,9 +22,12 @@ Array formula(NormType type, const Arrays& p, bool bias) {
     double mean = 0, square = 0;
     for (std::size_t i = 0; i < kWidth; ++i) mean += x[r * kWidth + i] / kWidth;
     if (type == NormType::kRmsNorm) mean = 0;
-    for (std::size_t i = 0; i < kWidth; ++i) square += std::pow(x[r * kWidth + i] - mean, 2) / kWidth;
+    for (std::size_t i = 0; i < kWidth; ++i)
+      square += std::pow(x[r * kWidth + i] - mean, 2) / kWidth;
     for (std::size_t i = 0; i < kWidth; ++i) {
-      y[r * kWidth + i] = (x[r * kWidth + i] - mean) / std::sqrt(square + kEps) * p.at("n.scale")[i] + (bias ? p.at("n.bias")[i] : 0);
+      y[r * kWidth + i] =
+          (x[r * kWidth + i] - mean) / std::sqrt(square + kEps) * p.at("n.scale")[i] +
+          (bias ? p.at("n.bias")[i] : 0);
     }
   }
   return y;
@@ -32,13 +35,14 @@ Array formula(NormType type, const Arrays& p, bool bias) {
 
 class Norms : public testing::TestWithParam<Setting> {};
 
-TEST_P(Norms, equal_the_formula_in_values_and_gradients) {
+TEST_P(Norms, EqualTheFormulaInValuesAndGradients) {
   for (const NormType type : {NormType::kRmsNorm, NormType::kLayerNorm}) {
     for (const bool bias : {false, true}) {
       ops::Parameters parameters;
       const Norm norm(parameters, "n", {.type = type, .eps = kEps}, kWidth, bias);
       fill(parameters, GetParam(), 1.0);
-      const at::Tensor x = ops::test::leaf(ops::test::numbers({1, kRows, kWidth}, 1), GetParam(), at::kFloat);
+      const at::Tensor x =
+          ops::test::leaf(ops::test::numbers({1, kRows, kWidth}, 1), GetParam(), at::kFloat);
       const at::Tensor y = norm.forward(x, GetParam().dtype, GetParam().context());
       EXPECT_EQ(y.scalar_type(), GetParam().dtype);
       const Array upstream = array_of(ops::test::numbers({kRows, kWidth}, 2));
@@ -57,14 +61,15 @@ TEST_P(Norms, equal_the_formula_in_values_and_gradients) {
         for (std::size_t i = 0; i < out.size(); ++i) sum += upstream[i] * out[i];
         return sum;
       };
-      expect_close(got, gradient_by_differences(weighted, inputs), allowed);
+      expect_close(got, finite_difference_gradients(weighted, inputs), allowed);
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(ops::test::all_settings()),
+                         ops::test::setting_name);
 
-TEST(Norm, starts_as_ones_without_decay) {
+TEST(Norm, InitializesScalesToOneWithoutDecay) {
   ops::Parameters parameters;
   const Norm norm(parameters, "n", {.type = NormType::kLayerNorm}, 7, true);
   parameters.allocate(at::kCPU, at::kFloat, false);

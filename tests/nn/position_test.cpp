@@ -15,17 +15,19 @@ constexpr PositionSizes kSizes{.d_model = kWidth, .head_dim = kHead, .sequence_l
 
 class Positions : public testing::TestWithParam<ops::test::Setting> {};
 
-TEST_P(Positions, sinusoids_follow_the_formula_at_any_length) {
+TEST_P(Positions, SinusoidsFollowTheFormulaAtAnyLength) {
   ops::Parameters parameters;
   const Position position(parameters, SinusoidalConfig{}, kSizes, {});
   EXPECT_TRUE(parameters.specs().empty());
   for (const std::int64_t length : {3, 5, 9}) {
-    const at::Tensor y = position.add_to(at::ones({2, length, kWidth}, GetParam().device), GetParam().context());
+    const at::Tensor y =
+        position.add_to(at::ones({2, length, kWidth}, GetParam().device), GetParam().context());
     Array want;
     for (int b = 0; b < 2; ++b) {
       for (std::int64_t t = 0; t < length; ++t) {
         for (std::int64_t i = 0; i < kWidth; ++i) {
-          const double angle = static_cast<double>(t) / std::pow(10000.0, static_cast<double>(i / 2 * 2) / kWidth);
+          const double angle =
+              static_cast<double>(t) / std::pow(10000.0, static_cast<double>(i / 2 * 2) / kWidth);
           want.push_back(1 + (i % 2 == 0 ? std::sin(angle) : std::cos(angle)));
         }
       }
@@ -35,7 +37,7 @@ TEST_P(Positions, sinusoids_follow_the_formula_at_any_length) {
   }
 }
 
-TEST_P(Positions, rotary_tables_follow_the_formula_at_any_length) {
+TEST_P(Positions, RotaryTablesFollowTheFormulaAtAnyLength) {
   ops::Parameters parameters;
   const Position position(parameters, RopeConfig{.theta = 500}, kSizes, {});
   EXPECT_TRUE(parameters.specs().empty());
@@ -47,7 +49,8 @@ TEST_P(Positions, rotary_tables_follow_the_formula_at_any_length) {
     Array cosines, sines;
     for (std::int64_t t = 0; t < length; ++t) {
       for (std::int64_t i = 0; i < kHead / 2; ++i) {
-        const double angle = static_cast<double>(t) * std::pow(500.0, -2.0 * static_cast<double>(i) / kHead);
+        const double angle =
+            static_cast<double>(t) * std::pow(500.0, -2.0 * static_cast<double>(i) / kHead);
         cosines.push_back(std::cos(angle));
         sines.push_back(std::sin(angle));
       }
@@ -57,7 +60,7 @@ TEST_P(Positions, rotary_tables_follow_the_formula_at_any_length) {
   }
 }
 
-TEST_P(Positions, learned_vectors_are_added_and_receive_the_sum_over_the_batch) {
+TEST_P(Positions, LearnedVectorsAreAddedAndGradientsSummedOverTheBatch) {
   ops::Parameters parameters;
   const Position position(parameters, LearnedConfig{}, kSizes, {});
   fill(parameters, GetParam(), 1.0);
@@ -72,9 +75,10 @@ TEST_P(Positions, learned_vectors_are_added_and_receive_the_sum_over_the_batch) 
   expect_close(gradients_of(parameters).at("position.weight"), gradient, 1e-6, "gradient");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Positions, testing::ValuesIn(ops::test::all_settings()), ops::test::setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Positions, testing::ValuesIn(ops::test::all_settings()),
+                         ops::test::setting_name);
 
-TEST(Position, learned_vectors_end_at_max_length) {
+TEST(Position, LearnedPositionsAreLimitedToMaxLength) {
   ops::Parameters parameters;
   const Position position(parameters, LearnedConfig{.max_length = 7}, kSizes, {});
   fill(parameters, {}, 1.0);
@@ -83,7 +87,7 @@ TEST(Position, learned_vectors_end_at_max_length) {
   EXPECT_THROW(position.add_to(at::zeros({1, 8, kWidth}), {}), InvariantError);
 }
 
-TEST(Position, none_adds_and_turns_nothing) {
+TEST(Position, NoneLeavesTheInputUnchanged) {
   ops::Parameters parameters;
   const Position position(parameters, NoPositionConfig{}, kSizes, {});
   const at::Tensor x = at::ones({1, 4, kWidth});
@@ -92,8 +96,8 @@ TEST(Position, none_adds_and_turns_nothing) {
   EXPECT_TRUE(parameters.specs().empty());
 }
 
-// What a run computes does not depend on longer texts that were read in between.
-TEST(Position, a_longer_input_leaves_the_tables_of_training_as_they_were) {
+// Results of a run do not depend on longer inputs processed in between.
+TEST(Position, LongerInputsDoNotReplaceTheCachedTables) {
   ops::Parameters parameters;
   const Position position(parameters, RopeConfig{}, kSizes, {});
   const ops::Rotary before = position.rotary(kLength, at::kCPU);

@@ -28,15 +28,16 @@ class Dropout : public testing::TestWithParam<Setting> {
   }
 };
 
-// Masks are part of what a resumed run goes on with: a place keeps its number.
-TEST(DropoutPlaces, have_numbers_that_follow_from_their_names) {
-  EXPECT_EQ(place_named("blocks.0.ffn.hidden"), random_key(0, "blocks.0.ffn.hidden"));
+// Site IDs determine the masks, so they must stay the same for resumed runs.
+TEST(DropoutSites, IdsAreDerivedFromTheirNames) {
+  EXPECT_EQ(dropout_site("blocks.0.ffn.hidden"), random_key(0, "blocks.0.ffn.hidden"));
   std::set<std::uint64_t> numbers;
   std::size_t num_names = 0;
   for (const std::string stack : {"", "encoder.", "decoder."}) {
     for (int i = 0; i < 2000; ++i) {
-      for (const char* place : {"attention", "attention.probabilities", "cross", "cross.probabilities", "ffn", "ffn.hidden"}) {
-        numbers.insert(place_named(stack + "blocks." + std::to_string(i) + "." + place));
+      for (const char* site : {"attention", "attention.probabilities", "cross",
+                               "cross.probabilities", "ffn", "ffn.hidden"}) {
+        numbers.insert(dropout_site(stack + "blocks." + std::to_string(i) + "." + site));
         ++num_names;
       }
     }
@@ -44,20 +45,22 @@ TEST(DropoutPlaces, have_numbers_that_follow_from_their_names) {
   EXPECT_EQ(numbers.size(), num_names);
 }
 
-TEST_P(Dropout, mask_is_the_stated_function_of_the_generator) {
-  const at::Tensor y = dropout(ones({3, 2, 75}), 0.3, 5, training()).to(at::kCPU, at::kFloat).view({3, 150});
+TEST_P(Dropout, MaskFollowsTheDocumentedStream) {
+  const at::Tensor y =
+      dropout(ones({3, 2, 75}), 0.3, 5, training()).to(at::kCPU, at::kFloat).view({3, 150});
   for (std::uint64_t row = 0; row < 3; ++row) {
     const std::uint64_t key = random_key(3, "dropout", {17, row, 5});
     for (std::uint64_t e = 0; e < 150; ++e) {
       const std::uint32_t word = philox(key, 16 * (e / 64) + e % 16)[(e % 64) / 16];
       const bool dropped = word < 0.3 * 4294967296.0;
-      EXPECT_NEAR(y[static_cast<std::int64_t>(row)][static_cast<std::int64_t>(e)].item<float>(), dropped ? 0 : 1 / 0.7, 0.01)
+      EXPECT_NEAR(y[static_cast<std::int64_t>(row)][static_cast<std::int64_t>(e)].item<float>(),
+                  dropped ? 0 : 1 / 0.7, 0.01)
           << row << " " << e;
     }
   }
 }
 
-TEST_P(Dropout, backward_uses_the_same_mask) {
+TEST_P(Dropout, BackwardUsesTheSameMask) {
   const at::Tensor x = leaf(numbers({4, 333}, 1) + 10, GetParam(), GetParam().dtype);
   const at::Tensor y = dropout(x, 0.5, 0, training());
   y.backward(at::ones_like(y));
@@ -65,20 +68,21 @@ TEST_P(Dropout, backward_uses_the_same_mask) {
   EXPECT_TRUE(at::equal(x.grad(), dropout(at::ones_like(x.detach()), 0.5, 0, training())));
 }
 
-TEST_P(Dropout, micro_batches_see_the_masks_of_the_whole_batch) {
+TEST_P(Dropout, MicroBatchesSeeTheMasksOfTheWholeBatch) {
   const at::Tensor whole = dropout(ones({6, 100}), 0.4, 2, training());
   Context context = training();
   for (context.first_sample = 0; context.first_sample < 6; context.first_sample += 2)
-    EXPECT_TRUE(at::equal(dropout(ones({2, 100}), 0.4, 2, context), whole.narrow(0, context.first_sample, 2)));
+    EXPECT_TRUE(at::equal(dropout(ones({2, 100}), 0.4, 2, context),
+                          whole.narrow(0, context.first_sample, 2)));
 }
 
-TEST_P(Dropout, drops_its_share) {
+TEST_P(Dropout, DropsTheExpectedFraction) {
   const at::Tensor y = dropout(ones({10, 20000}), 0.1, 1, training()).to(at::kDouble);
   EXPECT_NEAR(y.eq(0).to(at::kDouble).mean().item<double>(), 0.1, 5 * std::sqrt(0.09 / 200000));
   EXPECT_NEAR(y.max().item<double>(), 1 / 0.9, 0.01);
 }
 
-TEST_P(Dropout, coordinates_change_the_mask) {
+TEST_P(Dropout, CoordinatesChangeTheMask) {
   const at::Tensor first = dropout(ones({1, 256}), 0.5, 0, training());
   Context later = training(), seeded = training();
   later.step += 1;
@@ -88,7 +92,7 @@ TEST_P(Dropout, coordinates_change_the_mask) {
   EXPECT_FALSE(at::equal(first, dropout(ones({1, 256}), 0.5, 0, seeded)));
 }
 
-TEST_P(Dropout, is_the_identity_outside_training) {
+TEST_P(Dropout, IsTheIdentityOutsideTraining) {
   const at::Tensor x = ones({2, 3});
   EXPECT_TRUE(dropout(x, 0.5, 0, GetParam().context()).is_same(x));
   EXPECT_TRUE(dropout(x, 0.0, 0, training()).is_same(x));
@@ -96,7 +100,7 @@ TEST_P(Dropout, is_the_identity_outside_training) {
 
 INSTANTIATE_TEST_SUITE_P(All, Dropout, testing::ValuesIn(all_settings()), setting_name);
 
-TEST(Dropout, threads_do_not_change_the_mask) {
+TEST(Dropout, ThreadsDoNotChangeTheMask) {
   const int threads = at::get_num_threads();
   const Context context{.training = true, .seed = 1};
   at::set_num_threads(1);
@@ -106,7 +110,7 @@ TEST(Dropout, threads_do_not_change_the_mask) {
   at::set_num_threads(threads);
 }
 
-TEST(Dropout, a_probability_outside_its_range_is_refused) {
+TEST(Dropout, RejectsProbabilitiesOutOfRange) {
   EXPECT_THROW(dropout(at::ones({2}), 1.0, 0, Context{.training = true}), InvariantError);
   EXPECT_THROW(dropout(at::ones({2}), -0.1, 0, Context{.training = true}), InvariantError);
 }

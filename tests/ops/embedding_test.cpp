@@ -13,30 +13,31 @@ class Embedding : public testing::TestWithParam<Setting> {};
 at::Tensor ids_below(std::int64_t bound, std::vector<std::int64_t> shape) {
   const at::Tensor ids = at::empty(shape, at::kLong);
   for (std::int64_t i = 0; i < ids.numel(); ++i)
-    ids.data_ptr<std::int64_t>()[i] =
-        static_cast<std::int64_t>(random_below(5, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(bound)));
+    ids.data_ptr<std::int64_t>()[i] = static_cast<std::int64_t>(
+        random_below(5, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(bound)));
   return ids;
 }
 
 Run run_of() {
   return [](const Setting& setting) {
     const Weight table = weight_of(numbers({50, 13}, 1), setting);
-    const at::Tensor y = embedding(ids_below(40, {3, 200}).to(setting.device), table, setting.context());
+    const at::Tensor y =
+        embedding(ids_below(40, {3, 200}).to(setting.device), table, setting.context());
     EXPECT_EQ(y.scalar_type(), setting.master());
     y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
     return std::vector<at::Tensor>{y, table.value.grad()};
   };
 }
 
-TEST_P(Embedding, equals_float64) { expect_equals_float64(GetParam(), run_of()); }
+TEST_P(Embedding, EqualsFloat64) { expect_equals_float64(GetParam(), run_of()); }
 
-TEST_P(Embedding, rows_that_do_not_occur_get_no_gradient) {
+TEST_P(Embedding, UnusedRowsGetNoGradient) {
   EXPECT_EQ(run_of()(GetParam())[1].narrow(0, 40, 10).abs().max().item<double>(), 0.0);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Embedding, testing::ValuesIn(all_settings()), setting_name);
 
-TEST(Embedding, gradient_does_not_depend_on_the_number_of_threads) {
+TEST(Embedding, GradientDoesNotDependOnTheNumberOfThreads) {
   const int threads = at::get_num_threads();
   std::vector<at::Tensor> gradients;
   for (const int n : {1, 2, 3}) {
@@ -47,7 +48,7 @@ TEST(Embedding, gradient_does_not_depend_on_the_number_of_threads) {
   EXPECT_TRUE(at::equal(gradients[0], gradients[1]) && at::equal(gradients[0], gradients[2]));
 }
 
-TEST(Embedding, ids_outside_the_table_and_wrong_types_are_refused) {
+TEST(Embedding, RejectsIdsOutOfRangeAndWrongTypes) {
   const Weight table = weight_of(numbers({5, 2}, 1), Setting{});
   EXPECT_ANY_THROW(embedding(at::full({1, 1}, 5, at::kLong), table, Context{}));
   EXPECT_ANY_THROW(embedding(at::full({1, 1}, -1, at::kLong), table, Context{}));

@@ -19,7 +19,8 @@ struct Sizes {
 Run run_of(Sizes size, bool with_bias) {
   return [=](const Setting& setting) {
     const at::Tensor x = leaf(numbers({2, size.rows, size.in}, 1), setting, setting.dtype);
-    const Weight weight = weight_of(numbers({size.out, size.in}, 2), setting), bias = weight_of(numbers({size.out}, 3), setting);
+    const Weight weight = weight_of(numbers({size.out, size.in}, 2), setting),
+                 bias = weight_of(numbers({size.out}, 3), setting);
     const at::Tensor y = linear(x, weight, with_bias ? &bias : nullptr, setting.context());
     EXPECT_EQ(y.scalar_type(), setting.dtype);
     y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
@@ -29,18 +30,21 @@ Run run_of(Sizes size, bool with_bias) {
   };
 }
 
-// Few rows, rows that end within a tile, and widths beyond one tile in every direction.
-TEST_P(Linear, equals_float64) {
-  for (const Sizes size : {Sizes{1, 5, 3}, Sizes{97, 40, 72}, Sizes{150, 130, 200}, Sizes{70, 600, 70}})
-    for (const bool with_bias : {false, true}) expect_equals_float64(GetParam(), run_of(size, with_bias));
+// Few rows, partial tiles, and sizes above one tile in every dimension.
+TEST_P(Linear, EqualsFloat64) {
+  for (const Sizes size :
+       {Sizes{1, 5, 3}, Sizes{97, 40, 72}, Sizes{150, 130, 200}, Sizes{70, 600, 70}})
+    for (const bool with_bias : {false, true})
+      expect_equals_float64(GetParam(), run_of(size, with_bias));
 }
 
-TEST_P(Linear, gradients_add_up_in_the_same_memory) {
+TEST_P(Linear, GradientsAccumulateInPlace) {
   const Setting& setting = GetParam();
   const Weight weight = weight_of(numbers({64, 32}, 2), setting);
   const void* memory = weight.value.grad().data_ptr();
   const auto backward = [&] {
-    const at::Tensor y = linear(numbers({200, 32}, 1).to(weight.compute.options()), weight, nullptr, setting.context());
+    const at::Tensor y = linear(numbers({200, 32}, 1).to(weight.compute.options()), weight, nullptr,
+                                setting.context());
     y.backward(numbers({200, 64}, 4).to(y.options()));
     return weight.value.grad().clone();
   };
@@ -49,7 +53,7 @@ TEST_P(Linear, gradients_add_up_in_the_same_memory) {
   EXPECT_EQ(weight.value.grad().data_ptr(), memory);
 }
 
-TEST_P(Linear, is_repeatable) {
+TEST_P(Linear, IsRepeatable) {
   const auto run = run_of({300, 130, 200}, true);
   const std::vector<at::Tensor> first = run(GetParam()), second = run(GetParam());
   for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], second[i]));
@@ -57,25 +61,30 @@ TEST_P(Linear, is_repeatable) {
 
 INSTANTIATE_TEST_SUITE_P(All, Linear, testing::ValuesIn(all_settings()), setting_name);
 
-TEST(Linear, reference_is_the_textbook_formula) {
+TEST(Linear, ReferenceIsTheTextbookFormula) {
   const at::Tensor x = numbers({4, 3}, 1);
-  const Weight weight = weight_of(numbers({2, 3}, 2), exact()), bias = weight_of(numbers({2}, 3), exact());
+  const Weight weight = weight_of(numbers({2, 3}, 2), exact()),
+               bias = weight_of(numbers({2}, 3), exact());
   const at::Tensor y = linear(x, weight, &bias, exact().context());
   for (std::int64_t n = 0; n < 4; ++n)
     for (std::int64_t o = 0; o < 2; ++o)
-      EXPECT_NEAR(y[n][o].item<double>(), (x[n] * weight.value[o]).sum().item<double>() + bias.value[o].item<double>(), 1e-13);
+      EXPECT_NEAR(y[n][o].item<double>(),
+                  (x[n] * weight.value[o]).sum().item<double>() + bias.value[o].item<double>(),
+                  1e-13);
 }
 
-// The tile kernel is tested by name too: on a machine where MKL is the faster one, linear() never calls it.
-TEST(TiledProduct, equals_float64_whatever_the_threads) {
+// Tested explicitly, because linear() does not use the tile kernel on machines where MKL is faster.
+TEST(TiledProduct, EqualsFloat64ForAnyNumberOfThreads) {
   if (!has_tile_kernel()) GTEST_SKIP() << "needs AVX-512";
   const int threads = at::get_num_threads();
   for (const Sizes size : {Sizes{128, 16, 16}, Sizes{300, 530, 130}, Sizes{600, 64, 150}}) {
-    const at::Tensor x = numbers({size.rows, size.in}, 1), w = numbers({size.out, size.in}, 2), dy = numbers({size.rows, size.out}, 3);
+    const at::Tensor x = numbers({size.rows, size.in}, 1), w = numbers({size.out, size.in}, 2),
+                     dy = numbers({size.rows, size.out}, 3);
     std::vector<at::Tensor> before;
     for (const int n : {1, 2, 3}) {
       at::set_num_threads(n);
-      const at::Tensor y = at::empty({size.rows, size.out}), dx = at::empty({size.rows, size.in}), dw = at::ones({size.out, size.in});
+      const at::Tensor y = at::empty({size.rows, size.out}), dx = at::empty({size.rows, size.in}),
+                       dw = at::ones({size.out, size.in});
       tiled_forward_product(y, x.to(at::kFloat), w.to(at::kFloat));
       tiled_data_gradient(dx, dy.to(at::kFloat), w.to(at::kFloat));
       tiled_add_weight_gradient(dw, dy.to(at::kFloat), x.to(at::kFloat));
@@ -83,15 +92,17 @@ TEST(TiledProduct, equals_float64_whatever_the_threads) {
       expect_close(dx, dy.mm(w), tolerance(at::kFloat), "data gradient");
       expect_close(dw, dy.t().mm(x) + 1, tolerance(at::kFloat), "weight gradient");
       const std::vector<at::Tensor> now{y, dx, dw};
-      for (std::size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(now[i], before[i])) << n << " threads";
+      for (std::size_t i = 0; i < before.size(); ++i)
+        EXPECT_TRUE(at::equal(now[i], before[i])) << n << " threads";
       before = now;
     }
   }
   at::set_num_threads(threads);
 }
 
-TEST(Linear, wrong_shapes_and_types_are_refused) {
-  const Weight weight = weight_of(numbers({4, 3}, 1), Setting{}), bias = weight_of(numbers({3}, 1), Setting{});
+TEST(Linear, RejectsWrongShapesAndTypes) {
+  const Weight weight = weight_of(numbers({4, 3}, 1), Setting{}),
+               bias = weight_of(numbers({3}, 1), Setting{});
   EXPECT_ANY_THROW(linear(at::zeros({2, 4}), weight, nullptr, Context{}));
   EXPECT_ANY_THROW(linear(at::zeros({2, 3}, at::kBFloat16), weight, nullptr, Context{}));
   EXPECT_ANY_THROW(linear(at::zeros({2, 3}), weight, &bias, Context{}));

@@ -12,14 +12,17 @@ class Norms : public testing::TestWithParam<Setting> {};
 
 enum class Kind { kRms, kLayer, kLayerWithBias };
 
-// 3·61 rows: several chunks, the last one short.
+// 3·61 rows: several chunks, the last one partial.
 Run run_of(Kind kind, std::int64_t d) {
   return [=](const Setting& setting) {
     const at::Tensor x = leaf(numbers({3, 61, d}, 1) + 0.5, setting, setting.master());
-    const Weight scale = weight_of(numbers({d}, 2) + 1, setting), bias = weight_of(numbers({d}, 3), setting);
+    const Weight scale = weight_of(numbers({d}, 2) + 1, setting),
+                 bias = weight_of(numbers({d}, 3), setting);
     const Context context = setting.context();
-    const at::Tensor y = kind == Kind::kRms ? rms_norm(x, scale, 1e-5, setting.dtype, context)
-                                            : layer_norm(x, scale, kind == Kind::kLayer ? nullptr : &bias, 1e-5, setting.dtype, context);
+    const at::Tensor y = kind == Kind::kRms
+                             ? rms_norm(x, scale, 1e-5, setting.dtype, context)
+                             : layer_norm(x, scale, kind == Kind::kLayer ? nullptr : &bias, 1e-5,
+                                          setting.dtype, context);
     EXPECT_EQ(y.scalar_type(), setting.dtype);
     y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
     std::vector<at::Tensor> all{y, x.grad(), scale.value.grad()};
@@ -28,36 +31,38 @@ Run run_of(Kind kind, std::int64_t d) {
   };
 }
 
-TEST_P(Norms, rms_norm_equals_float64) {
-  for (const std::int64_t d : {5, 24, 130}) expect_equals_float64(GetParam(), run_of(Kind::kRms, d));
+TEST_P(Norms, RmsNormEqualsFloat64) {
+  for (const std::int64_t d : {5, 24, 130})
+    expect_equals_float64(GetParam(), run_of(Kind::kRms, d));
 }
-TEST_P(Norms, layer_norm_equals_float64) {
+TEST_P(Norms, LayerNormEqualsFloat64) {
   for (const std::int64_t d : {24, 130}) expect_equals_float64(GetParam(), run_of(Kind::kLayer, d));
   expect_equals_float64(GetParam(), run_of(Kind::kLayerWithBias, 130));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(all_settings()), setting_name);
 
-TEST(Norms, statistics_in_the_type_of_the_products) {
-  expect_reductions_follow_the_products(run_of(Kind::kRms, 130));
-  expect_reductions_follow_the_products(run_of(Kind::kLayerWithBias, 130));
+TEST(Norms, StatisticsInTheComputeDtype) {
+  expect_reductions_in_compute_dtype(run_of(Kind::kRms, 130));
+  expect_reductions_in_compute_dtype(run_of(Kind::kLayerWithBias, 130));
 }
 
-TEST(Norms, reference_is_what_the_papers_say) {
+TEST(Norms, ReferenceMatchesThePapers) {
   const at::Tensor x = numbers({7, 12}, 1) + 0.3;
-  const Weight scale = weight_of(numbers({12}, 2), exact()), bias = weight_of(numbers({12}, 3), exact());
+  const Weight scale = weight_of(numbers({12}, 2), exact()),
+               bias = weight_of(numbers({12}, 3), exact());
   const at::Tensor rms = x / at::sqrt(x.square().sum(-1, true) / 12 + 1e-6) * scale.value;
   expect_close(rms_norm(x, scale, 1e-6, at::kDouble, exact().context()), rms, 1e-13, "rms_norm");
-  expect_close(layer_norm(x, scale, &bias, 1e-6, at::kDouble, exact().context()), at::layer_norm(x, {12}, scale.value, bias.value, 1e-6),
-               1e-13, "layer_norm");
+  expect_close(layer_norm(x, scale, &bias, 1e-6, at::kDouble, exact().context()),
+               at::layer_norm(x, {12}, scale.value, bias.value, 1e-6), 1e-13, "layer_norm");
   const auto f = [](const std::vector<at::Tensor>& in) {
     return rms_norm(in[0], {in[1], in[1]}, 1e-6, at::kDouble, exact().context()) *
            layer_norm(in[0], {in[1], in[1]}, nullptr, 1e-6, at::kDouble, exact().context());
   };
-  expect_gradients_of_differences(f, {x, numbers({12}, 5)});
+  expect_finite_difference_gradients(f, {x, numbers({12}, 5)});
 }
 
-TEST(Norms, gradients_do_not_depend_on_the_number_of_threads) {
+TEST(Norms, GradientsDoNotDependOnTheNumberOfThreads) {
   const int threads = at::get_num_threads();
   std::vector<std::vector<at::Tensor>> results;
   for (const int n : {1, 2, 3}) {
@@ -71,8 +76,9 @@ TEST(Norms, gradients_do_not_depend_on_the_number_of_threads) {
   }
 }
 
-TEST(Norms, a_scale_of_another_width_is_refused) {
-  EXPECT_ANY_THROW(rms_norm(at::zeros({2, 4}), weight_of(numbers({5}, 1), Setting{}), 1e-6, at::kFloat, Context{}));
+TEST(Norms, RejectsAScaleOfAnotherWidth) {
+  EXPECT_ANY_THROW(rms_norm(at::zeros({2, 4}), weight_of(numbers({5}, 1), Setting{}), 1e-6,
+                            at::kFloat, Context{}));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ at::Tensor value_of(const Parameters& parameters, const std::string& name) {
   throw InvariantError("no parameter " + name);
 }
 
-TEST(Parameters, counts_and_sizes_are_known_before_anything_is_allocated) {
+TEST(Parameters, CountsAndSizesAreKnownBeforeAllocation) {
   const Parameters parameters = example();
   EXPECT_EQ(parameters.num_parameters(), 20 + 12 + 7 + 40);
   EXPECT_EQ(parameters.arena_elements(), 32 + 32 + 256);
@@ -33,7 +33,7 @@ TEST(Parameters, counts_and_sizes_are_known_before_anything_is_allocated) {
   EXPECT_EQ(parameters.specs()[1]->name, "k");
 }
 
-TEST(Parameters, slots_are_aligned_views_of_one_buffer) {
+TEST(Parameters, SlotsAreAlignedViewsOfOneBuffer) {
   for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
     Parameters parameters;
     const Weight* first = parameters.add(ParameterSpec{"a", {3, 5}, kNormal, true});
@@ -53,35 +53,37 @@ TEST(Parameters, slots_are_aligned_views_of_one_buffer) {
   }
 }
 
-TEST(Parameters, backward_adds_into_the_flat_gradient_through_either_form) {
+TEST(Parameters, BackwardAccumulatesIntoTheFlatGradient) {
   for (const Form form : {Form::kReference, Form::kFastest}) {
     Parameters parameters = example();
     const Weight* table = parameters.add(ParameterSpec{"head", {6, 4}, kNormal, true});
     parameters.allocate(at::kCPU, at::kFloat, true);
     parameters.initialize(1);
     const void* memory = parameters.gradient().data_ptr();
-    for (int pass = 0; pass < 2; ++pass) linear(at::ones({2, 4}), *table, nullptr, {.form = form}).sum().backward();
+    for (int pass = 0; pass < 2; ++pass)
+      linear(at::ones({2, 4}), *table, nullptr, {.form = form}).sum().backward();
     EXPECT_EQ(parameters.gradient().data_ptr(), memory);
     EXPECT_EQ(parameters.gradient().sum().item<float>(), 2 * 2 * 24.0f);
     EXPECT_EQ(parameters.named().back().gradient.sum().item<float>(), 2 * 2 * 24.0f);
   }
 }
 
-TEST(Parameters, gaps_and_padded_rows_are_zero) {
+TEST(Parameters, GapsAndPaddedRowsAreZero) {
   Parameters parameters = example();
   parameters.allocate(at::kCPU, at::kFloat, false);
   parameters.initialize(3);
   double named = 0;
   for (const auto& parameter : parameters.named()) {
     named += parameter.value.abs().sum().item<double>();
-    EXPECT_EQ(parameter.value.data_ptr<float>(), parameters.master().data_ptr<float>() + parameter.offset);
+    EXPECT_EQ(parameter.value.data_ptr<float>(),
+              parameters.master().data_ptr<float>() + parameter.offset);
     EXPECT_FALSE(parameter.gradient.defined());
   }
   EXPECT_NEAR(parameters.master().abs().sum().item<double>(), named, 1e-4);
   EXPECT_FALSE(parameters.gradient().defined());
 }
 
-TEST(Parameters, initial_values_follow_name_and_seed_alone) {
+TEST(Parameters, InitialValuesDependOnlyOnNameAndSeed) {
   Parameters packed = example(), alone;
   alone.add(ParameterSpec{"embedding", {10, 4}, kNormal, true});
   alone.add(ParameterSpec{"k", {3, 4}, kNormal, true});
@@ -89,13 +91,14 @@ TEST(Parameters, initial_values_follow_name_and_seed_alone) {
   alone.allocate(at::kCPU, at::kBFloat16, true);
   packed.initialize(11);
   alone.initialize(11);
-  for (const char* name : {"k", "embedding"}) EXPECT_TRUE(at::equal(value_of(packed, name), value_of(alone, name)));
+  for (const char* name : {"k", "embedding"})
+    EXPECT_TRUE(at::equal(value_of(packed, name), value_of(alone, name)));
   alone.initialize(12);
   EXPECT_FALSE(at::equal(value_of(packed, "k"), value_of(alone, "k")));
   EXPECT_FALSE(at::equal(value_of(packed, "q").narrow(0, 0, 3), value_of(packed, "k")));
 }
 
-TEST(Parameters, normal_values_have_their_deviation) {
+TEST(Parameters, NormalValuesHaveTheRequestedStd) {
   Parameters parameters;
   parameters.add(ParameterSpec{"w", {300, 300}, {Init::Kind::kNormal, 0.02}, true});
   parameters.allocate(at::kCPU, at::kFloat, false);
@@ -105,7 +108,7 @@ TEST(Parameters, normal_values_have_their_deviation) {
   EXPECT_NEAR(w.mean().item<double>(), 0, 0.02 * 4 / 300);
 }
 
-TEST(Parameters, wrong_use_is_refused) {
+TEST(Parameters, RejectsInvalidUse) {
   Parameters parameters = example();
   EXPECT_THROW(parameters.add({{"a", {2, 4}, {}, true}, {"b", {2, 5}, {}, true}}), InvariantError);
   EXPECT_THROW(parameters.add(ParameterSpec{"scalar", {}, {}, false}), InvariantError);
@@ -117,26 +120,28 @@ TEST(Parameters, wrong_use_is_refused) {
   EXPECT_THROW(parameters.add(ParameterSpec{"late", {2}, {}, false}), InvariantError);
 }
 
-// A truncated normal keeps what an untruncated one would draw within the limit, and nothing beyond it.
-TEST(Parameters, truncated_values_stay_within_their_limit) {
+// Values within the limit equal those of the untruncated normal; the others are redrawn.
+TEST(Parameters, TruncatedValuesStayWithinTheirLimit) {
   constexpr std::int64_t kElements = 100000;
   Parameters truncated, whole;
-  truncated.add(ParameterSpec{"w", {kElements}, {.kind = Init::Kind::kTruncatedNormal, .std = 0.5, .limit = 2}, true});
+  truncated.add(ParameterSpec{
+      "w", {kElements}, {.kind = Init::Kind::kTruncatedNormal, .std = 0.5, .limit = 2}, true});
   whole.add(ParameterSpec{"w", {kElements}, kNormal, true});
   for (Parameters* parameters : {&truncated, &whole}) {
     parameters->allocate(at::kCPU, at::kFloat, false);
     parameters->initialize(3);
   }
-  const at::Tensor got = value_of(truncated, "w"), plain = value_of(whole, "w"), within = plain.abs().le(1.0);
+  const at::Tensor got = value_of(truncated, "w"), plain = value_of(whole, "w"),
+                   within = plain.abs().le(1.0);
   EXPECT_LE(got.abs().max().item<float>(), 1.0f);
   EXPECT_TRUE(at::equal(got.masked_select(within), plain.masked_select(within)));
   EXPECT_NEAR(within.to(at::kDouble).mean().item<double>(), 0.9545, 0.004);
-  // Of a standard normal cut at ±2 the variance is 1 − 4 φ(2) / (Φ(2) − Φ(−2)) = 0.7737.
+  // The variance of a standard normal truncated at ±2 is 1 − 4 φ(2) / (Φ(2) − Φ(−2)) = 0.7737.
   EXPECT_NEAR(got.to(at::kDouble).square().mean().item<double>() / 0.25, 0.7737, 0.01);
   EXPECT_NEAR(got.to(at::kDouble).mean().item<double>(), 0, 0.01);
 }
 
-TEST(Parameters, uniform_values_fill_their_interval) {
+TEST(Parameters, UniformValuesFillTheirInterval) {
   Parameters parameters;
   parameters.add(ParameterSpec{"table", {20000}, {.kind = Init::Kind::kUniform, .limit = 0.3}});
   parameters.allocate(at::kCPU, at::kFloat, false);

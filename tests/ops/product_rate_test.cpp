@@ -8,7 +8,7 @@
 namespace sluice::ops {
 namespace {
 
-TEST(ProductRate, IsARateThatAProcessorCanHave) {
+TEST(ProductRate, IsPlausible) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const double rate = measure_product_rate(dtype, 0.02);
     EXPECT_GT(rate, 1e8) << dtype;
@@ -24,7 +24,7 @@ TEST(ProductRate, DrawsNoRandomNumbers) {
   EXPECT_TRUE(at::equal(at::rand({4}), expected));
 }
 
-TEST(ProductRate, StaysNearItsTime) {
+TEST(ProductRate, RespectsTheTimeBudget) {
   const double begin_s = monotonic_s();
   measure_product_rate(at::kFloat, 0.05);
   EXPECT_LT(monotonic_s() - begin_s, 2.0);

@@ -9,16 +9,18 @@
 #include "base/error.h"
 #include "tests/ops/settings.h"
 
-#include "tests/base/temporary_directory.h"  // last: its namespace `testing` would stand before GoogleTest's
+// Included last: its namespace sluice::testing would hide GoogleTest's.
+#include "tests/base/temporary_directory.h"
 
 namespace sluice::ops::test {
 namespace {
 
-constexpr BucketRule kEncoder{.num_buckets = 32, .max_distance = 128, .bidirectional = true}, kDecoder{};
+constexpr BucketRule kEncoder{.num_buckets = 32, .max_distance = 128, .bidirectional = true},
+    kDecoder{};
 
-// Checks stated with the paper's rule.
-TEST(RelativeBucket, of_known_distances) {
-  EXPECT_EQ(relative_bucket(-1, kEncoder), 17);  // the key to the right
+// Examples of the rule in the paper.
+TEST(RelativeBucket, MatchesKnownDistances) {
+  EXPECT_EQ(relative_bucket(-1, kEncoder), 17);  // key to the right
   EXPECT_EQ(relative_bucket(1, kEncoder), 1);
   EXPECT_EQ(relative_bucket(64, kEncoder), 14);
   EXPECT_EQ(relative_bucket(128, kEncoder), 15);
@@ -28,12 +30,13 @@ TEST(RelativeBucket, of_known_distances) {
   for (std::int64_t n = -600; n <= 600; ++n) EXPECT_NE(relative_bucket(n, kEncoder), 16) << n;
 }
 
-// tests/ops/relative_buckets.py answers for several rules at once, each line: buckets, max_distance, bidirectional, then those of -600 ... 600.
-TEST(RelativeBucket, equals_an_independent_implementation_for_all_distances) {
+// tests/ops/relative_buckets.py prints one line per rule: buckets, max_distance, bidirectional,
+// then the buckets of -600 ... 600.
+TEST(RelativeBucket, EqualsAnIndependentImplementationForAllDistances) {
   const sluice::testing::TemporaryDirectory folder;
   const std::string answers = (folder.path() / "buckets.txt").string();
-  const std::string command =
-      std::string("\"") + SLUICE_PYTHON + "\" \"" + SLUICE_SOURCE_DIR + "/tests/ops/relative_buckets.py\" > \"" + answers + '"';
+  const std::string command = std::string("\"") + SLUICE_PYTHON + "\" \"" + SLUICE_SOURCE_DIR +
+                              "/tests/ops/relative_buckets.py\" > \"" + answers + '"';
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
   std::ifstream in(answers);
   std::int64_t rules = 0;
@@ -44,7 +47,8 @@ TEST(RelativeBucket, equals_an_independent_implementation_for_all_distances) {
     for (std::int64_t n = -600; n <= 600; ++n) {
       std::int64_t want = -1;
       words >> want;
-      EXPECT_EQ(relative_bucket(n, rule), want) << "query - key " << n << " of " << line.substr(0, 12);
+      EXPECT_EQ(relative_bucket(n, rule), want)
+          << "query - key " << n << " of " << line.substr(0, 12);
     }
   }
   EXPECT_EQ(rules, 8);
@@ -52,7 +56,7 @@ TEST(RelativeBucket, equals_an_independent_implementation_for_all_distances) {
 
 class RelativeBias : public ::testing::TestWithParam<Setting> {};
 
-TEST_P(RelativeBias, reads_and_collects_each_bucket) {
+TEST_P(RelativeBias, GathersValuesAndAccumulatesGradientsPerBucket) {
   for (const BucketRule& rule : {kEncoder, kDecoder}) {
     const Weight table = weight_of(numbers({3, 32}, 1), GetParam());
     const at::Tensor bias = relative_bias(table, rule, 40, 300), upstream = numbers({3, 339}, 2);
@@ -61,7 +65,8 @@ TEST_P(RelativeBias, reads_and_collects_each_bucket) {
     at::Tensor want = at::zeros({3, 32}, at::kDouble);
     for (std::int64_t r = 0; r < 339; ++r) {
       const std::int64_t bucket = relative_bucket(39 - r, rule);
-      EXPECT_TRUE(at::equal(bias.detach().select(1, r), table.value.detach().select(1, bucket))) << r;
+      EXPECT_TRUE(at::equal(bias.detach().select(1, r), table.value.detach().select(1, bucket)))
+          << r;
       want.select(1, bucket).add_(upstream.select(1, r));
     }
     expect_close(table.value.grad(), want, tolerance(at::kFloat), "gradient");
@@ -70,8 +75,9 @@ TEST_P(RelativeBias, reads_and_collects_each_bucket) {
 
 INSTANTIATE_TEST_SUITE_P(All, RelativeBias, ::testing::ValuesIn(all_settings()), setting_name);
 
-TEST(RelativeBias, a_table_of_another_width_is_refused) {
-  EXPECT_THROW(relative_bias(weight_of(at::zeros({2, 16}, at::kDouble), {}), kEncoder, 4, 4), InvariantError);
+TEST(RelativeBias, RejectsATableOfAnotherWidth) {
+  EXPECT_THROW(relative_bias(weight_of(at::zeros({2, 16}, at::kDouble), {}), kEncoder, 4, 4),
+               InvariantError);
 }
 
 }  // namespace

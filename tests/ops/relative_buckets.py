@@ -1,6 +1,7 @@
-"""T5's buckets of relative positions in float64 NumPy, written from the rule's statement and apart from the project's code.
+"""T5's relative position buckets in float64 NumPy, independent of the project's code.
 
-One line per rule: buckets, max_distance, 1 where bidirectional, then the bucket of every query - key from -600 to 600.
+Prints one line per rule: buckets, max_distance, 1 if bidirectional, then the bucket of every
+query - key from -600 to 600.
 """
 
 import numpy as np

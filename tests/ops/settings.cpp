@@ -13,34 +13,43 @@ std::vector<Setting> all_settings() {
   std::vector<Setting> all;
   for (const at::Device device : devices)
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
-      for (const Form form : {Form::kFastest, Form::kReference}) all.push_back({device, dtype, form});
+      for (const Form form : {Form::kFastest, Form::kReference})
+        all.push_back({device, dtype, form});
   return all;
 }
 
 std::string name_of(const Setting& setting) {
-  return std::string(setting.device.is_cuda() ? "cuda" : "cpu") + (setting.dtype == at::kBFloat16 ? "_bf16" : "_fp32") +
+  return std::string(setting.device.is_cuda() ? "cuda" : "cpu") +
+         (setting.dtype == at::kBFloat16 ? "_bf16" : "_fp32") +
          (setting.form == Form::kFastest ? "_fused" : "_reference");
 }
 
-std::string setting_name(const testing::TestParamInfo<Setting>& info) { return name_of(info.param); }
+std::string setting_name(const testing::TestParamInfo<Setting>& info) {
+  return name_of(info.param);
+}
 
 at::Tensor numbers(std::vector<std::int64_t> shape, std::uint64_t seed, double scale) {
   const at::Tensor result = at::empty(shape, at::kDouble);
   const std::uint64_t key = random_key(seed, "test");
   double* values = result.data_ptr<double>();
-  for (std::int64_t i = 0, n = result.numel(); i < n; ++i) values[i] = scale * random_normal(key, static_cast<std::uint64_t>(i));
+  for (std::int64_t i = 0, n = result.numel(); i < n; ++i)
+    values[i] = scale * random_normal(key, static_cast<std::uint64_t>(i));
   return result.to(at::kBFloat16).to(at::kDouble);
 }
 
 at::Tensor leaf(const at::Tensor& numbers, const Setting& setting, at::ScalarType dtype) {
-  return numbers.to(at::TensorOptions().device(setting.device).dtype(dtype), /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
+  return numbers
+      .to(at::TensorOptions().device(setting.device).dtype(dtype), /*non_blocking=*/false,
+          /*copy=*/true)
+      .set_requires_grad(true);
 }
 
 Weight weight_of(const at::Tensor& numbers, const Setting& setting) {
   Weight weight;
   weight.value = leaf(numbers, setting, setting.master());
   weight.value.mutable_grad() = at::zeros_like(weight.value);
-  weight.compute = setting.dtype == at::kBFloat16 ? weight.value.detach().to(at::kBFloat16) : weight.value;
+  weight.compute =
+      setting.dtype == at::kBFloat16 ? weight.value.detach().to(at::kBFloat16) : weight.value;
   return weight;
 }
 
@@ -55,14 +64,17 @@ double tolerance(at::ScalarType dtype) {
   }
 }
 
-void expect_close(const at::Tensor& got, const at::Tensor& want, double allowed, const std::string& what) {
+void expect_close(const at::Tensor& got, const at::Tensor& want, double allowed,
+                  const std::string& what) {
   ASSERT_EQ(got.sizes(), want.sizes()) << what;
-  const at::Tensor g = got.detach().to(at::kCPU, at::kDouble), w = want.detach().to(at::kCPU, at::kDouble);
+  const at::Tensor g = got.detach().to(at::kCPU, at::kDouble),
+                   w = want.detach().to(at::kCPU, at::kDouble);
   ASSERT_TRUE(at::isfinite(g).all().item<bool>()) << what << ": not finite";
   const at::Tensor limit = allowed * (w.abs() + w.square().mean().sqrt());
   const double worst = w.numel() == 0 ? 0.0 : ((g - w).abs() - limit).max().item<double>();
   const double relative = (g - w).norm().item<double>() / std::max(w.norm().item<double>(), 1e-300);
-  EXPECT_LE(worst, 0.0) << what << ": relative error of the whole " << relative << ", allowed per element " << allowed;
+  EXPECT_LE(worst, 0.0) << what << ": relative error of the whole " << relative
+                        << ", allowed per element " << allowed;
 }
 
 void expect_equals_float64(const Setting& setting, const Run& run, double gradient_factor) {
@@ -73,19 +85,27 @@ void expect_equals_float64(const Setting& setting, const Run& run, double gradie
                  i == 0 ? "output" : "gradient " + std::to_string(i));
 }
 
-void expect_reductions_follow_the_products(const Run& run) {
-  const auto results = [&](at::ScalarType dtype, Reductions reductions) { return run(Setting{.dtype = dtype, .reductions = reductions}); };
-  const auto precise = results(at::kFloat, Reductions::kFp32), same = results(at::kFloat, Reductions::kCompute);
+void expect_reductions_in_compute_dtype(const Run& run) {
+  const auto results = [&](at::ScalarType dtype, Reductions reductions) {
+    return run(Setting{.dtype = dtype, .reductions = reductions});
+  };
+  const auto precise = results(at::kFloat, Reductions::kFp32),
+             same = results(at::kFloat, Reductions::kCompute);
   for (std::size_t i = 0; i < precise.size(); ++i) EXPECT_TRUE(at::equal(precise[i], same[i])) << i;
-  const auto want = run(exact()), fine = results(at::kBFloat16, Reductions::kFp32), coarse = results(at::kBFloat16, Reductions::kCompute);
+  const auto want = run(exact()), fine = results(at::kBFloat16, Reductions::kFp32),
+             coarse = results(at::kBFloat16, Reductions::kCompute);
   EXPECT_FALSE(at::equal(fine[0], coarse[0]));
-  const auto error = [&](const std::vector<at::Tensor>& got) { return (got[0].to(at::kDouble) - want[0]).norm().item<double>(); };
+  const auto error = [&](const std::vector<at::Tensor>& got) {
+    return (got[0].to(at::kDouble) - want[0]).norm().item<double>();
+  };
   EXPECT_GT(error(coarse), error(fine));
-  for (std::size_t i = 0; i < want.size(); ++i) expect_close(coarse[i], want[i], 4 * tolerance(at::kBFloat16), std::to_string(i));
+  for (std::size_t i = 0; i < want.size(); ++i)
+    expect_close(coarse[i], want[i], 4 * tolerance(at::kBFloat16), std::to_string(i));
 }
 
-void expect_gradients_of_differences(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
-                                     const std::vector<at::Tensor>& inputs) {
+void expect_finite_difference_gradients(
+    const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
+    const std::vector<at::Tensor>& inputs) {
   std::vector<at::Tensor> leaves;
   for (const at::Tensor& input : inputs) leaves.push_back(input.clone().set_requires_grad(true));
   const at::Tensor y = f(leaves), upstream = numbers(y.sizes().vec(), 99);
@@ -99,7 +119,8 @@ void expect_gradients_of_differences(const std::function<at::Tensor(const std::v
         shifted[i] = inputs[i] + step * direction;
         return (f(shifted) * upstream).sum().item<double>();
       };
-      const double slope = (moved(kStep) - moved(-kStep)) / (2 * kStep), want = (gradients[i] * direction).sum().item<double>();
+      const double slope = (moved(kStep) - moved(-kStep)) / (2 * kStep),
+                   want = (gradients[i] * direction).sum().item<double>();
       EXPECT_NEAR(slope, want, 1e-6 * (1 + std::abs(want))) << "input " << i;
     }
   }

@@ -12,14 +12,14 @@
 namespace sluice::ops {
 namespace {
 
-// A version newer than the tested ones is tried, so this test accepts it.
-TEST(TorchCompat, names_a_supported_version) {
+// Versions newer than the tested ones are accepted.
+TEST(TorchCompat, ReportsASupportedVersion) {
   int major = 0, minor = -1;
   ASSERT_EQ(std::sscanf(torch_version().c_str(), "%d.%d.", &major, &minor), 2) << torch_version();
   EXPECT_GE(std::pair(major, minor), std::pair(2, 11)) << torch_version();
 }
 
-TEST(TorchCompat, prepares_threads_and_determinism) {
+TEST(TorchCompat, SetsThreadsAndDeterminism) {
   const int threads = at::get_num_threads();
   prepare_torch(1);
   EXPECT_EQ(at::get_num_threads(), 1);
@@ -28,7 +28,7 @@ TEST(TorchCompat, prepares_threads_and_determinism) {
   at::globalContext().setDeterministicAlgorithms(false, false);
 }
 
-TEST(TorchCompat, refuses_no_threads) { EXPECT_THROW(prepare_torch(0), InvariantError); }
+TEST(TorchCompat, RejectsZeroThreads) { EXPECT_THROW(prepare_torch(0), InvariantError); }
 
 }  // namespace
 }  // namespace sluice::ops

@@ -1,5 +1,5 @@
-// LibTorch's messages from every kind of thread: on the console and in the log file, once, and nothing
-// else on stderr.
+// LibTorch's messages from every kind of thread appear once on the console and in the log file;
+// nothing else is written to stderr.
 #include "ops/torch_warnings.h"
 
 #include <ATen/Parallel.h>
@@ -22,13 +22,13 @@
 namespace sluice::ops {
 namespace {
 
-struct Written {
+struct Captured {
   std::string console, file;
 };
 
-// What `act` makes appear on stderr, by whatever way, and in the log file (without the time).
+// The output of `act` on stderr and in the log file (without timestamps).
 template <class Act>
-Written written_by(Act act) {
+Captured captured_from(Act act) {
   const sluice::testing::TemporaryDirectory folder;
   const std::string path = (folder.path() / "log.txt").string();
   log_torch_warnings();
@@ -36,36 +36,38 @@ Written written_by(Act act) {
   log::open_file(path);
   act();
   log::close_file();
-  Written written;
-  written.console = ::testing::internal::GetCapturedStderr();
+  Captured captured;
+  captured.console = ::testing::internal::GetCapturedStderr();
   std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) written.file += line.substr(line.find(' ') + 1) + '\n';
-  return written;
+  for (std::string line; std::getline(in, line);)
+    captured.file += line.substr(line.find(' ') + 1) + '\n';
+  return captured;
 }
 
-void expect_one_line(const Written& written, const std::string& line) {
-  EXPECT_EQ(written.console, line + '\n');
-  EXPECT_EQ(written.file, line + '\n');
+void expect_one_line(const Captured& captured, const std::string& line) {
+  EXPECT_EQ(captured.console, line + '\n');
+  EXPECT_EQ(captured.file, line + '\n');
 }
 
-TEST(TorchWarnings, main_thread_once) {
-  const Written written = written_by([] {
+TEST(TorchWarnings, MainThreadLogsOnce) {
+  const Captured captured = captured_from([] {
     for (int i = 0; i < 3; ++i) TORCH_WARN("from the\n  main thread");
   });
-  expect_one_line(written, "warning: LibTorch: from the main thread");
+  expect_one_line(captured, "warning: LibTorch: from the main thread");
 }
 
-TEST(TorchWarnings, own_thread) {
-  expect_one_line(written_by([] { std::thread([] { TORCH_WARN("from a std::thread"); }).join(); }),
-                  "warning: LibTorch: from a std::thread");
+TEST(TorchWarnings, UserThread) {
+  expect_one_line(
+      captured_from([] { std::thread([] { TORCH_WARN("from a std::thread"); }).join(); }),
+      "warning: LibTorch: from a std::thread");
 }
 
-TEST(TorchWarnings, parallel_for_workers) {
+TEST(TorchWarnings, ParallelForWorkers) {
   const int before = at::get_num_threads();
   at::set_num_threads(4);
   std::atomic<int> others = 0;
   const std::thread::id caller = std::this_thread::get_id();
-  const Written written = written_by([&] {
+  const Captured captured = captured_from([&] {
     at::parallel_for(0, 4, 1, [&](std::int64_t, std::int64_t) {
       if (std::this_thread::get_id() != caller) ++others;
       TORCH_WARN("from parallel_for");
@@ -73,19 +75,23 @@ TEST(TorchWarnings, parallel_for_workers) {
   });
   at::set_num_threads(before);
   EXPECT_EQ(others, 3);
-  expect_one_line(written, "warning: LibTorch: from parallel_for");
+  expect_one_line(captured, "warning: LibTorch: from parallel_for");
 }
 
-// Differentiates itself once more inside its backward, `depth` times; at the bottom it warns.
+// Runs a nested backward pass inside backward, `depth` times; the innermost one warns.
 struct Nested : torch::autograd::Function<Nested> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, std::int64_t depth) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            std::int64_t depth) {
     context->saved_data["depth"] = depth;
     return x.clone();
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const std::int64_t depth = context->saved_data["depth"].toInt();
     if (depth == 0) {
-      TORCH_WARN("from backward in ", std::this_thread::get_id() == main_thread() ? "the calling thread" : "a thread of autograd");
+      TORCH_WARN("from backward in ", std::this_thread::get_id() == main_thread()
+                                          ? "the calling thread"
+                                          : "a thread of autograd");
     } else {
       const at::AutoGradMode grad(true);
       Nested::apply(at::ones({1}).requires_grad_(), depth - 1).sum().backward();
@@ -98,46 +104,55 @@ struct Nested : torch::autograd::Function<Nested> {
   }
 };
 
-TEST(TorchWarnings, backward_in_the_calling_thread_and_in_one_of_autograds) {
+TEST(TorchWarnings, BackwardInTheCallingThreadAndInAutogradThreads) {
   Nested::main_thread() = std::this_thread::get_id();
-  // Below depth 60 the engine moves on to a thread of its pool.
-  for (const auto& [depth, where] : {std::pair{0, "the calling thread"}, std::pair{70, "a thread of autograd"}}) {
-    const Written written = written_by([depth = depth] { Nested::apply(at::ones({1}).requires_grad_(), depth).sum().backward(); });
-    expect_one_line(written, cat("warning: LibTorch: from backward in ", where));
+  // From depth 60 on, the engine continues on a thread of its pool.
+  for (const auto& [depth, where] :
+       {std::pair{0, "the calling thread"}, std::pair{70, "a thread of autograd"}}) {
+    const Captured captured = captured_from(
+        [depth = depth] { Nested::apply(at::ones({1}).requires_grad_(), depth).sum().backward(); });
+    expect_one_line(captured, cat("warning: LibTorch: from backward in ", where));
   }
 }
 
-TEST(TorchWarnings, log_and_direct_writes_too) {
-  expect_one_line(written_by([] {
+TEST(TorchWarnings, LogMacrosAndDirectWrites) {
+  expect_one_line(captured_from([] {
                     for (int i = 0; i < 3; ++i) LOG(WARNING) << "of LOG " << 7;
                     std::thread([] { LOG(WARNING) << "of LOG " << 7; }).join();
                   }),
                   "warning: LibTorch: of LOG 7");
-  expect_one_line(written_by([] { LOG(ERROR) << "an error"; }), "warning: LibTorch: an error");
-  expect_one_line(written_by([] { std::cerr << "in " << 3 << " parts" << std::endl << '\n'; }), "warning: LibTorch: in 3 parts");
+  expect_one_line(captured_from([] { LOG(ERROR) << "an error"; }), "warning: LibTorch: an error");
+  expect_one_line(captured_from([] { std::cerr << "in " << 3 << " parts" << std::endl
+                                               << '\n'; }),
+                  "warning: LibTorch: in 3 parts");
 }
 
-TEST(TorchWarnings, say_what_they_mean) {
-  expect_one_line(written_by([] { TORCH_WARN("cuDNN Attention defaults to a non-deterministic algorithm."); }),
-                  "warning: this run cannot be repeated bit for bit: LibTorch uses a non-deterministic operation "
-                  "(LibTorch: cuDNN Attention defaults to a non-deterministic algorithm.)");
-  EXPECT_TRUE(torch_warning_line("put_ does not have a deterministic implementation, but").starts_with("this run cannot be repeated"));
-  EXPECT_TRUE(
-      torch_warning_line("CUDA initialization: The NVIDIA driver is too old").starts_with("the GPU cannot be used (LibTorch: CUDA"));
+TEST(TorchWarnings, ExplainsKnownWarnings) {
+  expect_one_line(
+      captured_from(
+          [] { TORCH_WARN("cuDNN Attention defaults to a non-deterministic algorithm."); }),
+      "warning: this run is not bit-for-bit reproducible: LibTorch uses a non-deterministic "
+      "operation (LibTorch: cuDNN Attention defaults to a non-deterministic algorithm.)");
+  EXPECT_TRUE(torch_warning_line("put_ does not have a deterministic implementation, but")
+                  .starts_with("this run is not bit-for-bit reproducible"));
+  EXPECT_TRUE(torch_warning_line("CUDA initialization: The NVIDIA driver is too old")
+                  .starts_with("the GPU cannot be used (LibTorch: CUDA"));
 }
 
-TEST(TorchWarnings, control_characters_and_length) {
+TEST(TorchWarnings, EscapesControlCharactersAndTruncates) {
   EXPECT_EQ(torch_warning_line("a\x1b[31mb\t c\n"), "LibTorch: a\\x1b[31mb c");
   EXPECT_LT(torch_warning_line(std::string(100'000, 'x')).size(), 700u);
 }
 
-// In a process of its own under ctest; the other tests' texts come before or after it all the same.
-TEST(TorchWarnings, zz_a_changing_number_does_not_fill_the_log) {
-  const Written written = written_by([] {
+// Last: it exhausts the process-wide limit. Under ctest each test runs in a separate process.
+TEST(TorchWarnings, ZzVaryingTextDoesNotFillTheLog) {
+  const Captured captured = captured_from([] {
     for (int i = 0; i < 1000; ++i) TORCH_WARN("number ", i);
   });
-  EXPECT_LE(std::count(written.console.begin(), written.console.end(), '\n'), 101);
-  EXPECT_NE(written.console.find("LibTorch: 100 different warnings; further ones are not shown\n"), std::string::npos);
+  EXPECT_LE(std::count(captured.console.begin(), captured.console.end(), '\n'), 101);
+  EXPECT_NE(
+      captured.console.find("LibTorch: 100 distinct warnings logged; suppressing further ones\n"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
-"""scripts/numpy_adafactor.py on given numbers. Reads JSON on stdin; the numbers lie in raw files, parameter after parameter:
-`values` and `gradients` (several sets of them) in `dtype`, `result` (written: values, then statistics by parameter) in float64.
-In step s the gradient is scales[s] times set s modulo their number, a product in `dtype`."""
+"""Runs scripts/numpy_adafactor.py on given parameters and gradients. Reads a JSON request on stdin.
+
+The tensors are in raw files, parameter after parameter: `values` and `gradients` (several sets) in
+`dtype`, and the output `result` (values, then statistics by parameter) in float64. The gradient of
+step s is scales[s] times set s modulo the number of sets, multiplied in `dtype`.
+"""
 
 import json
 import pathlib
@@ -17,20 +20,26 @@ sizes = [int(np.prod(shape)) for shape in shapes]
 
 
 def split(flat):
-    return [part.reshape(shape) for part, shape in zip(np.split(flat, np.cumsum(sizes)[:-1]), shapes)]
+    return [
+        part.reshape(shape)
+        for part, shape in zip(np.split(flat, np.cumsum(sizes)[:-1]), shapes, strict=True)
+    ]
 
 
 values = [value.astype(np.float64) for value in split(np.fromfile(request["values"], dtype))]
 sets = np.fromfile(request["gradients"], dtype).reshape(-1, sum(sizes))
 optimizers = [Adafactor(shape, **request["settings"]) for shape in shapes]
 norms = []
-for step, (lr, scale) in enumerate(zip(request["lr"], request["scales"])):
+for step, (lr, scale) in enumerate(zip(request["lr"], request["scales"], strict=True)):
     flat = (sets[step % len(sets)] * dtype.type(scale)).astype(np.float64)
     norm = float(np.sqrt(np.square(flat).sum()))
     norms.append(norm)
     if request["clip_norm"] > 0:
         flat = flat * min(1.0, request["clip_norm"] / norm)
-    values = [optimizer.moved(value, gradient, lr) for optimizer, value, gradient in zip(optimizers, values, split(flat))]
+    values = [
+        optimizer.updated(value, gradient, lr)
+        for optimizer, value, gradient in zip(optimizers, values, split(flat), strict=True)
+    ]
 
 statistics = [s for o in optimizers for s in ((o.row, o.column) if o.factored else (o.full,))]
 np.concatenate([x.ravel() for x in values + statistics]).tofile(request["result"])

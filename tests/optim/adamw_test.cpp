@@ -21,14 +21,16 @@ using test::numbers;
 using test::scalar;
 using test::set_gradients;
 
-// A matrix that decays, a vector that does not, a slot of two matrices with padded rows, and a larger matrix of several pieces.
+// A matrix with decay, a vector without, a slot of two matrices with padded rows, and a larger
+// matrix that spans several pieces.
 std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kFloat) {
   auto parameters = std::make_unique<ops::Parameters>();
   const ops::Init normal{.kind = ops::Init::Kind::kNormal, .std = 0.5};
   parameters->add({.name = "matrix", .shape = {5, 7}, .init = normal, .decay = true});
   parameters->add({.name = "scale", .shape = {7}, .init = {.kind = ops::Init::Kind::kOnes}});
-  parameters->add(
-      {{.name = "q", .shape = {3, 4}, .init = normal, .decay = true}, {.name = "k", .shape = {2, 4}, .init = normal, .decay = true}}, 8);
+  parameters->add({{.name = "q", .shape = {3, 4}, .init = normal, .decay = true},
+                   {.name = "k", .shape = {2, 4}, .init = normal, .decay = true}},
+                  8);
   parameters->add({.name = "bias", .shape = {3}, .init = normal});
   parameters->add({.name = "large", .shape = {70, 500}, .init = normal, .decay = true});
   parameters->allocate(at::kCPU, compute, true);
@@ -46,7 +48,7 @@ struct Case {
 
 class BothForms : public ::testing::TestWithParam<Case> {
  protected:
-  void SetUp() override { at::set_num_threads(1); }  // too little work for more
+  void SetUp() override { at::set_num_threads(1); }  // the work is too small for more
   AdamWConfig config() const {
     return {.lr = 1,
             .betas = {0.9, 0.95},
@@ -57,10 +59,12 @@ class BothForms : public ::testing::TestWithParam<Case> {
   }
 };
 
-std::string form_name(ops::Form form) { return form == ops::Form::kFastest ? "Fused" : "Reference"; }
+std::string form_name(ops::Form form) {
+  return form == ops::Form::kFastest ? "Fused" : "Reference";
+}
 
-// The formula of the header in float64, element by element.
-TEST_P(BothForms, FollowsTheFormula) {
+// The formula in adamw.h, in float64, element by element.
+TEST_P(BothForms, MatchesTheFormula) {
   const auto parameters = some_parameters();
   AdamW optimizer(config(), *parameters, GetParam().form);
   std::vector<std::vector<double>> weights, m, v;
@@ -77,7 +81,8 @@ TEST_P(BothForms, FollowsTheFormula) {
       gradients.push_back(numbers(parameter.gradient));
       for (const double g : gradients.back()) squares += g * g;
     }
-    const double norm = std::sqrt(squares), clip = GetParam().clip_norm > 0 ? std::min(1.0, GetParam().clip_norm / norm) : 1.0,
+    const double norm = std::sqrt(squares),
+                 clip = GetParam().clip_norm > 0 ? std::min(1.0, GetParam().clip_norm / norm) : 1.0,
                  lr = lr_of(step);
     const UpdateReport report = optimizer.update({.lr = lr, .loss = scalar(1)});
     EXPECT_NEAR(report.grad_norm.item<double>(), norm, 1e-6 * norm);
@@ -97,9 +102,12 @@ TEST_P(BothForms, FollowsTheFormula) {
         m[p][i] = 0.9 * m[p][i] + 0.1 * g;
         v[p][i] = 0.95 * v[p][i] + 0.05 * g * g;
         const double decay = named[p].spec->decay ? lr * 0.3 : 0.0;
-        const double denominator = std::sqrt(v[p][i]) / std::sqrt(1 - std::pow(0.95, step + 1)) + 1e-6 * eps_scale;
-        weights[p][i] = weights[p][i] * (1 - decay) - scale * lr / (1 - std::pow(0.9, step + 1)) * m[p][i] / denominator;
-        ASSERT_NEAR(now[i], weights[p][i], 2e-6) << named[p].spec->name << "[" << i << "] step " << step;
+        const double denominator =
+            std::sqrt(v[p][i]) / std::sqrt(1 - std::pow(0.95, step + 1)) + 1e-6 * eps_scale;
+        weights[p][i] = weights[p][i] * (1 - decay) -
+                        scale * lr / (1 - std::pow(0.9, step + 1)) * m[p][i] / denominator;
+        ASSERT_NEAR(now[i], weights[p][i], 2e-6)
+            << named[p].spec->name << "[" << i << "] step " << step;
       }
     }
   }
@@ -108,8 +116,9 @@ TEST_P(BothForms, FollowsTheFormula) {
 nlohmann::json ask_pytorch(const nlohmann::json& request) {
   const sluice::testing::TemporaryDirectory directory;
   std::ofstream(directory.path() / "in.json") << request;
-  const std::string command = std::string("OMP_NUM_THREADS=1 '") + SLUICE_PYTHON + "' '" + SLUICE_SOURCE_DIR +
-                              "/tests/optim/adamw_oracle.py' < '" + (directory.path() / "in.json").string() + "' > '" +
+  const std::string command = std::string("OMP_NUM_THREADS=1 '") + SLUICE_PYTHON + "' '" +
+                              SLUICE_SOURCE_DIR + "/tests/optim/adamw_oracle.py' < '" +
+                              (directory.path() / "in.json").string() + "' > '" +
                               (directory.path() / "out.json").string() + "'";
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
   std::ifstream out(directory.path() / "out.json");
@@ -118,39 +127,49 @@ nlohmann::json ask_pytorch(const nlohmann::json& request) {
 
 class BothFormsOnce : public BothForms {};
 
-TEST_P(BothFormsOnce, EqualsPyTorch) {
+TEST_P(BothFormsOnce, MatchesPyTorch) {
   const auto parameters = some_parameters();
   const AdamWConfig c = config();
   AdamW optimizer(c, *parameters, GetParam().form);
-  nlohmann::json request = {
-      {"dtype", "float32"}, {"betas", c.betas}, {"eps", c.eps}, {"weight_decay", c.weight_decay}, {"clip_norm", c.clip_norm}};
+  nlohmann::json request = {{"dtype", "float32"},
+                            {"betas", c.betas},
+                            {"eps", c.eps},
+                            {"weight_decay", c.weight_decay},
+                            {"clip_norm", c.clip_norm}};
   for (const auto& parameter : parameters->named())
-    request["parameters"].push_back({{"values", numbers(parameter.value)}, {"decay", parameter.spec->decay}});
+    request["parameters"].push_back(
+        {{"values", numbers(parameter.value)}, {"decay", parameter.spec->decay}});
   std::vector<double> norms;
   for (int step = 0; step < 8; ++step) {
     set_gradients(*parameters, static_cast<std::uint64_t>(step));
     nlohmann::json gradients;
-    for (const auto& parameter : parameters->named()) gradients.push_back(numbers(parameter.gradient));
+    for (const auto& parameter : parameters->named())
+      gradients.push_back(numbers(parameter.gradient));
     request["steps"].push_back({{"gradients", gradients}, {"lr", lr_of(step)}});
-    norms.push_back(optimizer.update({.lr = lr_of(step), .loss = scalar(1)}).grad_norm.item<double>());
+    norms.push_back(
+        optimizer.update({.lr = lr_of(step), .loss = scalar(1)}).grad_norm.item<double>());
   }
   const nlohmann::json answer = ask_pytorch(request);
-  for (std::size_t i = 0; i < norms.size(); ++i) EXPECT_NEAR(norms[i], answer.at("norms")[i].get<double>(), 1e-5 * norms[i]);
+  for (std::size_t i = 0; i < norms.size(); ++i)
+    EXPECT_NEAR(norms[i], answer.at("norms")[i].get<double>(), 1e-5 * norms[i]);
   const auto named = parameters->named();
   const auto state = optimizer.state();
-  const auto expect_near = [](const at::Tensor& ours, const nlohmann::json& theirs, double tolerance, const std::string& name) {
+  const auto expect_near = [](const at::Tensor& ours, const nlohmann::json& theirs,
+                              double tolerance, const std::string& name) {
     const std::vector<double> values = numbers(ours), expected = theirs.get<std::vector<double>>();
     ASSERT_EQ(values.size(), expected.size());
-    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], expected[i], tolerance) << name << "[" << i << "]";
+    for (std::size_t i = 0; i < values.size(); ++i)
+      ASSERT_NEAR(values[i], expected[i], tolerance) << name << "[" << i << "]";
   };
   for (std::size_t p = 0; p < named.size(); ++p) {
     expect_near(named[p].value, answer.at("values")[p], 3e-6, named[p].spec->name);
     expect_near(state[p].tensor, answer.at("exp_avg")[p], 1e-6, state[p].name);
-    expect_near(state[named.size() + p].tensor, answer.at("exp_avg_sq")[p], 1e-6, state[named.size() + p].name);
+    expect_near(state[named.size() + p].tensor, answer.at("exp_avg_sq")[p], 1e-6,
+                state[named.size() + p].name);
   }
 }
 
-TEST_P(BothForms, ClearsGradientsAndLeavesPaddingZero) {
+TEST_P(BothForms, ClearsGradientsAndKeepsPaddingZero) {
   const auto parameters = some_parameters();
   AdamW optimizer(config(), *parameters, GetParam().form);
   for (int step = 0; step < 3; ++step) {
@@ -169,16 +188,18 @@ TEST_P(BothForms, WritesTheComputeCopyRoundedToNearest) {
   EXPECT_TRUE(at::equal(parameters->compute(), parameters->master().to(at::kBFloat16)));
 }
 
-// Weights, state and copy stay bit for bit where a step is refused; the gradients are cleared all the same.
-TEST_P(BothForms, ABadStepMovesNothing) {
+// After a rejected step, weights, state and compute copy are bit-identical; the gradients are
+// cleared.
+TEST_P(BothForms, ARejectedStepChangesNothing) {
   struct Bad {
     const char* what;
     double loss, gradient, loss_limit, norm_limit;
   };
   const double nan = std::nan("");
   for (const Bad& bad :
-       {Bad{"NaN loss", nan, 0.05, kInf, kInf}, Bad{"infinite loss", kInf, 0.05, kInf, kInf}, Bad{"NaN gradient", 1, nan, kInf, kInf},
-        Bad{"infinite gradient", 1, kInf, kInf, kInf}, Bad{"loss spike", 11, 0.05, 10, kInf}, Bad{"norm spike", 1, 0.05, kInf, 2}}) {
+       {Bad{"NaN loss", nan, 0.05, kInf, kInf}, Bad{"infinite loss", kInf, 0.05, kInf, kInf},
+        Bad{"NaN gradient", 1, nan, kInf, kInf}, Bad{"infinite gradient", 1, kInf, kInf, kInf},
+        Bad{"loss spike", 11, 0.05, 10, kInf}, Bad{"norm spike", 1, 0.05, kInf, 2}}) {
     const auto parameters = some_parameters(at::kBFloat16);
     AdamW optimizer(config(), *parameters, GetParam().form);
     set_gradients(*parameters, 1);
@@ -188,18 +209,21 @@ TEST_P(BothForms, ABadStepMovesNothing) {
 
     set_gradients(*parameters, 2);
     if (!std::isfinite(bad.gradient)) parameters->named()[2].gradient.fill_(bad.gradient);
-    const UpdateReport report =
-        optimizer.update({.lr = 0.1, .loss = scalar(bad.loss), .loss_limit = scalar(bad.loss_limit), .norm_limit = scalar(bad.norm_limit)});
+    const UpdateReport report = optimizer.update({.lr = 0.1,
+                                                  .loss = scalar(bad.loss),
+                                                  .loss_limit = scalar(bad.loss_limit),
+                                                  .norm_limit = scalar(bad.norm_limit)});
     EXPECT_FALSE(report.applied.item<bool>()) << bad.what;
     std::vector<at::Tensor> after{parameters->master(), parameters->compute()};
     for (const auto& state : optimizer.state()) after.push_back(state.tensor);
-    for (std::size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i], after[i])) << bad.what << " tensor " << i;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      EXPECT_TRUE(at::equal(before[i], after[i])) << bad.what << " tensor " << i;
     EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f) << bad.what;
   }
 }
 
-// The very first step too: there the bias corrections would divide by zero.
-TEST_P(BothForms, ABadFirstStepMovesNothing) {
+// On the first step, the bias corrections would divide by zero.
+TEST_P(BothForms, ARejectedFirstStepChangesNothing) {
   const auto parameters = some_parameters();
   AdamW optimizer(config(), *parameters, GetParam().form);
   const at::Tensor before = parameters->master().clone();
@@ -211,33 +235,37 @@ TEST_P(BothForms, ABadFirstStepMovesNothing) {
   EXPECT_TRUE(at::isfinite(parameters->master()).all().item<bool>());
 }
 
-TEST_P(BothForms, StateGoesByLogicalNames) {
+TEST_P(BothForms, StateIsNamedByLogicalParameter) {
   const auto parameters = some_parameters();
   AdamW optimizer(config(), *parameters, GetParam().form);
   std::vector<std::string> names;
   for (const auto& state : optimizer.state()) names.push_back(state.name);
-  const std::vector<std::string> expected{"exp_avg.matrix",  "exp_avg.scale",     "exp_avg.q",        "exp_avg.k",    "exp_avg.bias",
-                                          "exp_avg.large",   "exp_avg_sq.matrix", "exp_avg_sq.scale", "exp_avg_sq.q", "exp_avg_sq.k",
-                                          "exp_avg_sq.bias", "exp_avg_sq.large",  "num_updates"};
+  const std::vector<std::string> expected{
+      "exp_avg.matrix",  "exp_avg.scale",     "exp_avg.q",        "exp_avg.k",    "exp_avg.bias",
+      "exp_avg.large",   "exp_avg_sq.matrix", "exp_avg_sq.scale", "exp_avg_sq.q", "exp_avg_sq.k",
+      "exp_avg_sq.bias", "exp_avg_sq.large",  "num_updates"};
   EXPECT_EQ(names, expected);
   EXPECT_EQ(optimizer.state()[2].tensor.sizes(), (std::vector<std::int64_t>{3, 4}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Forms, BothForms,
-                         ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kFastest, 0.0}, Case{ops::Form::kReference, 1.0},
-                                           Case{ops::Form::kReference, 0.0}, Case{ops::Form::kFastest, 1.0, true},
-                                           Case{ops::Form::kReference, 1.0, true}),
-                         [](const auto& test) {
-                           return form_name(test.param.form) + (test.param.clip_norm > 0 ? "Clipped" : "Unclipped") +
-                                  (test.param.scale_by_rms ? "Scaled" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Forms, BothForms,
+    ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kFastest, 0.0},
+                      Case{ops::Form::kReference, 1.0}, Case{ops::Form::kReference, 0.0},
+                      Case{ops::Form::kFastest, 1.0, true}, Case{ops::Form::kReference, 1.0, true}),
+    [](const auto& test) {
+      return form_name(test.param.form) + (test.param.clip_norm > 0 ? "Clipped" : "Unclipped") +
+             (test.param.scale_by_rms ? "Scaled" : "");
+    });
 
-INSTANTIATE_TEST_SUITE_P(Forms, BothFormsOnce, ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kReference, 0.0}),
+INSTANTIATE_TEST_SUITE_P(Forms, BothFormsOnce,
+                         ::testing::Values(Case{ops::Form::kFastest, 1.0},
+                                           Case{ops::Form::kReference, 0.0}),
                          [](const auto& test) { return form_name(test.param.form); });
 
 class AdamWThreads : public ::testing::TestWithParam<bool> {};
 
-TEST_P(AdamWThreads, TheirNumberChangesNoBit) {
+TEST_P(AdamWThreads, ResultsDoNotDependOnTheNumberOfThreads) {
   const int threads_before = at::get_num_threads();
   std::vector<at::Tensor> results, norms;
   for (const int num_threads : {1, 2, 3}) {

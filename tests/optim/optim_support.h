@@ -1,4 +1,4 @@
-// What the tests of optimizers share.
+// Helpers shared by the optimizer tests.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,10 +16,10 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 at::Tensor scalar(double value);                        // float64
 std::vector<double> numbers(const at::Tensor& tensor);  // flat
 
-// Pseudo-random gradients, the same for every caller, keyed by step and name.
+// Pseudo-random gradients keyed by step and parameter name.
 void set_gradients(ops::Parameters& parameters, std::uint64_t step, double scale = 0.05);
 
-// Is everything outside of the logical parameters zero?
+// Whether everything outside the logical parameters is zero.
 bool padding_is_zero(const ops::Parameters& parameters);
 
 }  // namespace sluice::optim::test

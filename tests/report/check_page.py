@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks report.html as a strict reader would: well-formed (every tag closed, as HTML and as XML), nothing from elsewhere, ids used once, links
-within the page that lead somewhere. Prints what is wrong; ends with 1 if anything is.
+"""Validates report.html: well-formed HTML and XML, no external resources, unique ids, valid links.
 
     check_page.py PAGE
+
+Prints the problems; exits with 1 if there are any.
 """
 
 import html.parser
@@ -15,25 +16,25 @@ VOID = {"meta", "br", "link", "img", "hr"}
 
 
 class Reader(html.parser.HTMLParser):
-    """As a browser reads it: open tags, ids, links, elements seen."""
+    """Collects unclosed tags, ids, links and elements."""
 
     def __init__(self):
         super().__init__()
-        self.open, self.faults, self.ids, self.links, self.tags = [], [], [], [], set()
+        self.open, self.errors, self.ids, self.links, self.tags = [], [], [], [], set()
 
     def handle_startendtag(self, tag, attrs):
-        self.note(tag, attrs)
+        self.record(tag, attrs)
 
     def handle_starttag(self, tag, attrs):
-        self.note(tag, attrs)
+        self.record(tag, attrs)
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag):
         if not self.open or self.open.pop() != tag:
-            self.faults.append(f"line {self.getpos()[0]}: </{tag}> closes nothing")
+            self.errors.append(f"line {self.getpos()[0]}: unexpected </{tag}>")
 
-    def note(self, tag, attrs):
+    def record(self, tag, attrs):
         self.tags.add(tag)
         for name, value in attrs:
             if name == "id":
@@ -41,39 +42,41 @@ class Reader(html.parser.HTMLParser):
             if name in {"href", "src", "srcset", "data", "action"}:
                 self.links.append(value)
             if name.startswith("on") or name == "style":
-                self.faults.append(f"attribute {name}")
+                self.errors.append(f"attribute {name}")
 
 
-def faults_of(text):
+def errors_of(text):
     reader = Reader()
     reader.feed(text)
     reader.close()
-    yield from reader.faults
+    yield from reader.errors
     if reader.open:
-        yield f"never closed: {reader.open}"
-    for tag in sorted(reader.tags & {"script", "iframe", "object", "embed", "link", "img", "base", "form"}):
+        yield f"unclosed: {reader.open}"
+    for tag in sorted(
+        reader.tags & {"script", "iframe", "object", "embed", "link", "img", "base", "form"}
+    ):
         yield f"<{tag}>"
-    for twice in sorted({i for i in reader.ids if reader.ids.count(i) > 1}):
-        yield f"id {twice} twice"
+    for duplicate in sorted({i for i in reader.ids if reader.ids.count(i) > 1}):
+        yield f"duplicate id {duplicate}"
     for link in reader.links:
         if not (link.startswith("#") and link[1:] in reader.ids):
             yield f"link {link}"
-    style = text[text.index("<style>"):text.index("</style>")]
+    style = text[text.index("<style>") : text.index("</style>")]
     for found in re.findall(r"@import|url\(|@font-face|https?:", style):
         yield f"style: {found}"
     for needed in ("title", "main", "svg", "table"):
         if needed not in reader.tags:
-            yield f"no <{needed}>"
+            yield f"missing <{needed}>"
     try:
         xml.etree.ElementTree.fromstring(text)
     except xml.etree.ElementTree.ParseError as error:
-        yield f"as XML: {error}"
+        yield f"XML: {error}"
 
 
 def main():
-    faults = list(faults_of(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")))
-    print("\n".join(faults))
-    return 1 if faults else 0
+    errors = list(errors_of(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")))
+    print("\n".join(errors))
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

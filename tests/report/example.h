@@ -1,4 +1,4 @@
-// A comparison with figures that look like those of a real one, for tests.
+// A comparison with realistic results, for tests.
 #pragma once
 
 #include <cstddef>
@@ -9,18 +9,18 @@
 namespace sluice::report {
 
 struct ExampleSize {
-  std::size_t num_variants = 8;  // the first of the paper's
+  std::size_t num_variants = 8;  // in the order of the paper
   std::size_t num_seeds = 5;
-  std::size_t num_points = 60;  // of each curve
+  std::size_t num_points = 60;  // per curve
 };
 
-// All cells finished, span corruption, tuned. The same arguments give the same figures.
+// All cells finished, span corruption, tuned. Deterministic.
 Comparison example_comparison(const ExampleSize& size);
 
 // The cell of a variant and seed, by index.
-Cell& cell_at(Comparison& comparison, std::size_t variant, std::size_t seed);
+CellResult& cell_at(Comparison& comparison, std::size_t variant, std::size_t seed);
 
-// What remains of a cell that never came to its end.
-void break_cell(Cell& cell, CellStatus status, const std::string& remark);
+// Sets the state of a cell and removes its results.
+void break_cell(CellResult& cell, CellState status, const std::string& remark);
 
 }  // namespace sluice::report

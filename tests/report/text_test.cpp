@@ -7,7 +7,7 @@
 namespace sluice::report {
 namespace {
 
-TEST(Text, UsualNamesStayAsTheyAre) {
+TEST(Text, LeavesOrdinaryNamesUnchanged) {
   for (const char* name : {"geglu", "swiglu, 3e-3", "GLU é 3.5"}) {
     EXPECT_EQ(html_text(name), name);
     EXPECT_EQ(markdown_text(name), name);
@@ -27,13 +27,15 @@ TEST(Text, Html) {
 
 TEST(Text, Markdown) {
   EXPECT_EQ(markdown_text("a|b"), "a\\|b");
-  EXPECT_EQ(markdown_text("<b>*x*_y_ [l](u) `c` \\"), "&lt;b&gt;\\*x\\*\\_y\\_ \\[l\\](u) \\`c\\` \\\\");
+  EXPECT_EQ(markdown_text("<b>*x*_y_ [l](u) `c` \\"),
+            "&lt;b&gt;\\*x\\*\\_y\\_ \\[l\\](u) \\`c\\` \\\\");
   EXPECT_EQ(markdown_text("two\nlines"), "two\\\\nlines");
 }
 
 TEST(Text, Latex) {
   EXPECT_EQ(latex_text("a_b & 5 % $x$ #1 {}"), "a\\_b \\& 5 \\% \\$x\\$ \\#1 \\{\\}");
-  EXPECT_EQ(latex_text("\\input{x}~^"), "\\textbackslash{}input\\{x\\}\\textasciitilde{}\\textasciicircum{}");
+  EXPECT_EQ(latex_text("\\input{x}~^"),
+            "\\textbackslash{}input\\{x\\}\\textasciitilde{}\\textasciicircum{}");
   EXPECT_EQ(latex_text("−0.1 – [x]"), "$-$0.1 -- {[}x{]}");
 }
 
@@ -42,18 +44,19 @@ TEST(Text, Csv) {
   EXPECT_EQ(csv_field("say \"x\""), "\"say \"\"x\"\"\"");
   EXPECT_EQ(csv_field("=1+1"), "'=1+1");
   EXPECT_EQ(csv_field("@sum"), "'@sum");
-  EXPECT_EQ(csv_field("-1e-3"), "-1e-3");  // a number is none
+  EXPECT_EQ(csv_field("-1e-3"), "-1e-3");  // a number is not a formula
   EXPECT_EQ(csv_field("-x\n"), "'-x\\n");
 }
 
-TEST(Text, ConsoleHidesControlBytes) { EXPECT_EQ(console_text("\x1b[31mred"), "\\x1b[31mred"); }
+TEST(Text, ConsoleEscapesControlBytes) { EXPECT_EQ(console_text("\x1b[31mred"), "\\x1b[31mred"); }
 
-// Names that one format or another would obey, and what each makes of them.
+// Names with special characters of some format, and their escaped forms.
 struct NastyName {
   std::string name, markdown, latex, html, csv, console;
 };
 const NastyName kNasty[] = {
-    {"$x^2$", "<span>\\$</span>x^2<span>\\$</span>", "\\$x\\textasciicircum{}2\\$", "$x^2$", "$x^2$", "$x^2$"},
+    {"$x^2$", "<span>\\$</span>x^2<span>\\$</span>", "\\$x\\textasciicircum{}2\\$", "$x^2$",
+     "$x^2$", "$x^2$"},
     {"a\xC2\x9B"
      "b",
      "a\\\\u009bb", "a\\textbackslash{}u009bb", "a\\u009bb", "a\\u009bb", "a\\u009bb"},
@@ -64,20 +67,25 @@ const NastyName kNasty[] = {
      "b",
      "a\\\\u2028b", "a\\textbackslash{}u2028b", "a\\u2028b", "a\\u2028b", "a\\u2028b"},
     {"a\nb", "a\\\\nb", "a\\textbackslash{}nb", "a\\nb", "a\\nb", "a\\nb"},
-    {"=HYPERLINK(1)", "=HYPERLINK(1)", "=HYPERLINK(1)", "=HYPERLINK(1)", "'=HYPERLINK(1)", "=HYPERLINK(1)"},
+    {"=HYPERLINK(1)", "=HYPERLINK(1)", "=HYPERLINK(1)", "=HYPERLINK(1)", "'=HYPERLINK(1)",
+     "=HYPERLINK(1)"},
     {" +1+1", " +1+1", " +1+1", " +1+1", "' +1+1", " +1+1"},
     {"＠SUM", "＠SUM", "\\texttt{U+FF20}SUM", "＠SUM", "'＠SUM", "＠SUM"},
     {"a;=1", "a;=1", "a;=1", "a;=1", "\"a;=1\"", "a;=1"},
     {"|`*_[]<&>#~!", "\\|\\`\\*\\_\\[\\]&lt;&amp;&gt;\\#\\~\\!",
-     "\\textbar{}\\textasciigrave{}{*}\\_{[}{]}\\textless{}\\&\\textgreater{}\\#\\textasciitilde{}!", "|`*_[]&lt;&amp;&gt;#~!",
-     "|`*_[]<&>#~!", "|`*_[]<&>#~!"},
-    {"100% {x} \\y", "100% {x} \\\\y", "100\\% \\{x\\} \\textbackslash{}y", "100% {x} \\y", "100% {x} \\y", "100% {x} \\y"},
-    {"中β é—ħ", "中β é—ħ", "\\texttt{U+4E2D}$\\beta$ é---\\texttt{U+0127}", "中β é—ħ", "中β é—ħ", "中β é—ħ"},
+     "\\textbar{}\\textasciigrave{}{*}\\_{[}{]}\\textless{}\\&\\textgreater{}\\#\\textasciitilde{}"
+     "!",
+     "|`*_[]&lt;&amp;&gt;#~!", "|`*_[]<&>#~!", "|`*_[]<&>#~!"},
+    {"100% {x} \\y", "100% {x} \\\\y", "100\\% \\{x\\} \\textbackslash{}y", "100% {x} \\y",
+     "100% {x} \\y", "100% {x} \\y"},
+    {"中β é—ħ", "中β é—ħ", "\\texttt{U+4E2D}$\\beta$ é---\\texttt{U+0127}", "中β é—ħ", "中β é—ħ",
+     "中β é—ħ"},
     {"😀", "😀", "\\texttt{U+1F600}", "😀", "😀", "😀"},
-    {"a--b ''c'' ,,", "a--b ''c'' ,,", "a-{}-b '{}'c'{}' ,{},", "a--b &#39;&#39;c&#39;&#39; ,,", "\"a--b ''c'' ,,\"", "a--b ''c'' ,,"},
+    {"a--b ''c'' ,,", "a--b ''c'' ,,", "a-{}-b '{}'c'{}' ,{},", "a--b &#39;&#39;c&#39;&#39; ,,",
+     "\"a--b ''c'' ,,\"", "a--b ''c'' ,,"},
 };
 
-TEST(Text, NastyNamesInEveryFormat) {
+TEST(Text, EscapesNastyNamesInEveryFormat) {
   for (const NastyName& nasty : kNasty) {
     EXPECT_EQ(markdown_text(nasty.name), nasty.markdown);
     EXPECT_EQ(latex_text(nasty.name), nasty.latex);
@@ -87,7 +95,7 @@ TEST(Text, NastyNamesInEveryFormat) {
   }
 }
 
-TEST(Text, NothingAtTheStartOfAMarkdownLineIsMarkup) {
+TEST(Text, EscapesMarkupAtTheStartOfAMarkdownLine) {
   EXPECT_EQ(markdown_line("- x"), "\\- x");
   EXPECT_EQ(markdown_line("+ x"), "\\+ x");
   EXPECT_EQ(markdown_line("==="), "\\===");
@@ -103,7 +111,7 @@ TEST(Text, NothingAtTheStartOfAMarkdownLineIsMarkup) {
 TEST(Text, Numbers) {
   EXPECT_EQ(number_text(1.23456, 3), "1.235");
   EXPECT_EQ(number_text(-1.5, 1), "−1.5");
-  EXPECT_EQ(number_text(-0.00001, 3), "0.000");  // no minus before a zero
+  EXPECT_EQ(number_text(-0.00001, 3), "0.000");  // no minus sign before zero
   EXPECT_EQ(number_text(std::nullopt, 3), "–");
   EXPECT_EQ(number_text(std::numeric_limits<double>::quiet_NaN(), 3), "–");
   EXPECT_EQ(signed_text(0.5, 2), "+0.50");

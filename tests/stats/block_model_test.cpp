@@ -13,8 +13,9 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-// Variants (0, 3), (1, 2), (5, 7): the seeds differ by 3, 1, 2, on average by 2, so Σ r² = Σ (difference − 2)² / 2 = 1, and df is 2.
-TEST(BlockModel, ByHand) {
+// Variants (0, 3), (1, 2), (5, 7): the seeds differ by 3, 1, 2, on average by 2. So
+// Σ r² = Σ (difference − 2)² / 2 = 1, and df is 2.
+TEST(BlockModel, MatchesAHandComputedExample) {
   const BlockModel model(3, 2, Numbers{0, 3, 1, 2, 5, 7});
   EXPECT_EQ(model.df(), 2);
   EXPECT_NEAR(model.residual_std(), std::sqrt(1.0 / 2), 1e-15);
@@ -29,12 +30,14 @@ TEST(BlockModel, ByHand) {
   EXPECT_NEAR(interval.high, 4.5 + quantile * std::sqrt(0.5), 1e-12);
 }
 
-// Two variants: nothing to pool, the block model is the paired t-test.
-TEST(BlockModel, OfTwoVariantsIsThePairedTest) {
+// With two variants there is nothing to pool.
+TEST(BlockModel, OfTwoVariantsEqualsThePairedTest) {
   for (std::uint64_t trial = 0; trial < 50; ++trial) {
-    const testing::Truth truth{.effects = {0, 0.01}, .stds = {0.005, 0.02}, .num_seeds = 2 + trial % 6};
+    const testing::Truth truth{
+        .effects = {0, 0.01}, .stds = {0.005, 0.02}, .num_seeds = 2 + trial % 6};
     const Numbers values = testing::random_values(truth, random_key(trial, "two"));
-    const std::span<const double> x = std::span(values).first(truth.num_seeds), y = std::span(values).last(truth.num_seeds);
+    const std::span<const double> x = std::span(values).first(truth.num_seeds),
+                                  y = std::span(values).last(truth.num_seeds);
     const PairedTest paired = paired_t_test(x, y);
     const BlockModel model(2, truth.num_seeds, values);
     EXPECT_EQ(model.df(), paired.df);
@@ -44,13 +47,15 @@ TEST(BlockModel, OfTwoVariantsIsThePairedTest) {
   }
 }
 
-// What all variants share under a seed has no part in any comparison.
+// An effect that all variants share under a seed does not affect comparisons.
 TEST(BlockModel, SeedEffectsCancel) {
-  const testing::Truth quiet{.effects = {0, 0.01, 0.02}, .stds = {0.005, 0.005, 0.005}, .seed_std = 0};
+  const testing::Truth quiet{
+      .effects = {0, 0.01, 0.02}, .stds = {0.005, 0.005, 0.005}, .seed_std = 0};
   testing::Truth loud = quiet;
   loud.seed_std = 3;
   const std::uint64_t key = random_key(1, "seeds");
-  const BlockModel a(3, 5, testing::random_values(quiet, key)), b(3, 5, testing::random_values(loud, key));
+  const BlockModel a(3, 5, testing::random_values(quiet, key)),
+      b(3, 5, testing::random_values(loud, key));
   EXPECT_NEAR(a.residual_std(), b.residual_std(), 1e-13);
   EXPECT_NEAR(a.p(0, 2), b.p(0, 2), 1e-10);
 }
@@ -59,10 +64,10 @@ TEST(BlockModel, EqualRowsDifferByExactlyZero) {
   const BlockModel model(3, 3, Numbers{1.1, 1.3, 1.2, 1.1, 1.3, 1.2, 1.4, 1.2, 1.9});
   EXPECT_EQ(model.difference(0, 1), 0);
   EXPECT_EQ(model.p(0, 1), 1);
-  EXPECT_LT(model.interval(0, 1, 0.05)->low, 0) << "the others' spread counts";
+  EXPECT_LT(model.interval(0, 1, 0.05)->low, 0) << "the spread of the others counts";
 }
 
-TEST(BlockModel, NoSpreadGivesOne) {
+TEST(BlockModel, NoSpreadGivesAPOfOne) {
   const BlockModel model(3, 3, Numbers{1.7, 1.9, 1.8, 1.8, 2.0, 1.9, 1.7, 1.9, 1.8});
   EXPECT_EQ(model.residual_std(), 0);
   EXPECT_EQ(model.std_error(), 0);
@@ -74,7 +79,7 @@ TEST(BlockModel, NoSpreadGivesOne) {
   EXPECT_EQ(model.interval(0, 2, 0.05)->high, 0);
 }
 
-TEST(BlockModel, WrongUseIsRefused) {
+TEST(BlockModel, RejectsInvalidArguments) {
   EXPECT_THROW(BlockModel(1, 3, Numbers{1, 2, 3}), InvariantError);
   EXPECT_THROW(BlockModel(3, 1, Numbers{1, 2, 3}), InvariantError);
   EXPECT_THROW(BlockModel(2, 2, Numbers{1, 2, 3}), InvariantError);

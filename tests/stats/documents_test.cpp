@@ -1,4 +1,4 @@
-// The worked example of docs/statistics.md: every row of it is computed here and must stand there.
+// Recomputes the worked example of docs/statistics.md and checks that the page has every row.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -52,16 +52,19 @@ TEST(Documents, ExampleTable) {
 }
 
 TEST(Documents, ExampleSummary) {
-  const Summary summary = summarise(example(), 0);
-  expect_in_page(cat("σ̂ = ", fixed(*summary.residual_std, 5), " with ", summary.residual_df, " degrees of freedom"));
+  const Summary summary = summarize(example(), 0);
+  expect_in_page(cat("σ̂ = ", fixed(*summary.residual_std, 5), " with ", summary.residual_df,
+                     " degrees of freedom"));
   for (std::size_t i = 0; i < kRows.size(); ++i) {
     const VariantSummary& variant = summary.variants[i];
     std::vector<std::string> texts{kRows[i].name, fixed(*variant.mean, 4), fixed(*variant.std, 4)};
     if (variant.difference) {
       const Difference& difference = *variant.difference;
       texts.push_back(fixed(difference.value, 4));
-      texts.push_back(fixed(difference.interval->low, 4) + " to " + fixed(difference.interval->high, 4));
-      for (const auto& p : {difference.p, difference.p_holm, difference.paired_p, difference.paired_p_holm})
+      texts.push_back(fixed(difference.interval->low, 4) + " to " +
+                      fixed(difference.interval->high, 4));
+      for (const auto& p :
+           {difference.p, difference.p_holm, difference.paired_p, difference.paired_p_holm})
         texts.push_back(probability(*p));
     } else {
       texts.insert(texts.end(), {"", "", "", "", "", ""});
@@ -72,14 +75,15 @@ TEST(Documents, ExampleSummary) {
 }
 
 TEST(Documents, DetectableDifferences) {
-  const Summary summary = summarise(example(), 0);
+  const Summary summary = summarize(example(), 0);
   const Design measured{.num_variants = 4, .num_seeds = 5, .std = *summary.residual_std};
   expect_in_page(cat("a difference of ", fixed(*detectable_difference(measured), 4)));
   expect_in_page(cat("for 0.01 it takes ", *seeds_needed(measured, 0.01), " seeds"));
   for (const double std : {0.003, 0.005, 0.010}) {
     std::vector<std::string> texts{fixed(std, 3)};
     for (const std::int64_t num_seeds : {2, 3, 4, 5, 10})
-      texts.push_back(fixed(*detectable_difference({.num_variants = 8, .num_seeds = num_seeds, .std = std}), 4));
+      texts.push_back(fixed(
+          *detectable_difference({.num_variants = 8, .num_seeds = num_seeds, .std = std}), 4));
     texts.push_back(cat(*seeds_needed({.num_variants = 8, .std = std}, 0.01)));
     expect_in_page(cells(texts));
   }
@@ -89,10 +93,11 @@ TEST(Documents, ExampleHeldOutError) {
   const std::vector<DocumentLoss> relu{{1290, 300}, {861, 200}, {2118, 500}, {432, 100}},
       geglu{{1272, 300}, {855, 200}, {2103, 500}, {424, 100}};
   for (std::size_t k = 0; k < relu.size(); ++k)
-    expect_in_page(cells({cat(k + 1), cat(relu[k].num_targets), cat(relu[k].nats), cat(geglu[k].nats)}));
+    expect_in_page(
+        cells({cat(k + 1), cat(relu[k].num_targets), cat(relu[k].nats), cat(geglu[k].nats)}));
   const SampleError error = *held_out_error(std::vector<DocumentPair>{{geglu, relu}});
-  expect_in_page(cat("R = ", fixed(error.difference, 4), ", SE(R) = ", fixed(*error.std_error, 4), ", effective number of documents ",
-                     fixed(error.effective_documents, 1)));
+  expect_in_page(cat("R = ", fixed(error.difference, 4), ", SE(R) = ", fixed(*error.std_error, 4),
+                     ", effective number of documents ", fixed(error.effective_documents, 1)));
 }
 
 }  // namespace

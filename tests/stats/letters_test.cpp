@@ -35,7 +35,8 @@ std::set<std::string> letters_in(const std::string& text) {
 
 bool share(const std::string& a, const std::string& b) {
   const std::set<std::string> of_a = letters_in(a), of_b = letters_in(b);
-  return std::any_of(of_a.begin(), of_a.end(), [&](const std::string& letter) { return of_b.contains(letter); });
+  return std::any_of(of_a.begin(), of_a.end(),
+                     [&](const std::string& letter) { return of_b.contains(letter); });
 }
 
 void expect_correct(const Texts& texts, const Pairs& significant) {
@@ -43,7 +44,8 @@ void expect_correct(const Texts& texts, const Pairs& significant) {
     EXPECT_FALSE(texts[a].empty());
     for (std::size_t b = a + 1; b < texts.size(); ++b) {
       const bool differ = std::count(significant.begin(), significant.end(), std::pair(a, b)) > 0;
-      EXPECT_EQ(share(texts[a], texts[b]), !differ) << a << " " << texts[a] << ", " << b << " " << texts[b];
+      EXPECT_EQ(share(texts[a], texts[b]), !differ)
+          << a << " " << texts[a] << ", " << b << " " << texts[b];
     }
   }
 }
@@ -54,16 +56,17 @@ TEST(Letters, SmallCases) {
   EXPECT_EQ(compact_letters(identity(3), {}), (Texts{"a", "a", "a"}));
   EXPECT_EQ(compact_letters(identity(3), Pairs{{0, 1}, {0, 2}, {1, 2}}), (Texts{"a", "b", "c"}));
   EXPECT_EQ(compact_letters(identity(3), Pairs{{0, 2}}), (Texts{"a", "ab", "b"}));
-  EXPECT_EQ(compact_letters(Order{2, 1, 0}, Pairs{{0, 2}}), (Texts{"b", "ab", "a"})) << "the order's first has letter a";
+  EXPECT_EQ(compact_letters(Order{2, 1, 0}, Pairs{{0, 2}}), (Texts{"b", "ab", "a"}))
+      << "the first in the order has letter a";
 }
 
-// A pattern that no row of means gives but a test with unequal errors may: the middle one differs from both ends, the ends not.
-TEST(Letters, PatternsThatAreNoIntervals) {
+// Possible only with unequal errors: the middle differs from both ends, but the ends do not differ.
+TEST(Letters, SupportsPatternsThatAreNotIntervals) {
   const Pairs significant{{0, 1}, {1, 2}};
   EXPECT_EQ(compact_letters(identity(3), significant), (Texts{"a", "b", "a"}));
 }
 
-// The property that defines them, for any pattern of significance and any order; and no letter is superfluous.
+// The defining property, for any pattern of significance and any order. No letter is redundant.
 TEST(Letters, SharedIfAndOnlyIfNotSignificant) {
   for (std::uint64_t trial = 0; trial < 400; ++trial) {
     const std::uint64_t key = random_key(trial, "letters");
@@ -72,9 +75,11 @@ TEST(Letters, SharedIfAndOnlyIfNotSignificant) {
     Pairs significant;
     for (std::size_t a = 0; a < n; ++a)
       for (std::size_t b = a + 1; b < n; ++b)
-        if (random_uniform(key, 100 + a * n + b) < share_significant) significant.emplace_back(a, b);
+        if (random_uniform(key, 100 + a * n + b) < share_significant)
+          significant.emplace_back(a, b);
     Order order = identity(n);
-    for (std::size_t i = n; i > 1; --i) std::swap(order[i - 1], order[random_below(key, 10 + i, i)]);
+    for (std::size_t i = n; i > 1; --i)
+      std::swap(order[i - 1], order[random_below(key, 10 + i, i)]);
     const Texts texts = compact_letters(order, significant);
     expect_correct(texts, significant);
     EXPECT_TRUE(letters_in(texts[order.front()]).contains("a"));
@@ -86,14 +91,15 @@ TEST(Letters, SharedIfAndOnlyIfNotSignificant) {
         const auto holds_only_one = [&](const std::string& text) {
           return letters_in(text).contains(letter) && !letters_in(text).contains(other);
         };
-        EXPECT_TRUE(std::any_of(texts.begin(), texts.end(), holds_only_one)) << letter << " lies within " << other;
+        EXPECT_TRUE(std::any_of(texts.begin(), texts.end(), holds_only_one))
+            << letter << " is contained in " << other;
       }
     Pairs reversed(significant.rbegin(), significant.rend());
     expect_correct(compact_letters(order, reversed), significant);
   }
 }
 
-TEST(Letters, MoreThanTheAlphabetHas) {
+TEST(Letters, ContinueBeyondTheAlphabet) {
   const std::size_t n = 60;
   Pairs significant;
   for (std::size_t a = 0; a < n; ++a)
@@ -106,7 +112,7 @@ TEST(Letters, MoreThanTheAlphabetHas) {
   EXPECT_EQ((std::set<std::string>(texts.begin(), texts.end())).size(), n);
 }
 
-TEST(Letters, WrongUseIsRefused) {
+TEST(Letters, RejectsInvalidArguments) {
   EXPECT_THROW(compact_letters(Order{0, 0}, {}), InvariantError);
   EXPECT_THROW(compact_letters(Order{0, 2}, {}), InvariantError);
   EXPECT_THROW(compact_letters(identity(2), Pairs{{0, 2}}), InvariantError);

@@ -31,7 +31,7 @@ TEST(Moments, OneValueHasNoStandardDeviation) {
   EXPECT_EQ(sample_std({}), std::nullopt);
 }
 
-TEST(Moments, NoValuesHaveNoMean) { EXPECT_THROW(mean_of({}), InvariantError); }
+TEST(Moments, TheMeanRequiresValues) { EXPECT_THROW(mean_of({}), InvariantError); }
 
 }  // namespace
 }  // namespace sluice::stats

@@ -12,8 +12,9 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-// Differences 1, 2, 3: mean 2, std 1, t = 2√3 with two degrees of freedom, whose distribution function is algebraic.
-TEST(PairedTest, ByHand) {
+// Differences 1, 2, 3: mean 2, std 1, t = 2√3 with two degrees of freedom, for which the
+// distribution function is algebraic.
+TEST(PairedTest, MatchesAHandComputedExample) {
   const PairedTest test = paired_t_test(Numbers{11, 22, 33}, Numbers{10, 20, 30});
   EXPECT_DOUBLE_EQ(test.difference, 2);
   EXPECT_DOUBLE_EQ(test.std_error, 1 / std::sqrt(3.0));
@@ -22,7 +23,7 @@ TEST(PairedTest, ByHand) {
   EXPECT_NEAR(test.p, 1 - t / std::sqrt(2 + t * t), 1e-15);
 }
 
-TEST(PairedTest, NoSpreadGivesOne) {
+TEST(PairedTest, NoSpreadGivesAPOfOne) {
   const PairedTest same = paired_t_test(Numbers{1.7, 1.9, 1.8}, Numbers{1.7, 1.9, 1.8});
   EXPECT_EQ(same.difference, 0);
   EXPECT_EQ(same.std_error, 0);
@@ -34,13 +35,14 @@ TEST(PairedTest, NoSpreadGivesOne) {
   EXPECT_EQ(shifted.p, 1);
 }
 
-TEST(PairedTest, SmallSpreadIsSpread) {
-  const PairedTest test = paired_t_test(Numbers{2 + 1e-9, 2 + 2e-9, 2 + 1e-9, 2 + 2e-9}, Numbers{2, 2, 2, 2});
+TEST(PairedTest, DetectsASmallSpread) {
+  const PairedTest test =
+      paired_t_test(Numbers{2 + 1e-9, 2 + 2e-9, 2 + 1e-9, 2 + 2e-9}, Numbers{2, 2, 2, 2});
   EXPECT_GT(test.std_error, 0);
   EXPECT_LT(test.p, 0.05);
 }
 
-TEST(PairedTest, WrongUseIsRefused) {
+TEST(PairedTest, RejectsInvalidArguments) {
   EXPECT_THROW(paired_t_test(Numbers{1}, Numbers{2}), InvariantError);
   EXPECT_THROW(paired_t_test(Numbers{1, 2}, Numbers{2, 3, 4}), InvariantError);
   EXPECT_THROW(paired_t_test({}, {}), InvariantError);

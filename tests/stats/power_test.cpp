@@ -22,19 +22,20 @@ TEST(Power, TheDetectableDifferenceHasTheStatedPower) {
     }
 }
 
-// With many seeds t is normal: D = (z_{1 − α/(2m)} + z_0.8) σ √(2/s), as in every textbook.
+// With many seeds t is normal: the textbook formula D = (z_{1 − α/(2m)} + z_0.8) σ √(2/s).
 TEST(Power, ManySeedsGiveTheNormalFormula) {
   const Design design{.num_variants = 8, .num_seeds = 100'000, .std = 0.005};
   const double z_level = 2.690109527, z_power = 0.841621234;  // quantiles at 1 − 0.05/14 and 0.8
-  EXPECT_NEAR(*detectable_difference(design) / ((z_level + z_power) * 0.005 * std::sqrt(2 / 1e5)), 1, 1e-5);
+  EXPECT_NEAR(*detectable_difference(design) / ((z_level + z_power) * 0.005 * std::sqrt(2 / 1e5)),
+              1, 1e-5);
 }
 
-TEST(Power, NoDifferenceIsFoundAtTheLevelOfOneComparison) {
+TEST(Power, OfNoDifferenceIsTheLevelOfOneComparison) {
   EXPECT_NEAR(*power_of(kPaper, 0), 0.05 / 7, 1e-12);
   EXPECT_NEAR(*power_of({.std = 1}, 0), 0.05, 1e-12);
 }
 
-TEST(Power, GrowsWithTheDifferenceAndIsOneFarAway) {
+TEST(Power, IncreasesWithTheDifferenceUpToOne) {
   double last = 0;
   for (const double difference : {0.0, 0.002, 0.005, 0.01, 0.02, 0.05}) {
     const double power = *power_of(kPaper, difference);
@@ -46,8 +47,8 @@ TEST(Power, GrowsWithTheDifferenceAndIsOneFarAway) {
   EXPECT_EQ(*power_of(kPaper, 1e6), 1);
 }
 
-// From no effect to far beyond any that matters, for few and many degrees of freedom: a probability everywhere, and never falling.
-TEST(Power, IsAProbabilityEverywhere) {
+// From no effect to very large ones, for few and many degrees of freedom.
+TEST(Power, IsAMonotoneProbabilityEverywhere) {
   for (const std::int64_t variants : {2, 3, 8, 50})
     for (const std::int64_t seeds : {2, 3, 5, 30, 1000, 100'000}) {
       const Design design{.num_variants = variants, .num_seeds = seeds, .std = 1};
@@ -79,27 +80,32 @@ TEST(Power, SeedsNeededAreTheFewestThatSuffice) {
     }
 }
 
-TEST(Power, SaysNothingWhereThereIsNoTest) {
-  for (const Design& design : {Design{.num_variants = 1, .num_seeds = 5, .std = 1}, Design{.num_variants = 8, .num_seeds = 1, .std = 1},
+TEST(Power, IsUndefinedWithoutATest) {
+  for (const Design& design : {Design{.num_variants = 1, .num_seeds = 5, .std = 1},
+                               Design{.num_variants = 8, .num_seeds = 1, .std = 1},
                                Design{.num_variants = 8, .num_seeds = 5, .std = 0}}) {
     EXPECT_EQ(power_of(design, 0.1), std::nullopt);
     EXPECT_EQ(detectable_difference(design), std::nullopt);
   }
   EXPECT_EQ(seeds_needed({.num_variants = 1, .std = 1}, 0.1), std::nullopt);
   EXPECT_EQ(seeds_needed({.num_variants = 8, .std = 0}, 0.1), std::nullopt);
-  EXPECT_EQ(seeds_needed({.num_variants = 8, .std = 1000}, 0.1), std::nullopt) << "more than a million";
+  EXPECT_EQ(seeds_needed({.num_variants = 8, .std = 1000}, 0.1), std::nullopt)
+      << "more than a million";
 }
 
-TEST(Power, WrongUseIsRefused) {
+TEST(Power, RejectsInvalidArguments) {
   const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
-  for (const Design& design : {Design{.std = -1}, Design{.std = nan}, Design{.std = infinity}, Design{.std = 1, .level = 0},
-                               Design{.std = 1, .level = 1}, Design{.std = 1, .power = 0}, Design{.std = 1, .power = 1},
-                               Design{.std = 1, .power = 0.01}, Design{.std = 1, .level = nan}, Design{.std = 1, .power = nan}}) {
+  for (const Design& design :
+       {Design{.std = -1}, Design{.std = nan}, Design{.std = infinity},
+        Design{.std = 1, .level = 0}, Design{.std = 1, .level = 1}, Design{.std = 1, .power = 0},
+        Design{.std = 1, .power = 1}, Design{.std = 1, .power = 0.01},
+        Design{.std = 1, .level = nan}, Design{.std = 1, .power = nan}}) {
     EXPECT_THROW(power_of(design, 1), UserError);
     EXPECT_THROW(detectable_difference(design), UserError);
     EXPECT_THROW(seeds_needed(design, 1), UserError);
   }
-  for (const double difference : {0.0, -1.0, nan}) EXPECT_THROW(seeds_needed(kPaper, difference), UserError);
+  for (const double difference : {0.0, -1.0, nan})
+    EXPECT_THROW(seeds_needed(kPaper, difference), UserError);
   EXPECT_THROW(power_of(kPaper, nan), InvariantError);
 }
 

@@ -1,4 +1,7 @@
-"""The statistics of a comparison from numpy's least squares and scipy's distributions. Reads JSON on stdin, writes JSON."""
+"""The statistics of a comparison, from numpy's least squares and scipy's distributions.
+
+Reads JSON on stdin, writes JSON on stdout.
+"""
 
 import json
 import sys
@@ -10,12 +13,17 @@ from scipy import optimize, stats
 def holm(p):
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
-    adjusted[order] = np.maximum.accumulate(np.minimum(1, np.asarray(p)[order] * np.arange(len(p), 0, -1)))
+    adjusted[order] = np.maximum.accumulate(
+        np.minimum(1, np.asarray(p)[order] * np.arange(len(p), 0, -1))
+    )
     return adjusted.tolist()
 
 
 def fit(values):
-    """Least squares of variant + seed with an intercept: coefficients, their covariance, residual mean square, degrees of freedom."""
+    """Fits variant + seed with an intercept by least squares.
+
+    Returns coefficients, their covariance, residual mean square and degrees of freedom.
+    """
     v, s = values.shape
     rows = [(i, j) for i in range(v) for j in range(s)]
     x = np.zeros((v * s, 1 + (v - 1) + (s - 1)))
@@ -53,10 +61,20 @@ def table(request):
     p = [c[2] for c in compared]
     paired_p = [stats.ttest_rel(values[i], values[baseline]).pvalue for i in others]
     pairs = [(a, b) for a in range(v) for b in range(a + 1, v)]
-    return {"mean": values.mean(axis=1).tolist(), "std": values.std(axis=1, ddof=1).tolist(), "residual_std": np.sqrt(residual), "df": int(df),
-            "difference": [c[0] for c in compared], "low": [c[0] - half * c[1] for c in compared], "high": [c[0] + half * c[1] for c in compared],
-            "p": p, "p_holm": holm(p), "paired_p": paired_p, "paired_p_holm": holm(paired_p),
-            "pairs_p_holm": holm([compare(a, b)[2] for a, b in pairs])}
+    return {
+        "mean": values.mean(axis=1).tolist(),
+        "std": values.std(axis=1, ddof=1).tolist(),
+        "residual_std": np.sqrt(residual),
+        "df": int(df),
+        "difference": [c[0] for c in compared],
+        "low": [c[0] - half * c[1] for c in compared],
+        "high": [c[0] + half * c[1] for c in compared],
+        "p": p,
+        "p_holm": holm(p),
+        "paired_p": paired_p,
+        "paired_p_holm": holm(paired_p),
+        "pairs_p_holm": holm([compare(a, b)[2] for a, b in pairs]),
+    }
 
 
 def power(v, s, std, level, difference):
@@ -68,15 +86,24 @@ def power(v, s, std, level, difference):
 def design(request):
     v, s, std, level, wanted = (request[k] for k in ("variants", "seeds", "std", "level", "power"))
     high = std
-    while power(v, s, std, level, high) < wanted:  # not far beyond: scipy's nct gives NaN there
+    while power(v, s, std, level, high) < wanted:  # small steps: scipy's nct is NaN far beyond
         high *= 1.5
     detectable = optimize.brentq(lambda d: power(v, s, std, level, d) - wanted, 0, high, xtol=1e-15)
-    needed = next(n for n in range(2, 10_000) if power(v, n, std, level, request["difference"]) >= wanted)
-    return {"power": power(v, s, std, level, request["difference"]), "detectable": detectable, "needed": needed}
+    needed = next(
+        n for n in range(2, 10_000) if power(v, n, std, level, request["difference"]) >= wanted
+    )
+    return {
+        "power": power(v, s, std, level, request["difference"]),
+        "detectable": detectable,
+        "needed": needed,
+    }
 
 
 def documents(request):
-    """Ratio of sums, its error from the residuals of a regression through the origin with the slope held at the ratio."""
+    """Ratio of sums, and its standard error.
+
+    The error uses the residuals of a regression through the origin, with the ratio as slope.
+    """
     difference = np.mean(np.array(request["variant"]) - np.array(request["baseline"]), axis=0)
     targets = np.array(request["targets"], dtype=float)
     ratio, count = difference.sum() / targets.sum(), len(targets)
@@ -85,5 +112,11 @@ def documents(request):
 
 
 work = json.load(sys.stdin)
-json.dump({"tables": [table(t) for t in work["tables"]], "designs": [design(d) for d in work["designs"]],
-           "documents": [documents(d) for d in work["documents"]]}, sys.stdout)
+json.dump(
+    {
+        "tables": [table(t) for t in work["tables"]],
+        "designs": [design(d) for d in work["designs"]],
+        "documents": [documents(d) for d in work["documents"]],
+    },
+    sys.stdout,
+)

@@ -1,4 +1,4 @@
-// All figures of the summary, power and held-out error on random input, against scipy (scipy_oracle.py).
+// Compares summary, power and held-out error on random input with scipy (scipy_oracle.py).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,8 +22,9 @@ using Json = nlohmann::json;
 Json ask_scipy(const Json& request) {
   const sluice::testing::TemporaryDirectory directory;
   std::ofstream(directory.path() / "in.json") << request;
-  const std::string command = std::string("OMP_NUM_THREADS=1 '") + SLUICE_PYTHON + "' '" + SLUICE_SOURCE_DIR +
-                              "/tests/stats/scipy_oracle.py' < '" + (directory.path() / "in.json").string() + "' > '" +
+  const std::string command = std::string("OMP_NUM_THREADS=1 '") + SLUICE_PYTHON + "' '" +
+                              SLUICE_SOURCE_DIR + "/tests/stats/scipy_oracle.py' < '" +
+                              (directory.path() / "in.json").string() + "' > '" +
                               (directory.path() / "out.json").string() + "'";
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
   std::ifstream out(directory.path() / "out.json");
@@ -39,7 +40,7 @@ struct TableCase {
   std::vector<double> values;
   std::size_t num_variants, baseline;
   double level;
-  std::size_t num_pending = 0;  // further variants, which have finished one seed
+  std::size_t num_pending = 0;  // additional variants with one finished seed
 };
 
 std::vector<TableCase> table_cases() {
@@ -53,7 +54,8 @@ std::vector<TableCase> table_cases() {
       truth.stds.push_back(0.002 + 0.008 * random_uniform(key, 30 + i));
     }
     const std::size_t num_pending = trial % 3;
-    cases.push_back({testing::random_values(truth, key), v, random_below(key, 2, v), trial % 3 == 0 ? 0.01 : 0.05, num_pending});
+    cases.push_back({testing::random_values(truth, key), v, random_below(key, 2, v),
+                     trial % 3 == 0 ? 0.01 : 0.05, num_pending});
   }
   return cases;
 }
@@ -68,7 +70,9 @@ Json rows_of(const TableCase& c) {
   return rows;
 }
 
-bool share_a_letter(const std::string& a, const std::string& b) { return a.find_first_of(b) != std::string::npos; }
+bool share_a_letter(const std::string& a, const std::string& b) {
+  return a.find_first_of(b) != std::string::npos;
+}
 
 void expect_equal(const TableCase& c, const Json& theirs, const std::string& name) {
   const std::size_t num_seeds = c.values.size() / c.num_variants;
@@ -76,7 +80,7 @@ void expect_equal(const TableCase& c, const Json& theirs, const std::string& nam
   for (std::size_t i = 0; i < c.num_variants + c.num_pending; ++i)
     for (std::size_t j = i < c.num_variants ? 0 : num_seeds - 1; j < num_seeds; ++j)
       table.set(i, j, c.values[(i % c.num_variants) * num_seeds + j]);
-  const Summary ours = summarise(table, c.baseline, c.level);
+  const Summary ours = summarize(table, c.baseline, c.level);
   EXPECT_EQ(ours.num_comparisons, c.num_variants - 1) << name;
   expect_near(*ours.residual_std, theirs.at("residual_std"), name + "residual");
   EXPECT_EQ(ours.residual_df, theirs.at("df").get<double>());
@@ -87,7 +91,8 @@ void expect_equal(const TableCase& c, const Json& theirs, const std::string& nam
     expect_near(*variant.std, theirs.at("std")[i], name + "std");
     for (std::size_t other = i + 1; other < c.num_variants; ++other, ++pair) {
       const bool differ = theirs.at("pairs_p_holm")[pair].get<double>() <= c.level;
-      EXPECT_EQ(share_a_letter(variant.letters, ours.variants[other].letters), !differ) << name << i << " and " << other;
+      EXPECT_EQ(share_a_letter(variant.letters, ours.variants[other].letters), !differ)
+          << name << i << " and " << other;
     }
     EXPECT_EQ(variant.difference.has_value(), i != c.baseline);
     if (i == c.baseline) continue;
@@ -126,7 +131,8 @@ struct DocumentsCase {
 };
 
 DocumentsCase documents_case(std::uint64_t trial) {
-  const std::uint64_t key = random_key(trial, "documents"), num_documents = 2 + random_below(key, 0, 50), num_seeds = 1 + trial % 4;
+  const std::uint64_t key = random_key(trial, "documents"),
+                      num_documents = 2 + random_below(key, 0, 50), num_seeds = 1 + trial % 4;
   DocumentsCase result;
   for (std::uint64_t j = 0; j < num_seeds; ++j) {
     result.variant.emplace_back();
@@ -134,8 +140,10 @@ DocumentsCase documents_case(std::uint64_t trial) {
     for (std::uint64_t k = 0; k < num_documents; ++k) {
       const std::uint64_t targets = 1 + random_below(key, 100 + k, 400);
       const double size = static_cast<double>(targets);
-      result.baseline.back().push_back({size * (3 + 0.3 * random_normal(key, 1000 * (j + 1) + k)), targets});
-      result.variant.back().push_back({size * (3 + 0.3 * random_normal(key, 1000 * (j + 1) + 500 + k)), targets});
+      result.baseline.back().push_back(
+          {size * (3 + 0.3 * random_normal(key, 1000 * (j + 1) + k)), targets});
+      result.variant.back().push_back(
+          {size * (3 + 0.3 * random_normal(key, 1000 * (j + 1) + 500 + k)), targets});
     }
   }
   return result;
@@ -154,9 +162,11 @@ Json nats_of(const std::vector<std::vector<DocumentLoss>>& seeds) {
 constexpr double kDifference = 0.01;
 
 TEST(Scipy, EveryFigureAgrees) {
-  Json request = {{"tables", Json::array()}, {"designs", Json::array()}, {"documents", Json::array()}};
+  Json request = {
+      {"tables", Json::array()}, {"designs", Json::array()}, {"documents", Json::array()}};
   for (const TableCase& c : table_cases())
-    request["tables"].push_back({{"values", rows_of(c)}, {"baseline", c.baseline}, {"level", c.level}});
+    request["tables"].push_back(
+        {{"values", rows_of(c)}, {"baseline", c.baseline}, {"level", c.level}});
   for (const Design& d : designs())
     request["designs"].push_back({{"variants", d.num_variants},
                                   {"seeds", d.num_seeds},
@@ -169,7 +179,8 @@ TEST(Scipy, EveryFigureAgrees) {
     const DocumentsCase c = documents_case(trial);
     Json targets;
     for (const DocumentLoss& document : c.baseline.front()) targets.push_back(document.num_targets);
-    request["documents"].push_back({{"variant", nats_of(c.variant)}, {"baseline", nats_of(c.baseline)}, {"targets", targets}});
+    request["documents"].push_back(
+        {{"variant", nats_of(c.variant)}, {"baseline", nats_of(c.baseline)}, {"targets", targets}});
   }
 
   const Json answer = ask_scipy(request);
@@ -177,14 +188,18 @@ TEST(Scipy, EveryFigureAgrees) {
     expect_equal(table_cases()[i], answer.at("tables").at(i), "table " + std::to_string(i) + " ");
   for (std::size_t i = 0; i < designs().size(); ++i) {
     const Json& theirs = answer.at("designs").at(i);
-    expect_near(*power_of(designs()[i], kDifference), theirs.at("power"), "power " + std::to_string(i));
-    expect_near(*detectable_difference(designs()[i]), theirs.at("detectable"), "detectable " + std::to_string(i));
+    expect_near(*power_of(designs()[i], kDifference), theirs.at("power"),
+                "power " + std::to_string(i));
+    expect_near(*detectable_difference(designs()[i]), theirs.at("detectable"),
+                "detectable " + std::to_string(i));
     EXPECT_EQ(*seeds_needed(designs()[i], kDifference), theirs.at("needed").get<std::int64_t>());
   }
   for (std::uint64_t trial = 0; trial < kDocumentCases; ++trial) {
     const SampleError ours = *held_out_error(documents_case(trial).pairs());
-    expect_near(ours.difference, answer.at("documents").at(trial).at("difference"), "documents " + std::to_string(trial));
-    expect_near(*ours.std_error, answer.at("documents").at(trial).at("std_error"), "documents " + std::to_string(trial));
+    expect_near(ours.difference, answer.at("documents").at(trial).at("difference"),
+                "documents " + std::to_string(trial));
+    expect_near(*ours.std_error, answer.at("documents").at(trial).at("std_error"),
+                "documents " + std::to_string(trial));
   }
 }
 

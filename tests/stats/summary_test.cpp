@@ -17,7 +17,8 @@ using testing::random_values;
 using testing::table_of;
 using testing::Truth;
 
-const Truth kEight{.effects = {0, -0.01, 0, -0.012, -0.03, -0.05, -0.048, -0.04}, .stds = std::vector<double>(8, 0.005)};
+const Truth kEight{.effects = {0, -0.01, 0, -0.012, -0.03, -0.05, -0.048, -0.04},
+                   .stds = std::vector<double>(8, 0.005)};
 
 void expect_untested(const Summary& summary, const std::string& why) {
   EXPECT_NE(summary.untested.find(why), std::string::npos) << summary.untested;
@@ -26,13 +27,14 @@ void expect_untested(const Summary& summary, const std::string& why) {
     EXPECT_EQ(variant.letters, "");
     if (!variant.difference) continue;
     EXPECT_FALSE(variant.difference->interval);
-    EXPECT_FALSE(variant.difference->p || variant.difference->p_holm || variant.difference->paired_p || variant.difference->paired_p_holm);
+    EXPECT_FALSE(variant.difference->p || variant.difference->p_holm ||
+                 variant.difference->paired_p || variant.difference->paired_p_holm);
   }
 }
 
 TEST(Summary, OfACompleteTable) {
-  const Summary summary = summarise(random_table(kEight, 1), 0);
-  EXPECT_EQ(summary.num_analysed, 8);
+  const Summary summary = summarize(random_table(kEight, 1), 0);
+  EXPECT_EQ(summary.num_analyzed, 8);
   EXPECT_EQ(summary.blocks.size(), 5);
   EXPECT_EQ(summary.residual_df, 28);
   EXPECT_EQ(summary.untested, "");
@@ -40,7 +42,7 @@ TEST(Summary, OfACompleteTable) {
   EXPECT_FALSE(summary.variants[0].difference);
   for (const VariantSummary& variant : summary.variants) {
     EXPECT_EQ(variant.num_finished, 5);
-    EXPECT_TRUE(variant.analysed);
+    EXPECT_TRUE(variant.analyzed);
     EXPECT_FALSE(variant.letters.empty());
   }
   const Difference& geglu = *summary.variants[5].difference;
@@ -49,24 +51,24 @@ TEST(Summary, OfACompleteTable) {
   EXPECT_EQ(geglu.remark, "");
 }
 
-// Two names for one layer.
+// Two names for the same layer.
 TEST(Summary, IdenticalVariantsDifferByExactlyZero) {
   const Truth truth{.effects = {0, 0, 0.01}, .stds = std::vector<double>(3, 0.005)};
   std::vector<double> values = random_values(truth, 2);
   std::copy_n(values.begin(), 5, values.begin() + 5);
-  const Summary summary = summarise(table_of(3, values), 0);
+  const Summary summary = summarize(table_of(3, values), 0);
   const Difference& difference = *summary.variants[1].difference;
   EXPECT_EQ(difference.value, 0);
   EXPECT_EQ(difference.p, 1.0);
   EXPECT_EQ(difference.p_holm, 1.0);
   EXPECT_EQ(difference.paired_p, 1.0);
   EXPECT_EQ(difference.paired_p_holm, 1.0);
-  EXPECT_EQ(difference.remark, "the same result in every seed");
+  EXPECT_EQ(difference.remark, "identical results in every seed");
   EXPECT_EQ(summary.variants[0].letters, summary.variants[1].letters);
 }
 
 TEST(Summary, TwoIdenticalVariantsAlone) {
-  const Summary summary = summarise(table_of(2, {1.7, 1.8, 1.9, 1.7, 1.8, 1.9}), 1);
+  const Summary summary = summarize(table_of(2, {1.7, 1.8, 1.9, 1.7, 1.8, 1.9}), 1);
   const Difference& difference = *summary.variants[0].difference;
   EXPECT_EQ(difference.value, 0);
   EXPECT_EQ(difference.interval->low, 0);
@@ -77,36 +79,37 @@ TEST(Summary, TwoIdenticalVariantsAlone) {
   EXPECT_EQ(summary.variants[1].letters, "a");
 }
 
-TEST(Summary, NoSpreadAtAllGivesOne) {
-  const Summary summary = summarise(table_of(2, {1.7, 1.8, 1.9, 1.6, 1.7, 1.8}), 0);
+TEST(Summary, NoSpreadGivesAPOfOne) {
+  const Summary summary = summarize(table_of(2, {1.7, 1.8, 1.9, 1.6, 1.7, 1.8}), 0);
   const Difference& difference = *summary.variants[1].difference;
   EXPECT_NEAR(difference.value, -0.1, 1e-15);
   EXPECT_FALSE(difference.interval);
   EXPECT_EQ(difference.p_holm, 1.0);
   EXPECT_EQ(difference.paired_p_holm, 1.0);
-  EXPECT_EQ(difference.remark, "the same difference in every seed: no spread to judge it by");
+  EXPECT_EQ(difference.remark, "the same difference in every seed: zero variance, paired p = 1");
   ASSERT_EQ(summary.remarks.size(), 1);
-  EXPECT_EQ(summary.remarks[0], "no difference varies from seed to seed, so every p is 1");
+  EXPECT_EQ(summary.remarks[0], "zero residual variance, so every p-value is 1");
 }
 
-TEST(Summary, OneSeedProvesNothing) {
+TEST(Summary, OneSeedIsNotTested) {
   Truth truth = kEight;
   truth.num_seeds = 1;
-  const Summary summary = summarise(random_table(truth, 3), 0);
+  const Summary summary = summarize(random_table(truth, 3), 0);
   expect_untested(summary, "one seed");
   EXPECT_FALSE(summary.variants[3].std);
   EXPECT_TRUE(summary.variants[3].mean);
-  EXPECT_NEAR(summary.variants[3].difference->value, *summary.variants[3].mean - *summary.variants[0].mean, 1e-15);
+  EXPECT_NEAR(summary.variants[3].difference->value,
+              *summary.variants[3].mean - *summary.variants[0].mean, 1e-15);
 }
 
-// The others are analysed as if the broken variant had never been asked for.
+// The others are analyzed as if the broken variant were not part of the comparison.
 TEST(Summary, ABrokenVariantGetsNoVerdict) {
   std::vector<double> values = random_values(kEight, 4);
   Table table = table_of(8, values);
   table.set_broken(7, 2);
-  const Summary summary = summarise(table, 0);
+  const Summary summary = summarize(table, 0);
   const VariantSummary& broken = summary.variants[7];
-  EXPECT_FALSE(broken.analysed);
+  EXPECT_FALSE(broken.analyzed);
   EXPECT_EQ(broken.remark, "1 of 5 seeds diverged or failed: no verdict");
   EXPECT_FALSE(broken.difference);
   EXPECT_EQ(broken.letters, "");
@@ -114,11 +117,12 @@ TEST(Summary, ABrokenVariantGetsNoVerdict) {
   EXPECT_TRUE(broken.mean && broken.std);
   EXPECT_EQ(summary.blocks.size(), 5);
   values.resize(7 * 5);
-  const Summary without = summarise(table_of(7, values), 0);
+  const Summary without = summarize(table_of(7, values), 0);
   EXPECT_EQ(summary.residual_std, without.residual_std);
   for (std::size_t i = 1; i < 7; ++i) {
     EXPECT_EQ(summary.variants[i].difference->p_holm, without.variants[i].difference->p_holm);
-    EXPECT_EQ(summary.variants[i].difference->interval->low, without.variants[i].difference->interval->low);
+    EXPECT_EQ(summary.variants[i].difference->interval->low,
+              without.variants[i].difference->interval->low);
     EXPECT_EQ(summary.variants[i].letters, without.variants[i].letters);
   }
 }
@@ -126,12 +130,13 @@ TEST(Summary, ABrokenVariantGetsNoVerdict) {
 TEST(Summary, ABrokenBaselineLeavesLettersOnly) {
   Table table = random_table(kEight, 5);
   table.set_broken(0, 0);
-  const Summary summary = summarise(table, 0);
+  const Summary summary = summarize(table, 0);
   for (const VariantSummary& variant : summary.variants) EXPECT_FALSE(variant.difference);
   EXPECT_EQ(summary.variants[0].letters, "");
   EXPECT_NE(summary.variants[1].letters, "");
   ASSERT_EQ(summary.remarks.size(), 1);
-  EXPECT_EQ(summary.remarks[0], "no differences: of the baseline, 1 of 5 seeds diverged or failed: no verdict");
+  EXPECT_EQ(summary.remarks[0],
+            "no differences; baseline: 1 of 5 seeds diverged or failed: no verdict");
 }
 
 void expect_same_verdicts(const Summary& a, const Summary& b, std::size_t num_variants) {
@@ -139,7 +144,7 @@ void expect_same_verdicts(const Summary& a, const Summary& b, std::size_t num_va
   EXPECT_EQ(a.num_comparisons, b.num_comparisons);
   for (std::size_t i = 0; i < num_variants; ++i) {
     const VariantSummary &ours = a.variants[i], &theirs = b.variants[i];
-    EXPECT_EQ(ours.analysed, theirs.analysed) << i;
+    EXPECT_EQ(ours.analyzed, theirs.analyzed) << i;
     EXPECT_EQ(ours.letters, theirs.letters) << i;
     ASSERT_EQ(ours.difference.has_value(), theirs.difference.has_value()) << i;
     if (!ours.difference) continue;
@@ -150,67 +155,70 @@ void expect_same_verdicts(const Summary& a, const Summary& b, std::size_t num_va
   }
 }
 
-// Seeds 3 and 4 are done for three of eight variants: the tests know nothing of them; the means do.
-TEST(Summary, TestsUseTheSeedsThatAllHave) {
+// Three of eight variants have finished seeds 3 and 4: the tests ignore them, the means do not.
+TEST(Summary, TestsUseTheCommonSeeds) {
   const std::vector<double> values = random_values(kEight, 6);
   Table table(8, 5), three(8, 3);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i % 5 < 3 || i / 5 < 3) table.set(i / 5, i % 5, values[i]);
     if (i % 5 < 3) three.set(i / 5, i % 5, values[i]);
   }
-  const Summary summary = summarise(table, 1), of_three = summarise(three, 1);
+  const Summary summary = summarize(table, 1), of_three = summarize(three, 1);
   EXPECT_EQ(summary.blocks, (std::vector<std::size_t>{0, 1, 2}));
   EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: 10 runs are not finished"});
   EXPECT_EQ(summary.variants[3].num_waiting, 2);
-  EXPECT_TRUE(summary.variants[3].analysed);
+  EXPECT_TRUE(summary.variants[3].analyzed);
   expect_same_verdicts(summary, of_three, 8);
   EXPECT_EQ(summary.variants[2].num_finished, 5);
   EXPECT_NE(summary.variants[2].mean, of_three.variants[2].mean);
 }
 
-// Whatever a variant added later has of its seeds, the others keep their verdict to the last bit, until it has them all.
-TEST(Summary, AVariantAddedLaterLeavesTheVerdictOnTheFinishedOnes) {
+// Until a variant added later has all seeds, the results of the others are bit-identical.
+TEST(Summary, AVariantAddedLaterDoesNotAffectFinishedOnes) {
   const std::vector<double> values = random_values(kEight, 6);
-  const Summary before = summarise(table_of(7, {values.begin(), values.begin() + 35}), 0);
+  const Summary before = summarize(table_of(7, {values.begin(), values.begin() + 35}), 0);
   for (std::size_t num_done = 0; num_done <= 5; ++num_done) {
     Table table(8, 5);
     for (std::size_t i = 0; i < 35 + num_done; ++i) table.set(i / 5, i % 5, values[i]);
-    const Summary summary = summarise(table, 0);
+    const Summary summary = summarize(table, 0);
     if (num_done == 5) {
-      EXPECT_EQ(summary.num_analysed, 8);
+      EXPECT_EQ(summary.num_analyzed, 8);
       EXPECT_EQ(summary.num_comparisons, 7);
       continue;
     }
     expect_same_verdicts(summary, before, 7);
     EXPECT_EQ(summary.num_comparisons, 6);
     EXPECT_EQ(summary.blocks.size(), 5);
-    EXPECT_FALSE(summary.variants[7].analysed);
+    EXPECT_FALSE(summary.variants[7].analyzed);
     EXPECT_FALSE(summary.variants[7].difference);
     EXPECT_EQ(summary.variants[7].letters, "");
     EXPECT_EQ(summary.variants[7].remark,
-              num_done == 0 ? "no seed finished yet" : "pending: " + std::to_string(num_done) + " of 5 seeds finished");
+              num_done == 0 ? "no seed has finished yet"
+                            : "pending: " + std::to_string(num_done) + " of 5 seeds finished");
     EXPECT_EQ(summary.variants[7].mean.has_value(), num_done > 0);
   }
 }
 
-// Two seeds asked for, a third variant with one of them.
-TEST(Summary, TheSmallestVerdictIsKept) {
+// Two variants with two seeds, and a third variant with one of them.
+TEST(Summary, AVariantAddedLaterDoesNotAffectTheSmallestTest) {
   Table table(3, 2);
   for (std::size_t i = 0; i < 2; ++i)
-    for (std::size_t j = 0; j < 2; ++j) table.set(i, j, 2 + 0.1 * static_cast<double>(i * j) + 0.01 * static_cast<double>(i));
-  const Summary before = summarise(table, 0);
+    for (std::size_t j = 0; j < 2; ++j)
+      table.set(i, j, 2 + 0.1 * static_cast<double>(i * j) + 0.01 * static_cast<double>(i));
+  const Summary before = summarize(table, 0);
   table.set(2, 1, 1.9);
-  const Summary summary = summarise(table, 0);
+  const Summary summary = summarize(table, 0);
   ASSERT_EQ(summary.untested, "");
   expect_same_verdicts(summary, before, 2);
   EXPECT_EQ(summary.variants[2].remark, "pending: 1 of 2 seeds finished");
 }
 
-TEST(Summary, ABaselineThatHasOnlyBegunLeavesTheLettersOfTheOthers) {
+TEST(Summary, APendingBaselineDoesNotAffectTheLettersOfOthers) {
   const std::vector<double> values = random_values(kEight, 6);
   Table table(8, 5);
   for (std::size_t i = 4; i < values.size(); ++i) table.set(i / 5, i % 5, values[i]);
-  const Summary summary = summarise(table, 0), others = summarise(table_of(7, {values.begin() + 5, values.end()}), 0);
+  const Summary summary = summarize(table, 0),
+                others = summarize(table_of(7, {values.begin() + 5, values.end()}), 0);
   EXPECT_EQ(summary.untested, "");
   EXPECT_EQ(summary.num_comparisons, 0);
   EXPECT_EQ(summary.variants[0].remark, "pending: 1 of 5 seeds finished");
@@ -218,29 +226,32 @@ TEST(Summary, ABaselineThatHasOnlyBegunLeavesTheLettersOfTheOthers) {
     EXPECT_FALSE(summary.variants[i + 1].difference);
     EXPECT_EQ(summary.variants[i + 1].letters, others.variants[i].letters);
   }
-  EXPECT_EQ(summary.remarks[0], "no differences: of the baseline, pending: 1 of 5 seeds finished");
+  EXPECT_EQ(summary.remarks[0], "no differences; baseline: pending: 1 of 5 seeds finished");
 }
 
-// A diverged run takes the verdict from its variant, pending runs from theirs; the rest is as if neither had been asked for.
+// A variant with a diverged run and a pending one have no verdict; the others are analyzed without
+// them.
 TEST(Summary, BrokenAndPendingVariantsTogether) {
   const std::vector<double> values = random_values(kEight, 6);
   Table table(8, 5);
   for (std::size_t i = 0; i < 37; ++i)
     if (i != 32) table.set(i / 5, i % 5, values[i]);
   table.set_broken(6, 2);
-  const Summary summary = summarise(table, 0), before = summarise(table_of(6, {values.begin(), values.begin() + 30}), 0);
+  const Summary summary = summarize(table, 0),
+                before = summarize(table_of(6, {values.begin(), values.begin() + 30}), 0);
   expect_same_verdicts(summary, before, 6);
   EXPECT_EQ(summary.variants[6].remark, "1 of 5 seeds diverged or failed: no verdict");
   EXPECT_EQ(summary.variants[7].remark, "pending: 2 of 5 seeds finished");
 }
 
-TEST(Summary, AVariantThatHasNotStartedDoesNotHoldUpTheOthers) {
+TEST(Summary, AVariantWithoutSeedsDoesNotBlockOthers) {
   Table table(3, 2);
   for (std::size_t i = 0; i < 2; ++i)
-    for (std::size_t j = 0; j < 2; ++j) table.set(i, j, 2 + 0.1 * static_cast<double>(i * j) + 0.01 * static_cast<double>(i));
-  const Summary summary = summarise(table, 0);
-  EXPECT_EQ(summary.num_analysed, 2);
-  EXPECT_EQ(summary.variants[2].remark, "no seed finished yet");
+    for (std::size_t j = 0; j < 2; ++j)
+      table.set(i, j, 2 + 0.1 * static_cast<double>(i * j) + 0.01 * static_cast<double>(i));
+  const Summary summary = summarize(table, 0);
+  EXPECT_EQ(summary.num_analyzed, 2);
+  EXPECT_EQ(summary.variants[2].remark, "no seed has finished yet");
   EXPECT_FALSE(summary.variants[2].mean);
   EXPECT_TRUE(summary.variants[1].difference->p);
   EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: 2 runs are not finished"});
@@ -252,21 +263,25 @@ TEST(Summary, TooLittleToTest) {
   one_block.set(0, 1, 1.1);
   one_block.set(1, 1, 1.2);
   one_block.set(1, 2, 1.3);
-  expect_untested(summarise(one_block, 0), "fewer than two seeds are finished for every variant (1 of 3)");
-  EXPECT_NEAR(summarise(one_block, 0).variants[1].difference->value, 0.1, 1e-15);
+  expect_untested(summarize(one_block, 0),
+                  "fewer than two seeds are finished for every variant (1 of 3)");
+  EXPECT_NEAR(summarize(one_block, 0).variants[1].difference->value, 0.1, 1e-15);
   Table no_block(2, 2);
   no_block.set(0, 0, 1.0);
   no_block.set(1, 1, 1.2);
-  expect_untested(summarise(no_block, 0), "(0 of 2)");
-  EXPECT_FALSE(summarise(no_block, 0).variants[1].difference);
-  expect_untested(summarise(table_of(1, {1, 2, 3}), 0), "one variant");
+  expect_untested(summarize(no_block, 0), "(0 of 2)");
+  EXPECT_FALSE(summarize(no_block, 0).variants[1].difference);
+  expect_untested(summarize(table_of(1, {1, 2, 3}), 0), "one variant");
   Table broken = table_of(2, {1, 2, 3, 4});
   broken.set_broken(1, 0);
-  expect_untested(summarise(broken, 0), "fewer than two variants with a finished run and none that diverged or failed");
-  expect_untested(summarise(Table(3, 4), 0), "fewer than two variants with a finished run: nothing to compare yet");
+  expect_untested(summarize(broken, 0),
+                  "fewer than two variants have a finished run and no diverged or failed one");
+  const Summary empty = summarize(Table(3, 4), 0);
+  expect_untested(empty, "fewer than two variants have a finished run");
+  EXPECT_EQ(empty.untested, "fewer than two variants have a finished run");
 }
 
-// Names and numbers of variants and seeds carry no meaning.
+// The order of variants and seeds carries no meaning.
 TEST(Summary, PermutationsChangeNothing) {
   for (std::uint64_t trial = 0; trial < 20; ++trial) {
     const std::uint64_t key = random_key(trial, "permutation");
@@ -274,13 +289,16 @@ TEST(Summary, PermutationsChangeNothing) {
     std::vector<std::size_t> variants(8), seeds(5);
     std::iota(variants.begin(), variants.end(), std::size_t{0});
     std::iota(seeds.begin(), seeds.end(), std::size_t{0});
-    for (std::size_t i = 8; i > 1; --i) std::swap(variants[i - 1], variants[random_below(key, 5000 + i, i)]);
-    for (std::size_t j = 5; j > 1; --j) std::swap(seeds[j - 1], seeds[random_below(key, 6000 + j, j)]);
+    for (std::size_t i = 8; i > 1; --i)
+      std::swap(variants[i - 1], variants[random_below(key, 5000 + i, i)]);
+    for (std::size_t j = 5; j > 1; --j)
+      std::swap(seeds[j - 1], seeds[random_below(key, 6000 + j, j)]);
     Table moved(8, 5);
     for (std::size_t i = 0; i < 8; ++i)
       for (std::size_t j = 0; j < 5; ++j) moved.set(i, j, values[variants[i] * 5 + seeds[j]]);
-    const std::size_t baseline = static_cast<std::size_t>(std::find(variants.begin(), variants.end(), 0) - variants.begin());
-    const Summary a = summarise(table_of(8, values), 0), b = summarise(moved, baseline);
+    const std::size_t baseline =
+        static_cast<std::size_t>(std::find(variants.begin(), variants.end(), 0) - variants.begin());
+    const Summary a = summarize(table_of(8, values), 0), b = summarize(moved, baseline);
     EXPECT_NEAR(*a.residual_std, *b.residual_std, 1e-15);
     for (std::size_t i = 0; i < 8; ++i) {
       const VariantSummary &before = a.variants[variants[i]], &after = b.variants[i];
@@ -298,17 +316,18 @@ TEST(Summary, PermutationsChangeNothing) {
 }
 
 TEST(Summary, LettersStartAtTheLowestMean) {
-  const Summary summary = summarise(random_table({.effects = {0.1, 0, 0.2}, .stds = {0.001, 0.001, 0.001}}, 7), 0);
+  const Summary summary =
+      summarize(random_table({.effects = {0.1, 0, 0.2}, .stds = {0.001, 0.001, 0.001}}, 7), 0);
   EXPECT_EQ(summary.variants[1].letters, "a");
   EXPECT_EQ(summary.variants[0].letters, "b");
   EXPECT_EQ(summary.variants[2].letters, "c");
 }
 
-TEST(Summary, WrongUseIsRefused) {
+TEST(Summary, RejectsInvalidArguments) {
   const Table table = random_table(kEight, 8);
-  EXPECT_THROW(summarise(table, 8), InvariantError);
-  EXPECT_THROW(summarise(table, 0, 0), InvariantError);
-  EXPECT_THROW(summarise(table, 0, 1), InvariantError);
+  EXPECT_THROW(summarize(table, 8), InvariantError);
+  EXPECT_THROW(summarize(table, 0, 0), InvariantError);
+  EXPECT_THROW(summarize(table, 0, 1), InvariantError);
 }
 
 }  // namespace

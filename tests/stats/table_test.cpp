@@ -10,7 +10,7 @@
 namespace sluice::stats {
 namespace {
 
-TEST(Table, CellsWaitFinishOrBreak) {
+TEST(Table, CellsAreWaitingFinishedOrBroken) {
   Table table(2, 3);
   EXPECT_EQ(table.value(1, 2), std::nullopt);
   EXPECT_FALSE(table.broken(1, 2));
@@ -24,9 +24,10 @@ TEST(Table, CellsWaitFinishOrBreak) {
   EXPECT_FALSE(table.broken(1, 2));
 }
 
-TEST(Table, WrongUseIsRefused) {
+TEST(Table, RejectsInvalidArguments) {
   Table table(2, 3);
-  for (const double value : {std::nan(""), std::numeric_limits<double>::infinity()}) EXPECT_THROW(table.set(0, 0, value), UserError);
+  for (const double value : {std::nan(""), std::numeric_limits<double>::infinity()})
+    EXPECT_THROW(table.set(0, 0, value), UserError);
   EXPECT_THROW(table.set(2, 0, 1), InvariantError);
   EXPECT_THROW(table.set_broken(0, 3), InvariantError);
   EXPECT_THROW(static_cast<void>(table.value(2, 0)), InvariantError);

@@ -1,4 +1,5 @@
-// Crashes and failing disks at every operation of a save: what is found afterwards is step N or N-1, whole, and nothing else.
+// Crashes and disk failures at every operation of a save: afterwards exactly step N or step N-1
+// exists, complete.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ using ::sluice::testing::Survival;
 
 constexpr int kOld = 1, kNew = 2;
 
-// One file is written in two pieces, so that a crash can come between them.
+// One file is written in two pieces, so that a crash can occur between them.
 std::vector<CheckpointFile> files_of(int content) {
   const std::string text = pseudo_random_text(5'000, static_cast<std::uint64_t>(content));
   return {{"model.safetensors",
@@ -35,31 +36,33 @@ std::vector<CheckpointFile> files_of(int content) {
           text_file("config.yaml", cat("content: ", content))};
 }
 
-// What one save may meet, and which states may be found after it was cut short.
+// The state before a save, and the operations under test.
 struct Scenario {
   std::string name;
-  std::int64_t step_before = 1;  // a checkpoint with content kOld that is there, verified
+  std::int64_t step_before = 1;  // existing valid checkpoint with content kOld
   std::int64_t step = 2;         // saved with content kNew
-  bool damaged_before = false;   // ... and also a damaged one of `step`
-  bool retain = false;           // keep one afterwards
+  bool damaged_before = false;   // a damaged checkpoint of `step` also exists
+  bool retain = false;           // call retain(1) afterwards
 };
 const Scenario kScenarios[] = {{"first_of_its_step"},
                                {"replaces_another_content", 2, 2},
                                {"replaces_a_damaged_one", 1, 2, true},
                                {"then_deletes_the_older", 1, 2, false, true}};
 
-// A disk that is full can still remove files, so the program cleans up itself. (With EIO even that may fail: the next start does it.)
+// Files can be removed even from a full disk, so save() cleans up. (With EIO the removal may fail
+// too; then the next start cleans up.)
 void expect_no_temporaries(const fs::path& directory, const std::string& place) {
   for (const auto& entry : fs::directory_iterator(directory)) {
-    EXPECT_EQ(entry.path().string().find(".tmp-"), std::string::npos) << place << " leaves " << entry.path();
+    EXPECT_EQ(entry.path().string().find(".tmp-"), std::string::npos)
+        << place << ": left over " << entry.path();
   }
 }
 
 class CheckpointFaults : public ::testing::TestWithParam<Scenario> {
  protected:
-  // A directory as it is before the save under test.
+  // Creates the directory as it is before the save under test.
   void prepare(const fs::path& directory) const {
-    FaultyFileSystem files;  // without faults, and without waiting for the disk
+    FaultyFileSystem files;  // without faults and without disk waits
     CheckpointStore store(directory, files);
     store.save(GetParam().step_before, files_of(kOld));
     if (!GetParam().damaged_before) return;
@@ -71,13 +74,15 @@ class CheckpointFaults : public ::testing::TestWithParam<Scenario> {
     store.save(GetParam().step, files_of(kNew));
     if (GetParam().retain) store.retain(1);
   }
-  // The content found by the next process before and after it cleans up; it must be whole, and stay the same.
+  // The content found by the next process; it must be complete, and the same before and after the
+  // process cleans up.
   int content_found(const fs::path& directory, const std::string& place) const {
     CheckpointStore store(directory);
     const int before = content_of_newest(store, place);
     store.clean_temporaries();
     for (const auto& entry : fs::directory_iterator(directory)) {
-      EXPECT_TRUE(checkpoint_step(entry.path().filename().string())) << place << " leaves " << entry.path();
+      EXPECT_TRUE(checkpoint_step(entry.path().filename().string()))
+          << place << ": left over " << entry.path();
     }
     EXPECT_EQ(content_of_newest(store, place), before) << place;
     return before;
@@ -88,8 +93,11 @@ class CheckpointFaults : public ::testing::TestWithParam<Scenario> {
       ADD_FAILURE() << place << ": no checkpoint verifies";
       return 0;
     }
-    const int content = read_file(found->directory / "config.yaml") == cat("content: ", kNew) ? kNew : kOld;
-    EXPECT_EQ(read_file(found->directory / "model.safetensors"), pseudo_random_text(5'000, static_cast<std::uint64_t>(content))) << place;
+    const int content =
+        read_file(found->directory / "config.yaml") == cat("content: ", kNew) ? kNew : kOld;
+    EXPECT_EQ(read_file(found->directory / "model.safetensors"),
+              pseudo_random_text(5'000, static_cast<std::uint64_t>(content)))
+        << place;
     return content;
   }
   std::int64_t num_operations() const {
@@ -101,7 +109,7 @@ class CheckpointFaults : public ::testing::TestWithParam<Scenario> {
   }
 };
 
-TEST_P(CheckpointFaults, ACrashAfterAnyOperationLeavesTheOldOrTheNew) {
+TEST_P(CheckpointFaults, CrashAfterAnyOperationKeepsTheOldOrTheNew) {
   const std::int64_t count = num_operations();
   ASSERT_GT(count, 15);
   for (const Survival survival : kSurvivals) {
@@ -117,21 +125,24 @@ TEST_P(CheckpointFaults, ACrashAfterAnyOperationLeavesTheOldOrTheNew) {
         returned = true;
       } catch (const Crash&) {
       }
-      files.settle();
+      files.apply_power_cut();
       const std::string last = files.operations().empty() ? "nothing" : files.operations().back();
-      const int content = content_found(directory, cat("crash after ", last, ", survival ", static_cast<int>(survival)));
-      EXPECT_TRUE(content == kNew || !seen_new) << "the new one was there, and later not any more: after " << last;
-      EXPECT_TRUE(content == kNew || !returned) << "save() returned, and a power cut took the checkpoint away";
+      const int content = content_found(
+          directory, cat("crash after ", last, ", survival ", static_cast<int>(survival)));
+      EXPECT_TRUE(content == kNew || !seen_new)
+          << "the new checkpoint was lost by a later crash: after " << last;
+      EXPECT_TRUE(content == kNew || !returned)
+          << "the checkpoint was lost although save() had returned";
       seen_new = seen_new || content == kNew;
       FaultyFileSystem good;
-      save(directory, good);  // and the run goes on
+      save(directory, good);  // the run continues
       EXPECT_EQ(content_found(directory, "second try"), kNew);
     }
     EXPECT_TRUE(seen_new);
   }
 }
 
-TEST_P(CheckpointFaults, AFailingOperationIsReportedAndNothingIsLost) {
+TEST_P(CheckpointFaults, FailingOperationIsReportedWithoutLoss) {
   const std::int64_t count = num_operations();
   for (const Fault fault : kFaults) {
     for (const std::int64_t in_a_row : {std::int64_t{1}, std::int64_t{1000}}) {
@@ -147,9 +158,11 @@ TEST_P(CheckpointFaults, AFailingOperationIsReportedAndNothingIsLost) {
         } catch (const UserError& error) {
           failed = true;
           EXPECT_EQ(error.code(), ExitCode::kIo) << error.what();
-          EXPECT_NE(std::string(error.what()).find(scratch.path().string()), std::string::npos) << error.what();
+          EXPECT_NE(std::string(error.what()).find(scratch.path().string()), std::string::npos)
+              << error.what();
         }
-        const std::string place = cat("fault ", static_cast<int>(fault), " at ", files.operations()[static_cast<std::size_t>(n) - 1]);
+        const std::string place = cat("fault ", static_cast<int>(fault), " at ",
+                                      files.operations()[static_cast<std::size_t>(n) - 1]);
         num_failed += failed;
         if (failed && fault != Fault::kIoError) expect_no_temporaries(directory, place);
         if (in_a_row == 1 && !GetParam().retain) {
@@ -165,10 +178,12 @@ TEST_P(CheckpointFaults, AFailingOperationIsReportedAndNothingIsLost) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CheckpointFaults, ::testing::ValuesIn(kScenarios), [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, CheckpointFaults, ::testing::ValuesIn(kScenarios),
+                         [](const auto& param) { return param.param.name; });
 
-// Metrics and checkpoint together, as the training loop does it: after a crash anywhere and a resume there is one line per step.
-TEST(MetricsCrash, ExactlyOneLinePerStepWhereverItCrashes) {
+// Metrics and checkpoints as in the training loop: after any crash and a resume, there is exactly
+// one line per step.
+TEST(MetricsCrash, ExactlyOneLinePerStepAfterAnyCrash) {
   const auto train = [](const fs::path& run, FileSystem& files, std::int64_t last_step) {
     CheckpointStore store(run / "checkpoints", files);
     store.clean_temporaries();
@@ -193,17 +208,18 @@ TEST(MetricsCrash, ExactlyOneLinePerStepWhereverItCrashes) {
   for (const Survival survival : kSurvivals) {
     for (std::int64_t n = 0; n <= counting.num_operations(); ++n) {
       const ScratchDirectory run;
-      for (const std::int64_t crash_after : {n, n / 2 + 3}) {  // and once more while resuming
+      for (const std::int64_t crash_after : {n, n / 2 + 3}) {  // and again while resuming
         FaultyFileSystem files({.crash_after = crash_after, .survival = survival});
         try {
           train(run.path(), files, 7);
         } catch (const Crash&) {
         }
-        files.settle();
+        files.apply_power_cut();
       }
       FaultyFileSystem good;
       train(run.path(), good, 7);
-      ASSERT_EQ(read_file(run / "metrics.jsonl"), expected) << "crash after " << n << ", survival " << static_cast<int>(survival);
+      ASSERT_EQ(read_file(run / "metrics.jsonl"), expected)
+          << "crash after " << n << ", survival " << static_cast<int>(survival);
     }
   }
 }
@@ -219,7 +235,8 @@ TEST(MetricsFaults, FailuresAreReported) {
         log.flush();
       } catch (const UserError& error) {
         EXPECT_EQ(error.code(), ExitCode::kIo);
-        EXPECT_NE(std::string(error.what()).find(scratch.path().string()), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find(scratch.path().string()), std::string::npos)
+            << error.what();
       }
       MetricsLog log(scratch / "metrics.jsonl");
       log.truncate_after(0);
@@ -230,12 +247,13 @@ TEST(MetricsFaults, FailuresAreReported) {
 
 // ---- real processes ----
 
-// Saves one checkpoint after the other and keeps two, for ever.
+// Saves one checkpoint after another, keeping two, until killed.
 [[noreturn]] void save_forever(const fs::path& directory, std::int64_t first_step) {
   CheckpointStore store(directory);
   for (std::int64_t step = first_step;; ++step) {
-    const CheckpointFile files[] = {text_file("a", pseudo_random_text(30'000, static_cast<std::uint64_t>(step))),
-                                    text_file("b", std::to_string(step))};
+    const CheckpointFile files[] = {
+        text_file("a", pseudo_random_text(30'000, static_cast<std::uint64_t>(step))),
+        text_file("b", std::to_string(step))};
     store.save(step, files);
     store.save(step, files);
     store.retain(2);
@@ -265,7 +283,7 @@ class Writer {
   ::pid_t pid_;
 };
 
-TEST(CheckpointProcesses, AReaderSeesOnlyCompleteCheckpoints) {
+TEST(CheckpointProcesses, ReaderSeesOnlyCompleteCheckpoints) {
   const ScratchDirectory scratch;
   const CheckpointStore store(scratch / "c");
   const Writer writer(scratch / "c", 1);
@@ -285,12 +303,12 @@ TEST(CheckpointProcesses, AReaderSeesOnlyCompleteCheckpoints) {
   EXPECT_GE(num_advances, 20);
 }
 
-TEST(CheckpointProcesses, KillNineAtRandomMomentsNeverLosesMoreThanOneSave) {
+TEST(CheckpointProcesses, RandomKillsLoseAtMostOneSave) {
   const ScratchDirectory scratch;
   CheckpointStore store(scratch / "c");
   std::mt19937_64 random(3);
   std::int64_t last = 0;
-  int num_cut_saves = 0;
+  int num_interrupted_saves = 0;
   for (int i = 0; i < 40; ++i) {
     {
       const Writer writer(scratch / "c", last + 1);
@@ -300,7 +318,7 @@ TEST(CheckpointProcesses, KillNineAtRandomMomentsNeverLosesMoreThanOneSave) {
     for (const auto& entry : fs::directory_iterator(scratch.path())) {
       if (entry.path().filename() != "c") continue;
       for (const auto& inner : fs::directory_iterator(entry.path()))
-        num_cut_saves += inner.path().string().find(".tmp-") != std::string::npos;
+        num_interrupted_saves += inner.path().string().find(".tmp-") != std::string::npos;
     }
     store.clean_temporaries();
     const std::optional<Checkpoint> found = store.newest_valid(&damaged);
@@ -310,7 +328,7 @@ TEST(CheckpointProcesses, KillNineAtRandomMomentsNeverLosesMoreThanOneSave) {
     EXPECT_GE(found->manifest.step, last);
     last = found->manifest.step;
   }
-  EXPECT_GE(num_cut_saves, 5);
+  EXPECT_GE(num_interrupted_saves, 5);
   EXPECT_GT(last, 20);
 }
 

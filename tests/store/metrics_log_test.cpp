@@ -25,7 +25,7 @@ std::string lines(std::int64_t first, std::int64_t last) {
 
 class MetricsLogTest : public ::testing::Test {
  protected:
-  // What truncate_after leaves of `content`.
+  // The file after truncate_after(step), starting from `content`.
   std::string truncated(const std::string& content, std::int64_t step) {
     write_text(path_, content);
     MetricsLog log(path_);
@@ -49,7 +49,7 @@ TEST_F(MetricsLogTest, AppendsLines) {
   {
     MetricsLog log(path_);
     log.append(line(1));
-    EXPECT_EQ(read_file(path_), lines(1, 1));  // without flush: a killed process loses no line
+    EXPECT_EQ(read_file(path_), lines(1, 1));  // even without flush: a killed process loses no line
     log.append(line(2));
     log.flush();
   }
@@ -59,7 +59,7 @@ TEST_F(MetricsLogTest, AppendsLines) {
   EXPECT_EQ(steps_read(), (std::vector<std::int64_t>{1, 2, 3}));
 }
 
-TEST_F(MetricsLogTest, GoesOnAfterTruncation) {
+TEST_F(MetricsLogTest, ContinuesAfterTruncation) {
   write_text(path_, lines(1, 10));
   MetricsLog log(path_);
   log.truncate_after(6);
@@ -70,7 +70,7 @@ TEST_F(MetricsLogTest, GoesOnAfterTruncation) {
   EXPECT_EQ(read_file(path_), lines(1, 11));
 }
 
-TEST_F(MetricsLogTest, EveryTornEndIsRepaired) {
+TEST_F(MetricsLogTest, RepairsEveryTornEnd) {
   const std::string whole = lines(1, 4);
   const std::size_t synced = lines(1, 2).size();
   for (std::size_t size = synced; size <= whole.size(); ++size) {
@@ -78,38 +78,40 @@ TEST_F(MetricsLogTest, EveryTornEndIsRepaired) {
   }
 }
 
-TEST_F(MetricsLogTest, ACompleteLastLineOnlyLacksItsEnd) {
+TEST_F(MetricsLogTest, CompletesALastLineWithoutNewline) {
   const std::string text = lines(1, 2);
   EXPECT_EQ(truncated(text.substr(0, text.size() - 1), 2), text);
 }
 
-TEST_F(MetricsLogTest, GarbageThatAPowerCutLeftIsDropped) {
+TEST_F(MetricsLogTest, DropsGarbageAfterAPowerLoss) {
   EXPECT_EQ(truncated(lines(1, 2) + std::string(4096, '\0'), 2), lines(1, 2));
   EXPECT_EQ(truncated(lines(1, 2) + std::string(100, '\0') + "\n" + lines(4, 5), 2), lines(1, 2));
   EXPECT_EQ(truncated(lines(1, 2) + "{\"step\": 3", 7), lines(1, 2));
 }
 
-TEST_F(MetricsLogTest, DamageBeforeALineThatIsKeptIsReported) {
-  const std::string message = error_of(ExitCode::kBadData, [&] { truncated(lines(1, 2) + "damage\n" + lines(4, 5), 4); });
-  EXPECT_NE(message.find("metrics.jsonl:3: `damage`"), std::string::npos) << message;
+TEST_F(MetricsLogTest, ReportsDamageBeforeAKeptLine) {
+  const std::string message =
+      error_of(ExitCode::kBadData, [&] { truncated(lines(1, 2) + "damage\n" + lines(4, 5), 4); });
+  EXPECT_NE(message.find("metrics.jsonl:3: received `damage`"), std::string::npos) << message;
   EXPECT_EQ(read_file(path_), lines(1, 2) + "damage\n" + lines(4, 5));
 }
 
-TEST_F(MetricsLogTest, LinesOfSeveralKindsAndRepeatedStepsAreFilteredByStep) {
+TEST_F(MetricsLogTest, FiltersKindsAndRepeatedStepsByStep) {
   const std::string eval = "{\"step\":2,\"kind\":\"eval\"}\n";
-  EXPECT_EQ(truncated(lines(1, 2) + eval + lines(3, 3) + lines(1, 1), 2), lines(1, 2) + eval + lines(1, 1));
+  EXPECT_EQ(truncated(lines(1, 2) + eval + lines(3, 3) + lines(1, 1), 2),
+            lines(1, 2) + eval + lines(1, 1));
 }
 
-TEST_F(MetricsLogTest, NothingToKeepAndNothingThere) {
+TEST_F(MetricsLogTest, TruncatesToNothing) {
   EXPECT_EQ(truncated(lines(1, 5), 0), "");
   EXPECT_EQ(truncated("", 5), "");
 }
 
-TEST_F(MetricsLogTest, ReaderPassesOverATornLastLineOnly) {
+TEST_F(MetricsLogTest, ReaderSkipsOnlyATornLastLine) {
   write_text(path_, lines(1, 2) + "{\"step\":3,\"lo");
   EXPECT_EQ(steps_read(), (std::vector<std::int64_t>{1, 2}));
-  for (const char* bad :
-       {"{\"step\":3,\"lo\n", "[]\n", "{}\n", "{\"step\":-1}\n", "{\"step\":1.5}\n", "{\"step\":\"1\"}\n", "\n", "1\n{\"step\":2}"}) {
+  for (const char* bad : {"{\"step\":3,\"lo\n", "[]\n", "{}\n", "{\"step\":-1}\n",
+                          "{\"step\":1.5}\n", "{\"step\":\"1\"}\n", "\n", "1\n{\"step\":2}"}) {
     write_text(path_, lines(1, 1) + bad);
     const std::string message = error_of(ExitCode::kBadData, [&] { steps_read(); });
     EXPECT_NE(message.find("metrics.jsonl:2: "), std::string::npos) << message;
@@ -118,7 +120,7 @@ TEST_F(MetricsLogTest, ReaderPassesOverATornLastLineOnly) {
   error_of(ExitCode::kMissingInput, [&] { steps_read(); });
 }
 
-TEST_F(MetricsLogTest, RefusesWhatIsNotOneLine) {
+TEST_F(MetricsLogTest, RejectsAnythingButOneLine) {
   MetricsLog log(path_);
   EXPECT_THROW(log.append("{\"step\":1}\n"), InvariantError);
   EXPECT_THROW(log.append("{\n}"), InvariantError);
@@ -126,14 +128,14 @@ TEST_F(MetricsLogTest, RefusesWhatIsNotOneLine) {
   EXPECT_EQ(read_file(path_), "");
 }
 
-TEST_F(MetricsLogTest, ADirectoryThatVanishedIsAnError) {
+TEST_F(MetricsLogTest, MissingDirectoryIsAnError) {
   error_of(ExitCode::kIo, [&] { MetricsLog(scratch_ / "gone/metrics.jsonl"); });
   write_text(scratch_ / "file", "x");
   error_of(ExitCode::kIo, [&] { MetricsLog(scratch_ / "file/metrics.jsonl"); });
 }
 
-// The promise that metrics_log.h makes about dump().
-TEST(MetricsNumbers, ReadBackAsTheSameDoubles) {
+// As documented in metrics_log.h.
+TEST(MetricsNumbers, RoundTripExactly) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 100'000; ++i) {
     const double value = std::bit_cast<double>(random());
@@ -141,7 +143,9 @@ TEST(MetricsNumbers, ReadBackAsTheSameDoubles) {
     if (!std::isfinite(value)) {
       EXPECT_EQ(text, "null");
     } else {
-      EXPECT_EQ(std::bit_cast<std::uint64_t>(std::strtod(text.c_str(), nullptr)), std::bit_cast<std::uint64_t>(value)) << text;
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(std::strtod(text.c_str(), nullptr)),
+                std::bit_cast<std::uint64_t>(value))
+          << text;
     }
   }
   EXPECT_EQ(nlohmann::ordered_json(0.1).dump(), "0.1");

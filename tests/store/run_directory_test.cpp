@@ -12,9 +12,11 @@
 namespace sluice::store {
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
-// A run with something in it.
+// A run with a configuration.
 void make_run(const fs::path& path, const std::string& content = "old") {
   const OpenRun run = open_run(path, StartMode::kNew);
   write_text(run.paths.config(), content);
@@ -27,7 +29,7 @@ class RunDirectoryTest : public ::testing::Test {
   fs::path path_ = scratch_ / "runs/quickstart";
 };
 
-TEST_F(RunDirectoryTest, PathsAreThePromisedOnes) {
+TEST_F(RunDirectoryTest, PathsMatchTheDocumentation) {
   const RunPaths paths{"r"};
   EXPECT_EQ(paths.config(), "r/config.yaml");
   EXPECT_EQ(paths.run_json(), "r/run.json");
@@ -36,12 +38,12 @@ TEST_F(RunDirectoryTest, PathsAreThePromisedOnes) {
   EXPECT_EQ(paths.checkpoints(), "r/checkpoints");
 }
 
-TEST_F(RunDirectoryTest, AnAbandonedStartLeavesNothing) {
+TEST_F(RunDirectoryTest, AbandonRemovesOnlyItsOwnFiles) {
   abandon(open_run(path_, StartMode::kResume));
   EXPECT_FALSE(fs::exists(path_));
   fs::create_directories(path_);
   abandon(open_run(path_, StartMode::kNew));
-  EXPECT_TRUE(fs::is_empty(path_)) << "the directory was not ours";
+  EXPECT_TRUE(fs::is_empty(path_)) << "a directory it did not create must be kept";
   OpenRun begun = open_run(path_, StartMode::kNew);
   write_text(begun.paths.metrics(), "x");
   abandon(std::move(begun));
@@ -52,7 +54,7 @@ TEST_F(RunDirectoryTest, AnAbandonedStartLeavesNothing) {
   EXPECT_TRUE(is_run_directory(scratch_ / "old"));
 }
 
-TEST_F(RunDirectoryTest, EveryModeStartsWhereNothingIs) {
+TEST_F(RunDirectoryTest, EveryModeStartsWithoutAnExistingRun) {
   for (const StartMode mode : {StartMode::kNew, StartMode::kResume, StartMode::kFresh}) {
     for (const std::string place : {"absent", "empty", "lock_only"}) {
       const fs::path path = scratch_ / (place + std::to_string(static_cast<int>(mode)));
@@ -68,7 +70,7 @@ TEST_F(RunDirectoryTest, EveryModeStartsWhereNothingIs) {
   }
 }
 
-TEST_F(RunDirectoryTest, NewOnARunNamesBothFlags) {
+TEST_F(RunDirectoryTest, NewOnAnExistingRunNamesBothFlags) {
   make_run(path_);
   EXPECT_TRUE(is_run_directory(path_));
   const std::string message = error_of(ExitCode::kUsage, [&] { open_run(path_, StartMode::kNew); });
@@ -98,7 +100,7 @@ TEST_F(RunDirectoryTest, FreshRenamesAndDeletesNothing) {
   EXPECT_EQ(read_file(path_.string() + ".old-3/config.yaml"), "run 3");
 }
 
-TEST_F(RunDirectoryTest, ADirectoryThatIsNoRunIsRefusedAndLeftAlone) {
+TEST_F(RunDirectoryTest, RejectsAnyOtherDirectoryUnchanged) {
   fs::create_directories(path_);
   write_text(path_ / "thesis.tex", "x");
   const auto before = content_of_tree(path_);
@@ -112,21 +114,21 @@ TEST_F(RunDirectoryTest, ADirectoryThatIsNoRunIsRefusedAndLeftAlone) {
   EXPECT_FALSE(is_run_directory(path_));
 }
 
-TEST_F(RunDirectoryTest, ARunMayHoldAPersonsFilesToo) {
+TEST_F(RunDirectoryTest, RunMayContainUserFiles) {
   make_run(path_);
   write_text(path_ / "notes.txt", "lr too high?");
   EXPECT_TRUE(is_run_directory(path_));
   EXPECT_TRUE(open_run(path_, StartMode::kResume).existed);
 }
 
-TEST_F(RunDirectoryTest, ARunThatDiedEarlyIsARun) {
+TEST_F(RunDirectoryTest, RunThatCrashedEarlyIsARun) {
   fs::create_directories(path_);
   write_text(path_ / "config.yaml.tmp-17", "");
   EXPECT_TRUE(is_run_directory(path_));
   EXPECT_TRUE(open_run(path_, StartMode::kResume).existed);
 }
 
-TEST_F(RunDirectoryTest, WhatCannotBeWrittenIsAnError) {
+TEST_F(RunDirectoryTest, UnwritablePathIsAnError) {
   fs::create_directories(path_);
   write_text(path_ / "file", "x");
   for (const fs::path& bad : {path_ / "file", path_ / "file/run", fs::path("/proc/no-such-run")}) {
@@ -136,7 +138,7 @@ TEST_F(RunDirectoryTest, WhatCannotBeWrittenIsAnError) {
   }
 }
 
-TEST_F(RunDirectoryTest, ALinkToADirectoryStaysALink) {
+TEST_F(RunDirectoryTest, KeepsASymbolicLinkToADirectory) {
   const fs::path disk = scratch_ / "disk";
   const fs::path link = scratch_ / "link";
   make_run(disk);
@@ -149,7 +151,7 @@ TEST_F(RunDirectoryTest, ALinkToADirectoryStaysALink) {
 
 // ---- the lock ----
 
-// A child that opens the run, says so, and waits to be killed.
+// A child process that opens the run, signals this, and waits to be killed.
 class Holder {
  public:
   explicit Holder(const fs::path& path) {
@@ -181,25 +183,25 @@ class Holder {
   ::pid_t pid_ = -1;
 };
 
-TEST_F(RunDirectoryTest, ASecondProcessIsRefusedByPid) {
+TEST_F(RunDirectoryTest, RejectsASecondProcessNamingThePid) {
   make_run(path_);
   Holder holder(path_);
   for (const StartMode mode : {StartMode::kResume, StartMode::kFresh}) {
     const std::string message = error_of(ExitCode::kUsage, [&] { open_run(path_, mode); });
     EXPECT_TRUE(contains(message, cat("in use by pid ", holder.pid(), " on "))) << message;
   }
-  EXPECT_TRUE(fs::exists(path_ / "config.yaml"));  // --fresh did not move it away
+  EXPECT_TRUE(fs::exists(path_ / "config.yaml"));  // --fresh did not rename it
   holder.kill_now();
   EXPECT_TRUE(open_run(path_, StartMode::kResume).existed);  // kill -9 leaves no stale lock
 }
 
-TEST_F(RunDirectoryTest, TwoFirstStartsAtOnceGiveOneRun) {
+TEST_F(RunDirectoryTest, ConcurrentFirstStartsCreateOneRun) {
   Holder holder(path_);
   const std::string message = error_of(ExitCode::kUsage, [&] { open_run(path_, StartMode::kNew); });
   EXPECT_TRUE(contains(message, std::to_string(holder.pid()))) << message;
 }
 
-TEST_F(RunDirectoryTest, TheLockGoesWithTheObject) {
+TEST_F(RunDirectoryTest, LockIsReleasedWithTheObject) {
   make_run(path_);
   {
     OpenRun run = open_run(path_, StartMode::kResume);
@@ -209,15 +211,16 @@ TEST_F(RunDirectoryTest, TheLockGoesWithTheObject) {
   open_run(path_, StartMode::kResume);
 }
 
-TEST_F(RunDirectoryTest, FreshHoldsTheNewRunAndFreesTheOld) {
+TEST_F(RunDirectoryTest, FreshLocksTheNewRunAndUnlocksTheOld) {
   make_run(path_);
   const OpenRun run = open_run(path_, StartMode::kFresh);
-  const std::string message = error_of(ExitCode::kUsage, [&] { open_run(path_, StartMode::kResume); });
+  const std::string message =
+      error_of(ExitCode::kUsage, [&] { open_run(path_, StartMode::kResume); });
   EXPECT_TRUE(contains(message, std::to_string(::getpid()))) << message;
   EXPECT_TRUE(open_run(run.renamed_to, StartMode::kResume).existed);
 }
 
-TEST_F(RunDirectoryTest, ManyFreshStartsAtOnceLoseNothing) {
+TEST_F(RunDirectoryTest, ConcurrentFreshStartsLoseNothing) {
   constexpr int kNumThreads = 8;
   make_run(path_, "original");
   std::atomic<int> num_opened = 0;

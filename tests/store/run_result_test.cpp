@@ -44,14 +44,14 @@ std::string written(const RunResult& result) {
   return read_file(scratch / "result.json");
 }
 
-// The message of what reading `text` must throw.
+// Reads `text` as a result file, which must fail; returns the error message.
 std::string fault_of(const std::string& text) {
   const ScratchDirectory scratch;
   write_text(scratch / "result.json", text);
   return error_of(ExitCode::kBadData, [&] { read_run_result(scratch / "result.json"); });
 }
 
-TEST(RunResult, EveryFieldComesBackToTheLastBit) {
+TEST(RunResult, RoundTripsEveryFieldExactly) {
   const ScratchDirectory scratch;
   const RunResult r = example();
   const fs::path path = RunPaths{scratch.path()}.result();
@@ -88,12 +88,14 @@ TEST(RunResult, EveryFieldComesBackToTheLastBit) {
   EXPECT_EQ(written(back), written(r));
 }
 
-// The file that revision 4257f81 wrote of this result, which said nothing of the tail: its seal stands for every byte.
-TEST(RunResult, AFileOfAnEarlierVersionIsReadAndKeepsItsHash) {
+// Revision 4257f81 wrote this result without num_dropped_tokens; its seal covers every byte.
+TEST(RunResult, ReadsAnEarlierVersionAndKeepsItsHash) {
   RunResult r = example();
   r.num_dropped_tokens.reset();
   const std::string earlier = written(r);
-  EXPECT_NE(earlier.find("\"seal_xxh3_128\":\"4f27c8f866472680b0ef0421fb2296b2\""), std::string::npos) << earlier;
+  EXPECT_NE(earlier.find("\"seal_xxh3_128\":\"4f27c8f866472680b0ef0421fb2296b2\""),
+            std::string::npos)
+      << earlier;
   const ScratchDirectory scratch;
   write_text(scratch / "r", earlier);
   const RunResult back = read_run_result(scratch / "r");
@@ -102,7 +104,7 @@ TEST(RunResult, AFileOfAnEarlierVersionIsReadAndKeepsItsHash) {
   EXPECT_EQ(written(back), earlier);
 }
 
-TEST(RunResult, WhatAGuessGivesComesBack) {
+TEST(RunResult, RoundTripsUniformAndInitialLogPerplexity) {
   RunResult r = example();
   r.uniform_log_perplexity = std::log(4096);
   r.initial_log_perplexity = 8.3295;
@@ -114,7 +116,7 @@ TEST(RunResult, WhatAGuessGivesComesBack) {
   EXPECT_EQ(written(back), written(r));
 }
 
-TEST(RunResult, AModelThatHasLearnedNothing) {
+TEST(RunResult, DetectsAModelThatDidNotLearn) {
   const double guess = std::log(4096);  // 8.3178
   const auto learned = [&](std::int64_t step, double figure, std::optional<double> initial) {
     RunResult r = example();
@@ -125,30 +127,30 @@ TEST(RunResult, AModelThatHasLearnedNothing) {
     EXPECT_EQ(learned_nothing_warning(r).empty(), !*learned_nothing(r));
     return !*learned_nothing(r);
   };
-  EXPECT_FALSE(learned(400, guess, 8.3295));       // dead: every token alike
-  EXPECT_FALSE(learned(5, guess + 1e-5, 8.3295));  // also early
+  EXPECT_FALSE(learned(400, guess, 8.3295));       // dead: the same for every token
+  EXPECT_FALSE(learned(5, guess + 1e-5, 8.3295));  // even early
   EXPECT_FALSE(learned(5, 20, 8.3295));            // worse than both
-  EXPECT_FALSE(learned(400, 8.3295, 8.3295));      // has not moved
-  EXPECT_FALSE(learned(1, 8.32955, 8.3295));       // nor here, to four digits
-  EXPECT_FALSE(learned(400, 11.5, 11.5));          // nor from large initial values
+  EXPECT_FALSE(learned(400, 8.3295, 8.3295));      // unchanged
+  EXPECT_FALSE(learned(1, 8.32955, 8.3295));       // unchanged to four digits
+  EXPECT_FALSE(learned(400, 11.5, 11.5));          // unchanged from a large initial value
   EXPECT_FALSE(learned(400, 7.5, 7.5));
   EXPECT_FALSE(learned(50, 8.32, 8.3295));  // many steps, still above the guess
   EXPECT_FALSE(learned(50, 8.32, std::nullopt));
-  EXPECT_TRUE(learned(5, 8.32, 8.3295));  // short, and on its way
+  EXPECT_TRUE(learned(5, 8.32, 8.3295));  // short, but improving
   EXPECT_TRUE(learned(1, 8.3290, 8.3295));
   EXPECT_TRUE(learned(5, 8.32, std::nullopt));
   EXPECT_TRUE(learned(50, 8.31, 8.3295));
   EXPECT_TRUE(learned(400, 3.8, 8.3295));
-  EXPECT_TRUE(learned(400, 6.9, 8.3295));  // as bad as token frequencies, which is something
+  EXPECT_TRUE(learned(400, 6.9, 8.3295));  // no better than token frequencies, but learned those
   RunResult unknown = example();
-  EXPECT_FALSE(learned_nothing(unknown).has_value());  // of an earlier version
+  EXPECT_FALSE(learned_nothing(unknown).has_value());  // from an earlier version
   EXPECT_EQ(learned_nothing_warning(unknown), "");
   unknown.uniform_log_perplexity = guess;
   unknown.figures.log_perplexity.reset();
   EXPECT_FALSE(learned_nothing(unknown).has_value());
 }
 
-TEST(RunResult, RandomDoublesSurvive) {
+TEST(RunResult, RoundTripsRandomDoubles) {
   const ScratchDirectory scratch;
   std::mt19937_64 random(3);
   RunResult r = example();
@@ -158,10 +160,11 @@ TEST(RunResult, RandomDoublesSurvive) {
   }
   write_run_result(r, scratch / "r");
   const RunResult back = read_run_result(scratch / "r");
-  for (std::size_t i = 0; i < r.documents.size(); ++i) EXPECT_EQ(back.documents[i].nats, r.documents[i].nats);
+  for (std::size_t i = 0; i < r.documents.size(); ++i)
+    EXPECT_EQ(back.documents[i].nats, r.documents[i].nats);
 }
 
-TEST(RunResult, WhatIsNotFiniteIsNullAndMissingNothingElse) {
+TEST(RunResult, OnlyNonFiniteValuesBecomeNull) {
   const ScratchDirectory scratch;
   RunResult r = example();
   r.documents[0].nats = std::numeric_limits<double>::quiet_NaN();
@@ -173,7 +176,7 @@ TEST(RunResult, WhatIsNotFiniteIsNullAndMissingNothingElse) {
   EXPECT_EQ(back.figures.log_perplexity, r.figures.log_perplexity);
 }
 
-TEST(RunResult, IsOneJsonObjectForOthersToRead) {
+TEST(RunResult, IsOneJsonObject) {
   const auto json = nlohmann::json::parse(written(example()));
   EXPECT_EQ(json.at("step"), 4200);
   EXPECT_EQ(json.at("log_perplexity"), 1.0 / 3);
@@ -181,7 +184,7 @@ TEST(RunResult, IsOneJsonObjectForOthersToRead) {
   EXPECT_EQ(json.at("documents").at(0).at(1), 3);
 }
 
-TEST(RunResult, ANewResultReplacesTheOld) {
+TEST(RunResult, NewResultReplacesTheOld) {
   const ScratchDirectory scratch;
   RunResult r = example();
   write_run_result(r, scratch / "r");
@@ -189,10 +192,10 @@ TEST(RunResult, ANewResultReplacesTheOld) {
   r.documents.clear();
   write_run_result(r, scratch / "r");
   EXPECT_EQ(read_run_result(scratch / "r").step, 4201);
-  EXPECT_EQ(content_of_tree(scratch.path()).size(), 1u) << "temporaries are left";
+  EXPECT_EQ(content_of_tree(scratch.path()).size(), 1u) << "temporaries left over";
 }
 
-TEST(RunResult, EveryFlippedBitAndTruncationIsNoticed) {
+TEST(RunResult, DetectsEveryFlippedBitAndTruncation) {
   const ScratchDirectory scratch;
   const std::string text = written(example());
   const auto refuses = [&](const std::string& damaged) {
@@ -208,18 +211,20 @@ TEST(RunResult, EveryFlippedBitAndTruncationIsNoticed) {
   refuses(text + "\n");
 }
 
-TEST(RunResult, SaysWhatIsWrong) {
-  EXPECT_NE(fault_of("").find("result.json: no JSON object"), std::string::npos) << fault_of("");
+TEST(RunResult, ReportsTheError) {
+  EXPECT_NE(fault_of("").find("result.json: not a JSON object"), std::string::npos) << fault_of("");
   EXPECT_NE(fault_of("{}").find(": format: "), std::string::npos);
-  EXPECT_NE(fault_of(R"({"format": 2})").find("result format 2; format 1"), std::string::npos) << fault_of(R"({"format": 2})");
+  EXPECT_NE(fault_of(R"({"format": 2})").find("result format 2; expected format 1"),
+            std::string::npos)
+      << fault_of(R"({"format": 2})");
   std::string edited = written(example());
   edited.replace(edited.find("4200"), 4, "4201");
-  EXPECT_NE(fault_of(edited).find("its own hash"), std::string::npos);
+  EXPECT_NE(fault_of(edited).find("hash mismatch"), std::string::npos);
   const ScratchDirectory scratch;
   error_of(ExitCode::kMissingInput, [&] { read_run_result(scratch / "nothing"); });
 }
 
-TEST(RunResult, FuzzedTextIsRefused) {
+TEST(RunResult, RejectsFuzzedText) {
   const ScratchDirectory scratch;
   const std::string text = written(example());
   fuzz(5'000, [&](std::mt19937_64& random) {

@@ -16,32 +16,15 @@
 namespace sluice::store {
 namespace {
 
-constexpr std::array<std::string_view, 24> kPieces = {"{",
-                                                      "}",
-                                                      "[",
-                                                      "]",
-                                                      ",",
-                                                      ":",
-                                                      "\"",
-                                                      "\"dtype\"",
-                                                      "\"shape\"",
-                                                      "\"data_offsets\"",
-                                                      "\"F32\"",
-                                                      "\"__metadata__\"",
-                                                      "-1",
-                                                      "1e9",
-                                                      "0.5",
-                                                      "null",
-                                                      "true",
-                                                      "18446744073709551615",
-                                                      "18446744073709551616",
-                                                      "9223372036854775807",
-                                                      "\\u0000",
-                                                      " ",
-                                                      "0",
-                                                      "4294967296"};
+// clang-format off
+constexpr std::array<std::string_view, 24> kPieces = {
+    "{", "}", "[", "]", ",", ":", "\"", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"F32\"",
+    "\"__metadata__\"", "-1", "1e9", "0.5", "null", "true", "18446744073709551615",
+    "18446744073709551616", "9223372036854775807", "\\u0000", " ", "0", "4294967296"};
+// clang-format on
 
-// In memory where there is room: thousands of saves would wait for the disk otherwise, and what a disk does is the faulty twin's part.
+// In memory if possible, since thousands of saves would be slow on a disk. Disk failures are
+// simulated by FaultyFileSystem.
 fs::path place_for_scratch() {
   std::error_code error;
   const fs::space_info space = fs::space("/dev/shm", error);
@@ -106,7 +89,8 @@ std::map<std::string, std::string> content_of_tree(const fs::path& directory) {
   std::map<std::string, std::string> content;
   if (!fs::exists(directory)) return content;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
-    if (entry.is_regular_file()) content[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
+    if (entry.is_regular_file())
+      content[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
   }
   return content;
 }
@@ -127,7 +111,8 @@ std::string error_of(ExitCode code, const std::function<void()>& call) {
     call();
   } catch (const UserError& error) {
     EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos) << "more than one line: " << error.what();
+    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos)
+        << "more than one line: " << error.what();
     return error.what();
   }
   ADD_FAILURE() << "no UserError";
@@ -145,7 +130,8 @@ std::string run_python(std::string_view program, std::span<const std::string> ar
   if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
   std::string output;
   std::array<char, 4096> block{};
-  while (const std::size_t size = std::fread(block.data(), 1, block.size(), pipe)) output.append(block.data(), size);
+  while (const std::size_t size = std::fread(block.data(), 1, block.size(), pipe))
+    output.append(block.data(), size);
   const int status = ::pclose(pipe);
   EXPECT_EQ(status, 0) << command << "\n" << output;
   return output;
@@ -160,7 +146,8 @@ void fuzz(std::uint64_t usual, const std::function<void(std::mt19937_64&)>& once
   } else {
     random.seed(std::random_device{}());
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(seconds));
-    for (; std::chrono::steady_clock::now() < end && !::testing::Test::HasFailure(); ++count) once(random);
+    for (; std::chrono::steady_clock::now() < end && !::testing::Test::HasFailure(); ++count)
+      once(random);
   }
   std::cout << count << " executions\n";
 }

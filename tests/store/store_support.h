@@ -1,4 +1,4 @@
-// What several tests of store need.
+// Helpers for the tests of store.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@
 
 namespace sluice::store {
 
-// A new directory under the system's temporary one, removed in the end.
+// A temporary directory, removed by the destructor.
 class ScratchDirectory {
  public:
   ScratchDirectory();
@@ -36,21 +36,24 @@ void write_text(const fs::path& path, std::string_view text);
 // Relative path -> content of every file below `directory`.
 std::map<std::string, std::string> content_of_tree(const fs::path& directory);
 
-// Bytes that are a function of the arguments.
+// Deterministic pseudo-random bytes.
 std::string pseudo_random_text(std::size_t size_bytes, std::uint64_t seed);
 
 CheckpointFile text_file(const std::string& name, const std::string& content);
 
-// Runs `call`; the message of the UserError it must throw with `code`.
+// Runs `call`, which must throw a UserError with `code`; returns its message.
 std::string error_of(ExitCode code, const std::function<void()>& call);
 
-// Runs a Python program (the interpreter that has the oracles) with arguments; what it printed. Fails the test unless it ends with 0.
+// Runs a Python program (interpreter SLUICE_PYTHON) and returns its output. The test fails unless
+// the exit status is 0.
 std::string run_python(std::string_view program, std::span<const std::string> arguments);
 
-// Executions of a fuzz test: `usual`, or for as long as the environment's SLUICE_FUZZ_SECONDS says. Reports the count.
+// Executes a fuzz test `usual` times, or for SLUICE_FUZZ_SECONDS if set in the environment. Prints
+// the number of executions.
 void fuzz(std::uint64_t usual, const std::function<void(std::mt19937_64&)>& once);
 
-// A few random edits: bits, bytes, cut, inserted and doubled pieces, digits changed, pieces of JSON.
+// Applies one to three random edits: flipped bits, changed bytes and digits, removed, duplicated
+// and truncated parts, inserted pieces of JSON.
 std::string mutated(std::string text, std::mt19937_64& random);
 
 }  // namespace sluice::store

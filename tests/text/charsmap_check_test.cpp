@@ -24,9 +24,11 @@ std::string table_of(const std::vector<std::uint32_t>& units, std::string_view r
 constexpr std::uint32_t kHasLeaf = 1 << 8, kShifted = 1 << 9, kValue = 1U << 31;
 constexpr std::uint32_t offset(std::uint32_t value) { return value << 10; }
 
-// "a" -> replacement 0, "ab" -> replacement 2. Root's children start at 256, those of "a" at 512, those of "ab" at 768.
+// "a" -> replacement 0, "ab" -> replacement 2. Root's children start at 256, those of "a" at 512,
+// those of "ab" at 768.
 std::vector<std::uint32_t> two_rules() {
-  std::vector<std::uint32_t> units(1024, 0xFF);  // a label that no unit at this place can have by chance but for byte 255
+  // a label that matches only at the position of byte 255
+  std::vector<std::uint32_t> units(1024, 0xFF);
   units[0] = offset(256);
   const std::uint32_t a = 256 ^ 'a';
   units[a] = offset(a ^ 512) | kHasLeaf | 'a';
@@ -39,16 +41,19 @@ std::vector<std::uint32_t> two_rules() {
 }
 const std::string_view kReplacements("x\0yz\0", 5);
 
-TEST(Charsmap, SoundTablesPass) { EXPECT_EQ(fault_of_charsmap(table_of(two_rules(), kReplacements)), ""); }
+TEST(Charsmap, AcceptsValidTables) {
+  EXPECT_EQ(fault_of_charsmap(table_of(two_rules(), kReplacements)), "");
+}
 
-TEST(Charsmap, Sizes) {
+TEST(Charsmap, RejectsWrongSizes) {
   const std::string good = table_of(two_rules(), kReplacements);
-  for (const std::size_t size : {0, 3, 4, 100, 4096}) EXPECT_NE(fault_of_charsmap(std::string_view(good).substr(0, size)), "") << size;
+  for (const std::size_t size : {0, 3, 4, 100, 4096})
+    EXPECT_NE(fault_of_charsmap(std::string_view(good).substr(0, size)), "") << size;
   EXPECT_NE(fault_of_charsmap(table_of({}, kReplacements)), "");
   EXPECT_NE(fault_of_charsmap(number(6) + std::string(20, '\0')), "");
 }
 
-TEST(Charsmap, ReplacementsMustEndAndBeText) {
+TEST(Charsmap, RejectsInvalidReplacements) {
   EXPECT_NE(fault_of_charsmap(table_of(two_rules(), "x")), "");
   EXPECT_NE(fault_of_charsmap(table_of(two_rules(), std::string_view("\xFF\0yz\0", 5))), "");
   auto units = two_rules();
@@ -56,24 +61,24 @@ TEST(Charsmap, ReplacementsMustEndAndBeText) {
   EXPECT_NE(fault_of_charsmap(table_of(units, kReplacements)), "");
 }
 
-TEST(Charsmap, WaysOutOfTheTable) {
+TEST(Charsmap, RejectsOutOfRangeOffsets) {
   auto units = two_rules();
   units[512 ^ 'b'] = offset(0x1FFFFF) | 'b';
   EXPECT_NE(fault_of_charsmap(table_of(units, kReplacements)), "");
   units = two_rules();
-  units[0] = offset(4) | kShifted;  // 4 << 8: just behind the end
+  units[0] = offset(4) | kShifted;  // 4 << 8: just past the end
   EXPECT_NE(fault_of_charsmap(table_of(units, kReplacements)), "");
 }
 
-TEST(Charsmap, CirclesAreRefused) {
+TEST(Charsmap, RejectsCycles) {
   auto units = two_rules();
   const std::uint32_t ab = 512 ^ 'b';
   units[ab] = offset(ab ^ 512) | 'b';  // "abbbb…" without end
   EXPECT_NE(fault_of_charsmap(table_of(units, kReplacements)), "");
 }
 
-// The library has room for 32 matches along one path; deeper nesting would leave its array.
-TEST(Charsmap, TooManyRulesOnOnePath) {
+// The library's array has 32 elements for the matches along one path; more would overflow it.
+TEST(Charsmap, RejectsTooManyRulesOnOnePath) {
   for (const std::uint32_t depth : {32U, 33U}) {
     std::vector<std::uint32_t> units(256 * (depth + 2), 0xFF);
     units[0] = offset(256);

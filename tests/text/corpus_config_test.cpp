@@ -7,7 +7,9 @@ namespace {
 
 class Collected : public config::Problems {
  public:
-  void add(std::string_view field, std::string_view, std::string_view) override { fields.emplace_back(field); }
+  void add(std::string_view field, std::string_view, std::string_view) override {
+    fields.emplace_back(field);
+  }
   std::vector<std::string> fields;
 };
 
@@ -25,7 +27,7 @@ CorpusConfig with_train() {
 
 using Fields = std::vector<std::string>;
 
-TEST(CorpusConfig, DefaultsLackOnlyTheText) {
+TEST(CorpusConfig, DefaultsRequireOnlyTrain) {
   EXPECT_EQ(problems_of({}), Fields{"train"});
   EXPECT_EQ(problems_of(with_train()), Fields{});
 }
@@ -53,8 +55,8 @@ TEST(CorpusConfig, TuneHoldoutLeavesTextToTrainOn) {
   expect(0.5, 0.5, {"tune_holdout"});
   expect(0.05, 3, {"tune_holdout"});
   expect(20, 0, {});
-  expect(20, 0.05, {"tune_holdout"});  // a share next to a number has no place
-  corpus.valid = {"b.txt"};            // `holdout` plays no part
+  expect(20, 0.05, {"tune_holdout"});  // a share cannot be combined with a number
+  corpus.valid = {"b.txt"};            // `holdout` is ignored
   expect(20, 0.05, {});
   expect(0.6, 0.6, {});
   expect(0.6, 1, {"tune_holdout"});
@@ -62,7 +64,8 @@ TEST(CorpusConfig, TuneHoldoutLeavesTextToTrainOn) {
 
 TEST(CorpusConfig, MaxLineHasBounds) {
   CorpusConfig corpus = with_train();
-  for (const std::int64_t bad : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{8}, std::int64_t{1} << 40}) {
+  for (const std::int64_t bad :
+       {std::int64_t{0}, std::int64_t{-1}, std::int64_t{8}, std::int64_t{1} << 40}) {
     corpus.max_line.count = bad;
     EXPECT_EQ(problems_of(corpus), Fields{"max_line"}) << bad;
   }

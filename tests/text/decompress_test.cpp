@@ -48,21 +48,21 @@ std::string read_all(const std::filesystem::path& file, std::size_t piece = 100'
 class Decompress : public ::testing::Test {
  protected:
   std::string round_trip(std::string_view bytes, std::size_t piece = 100'000) {
-    write_text(folder_ / "file.txt", bytes);  // the name says nothing
+    write_text(folder_ / "file.txt", bytes);  // the name does not matter
     return read_all(folder_ / "file.txt", piece);
   }
   TemporaryDirectory folder_;
   std::string text_ = plain_text(1, 20'000);  // larger than any buffer
 };
 
-TEST_F(Decompress, ToldApartByContent) {
+TEST_F(Decompress, DetectsTheFormatByContent) {
   ASSERT_GT(text_.size(), 500'000U);
   EXPECT_EQ(round_trip(text_), text_);
   EXPECT_EQ(round_trip(gzip(text_)), text_);
   EXPECT_EQ(round_trip(zstd(text_)), text_);
 }
 
-TEST_F(Decompress, SmallReadsGiveTheSame) {
+TEST_F(Decompress, SmallReadsGiveTheSameText) {
   const std::string text = text_.substr(0, 5000);
   EXPECT_EQ(round_trip(gzip(text), 1), text);
   EXPECT_EQ(round_trip(zstd(text), 1), text);
@@ -84,19 +84,22 @@ TEST_F(Decompress, EmptyAndTinyFiles) {
   EXPECT_EQ(round_trip(zstd("")), "");
 }
 
-TEST_F(Decompress, ZeroPaddingBehindGzipIsNoFault) { EXPECT_EQ(round_trip(gzip("text") + std::string(1000, '\0')), "text"); }
+TEST_F(Decompress, AcceptsZeroPaddingAfterGzip) {
+  EXPECT_EQ(round_trip(gzip("text") + std::string(1000, '\0')), "text");
+}
 
-TEST_F(Decompress, EveryTruncationIsRefused) {
+TEST_F(Decompress, RejectsEveryTruncation) {
   const std::string text = text_.substr(0, 600);
   for (const std::string& whole : {gzip(text), zstd(text)}) {
     for (std::size_t size = 4; size < whole.size(); ++size) {
-      const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(std::string_view(whole).substr(0, size)); });
+      const std::string message = message_of(
+          ExitCode::kBadData, [&] { round_trip(std::string_view(whole).substr(0, size)); });
       ASSERT_NE(message.find("file.txt"), std::string::npos) << message;
     }
   }
 }
 
-TEST_F(Decompress, DamageAndRubbishBehindAreRefused) {
+TEST_F(Decompress, RejectsDamageAndTrailingBytes) {
   std::string damaged = gzip(text_);
   damaged[damaged.size() / 2] ^= 1;
   message_of(ExitCode::kBadData, [&] { round_trip(damaged); });
@@ -104,7 +107,8 @@ TEST_F(Decompress, DamageAndRubbishBehindAreRefused) {
   message_of(ExitCode::kBadData, [&] { round_trip(zstd("text") + "rubbish"); });
 }
 
-// A zstd frame of stored blocks with this window descriptor: 0xA8 is 2 GiB, what `zstd --long=31` makes.
+// A zstd frame of uncompressed blocks with this window descriptor: 0xA8 is 2 GiB, as written by
+// `zstd --long=31`.
 std::string frame_with_window(char descriptor, std::string_view text) {
   std::string frame = std::string("\x28\xB5\x2F\xFD\x00", 5) + descriptor;
   do {
@@ -118,41 +122,52 @@ std::string frame_with_window(char descriptor, std::string_view text) {
 }
 
 TEST_F(Decompress, WindowsUpToTwoGibibytes) {
-  for (const char* descriptor : {"\x88", "\x90", "\xA0", "\xA8"}) {  // 128 MiB, 256 MiB, 1 GiB, 2 GiB
+  // 128 MiB, 256 MiB, 1 GiB, 2 GiB
+  for (const char* descriptor : {"\x88", "\x90", "\xA0", "\xA8"}) {
     EXPECT_EQ(round_trip(frame_with_window(*descriptor, text_)), text_);
-    EXPECT_EQ(round_trip(zstd("one ") + frame_with_window(*descriptor, "two") + zstd(" three")), "one two three");
+    EXPECT_EQ(round_trip(zstd("one ") + frame_with_window(*descriptor, "two") + zstd(" three")),
+              "one two three");
   }
   for (const char* descriptor : {"\xA9", "\xB0", "\xF8"}) {
-    const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(frame_with_window(*descriptor, text_)); });
+    const std::string message =
+        message_of(ExitCode::kBadData, [&] { round_trip(frame_with_window(*descriptor, text_)); });
     EXPECT_NE(message.find("a window above 2 GiB"), std::string::npos) << message;
     EXPECT_EQ(message.find("damaged"), std::string::npos) << message;
   }
 }
 
-TEST_F(Decompress, WhatIsBehindIsNamed) {
+TEST_F(Decompress, ReportsTrailingBytes) {
   for (const std::string& rest : {std::string("rubbish"), gzip("x"), std::string(10, '\0')}) {
-    const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(zstd("text") + rest); });
-    EXPECT_NE(message.find("other bytes behind the zstd data"), std::string::npos) << message;
+    const std::string message =
+        message_of(ExitCode::kBadData, [&] { round_trip(zstd("text") + rest); });
+    EXPECT_NE(message.find("trailing bytes after the zstd data"), std::string::npos) << message;
   }
   for (const std::string& rest : {std::string("rubbish"), zstd("x"), std::string(10, '\0') + "x"}) {
-    const std::string message = message_of(ExitCode::kBadData, [&] { round_trip(gzip("text") + rest); });
-    EXPECT_NE(message.find("other bytes behind the gzip data"), std::string::npos) << message;
+    const std::string message =
+        message_of(ExitCode::kBadData, [&] { round_trip(gzip("text") + rest); });
+    EXPECT_NE(message.find("trailing bytes after the gzip data"), std::string::npos) << message;
   }
   const std::string skippable("\x5F\x2A\x4D\x18\x02\0\0\0ab", 10);
   EXPECT_EQ(round_trip(skippable + zstd("one") + skippable + zstd(" two") + skippable), "one two");
   EXPECT_EQ(round_trip(skippable), "");
 }
 
-// Opening a fifo would wait for its writer.
-TEST_F(Decompress, OnlyRegularFilesAreOpened) {
+// Opening a FIFO would block until it has a writer.
+TEST_F(Decompress, OpensOnlyRegularFiles) {
   ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
-  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source(folder_ / "fifo"); }).find("a fifo"), std::string::npos);
-  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source("/dev/null"); }).find("a device"), std::string::npos);
-  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source(folder_.path()); }).find("a directory"), std::string::npos);
+  EXPECT_NE(
+      message_of(ExitCode::kMissingInput, [&] { open_source(folder_ / "fifo"); }).find("a FIFO"),
+      std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source("/dev/null"); }).find("a device"),
+            std::string::npos);
+  EXPECT_NE(
+      message_of(ExitCode::kMissingInput, [&] { open_source(folder_.path()); }).find("a directory"),
+      std::string::npos);
 }
 
 TEST_F(Decompress, MissingFilesAndDirectories) {
-  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source(folder_ / "no"); }).find("no"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kMissingInput, [&] { open_source(folder_ / "no"); }).find("no"),
+            std::string::npos);
   message_of(ExitCode::kMissingInput, [&] { read_all(folder_.path()); });
 }
 

@@ -25,7 +25,8 @@ class Documents : public ::testing::Test {
     report_ = {};
     write_text(folder_ / "c.txt", content);
     Strings documents;
-    for_each_document(folder_ / "c.txt", config_, report_, [&](std::string_view text) { documents.emplace_back(text); });
+    for_each_document(folder_ / "c.txt", config_, report_,
+                      [&](std::string_view text) { documents.emplace_back(text); });
     return documents;
   }
   Strings read(Format format, std::string_view content) {
@@ -38,9 +39,10 @@ class Documents : public ::testing::Test {
     write_text(folder_ / "c.txt", content);
     std::vector<Strings> documents(1);
     for_each_block(folder_ / "c.txt", config_, report_,
-                   {.block = [&](std::string_view text, std::uint64_t) { documents.back().emplace_back(text); },
+                   {.block = [&](std::string_view text,
+                                 std::uint64_t) { documents.back().emplace_back(text); },
                     .end_of_document = [&] { documents.emplace_back(); }});
-    EXPECT_TRUE(documents.back().empty()) << "a block without the end of its document";
+    EXPECT_TRUE(documents.back().empty()) << "a block without end of document";
     documents.pop_back();
     return documents;
   }
@@ -61,18 +63,22 @@ TEST_F(Documents, TheFourFormats) {
   EXPECT_EQ(read(Format::kText, text), Strings{text});
   EXPECT_EQ(read(Format::kLines, text), (Strings{"one", "two", " \t ", "three", "four"}));
   EXPECT_EQ(read(Format::kParagraphs, text), (Strings{"one\ntwo", "three", "four"}));
-  EXPECT_EQ(read(Format::kJsonl, "{\"text\": \"a\\n\\nb\\n\"}\n\n  \n{\"x\": 1, \"text\": \"\"}\n"), (Strings{"a\n\nb\n", ""}));
+  EXPECT_EQ(read(Format::kJsonl, "{\"text\": \"a\\n\\nb\\n\"}\n\n  \n{\"x\": 1, \"text\": \"\"}\n"),
+            (Strings{"a\n\nb\n", ""}));
   EXPECT_TRUE(report_.faults.empty());
 }
 
-TEST_F(Documents, EmptyFilesHaveNone) {
-  for (const Format format : {Format::kText, Format::kLines, Format::kParagraphs, Format::kJsonl}) EXPECT_EQ(read(format, ""), Strings{});
+TEST_F(Documents, EmptyFilesHaveNoDocuments) {
+  for (const Format format : {Format::kText, Format::kLines, Format::kParagraphs, Format::kJsonl})
+    EXPECT_EQ(read(format, ""), Strings{});
   EXPECT_EQ(read(Format::kText, "\n"), Strings{"\n"});
-  for (const Format format : {Format::kLines, Format::kParagraphs, Format::kJsonl}) EXPECT_EQ(read(format, "\n\n\n"), Strings{});
+  for (const Format format : {Format::kLines, Format::kParagraphs, Format::kJsonl})
+    EXPECT_EQ(read(format, "\n\n\n"), Strings{});
 }
 
-TEST_F(Documents, BlanksInsideStay) {
-  EXPECT_EQ(read(Format::kParagraphs, "\n\n  indented\ttext  \n   more \n\nnext\n"), (Strings{"  indented\ttext  \n   more ", "next"}));
+TEST_F(Documents, KeepsBlanksInsideParagraphs) {
+  EXPECT_EQ(read(Format::kParagraphs, "\n\n  indented\ttext  \n   more \n\nnext\n"),
+            (Strings{"  indented\ttext  \n   more ", "next"}));
 }
 
 TEST_F(Documents, ByteOrderMarkAndCarriageReturns) {
@@ -87,7 +93,9 @@ TEST_F(Documents, ByteOrderMarkAndCarriageReturns) {
 TEST_F(Documents, ByteOrderMarkByPolicy) {
   const std::string text = "\xEF\xBB\xBFone\ntwo\n\nthree\n";
   config_.byte_order_mark = Policy::kError;
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("c.txt, byte 0: byte order mark"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); })
+                .find("c.txt, byte 0: received byte order mark"),
+            std::string::npos);
   EXPECT_EQ(read("one\n"), Strings{"one"});
   config_.byte_order_mark = Policy::kSkip;
   EXPECT_EQ(read(text), (Strings{"two", "three"}));
@@ -95,27 +103,37 @@ TEST_F(Documents, ByteOrderMarkByPolicy) {
   expect_fault("byte order mark", 1, 0);
 }
 
-// As `cat a b` leaves them: with and without a newline at the end of `a`, and in the text of a JSON line.
+// As written by `cat a b`: with and without a newline at the end of `a`, and in the text of a JSON
+// line.
 TEST_F(Documents, ByteOrderMarksInsideAFile) {
-  const std::string mark = "\xEF\xBB\xBF", text = "one\n" + mark + "two\nthree" + mark + "four\n" + mark + "\n" + mark + mark + "five";
+  const std::string mark = "\xEF\xBB\xBF", text = "one\n" + mark + "two\nthree" + mark + "four\n" +
+                                                  mark + "\n" + mark + mark + "five";
   EXPECT_EQ(read(Format::kLines, text), (Strings{"one", "two", "threefour", "five"}));
   expect_fault("byte order mark", 5, 4);
   EXPECT_EQ(read(Format::kText, text), Strings{"one\ntwo\nthreefour\n\nfive"});
   EXPECT_EQ(read(Format::kParagraphs, text), (Strings{"one\ntwo\nthreefour", "five"}));
-  EXPECT_EQ(read(Format::kJsonl, mark + "{\"text\": \"a\"}\n" + mark + "{\"text\": \"\\ufeffb\"}\n"), (Strings{"a", "b"}));
+  EXPECT_EQ(
+      read(Format::kJsonl, mark + "{\"text\": \"a\"}\n" + mark + "{\"text\": \"\\ufeffb\"}\n"),
+      (Strings{"a", "b"}));
   expect_fault("byte order mark", 3, 0);
   config_.byte_order_mark = Policy::kSkip;
   EXPECT_EQ(read(Format::kLines, text), Strings{"one"});
   EXPECT_EQ(read(Format::kJsonl, "{\"text\": \"a\"}\n{\"text\": \"\\ufeffb\"}\n"), Strings{"a"});
   config_.byte_order_mark = Policy::kError;
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("c.txt, byte 4: byte order mark"), std::string::npos);
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, "a" + mark); }).find("c.txt, byte 1: byte"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); })
+                .find("c.txt, byte 4: received byte order mark"),
+            std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, "a" + mark); })
+                .find("c.txt, byte 1: received byte"),
+            std::string::npos);
 }
 
 TEST_F(Documents, CarriageReturnsByPolicy) {
   const std::string text = "a\n\nb\r\n\r\nc\nd\r\n\ne\n";
   config_.crlf = Policy::kError;
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("c.txt, byte 4: CRLF"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); })
+                .find("c.txt, byte 4: received CRLF"),
+            std::string::npos);
   config_.crlf = Policy::kSkip;
   EXPECT_EQ(read(text), (Strings{"a", "c", "e"}));
   EXPECT_EQ(read(Format::kParagraphs, text), (Strings{"a", "e"}));
@@ -126,7 +144,8 @@ TEST_F(Documents, InvalidUtf8) {
   const std::string text =
       "good\nb\xFF"
       "d \xE2\x96!\n\nnext\n\nb\x80\n";
-  const std::string message = message_of(ExitCode::kBadData, [&] { read(Format::kParagraphs, text); });
+  const std::string message =
+      message_of(ExitCode::kBadData, [&] { read(Format::kParagraphs, text); });
   EXPECT_NE(message.find("byte 6"), std::string::npos) << message;
   EXPECT_NE(message.find("c.txt"), std::string::npos) << message;
   config_.invalid_utf8 = Policy::kReplace;
@@ -142,7 +161,8 @@ TEST_F(Documents, InvalidUtf8) {
 
 TEST_F(Documents, NulBytes) {
   const std::string text = "a\0b\0\nc"s;
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("byte 1"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("byte 1"),
+            std::string::npos);
   config_.nul_bytes = Policy::kReplace;
   EXPECT_EQ(read(text), (Strings{"ab", "c"}));
   expect_fault("NUL bytes", 2, 1);
@@ -154,8 +174,8 @@ TEST_F(Documents, NulBytes) {
             Strings{"c"});
 }
 
-// A file that is no text is named as what it is, under every format, with what to do; its first fault would mislead.
-TEST_F(Documents, WhatIsNoTextIsCalledByItsName) {
+// The error names the file format instead of the first fault, which would be misleading.
+TEST_F(Documents, NamesTheFormatOfFilesThatAreNotText) {
   const std::vector<std::pair<std::string, std::string>> files = {
       {"\xFF\xFEh\0i\0\n\0"s, "UTF-16"},
       {"\xFE\xFF\0h\0i\0\n"s, "UTF-16"},
@@ -169,13 +189,15 @@ TEST_F(Documents, WhatIsNoTextIsCalledByItsName) {
       {"PAR1\x15\4\x15\xFA\0"s, "Parquet"},
   };
   for (const auto& [content, name] : files) {
-    for (const Format format : {Format::kText, Format::kLines, Format::kParagraphs, Format::kJsonl}) {
+    for (const Format format :
+         {Format::kText, Format::kLines, Format::kParagraphs, Format::kJsonl}) {
       const std::string message = message_of(ExitCode::kBadData, [&] { read(format, content); });
       EXPECT_NE(message.find("c.txt: "), std::string::npos) << message;
       EXPECT_NE(message.find(name), std::string::npos) << message;
     }
   }
-  EXPECT_EQ(read(Format::kLines, "%PDF- is how such files begin\nBZh\n"), (Strings{"%PDF- is how such files begin", "BZh"}));
+  EXPECT_EQ(read(Format::kLines, "%PDF- is how such files begin\nBZh\n"),
+            (Strings{"%PDF- is how such files begin", "BZh"}));
 }
 
 TEST_F(Documents, OffsetsCountFromTheStartOfTheFile) {
@@ -192,9 +214,11 @@ TEST_F(Documents, LongLines) {
   config_.max_line.count = 64;
   const std::string fits(64, 'a'), over = std::string(63, 'b') + "\xC3\xA9" + std::string(100, 'c');
   const std::string text = fits + "\n" + over + "\nend\n";
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("byte 65"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read(Format::kLines, text); }).find("byte 65"),
+            std::string::npos);
   config_.long_lines = Policy::kReplace;
-  EXPECT_EQ(read(text), (Strings{fits, std::string(63, 'b'), "\xC3\xA9" + std::string(62, 'c'), std::string(38, 'c'), "end"}));
+  EXPECT_EQ(read(text), (Strings{fits, std::string(63, 'b'), "\xC3\xA9" + std::string(62, 'c'),
+                                 std::string(38, 'c'), "end"}));
   expect_fault("long lines", 1, 65);
   config_.long_lines = Policy::kSkip;
   EXPECT_EQ(read(text), (Strings{fits, "end"}));
@@ -202,7 +226,7 @@ TEST_F(Documents, LongLines) {
   EXPECT_EQ(read(over), Strings{});
 }
 
-TEST_F(Documents, LinesAcrossBuffersAndALineOfMegabytes) {
+TEST_F(Documents, LinesLongerThanTheBuffer) {
   config_.max_line.count = 1'000'000;
   config_.long_lines = Policy::kReplace;
   const std::string huge = std::string(2'500'000, 'x');
@@ -228,30 +252,41 @@ TEST_F(Documents, BrokenJsonLines) {
   message_of(ExitCode::kBadData, [&] { read(text); });
 }
 
-TEST_F(Documents, JsonLinesWithoutTheTextSayWhatIsThere) {
+TEST_F(Documents, JsonLinesWithoutTheTextReportTheirFields) {
   config_.format = Format::kJsonl;
-  const auto message = [&](const std::string& line) { return message_of(ExitCode::kBadData, [&] { read("{\"text\": \"a\"}\n" + line); }); };
-  const auto expect = [&](const std::string& line, std::string_view part) {
-    EXPECT_NE(message(line).find("c.txt, byte 14: " + std::string(part)), std::string::npos) << message(line);
+  const auto message = [&](const std::string& line) {
+    return message_of(ExitCode::kBadData, [&] { read("{\"text\": \"a\"}\n" + line); });
   };
-  expect(R"({"content": "a", "id": 7})", "no field `text`; the fields: `content` (a string), `id` (a number); corpus.text_field");
-  expect("{}", "no field `text`; the fields: none; corpus.text_field");
-  expect(R"({"text": null})", "the field `text` is null; an object with a string in the field `text`");
-  expect(R"({"text": ["a"]})", "the field `text` is a list");
-  expect(R"(["a"])", "a line of JSON that is a list; an object");
-  expect(R"({"score": nan, "text": "a"})", "broken JSON at byte 10 of the line (a value is expected)");
+  const auto expect = [&](const std::string& line, std::string_view part) {
+    EXPECT_NE(message(line).find("c.txt, byte 14: received " + std::string(part)),
+              std::string::npos)
+        << message(line);
+  };
+  const std::string name = "; expected the name of the text field in corpus.text_field",
+                    object = "; expected an object with a string in field `text`";
+  expect(R"({"content": "a", "id": 7})",
+         "an object without field `text` (fields: `content` a string, `id` a number)" + name);
+  expect("{}", "an object without field `text` (fields: none)" + name);
+  expect(R"({"text": null})", "null in field `text`" + object);
+  expect(R"({"text": ["a"]})", "a list in field `text`");
+  expect(R"(["a"])", "a list" + object);
+  expect(R"({"score": nan, "text": "a"})",
+         "invalid JSON at byte 10 of the line (expected a value)");
   EXPECT_EQ(read(R"({"score": NaN, "text": "a"})"), Strings{"a"});
   config_.text_field = "con\ntent";
-  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read("{}"); }).find("no field `con\\ntent`"), std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { read("{}"); })
+                .find("an object without field `con\\ntent`"),
+            std::string::npos);
 }
 
-TEST_F(Documents, HalvesOfSurrogatePairsFollowThePolicyForInvalidUtf8) {
+TEST_F(Documents, LoneSurrogatesFollowThePolicyForInvalidUtf8) {
   config_.format = Format::kJsonl;
   const std::string text = R"({"text": "a\ud83db\udc00"})"
                            "\n"
                            R"({"text": "c", "other": "\ud83d"})";
   const std::string message = message_of(ExitCode::kBadData, [&] { read(text); });
-  EXPECT_NE(message.find("c.txt, byte 11: half a surrogate pair"), std::string::npos) << message;
+  EXPECT_NE(message.find("c.txt, byte 11: received a lone surrogate"), std::string::npos)
+      << message;
   EXPECT_NE(message.find("corpus.invalid_utf8"), std::string::npos) << message;
   config_.invalid_utf8 = Policy::kReplace;
   EXPECT_EQ(read(text), (Strings{"a\xEF\xBF\xBD"
@@ -277,11 +312,11 @@ TEST_F(Documents, LongDocumentsBecomeBlocksOfWholeLines) {
   EXPECT_EQ(joined, text);
   for (std::size_t i = 0; i + 1 < documents[0].size(); ++i) {
     const std::size_t next_line = documents[0][i + 1].find('\n') + 1;
-    EXPECT_GT(documents[0][i].size() + next_line, kMaxBlockBytes) << "another line would have fitted";
+    EXPECT_GT(documents[0][i].size() + next_line, kMaxBlockBytes) << "the next line would have fit";
   }
 }
 
-TEST_F(Documents, BlocksOfLinesThatAreTooLongThemselves) {
+TEST_F(Documents, SplitsLinesLongerThanABlock) {
   config_.format = Format::kText;
   const std::string accents = [] {
     std::string s;
@@ -290,8 +325,9 @@ TEST_F(Documents, BlocksOfLinesThatAreTooLongThemselves) {
   }();
   std::string words;
   while (words.size() < 200'000) words += "word  ";
-  for (const std::string& text : {accents, words, "short\n" + words + "\n" + accents + "\nshort\n", std::string(kMaxBlockBytes, 'a') + "\n",
-                                  std::string(150'000, ' ')}) {
+  for (const std::string& text :
+       {accents, words, "short\n" + words + "\n" + accents + "\nshort\n",
+        std::string(kMaxBlockBytes, 'a') + "\n", std::string(150'000, ' ')}) {
     const auto documents = blocks(text);
     ASSERT_EQ(documents.size(), 1U);
     std::string joined;
@@ -304,7 +340,8 @@ TEST_F(Documents, BlocksOfLinesThatAreTooLongThemselves) {
     EXPECT_EQ(joined, text);
   }
   const auto documents = blocks(words);
-  for (const std::string& block : documents.at(0)) EXPECT_TRUE(block.starts_with("word") || block.starts_with("  word"));
+  for (const std::string& block : documents.at(0))
+    EXPECT_TRUE(block.starts_with("word") || block.starts_with("  word"));
 }
 
 TEST_F(Documents, BlocksInEveryFormat) {
@@ -319,7 +356,7 @@ TEST_F(Documents, BlocksInEveryFormat) {
   EXPECT_EQ(documents[1][0] + documents[1][1] + documents[1][2] + "\n", paragraph);
 }
 
-TEST_F(Documents, SkippingDropsTheBlockAlone) {
+TEST_F(Documents, SkipDropsOnlyTheBlock) {
   config_.format = Format::kText;
   config_.invalid_utf8 = Policy::kSkip;
   std::string good(100, 'a');
@@ -340,7 +377,7 @@ TEST(CountWords, MaximalRunsOfNonWhitespace) {
   EXPECT_EQ(count_words(" a  bc\td\ve\ff\rg\n"), 6U);
   EXPECT_EQ(count_words("a\xC2\xA0"
                         "b"),
-            1U);  // only ASCII white space separates
+            1U);  // only ASCII whitespace separates words
   const std::string text = plain_text(9, 500);
   std::istringstream stream(text);
   std::uint64_t expected = 0;
@@ -348,7 +385,7 @@ TEST(CountWords, MaximalRunsOfNonWhitespace) {
   EXPECT_EQ(count_words(text), expected);
 }
 
-TEST(FaultReport, KeepsTheFirstPlaceAndAddsUp) {
+TEST(FaultReport, MergeKeepsTheFirstPositionAndAddsCounts) {
   FaultReport first, second;
   first.add("NUL bytes", "a", 5);
   second.add("NUL bytes", "b", 1, 3);

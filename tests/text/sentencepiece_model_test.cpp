@@ -15,13 +15,15 @@ namespace {
 using sluice::testing::message_of;
 using sluice::testing::plain_text;
 
-// A small writer of the protobuf wire format, so that models with any fault can be made.
+// A minimal protobuf writer, to construct models with arbitrary faults.
 std::string varint(std::uint64_t value) {
   std::string out;
   for (; value >= 128; value >>= 7) out += static_cast<char>(value % 128 + 128);
   return out + static_cast<char>(value);
 }
-std::string number_field(std::uint32_t id, std::uint64_t value) { return varint(id << 3) + varint(value); }
+std::string number_field(std::uint32_t id, std::uint64_t value) {
+  return varint(id << 3) + varint(value);
+}
 std::string bytes_field(std::uint32_t id, std::string_view value) {
   return varint(id << 3 | 2) + varint(value.size()) + std::string(value);
 }
@@ -31,7 +33,8 @@ std::string float_field(std::uint32_t id, float value) {
   return varint(id << 3 | 5) + std::string(bytes, 4);
 }
 std::string piece(std::string_view text, int type = 1, float score = -1) {
-  return bytes_field(1, bytes_field(1, text) + float_field(2, score) + number_field(3, static_cast<std::uint64_t>(type)));
+  return bytes_field(1, bytes_field(1, text) + float_field(2, score) +
+                            number_field(3, static_cast<std::uint64_t>(type)));
 }
 std::string byte_pieces() {
   std::string out;
@@ -48,8 +51,9 @@ std::string trainer(std::uint64_t type = 2, bool byte_fallback = true) {
 }
 const std::string kIdentity = bytes_field(3, number_field(3, 0) + number_field(4, 0));
 
-TEST(CheckModel, ReadsWhatIsThere) {
-  const std::string serialized = kMeta + byte_pieces() + piece("a", 1, -2.5F) + piece("\xE2\x96\x81", 1) + trainer() + kIdentity;
+TEST(CheckModel, ParsesPiecesAndSettings) {
+  const std::string serialized = kMeta + byte_pieces() + piece("a", 1, -2.5F) +
+                                 piece("\xE2\x96\x81", 1) + trainer() + kIdentity;
   const SentencePieceModel model = check_model(serialized, "m");
   ASSERT_EQ(model.pieces.size(), 261U);
   EXPECT_EQ(model.pieces[259].text, "a");
@@ -62,32 +66,40 @@ TEST(CheckModel, ReadsWhatIsThere) {
   EXPECT_TRUE(parse_tokenizer(serialized, "m")->lossless());
 }
 
-// Field 47 names the end piece, 48 the padding piece; only a control piece of that name counts.
+// Field 47 names the end piece, 48 the padding piece; the named piece must be a control piece.
 TEST(CheckModel, EndAndPaddingPieces) {
   const std::string pieces = byte_pieces() + piece("a") + piece("\xE2\x96\x81");
   const auto named = [](std::string_view eos, std::string_view pad) {
-    return bytes_field(2, number_field(3, 2) + number_field(35, 1) + bytes_field(47, eos) + bytes_field(48, pad));
+    return bytes_field(
+        2, number_field(3, 2) + number_field(35, 1) + bytes_field(47, eos) + bytes_field(48, pad));
   };
   EXPECT_EQ(parse_tokenizer(kMeta + pieces + trainer() + kIdentity, "m")->pad(), std::nullopt);
   const auto t5 = parse_tokenizer(piece("<pad>", 3) + kMeta + pieces + trainer() + kIdentity, "m");
   EXPECT_EQ(t5->pad(), 0);
   EXPECT_EQ(t5->eos(), 3);
-  const auto other = parse_tokenizer(kMeta + pieces + piece("[PAD]", 3) + named("<s>", "[PAD]") + kIdentity, "m");
+  const auto other =
+      parse_tokenizer(kMeta + pieces + piece("[PAD]", 3) + named("<s>", "[PAD]") + kIdentity, "m");
   EXPECT_EQ(other->pad(), 261);
   EXPECT_EQ(other->eos(), 1);
-  EXPECT_EQ(parse_tokenizer(kMeta + pieces + piece("<pad>", 1) + trainer() + kIdentity, "m")->pad(), std::nullopt);
+  EXPECT_EQ(parse_tokenizer(kMeta + pieces + piece("<pad>", 1) + trainer() + kIdentity, "m")->pad(),
+            std::nullopt);
 }
 
-TEST(CheckModel, LossyModelsSayTheyAre) {
+TEST(CheckModel, DetectsLossyModels) {
   const std::string good = kMeta + byte_pieces() + piece("a") + piece("\xE2\x96\x81");
   const std::string lossy[] = {
-      good + trainer() + bytes_field(3, number_field(3, 0)),                       // removes extra blanks
-      good + trainer() + bytes_field(3, number_field(4, 0) + number_field(5, 0)),  // blanks are not escaped
-      kMeta + piece("a") + piece("\xE2\x96\x81") + trainer(2, false) + kIdentity,  // unknown characters
-      kMeta + byte_pieces() + piece("a") + trainer() + kIdentity,                  // blanks come back as U+2581
+      // removes extra blanks
+      good + trainer() + bytes_field(3, number_field(3, 0)),
+      // blanks are not escaped
+      good + trainer() + bytes_field(3, number_field(4, 0) + number_field(5, 0)),
+      // unknown characters
+      kMeta + piece("a") + piece("\xE2\x96\x81") + trainer(2, false) + kIdentity,
+      // blanks are decoded as U+2581
+      kMeta + byte_pieces() + piece("a") + trainer() + kIdentity,
       good + piece("b", 5) + trainer() + kIdentity,
   };
-  for (const std::string& serialized : lossy) EXPECT_FALSE(parse_tokenizer(serialized, "m")->lossless());
+  for (const std::string& serialized : lossy)
+    EXPECT_FALSE(parse_tokenizer(serialized, "m")->lossless());
   EXPECT_EQ(parse_tokenizer(lossy[2], "m")->unk(), 0);
   std::vector<std::int32_t> ids;
   parse_tokenizer(lossy[2], "m")->encode("aXa", ids);
@@ -102,7 +114,8 @@ struct Fault {
 class Faults : public ::testing::TestWithParam<Fault> {};
 
 std::vector<Fault> faults() {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinite = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinite = std::numeric_limits<float>::infinity();
   const std::string rest = piece("a") + trainer(2, false) + kIdentity, body = kMeta + rest;
   std::string nested;
   for (std::size_t length = 1; length <= 70; ++length) nested += piece(std::string(length, 'u'), 4);
@@ -127,7 +140,8 @@ std::vector<Fault> faults() {
       {"some_bytes", kMeta + piece("<0x00>", 6) + piece("a") + trainer() + kIdentity},
       {"no_bytes", kMeta + piece("a") + trainer() + kIdentity},
       {"bytes_without_fallback", kMeta + byte_pieces() + rest},
-      {"wrong_byte", kMeta + byte_pieces() + piece("<0xGG>", 6) + piece("a") + trainer() + kIdentity},
+      {"wrong_byte",
+       kMeta + byte_pieces() + piece("<0xGG>", 6) + piece("a") + trainer() + kIdentity},
       {"model_type_word", kMeta + piece("a") + trainer(3, false) + kIdentity},
       {"model_type_0", kMeta + piece("a") + trainer(0, false) + kIdentity},
       {"model_type_huge", kMeta + piece("a") + trainer(~std::uint64_t{0}, false) + kIdentity},
@@ -138,36 +152,45 @@ std::vector<Fault> faults() {
       {"length_too_large", body + varint(6 << 3 | 2) + varint(1000)},
       {"wrong_wire_type", number_field(1, 5) + body},
       {"nested_user_pieces", kMeta + nested + rest},
-      {"tiny_charsmap", kMeta + piece("a") + trainer(2, false) + bytes_field(3, bytes_field(2, "abc"))},
-      {"charsmap_size", kMeta + piece("a") + trainer(2, false) + bytes_field(3, bytes_field(2, std::string("\xFF\xFF\0\0abc", 7)))},
+      {"tiny_charsmap",
+       kMeta + piece("a") + trainer(2, false) + bytes_field(3, bytes_field(2, "abc"))},
+      {"charsmap_size", kMeta + piece("a") + trainer(2, false) +
+                            bytes_field(3, bytes_field(2, std::string("\xFF\xFF\0\0abc", 7)))},
   };
 }
-INSTANTIATE_TEST_SUITE_P(Each, Faults, ::testing::ValuesIn(faults()), [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(Each, Faults, ::testing::ValuesIn(faults()),
+                         [](const auto& row) { return std::string(row.param.name); });
 
-TEST_P(Faults, IsRefusedInOneLine) {
-  const std::string message = message_of(ExitCode::kBadData, [] { parse_tokenizer(GetParam().serialized, "given.model"); });
+TEST_P(Faults, RejectedWithAOneLineMessage) {
+  const std::string message =
+      message_of(ExitCode::kBadData, [] { parse_tokenizer(GetParam().serialized, "given.model"); });
   EXPECT_TRUE(message.starts_with("given.model: ")) << message;
 }
 
-TEST(CheckModel, UnknownFieldsOfNewerVersionsAreNoFault) {
-  const std::string newer = bytes_field(2, number_field(3, 2) + bytes_field(53, "x") + bytes_field(54, "y") + number_field(200, 1));
-  EXPECT_EQ(check_model(kMeta + piece("a") + newer + kIdentity + bytes_field(1000, "z"), "m").pieces.size(), 4U);
+TEST(CheckModel, AcceptsUnknownFields) {
+  const std::string newer = bytes_field(
+      2, number_field(3, 2) + bytes_field(53, "x") + bytes_field(54, "y") + number_field(200, 1));
+  EXPECT_EQ(check_model(kMeta + piece("a") + newer + kIdentity + bytes_field(1000, "z"), "m")
+                .pieces.size(),
+            4U);
 }
 
-// A control piece that is ordinary text makes the library give up in the middle: an error, not a crash.
+// The library fails on a control piece with ordinary text: an error, not a crash.
 TEST(CheckModel, ControlPieceThatIsACharacter) {
-  const auto tokenizer = parse_tokenizer(kMeta + piece("x", 3) + piece("a") + trainer(2, false) + kIdentity, "m");
+  const auto tokenizer =
+      parse_tokenizer(kMeta + piece("x", 3) + piece("a") + trainer(2, false) + kIdentity, "m");
   std::vector<std::int32_t> ids;
   message_of(ExitCode::kBadData, [&] { tokenizer->encode("axa", ids); });
 }
 
-// Whatever is done to a model, it is refused, or works without a crash.
+// A mutated model is either rejected or works without a crash.
 class Mutations : public ::testing::TestWithParam<Algorithm> {};
-INSTANTIATE_TEST_SUITE_P(Algorithms, Mutations, ::testing::Values(Algorithm::kBpe, Algorithm::kUnigram));
+INSTANTIATE_TEST_SUITE_P(Algorithms, Mutations,
+                         ::testing::Values(Algorithm::kBpe, Algorithm::kUnigram));
 
 std::string mutated(std::string model, std::mt19937_64& random) {
-  // Most of a model is pieces: half the faults go to the two ends, where the settings are.
-  const auto place = [&] {
+  // Most of a model is pieces: half the mutations hit the two ends, which contain the settings.
+  const auto position = [&] {
     const std::size_t end = std::min<std::size_t>(model.size(), 200);
     switch (random() % 4) {
       case 0:
@@ -183,16 +206,16 @@ std::string mutated(std::string model, std::mt19937_64& random) {
       model.resize(random() % model.size());
       break;
     case 1:
-      model.insert(place(), 1 + random() % 4, static_cast<char>(random()));
+      model.insert(position(), 1 + random() % 4, static_cast<char>(random()));
       break;
     case 2:
-      model.erase(place(), 1 + random() % 8);
+      model.erase(position(), 1 + random() % 8);
       break;
     case 3:
-      model[place()] = static_cast<char>(random());
+      model[position()] = static_cast<char>(random());
       [[fallthrough]];
     default:
-      model[place()] ^= static_cast<char>(1 << random() % 8);
+      model[position()] ^= static_cast<char>(1 << random() % 8);
       break;
   }
   return model;
@@ -204,7 +227,8 @@ TEST_P(Mutations, NeverCrash) {
   config.vocab_size = 330;
   const std::vector<std::string> sample{plain_text(1, 300)};
   const std::string model = train_sentencepiece(config, sample)->serialized();
-  const std::string probe = "the singing  \xC3\xA9t\xC3\xA9\n<s>\xF0\x9F\x98\x80 " + plain_text(2, 3);
+  const std::string probe =
+      "the singing  \xC3\xA9t\xC3\xA9\n<s>\xF0\x9F\x98\x80 " + plain_text(2, 3);
   std::mt19937_64 random(21);
   int refused = 0, accepted = 0;
   for (int i = 0; i < 1500; ++i) {
@@ -216,11 +240,12 @@ TEST_P(Mutations, NeverCrash) {
       tokenizer->decode(ids);
     } catch (const UserError& error) {
       refused += 1;
-      ASSERT_EQ(static_cast<int>(error.code()), static_cast<int>(ExitCode::kBadData)) << error.what();
+      ASSERT_EQ(static_cast<int>(error.code()), static_cast<int>(ExitCode::kBadData))
+          << error.what();
     }
   }
   EXPECT_GT(refused, 100);
-  EXPECT_GT(accepted, 20) << "the mutations never reach the library";
+  EXPECT_GT(accepted, 20) << "too few mutations reach the library";
 }
 
 }  // namespace

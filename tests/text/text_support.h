@@ -1,4 +1,4 @@
-// What tests of text and of the layers above share.
+// Helpers for tests of text and the layers above.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,20 +22,21 @@ inline void write_text(const std::filesystem::path& path, std::string_view conte
   ASSERT_TRUE(file.good()) << path;
 }
 
-// The message of the UserError that `call` throws; fails where it throws none, or one with another code.
+// The message of the UserError thrown by `call`; fails if it throws none or one with another code.
 inline std::string message_of(ExitCode code, const std::function<void()>& call) {
   try {
     call();
   } catch (const UserError& error) {
     EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
-    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos) << "more than one line: " << error.what();
+    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos)
+        << "more than one line: " << error.what();
     return error.what();
   }
-  ADD_FAILURE() << "no error where one was expected";
+  ADD_FAILURE() << "no UserError";
   return {};
 }
 
-// UTF-8 of one code point, written independently of src/text/utf8.cpp.
+// UTF-8 of one code point, implemented independently of src/text/utf8.cpp.
 inline std::string utf8_of(std::uint32_t code) {
   const auto tail = [&](int shift) { return static_cast<char>(0x80 + (code >> shift) % 64); };
   if (code < 0x80) return {static_cast<char>(code)};
@@ -44,9 +45,12 @@ inline std::string utf8_of(std::uint32_t code) {
   return {static_cast<char>(0xF0 + (code >> 18)), tail(12), tail(6), tail(0)};
 }
 
-// Text that is unkind to tokenizers: runs of blanks, newlines, control characters, markup of the library, all planes. Never U+2581.
+// Difficult text for tokenizers: runs of blanks, newlines, control characters, special tokens of
+// the library, all Unicode planes; never U+2581.
 inline std::string random_text(std::mt19937_64& random, std::size_t num_characters) {
-  const auto below = [&](std::uint32_t bound) { return static_cast<std::uint32_t>(random() % bound); };
+  const auto below = [&](std::uint32_t bound) {
+    return static_cast<std::uint32_t>(random() % bound);
+  };
   std::string text;
   for (std::size_t i = 0; i < num_characters; ++i) {
     std::uint32_t code = 0x2581;
@@ -80,15 +84,17 @@ inline std::string random_text(std::mt19937_64& random, std::size_t num_characte
   return text;
 }
 
-// English of sorts, with enough different words to learn a vocabulary from.
+// English-like text with enough distinct words to train a vocabulary.
 inline std::string plain_text(std::uint64_t seed, std::size_t num_lines) {
-  constexpr std::string_view kSyllables[] = {"ta", "ri", "mo", "sen", "ka", "lu", "ber", "the", "an", "ing", "or", "is", "po", "den"};
+  constexpr std::string_view kSyllables[] = {"ta",  "ri", "mo",  "sen", "ka", "lu", "ber",
+                                             "the", "an", "ing", "or",  "is", "po", "den"};
   std::mt19937_64 random(seed);
   std::string text;
   for (std::size_t line = 0; line < num_lines; ++line) {
     for (std::uint64_t word = 0, words = 3 + random() % 9; word < words; ++word) {
       if (word > 0) text += ' ';
-      for (std::uint64_t s = 0, syllables = 1 + random() % 3; s < syllables; ++s) text += kSyllables[random() % std::size(kSyllables)];
+      for (std::uint64_t s = 0, syllables = 1 + random() % 3; s < syllables; ++s)
+        text += kSyllables[random() % std::size(kSyllables)];
     }
     text += random() % 4 == 0 ? ".\n\n" : ",\n";
   }

@@ -26,7 +26,8 @@ Ids encode(const Tokenizer& tokenizer, std::string_view text) {
   return ids;
 }
 
-std::unique_ptr<Tokenizer> train(Algorithm algorithm, std::int64_t vocab_size, std::vector<std::string> sample) {
+std::unique_ptr<Tokenizer> train(Algorithm algorithm, std::int64_t vocab_size,
+                                 std::vector<std::string> sample) {
   SentencePieceConfig config;
   config.algorithm = algorithm;
   config.vocab_size = vocab_size;
@@ -64,10 +65,13 @@ class Trained : public ::testing::TestWithParam<Algorithm> {
   }
   const Tokenizer& tokenizer_ = tokenizer(GetParam());
 };
-INSTANTIATE_TEST_SUITE_P(Algorithms, Trained, ::testing::Values(Algorithm::kBpe, Algorithm::kUnigram),
-                         [](const auto& row) { return row.param == Algorithm::kBpe ? "bpe" : "unigram"; });
+INSTANTIATE_TEST_SUITE_P(Algorithms, Trained,
+                         ::testing::Values(Algorithm::kBpe, Algorithm::kUnigram),
+                         [](const auto& row) {
+                           return row.param == Algorithm::kBpe ? "bpe" : "unigram";
+                         });
 
-TEST_P(Trained, SaysWhatItIs) {
+TEST_P(Trained, HasTheConfiguredProperties) {
   EXPECT_EQ(tokenizer_.vocab_size(), GetParam() == Algorithm::kBpe ? 700 : 360);
   EXPECT_TRUE(tokenizer_.lossless());
   EXPECT_EQ(tokenizer_.unk(), std::nullopt);
@@ -82,9 +86,11 @@ TEST_P(Trained, CompressesItsText) {
   EXPECT_LT(encode(tokenizer_, text).size(), text.size() / 2);
 }
 
-TEST_P(Trained, GivesBackEveryText) {
-  for (const std::string_view text : kOddTexts) EXPECT_EQ(tokenizer_.decode(encode(tokenizer_, text)), text);
-  EXPECT_EQ(tokenizer_.decode(encode(tokenizer_, std::string_view("a\0b", 3))), std::string_view("a\0b", 3));
+TEST_P(Trained, RoundTripsEveryText) {
+  for (const std::string_view text : kOddTexts)
+    EXPECT_EQ(tokenizer_.decode(encode(tokenizer_, text)), text);
+  EXPECT_EQ(tokenizer_.decode(encode(tokenizer_, std::string_view("a\0b", 3))),
+            std::string_view("a\0b", 3));
   std::mt19937_64 random(17);
   for (int i = 0; i < 400; ++i) {
     const std::string text = random_text(random, random() % 60);
@@ -98,12 +104,15 @@ TEST_P(Trained, EveryIdIsInTheVocabularyAndEveryPieceDecodes) {
     ASSERT_GE(id, 0);
     ASSERT_LT(id, tokenizer_.vocab_size());
   }
-  for (std::int32_t id = 0; id < tokenizer_.vocab_size(); ++id) EXPECT_NO_THROW(tokenizer_.decode(Ids{id}));
-  EXPECT_THROW(tokenizer_.decode(Ids{static_cast<std::int32_t>(tokenizer_.vocab_size())}), InvariantError);
+  for (std::int32_t id = 0; id < tokenizer_.vocab_size(); ++id)
+    EXPECT_NO_THROW(tokenizer_.decode(Ids{id}));
+  EXPECT_THROW(tokenizer_.decode(Ids{static_cast<std::int32_t>(tokenizer_.vocab_size())}),
+               InvariantError);
   EXPECT_THROW(tokenizer_.decode(Ids{-1}), InvariantError);
 }
 
-// The word-by-word path must give the library's ids, whatever the text: also after U+2581, which the library takes for a blank.
+// Encoding word by word must give the library's ids for every text, also after U+2581, which the
+// library treats as a blank.
 TEST_P(Trained, SameIdsAsTheLibrary) {
   sentencepiece::SentencePieceProcessor library;
   ASSERT_TRUE(library.LoadFromSerializedProto(tokenizer_.serialized()).ok());
@@ -112,7 +121,9 @@ TEST_P(Trained, SameIdsAsTheLibrary) {
   for (int i = 0; i < 300; ++i) {
     std::string text = random_text(random, random() % 80);
     if (i % 3 == 0) text += plain_text(static_cast<std::uint64_t>(i), 3);
-    if (i % 5 == 0) text.insert(text.size() / 2 & ~std::size_t{7}, i % 2 == 0 ? "\xE2\x96\x81 a" : " \xE2\x96\x81\xE2\x96\x81 ");
+    if (i % 5 == 0)
+      text.insert(text.size() / 2 & ~std::size_t{7},
+                  i % 2 == 0 ? "\xE2\x96\x81 a" : " \xE2\x96\x81\xE2\x96\x81 ");
     texts.push_back(std::move(text));
   }
   texts.push_back(plain_text(3, 2000));
@@ -128,30 +139,34 @@ TEST_P(Trained, SeveralThreadsAtOnce) {
   const Ids expected = encode(tokenizer_, text);
   std::vector<Ids> found(4);
   std::vector<std::thread> threads;
-  for (Ids& ids : found) threads.emplace_back([&ids, &text, this] { tokenizer_.encode(text, ids); });
+  for (Ids& ids : found)
+    threads.emplace_back([&ids, &text, this] { tokenizer_.encode(text, ids); });
   for (std::thread& thread : threads) thread.join();
   for (const Ids& ids : found) EXPECT_EQ(ids, expected);
 }
 
-TEST_P(Trained, SavedAndReadAgain) {
+TEST_P(Trained, SaveAndLoad) {
   const TemporaryDirectory folder;
   real_files().write_atomically(folder / "tokenizer.model", tokenizer_.serialized());
-  const auto again = load_tokenizer(folder / "tokenizer.model");
-  EXPECT_EQ(again->hash(), tokenizer_.hash());
+  const auto loaded = load_tokenizer(folder / "tokenizer.model");
+  EXPECT_EQ(loaded->hash(), tokenizer_.hash());
   const std::string text = plain_text(5, 50);
-  EXPECT_EQ(encode(*again, text), encode(tokenizer_, text));
+  EXPECT_EQ(encode(*loaded, text), encode(tokenizer_, text));
 }
 
 TEST_P(Trained, SameSampleSameBytes) {
   const std::vector<std::string> sample{plain_text(6, 400), plain_text(7, 400)};
-  EXPECT_EQ(train(GetParam(), 320, sample)->serialized(), train(GetParam(), 320, sample)->serialized());
-  EXPECT_NE(train(GetParam(), 320, sample)->serialized(), train(GetParam(), 320, {sample[0]})->serialized());
+  EXPECT_EQ(train(GetParam(), 320, sample)->serialized(),
+            train(GetParam(), 320, sample)->serialized());
+  EXPECT_NE(train(GetParam(), 320, sample)->serialized(),
+            train(GetParam(), 320, {sample[0]})->serialized());
 }
 
-TEST_P(Trained, TooLargeNamesTheLargestThatWorks) {
-  for (const std::string& text :
-       {plain_text(8, 12), std::string("a"), std::string("aaaa"), std::string("x y z  \n"), std::string(5000, 'q')}) {
-    const std::string message = message_of(ExitCode::kUsage, [&] { train(GetParam(), 100'000, {text}); });
+TEST_P(Trained, TooLargeVocabularyReportsTheMaximum) {
+  for (const std::string& text : {plain_text(8, 12), std::string("a"), std::string("aaaa"),
+                                  std::string("x y z  \n"), std::string(5000, 'q')}) {
+    const std::string message =
+        message_of(ExitCode::kUsage, [&] { train(GetParam(), 100'000, {text}); });
     EXPECT_NE(message.find("tokenizer.vocab_size"), std::string::npos) << message;
     const std::size_t at = message.find("at most ");
     ASSERT_NE(at, std::string::npos) << message;
@@ -161,28 +176,34 @@ TEST_P(Trained, TooLargeNamesTheLargestThatWorks) {
   }
 }
 
-TEST_P(Trained, TooSmallNamesTheSmallest) {
+TEST_P(Trained, TooSmallVocabularyReportsTheMinimum) {
   std::string many;
-  for (std::uint32_t code = 0x4E00; code < 0x4E00 + 300; ++code) many += sluice::testing::utf8_of(code);
+  for (std::uint32_t code = 0x4E00; code < 0x4E00 + 300; ++code)
+    many += sluice::testing::utf8_of(code);
   const std::string message = message_of(ExitCode::kUsage, [&] { train(GetParam(), 300, {many}); });
-  // The blank counts once, in the text or not.
-  EXPECT_NE(message.find("tokenizer.vocab_size: 300; at least 560 (300 characters at character_coverage 0.9995, the blank, "),
-            std::string::npos)
+  // The blank counts once, even if the text has none.
+  EXPECT_NE(
+      message.find("tokenizer.vocab_size: received 300; expected at least 560 (300 characters at "
+                   "character_coverage 0.9995, the blank, "),
+      std::string::npos)
       << message;
   EXPECT_NE(message.find("type: bytes"), std::string::npos) << message;
-  EXPECT_EQ(message.find("tokenizer.character_coverage"), std::string::npos) << "no coverage that is allowed would do: " << message;
+  EXPECT_EQ(message.find("tokenizer.character_coverage"), std::string::npos)
+      << "no allowed coverage suffices: " << message;
 }
 
-// Rare characters may become bytes: what the message proposes works, and a little more does not.
-TEST_P(Trained, TooSmallNamesTheCoverageThatWorks) {
+// Rare characters may become bytes: the suggested coverage works, a slightly larger one does not.
+TEST_P(Trained, TooSmallVocabularyReportsTheCoverage) {
   std::string text;
   for (std::uint32_t i = 0; i < 400; ++i) {
-    for (std::uint32_t times = 0; times < (i < 100 ? 200 : 1); ++times) text += sluice::testing::utf8_of(0x4E00 + i);
+    for (std::uint32_t times = 0; times < (i < 100 ? 200 : 1); ++times)
+      text += sluice::testing::utf8_of(0x4E00 + i);
     text += '\n';
   }
   SentencePieceConfig config{.algorithm = GetParam(), .vocab_size = 450, .model = {}};
   const std::vector<std::string> sample = {text};
-  const std::string message = message_of(ExitCode::kUsage, [&] { train_sentencepiece(config, sample); });
+  const std::string message =
+      message_of(ExitCode::kUsage, [&] { train_sentencepiece(config, sample); });
   const std::size_t at = message.find("tokenizer.character_coverage ");
   ASSERT_NE(at, std::string::npos) << message;
   const std::size_t smallest_at = message.find("at least ");
@@ -194,25 +215,28 @@ TEST_P(Trained, TooSmallNamesTheCoverageThatWorks) {
   const auto tokenizer = train_sentencepiece(config, sample);
   EXPECT_EQ(tokenizer->vocab_size(), 450);
   EXPECT_EQ(tokenizer->decode(encode(*tokenizer, text)), text);
-  // So does the vocabulary that it asks for at the default.
-  config = {.algorithm = GetParam(), .vocab_size = std::stoll(message.substr(smallest_at + 9)), .model = {}};
+  // The suggested vocabulary size works at the default coverage.
+  config = {.algorithm = GetParam(),
+            .vocab_size = std::stoll(message.substr(smallest_at + 9)),
+            .model = {}};
   EXPECT_EQ(train_sentencepiece(config, sample)->vocab_size(), config.vocab_size);
   config.vocab_size -= 1;
   message_of(ExitCode::kUsage, [&] { train_sentencepiece(config, sample); });
 }
 
 TEST_P(Trained, SamplesWithoutText) {
-  for (const std::string_view text : {"", "\n\n", "\t", "\xE2\x96\x81\xE2\x96\x81", "\xE2\x96\x85"}) {
+  for (const std::string_view text :
+       {"", "\n\n", "\t", "\xE2\x96\x81\xE2\x96\x81", "\xE2\x96\x85"}) {
     message_of(ExitCode::kBadData, [&] { train(GetParam(), 300, {std::string(text)}); });
   }
   message_of(ExitCode::kBadData, [&] { train(GetParam(), 300, {}); });
 }
 
-// Without a single blank in the sample, blanks must still come back as blanks.
-TEST_P(Trained, LosslessWhateverTheSampleLacks) {
+// Blanks must be lossless even if the sample contains none.
+TEST_P(Trained, LosslessForCharactersMissingInTheSample) {
   std::mt19937_64 random(20);
-  for (const std::string& sample :
-       {std::string("abcabcabcabc"), std::string(3000, 'x'), random_text(random, 3000), std::string("\n \n \n a")}) {
+  for (const std::string& sample : {std::string("abcabcabcabc"), std::string(3000, 'x'),
+                                    random_text(random, 3000), std::string("\n \n \n a")}) {
     std::unique_ptr<Tokenizer> tokenizer;
     std::int64_t vocab_size = 1 << 20;
     while (tokenizer == nullptr) {
@@ -225,11 +249,12 @@ TEST_P(Trained, LosslessWhateverTheSampleLacks) {
         vocab_size = std::stoll(message.substr(at + 8));
       }
     }
-    for (const std::string_view text : kOddTexts) EXPECT_EQ(tokenizer->decode(encode(*tokenizer, text)), text);
+    for (const std::string_view text : kOddTexts)
+      EXPECT_EQ(tokenizer->decode(encode(*tokenizer, text)), text);
   }
 }
 
-TEST(BytesTokenizer, IsItsOwnInverse) {
+TEST(BytesTokenizer, RoundTripsAllBytes) {
   const auto tokenizer = make_bytes_tokenizer();
   EXPECT_EQ(tokenizer->vocab_size(), 257);
   EXPECT_EQ(tokenizer->eos(), 256);
@@ -248,15 +273,18 @@ TEST(BytesTokenizer, IsItsOwnInverse) {
 TEST(BytesTokenizer, ReadFromItsFile) {
   const auto tokenizer = make_bytes_tokenizer();
   EXPECT_EQ(parse_tokenizer(tokenizer->serialized(), "t")->hash(), tokenizer->hash());
-  for (const std::string& bad : {std::string("{"), std::string("{}"), std::string(R"({"type": "bytes"})"),
-                                 std::string(R"({"type": "bytes", "version": 2, "vocab_size": 257, "eos": 256})"),
-                                 tokenizer->serialized() + "x", "{\"a\":" + std::string(100'000, '[')}) {
-    EXPECT_NE(message_of(ExitCode::kBadData, [&] { parse_tokenizer(bad, "some.json"); }).find("some.json"), std::string::npos);
+  for (const std::string& bad :
+       {std::string("{"), std::string("{}"), std::string(R"({"type": "bytes"})"),
+        std::string(R"({"type": "bytes", "version": 2, "vocab_size": 257, "eos": 256})"),
+        tokenizer->serialized() + "x", "{\"a\":" + std::string(100'000, '[')}) {
+    EXPECT_NE(message_of(ExitCode::kBadData, [&] { parse_tokenizer(bad, "some.json"); })
+                  .find("some.json"),
+              std::string::npos);
   }
   message_of(ExitCode::kMissingInput, [] { load_tokenizer("/nowhere/tokenizer.json"); });
 }
 
-// T5's own model, where SLUICE_T5_MODEL says that it is at hand.
+// T5's original model, if SLUICE_T5_MODEL gives its path.
 TEST(GivenModel, OfT5) {
   const char* path = std::getenv("SLUICE_T5_MODEL");
   if (path == nullptr) GTEST_SKIP() << "SLUICE_T5_MODEL is not set";

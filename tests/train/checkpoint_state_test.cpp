@@ -23,37 +23,39 @@ CheckpointState some_state() {
   p.loss_mean = 1.0 / 3;
   p.norm_mean = 0.1;
   p.num_means = 120;
-  p.unjudged = {{3.1, 0.7, true}, {std::nan(""), HUGE_VAL, false}, {2.9, 0.1, true}};
+  p.pending = {{3.1, 0.7, true}, {std::nan(""), HUGE_VAL, false}, {2.9, 0.1, true}};
   return state;
 }
 
 std::string written(const CheckpointState& state) { return config::to_json(state); }
-CheckpointState read(const std::string& text, const std::string& source) { return config::from_json<CheckpointState>(text, source); }
+CheckpointState read(const std::string& text, const std::string& source) {
+  return config::from_json<CheckpointState>(text, source);
+}
 
-TEST(TrainState, ReadsBackToTheLastBit) {
+TEST(TrainState, RoundTripsExactly) {
   const CheckpointState state = some_state(), back = read(written(state), "a file");
   EXPECT_EQ(written(back), written(state));
   EXPECT_EQ(back.progress.loss_mean, 1.0 / 3);
   EXPECT_EQ(back.progress.data_step, 130u);
-  ASSERT_EQ(back.progress.unjudged.size(), 3u);
-  EXPECT_EQ(back.progress.unjudged[0].loss, 3.1);
-  EXPECT_TRUE(std::isnan(back.progress.unjudged[1].loss));
-  EXPECT_FALSE(back.progress.unjudged[1].applied);
+  ASSERT_EQ(back.progress.pending.size(), 3u);
+  EXPECT_EQ(back.progress.pending[0].loss, 3.1);
+  EXPECT_TRUE(std::isnan(back.progress.pending[1].loss));
+  EXPECT_FALSE(back.progress.pending[1].applied);
   ASSERT_TRUE(back.best);
   EXPECT_EQ(back.best->step, 100);
   EXPECT_EQ(back.best->log_perplexity, 3.25);
   EXPECT_FALSE(read(written(CheckpointState{}), "a file").best);
 }
 
-TEST(TrainState, RefusesWhatItWouldNotWrite) {
+TEST(TrainState, RejectsInvalidFiles) {
   const auto good = nlohmann::json::parse(written(some_state()));
   std::vector<std::string> bad{"", "{", "[]", "null", "3", written(some_state()) + "x"};
   for (const auto& [key, value] : good.items()) {
     nlohmann::json missing = good;
     missing.erase(key);
     bad.push_back(missing.dump());
-    for (const nlohmann::json& other :
-         {nlohmann::json("text"), nlohmann::json(true), nlohmann::json::object(), nlohmann::json::array({1})}) {
+    for (const nlohmann::json& other : {nlohmann::json("text"), nlohmann::json(true),
+                                        nlohmann::json::object(), nlohmann::json::array({1})}) {
       nlohmann::json changed = good;
       if (key == "data_fingerprint" && other.is_string()) continue;
       changed[key] = other;

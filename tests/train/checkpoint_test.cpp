@@ -26,7 +26,7 @@ RunConfig some_config(at::ScalarType compute, const optim::OptimizerConfig& opti
   return resolve(config, {.vocab_size = 257, .windows_per_epoch = 10}).config;
 }
 
-// A model and an optimizer whose state is not zero.
+// A model and an optimizer with nonzero state.
 struct Trained {
   explicit Trained(std::uint64_t seed, at::ScalarType compute = at::kFloat,
                    const optim::OptimizerConfig& chosen = test::small_config().optimizer)
@@ -43,7 +43,8 @@ struct Trained {
   }
   Savable savable() const { return {model->parameters(), *optimizer, *tokenizer, config}; }
   std::vector<at::Tensor> tensors() const {
-    std::vector<at::Tensor> all{model->parameters().master().clone(), model->parameters().compute().clone()};
+    std::vector<at::Tensor> all{model->parameters().master().clone(),
+                                model->parameters().compute().clone()};
     for (const auto& state : optimizer->state()) all.push_back(state.tensor.clone());
     return all;
   }
@@ -61,13 +62,15 @@ class CheckpointTest : public ::testing::Test {
     state.progress.step = step;
     state.fingerprint = "f";
     store::CheckpointStore store(directory_ / "checkpoints");
-    store.save(step, checkpoint_files(trained.savable(), state), checkpoint_notes(trained.savable(), state));
+    store.save(step, checkpoint_files(trained.savable(), state),
+               checkpoint_notes(trained.savable(), state));
     return *store.newest_valid();
   }
   sluice::testing::TemporaryDirectory directory_;
 };
 
-class EveryOptimizer : public CheckpointTest, public ::testing::WithParamInterface<optim::OptimizerConfig> {};
+class EveryOptimizer : public CheckpointTest,
+                       public ::testing::WithParamInterface<optim::OptimizerConfig> {};
 
 TEST_P(EveryOptimizer, RestoresEveryBit) {
   for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
@@ -75,15 +78,19 @@ TEST_P(EveryOptimizer, RestoresEveryBit) {
     const store::Checkpoint saved = save(from, compute == at::kFloat ? 1 : 2);
     restore(saved.directory, to.model->parameters(), *to.optimizer);
     const auto expected = from.tensors(), got = to.tensors();
-    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(at::equal(got[i], expected[i])) << i;
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      EXPECT_TRUE(at::equal(got[i], expected[i])) << i;
     EXPECT_EQ(read_state(saved.directory).progress.step, saved.manifest.step);
     EXPECT_EQ(read_tokenizer(saved)->hash(), from.tokenizer->hash());
-    EXPECT_TRUE(config::changes(read_config(saved.directory), portable_config(from.config)).empty());
+    EXPECT_TRUE(
+        config::changes(read_config(saved.directory), portable_config(from.config)).empty());
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Optimizers, EveryOptimizer,
-                         ::testing::Values(optim::AdamWConfig{}, optim::AdamWConfig{.scale_by_rms = true}, optim::AdafactorConfig{},
+                         ::testing::Values(optim::AdamWConfig{},
+                                           optim::AdamWConfig{.scale_by_rms = true},
+                                           optim::AdafactorConfig{},
                                            optim::AdafactorConfig{.factored_min_dim = 24}),
                          [](const auto& test) { return std::to_string(test.index); });
 
@@ -99,8 +106,8 @@ TEST_F(CheckpointTest, HoldsMasterWeightsByLogicalNameWithoutPaddedRows) {
   EXPECT_TRUE(tensors.metadata.empty());
 }
 
-// Nothing in a checkpoint says where or when.
-TEST_F(CheckpointTest, TheSameStateElsewhereGivesTheSameBytes) {
+// Checkpoints contain no paths or times.
+TEST_F(CheckpointTest, TheSameStateInAnotherDirectoryGivesTheSameBytes) {
   Trained here(1), there(1);
   there.config.run.dir = "/elsewhere/run";
   there.config.corpus.train = {"/elsewhere/text"};
@@ -114,30 +121,36 @@ TEST_F(CheckpointTest, TheSameStateElsewhereGivesTheSameBytes) {
   }
 }
 
-TEST_F(CheckpointTest, TheSizeIsKnownBeforehand) {
+TEST_F(CheckpointTest, PredictsItsSize) {
   const Trained trained(1);
   std::uint64_t size = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(save(trained).directory)) size += entry.file_size();
-  const std::uint64_t told = checkpoint_bytes(trained.savable());
-  EXPECT_GE(told, size);
-  EXPECT_LE(told, size + (512 << 10));
+  for (const auto& entry : fs::recursive_directory_iterator(save(trained).directory))
+    size += entry.file_size();
+  const std::uint64_t predicted = checkpoint_bytes(trained.savable());
+  EXPECT_GE(predicted, size);
+  EXPECT_LE(predicted, size + (512 << 10));
 }
 
-// The statistics of Adafactor's kinds of parameters have names of their own: another limit does not fit.
-TEST_F(CheckpointTest, StatisticsOfAnotherKindAreRefused) {
-  const Trained factored(1, at::kFloat, optim::AdafactorConfig{.factored_min_dim = 24}), full(1, at::kFloat, optim::AdafactorConfig{});
+// Factored and full statistics of Adafactor have different names, so another factored_min_dim does
+// not fit.
+TEST_F(CheckpointTest, RejectsStatisticsOfAnotherKind) {
+  const Trained factored(1, at::kFloat, optim::AdafactorConfig{.factored_min_dim = 24}),
+      full(1, at::kFloat, optim::AdafactorConfig{});
   const store::Checkpoint saved = save(factored);
-  const std::string message = error_of(ExitCode::kBadData, [&] { restore(saved.directory, full.model->parameters(), *full.optimizer); });
+  const std::string message = error_of(ExitCode::kBadData, [&] {
+    restore(saved.directory, full.model->parameters(), *full.optimizer);
+  });
   EXPECT_NE(message.find("exp_avg_sq"), std::string::npos) << message;
 }
 
-// Damage that a manifest made to fit would hide.
-TEST_F(CheckpointTest, ContentThatDoesNotFitIsRefused) {
+// Invalid content with a matching manifest.
+TEST_F(CheckpointTest, RejectsInvalidContent) {
   const Trained trained(1);
   const Trained to(2);
   const auto before = to.tensors();
   const store::Checkpoint saved = save(trained);
-  const auto refuses = [&](const std::string& name, const std::string& content, const std::function<void()>& read) {
+  const auto refuses = [&](const std::string& name, const std::string& content,
+                           const std::function<void()>& read) {
     const std::string original = read_file(saved.directory / name);
     std::ofstream(saved.directory / name, std::ios::binary) << content;
     const std::string message = error_of(ExitCode::kBadData, read);
@@ -160,14 +173,16 @@ TEST_F(CheckpointTest, ContentThatDoesNotFitIsRefused) {
   EXPECT_FALSE(at::equal(before[0], to.tensors()[0]));
 }
 
-TEST(PortableConfig, KeepsAllButPlaces) {
+TEST(PortableConfig, RemovesPathsOnly) {
   RunConfig config = test::small_config();
   config.tokenizer = text::SentencePieceConfig{.model = "/somewhere/tokenizer.model"};
   config.corpus.valid = {"/somewhere/else"};
   const RunConfig portable = portable_config(config);
   EXPECT_EQ(config::to_yaml(portable).find("/somewhere"), std::string::npos);
   for (const config::Change& change : config::changes(config, portable))
-    EXPECT_TRUE(change.path == "corpus.train" || change.path == "corpus.valid" || change.path == "tokenizer.model") << change.path;
+    EXPECT_TRUE(change.path == "corpus.train" || change.path == "corpus.valid" ||
+                change.path == "tokenizer.model")
+        << change.path;
   EXPECT_TRUE(config::changes(portable, portable_config(portable)).empty());
 }
 

@@ -33,15 +33,16 @@ class MetricsTest : public ::testing::Test {
   std::filesystem::path path_ = directory_ / "metrics.jsonl";
 };
 
-TEST_F(MetricsTest, EveryKeyOfALineIsThere) {
+TEST_F(MetricsTest, ALineHasEveryKey) {
   Metrics metrics(path_);
   metrics.start_clock();
   add(metrics, 1, 2.0, true);
-  EXPECT_EQ(lines(), std::vector<std::string>{cat(R"({"step":1,"tokens":10,"loss":2.0,"log_perplexity":2.0,"perplexity":)",
-                                                  shortest(std::exp(2.0)), R"(,"grad_norm":0.5,"lr":0.25})")});
+  EXPECT_EQ(lines(), std::vector<std::string>{cat(
+                         R"({"step":1,"tokens":10,"loss":2.0,"log_perplexity":2.0,"perplexity":)",
+                         shortest(std::exp(2.0)), R"(,"grad_norm":0.5,"lr":0.25})")});
 }
 
-TEST_F(MetricsTest, UtilisationIsAShareOfWhatTheMachineCanDo) {
+TEST_F(MetricsTest, UtilizationIsAFractionOfThePeakRate) {
   Metrics metrics(path_, {.flops_per_token = 6e6, .peak_flop_per_s = 3e9});
   metrics.start_clock();
   add(metrics, 1, 2.0, true);
@@ -51,15 +52,19 @@ TEST_F(MetricsTest, UtilisationIsAShareOfWhatTheMachineCanDo) {
   store::read_metrics(path_, [](std::int64_t, const nlohmann::ordered_json& line) {
     const auto& time = line.at("time");
     EXPECT_EQ(time.at("mfu_denominator"), 3e9);
-    EXPECT_NEAR(time.at("mfu").get<double>(), 6e6 * time.at("tokens_per_s").get<double>() / 3e9, 1e-12);
-    EXPECT_NEAR(time.at("step_seconds").get<double>(), 10 / time.at("tokens_per_s").get<double>(), 1e-12);
+    EXPECT_NEAR(time.at("mfu").get<double>(), 6e6 * time.at("tokens_per_s").get<double>() / 3e9,
+                1e-12);
+    EXPECT_NEAR(time.at("step_seconds").get<double>(), 10 / time.at("tokens_per_s").get<double>(),
+                1e-12);
   });
-  store::read_metrics(directory_ / "without.jsonl", [](std::int64_t, const nlohmann::ordered_json& line) {
-    EXPECT_TRUE(line.at("time").at("mfu").is_null() && line.at("time").at("mfu_denominator").is_null());
-  });
+  store::read_metrics(directory_ / "without.jsonl",
+                      [](std::int64_t, const nlohmann::ordered_json& line) {
+                        EXPECT_TRUE(line.at("time").at("mfu").is_null() &&
+                                    line.at("time").at("mfu_denominator").is_null());
+                      });
 }
 
-TEST_F(MetricsTest, SecondsOfAllProcessesAddUp) {
+TEST_F(MetricsTest, AddsUpTheSecondsOfAllProcesses) {
   std::ofstream(path_) << R"({"step":1,"loss":2.0,"time":{"seconds":9.0,"step_seconds":0.5}})"
                        << "\n"
                        << R"({"step":1,"eval":{"log_perplexity":2.0}})"
@@ -69,7 +74,7 @@ TEST_F(MetricsTest, SecondsOfAllProcessesAddUp) {
   EXPECT_EQ(read_training_seconds(path_), 0.75);
 }
 
-TEST_F(MetricsTest, DeviceValuesAreReadLateButNotTooLate) {
+TEST_F(MetricsTest, ReadsDeviceValuesAtMostEightStepsLater) {
   Metrics metrics(path_);
   metrics.start_clock();
   metrics.write_out();
@@ -84,25 +89,26 @@ TEST_F(MetricsTest, DeviceValuesAreReadLateButNotTooLate) {
   EXPECT_EQ(metrics.num_tokens(), 90u);
 }
 
-TEST_F(MetricsTest, AStepToldTwiceIsOneLine) {
+TEST_F(MetricsTest, WritesARepeatedStepOnce) {
   Metrics metrics(path_);
   add(metrics, 1, 1.0);
   add(metrics, 1, 1.0, true);
   EXPECT_EQ(lines().size(), 1u);
 }
 
-TEST_F(MetricsTest, WhatIsNoNumberIsNull) {
+TEST_F(MetricsTest, WritesNonFiniteNumbersAsNull) {
   Metrics metrics(path_);
   add(metrics, 1, std::nan(""), true);
   EXPECT_NE(lines().at(0).find(R"("loss":null)"), std::string::npos);
 }
 
-TEST_F(MetricsTest, EvaluationsStandAfterTheirStepAndReadBack) {
+TEST_F(MetricsTest, EvaluationsFollowTheirStepAndReadBack) {
   Metrics metrics(path_);
   add(metrics, 1, 1.0);
   metrics.add_evaluation(
-      1,
-      {.figures = {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5}, .num_tokens = 100, .num_dropped_tokens = 7});
+      1, {.figures = {.log_perplexity = 1.5, .perplexity = std::exp(1.5), .bits_per_byte = 2.5},
+          .num_tokens = 100,
+          .num_dropped_tokens = 7});
   metrics.add_evaluation(2, {.figures = {.log_perplexity = std::nan("")}});
   EXPECT_NE(lines().at(1).find(R"("eval")"), std::string::npos);
   const auto found = read_evaluations(path_);
@@ -115,15 +121,15 @@ TEST_F(MetricsTest, EvaluationsStandAfterTheirStepAndReadBack) {
   EXPECT_FALSE(found[1].eval.figures.log_perplexity);
 }
 
-TEST_F(MetricsTest, EvaluationsOfEarlierVersionsSayNothingOfTheTail) {
-  std::ofstream(path_)
-      << R"({"step":1,"eval":{"log_perplexity":2.0,"perplexity":7.38,"bits_per_byte":null,"word_perplexity":null,"num_tokens":10}})"
-      << "\n";
+TEST_F(MetricsTest, ReadsEvaluationsOfEarlierVersions) {
+  std::ofstream(path_) << R"({"step":1,"eval":{"log_perplexity":2.0,"perplexity":7.38,)"
+                          R"("bits_per_byte":null,"word_perplexity":null,"num_tokens":10}})"
+                       << "\n";
   ASSERT_EQ(read_evaluations(path_).size(), 1u);
   EXPECT_FALSE(read_evaluations(path_)[0].eval.num_dropped_tokens);
 }
 
-TEST_F(MetricsTest, ReturningDropsWhatComesAgain) {
+TEST_F(MetricsTest, ReturningDropsLaterLines) {
   Metrics metrics(path_);
   for (std::int64_t step = 1; step <= 10; ++step) add(metrics, step, 1.0);
   metrics.return_to(4);

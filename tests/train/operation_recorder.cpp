@@ -15,7 +15,7 @@ std::multiset<std::string>& seen_operations() {
   return seen;
 }
 
-std::unique_ptr<at::ObserverContext> note_operation(const at::RecordFunction& function) {
+std::unique_ptr<at::ObserverContext> record_operation(const at::RecordFunction& function) {
   const std::lock_guard lock(seen_mutex());
   seen_operations().insert(function.name());
   return nullptr;
@@ -24,7 +24,8 @@ std::unique_ptr<at::ObserverContext> note_operation(const at::RecordFunction& fu
 }  // namespace
 
 OperationRecorder::OperationRecorder()
-    : handle_(at::addGlobalCallback(at::RecordFunctionCallback(&note_operation).scopes({at::RecordScope::FUNCTION}))) {
+    : handle_(at::addGlobalCallback(
+          at::RecordFunctionCallback(&record_operation).scopes({at::RecordScope::FUNCTION}))) {
   seen_operations().clear();
 }
 

@@ -1,4 +1,4 @@
-// Which of LibTorch's operations ran.
+// Records which LibTorch operations run.
 #pragma once
 
 #include <ATen/record_function.h>
@@ -8,7 +8,7 @@
 
 namespace sluice::train::test {
 
-// Notes the name of every operation while it lives, on any thread. One at a time.
+// Records the name of every operation during its lifetime, on any thread. Only one may exist.
 class OperationRecorder {
  public:
   OperationRecorder();

@@ -31,18 +31,19 @@ RunConfig all_auto() {
   return config;
 }
 
-TEST(Resolve, LeavesNothingUndecided) {
+TEST(Resolve, ResolvesEveryAuto) {
   const RunConfig config = resolve(all_auto(), kFacts).config;
   const auto& model = std::get<model::DecoderConfig>(config.model);
   EXPECT_EQ(*model.vocab_size, 257);
   EXPECT_EQ(*model.num_kv_heads, 4);
   EXPECT_EQ(*model.head_dim, 12);
   EXPECT_EQ(*model.d_ff_reference, 192);
-  EXPECT_EQ(*model.d_ff, 128);  // 8/3 of 48: the gated match of 4 · 48
+  EXPECT_EQ(*model.d_ff, 128);  // 8/3 of 48: the gated equivalent of 4 · 48
   EXPECT_EQ(*std::get<nn::LearnedConfig>(model.position).max_length, *config.train.sequence_length);
   EXPECT_EQ(*config.train.threads, auto_threads());
   EXPECT_EQ(*config.train.device, at::hasCUDA() ? "cuda" : "cpu");
-  EXPECT_EQ(*config.train.precision, at::hasCUDA() || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32);
+  EXPECT_EQ(*config.train.precision,
+            at::hasCUDA() || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32);
   EXPECT_FALSE(config.train.micro_batch_sequences.is_word());
 }
 
@@ -64,7 +65,7 @@ TEST(Resolve, LengthsBecomeWholeSteps) {
   config.train.epochs = 2;
   const RunConfig epochs_before = config;
   EXPECT_EQ(resolve(config, kFacts).steps, 125);
-  config.train.epochs = 1.1;  // in doubles 1.1 * 3120 lies above 3432
+  config.train.epochs = 1.1;  // in double arithmetic 1.1 * 3120 is above 3432
   config.train.batch_sequences = 1;
   config.train.micro_batch_sequences = 1;
   EXPECT_EQ(resolve(config, {.vocab_size = 257, .windows_per_epoch = 3120}).steps, 3432);
@@ -73,10 +74,11 @@ TEST(Resolve, LengthsBecomeWholeSteps) {
   EXPECT_EQ(resolve(config, kFacts).steps, 32);  // 31.25, rounded up
   EXPECT_FALSE(resolve(config, kFacts).config.train.epochs.has_value());
   config.train.epochs = 1e300;
-  EXPECT_NE(test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); }).find("train.epochs"), std::string::npos);
+  EXPECT_NE(test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); }).find("train.epochs"),
+            std::string::npos);
 }
 
-// The configuration alone cannot know: the steps come from tokens and epochs.
+// Not checked earlier, because the steps follow from tokens or epochs.
 TEST(Resolve, AScheduleMustReachTheLastStep) {
   RunConfig config = small_config();  // 4 sequences of 8 per step
   const auto resolved = [&](std::int64_t schedule_steps) {
@@ -86,14 +88,16 @@ TEST(Resolve, AScheduleMustReachTheLastStep) {
   config.train.steps.reset();
   config.train.tokens = 320;
   EXPECT_EQ(resolved(10), 10);
-  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { resolved(9); }), "schedule.total_steps: 9; auto, or at least train.steps 10");
+  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { resolved(9); }),
+            "schedule.total_steps: received 9; expected auto, or at least train.steps 10");
   config.train.tokens.reset();
   config.train.epochs = 2;  // of 250 windows
   EXPECT_EQ(resolved(125), 125);
-  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { resolved(124); }), "schedule.total_steps: 124; auto, or at least train.steps 125");
+  EXPECT_EQ(test::error_of(ExitCode::kUsage, [&] { resolved(124); }),
+            "schedule.total_steps: received 124; expected auto, or at least train.steps 125");
 }
 
-TEST(Resolve, WhatIsLeftToUsIsTakenFromTheRunThatGoesOn) {
+TEST(Resolve, AutoUsesTheValuesOfTheResumedRun) {
   RunConfig stored = resolve(all_auto(), kFacts).config;
   stored.train.micro_batch_sequences = std::int64_t{3};
   stored.train.threads = std::int64_t{5};
@@ -103,11 +107,11 @@ TEST(Resolve, WhatIsLeftToUsIsTakenFromTheRunThatGoesOn) {
   EXPECT_TRUE(config::changes(stored, again).empty());
   RunConfig given = all_auto();
   given.train.threads = std::int64_t{2};
-  EXPECT_EQ(resolve(given, kFacts, &stored).threads, 2);  // what is given wins
+  EXPECT_EQ(resolve(given, kFacts, &stored).threads, 2);  // an explicit value takes precedence
 }
 
-// What a checkpoint holds is resolved; anything else does not become a run.
-TEST(Resolve, OnlyAResolvedConfigurationIsReadAsOne) {
+// Checkpoints contain resolved configurations only.
+TEST(Resolve, ReadResolvedRejectsAuto) {
   const RunConfig written = resolve(all_auto(), kFacts).config;
   const ResolvedRun read = read_resolved(written);
   EXPECT_EQ(read.steps, *written.train.steps);
@@ -122,7 +126,7 @@ TEST(Resolve, OnlyAResolvedConfigurationIsReadAsOne) {
   EXPECT_EQ(read_resolved(never).evaluation_tokens, 500u);
 }
 
-TEST(Resolve, MicroBatchesHaveABoundedNumberOfTokensAndLikeSizes) {
+TEST(Resolve, MicroBatchesHaveBoundedAndBalancedSizes) {
   EXPECT_EQ(choose_micro_batch(16, 256), 16);
   EXPECT_EQ(choose_micro_batch(17, 256), 9);  // 9 and 8 rather than 16 and 1
   EXPECT_EQ(choose_micro_batch(64, 256), 16);
@@ -137,10 +141,11 @@ TEST(Resolve, MicroBatchesHaveABoundedNumberOfTokensAndLikeSizes) {
     }
 }
 
-TEST(Resolve, ADeviceThatIsNotThereIsRefused) {
+TEST(Resolve, RejectsAnUnavailableDevice) {
   EXPECT_TRUE(has_device("cpu"));
   EXPECT_FALSE(has_device("cuda:63"));
-  EXPECT_NE(test::error_of(ExitCode::kUsage, [] { device_of("cuda:63"); }).find("train.device"), std::string::npos);
+  EXPECT_NE(test::error_of(ExitCode::kUsage, [] { device_of("cuda:63"); }).find("train.device"),
+            std::string::npos);
   RunConfig config = small_config();
   config.train.device = std::string("cuda:63");
   test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); });

@@ -1,4 +1,4 @@
-// Any configuration that is right, written as YAML or given by --set, reads back as the same.
+// Any valid configuration, written as YAML or as --set options, reads back unchanged.
 #include <algorithm>
 #include <set>
 #include <string>
@@ -15,7 +15,8 @@ namespace {
 using sluice::testing::check_property;
 using Strings = std::vector<std::string>;
 
-// The leaves of a configuration, as --set takes them: "train.batch_sequences=16". `type` comes before the keys that depend on it.
+// The leaves of a configuration as --set options: "train.batch_sequences=16". `type` precedes the
+// keys that depend on it.
 Strings settings_of(const RunConfig& config) {
   Strings settings, path;
   const std::string yaml = config::to_yaml(config, config::Comments::kNone);
@@ -34,9 +35,11 @@ Strings settings_of(const RunConfig& config) {
   return settings;
 }
 
-RunConfig with(const Strings& overrides) { return config::load<RunConfig>({.file = {}, .overrides = overrides}); }
+RunConfig with(const Strings& overrides) {
+  return config::load<RunConfig>({.file = {}, .overrides = overrides});
+}
 
-// Values of every kind. Most fields refuse most of them.
+// Values of every type. Most fields reject most of them.
 const Strings& pool() {
   static const Strings values = {"0",
                                  "1",
@@ -127,7 +130,7 @@ const Strings& pool() {
   return values;
 }
 
-// Starts from what is right and tries values on random fields; keeps what is accepted.
+// Starts from a valid configuration, tries values on random fields and keeps those accepted.
 Strings any_overrides(std::set<std::string>& touched) {
   Strings kept = {"corpus.train=[a.txt]", "train.steps=10"};
   const int tries = *rc::gen::inRange(20, 120);
@@ -157,9 +160,10 @@ TEST(RoundTripProperty, OfAnyConfiguration) {
     }
     const RunConfig by_settings = with(settings_of(config));
     RC_ASSERT(config::changes(config, by_settings).empty());
-    RC_ASSERT(by_settings.corpus.train == config.corpus.train && by_settings.run.name == config.run.name);
+    RC_ASSERT(by_settings.corpus.train == config.corpus.train &&
+              by_settings.run.name == config.run.name);
   });
-  // Not a test of defaults only.
+  // The test must not cover defaults only.
   EXPECT_GT(touched.size(), 50U);
 }
 

@@ -18,11 +18,14 @@ namespace {
 constexpr std::int64_t kVocab = 50, kLength = 12;
 
 data::Batch random_batch(std::int64_t num_sequences, std::uint64_t seed) {
-  data::Batch batch{.num_sequences = num_sequences, .input_length = kLength, .target_length = kLength};
+  data::Batch batch{
+      .num_sequences = num_sequences, .input_length = kLength, .target_length = kLength};
   const std::uint64_t key = random_key(seed, "batch");
   for (std::int64_t i = 0; i < num_sequences * kLength; ++i) {
-    batch.inputs.push_back(static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i), kVocab)));
-    batch.targets.push_back(static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i + 1), kVocab)));
+    batch.inputs.push_back(
+        static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i), kVocab)));
+    batch.targets.push_back(static_cast<std::int32_t>(
+        random_below(key, static_cast<std::uint64_t>(2 * i + 1), kVocab)));
   }
   batch.num_targets = num_sequences * kLength;
   return batch;
@@ -37,8 +40,9 @@ void ignore_targets(data::Batch& batch, const std::vector<std::int64_t>& kept) {
     }
 }
 
-std::unique_ptr<model::LanguageModel> small_model(double dropout = 0, at::ScalarType compute = at::kFloat) {
-  at::set_num_threads(1);  // too little work for more
+std::unique_ptr<model::LanguageModel> small_model(double dropout = 0,
+                                                  at::ScalarType compute = at::kFloat) {
+  at::set_num_threads(1);  // the work is too small for more
   model::DecoderConfig config = test::small_decoder(40);
   config.num_layers = 2;
   config.dropout = dropout;
@@ -53,7 +57,8 @@ struct Result {
   at::Tensor weights;
 };
 
-Result one_step(const data::Batch& batch, const std::vector<std::int64_t>& sizes, double dropout = 0) {
+Result one_step(const data::Batch& batch, const std::vector<std::int64_t>& sizes,
+                double dropout = 0) {
   const auto model = small_model(dropout);
   const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
   std::vector<data::Batch> parts;
@@ -65,13 +70,15 @@ Result one_step(const data::Batch& batch, const std::vector<std::int64_t>& sizes
   const StepStats stats = train_step(*model, *optimizer, parts, {.seed = 3, .step = 5, .lr = 1e-3});
   EXPECT_EQ(stats.num_targets, batch.num_targets);
   EXPECT_TRUE(stats.applied.item<bool>());
-  return {stats.loss.item<double>(), stats.grad_norm.item<double>(), model->parameters().master().clone()};
+  return {stats.loss.item<double>(), stats.grad_norm.item<double>(),
+          model->parameters().master().clone()};
 }
 
 void expect_agreement(const Result& a, const Result& b) {
   EXPECT_NEAR(a.loss, b.loss, 1e-6 * std::abs(b.loss));
   EXPECT_NEAR(a.norm, b.norm, 1e-5 * b.norm);
-  // Adam takes first steps of size lr for any gradient; where one is all but zero, rounding decides its sign. So: the mean.
+  // Adam's first step has size lr for any gradient, and rounding decides its sign if the gradient
+  // is almost zero. Therefore only the mean is compared.
   const at::Tensor difference = (a.weights - b.weights).abs();
   EXPECT_LT(difference.mean().item<double>(), 1e-6);
 }
@@ -79,7 +86,8 @@ void expect_agreement(const Result& a, const Result& b) {
 TEST(TrainStep, MicroBatchSizesAgree) {
   const data::Batch batch = random_batch(6, 1);
   const Result whole = one_step(batch, {6});
-  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {4, 2}, {1, 5}})
+  for (const std::vector<std::int64_t>& sizes :
+       {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {4, 2}, {1, 5}})
     expect_agreement(one_step(batch, sizes), whole);
 }
 
@@ -87,22 +95,28 @@ TEST(TrainStep, MicroBatchSizesAgreeWithUnequalTargetCounts) {
   data::Batch batch = random_batch(6, 2);
   ignore_targets(batch, {12, 1, 7, 0, 0, 3});
   const Result whole = one_step(batch, {6});
-  for (const std::vector<std::int64_t>& sizes : {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {3, 2, 1}})
+  for (const std::vector<std::int64_t>& sizes :
+       {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {3, 2, 1}})
     expect_agreement(one_step(batch, sizes), whole);
 }
 
-// A mean of the micro-batches' means would be something else.
+// Not the mean of the micro-batches' means.
 TEST(TrainStep, TheLossIsTheMeanOverAllTargetsOfTheStep) {
   data::Batch batch = random_batch(2, 3);
   ignore_targets(batch, {12, 1});
   const auto model = small_model();
   const auto logits =
-      model->logits({at::tensor(std::vector<std::int64_t>(batch.inputs.begin(), batch.inputs.end())).view({2, kLength}), {}}, {})
+      model
+          ->logits({at::tensor(std::vector<std::int64_t>(batch.inputs.begin(), batch.inputs.end()))
+                        .view({2, kLength}),
+                    {}},
+                   {})
           .to(at::kDouble);
   const at::Tensor log_p = at::log_softmax(logits, -1).view({-1, kVocab});
   double sum = 0;
   for (std::size_t i = 0; i < batch.targets.size(); ++i)
-    if (batch.targets[i] >= 0) sum -= log_p[static_cast<std::int64_t>(i)][batch.targets[i]].item<double>();
+    if (batch.targets[i] >= 0)
+      sum -= log_p[static_cast<std::int64_t>(i)][batch.targets[i]].item<double>();
   EXPECT_NEAR(one_step(batch, {1, 1}).loss, sum / 13, 1e-6);
 }
 
@@ -117,7 +131,8 @@ TEST(TrainStep, DropoutMasksDoNotDependOnTheMicroBatchSize) {
 TEST(TrainStep, OverfitsOneBatch) {
   for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
     const auto model = small_model(0, compute);
-    const auto optimizer = optim::make_optimizer(optim::AdamWConfig{.weight_decay = 0}, model->parameters());
+    const auto optimizer =
+        optim::make_optimizer(optim::AdamWConfig{.weight_decay = 0}, model->parameters());
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     double first = 0, last = 0;
     for (std::uint64_t step = 0; step < 150; ++step) {
@@ -129,7 +144,7 @@ TEST(TrainStep, OverfitsOneBatch) {
   }
 }
 
-TEST(TrainStep, WithoutTargetsThereIsNoStep) {
+TEST(TrainStep, RejectsABatchWithoutTargets) {
   data::Batch batch = random_batch(2, 3);
   ignore_targets(batch, {0, 0});
   const auto model = small_model();
@@ -137,34 +152,38 @@ TEST(TrainStep, WithoutTargetsThereIsNoStep) {
   EXPECT_THROW(train_step(*model, *optimizer, std::vector{batch}, {}), InvariantError);
 }
 
-// ---- invariant 5: no step waits for the host ----
+// ---- Invariant 5: a step does not synchronize with the host ----
 
-const std::set<std::string> kReadsByTheHost = {"aten::item",     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero",
-                                               "aten::equal",    "aten::masked_select",       "aten::unique_dim", "aten::_unique2",
-                                               "aten::is_pinned"};
+const std::set<std::string> kReadsByTheHost = {
+    "aten::item",     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero",
+    "aten::equal",    "aten::masked_select",       "aten::unique_dim", "aten::_unique2",
+    "aten::is_pinned"};
 
 std::vector<std::string> host_reads(const std::multiset<std::string>& seen) {
   std::vector<std::string> found;
-  std::set_intersection(seen.begin(), seen.end(), kReadsByTheHost.begin(), kReadsByTheHost.end(), std::back_inserter(found));
+  std::set_intersection(seen.begin(), seen.end(), kReadsByTheHost.begin(), kReadsByTheHost.end(),
+                        std::back_inserter(found));
   return found;
 }
 
-TEST(TrainStep, NeverWaitsForTheHost) {
+TEST(TrainStep, NeverSynchronizesWithTheHost) {
   for (const ops::Form form : {ops::Form::kFastest, ops::Form::kReference}) {
     const auto model = small_model(0.1, at::kBFloat16);
     const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     const at::Tensor limit = at::full({}, 1e9, at::kDouble);
     const test::OperationRecorder recorder;
-    const StepStats stats = train_step(*model, *optimizer, parts, {.lr = 0.01, .form = form, .loss_limit = limit, .norm_limit = limit});
+    const StepStats stats =
+        train_step(*model, *optimizer, parts,
+                   {.lr = 0.01, .form = form, .loss_limit = limit, .norm_limit = limit});
     const std::multiset<std::string> seen = recorder.seen();
-    EXPECT_GT(seen.size(), 5u) << "the recorder saw nothing";
+    EXPECT_GT(seen.size(), 5u) << "the recorder recorded nothing";
     EXPECT_EQ(host_reads(seen), std::vector<std::string>{});
     EXPECT_TRUE(stats.applied.item<bool>());
   }
 }
 
-TEST(TrainStep, TheRecorderWouldNoticeAHostRead) {
+TEST(TrainStep, TheRecorderDetectsAHostRead) {
   const test::OperationRecorder recorder;
   at::full({}, 1.0, at::kDouble).item<double>();
   EXPECT_FALSE(host_reads(recorder.seen()).empty());

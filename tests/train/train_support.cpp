@@ -11,7 +11,6 @@
 #include "base/signals.h"
 #include "config/config.h"
 #include "train/execution.h"
-#include "train/open_checkpoint.h"
 
 namespace sluice::train::test {
 namespace {
@@ -25,44 +24,58 @@ data::PreparedData prepared_in_memory() {
   data.tokenizer = text::make_bytes_tokenizer();
   data.streams[data::Split::kTrain] = data::TokenStream(learnable_ids(2000, kVocab));
   data.streams[data::Split::kValid] = data::TokenStream(learnable_ids(200, kVocab));
-  data.counts[data::Split::kValid] = {.num_documents = 1, .num_bytes = 200, .num_words = 40, .num_tokens = 200};
+  data.counts[data::Split::kValid] = {
+      .num_documents = 1, .num_bytes = 200, .num_words = 40, .num_tokens = 200};
   return data;
 }
 
 }  // namespace
 
-BigramModel::BigramModel(std::int64_t vocab_size, Disturbance disturbance) : disturbance_(std::move(disturbance)) {
+BigramModel::BigramModel(std::int64_t vocab_size, Disturbance disturbance)
+    : disturbance_(std::move(disturbance)) {
   const ops::Init init{.kind = ops::Init::Kind::kNormal, .std = 0.3};
-  embedding_ = parameters_.add({.name = "embedding.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
-  head_ = parameters_.add({.name = "head.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
+  embedding_ = parameters_.add(
+      {.name = "embedding.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
+  head_ = parameters_.add(
+      {.name = "head.weight", .shape = {vocab_size, kWidth}, .init = init, .decay = true});
 }
 
 at::Tensor BigramModel::logits(const model::Batch& batch, const ops::Context&) const {
   return at::matmul(at::embedding(embedding_->value, batch.inputs_BT), head_->value.t());
 }
 
-at::Tensor BigramModel::next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const {
+at::Tensor BigramModel::next_logits(const at::Tensor& inputs_BT,
+                                    const ops::Context& context) const {
   return logits({inputs_BT, {}}, context).select(1, inputs_BT.size(1) - 1);
 }
 
-model::Loss BigramModel::loss(const model::Batch& batch, const model::LossScale& scale, const ops::Context& context) const {
+model::Loss BigramModel::loss(const model::Batch& batch, const model::LossScale& scale,
+                              const ops::Context& context) const {
   const at::Tensor rows = logits(batch, context).flatten(0, 1);
-  const at::Tensor nats = at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::Sum, -1).to(at::kDouble);
-  const at::Tensor total = nats * (scale.scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
+  const at::Tensor nats =
+      at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::Sum, -1)
+          .to(at::kDouble);
+  const at::Tensor total =
+      nats *
+      (scale.scale * (context.training && disturbance_ ? disturbance_(batch.inputs_BT) : 1.0));
   return {total, total.detach()};
 }
 
 at::Tensor BigramModel::target_nats(const model::Batch& batch, const ops::Context& context) const {
   const at::Tensor rows = logits(batch, context).flatten(0, 1).detach();
-  return at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::None, -1).to(at::kDouble).view_as(batch.targets_BT);
+  return at::cross_entropy_loss(rows, batch.targets_BT.flatten(), {}, at::Reduction::None, -1)
+      .to(at::kDouble)
+      .view_as(batch.targets_BT);
 }
 
 std::vector<std::int32_t> learnable_ids(std::int64_t count, std::int64_t vocab_size) {
   std::vector<std::int32_t> ids;
   for (std::int64_t i = 0; i < count; ++i) {
     const auto last = static_cast<std::uint64_t>(ids.empty() ? 0 : ids.back());
-    const std::uint64_t jump = random_below(random_key(5, "text"), static_cast<std::uint64_t>(i), 3);
-    ids.push_back(static_cast<std::int32_t>((last * 7 + 3 + jump) % static_cast<std::uint64_t>(vocab_size)));
+    const std::uint64_t jump =
+        random_below(random_key(5, "text"), static_cast<std::uint64_t>(i), 3);
+    ids.push_back(
+        static_cast<std::int32_t>((last * 7 + 3 + jump) % static_cast<std::uint64_t>(vocab_size)));
   }
   return ids;
 }
@@ -94,7 +107,8 @@ RunConfig small_config() {
   return config;
 }
 
-SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Disturbance disturbance)
+SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config,
+                   Disturbance disturbance)
     : resolved_(read_resolved(std::move(config))),
       directory_(directory),
       data_(prepared_in_memory()),
@@ -112,7 +126,12 @@ SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config, Dis
 Progress SmallRun::go(std::int64_t stop_after) {
   Metrics metrics(directory_ / "metrics.jsonl");
   Checkpointer checkpointer(checkpoints_, model_.parameters(), *optimizer_, data_, resolved_);
-  Trainer trainer({.model = model_, .optimizer = *optimizer_, .batches = batches_, .data = data_, .run = resolved_}, checkpointer, metrics);
+  Trainer trainer({.model = model_,
+                   .optimizer = *optimizer_,
+                   .batches = batches_,
+                   .data = data_,
+                   .run = resolved_},
+                  checkpointer, metrics);
   const auto newest = checkpoints_.newest_valid();
   Progress progress = trainer.begin(newest ? std::optional(newest->directory) : std::nullopt);
   const Callback stop{1, [&](const Event& event) {
@@ -130,7 +149,9 @@ std::vector<at::Tensor> SmallRun::optimizer_state() const {
   return all;
 }
 
-std::vector<std::string> SmallRun::metrics() const { return metrics_without_time(directory_ / "metrics.jsonl"); }
+std::vector<std::string> SmallRun::metrics() const {
+  return metrics_without_time(directory_ / "metrics.jsonl");
+}
 
 std::vector<std::string> metrics_without_time(const std::filesystem::path& path) {
   std::vector<std::string> lines;
@@ -141,34 +162,6 @@ std::vector<std::string> metrics_without_time(const std::filesystem::path& path)
     lines.push_back(json.dump());
   }
   return lines;
-}
-
-SessionTest::SessionTest() { std::filesystem::copy_file(std::filesystem::path(SLUICE_SOURCE_DIR) / "LICENSE", directory_ / "text.txt"); }
-
-SessionTest::~SessionTest() { clear_stop(); }
-
-SessionOptions SessionTest::options(const std::string& run) const {
-  SessionOptions options{.config = small_config()};
-  RunConfig& config = options.config;
-  config.run.dir = (directory_ / run).string();
-  config.corpus.train = {(directory_ / "text.txt").string()};
-  config.corpus.holdout = 0.2;
-  config.corpus.prepared_dir = (directory_ / "prepared").string();
-  config.model = small_decoder(64);
-  config.train.steps = 20;
-  config.train.sequence_length = 32;
-  options.mode = store::StartMode::kResume;
-  return options;
-}
-
-std::string SessionTest::file(const std::string& run, std::int64_t step, const std::string& name) const {
-  return read_file(directory_ / run / "checkpoints" / store::checkpoint_name(step) / name);
-}
-
-void SessionTest::expect_equal_runs(const std::string& a, const std::string& b, std::int64_t step) const {
-  for (const char* name : {"model.safetensors", "optimizer.safetensors", "train_state.json", "config.yaml", "tokenizer.json"})
-    EXPECT_TRUE(file(a, step, name) == file(b, step, name)) << name << " of " << a << " and " << b;
-  EXPECT_EQ(metrics_without_time(directory_ / a / "metrics.jsonl"), metrics_without_time(directory_ / b / "metrics.jsonl"));
 }
 
 std::string error_of(ExitCode code, const std::function<void()>& call) {

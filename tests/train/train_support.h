@@ -1,4 +1,4 @@
-// A small run in memory and a small run on disk, for the tests of training.
+// A small run in memory, for the training tests.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,19 +14,20 @@
 #include "base/error.h"
 #include "data/causal_batches.h"
 #include "tests/base/temporary_directory.h"
-#include "train/session.h"
 #include "train/trainer.h"
 
 namespace sluice::train::test {
 
-// What a test does to the loss of a batch: `inputs` the batch's tokens, the result a factor.
+// Returns a factor that a test applies to the loss of a batch with the given inputs.
 using Disturbance = std::function<double(const at::Tensor& inputs_BT)>;
 
-// Predicts the next token from the last one alone, logits = E[token] Hᵀ: quick, and its loss can be disturbed.
+// Predicts the next token from the last one alone, logits = E[token] Hᵀ. Fast, and its loss can be
+// disturbed.
 class BigramModel final : public model::LanguageModel {
  public:
   BigramModel(std::int64_t vocab_size, Disturbance disturbance);
-  model::Loss loss(const model::Batch& batch, const model::LossScale& scale, const ops::Context& context) const override;
+  model::Loss loss(const model::Batch& batch, const model::LossScale& scale,
+                   const ops::Context& context) const override;
   at::Tensor target_nats(const model::Batch& batch, const ops::Context& context) const override;
   at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
   at::Tensor logits(const model::Batch& batch, const ops::Context& context) const override;
@@ -36,7 +37,7 @@ class BigramModel final : public model::LanguageModel {
   Disturbance disturbance_;
 };
 
-// A stream that a bigram model can learn something from.
+// A token sequence that a bigram model can learn.
 std::vector<std::int32_t> learnable_ids(std::int64_t count, std::int64_t vocab_size);
 
 // One block of width 24 with two heads.
@@ -45,11 +46,12 @@ model::DecoderConfig small_decoder(std::int64_t d_ff);
 // A resolved configuration for byte tokens: 4 sequences of 8 per step.
 RunConfig small_config();
 
-// One process's life on a run directory: what session.cpp does, on a bigram model and tokens in memory.
+// A process that trains in a run directory, like run/session.cpp but with a bigram model and tokens
+// in memory.
 class SmallRun {
  public:
   SmallRun(const std::filesystem::path& directory, RunConfig config, Disturbance disturbance = {});
-  // From the newest checkpoint, or from the start, until the end or until `stop_after` steps are finished.
+  // Trains from the newest checkpoint, if any, to the end or until `stop_after` steps are finished.
   Progress go(std::int64_t stop_after = -1);
 
   at::Tensor weights() const { return model_.parameters().master().clone(); }
@@ -68,22 +70,10 @@ class SmallRun {
   store::CheckpointStore checkpoints_;
 };
 
-// The lines of a metrics file without their clock readings.
+// The lines of a metrics file without `time`.
 std::vector<std::string> metrics_without_time(const std::filesystem::path& path);
 
-// A directory with 11 kB of English and options that train a tiny Transformer on it, on two threads at most.
-class SessionTest : public ::testing::Test {
- protected:
-  SessionTest();
-  ~SessionTest() override;
-  SessionOptions options(const std::string& run = "run") const;
-  std::string file(const std::string& run, std::int64_t step, const std::string& name) const;
-  void expect_equal_runs(const std::string& a, const std::string& b, std::int64_t step) const;
-
-  sluice::testing::TemporaryDirectory directory_;
-};
-
-// The message of the UserError that `call` throws, its code checked.
+// Returns the message of the UserError that `call` throws, after checking its code.
 std::string error_of(ExitCode code, const std::function<void()>& call);
 
 }  // namespace sluice::train::test

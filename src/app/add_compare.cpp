@@ -1,0 +1,94 @@
+#include "app/add_compare.h"
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "app/commands.h"
+#include "app/options.h"
+#include "app/path_option.h"
+#include "base/error.h"
+#include "base/stop_notice.h"
+#include "base/text_format.h"
+#include "config/scalars.h"
+
+namespace sluice::app {
+namespace {
+
+// --report only reads existing runs; options that select or start runs contradict it.
+void require_only_report(const CLI::App& command) {
+  for (const char* name : {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--dry-run"})
+    require(command.get_option(name)->count() == 0, ExitCode::kUsage, "--report",
+            cat("cannot be combined with ", name));
+}
+
+void add_selection(CLI::App& command, CompareOptions& options) {
+  command
+      .add_option("--only", options.only,
+                  "Run only these variants. If several keys vary, give one label such as "
+                  "\"1e-3, relu\", or one value per option. May be repeated")
+      ->allow_extra_args(false)
+      ->type_name("VARIANT,...")
+      ->check(not_empty("a variant"));
+  const auto add_seeds = [&options](const std::vector<std::string>& words) {
+    for (std::string rest : words) {
+      for (std::size_t end = 0; end != std::string::npos;
+           rest.erase(0, end == std::string::npos ? end : end + 1)) {
+        end = rest.find(',');
+        read_option("--seeds", rest.substr(0, end), {}, options.seeds.emplace_back());
+      }
+    }
+  };
+  command
+      .add_option_function<std::vector<std::string>>("--seeds", add_seeds,
+                                                     "Run only these seeds. May be repeated")
+      ->allow_extra_args(false)
+      ->type_name("N,...");
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Action& action, std::string command_line) {
+  auto options = std::make_shared<CompareOptions>();
+  options->command_line = std::move(command_line);
+  auto jobs = std::make_shared<config::Auto<std::int64_t>>(1);
+  CLI::App* command = app.add_subcommand(
+      "compare",
+      "Train variants with several seeds, one process per run, and test the differences");
+  add_config(*command, options->config);
+  add_value(*command, "--jobs", *jobs, {.low = 1, .high = 1024},
+            "Number of concurrent runs; auto measures which number finishes first (default 1)")
+      ->type_name("N|auto");
+  CLI::Option* dry_run =
+      command->add_flag("--dry-run", options->dry_run,
+                        "Print the grid, its cost and the detectable difference; run nothing");
+  command->add_flag("--measure", options->measure, "With --dry-run: time a few steps per variant")
+      ->needs(dry_run);
+  add_selection(*command, *options);
+  command
+      ->add_option("--report", options->report,
+                   "Only write the report, merging the runs of these directories into the first")
+      ->type_name("DIR ...")
+      ->transform(home_path())
+      ->check(not_empty("a directory"));
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer(
+      "Run the same command again to continue a stopped comparison. See docs/comparison.md.\n"
+      "Example:\n"
+      "  sluice compare configs/compare/quickstart.yaml --seeds 1 --only relu,geglu");
+  command->callback([=, &action] {
+    action = [=] {
+      if (options->report.empty()) {
+        require_config(options->config);
+      } else {
+        require_only_report(*command);
+      }
+      options->jobs = static_cast<int>(jobs->value_or(0));
+      log_ignored_stops();
+      compare_command(*options);
+    };
+  });
+}
+
+}  // namespace sluice::app

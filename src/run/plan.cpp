@@ -1,0 +1,283 @@
+#include "run/plan.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <numeric>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/machine.h"
+#include "base/random.h"
+#include "base/resident_memory.h"
+#include "base/signals.h"
+#include "base/stop_notice.h"
+#include "base/text_format.h"
+#include "data/prepared.h"
+#include "eval/feed.h"
+#include "run/memory.h"
+#include "run/open_checkpoint.h"
+#include "store/checkpoint_space.h"
+#include "text/documents.h"
+#include "text/tokenizer.h"
+#include "train/batches.h"
+#include "train/execution.h"
+#include "train/resolve.h"
+#include "train/trainer.h"
+
+namespace sluice::run {
+namespace {
+
+using train::ResolvedRun;
+using train::RunConfig;
+
+// Tokenizer; configuration, state, manifest and headers.
+constexpr std::uint64_t kTokenizerBytesPerPiece = 16, kSmallFilesBytes = 16 << 10;
+
+std::int64_t planned_vocabulary(const RunConfig& config) {
+  const auto given = std::visit([](const auto& model) { return model.vocab_size; }, config.model);
+  if (given.value) return *given;
+  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
+  if (pieces == nullptr) return train::vocabulary(config, *text::make_bytes_tokenizer());
+  return pieces->model ? train::vocabulary(config, *text::load_tokenizer(*pieces->model))
+                       : pieces->vocab_size + train::num_sentinels(config);
+}
+
+// None, without an error, if the corpus is missing.
+std::optional<data::PreparedData> find_data(const RunConfig& config, int num_threads,
+                                            text::Notes notes) {
+  try {
+    auto prepared = data::find_prepared({.corpus = config.corpus,
+                                         .tokenizer = config.tokenizer,
+                                         .num_threads = num_threads,
+                                         .notes = notes});
+    if (prepared && prepared->train().num_tokens() < 2) prepared.reset();
+    return prepared;
+  } catch (const UserError& error) {
+    if (error.code() == ExitCode::kMissingInput || error.code() == ExitCode::kUsage)
+      return std::nullopt;
+    throw;
+  }
+}
+
+// Counts step 0, every `every` steps and the last one.
+std::int64_t times_in(std::int64_t steps, std::int64_t every) {
+  return steps / every + 1 + (steps % every != 0);
+}
+
+PlannedEvaluations evaluations_of(const ResolvedRun& run, const data::PreparedData& data) {
+  const train::HeldOut text = train::held_out(run.config, data);
+  if (run.evaluate_every_steps == 0 || text.stream.num_tokens() == 0) return {};
+  const auto num_batches = [&](std::uint64_t max_tokens) {
+    return train::make_evaluation_batches(run, text.stream, *data.tokenizer,
+                                          {.max_tokens = max_tokens})
+        ->num_batches();
+  };
+  const std::int64_t count = times_in(run.steps, run.evaluate_every_steps);
+  const std::uint64_t periodic = num_batches(run.evaluation_tokens),
+                      final = num_batches(run.final_evaluation_tokens);
+  // If the final limit differs, the last step is also measured with the periodic limit, which
+  // selects the best checkpoint.
+  const auto num_periodic = static_cast<std::uint64_t>(count) -
+                            (run.evaluation_tokens == run.final_evaluation_tokens ? 1 : 0);
+  return {.count = count, .num_batches = num_periodic * periodic + final};
+}
+
+// Size of the available training text; compressed files count about four times.
+std::uint64_t text_bytes(const text::CorpusConfig& corpus) {
+  constexpr std::uint64_t kPacked = 4;
+  std::uint64_t bytes = 0;
+  try {
+    for (const fs::path& file :
+         text::expand_paths(corpus.train, "corpus.train", text::Notes::kNone)) {
+      const bool is_packed = file.extension() == ".gz" || file.extension() == ".zst";
+      bytes += fs::file_size(file) * (is_packed ? kPacked : 1);
+    }
+  } catch (const UserError&) {  // not available yet
+  } catch (const fs::filesystem_error&) {
+  }
+  return bytes;
+}
+
+// Size of the tokens that the run reads; pages of mapped files stay resident.
+std::uint64_t token_bytes(const Plan& plan, const data::PreparedData* data,
+                          std::uint64_t corpus_bytes) {
+  const std::uint64_t bytes_per_token = plan.vocab_size > (1 << 16) ? 4 : 2;
+  const std::uint64_t most = static_cast<std::uint64_t>(plan.total_steps.value_or(0)) *
+                             static_cast<std::uint64_t>(plan.run.tokens_per_step());
+  // This process prepares them, so all are resident.
+  if (data == nullptr) return expected_token_bytes(plan.run.config, corpus_bytes);
+  return bytes_per_token * (std::min(data->train().num_tokens(), most) +
+                            train::held_out(plan.run.config, *data).stream.num_tokens());
+}
+
+// `train` prepares the data first; adds a part if that exceeds the memory of training.
+void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corpus_bytes) {
+  const std::uint64_t needed = preparation_bytes(plan.run.config, process_bytes, corpus_bytes);
+  if (needed <= plan.memory_bytes) return;
+  MemoryPart& preparing = plan.memory.emplace_back();
+  preparing.name = "additional for data preparation";
+  preparing.bytes = needed - plan.memory_bytes;
+  plan.memory_bytes = needed;
+}
+
+data::Batch random_batch(const Plan& plan, std::uint64_t step) {
+  const data::SequenceShape shape = plan.run.objective->shape();
+  data::Batch batch{.num_sequences = plan.run.config.train.batch_sequences,
+                    .input_length = shape.input_length,
+                    .target_length = shape.target_length};
+  const auto fill = [&](std::vector<std::int32_t>& ids, std::int64_t length,
+                        std::string_view purpose) {
+    const std::uint64_t key = random_key(1, purpose, {step});
+    ids.resize(static_cast<std::size_t>(batch.num_sequences * length));
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      ids[i] = static_cast<std::int32_t>(
+          random_below(key, i, static_cast<std::uint64_t>(plan.vocab_size)));
+  };
+  fill(batch.inputs, shape.input_length, "plan inputs");
+  fill(batch.targets, shape.target_length, "plan targets");
+  batch.num_targets = plan.run.tokens_per_step();
+  return batch;
+}
+
+}  // namespace
+
+Plan make_plan(const RunConfig& config, text::Notes notes) {
+  Plan plan;
+  const std::uint64_t process_bytes = resident_memory_bytes();
+  plan.vocab_size = planned_vocabulary(config);
+  const auto data =
+      find_data(config, static_cast<int>(train::resolve_threads(config.train)), notes);
+  std::optional<std::uint64_t> windows;
+  if (data) windows = train::make_training_batches(config, *data)->windows_per_epoch();
+  plan.is_prepared = data.has_value();
+  const std::uint64_t corpus_bytes = data ? 0 : text_bytes(config.corpus);
+  plan.run = train::resolve(
+      config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)});
+  const ResolvedRun& run = plan.run;
+  plan.sizes = train::sizes_of(plan.run.config, plan.vocab_size);
+  if (windows)
+    plan.tokens_per_epoch =
+        *windows * static_cast<std::uint64_t>(plan.run.objective->shape().target_length);
+  if (windows || !config.train.epochs) {
+    plan.total_steps = run.steps;
+    plan.num_saves = times_in(run.steps, config.checkpoint.every_steps);
+  }
+  if (data) plan.evaluations = evaluations_of(run, *data);
+
+  const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
+                                       train::sequences_of(plan.run.config, /*start=*/0));
+  const optim::StateSize state = optim::state_size(plan.run.config.optimizer, model->parameters());
+  plan.memory = memory_parts(
+      run, plan.vocab_size,
+      {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()),
+       .optimizer_bytes = state.memory_bytes,
+       .process_bytes = process_bytes,
+       .token_bytes = token_bytes(plan, data ? &*data : nullptr, corpus_bytes)});
+  for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
+  if (!data) add_preparation(plan, process_bytes, corpus_bytes);
+  plan.checkpoint_bytes =
+      static_cast<std::uint64_t>(plan.sizes.num_parameters) * 4 + state.checkpoint_bytes +
+      static_cast<std::uint64_t>(plan.vocab_size) * kTokenizerBytesPerPiece + kSmallFilesBytes;
+  plan.disk_bytes = store::saturating_product(
+      plan.checkpoint_bytes, store::checkpoints_at_once(config.checkpoint, plan.total_steps));
+  return plan;
+}
+
+namespace {
+
+double median(std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[seconds.size() / 2];
+}
+
+// Time of one forward pass of an evaluation, after a warm-up pass.
+double time_evaluation_batch(const Plan& plan, const model::LanguageModel& model,
+                             c10::Device device) {
+  constexpr int kPasses = 3;
+  const at::NoGradGuard no_grad;
+  const data::Batch batch = random_batch(plan, 0).split(plan.run.micro_batch_sequences).front();
+  std::vector<double> seconds;
+  for (int i = 0; i <= kPasses; ++i) {
+    throw_if_stopped("plan --measure");
+    const double begin_s = monotonic_s();
+    model.target_nats(eval::to_device(batch, device), {}).sum().item<double>();
+    if (i > 0) seconds.push_back(monotonic_s() - begin_s);
+  }
+  return median(seconds);
+}
+
+// Time to write, read back and hash a file of a checkpoint's size; extrapolated for large ones.
+double time_save(std::uint64_t checkpoint_bytes) {
+  constexpr std::uint64_t kMostBytes = 64 << 20;
+  const std::string content(std::min(checkpoint_bytes, kMostBytes), 'x');
+  std::string folder = (fs::temp_directory_path() / "sluice-XXXXXX").string();
+  require(::mkdtemp(folder.data()) != nullptr, ExitCode::kIo, folder,
+          "cannot create a directory; set TMPDIR to a directory with free space");
+  const double begin_s = monotonic_s();
+  const auto remove = [&] {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  };
+  try {
+    real_files().write_atomically(fs::path(folder) / "checkpoint", content);
+    hash_of(read_file(fs::path(folder) / "checkpoint"));
+  } catch (...) {
+    remove();
+    throw;
+  }
+  const double seconds = monotonic_s() - begin_s;
+  remove();
+  return seconds * static_cast<double>(checkpoint_bytes) / static_cast<double>(content.size());
+}
+
+}  // namespace
+
+StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
+  const ResolvedRun& run = plan.run;
+  train::use_threads(run.threads);
+  const c10::Device device = train::device_of(run.device);
+  const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
+                                       train::sequences_of(plan.run.config, /*start=*/0));
+  model->parameters().allocate(device, train::compute_type(run.precision), /*with_gradients=*/true);
+  model->parameters().initialize(plan.run.config.run.seed);
+  const auto optimizer = optim::make_optimizer(plan.run.config.optimizer, model->parameters());
+  StepTiming timing{.start_s = process_s()};
+  train::StepConfig config = train::step_config_of(plan.run.config, device);
+  config.lr = 1e-5;
+  const StopNotice notice("stopping after this step");
+  std::vector<double> seconds;
+  for (std::int64_t step = 0; step <= num_steps; ++step) {
+    throw_if_stopped("plan --measure");
+    const std::vector<data::Batch> micro_batches =
+        random_batch(plan, static_cast<std::uint64_t>(step)).split(run.micro_batch_sequences);
+    const double begin_s = monotonic_s();
+    config.step = static_cast<std::uint64_t>(step);
+    const train::StepStats stats = train::train_step(*model, *optimizer, micro_batches, config);
+    stats.loss.item<double>();  // synchronizes
+    if (step > 0) seconds.push_back(monotonic_s() - begin_s);
+  }
+  timing.seconds_per_step = median(seconds);
+  timing.tokens_per_s = static_cast<double>(plan.run.tokens_per_step()) / timing.seconds_per_step;
+  timing.evaluation_batch_s = time_evaluation_batch(plan, *model, device);
+  timing.peak_memory_bytes = peak_memory_bytes();  // before time_save() allocates
+  timing.save_s = time_save(plan.checkpoint_bytes);
+  return timing;
+}
+
+double other_seconds(const Plan& plan, const StepTiming& timing) {
+  double seconds = timing.start_s;
+  if (plan.evaluations)
+    seconds += static_cast<double>(plan.evaluations->num_batches) * timing.evaluation_batch_s;
+  if (plan.num_saves) seconds += static_cast<double>(*plan.num_saves) * timing.save_s;
+  return seconds;
+}
+
+}  // namespace sluice::run

@@ -1,0 +1,116 @@
+// `sluice compare` without runs: forecast, errors, documentation.
+#include <filesystem>
+
+#include "tests/app/program.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ComparisonUse : public ProgramTest {
+ protected:
+  ComparisonUse() {
+    write_english();
+    write_tiny_config();
+    write("compare.yaml", R"(extends: [tiny.yaml]
+run:        {name: two, dir: two}
+model:      {num_layers: 1, d_model: 32}
+train:      {steps: 6}
+checkpoint: {every_steps: 3, keep_last: 1, keep_best: false}
+compare:
+  vary:  {model.ffn: [relu, geglu]}
+  seeds: [1, 2]
+)");
+  }
+};
+
+TEST_F(ComparisonUse, DryRunTrainsNothing) {
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--dry-run", "--measure", "--json",
+                                  "--set", "compare.assumed_std=0.005"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = outcome.json();
+  EXPECT_EQ(json["cells"], 4);
+  EXPECT_EQ(json["variants"][1]["settings"]["model.ffn"], "geglu");
+  EXPECT_GT(json["variants"][0]["seconds_per_step"].get<double>(), 0);
+  EXPECT_GT(json["detectable_difference"].get<double>(), 0.005);
+  EXPECT_FALSE(fs::exists(path("two")));
+  const Outcome text = sluice({"compare", "compare.yaml", "--dry-run"});
+  EXPECT_EQ(text.exit_code, 0);
+  EXPECT_NE(text.out.find("relu (baseline)"), std::string::npos) << text.out;
+}
+
+TEST_F(ComparisonUse, RejectsWrongUse) {
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& expected) {
+    const Outcome outcome = sluice(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(expected), std::string::npos) << outcome.err;
+  };
+  refused({"train", "compare.yaml"}, "`sluice compare compare.yaml`");
+  refused({"compare", "tiny.yaml"}, "missing section `compare`");
+  refused({"compare", "compare.yaml", "--set", "compare.vary={model.fnn: [relu, geglu]}"},
+          "(did you mean `ffn`?)");
+  refused({"compare", "compare.yaml", "--set", "compare.vary={model.ffn: [relu, gegul]}"},
+          "(did you mean `geglu`?)");
+  refused({"config", "check", "compare.yaml", "--set", "compare.vary={model.fnn: [relu]}"},
+          "compare.yaml: compare.vary.model.fnn: unknown key");
+  refused({"compare", "compare.yaml", "--only", "swish"}, "--only: received `swish`");
+  refused({"compare", "compare.yaml", "--set", "evaluate.every_steps=never"},
+          "evaluate.every_steps");
+  refused({"compare", "compare.yaml", "--set", "compare.tune={optimizer.lr: [1e-3], seeds: [9]}"},
+          "corpus.tune_holdout");
+  for (const std::string jobs : {"0", "1.5", "-1", "99999999999"})
+    refused({"compare", "--jobs", jobs, "compare.yaml"},
+            "--jobs: received `" + jobs + "`; expected `auto` or a whole number from 1 to 1024");
+  refused({"compare", "compare.yaml", "--seeds", "1-2"},
+          "--seeds: received `1-2`; expected a whole number");
+  refused({"compare", "--report", "two", "--seeds", "1"},
+          "--report: cannot be combined with --seeds");
+  refused({"compare", "compare.yaml", "--report", "two"},
+          "--report: cannot be combined with CONFIG");
+  const std::string vary = "compare.tune={optimizer.lr: [0], seeds: [9]}";
+  refused({"compare", "compare.yaml", "--dry-run", "--set", vary, "corpus.tune_holdout=0.2"},
+          "compare.yaml: compare.tune.optimizer.lr");
+  refused({"compare", "compare.yaml", "--dry-run", "--set", vary}, "compare.tune.optimizer.lr");
+  for (const std::string key :
+       {"objective.noise_density", "train.precision", "train.micro_batch_sequences",
+        "train.log_interval", "train.device", "train.threads", "run.seed", "corpus.train",
+        "evaluate.split", "checkpoint.keep_last"})
+    refused({"compare", "compare.yaml", "--dry-run", "--set", "compare.vary={" + key + ": [1, 2]}"},
+            "compare.vary." + key);
+  refused({"compare", "compare.yaml", "--dry-run", "--set",
+           "compare.tune={objective.type: [a], seeds: [9]}"},
+          "compare.tune.objective.type");
+  refused({"compare", "compare.yaml", "--set", "corpus.holdout=0"},
+          "corpus.holdout: received 0 and no corpus.valid");
+  refused({"compare", "compare.yaml", "--set", "compare.metric=bits_per_byte",
+           "evaluate.final_max_tokens=64"},
+          "evaluate.final_max_tokens");
+  refused({"compare", "compare.yaml", "--set", "compare.tune={optimizer.lr: [1e-3], seeds: [9]}",
+           "corpus.tune_holdout=0.2", "evaluate.split=tune"},
+          "evaluate.split: received tune; expected valid");
+  refused({"compare", "compare.yaml", "--set", "compare.equalize=time",
+           "schedule={type: t5, total_steps: 10}"},
+          "schedule.total_steps");
+  EXPECT_EQ(sluice({"compare", "compare.yaml", "--dry-run", "--set",
+                    "compare.vary={optimizer.betas: [[0.9, 0.95], [0.9, 0.99]]}"})
+                .exit_code,
+            0);
+  EXPECT_EQ(sluice({"compare", "--only", "relu", "compare.yaml", "--dry-run"}).exit_code, 0);
+  EXPECT_EQ(sluice({"compare", "--seeds", "1,2", "compare.yaml", "--dry-run"}).exit_code, 0);
+  EXPECT_EQ(sluice({"compare", "--report", "nowhere"}).exit_code, 66);
+  EXPECT_FALSE(fs::exists(path("two")));
+}
+
+TEST_F(ComparisonUse, TheSectionIsInSchemaReferenceAndShow) {
+  const auto schema = nlohmann::json::parse(sluice({"config", "schema"}).out);
+  EXPECT_TRUE(schema["properties"]["compare"]["anyOf"][1]["properties"].contains("vary"));
+  EXPECT_NE(sluice({"config", "docs"}).out.find("## `compare`"), std::string::npos);
+  EXPECT_NE(sluice({"config", "show", "compare.yaml"}).out.find("vary: {model.ffn: [relu, geglu]}"),
+            std::string::npos);
+  EXPECT_EQ(sluice({"config", "show", "tiny.yaml"}).out.find("\ncompare:"), std::string::npos);
+  EXPECT_EQ(sluice({"config", "check", "compare.yaml"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace sluice::app
