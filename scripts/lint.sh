@@ -24,8 +24,9 @@ tidy() {
     2> build/lint.log || { grep -v 'warnings generated' build/lint.log >&2 || true; exit 1; }
 }
 
-# The modules without LibTorch file by file, the others as unity files of twelve: parsing LibTorch's
-# headers takes most of the time.
+# The modules without LibTorch file by file, the others as unity files of twelve, since parsing
+# LibTorch's headers takes most of the time. Within such a module the names in anonymous namespaces
+# must therefore differ.
 configure build/lint -DSLUICE_TORCH=OFF
 for folder in $(sed -n '/^[a-z]*:/{/ torch/!s/:.*//p}' src/layers.txt); do
   find "src/$folder" -name '*.cpp'
