@@ -286,6 +286,27 @@ bool reject_unknown_command(const CLI::App& app, const std::string& word) {
   return true;
 }
 
+// CLI11's own messages in the form of ours: "SUBJECT: STATEMENT".
+std::string error_text(const CLI::ParseError& error) {
+  const std::string what = error.what(), kind = error.get_name();
+  const auto reworded = [&](std::string_view separator, std::string_view statement) {
+    const std::size_t at = what.find(separator);
+    return at == std::string::npos
+               ? what
+               : cat(what.substr(0, at), statement, what.substr(at + separator.size()));
+  };
+  if (what.starts_with("The following argument")) {  // "... was not expected: WORDS"
+    const std::size_t colon = what.find(": ");
+    if (colon != std::string::npos) return cat(what.substr(colon + 2), ": unexpected argument");
+  }
+  if (kind == "RequiredError" && what.starts_with("A subcommand"))
+    return "COMMAND: missing argument";
+  if (kind == "RequiredError") return reworded(" is required", ": missing argument");
+  if (kind == "ExcludesError") return reworded(" excludes ", ": cannot be combined with ");
+  if (kind == "RequiresError") return reworded(" requires ", ": requires ");
+  return what;
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -325,7 +346,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)  // --help, --version
       return static_cast<int>(run_action([&] { app.exit(error, std::cout, std::cerr); }));
-    log::error(cat(printable(error.what(), std::string::npos), "; see `sluice COMMAND --help`"));
+    log::error(
+        cat(printable(error_text(error), std::string::npos), "; see `sluice COMMAND --help`"));
     return static_cast<int>(ExitCode::kUsage);
   }
   const ExitCode code = run_action(action);

@@ -129,7 +129,7 @@ TEST_F(Options, AnEmptyValueIsNeverTheNextArgument) {
       {{"compare", "c.yaml", "--only=", "relu"}, "--only: received empty text; expected a variant"},
       {{"train", "c.yaml", "--set=", "train.steps=3"},
        "--set: received empty text; expected KEY=VALUE"},
-      {{"generate", "run", "--prompt=", "x"}, "The following argument was not expected: x"},
+      {{"generate", "run", "--prompt=", "x"}, "x: unexpected argument"},
       {{"generate", "run", "--prompt"}, "--prompt: missing value; expected TEXT"},
       {{"generate", "run", "--prompt", "--json"},
        "--prompt: missing value before --json; expected TEXT, or `--prompt=--json` to pass "
