@@ -17,21 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-class ComparisonTest : public ProgramTest {
+class ComparisonTest : public TwoVariantsTest {
  protected:
-  ComparisonTest() {
-    write_english();
-    write_tiny_config();
-    write("compare.yaml", R"(extends: [tiny.yaml]
-run:        {name: two, dir: two}
-model:      {num_layers: 1, d_model: 32}
-train:      {steps: 6}
-checkpoint: {every_steps: 3, keep_last: 1, keep_best: false}
-compare:
-  vary:  {model.ffn: [relu, geglu]}
-  seeds: [1, 2]
-)");
-  }
   std::vector<fs::path> cells(const std::string& folder = "two/cells") const {
     std::vector<fs::path> found;
     for (const fs::directory_entry& entry : fs::directory_iterator(path(folder)))

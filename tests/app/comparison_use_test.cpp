@@ -8,22 +8,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class ComparisonUse : public ProgramTest {
- protected:
-  ComparisonUse() {
-    write_english();
-    write_tiny_config();
-    write("compare.yaml", R"(extends: [tiny.yaml]
-run:        {name: two, dir: two}
-model:      {num_layers: 1, d_model: 32}
-train:      {steps: 6}
-checkpoint: {every_steps: 3, keep_last: 1, keep_best: false}
-compare:
-  vary:  {model.ffn: [relu, geglu]}
-  seeds: [1, 2]
-)");
-  }
-};
+class ComparisonUse : public TwoVariantsTest {};
 
 TEST_F(ComparisonUse, DryRunTrainsNothing) {
   const Outcome outcome = sluice({"compare", "compare.yaml", "--dry-run", "--measure", "--json",

@@ -9,25 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Environment : public ProgramTest {
- protected:
-  Environment() {
-    write_english();
-    write("tiny.yaml", R"(run:        {name: tiny, dir: run, seed: 1}
-corpus:     {train: [text.txt], holdout: 0.2, prepared_dir: prepared}
-tokenizer:  {type: bytes}
-model:      {num_layers: 1, d_model: 16, num_heads: 2}
-train:      {steps: 4, batch_sequences: 2, sequence_length: 32, threads: 1, precision: fp32}
-evaluate:   {every_steps: 2}
-checkpoint: {every_steps: 2}
-)");
-  }
-  void train(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), "train");
-    const Outcome outcome = sluice(arguments);
-    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  }
-};
+class Environment : public ShortRunTest {};
 
 TEST_F(Environment, ExpandsATildeToTheHomeDirectoryEverywhere) {
   ASSERT_EQ(::setenv("HOME", path("home").c_str(), 1), 0);

@@ -108,4 +108,36 @@ checkpoint: {every_steps: 10}
 )");
 }
 
+ShortRunTest::ShortRunTest() {
+  write_english();
+  write("tiny.yaml", R"(run:        {name: tiny, dir: run, seed: 1}
+corpus:     {train: [text.txt], holdout: 0.2, prepared_dir: prepared}
+tokenizer:  {type: bytes}
+model:      {num_layers: 1, d_model: 16, num_heads: 2}
+train:      {steps: 4, batch_sequences: 2, sequence_length: 32, threads: 1, precision: fp32}
+evaluate:   {every_steps: 2}
+checkpoint: {every_steps: 2}
+)");
+}
+
+void ShortRunTest::train(std::vector<std::string> arguments) const {
+  arguments.insert(arguments.begin(), "train");
+  const Outcome outcome = sluice(arguments);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
+TwoVariantsTest::TwoVariantsTest() {
+  write_english();
+  write_tiny_config();
+  write("compare.yaml", R"(extends: [tiny.yaml]
+run:        {name: two, dir: two}
+model:      {num_layers: 1, d_model: 32}
+train:      {steps: 6}
+checkpoint: {every_steps: 3, keep_last: 1, keep_best: false}
+compare:
+  vary:  {model.ffn: [relu, geglu]}
+  seeds: [1, 2]
+)");
+}
+
 }  // namespace sluice::app

@@ -57,4 +57,18 @@ class ProgramTest : public ::testing::Test {
   testing::TemporaryDirectory directory_;
 };
 
+// With text.txt and "tiny.yaml", four steps that evaluate and save after every second one.
+class ShortRunTest : public ProgramTest {
+ protected:
+  ShortRunTest();
+  // `sluice train ARGUMENTS`, which must succeed.
+  void train(std::vector<std::string> arguments) const;
+};
+
+// With "compare.yaml", relu and geglu under two seeds for six steps, in the directory "two".
+class TwoVariantsTest : public ProgramTest {
+ protected:
+  TwoVariantsTest();
+};
+
 }  // namespace sluice::app

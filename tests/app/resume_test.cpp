@@ -14,24 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Resume : public ProgramTest {
+class Resume : public ShortRunTest {
  protected:
-  Resume() {
-    write_english();
-    write("tiny.yaml", R"(run:        {name: tiny, dir: run, seed: 1}
-corpus:     {train: [text.txt], holdout: 0.2, prepared_dir: prepared}
-tokenizer:  {type: bytes}
-model:      {num_layers: 1, d_model: 16, num_heads: 2}
-train:      {steps: 4, batch_sequences: 2, sequence_length: 32, threads: 1, precision: fp32}
-evaluate:   {every_steps: 2}
-checkpoint: {every_steps: 2}
-)");
-  }
-  void train(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), "train");
-    const Outcome outcome = sluice(arguments);
-    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  }
   // Expects a message with all `parts` and an unchanged run.
   void expect_refused(std::vector<std::string> arguments, int exit_code,
                       const std::vector<std::string>& parts) const {

@@ -1,10 +1,12 @@
 #include "tests/report/example.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <random>
 
 #include "base/text_format.h"
+#include "report/analysis.h"
 #include "report/published.h"
 
 namespace sluice::report {
@@ -131,6 +133,13 @@ void break_cell(CellResult& cell, CellState status, const std::string& remark) {
   cell.log_perplexity.reset();
   cell.bits_per_byte.reset();
   cell.documents.clear();
+}
+
+bool has_note(const Comparison& comparison, std::string_view part) {
+  const Analysis analysis = analyze(comparison);
+  const std::vector<std::string> lines = notes(comparison, analysis);
+  return std::any_of(lines.begin(), lines.end(),
+                     [&](const std::string& line) { return line.find(part) != std::string::npos; });
 }
 
 }  // namespace sluice::report

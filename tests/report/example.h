@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "report/comparison.h"
 
@@ -22,5 +24,8 @@ CellResult& cell_at(Comparison& comparison, std::size_t variant, std::size_t see
 
 // Sets the state of a cell and removes its results.
 void break_cell(CellResult& cell, CellState status, const std::string& remark);
+
+// Whether a note of the report contains `part`.
+bool has_note(const Comparison& comparison, std::string_view part);
 
 }  // namespace sluice::report

@@ -3,10 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <array>
-
-#include "base/error.h"
 #include "base/text_format.h"
 #include "report/falling.h"
 #include "report/published.h"
@@ -14,13 +10,6 @@
 
 namespace sluice::report {
 namespace {
-
-bool has_note(const Comparison& comparison, std::string_view part) {
-  const Analysis analysis = analyze(comparison);
-  const std::vector<std::string> lines = notes(comparison, analysis);
-  return std::any_of(lines.begin(), lines.end(),
-                     [&](const std::string& line) { return line.find(part) != std::string::npos; });
-}
 
 TEST(Notes, TheHeadlineStatesItsConditions) {
   Comparison comparison = example_comparison({.num_variants = 3});
