@@ -145,6 +145,16 @@ TEST_F(Options, AnEmptyValueIsNeverTheNextArgument) {
     EXPECT_EQ(refusal(arguments), expected) << ::testing::PrintToString(arguments);
 }
 
+TEST_F(Options, ArgumentsThatAreMissingOrContradictEachOther) {
+  EXPECT_EQ(refusal({"eval"}), "RUN: missing argument");
+  EXPECT_EQ(refusal({"generate", "run"}), "--prompt: missing argument");
+  EXPECT_EQ(refusal({"config"}), "COMMAND: missing argument");
+  EXPECT_EQ(refusal({"train", "a.yaml", "b.yaml"}), "b.yaml: unexpected argument");
+  EXPECT_EQ(refusal({"train", "c.yaml", "--resume", "--fresh"}),
+            "--resume: cannot be combined with --fresh");
+  EXPECT_EQ(refusal({"compare", "c.yaml", "--measure"}), "--measure: requires --dry-run");
+}
+
 TEST_F(Options, GenerateAcceptsAnEmptyPromptAndALeadingDash) {
   write_english();
   write_tiny_config();
