@@ -4,7 +4,8 @@
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
 # --tests    also RapidCheck (property tests) and the Python packages used as test references;
-#            transformers in two versions, the newer one in build/oracles5
+#            transformers in two versions, the newer one in build/oracles5; NVIDIA's run-time
+#            compiler, which needs no GPU, in build/nvrtc unless LibTorch contains it
 # --lint     also clang-format and, in .venv, ruff and clang-tidy
 # --corpus   also the King James Bible if available; succeeds without it
 #
@@ -304,6 +305,23 @@ python_oracles() {
   fi
 }
 
+# --- NVRTC ----------------------------------------------------------------------------------------
+
+readonly nvrtc_version=13.0.88
+
+# Tests compile the GPU kernels with it. Continues without it: those tests are skipped.
+install_nvrtc() {
+  compgen -G "$torch_config/../../../lib/libcaffe2_nvrtc.so" > /dev/null && return 0
+  [ "$(cat build/nvrtc/version 2> /dev/null)" != "$nvrtc_version" ] || return 0
+  say "installing for the tests: nvidia-cuda-nvrtc==$nvrtc_version"
+  if "$python" -m pip install --disable-pip-version-check --quiet --no-deps --upgrade \
+      --target build/nvrtc "nvidia-cuda-nvrtc==$nvrtc_version"; then
+    echo "$nvrtc_version" > build/nvrtc/version
+  else
+    say "nvidia-cuda-nvrtc is not available; skipping the tests that compile GPU kernels"
+  fi
+}
+
 # --- Main -----------------------------------------------------------------------------------------
 
 write_record() {
@@ -339,5 +357,5 @@ if [ "$corpus" = yes ] && ! command -v bible > /dev/null; then
 fi
 find_torch
 [ "$lint" = no ] || install_lint_tools
-[ "$tests" = no ] || python_oracles
+[ "$tests" = no ] || { python_oracles; install_nvrtc; }
 write_record
