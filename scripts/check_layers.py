@@ -56,7 +56,7 @@ FORBIDDEN = [
     ),
     (r"\bstd::(?:cerr|clog)\b", r"app/.*|ops/torch_warnings\.cpp", "use base/log.h"),
     (r"\bdynamic_cast\b", r"(?!)", "use a virtual function or a variant"),
-    (r"\busing\s+namespace\b", r"(?!)", "use qualified names"),
+    (r"\busing\s+namespace\b", r".*\.cu", "use qualified names"),
     (r"^\s*#\s*define\b", r"gpu/target\.h", "use constexpr or a template"),
 ]
 

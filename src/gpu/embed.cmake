@@ -37,3 +37,11 @@ ${rows}  };
   target_sources(${target} PRIVATE ${source})
   set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
+
+# Defines sluice::FOLDER::kernel_texts(): the folder's *.cu files, the kernel language and FILES.
+function(sluice_embed_kernels folder)
+  file(GLOB kernels CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/src
+       ${CMAKE_SOURCE_DIR}/src/${folder}/*.cu)
+  sluice_embed_texts(sluice_${folder} sluice::${folder}::kernel_texts gpu/target.h gpu/kernel.h
+                     ${kernels} ${ARGN})
+endfunction()

@@ -10,11 +10,10 @@ struct bf16 {
   unsigned short bits;
 };
 
-struct F4 {
-  float v[4];
-};
-struct F8 {
-  float v[8];
+// `width` elements in registers, as fp32.
+template <int width>
+struct Values {
+  float v[width];
 };
 
 inline float low(u32 pair) { return float_of(pair << 16); }
@@ -25,38 +24,59 @@ inline float load(const bf16* p) { return low(p->bits); }
 inline void store(float* p, float x) { *p = x; }
 inline void store(bf16* p, float x) { p->bits = static_cast<unsigned short>(pack(x, 0.0f)); }
 
-// Four elements, aligned to their size.
-inline F4 load4(const float* p) {
-  const float4 a = *reinterpret_cast<const float4*>(p);
-  return {{a.x, a.y, a.z, a.w}};
-}
-inline F4 load4(const bf16* p) {
-  const uint2 a = *reinterpret_cast<const uint2*>(p);
-  return {{low(a.x), high(a.x), low(a.y), high(a.y)}};
-}
-inline void store4(float* p, const F4& a) {
-  *reinterpret_cast<float4*>(p) = make_float4(a.v[0], a.v[1], a.v[2], a.v[3]);
-}
-inline void store4(bf16* p, const F4& a) {
-  *reinterpret_cast<uint2*>(p) = make_uint2(pack(a.v[0], a.v[1]), pack(a.v[2], a.v[3]));
-}
-
-inline F8 unpack8(const uint4& a) {
+inline Values<8> unpack(const uint4& a) {
   return {{low(a.x), high(a.x), low(a.y), high(a.y), low(a.z), high(a.z), low(a.w), high(a.w)}};
 }
-// Eight elements, aligned to 16 bytes.
-inline F8 load8(const bf16* p) { return unpack8(*reinterpret_cast<const uint4*>(p)); }
-inline F8 load8(const float* p) {
-  const F4 a = load4(p), b = load4(p + 4);
-  return {{a.v[0], a.v[1], a.v[2], a.v[3], b.v[0], b.v[1], b.v[2], b.v[3]}};
+
+// 1, 4 or 8 elements, aligned to their size, at most 16 bytes.
+template <int width>
+inline Values<width> load(const float* p) {
+  Values<width> a;
+  if constexpr (width == 1) {
+    a.v[0] = *p;
+  } else {
+#pragma unroll
+    for (int j = 0; j < width; j += 4) {
+      const float4 part = *reinterpret_cast<const float4*>(p + j);
+      a.v[j] = part.x;
+      a.v[j + 1] = part.y;
+      a.v[j + 2] = part.z;
+      a.v[j + 3] = part.w;
+    }
+  }
+  return a;
 }
-inline void store8(bf16* p, const F8& a) {
-  *reinterpret_cast<uint4*>(p) = make_uint4(pack(a.v[0], a.v[1]), pack(a.v[2], a.v[3]),
-                                            pack(a.v[4], a.v[5]), pack(a.v[6], a.v[7]));
+template <int width>
+inline Values<width> load(const bf16* p) {
+  if constexpr (width == 1) {
+    return {{load(p)}};
+  } else if constexpr (width == 4) {
+    const uint2 a = *reinterpret_cast<const uint2*>(p);
+    return {{low(a.x), high(a.x), low(a.y), high(a.y)}};
+  } else {
+    return unpack(*reinterpret_cast<const uint4*>(p));
+  }
 }
-inline void store8(float* p, const F8& a) {
-  store4(p, {{a.v[0], a.v[1], a.v[2], a.v[3]}});
-  store4(p + 4, {{a.v[4], a.v[5], a.v[6], a.v[7]}});
+template <int width>
+inline void store(float* p, const Values<width>& a) {
+  if constexpr (width == 1) {
+    *p = a.v[0];
+  } else {
+#pragma unroll
+    for (int j = 0; j < width; j += 4)
+      *reinterpret_cast<float4*>(p + j) = make_float4(a.v[j], a.v[j + 1], a.v[j + 2], a.v[j + 3]);
+  }
+}
+template <int width>
+inline void store(bf16* p, const Values<width>& a) {
+  if constexpr (width == 1) {
+    store(p, a.v[0]);
+  } else if constexpr (width == 4) {
+    *reinterpret_cast<uint2*>(p) = make_uint2(pack(a.v[0], a.v[1]), pack(a.v[2], a.v[3]));
+  } else {
+    *reinterpret_cast<uint4*>(p) = make_uint4(pack(a.v[0], a.v[1]), pack(a.v[2], a.v[3]),
+                                              pack(a.v[4], a.v[5]), pack(a.v[6], a.v[7]));
+  }
 }
 
 // The sum over a warp, the same in all lanes.

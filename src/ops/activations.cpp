@@ -12,17 +12,17 @@ template struct ActivationTable<Swish>;
 template struct ActivationTable<GeluTanh>;
 template struct ActivationTable<GeluErf>;
 
-at::Tensor Relu::reference(const at::Tensor& a) { return at::relu(a); }
+at::Tensor relu_reference(const at::Tensor& a) { return at::relu(a); }
 
-at::Tensor SquaredRelu::reference(const at::Tensor& a) {
+at::Tensor squared_relu_reference(const at::Tensor& a) {
   const at::Tensor positive = at::relu(a);
   return positive * positive;
 }
 
-at::Tensor Identity::reference(const at::Tensor& a) { return a; }
-at::Tensor Sigmoid::reference(const at::Tensor& a) { return at::sigmoid(a); }
-at::Tensor Swish::reference(const at::Tensor& a) { return a * at::sigmoid(a); }
-at::Tensor GeluTanh::reference(const at::Tensor& a) { return at::gelu(a, "tanh"); }
-at::Tensor GeluErf::reference(const at::Tensor& a) { return at::gelu(a, "none"); }
+at::Tensor identity_reference(const at::Tensor& a) { return a; }
+at::Tensor sigmoid_reference(const at::Tensor& a) { return at::sigmoid(a); }
+at::Tensor swish_reference(const at::Tensor& a) { return a * at::sigmoid(a); }
+at::Tensor gelu_tanh_reference(const at::Tensor& a) { return at::gelu(a, "tanh"); }
+at::Tensor gelu_erf_reference(const at::Tensor& a) { return at::gelu(a, "none"); }
 
 }  // namespace sluice::ops

@@ -1,88 +1,43 @@
-// Elementwise activation functions. Each struct defines its function twice: as branch-free scalar
-// code that the compiler vectorizes, and in ATen calls, the reference for testing the kernels.
+// The activation functions of ops/activation_functions.h with their kernels and, in ATen calls, the
+// reference for testing these.
 //
-// A new activation needs name, value(x), slope(x) = d value / dx and reference(a);
-// activation_of<F>() then builds its Activation.
+// A new activation needs a struct with name, value(x) and slope(x) = d value / dx in
+// ops/activation_functions.h, and here its reference and its Activation.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <algorithm>
 #include <string_view>
 
+#include "ops/activation_functions.h"
 #include "ops/activation_kernels.h"
 #include "ops/glu.h"
-#include "ops/scalar_math.h"
 
 namespace sluice::ops {
 
-struct Relu {
-  static constexpr std::string_view name = "relu";
-  static float value(float x) { return std::max(x, 0.0f); }
-  static float slope(float x) { return x > 0.0f ? 1.0f : 0.0f; }
-  static at::Tensor reference(const at::Tensor& a);
-};
+at::Tensor relu_reference(const at::Tensor& a);
+at::Tensor squared_relu_reference(const at::Tensor& a);
+at::Tensor identity_reference(const at::Tensor& a);
+at::Tensor sigmoid_reference(const at::Tensor& a);
+at::Tensor swish_reference(const at::Tensor& a);
+at::Tensor gelu_tanh_reference(const at::Tensor& a);
+at::Tensor gelu_erf_reference(const at::Tensor& a);
 
-struct SquaredRelu {
-  static constexpr std::string_view name = "squared_relu";
-  static float value(float x) { return std::max(x, 0.0f) * std::max(x, 0.0f); }
-  static float slope(float x) { return 2.0f * std::max(x, 0.0f); }
-  static at::Tensor reference(const at::Tensor& a);
-};
-
-struct Identity {
-  static constexpr std::string_view name = "identity";
-  static float value(float x) { return x; }
-  static float slope(float) { return 1.0f; }
-  static at::Tensor reference(const at::Tensor& a);
-};
-
-struct Sigmoid {
-  static constexpr std::string_view name = "sigmoid";
-  static float value(float x) { return sigmoid(x); }
-  static float slope(float x) {  // slope is even; 1 − sigmoid(x) would cancel
-    const float e = fast_exp(-std::abs(x));
-    return e / ((1.0f + e) * (1.0f + e));
-  }
-  static at::Tensor reference(const at::Tensor& a);
-};
-
-// x · sigmoid(x) (Ramachandran et al. 2017, beta = 1).
-struct Swish {
-  static constexpr std::string_view name = "swish";
-  static float value(float x) { return x * sigmoid(x); }
-  static float slope(float x) {
-    const float s = sigmoid(x);
-    return s + x * s * (1.0f - s);
-  }
-  static at::Tensor reference(const at::Tensor& a);
-};
-
-// ½ x (1 + tanh u), u = sqrt(2/π) (x + 0.044715 x³) (Hendrycks & Gimpel 2016).
-// ½ (1 + tanh u) = sigmoid(2u).
-struct GeluTanh {
-  static constexpr std::string_view name = "gelu_tanh";
-  static constexpr float kTwoSqrt2OverPi = 1.5957691216057308f;
-  static constexpr float kCubic = 0.044715f;
-  static float value(float x) { return x * sigmoid(kTwoSqrt2OverPi * x * (1.0f + kCubic * x * x)); }
-  static float slope(float x) {
-    const float s = sigmoid(kTwoSqrt2OverPi * x * (1.0f + kCubic * x * x));
-    return s + x * s * (1.0f - s) * kTwoSqrt2OverPi * (1.0f + 3.0f * kCubic * x * x);
-  }
-  static at::Tensor reference(const at::Tensor& a);
-};
-
-// x Φ(x), Φ the normal distribution function.
-struct GeluErf {
-  static constexpr std::string_view name = "gelu_erf";
-  static float value(float x) { return x * normal_cdf(x); }
-  static float slope(float x) { return normal_cdf(x) + x * normal_density(x); }
-  static at::Tensor reference(const at::Tensor& a);
-};
+// "Swish": the name of F in ops/activation_functions.h.
+template <typename F>
+constexpr std::string_view type_name() {
+  std::string_view text = __PRETTY_FUNCTION__;
+  text.remove_prefix(text.find("F = ") + 4);
+  text = text.substr(0, text.find_first_of(";]"));
+  return text.substr(text.rfind(':') + 1);
+}
 
 template <typename F>
-constexpr Activation activation_of() {
-  return {.name = F::name, .reference = &F::reference, .kernels = &ActivationTable<F>::kernels};
+constexpr Activation activation_of(at::Tensor (*reference)(const at::Tensor&)) {
+  return {.name = F::name,
+          .type = type_name<F>(),
+          .reference = reference,
+          .kernels = &ActivationTable<F>::kernels};
 }
 
 extern template struct ActivationTable<Relu>;
@@ -93,12 +48,12 @@ extern template struct ActivationTable<Swish>;
 extern template struct ActivationTable<GeluTanh>;
 extern template struct ActivationTable<GeluErf>;
 
-inline constexpr Activation kRelu = activation_of<Relu>();
-inline constexpr Activation kSquaredRelu = activation_of<SquaredRelu>();
-inline constexpr Activation kIdentity = activation_of<Identity>();
-inline constexpr Activation kSigmoid = activation_of<Sigmoid>();
-inline constexpr Activation kSwish = activation_of<Swish>();
-inline constexpr Activation kGeluTanh = activation_of<GeluTanh>();
-inline constexpr Activation kGeluErf = activation_of<GeluErf>();
+inline constexpr Activation kRelu = activation_of<Relu>(&relu_reference);
+inline constexpr Activation kSquaredRelu = activation_of<SquaredRelu>(&squared_relu_reference);
+inline constexpr Activation kIdentity = activation_of<Identity>(&identity_reference);
+inline constexpr Activation kSigmoid = activation_of<Sigmoid>(&sigmoid_reference);
+inline constexpr Activation kSwish = activation_of<Swish>(&swish_reference);
+inline constexpr Activation kGeluTanh = activation_of<GeluTanh>(&gelu_tanh_reference);
+inline constexpr Activation kGeluErf = activation_of<GeluErf>(&gelu_erf_reference);
 
 }  // namespace sluice::ops

@@ -30,9 +30,14 @@ inline at::ScalarType type_of_reductions(const at::Tensor& x, const Context& con
   return reduces_in_bf16(x.scalar_type(), context) ? at::kBFloat16 : at::kFloat;
 }
 
+// The device whose kernels apply, or nullptr.
+inline gpu::Device* gpu_for(const at::Tensor& x, const Context& context) {
+  return use_fused(x, context) ? context.gpu : nullptr;
+}
+
 // True if the CPU kernels of this module apply; they read host memory.
 inline bool use_cpu_kernels(const at::Tensor& x, const Context& context) {
-  return use_fused(x, context) && x.is_cpu();
+  return use_fused(x, context) && x.is_cpu() && context.gpu == nullptr;
 }
 
 // The gradient of a parameter: a view of the arena's gradient buffer, updated in place by backward.

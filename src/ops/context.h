@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "gpu/device.h"
+
 namespace sluice::ops {
 
 // Implementation of an op. kFastest: the fused one if it supports these tensors (see ops/choose.h),
@@ -23,6 +25,8 @@ constexpr auto names_of(Reductions) {
 
 struct Context {
   Form form = Form::kFastest;
+  // Runs the kernels for GPUs. nullptr: CPU kernels, and reference forms on other devices.
+  gpu::Device* gpu = nullptr;
   Reductions reductions = Reductions::kFp32;
   bool training = false;  // dropout is active
   // Coordinates of the dropout masks: a mask element is a pure function of (seed, step, sample

@@ -6,8 +6,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "base/error.h"
+#include "base/text_format.h"
 #include "ops/activation_kernels.h"
 #include "ops/choose.h"
+#include "ops/gpu_launch.h"
 
 namespace sluice::ops {
 namespace {
@@ -54,10 +56,14 @@ void for_rows(const Rows& size, const Body& body) {
                    [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
 }
 
-at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, const Rows& size) {
+std::vector<std::int64_t> result_shape(const at::Tensor& x, const Rows& size) {
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape.back() = size.n;
-  const at::Tensor y = at::empty(shape, x.options());
+  return shape;
+}
+
+at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, const Rows& size) {
+  const at::Tensor y = at::empty(result_shape(x, size), x.options());
   with_stored_type(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
     const auto kernel =
@@ -84,39 +90,84 @@ at::Tensor backward_pass(const at::Tensor& x, const at::Tensor& dy,
   return dx;
 }
 
-// Backward recomputes the result from the input, so only the input is saved.
-struct FusedActivation : torch::autograd::Function<FusedActivation> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input,
-                            const ActivationKernels* kernels, bool gated) {
-    const at::Tensor x = input.contiguous();
-    ctx->save_for_backward({x});
-    ctx->saved_data["kernels"] = reinterpret_cast<std::int64_t>(kernels);  // static lifetime
-    ctx->saved_data["gated"] = gated;
-    return forward_pass(x, *kernels, rows_of(x, gated));
+constexpr gpu::Program kProgram{"ops/activation.cu", &kernel_texts};
+
+// The kernels of ops/activation.cu for one activation and shape.
+struct GpuActivation {
+  gpu::Device& device;
+  std::string_view type;  // see Activation
+
+  void launch(const char* entry, const Rows& size, at::ScalarType element,
+              std::initializer_list<const void*> pointers) const {
+    const int width = vector_width({size.n});
+    const gpu::Kernel kernel{
+        &kProgram,
+        cat("using Function = sluice::ops::", type, ";\nusing Element = ", element_name(element),
+            ";\nconstexpr int columns = ", size.n, ", width = ", width, ";\n"),
+        cat(size.gated() ? "gated" : "plain", entry)};
+    const gpu::Grid grid{.x = blocks_for(size.rows * (size.n / width), 256)};
+    const auto* p = pointers.begin();
+    if (pointers.size() == 2) return gpu::launch(device, kernel, grid, p[0], p[1], size.rows);
+    gpu::launch(device, kernel, grid, p[0], p[1], p[2], size.rows);
   }
-  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const at::Tensor x = ctx->get_saved_variables()[0];
-    const auto* kernels =
-        reinterpret_cast<const ActivationKernels*>(ctx->saved_data["kernels"].toInt());
-    const Rows size = rows_of(x, ctx->saved_data["gated"].toBool());
-    return {backward_pass(x, gradients[0].contiguous(), *kernels, size), at::Tensor(),
-            at::Tensor()};
+  at::Tensor forward(const at::Tensor& x, const Rows& size) const {
+    const at::Tensor y = at::empty(result_shape(x, size), x.options());
+    launch("", size, x.scalar_type(), {x.const_data_ptr(), y.mutable_data_ptr()});
+    return y;
+  }
+  at::Tensor backward(const at::Tensor& x, const at::Tensor& dy, const Rows& size) const {
+    const at::Tensor dx = at::empty_like(x);
+    launch("_backward", size, x.scalar_type(),
+           {x.const_data_ptr(), dy.const_data_ptr(), dx.mutable_data_ptr()});
+    return dx;
   }
 };
+
+// Backward recomputes the result from the input, so only the input is saved. `f` and `device`
+// outlive the graph.
+struct FusedActivation : torch::autograd::Function<FusedActivation> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const Activation& f,
+                            bool gated, gpu::Device* device) {
+    const at::Tensor x = input.contiguous();
+    ctx->save_for_backward({x});
+    ctx->saved_data["kernels"] = reinterpret_cast<std::int64_t>(f.kernels);
+    ctx->saved_data["gated"] = gated;
+    ctx->saved_data["type"] = std::string(f.type);
+    ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(device);
+    const Rows size = rows_of(x, gated);
+    return device != nullptr ? GpuActivation{*device, f.type}.forward(x, size)
+                             : forward_pass(x, *f.kernels, size);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const at::Tensor x = ctx->get_saved_variables()[0], dy = gradients[0].contiguous();
+    const Rows size = rows_of(x, ctx->saved_data["gated"].toBool());
+    auto* device = reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt());
+    if (device != nullptr)
+      return {GpuActivation{*device, ctx->saved_data["type"].toStringRef()}.backward(x, dy, size),
+              at::Tensor(), at::Tensor(), at::Tensor()};
+    const auto* kernels =
+        reinterpret_cast<const ActivationKernels*>(ctx->saved_data["kernels"].toInt());
+    return {backward_pass(x, dy, *kernels, size), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+bool has_kernels(const at::Tensor& x, const Context& context) {
+  return use_cpu_kernels(x, context) || gpu_for(x, context) != nullptr;
+}
 
 }  // namespace
 
 at::Tensor glu(const at::Tensor& ab, const Activation& f, const Context& context) {
   invariant(ab.dim() > 0 && ab.size(-1) % 2 == 0,
             "the input of a gated activation has an even last dimension");
-  return use_cpu_kernels(ab, context) ? FusedActivation::apply(ab, f.kernels, true)
-                                      : reference_glu(ab, f);
+  return has_kernels(ab, context) ? FusedActivation::apply(ab, f, true, context.gpu)
+                                  : reference_glu(ab, f);
 }
 
 at::Tensor activate(const at::Tensor& a, const Activation& f, const Context& context) {
   invariant(a.dim() > 0, "the input of an activation has at least one dimension");
-  return use_cpu_kernels(a, context) ? FusedActivation::apply(a, f.kernels, false)
-                                     : f.reference(widened(a)).to(a.scalar_type());
+  return has_kernels(a, context) ? FusedActivation::apply(a, f, false, context.gpu)
+                                 : f.reference(widened(a)).to(a.scalar_type());
 }
 
 }  // namespace sluice::ops

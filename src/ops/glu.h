@@ -15,6 +15,7 @@ namespace sluice::ops {
 // activation_of<F>() (ops/activations.h).
 struct Activation {
   std::string_view name;  // "gelu_tanh"
+  std::string_view type;  // of its struct in ops/activation_functions.h: "GeluTanh"
   at::Tensor (*reference)(const at::Tensor& a);
   const struct ActivationKernels* kernels;  // ops/activation_kernels.h
 };

@@ -73,6 +73,11 @@ void call(void (*body)(Args...), const void* const* arguments) {
 // One block at a time.
 #define SHARED static
 
+// Instructions by their CUDA names.
+inline float __expf(float x) { return std::exp(x); }
+inline float __fdividef(float a, float b) { return a / b; }
+inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+
 using std::isfinite;
 using std::max;
 using std::min;
@@ -108,7 +113,6 @@ inline u32 max_of_pairs(u32 a, u32 b) {
   return (larger(a & 0xffffu, b & 0xffffu) & 0xffffu) | larger(a >> 16, b >> 16) << 16;
 }
 inline float power_of_two(float x) { return std::exp2(x); }
-inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline void reload(uint4&) {}
 
 }  // namespace sluice::gpu

@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "gpu/device.h"
-#include "gpu/texts.h"
 
 namespace sluice::gpu::test {
+
+std::span<const Text> language_texts();  // generated
 
 inline std::span<const Text> test_texts() {
   static const std::vector<Text> texts = [] {

@@ -25,11 +25,11 @@ struct Softsign {
 };
 constexpr FfnVariant kNewRows[] = {
     {.name = "softsign",
-     .activation = ops::activation_of<Softsign>(),
+     .activation = ops::activation_of<Softsign>(&Softsign::reference),
      .gated = false,
      .summary = "softsign(xW) W2"},
     {.name = "softsign_glu",
-     .activation = ops::activation_of<Softsign>(),
+     .activation = ops::activation_of<Softsign>(&Softsign::reference),
      .gated = true,
      .summary = "(softsign(xW) * xV) W2"},
 };

@@ -15,7 +15,7 @@ struct SoftCube {
   static float slope(float x) { return x * x * (3.0f + x * x) / ((1.0f + x * x) * (1.0f + x * x)); }
   static at::Tensor reference(const at::Tensor& a) { return a * a * a / (1 + a * a); }
 };
-constexpr Activation kSoftCube = activation_of<SoftCube>();
+constexpr Activation kSoftCube = activation_of<SoftCube>(&SoftCube::reference);
 
 constexpr Activation kAll[] = {kRelu,  kSquaredRelu, kIdentity, kSigmoid,
                                kSwish, kGeluTanh,    kGeluErf,  kSoftCube};
@@ -41,7 +41,10 @@ struct Case {
 std::vector<Case> all_cases() {
   std::vector<Case> all;
   for (const Activation& activation : kAll)
-    for (const Setting& setting : all_settings()) all.push_back({activation, setting});
+    for (const Setting& setting : all_settings())
+      // The kernel texts do not know an activation that is defined in a test.
+      if (setting.gpu == nullptr || activation.name != kSoftCube.name)
+        all.push_back({activation, setting});
   return all;
 }
 

@@ -7,6 +7,11 @@
 
 namespace sluice::ops::test {
 
+gpu::test::HostDevice& host_gpu() {
+  static gpu::test::HostDevice device;
+  return device;
+}
+
 std::vector<Setting> all_settings() {
   std::vector<at::Device> devices{at::kCPU};
   if (at::hasCUDA()) devices.emplace_back(at::kCUDA, 0);
@@ -15,12 +20,16 @@ std::vector<Setting> all_settings() {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
       for (const Form form : {Form::kFastest, Form::kReference})
         all.push_back({device, dtype, form});
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
+    all.push_back({.dtype = dtype, .gpu = &host_gpu()});
   return all;
 }
 
 std::string name_of(const Setting& setting) {
-  return std::string(setting.device.is_cuda() ? "cuda" : "cpu") +
-         (setting.dtype == at::kBFloat16 ? "_bf16" : "_fp32") +
+  const char* where = setting.device.is_cuda() ? "cuda"
+                      : setting.gpu != nullptr ? "host_gpu"
+                                               : "cpu";
+  return std::string(where) + (setting.dtype == at::kBFloat16 ? "_bf16" : "_fp32") +
          (setting.form == Form::kFastest ? "_fused" : "_reference");
 }
 

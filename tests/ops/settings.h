@@ -10,6 +10,7 @@
 
 #include "ops/context.h"
 #include "ops/parameters.h"
+#include "tests/gpu/host_device.h"
 
 namespace sluice::ops::test {
 
@@ -20,12 +21,15 @@ struct Setting {
   at::ScalarType dtype = at::kFloat;
   Form form = Form::kFastest;
   Reductions reductions = Reductions::kFp32;
+  gpu::Device* gpu = nullptr;  // with kCPU: the GPU kernels on the host
 
   at::ScalarType master() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
-  Context context() const { return {.form = form, .reductions = reductions}; }
+  Context context() const { return {.form = form, .gpu = gpu, .reductions = reductions}; }
 };
 
-std::vector<Setting> all_settings();  // all available devices × fp32, bf16 × fused, reference
+// All available devices × fp32, bf16 × fused, reference; and the GPU kernels on the host.
+std::vector<Setting> all_settings();
+gpu::test::HostDevice& host_gpu();
 std::string name_of(const Setting& setting);
 std::string setting_name(const testing::TestParamInfo<Setting>& info);
 
