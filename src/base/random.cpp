@@ -43,25 +43,44 @@ Block128 philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t coun
   return x;
 }
 
-// Absorbs the words one by one: the first half of each block becomes the next key. The upper
-// counter encodes position and kind of the word, so that a purpose never collides with a
-// coordinate.
-std::uint64_t random_key(std::uint64_t seed, std::string_view purpose,
-                         std::initializer_list<std::uint64_t> coordinates) {
+namespace {
+
+// Absorbs words one by one: the first half of each block becomes the next key. The upper counter
+// encodes position and kind of the word, so that a purpose never collides with a coordinate.
+struct KeyState {
   enum Kind : std::uint64_t { kPurpose = 1, kCoordinate = 2, kEnd = 3 };
-  std::uint64_t key = seed, position = 0;
-  const auto absorb = [&](Kind kind, std::uint64_t word) {
+  std::uint64_t key, position = 0;
+
+  void absorb(Kind kind, std::uint64_t word) {
     const Block128 block = philox(key, word, position++ << 2 | kind);
     key = join(block[0], block[1]);
-  };
-  for (std::size_t start = 0; start < purpose.size(); start += 8) {
-    std::uint64_t word = 0;
-    for (const char c : purpose.substr(start, 8)) word = word << 8 | static_cast<unsigned char>(c);
-    absorb(kPurpose, word);
   }
-  for (const std::uint64_t coordinate : coordinates) absorb(kCoordinate, coordinate);
-  absorb(kEnd, purpose.size());
-  return key;
+  void absorb_purpose(std::string_view purpose) {
+    for (std::size_t start = 0; start < purpose.size(); start += 8) {
+      std::uint64_t word = 0;
+      for (const char c : purpose.substr(start, 8))
+        word = word << 8 | static_cast<unsigned char>(c);
+      absorb(kPurpose, word);
+    }
+  }
+};
+
+}  // namespace
+
+std::uint64_t purpose_key(std::uint64_t seed, std::string_view purpose) {
+  KeyState state{seed};
+  state.absorb_purpose(purpose);
+  return state.key;
+}
+
+std::uint64_t random_key(std::uint64_t seed, std::string_view purpose,
+                         std::initializer_list<std::uint64_t> coordinates) {
+  KeyState state{seed};
+  state.absorb_purpose(purpose);
+  for (const std::uint64_t coordinate : coordinates)
+    state.absorb(KeyState::kCoordinate, coordinate);
+  state.absorb(KeyState::kEnd, purpose.size());
+  return state.key;
 }
 
 std::uint64_t random_bits(std::uint64_t key, std::uint64_t n) {

@@ -22,6 +22,10 @@ Block128 philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t coun
 std::uint64_t random_key(std::uint64_t seed, std::string_view purpose,
                          std::initializer_list<std::uint64_t> coordinates = {});
 
+// The state of random_key() after the seed and the words of the purpose. Kernels that continue from
+// it (ops/dropout.cu) absorb the coordinates and the length of the purpose, in this order.
+std::uint64_t purpose_key(std::uint64_t seed, std::string_view purpose);
+
 // Value n of the stream `key`.
 std::uint64_t random_bits(std::uint64_t key, std::uint64_t n);
 // In [0, 1), with 53 random bits.

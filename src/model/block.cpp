@@ -1,7 +1,5 @@
 #include "model/block.h"
 
-#include <ATen/TensorOperators.h>
-
 #include "ops/dropout.h"
 
 namespace sluice::model {
@@ -47,21 +45,21 @@ Block::Block(ops::Parameters& parameters, const std::string& prefix, const Block
       ffn_dropout_{config.dropout, ops::dropout_site(prefix + ".ffn")},
       hidden_dropout_{config.inner_dropout, ops::dropout_site(prefix + ".ffn.hidden")} {}
 
-at::Tensor Block::forward(at::Tensor x_BTD, const nn::AttentionSources& sources,
-                          at::ScalarType compute, const ops::Context& context) const {
+ops::Residual Block::forward(const ops::Residual& residual_BTD, const nn::AttentionSources& sources,
+                             at::ScalarType compute, const ops::Context& context) const {
   const nn::AttentionSources self{.rotary = sources.rotary, .bias_HR = sources.bias_HR};
-  const at::Tensor attended_BTD =
-      attention_.forward(attention_norm_.forward(x_BTD, compute, context), self, context);
-  x_BTD = x_BTD + ops::dropout(attended_BTD, attention_dropout_, context);
+  ops::NormOutput x_BTD = attention_norm_.forward(residual_BTD, compute, context);
+  const at::Tensor attended_BTD = attention_.forward(x_BTD.y, self, context);
+  ops::Residual next_BTD{x_BTD.sum, ops::dropout(attended_BTD, attention_dropout_, context)};
   if (cross_) {
     const nn::AttentionSources other{.encoded_BSD = sources.encoded_BSD};
-    const at::Tensor crossed_BTD =
-        cross_->attention.forward(cross_->norm.forward(x_BTD, compute, context), other, context);
-    x_BTD = x_BTD + ops::dropout(crossed_BTD, cross_dropout_, context);
+    x_BTD = cross_->norm.forward(next_BTD, compute, context);
+    const at::Tensor crossed_BTD = cross_->attention.forward(x_BTD.y, other, context);
+    next_BTD = {x_BTD.sum, ops::dropout(crossed_BTD, cross_dropout_, context)};
   }
-  const at::Tensor fed_BTD =
-      ffn_.forward(ffn_norm_.forward(x_BTD, compute, context), hidden_dropout_, context);
-  return x_BTD + ops::dropout(fed_BTD, ffn_dropout_, context);
+  x_BTD = ffn_norm_.forward(next_BTD, compute, context);
+  const at::Tensor fed_BTD = ffn_.forward(x_BTD.y, hidden_dropout_, context);
+  return {x_BTD.sum, ops::dropout(fed_BTD, ffn_dropout_, context)};
 }
 
 }  // namespace sluice::model

@@ -12,6 +12,7 @@
 #include "nn/ffn.h"
 #include "nn/norm.h"
 #include "ops/context.h"
+#include "ops/norm.h"
 #include "ops/parameters.h"
 
 namespace sluice::model {
@@ -37,10 +38,11 @@ class Block {
   // PREFIX.{attention.probabilities,cross.probabilities,ffn.hidden}.
   Block(ops::Parameters& parameters, const std::string& prefix, const BlockConfig& config,
         const nn::InitRule& init);
-  // Applies the block to the residual stream x, fp32 [B, T, d_model]; sublayers compute in dtype
-  // `compute`. `sources`: rotary and bias for self-attention, encoded sequence for cross-attention.
-  at::Tensor forward(at::Tensor x_BTD, const nn::AttentionSources& sources, at::ScalarType compute,
-                     const ops::Context& context) const;
+  // Applies the block to the residual stream [B, T, d_model]; sublayers compute in dtype `compute`.
+  // The output of the last sublayer is returned as an update that the next norm adds. `sources`:
+  // rotary and bias for self-attention, encoded sequence for cross-attention.
+  ops::Residual forward(const ops::Residual& residual_BTD, const nn::AttentionSources& sources,
+                        at::ScalarType compute, const ops::Context& context) const;
 
  private:
   struct Cross {

@@ -51,10 +51,12 @@ at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& cont
   const at::ScalarType compute = embedding_->compute.scalar_type();
   const nn::AttentionSources sources{.rotary =
                                          position_->rotary(inputs_BT.size(1), inputs_BT.device())};
-  at::Tensor x_BTD = position_->add_to(ops::embedding(inputs_BT, *embedding_, context), context);
-  x_BTD = ops::dropout(x_BTD, embedding_dropout_, context);
-  for (const Block& block : blocks_) x_BTD = block.forward(x_BTD, sources, compute, context);
-  return final_norm_->forward(x_BTD, compute, context);
+  const at::Tensor x_BTD =
+      position_->add_to(ops::embedding(inputs_BT, *embedding_, context), context);
+  ops::Residual residual_BTD{.x = ops::dropout(x_BTD, embedding_dropout_, context)};
+  for (const Block& block : blocks_)
+    residual_BTD = block.forward(residual_BTD, sources, compute, context);
+  return final_norm_->forward(residual_BTD, compute, context).y;
 }
 
 at::Tensor Decoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const {

@@ -72,12 +72,13 @@ at::Tensor EncoderDecoder::run_stack(const Stack& stack, const at::Tensor& ids_B
   const at::ScalarType compute = embedding_->compute.scalar_type();
   const nn::AttentionSources sources{.bias_HR = stack.position.forward(ids_BT.size(1)),
                                      .encoded_BSD = encoded_BSD};
-  at::Tensor x_BTD =
-      ops::dropout(ops::embedding(ids_BT, *embedding_, context), stack.embedding_dropout, context);
-  for (const Block& block : stack.blocks) x_BTD = block.forward(x_BTD, sources, compute, context);
-  const at::Tensor normed_BTD =
-      stack.final_norm.forward(x_BTD, embedding_->value.scalar_type(), context);
-  return ops::dropout(normed_BTD, stack.output_dropout, context);
+  const at::Tensor x_BTD = ops::embedding(ids_BT, *embedding_, context);
+  ops::Residual residual_BTD{.x = ops::dropout(x_BTD, stack.embedding_dropout, context)};
+  for (const Block& block : stack.blocks)
+    residual_BTD = block.forward(residual_BTD, sources, compute, context);
+  const ops::NormOutput normed_BTD =
+      stack.final_norm.forward(residual_BTD, embedding_->value.scalar_type(), context);
+  return ops::dropout(normed_BTD.y, stack.output_dropout, context);
 }
 
 at::Tensor EncoderDecoder::encode(const at::Tensor& inputs_BS, const ops::Context& context) const {

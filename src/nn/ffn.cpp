@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "ops/activation_linear.h"
 #include "ops/glu.h"
 #include "ops/linear.h"
 
@@ -32,6 +33,10 @@ Ffn::Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVarian
 at::Tensor Ffn::forward(const at::Tensor& x, const ops::Dropout& hidden,
                         const ops::Context& context) const {
   const at::Tensor ab = ops::linear(x, *wv_, wv_bias_, context);
+  if (!hidden.active(context))
+    return ops::activation_linear(
+        ab, {.f = variant_->activation, .gated = variant_->gated, .weight = *w2_, .bias = w2_bias_},
+        context);
   const at::Tensor h = variant_->gated ? ops::glu(ab, variant_->activation, context)
                                        : ops::activate(ab, variant_->activation, context);
   return ops::linear(ops::dropout(h, hidden, context), *w2_, w2_bias_, context);

@@ -1,7 +1,6 @@
 #include "nn/norm.h"
 
 #include "base/error.h"
-#include "ops/norm.h"
 
 namespace sluice::nn {
 
@@ -16,13 +15,13 @@ Norm::Norm(ops::Parameters& parameters, const std::string& prefix, const NormCon
   }
 }
 
-at::Tensor Norm::forward(const at::Tensor& x, at::ScalarType out,
-                         const ops::Context& context) const {
+ops::NormOutput Norm::forward(const ops::Residual& residual, at::ScalarType out,
+                              const ops::Context& context) const {
   switch (config_.type) {
     case NormType::kRmsNorm:
-      return ops::rms_norm(x, *scale_, config_.eps, out, context);
+      return ops::add_rms_norm(residual, *scale_, config_.eps, out, context);
     case NormType::kLayerNorm:
-      return ops::layer_norm(x, *scale_, bias_, config_.eps, out, context);
+      return ops::add_layer_norm(residual, *scale_, bias_, config_.eps, out, context);
   }
   invariant(false, "every NormType has a case above");
   return {};

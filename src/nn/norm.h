@@ -11,6 +11,7 @@
 
 #include "config/field.h"
 #include "ops/context.h"
+#include "ops/norm.h"
 #include "ops/parameters.h"
 
 namespace sluice::nn {
@@ -39,7 +40,12 @@ class Norm {
   Norm(ops::Parameters& parameters, const std::string& prefix, const NormConfig& config,
        std::int64_t d_model, bool bias);
   // x fp32 [..., d_model] -> [..., d_model] of dtype `out`.
-  at::Tensor forward(const at::Tensor& x, at::ScalarType out, const ops::Context& context) const;
+  at::Tensor forward(const at::Tensor& x, at::ScalarType out, const ops::Context& context) const {
+    return forward(ops::Residual{.x = x}, out, context).y;
+  }
+  // Adds the update to the residual stream first.
+  ops::NormOutput forward(const ops::Residual& residual, at::ScalarType out,
+                          const ops::Context& context) const;
 
  private:
   NormConfig config_;

@@ -1,6 +1,8 @@
 // Options of a forward pass.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -33,6 +35,8 @@ struct Context {
   // within the step, dropout site, position).
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
+  // int64 scalar in place of `step`, for a step that a GPU reads from memory; undefined: none
+  at::Tensor device_step = {};
   std::int64_t first_sample = 0;  // index of this micro-batch's first row in the step's batch
 };
 

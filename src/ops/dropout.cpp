@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "ops/choose.h"
 #include "ops/dropout_kernel.h"
+#include "ops/gpu_dropout.h"
 
 namespace sluice::ops {
 namespace {
@@ -22,10 +23,7 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kLow32 = 0xFFFFFFFF;
 constexpr std::int64_t kGroupsPerTask = 64;
 
-struct Mask {
-  std::uint32_t threshold;  // probability · 2^32; smaller words drop their element
-  double keep_scale;
-};
+using Mask = DropoutMask;
 
 // One key per row of the batch, as [B, 1] int64.
 at::Tensor row_keys(std::int64_t rows, std::uint64_t site, const Context& context) {
@@ -130,9 +128,10 @@ at::Tensor dropout(const at::Tensor& x, double probability, std::uint64_t site,
                    const Context& context) {
   invariant(probability >= 0 && probability < 1, "a dropout probability is in [0, 1)");
   if (!context.training || probability == 0 || x.numel() == 0) return x;
-  const at::Tensor keys_B1 = row_keys(x.size(0), site, context);
   const Mask mask{static_cast<std::uint32_t>(std::min(std::ldexp(probability, 32), 4294967295.0)),
                   1.0 / (1.0 - probability)};
+  if (gpu_for(x, context) != nullptr) return gpu_dropout(x, mask, site, context);
+  const at::Tensor keys_B1 = row_keys(x.size(0), site, context);
   return use_cpu_kernels(x, context) ? FusedDropout::apply(x, keys_B1, mask)
                                      : reference_dropout(x, keys_B1, mask);
 }

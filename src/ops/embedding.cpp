@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "ops/choose.h"
+#include "ops/gpu_embedding.h"
 #include "ops/linear.h"
 
 namespace sluice::ops {
@@ -67,6 +68,8 @@ struct FusedEmbedding : torch::autograd::Function<FusedEmbedding> {
 at::Tensor embedding(const at::Tensor& ids_BT, const Weight& table, const Context& context) {
   invariant(ids_BT.scalar_type() == at::kLong && ids_BT.dim() == 2 && table.value.dim() == 2,
             "token ids are int64 [B, T] and the embedding table is a matrix");
+  if (gpu::Device* device = gpu_for(table.value, context))
+    return gpu_embedding(ids_BT, table, *device);
   if (!use_cpu_kernels(table.value, context)) return at::embedding(table.value, ids_BT);
   return FusedEmbedding::apply(ids_BT.contiguous(), table.value);
 }

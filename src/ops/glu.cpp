@@ -6,10 +6,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "base/error.h"
-#include "base/text_format.h"
 #include "ops/activation_kernels.h"
 #include "ops/choose.h"
-#include "ops/gpu_launch.h"
+#include "ops/gpu_activation.h"
 
 namespace sluice::ops {
 namespace {
@@ -90,39 +89,6 @@ at::Tensor backward_pass(const at::Tensor& x, const at::Tensor& dy,
   return dx;
 }
 
-constexpr gpu::Program kProgram{"ops/activation.cu", &kernel_texts};
-
-// The kernels of ops/activation.cu for one activation and shape.
-struct GpuActivation {
-  gpu::Device& device;
-  std::string_view type;  // see Activation
-
-  void launch(const char* entry, const Rows& size, at::ScalarType element,
-              std::initializer_list<const void*> pointers) const {
-    const int width = vector_width({size.n});
-    const gpu::Kernel kernel{
-        &kProgram,
-        cat("using Function = sluice::ops::", type, ";\nusing Element = ", element_name(element),
-            ";\nconstexpr int columns = ", size.n, ", width = ", width, ";\n"),
-        cat(size.gated() ? "gated" : "plain", entry)};
-    const gpu::Grid grid{.x = blocks_for(size.rows * (size.n / width), 256)};
-    const auto* p = pointers.begin();
-    if (pointers.size() == 2) return gpu::launch(device, kernel, grid, p[0], p[1], size.rows);
-    gpu::launch(device, kernel, grid, p[0], p[1], p[2], size.rows);
-  }
-  at::Tensor forward(const at::Tensor& x, const Rows& size) const {
-    const at::Tensor y = at::empty(result_shape(x, size), x.options());
-    launch("", size, x.scalar_type(), {x.const_data_ptr(), y.mutable_data_ptr()});
-    return y;
-  }
-  at::Tensor backward(const at::Tensor& x, const at::Tensor& dy, const Rows& size) const {
-    const at::Tensor dx = at::empty_like(x);
-    launch("_backward", size, x.scalar_type(),
-           {x.const_data_ptr(), dy.const_data_ptr(), dx.mutable_data_ptr()});
-    return dx;
-  }
-};
-
 // Backward recomputes the result from the input, so only the input is saved. `f` and `device`
 // outlive the graph.
 struct FusedActivation : torch::autograd::Function<FusedActivation> {
@@ -135,7 +101,7 @@ struct FusedActivation : torch::autograd::Function<FusedActivation> {
     ctx->saved_data["type"] = std::string(f.type);
     ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(device);
     const Rows size = rows_of(x, gated);
-    return device != nullptr ? GpuActivation{*device, f.type}.forward(x, size)
+    return device != nullptr ? GpuActivation{*device, f.type, gated}.forward(x)
                              : forward_pass(x, *f.kernels, size);
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -143,7 +109,8 @@ struct FusedActivation : torch::autograd::Function<FusedActivation> {
     const Rows size = rows_of(x, ctx->saved_data["gated"].toBool());
     auto* device = reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt());
     if (device != nullptr)
-      return {GpuActivation{*device, ctx->saved_data["type"].toStringRef()}.backward(x, dy, size),
+      return {GpuActivation{*device, ctx->saved_data["type"].toStringRef(), size.gated()}.backward(
+                  x, dy, at::Tensor()),
               at::Tensor(), at::Tensor(), at::Tensor()};
     const auto* kernels =
         reinterpret_cast<const ActivationKernels*>(ctx->saved_data["kernels"].toInt());

@@ -22,6 +22,9 @@ using torch::autograd::variable_list;
 // logits, and in bf16 within the last-level cache.
 constexpr std::int64_t kChunkElements = std::int64_t{1} << 23;
 constexpr std::int64_t kMinRows = 64;
+// On a GPU, products of fewer rows are slower: 8,192 for a vocabulary of 32,768.
+constexpr std::int64_t kGpuChunkElements = std::int64_t{1} << 28;
+constexpr std::int64_t kMinGpuRows = 1024;
 
 // Cross-entropy and (log Z)² of each row, computed in `precise`, as float64 [2, N].
 at::Tensor reference_rows(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N,
@@ -57,26 +60,44 @@ std::int64_t rows_per_chunk(std::int64_t N, std::int64_t V) {
 
 struct Pass {
   LossTerms terms;
+  gpu::Device* gpu = nullptr;
   bool data = false, weight = false;  // gradients to compute
 };
+
+// The scale as a device scalar.
+at::Tensor scale_on_device(const LossTerms& terms, const at::Tensor& like) {
+  return terms.device_scale.defined()
+             ? terms.device_scale
+             : at::full({}, terms.scale, like.options().dtype(at::kDouble).requires_grad(false));
+}
 
 // Returns cross-entropy and (log Z)² of each row, [2, N]. Fills dx_Nd and adds to the weight
 // gradient if requested.
 at::Tensor chunked_pass(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N,
                         const at::Tensor& dx_Nd, const Pass& pass) {
   const std::int64_t N = x_Nd.size(0), V = weight.compute.size(0),
-                     R = std::min(N, rows_per_chunk(N, V));
+                     R = std::min(N, pass.gpu != nullptr
+                                         ? std::max(kGpuChunkElements / V, kMinGpuRows)
+                                         : rows_per_chunk(N, V));
   const at::Tensor loss_2N = at::empty({2, N}, x_Nd.options().dtype(at::kDouble)),
-                   buffer_RV = at::empty({R, V}, x_Nd.options());
-  const LossSettings settings{pass.terms.vocab_size, pass.terms.scale, pass.terms.z_loss,
-                              pass.data || pass.weight};
+                   buffer_RV =
+                       at::empty({R, pass.gpu != nullptr ? row_stride_for(V) : V}, x_Nd.options())
+                           .narrow(1, 0, V);
+  LossSettings settings{pass.terms.vocab_size, pass.terms.scale, pass.terms.z_loss,
+                        pass.data || pass.weight};
+  if (pass.gpu != nullptr) settings.device_scale = scale_on_device(pass.terms, x_Nd);
   for (std::int64_t first = 0; first < N; first += R) {
     const std::int64_t rows = std::min(R, N - first);
     const at::Tensor logits_RV = buffer_RV.narrow(0, 0, rows), x_Rd = x_Nd.narrow(0, first, rows);
     forward_product(logits_RV, x_Rd, weight.compute);
-    const auto softmax_gradient = x_Nd.is_cpu() ? &softmax_gradient_cpu : &softmax_gradient_aten;
-    softmax_gradient(logits_RV, targets_N.narrow(0, first, rows), loss_2N.narrow(1, first, rows),
-                     settings);
+    const at::Tensor targets_R = targets_N.narrow(0, first, rows),
+                     loss_2R = loss_2N.narrow(1, first, rows);
+    if (pass.gpu != nullptr)
+      softmax_gradient_gpu(*pass.gpu, logits_RV, targets_R, loss_2R, settings);
+    else if (x_Nd.is_cpu())
+      softmax_gradient_cpu(logits_RV, targets_R, loss_2R, settings);
+    else
+      softmax_gradient_aten(logits_RV, targets_R, loss_2R, settings);
     if (pass.data) data_gradient(dx_Nd.narrow(0, first, rows), logits_RV, weight.compute);
     if (pass.weight) add_weight_gradient(gradient_of(weight.value), logits_RV, x_Rd);
   }
@@ -84,10 +105,13 @@ at::Tensor chunked_pass(const at::Tensor& x_Nd, const Weight& weight, const at::
 }
 
 CrossEntropy sums_of(const at::Tensor& loss_2N, const LossTerms& terms) {
-  const at::Tensor cross_entropy = loss_2N.select(0, 0).sum().mul_(terms.scale);
+  const auto scaled = [&](const at::Tensor& sum, double factor) {
+    return terms.device_scale.defined() ? sum.mul(terms.device_scale).mul_(factor)
+                                        : sum.mul(terms.scale * factor);
+  };
+  const at::Tensor cross_entropy = scaled(loss_2N.select(0, 0).sum(), 1);
   if (terms.z_loss == 0) return {cross_entropy.clone(), cross_entropy};
-  return {cross_entropy + loss_2N.select(0, 1).sum().mul_(terms.scale * terms.z_loss),
-          cross_entropy};
+  return {cross_entropy + scaled(loss_2N.select(0, 1).sum(), terms.z_loss), cross_entropy};
 }
 
 struct FusedLoss : torch::autograd::Function<FusedLoss> {
@@ -136,8 +160,9 @@ CrossEntropy linear_cross_entropy(const at::Tensor& x_ND, const Weight& weight,
     return reference_loss(x_ND, weight, targets_N, terms, type_of_reductions(x_ND, context));
   const at::Tensor x = x_ND.contiguous(), targets = targets_N.contiguous();
   if (!at::GradMode::is_enabled())
-    return sums_of(chunked_pass(x, weight, targets, at::Tensor(), Pass{terms}), terms);
-  const variable_list sums = FusedLoss::apply(x, weight.value, targets, &weight, Pass{terms});
+    return sums_of(chunked_pass(x, weight, targets, at::Tensor(), Pass{terms, context.gpu}), terms);
+  const variable_list sums =
+      FusedLoss::apply(x, weight.value, targets, &weight, Pass{terms, context.gpu});
   return {sums[0], sums[1]};
 }
 
@@ -150,7 +175,7 @@ at::Tensor cross_entropy_of_rows(const at::Tensor& x_ND, const Weight& weight,
     return reference_rows(x_ND, weight, targets_N, vocab_size, type_of_reductions(x_ND, context))
         .select(0, 0);
   return chunked_pass(x_ND.contiguous(), weight, targets_N.contiguous(), at::Tensor(),
-                      Pass{{.vocab_size = vocab_size}})
+                      Pass{{.vocab_size = vocab_size}, context.gpu})
       .select(0, 0);
 }
 

@@ -15,6 +15,8 @@ struct LossTerms {
   std::int64_t vocab_size = 0;
   double scale = 1;
   double z_loss = 0;
+  // float64 scalar in place of `scale`, for a scale that a GPU reads from memory; undefined: none
+  at::Tensor device_scale = {};
 };
 struct CrossEntropy {
   at::Tensor total;  // scale · Σ (cross-entropy + z_loss · (log Z)²); differentiable

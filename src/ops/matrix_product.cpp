@@ -25,10 +25,6 @@ struct AddKernel {
 };
 
 void add_rounded(const at::Tensor& to, const at::Tensor& from) {
-  if (!to.is_cpu()) {
-    to.add_(from);
-    return;
-  }
   at::parallel_for(0, to.numel(), kCastElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
     run_kernel<AddKernel>(write<float>(to) + begin, read<Bf16>(from) + begin, end - begin);
   });
@@ -48,22 +44,21 @@ void add_bf16_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
   }
 }
 
-bool use_tiled_product(const at::Tensor& x) {
-  return x.is_cpu() && x.scalar_type() == at::kFloat && tiled_product_is_faster();
+bool use_tiled_product(const at::Tensor& x, const at::Tensor& y) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() && y.is_contiguous() &&
+         x.size(0) >= kTiledProductRows && tiled_product_is_faster();
 }
 
 }  // namespace
 
 void forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI, const at::Tensor& weight_OI) {
-  if (use_tiled_product(x_NI) && x_NI.size(0) >= kTiledProductRows)
-    return tiled_forward_product(y_NO, x_NI, weight_OI);
+  if (use_tiled_product(x_NI, y_NO)) return tiled_forward_product(y_NO, x_NI, weight_OI);
   at::Tensor y = y_NO;
   at::mm_out(y, x_NI, weight_OI.t());
 }
 
 void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::Tensor& weight_OI) {
-  if (use_tiled_product(dy_NO) && dy_NO.size(0) >= kTiledProductRows)
-    return tiled_data_gradient(dx_NI, dy_NO, weight_OI);
+  if (use_tiled_product(dy_NO, dx_NI)) return tiled_data_gradient(dx_NI, dy_NO, weight_OI);
   at::Tensor dx = dx_NI;
   at::mm_out(dx, dy_NO, weight_OI);
 }
@@ -71,9 +66,14 @@ void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::T
 void add_weight_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
                          const at::Tensor& x_NI) {
   const at::NoGradGuard no_grad;  // writes to the leaf's .grad must not be recorded
-  if (x_NI.scalar_type() == at::kBFloat16) return add_bf16_gradient(gradient_OI, dy_NO, x_NI);
-  if (use_tiled_product(x_NI) && x_NI.size(0) >= kTiledProductRows)
-    return tiled_add_weight_gradient(gradient_OI, dy_NO, x_NI);
+  if (x_NI.scalar_type() == at::kBFloat16 && x_NI.is_cpu())
+    return add_bf16_gradient(gradient_OI, dy_NO, x_NI);
+  if (x_NI.scalar_type() == at::kBFloat16) {
+    at::Tensor gradient = gradient_OI;
+    at::addmm_out(gradient, gradient, dy_NO.t(), x_NI, at::kFloat);
+    return;
+  }
+  if (use_tiled_product(x_NI, dy_NO)) return tiled_add_weight_gradient(gradient_OI, dy_NO, x_NI);
   gradient_OI.addmm_(dy_NO.t(), x_NI);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "ops/choose.h"
+#include "ops/gpu_norm.h"
 #include "ops/norm_kernels.h"
 
 namespace sluice::ops {
@@ -101,13 +102,13 @@ struct FusedNorm : torch::autograd::Function<FusedNorm> {
     with_stored_type(dy.scalar_type(), [&](auto type) {
       using T = decltype(type);
       for_chunks(size, [&](std::int64_t chunk, std::int64_t first, const NormSize& part) {
-        const NormGradients gradients{
+        const NormGradients sums{
             .dx = write<float>(dx) + first * size.d,
             .dscale = write<float>(dscale_Cd) + chunk * size.d,
             .dbias = bias.defined() ? write<float>(dbias_Cd) + chunk * size.d : nullptr};
         run_kernel<NormBackwardKernel>(read<float>(x) + first * size.d, read<float>(scale),
                                        read<T>(dy) + first * size.d,
-                                       read<RowStatistics>(statistics) + first, gradients, part);
+                                       read<RowStatistics>(statistics) + first, sums, part);
       });
     });
     if (scale.requires_grad()) add_partial_sums(gradient_of(scale), dscale_Cd);
@@ -127,27 +128,49 @@ bool use_fused_norm(const at::Tensor& x, at::ScalarType out, const Context& cont
   return use_cpu_kernels(x, context) && x.scalar_type() == at::kFloat && is_fused_type(out);
 }
 
+bool use_gpu_norm(const Residual& residual, at::ScalarType out, const Context& context) {
+  return gpu_for(residual.x, context) != nullptr && residual.x.scalar_type() == at::kFloat &&
+         is_fused_type(out) && !reduces_in_bf16(out, context) &&
+         (!residual.update.defined() || is_fused_type(residual.update.scalar_type()));
+}
+
 }  // namespace
+
+NormOutput add_rms_norm(const Residual& residual, const Weight& scale, double eps,
+                        at::ScalarType out, const Context& context) {
+  check(residual.x, scale);
+  if (use_gpu_norm(residual, out, context))
+    return gpu_norm(residual, scale, nullptr, {context.gpu, eps, false, out});
+  const at::Tensor x = residual.sum();
+  if (reduces_in_bf16(out, context)) return {x, reference_rms_norm(x.to(out), scale, eps).to(out)};
+  if (use_fused_norm(x, out, context))
+    return {x, FusedNorm::apply(x, scale.value, std::optional<at::Tensor>(),
+                                NormSettings{eps, false, out})};
+  return {x, reference_rms_norm(x, scale, eps).to(out)};
+}
+
+NormOutput add_layer_norm(const Residual& residual, const Weight& scale, const Weight* bias,
+                          double eps, at::ScalarType out, const Context& context) {
+  check(residual.x, scale);
+  if (use_gpu_norm(residual, out, context))
+    return gpu_norm(residual, scale, bias, {context.gpu, eps, true, out});
+  const at::Tensor x = residual.sum();
+  if (reduces_in_bf16(out, context))
+    return {x, reference_layer_norm(x.to(out), scale, bias, eps).to(out)};
+  const std::optional<at::Tensor> bias_value = bias ? std::optional(bias->value) : std::nullopt;
+  if (use_fused_norm(x, out, context))
+    return {x, FusedNorm::apply(x, scale.value, bias_value, NormSettings{eps, true, out})};
+  return {x, reference_layer_norm(x, scale, bias, eps).to(out)};
+}
 
 at::Tensor rms_norm(const at::Tensor& x, const Weight& scale, double eps, at::ScalarType out,
                     const Context& context) {
-  check(x, scale);
-  if (reduces_in_bf16(out, context)) return reference_rms_norm(x.to(out), scale, eps).to(out);
-  if (use_fused_norm(x, out, context))
-    return FusedNorm::apply(x, scale.value, std::optional<at::Tensor>(),
-                            NormSettings{eps, false, out});
-  return reference_rms_norm(x, scale, eps).to(out);
+  return add_rms_norm({.x = x}, scale, eps, out, context).y;
 }
 
 at::Tensor layer_norm(const at::Tensor& x, const Weight& scale, const Weight* bias, double eps,
                       at::ScalarType out, const Context& context) {
-  check(x, scale);
-  if (reduces_in_bf16(out, context))
-    return reference_layer_norm(x.to(out), scale, bias, eps).to(out);
-  const std::optional<at::Tensor> bias_value = bias ? std::optional(bias->value) : std::nullopt;
-  if (use_fused_norm(x, out, context))
-    return FusedNorm::apply(x, scale.value, bias_value, NormSettings{eps, true, out});
-  return reference_layer_norm(x, scale, bias, eps).to(out);
+  return add_layer_norm({.x = x}, scale, bias, eps, out, context).y;
 }
 
 }  // namespace sluice::ops

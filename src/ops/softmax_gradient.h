@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "gpu/device.h"
+
 namespace sluice::ops {
 
 // With log Z = logsumexp(logits): loss_2R (float64 [2, R]) receives log Z − logits[target] and
@@ -20,6 +22,7 @@ struct LossSettings {
   double scale;
   double z_loss;
   bool with_gradient;
+  at::Tensor device_scale = {};  // float64 scalar, in place of `scale` on a GPU
 };
 
 void softmax_gradient_cpu(const at::Tensor& logits_RV, const at::Tensor& targets_R,
@@ -27,5 +30,10 @@ void softmax_gradient_cpu(const at::Tensor& logits_RV, const at::Tensor& targets
 // The same in ATen calls, for any device and without synchronization.
 void softmax_gradient_aten(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                            const at::Tensor& loss_2R, const LossSettings& settings);
+// On a GPU. Rows are 16-byte aligned: row_stride_for(columns) elements apart.
+void softmax_gradient_gpu(gpu::Device& device, const at::Tensor& logits_RV,
+                          const at::Tensor& targets_R, const at::Tensor& loss_2R,
+                          const LossSettings& settings);
+std::int64_t row_stride_for(std::int64_t columns);
 
 }  // namespace sluice::ops

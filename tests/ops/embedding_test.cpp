@@ -31,6 +31,29 @@ Run run_of() {
 
 TEST_P(Embedding, EqualsFloat64) { expect_equals_float64(GetParam(), run_of()); }
 
+// A GPU sums runs of 32 sorted positions: tokens that fill several runs, end with one, or begin one.
+TEST_P(Embedding, RepeatedTokensEqualFloat64) {
+  const std::vector<std::vector<std::int64_t>> counts{
+      {32, 32}, {100, 1, 31, 64, 5}, {1, 1, 1}, {0, 65, 0, 0, 64}, {31, 2, 95}};
+  for (const auto& count : counts)
+    for (const std::int64_t d : {5, 24})
+      expect_equals_float64(GetParam(), [&](const Setting& setting) {
+        std::vector<std::int64_t> ids;
+        for (std::size_t token = 0; token < count.size(); ++token)
+          ids.insert(ids.end(), static_cast<std::size_t>(count[token]),
+                     static_cast<std::int64_t>(token));
+        // 7 has no factor in common with any number of positions.
+        std::vector<std::int64_t> shuffled(ids.size());
+        for (std::size_t i = 0; i < ids.size(); ++i) shuffled[i] = ids[i * 7 % ids.size()];
+        const Weight table = weight_of(numbers({8, d}, 2), setting);
+        const at::Tensor x =
+            embedding(at::tensor(shuffled, at::kLong).view({1, -1}).to(setting.device), table,
+                      setting.context());
+        x.backward(numbers(x.sizes().vec(), 3).to(x.options()));
+        return std::vector<at::Tensor>{x, table.value.grad()};
+      });
+}
+
 TEST_P(Embedding, UnusedRowsGetNoGradient) {
   EXPECT_EQ(run_of()(GetParam())[1].narrow(0, 40, 10).abs().max().item<double>(), 0.0);
 }

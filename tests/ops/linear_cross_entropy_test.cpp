@@ -46,8 +46,8 @@ Run run_of(Sizes size, double scale, double z_loss = 0) {
 
 // Row counts of one and several chunks, with a partial last chunk; padded and unpadded vocabulary.
 TEST_P(LinearCrossEntropy, EqualsFloat64) {
-  for (const Sizes size :
-       {Sizes{5, 8, 11, 64}, Sizes{700, 32, 1000, 1024}, Sizes{300, 48, 128, 128}})
+  for (const Sizes size : {Sizes{5, 8, 11, 64}, Sizes{5, 8, 11, 13}, Sizes{700, 32, 1000, 1024},
+                           Sizes{300, 48, 128, 128}, Sizes{4, 8, 40001, 40064}})
     for (const double z_loss : {0.0, 0.01})
       expect_equals_float64(GetParam(), run_of(size, 1.0 / 256, z_loss));
 }

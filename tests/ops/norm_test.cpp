@@ -31,6 +31,57 @@ Run run_of(Kind kind, std::int64_t d) {
   };
 }
 
+// The norm of a residual stream with a pending update, whose sum is used too.
+Run run_of_addition(Kind kind, std::int64_t d, at::ScalarType update_type = at::kBFloat16) {
+  return [=](const Setting& setting) {
+    const at::ScalarType type = setting.dtype == at::kBFloat16 ? update_type : setting.master();
+    const Residual residual{.x = leaf(numbers({3, 61, d}, 1) + 0.5, setting, setting.master()),
+                            .update = leaf(numbers({3, 61, d}, 5), setting, type)};
+    const Weight scale = weight_of(numbers({d}, 2) + 1, setting),
+                 bias = weight_of(numbers({d}, 3), setting);
+    const NormOutput out =
+        kind == Kind::kRms ? add_rms_norm(residual, scale, 1e-5, setting.dtype, setting.context())
+                           : add_layer_norm(residual, scale, kind == Kind::kLayer ? nullptr : &bias,
+                                            1e-5, setting.dtype, setting.context());
+    EXPECT_EQ(out.sum.scalar_type(), setting.master());
+    const at::Tensor weight = numbers({3, 61, d}, 4);
+    ((out.y * weight.to(out.y.options())).sum() + (out.sum * weight.to(out.sum.options())).sum())
+        .backward();
+    std::vector<at::Tensor> all{out.y, out.sum, residual.x.grad(), residual.update.grad(),
+                                scale.value.grad()};
+    if (kind == Kind::kLayerWithBias) all.push_back(bias.value.grad());
+    return all;
+  };
+}
+
+TEST_P(Norms, AdditionAndNormEqualFloat64) {
+  for (const std::int64_t d : {5, 24, 130, 1100})
+    expect_equals_float64(GetParam(), run_of_addition(Kind::kRms, d));
+  expect_equals_float64(GetParam(), run_of_addition(Kind::kRms, 24, at::kFloat));
+  expect_equals_float64(GetParam(), run_of_addition(Kind::kLayer, 130));
+  for (const std::int64_t d : {130, 1100})
+    expect_equals_float64(GetParam(), run_of_addition(Kind::kLayerWithBias, d));
+}
+
+TEST_P(Norms, TheSumNeedsNoUse) {
+  const at::Tensor x = leaf(numbers({4, 8}, 1), GetParam(), at::kFloat),
+                   update = leaf(numbers({4, 8}, 2), GetParam(), at::kFloat);
+  const Weight scale = weight_of(numbers({8}, 3), GetParam());
+  add_rms_norm({x, update}, scale, 1e-5, at::kFloat, GetParam().context()).y.sum().backward();
+  EXPECT_TRUE(at::equal(x.grad(), update.grad()));
+}
+
+TEST(Norms, GpuKernelsDoNotDependOnTheOrderOfThreads) {
+  gpu::test::HostDevice descending(gpu::test::HostDevice::Order::kDescending);
+  const Setting ascending{.dtype = at::kBFloat16, .gpu = &host_gpu()},
+      other{.dtype = at::kBFloat16, .gpu = &descending};
+  for (const std::int64_t d : {24, 1100}) {
+    const auto a = run_of_addition(Kind::kLayerWithBias, d)(ascending),
+               b = run_of_addition(Kind::kLayerWithBias, d)(other);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+  }
+}
+
 TEST_P(Norms, RmsNormEqualsFloat64) {
   for (const std::int64_t d : {5, 24, 130})
     expect_equals_float64(GetParam(), run_of(Kind::kRms, d));
