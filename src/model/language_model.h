@@ -27,6 +27,7 @@ struct LossScale {
   double scale = 1;  // 1 / number of targets in the step
   // coefficient of (log Z)² per target (Mesh TensorFlow; de Brébisson & Vincent 2016)
   double z_loss = 0;
+  at::Tensor device_scale = {};  // see ops::LossTerms
 };
 
 class LanguageModel {

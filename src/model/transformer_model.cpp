@@ -14,7 +14,11 @@ Loss TransformerModel::loss(const Batch& batch, const LossScale& scale,
   const at::Tensor hidden_BTD = hidden_of_targets(batch, context);
   const ops::CrossEntropy result = ops::linear_cross_entropy(
       hidden_BTD.reshape({-1, hidden_BTD.size(-1)}), *head_.weight, batch.targets_BT.reshape({-1}),
-      {.vocab_size = head_.vocab_size, .scale = scale.scale, .z_loss = scale.z_loss}, context);
+      {.vocab_size = head_.vocab_size,
+       .scale = scale.scale,
+       .z_loss = scale.z_loss,
+       .device_scale = scale.device_scale},
+      context);
   return {result.total, result.cross_entropy};
 }
 

@@ -20,6 +20,7 @@ struct Update {
   double lr = 0;                          // schedule included
   at::Tensor loss{};                      // float64: mean loss of the step
   at::Tensor loss_limit{}, norm_limit{};  // float64: larger is a spike; +inf: no limit
+  at::Tensor device_lr{};                 // float64, in place of `lr` on a GPU
 };
 
 // Outcome of an update, as device scalars.

@@ -25,13 +25,23 @@ void Progress::check(const Progress& progress, config::Problems& problems) {
                  cat("fewer than ", kDivergenceInterval, " steps"));
 }
 
-StepValues read_values(const StepStats& stats) {
-  return {stats.loss.item<double>(), stats.grad_norm.item<double>(), stats.applied.item<bool>()};
+std::vector<StepValues> read_values(std::span<const StepStats> steps) {
+  if (steps.empty()) return {};
+  std::vector<at::Tensor> scalars;
+  for (const StepStats& stats : steps)
+    scalars.insert(scalars.end(), {stats.loss, stats.grad_norm, stats.applied.to(at::kDouble)});
+  const at::Tensor host = at::stack(scalars).to(at::kCPU);
+  const auto* numbers = static_cast<const double*>(host.const_data_ptr());
+  std::vector<StepValues> values;
+  for (std::size_t i = 0; i < steps.size(); ++i, numbers += 3)
+    values.push_back({numbers[0], numbers[1], numbers[2] != 0});
+  return values;
 }
 
 DivergenceAction check_divergence(Progress& progress, std::vector<StepStats>& recent,
                                   const DivergenceConfig& config) {
-  for (const StepStats& stats : recent) progress.pending.push_back(read_values(stats));
+  const std::vector<StepValues> values = read_values(recent);
+  progress.pending.insert(progress.pending.end(), values.begin(), values.end());
   recent.clear();
   const std::int64_t rejected = num_rejected(progress);
   if (rejected == 0) return DivergenceAction::kContinue;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,8 @@ inline constexpr std::int64_t kMeanSteps = 64, kMinMeanSteps = 16;
 
 enum class DivergenceAction { kContinue, kHalt, kRollback };
 
-// Reads the device values of `stats`. Synchronizes with the device.
-StepValues read_values(const StepStats& stats);
+// Reads the device values of several steps in one copy. Synchronizes with the device.
+std::vector<StepValues> read_values(std::span<const StepStats> steps);
 
 // Moves `recent` to progress.pending, then applies the policy to the pending steps.
 DivergenceAction check_divergence(Progress& progress, std::vector<StepStats>& recent,

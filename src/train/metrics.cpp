@@ -57,7 +57,7 @@ void Metrics::add(const Event& event) {
 }
 
 void Metrics::write(const Line& line) {
-  const StepValues values = read_values(line.stats);
+  const StepValues values = read_values({&line.stats, 1}).front();
   const auto log_perplexity = line.stats.log_perplexity.item<double>();
   const double tokens_per_s =
       line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;

@@ -2,13 +2,22 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "eval/feed.h"
 
 namespace sluice::train {
-
 namespace {
+
 void add(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
+
+// As a device scalar; undefined for infinity.
+at::Tensor limit_on(at::Device device, double limit) {
+  if (std::isinf(limit)) return {};
+  return at::full({}, limit, at::TensorOptions().dtype(at::kDouble).device(device));
+}
+
 }  // namespace
 
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
@@ -33,10 +42,11 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
     }
     context.first_sample += batch.num_sequences;
   }
-  const optim::UpdateReport report = optimizer.update({.lr = config.lr,
-                                                       .loss = stats.loss,
-                                                       .loss_limit = config.loss_limit,
-                                                       .norm_limit = config.norm_limit});
+  const optim::UpdateReport report =
+      optimizer.update({.lr = config.lr,
+                        .loss = stats.loss,
+                        .loss_limit = limit_on(config.device, config.loss_limit),
+                        .norm_limit = limit_on(config.device, config.norm_limit)});
   stats.grad_norm = report.grad_norm;
   stats.applied = report.applied;
   return stats;

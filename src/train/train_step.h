@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "data/batch.h"
@@ -18,17 +19,20 @@ struct StepConfig {
   double lr = 0;
   double z_loss = 0;
   at::Device device = at::kCPU;
+  gpu::Device* gpu = nullptr;  // see ops::Context
   ops::Form form = ops::Form::kFastest;
   ops::Reductions reductions = ops::Reductions::kFp32;
-  at::Tensor loss_limit{}, norm_limit{};  // see optim::Update
+  // See optim::Update.
+  double loss_limit = std::numeric_limits<double>::infinity();
+  double norm_limit = std::numeric_limits<double>::infinity();
 };
 
-// Device scalars. Reading them synchronizes, so read late.
+// Device scalars, `applied` as bool or float64. Reading them synchronizes, so read late.
 struct StepStats {
   at::Tensor loss;            // float64: nats per target token of the whole step, z-loss included
   at::Tensor log_perplexity;  // float64: its cross-entropy part
   at::Tensor grad_norm;       // float64
-  at::Tensor applied;         // bool
+  at::Tensor applied;
   std::int64_t num_targets = 0;
 };
 

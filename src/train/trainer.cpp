@@ -15,6 +15,7 @@
 #include "train/divergence.h"
 #include "train/progress_line.h"
 #include "train/step_epochs.h"
+#include "train/step_runner.h"
 
 namespace sluice::train {
 namespace {
@@ -23,14 +24,10 @@ double peak_lr(const RunConfig& config) {
   return std::visit([](const auto& c) { return c.lr; }, config.optimizer);
 }
 
-// Sets the limits as device scalars; undefined without a limit.
 void set_limits(const TrainerParts& parts, const Progress& progress, StepConfig& step) {
   const Limits limits = limits_of(progress, parts.run.config.train.divergence);
-  step.loss_limit = step.norm_limit = at::Tensor();
-  if (std::isinf(limits.loss)) return;
-  const auto options = at::TensorOptions().dtype(at::kDouble).device(parts.device);
-  step.loss_limit = at::full({}, limits.loss, options);
-  step.norm_limit = at::full({}, limits.norm, options);
+  step.loss_limit = limits.loss;
+  step.norm_limit = limits.norm;
 }
 
 bool is_divergence_check_due(const ResolvedRun& run, const Progress& progress) {
@@ -71,6 +68,7 @@ StepConfig step_config_of(const RunConfig& config, at::Device device) {
   return {.seed = config.run.seed,
           .z_loss = config.train.z_loss,
           .device = device,
+          .gpu = ops::gpu_of(device),
           .reductions = config.train.reductions};
 }
 
@@ -178,6 +176,8 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const std::vector<Callback> all = callbacks(more);
   StepConfig step = step_config_of(run.config, parts_.device);
   set_limits(parts_, progress, step);
+  StepRunner runner(parts_.model, parts_.optimizer,
+                    [&] { return ops::make_recorder(parts_.device); });
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   while (progress.step < run.steps && !stop_requested()) {
@@ -185,8 +185,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
     step.lr =
         peak_lr(run.config) * optim::schedule_factor(run.config.schedule, progress.step, run.steps);
     stats =
-        train_step(parts_.model, parts_.optimizer,
-                   parts_.batches.batch(progress.data_step).split(run.micro_batch_sequences), step);
+        runner.run(parts_.batches.batch(progress.data_step).split(run.micro_batch_sequences), step);
     recent.push_back(stats);
     ++progress.step;
     ++progress.data_step;
@@ -214,8 +213,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
       call(all, {.progress = progress, .stats = stats, .lr = step.lr});
   }
   if (!stats.loss.defined()) return progress;  // no step was taken
-  for (const StepStats& unread : std::exchange(recent, {}))
-    progress.pending.push_back(read_values(unread));
+  for (const StepValues& values : read_values(recent)) progress.pending.push_back(values);
   call(all, {.progress = progress, .stats = stats, .lr = step.lr, .last = true});
   return progress;
 }

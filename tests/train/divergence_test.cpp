@@ -17,7 +17,8 @@ StepStats stats(double loss, double norm, bool applied) {
 }
 
 TEST(Divergence, ReadsDeviceValues) {
-  const StepValues values = read_values(stats(2.5, 0.5, false));
+  const StepStats step = stats(2.5, 0.5, false);
+  const StepValues values = read_values({&step, 1}).front();
   EXPECT_EQ(values.loss, 2.5);
   EXPECT_EQ(values.grad_norm, 0.5);
   EXPECT_FALSE(values.applied);

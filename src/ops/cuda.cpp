@@ -1,0 +1,127 @@
+#include "ops/cuda.h"
+
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <map>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "gpu/cuda_device.h"
+#include "gpu/kernel_cache.h"
+#include "gpu/nvrtc.h"
+
+#if __has_include(<ATen/core/GraphImplInterface.h>)
+#include <ATen/core/GraphImplInterface.h>
+#endif
+
+namespace sluice::ops {
+namespace {
+
+// Everything behind one GPU; lives as long as the process.
+struct Gpu {
+  std::unique_ptr<gpu::Driver> driver;
+  std::unique_ptr<gpu::Nvrtc> compiler;
+  std::unique_ptr<gpu::KernelCache> cache;
+  std::unique_ptr<gpu::CudaDevice> device;
+};
+
+gpu::DriverStream current_stream() {
+  const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
+  return static_cast<gpu::DriverStream>(cuda.getStream(cuda.getDevice()).native_handle());
+}
+
+std::unique_ptr<Gpu> open_gpu(c10::Device device) {
+  auto made = std::make_unique<Gpu>();
+  made->driver = gpu::Driver::load();
+  require(made->driver != nullptr, ExitCode::kUsage, "train.device", device.str(),
+          "cpu, because the NVIDIA driver (libcuda.so.1) is not found or too old");
+  const gpu::Card card = gpu::card_of(*made->driver, device.index());
+  made->compiler = gpu::Nvrtc::open("", {card.major, card.minor});
+  require(made->compiler != nullptr, ExitCode::kUsage, "train.device", device.str(),
+          "cpu, because NVRTC, which comes with CUDA builds of LibTorch, is not found; install it "
+          "with pip install nvidia-cuda-nvrtc");
+  made->cache = std::make_unique<gpu::KernelCache>(*made->compiler, gpu::default_cache_directory());
+  made->device = std::make_unique<gpu::CudaDevice>(*made->driver, *made->cache, &current_stream);
+  return made;
+}
+
+c10::Device with_index(c10::Device device) {
+  return device.has_index() ? device : c10::Device(device.type(), 0);
+}
+
+}  // namespace
+
+gpu::Device* gpu_of(c10::Device device) {
+  if (!device.is_cuda()) return nullptr;
+  static std::mutex mutex;
+  static std::map<c10::DeviceIndex, std::unique_ptr<Gpu>> all;
+  const std::lock_guard lock(mutex);
+  std::unique_ptr<Gpu>& entry = all[with_index(device).index()];
+  if (entry == nullptr) entry = open_gpu(with_index(device));
+  return entry->device.get();
+}
+
+std::optional<gpu::Card> card_of(c10::Device device) {
+  if (!device.is_cuda()) return std::nullopt;
+  const std::unique_ptr<gpu::Driver> driver = gpu::Driver::load();
+  if (driver == nullptr) return std::nullopt;
+  return gpu::card_of(*driver, with_index(device).index());
+}
+
+DeviceScope::DeviceScope(c10::Device device) {
+  if (!device.is_cuda()) return;
+  const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
+  cuda.setDevice(with_index(device));
+  stream_.emplace(cuda.getStreamFromGlobalPool(with_index(device)));
+}
+
+std::size_t peak_device_bytes(c10::Device device) {
+  if (!device.is_cuda()) return 0;
+  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const auto stats =
+      c10::getDeviceAllocator(device.type())->getDeviceStats(with_index(device).index());
+  return static_cast<std::size_t>(stats.allocated_bytes[kAll].peak);
+}
+
+#if __has_include(<ATen/core/GraphImplInterface.h>)
+
+namespace {
+
+class GraphRecorder final : public Recorder {
+ public:
+  explicit GraphRecorder(c10::Device device)
+      : device_(device), graph_(at::create_graph_impl(device.type())) {}
+
+  void record(const std::function<void()>& work) override {
+    const c10::impl::VirtualGuardImpl guard(device_.type());
+    guard.getStream(device_).synchronize();
+    // The graph has its own memory; what earlier work left in the cache would come on top.
+    if (device_.is_cuda()) c10::getDeviceAllocator(device_.type())->emptyCache();
+    // kThreadLocal: other threads (the data loader pins memory) are not restricted.
+    graph_->capture_begin({0, 0}, at::GraphCaptureMode::ThreadLocal);
+    work();
+    graph_->capture_end();
+  }
+  void replay() override { graph_->replay(); }
+
+ private:
+  c10::Device device_;
+  std::unique_ptr<at::GraphImplInterface> graph_;
+};
+
+}  // namespace
+
+std::unique_ptr<Recorder> make_recorder(c10::Device device) {
+  if (!at::has_graph_impl(device.type())) return nullptr;
+  return std::make_unique<GraphRecorder>(device);
+}
+
+#else
+
+std::unique_ptr<Recorder> make_recorder(c10::Device) { return nullptr; }
+
+#endif
+
+}  // namespace sluice::ops

@@ -1,0 +1,49 @@
+// The CUDA GPU that LibTorch uses, as a device for this project's kernels.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/StreamGuard.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gpu/device.h"
+#include "gpu/driver.h"
+
+namespace sluice::ops {
+
+// Compiles kernels at their first launch and keeps them in gpu::default_cache_directory().
+// nullptr for a CPU. kUsage if the driver or NVRTC is not found.
+gpu::Device* gpu_of(c10::Device device);
+// nullopt without a driver.
+std::optional<gpu::Card> card_of(c10::Device device);
+
+// Until destroyed, work of this thread goes to `device` and to a stream other than the default one,
+// which cannot be recorded. No effect for a CPU.
+class DeviceScope {
+ public:
+  explicit DeviceScope(c10::Device device);
+
+ private:
+  std::optional<c10::StreamGuard> stream_;
+};
+
+// Records work on a device once and repeats it without its host part: a CUDA graph. All tensors
+// that the work creates stay allocated, and repeating it overwrites them.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  // Calls work() and records what it starts on the current stream, without running it. The work
+  // has run before, so that everything it loads is loaded.
+  virtual void record(const std::function<void()>& work) = 0;
+  virtual void replay() = 0;
+};
+// nullptr if LibTorch has no graphs for the device.
+std::unique_ptr<Recorder> make_recorder(c10::Device device);
+
+// Peak memory of tensors on `device` so far, in bytes; 0 for a CPU.
+std::size_t peak_device_bytes(c10::Device device);
+
+}  // namespace sluice::ops

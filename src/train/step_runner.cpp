@@ -1,0 +1,132 @@
+#include "train/step_runner.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/error.h"
+
+namespace sluice::train {
+namespace {
+
+// Layout of the start of `inputs_`, in elements of 8 bytes; tokens follow, 64-byte aligned.
+enum Slot : std::int64_t { kStep, kLr, kScale, kLossLimit, kNormLimit, kTokens = 8 };
+
+void add(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
+
+}  // namespace
+
+StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
+                       MakeRecorder make_recorder)
+    : model_(model), optimizer_(optimizer), make_recorder_(std::move(make_recorder)) {}
+
+StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {
+  if (config.gpu == nullptr) return train_step(model_, optimizer_, micro_batches, config);
+  std::vector<Sizes> sizes;
+  StepStats stats;
+  for (const data::Batch& batch : micro_batches) {
+    sizes.push_back({batch.num_sequences, batch.input_length, batch.target_length});
+    stats.num_targets += batch.num_targets;
+  }
+  invariant(stats.num_targets > 0, "a step has targets");
+  if (sizes != sizes_) {
+    recorder_ = nullptr;
+    num_plain_ = 0;
+    sizes_ = std::move(sizes);
+    allocate(micro_batches, config.device);
+  }
+  feed(micro_batches, config);
+  if (recorder_ == nullptr && num_plain_ >= kPlainSteps && make_recorder_) {
+    recorder_ = make_recorder_();
+    if (recorder_ == nullptr) make_recorder_ = {};
+    if (recorder_ != nullptr) recorder_->record([this, config] { compute(config); });
+  }
+  if (recorder_ != nullptr) {
+    recorder_->replay();
+  } else {
+    compute(config);
+    ++num_plain_;
+  }
+  const at::Tensor values = outputs_.clone();  // the next step overwrites outputs_
+  stats.loss = values[0];
+  stats.log_perplexity = values[1];
+  stats.grad_norm = values[2];
+  stats.applied = values[3];
+  return stats;
+}
+
+void StepRunner::allocate(std::span<const data::Batch> micro_batches, at::Device device) {
+  std::int64_t num_tokens = 0;
+  for (const data::Batch& batch : micro_batches)
+    num_tokens += batch.num_sequences * (batch.input_length + batch.target_length);
+  const auto options = at::TensorOptions().dtype(at::kLong).device(device);
+  inputs_ = at::zeros({kTokens + num_tokens}, options);
+  outputs_ = at::zeros({4}, options.dtype(at::kDouble));
+  step_ = inputs_[kStep];
+  const at::Tensor numbers = inputs_.narrow(0, 0, kTokens).view(at::kDouble);
+  lr_ = numbers[kLr];
+  scale_ = numbers[kScale];
+  loss_limit_ = numbers[kLossLimit];
+  norm_limit_ = numbers[kNormLimit];
+  batches_.clear();
+  std::int64_t at = kTokens;
+  const auto next = [&](std::int64_t rows, std::int64_t columns) {
+    at += rows * columns;
+    return inputs_.narrow(0, at - rows * columns, rows * columns).view({rows, columns});
+  };
+  for (const data::Batch& batch : micro_batches) {
+    const at::Tensor inputs = next(batch.num_sequences, batch.input_length);
+    batches_.push_back({inputs, next(batch.num_sequences, batch.target_length)});
+  }
+}
+
+// One copy per step, from pinned memory that LibTorch reuses when the copy is done.
+void StepRunner::feed(std::span<const data::Batch> micro_batches, const StepConfig& config) {
+  std::int64_t num_targets = 0;
+  for (const data::Batch& batch : micro_batches) num_targets += batch.num_targets;
+  const at::Tensor host =
+      at::empty(inputs_.sizes(),
+                at::TensorOptions().dtype(at::kLong).pinned_memory(inputs_.device().is_cuda()));
+  auto* values = static_cast<std::int64_t*>(host.mutable_data_ptr());
+  std::fill(values, values + kTokens, 0);
+  values[kStep] = static_cast<std::int64_t>(config.step);
+  values[kLr] = std::bit_cast<std::int64_t>(config.lr);
+  values[kScale] = std::bit_cast<std::int64_t>(1.0 / static_cast<double>(num_targets));
+  values[kLossLimit] = std::bit_cast<std::int64_t>(config.loss_limit);
+  values[kNormLimit] = std::bit_cast<std::int64_t>(config.norm_limit);
+  values += kTokens;
+  for (const data::Batch& batch : micro_batches) {
+    values = std::copy(batch.inputs.begin(), batch.inputs.end(), values);
+    values = std::copy(batch.targets.begin(), batch.targets.end(), values);
+  }
+  inputs_.copy_(host, /*non_blocking=*/true);
+}
+
+// Reads and writes nothing on the host that differs between steps.
+void StepRunner::compute(const StepConfig& config) {
+  ops::Context context{.form = config.form,
+                       .gpu = config.gpu,
+                       .reductions = config.reductions,
+                       .training = true,
+                       .seed = config.seed,
+                       .device_step = step_};
+  const model::LossScale scale{.z_loss = config.z_loss, .device_scale = scale_};
+  at::Tensor total, log_perplexity;
+  for (const model::Batch& batch : batches_) {
+    const model::Loss loss = model_.loss(batch, scale, context);
+    loss.total.backward();
+    add(total, loss.total.detach());
+    add(log_perplexity, loss.cross_entropy);
+    context.first_sample += batch.targets_BT.size(0);
+  }
+  const optim::UpdateReport report = optimizer_.update(
+      {.loss = total, .loss_limit = loss_limit_, .norm_limit = norm_limit_, .device_lr = lr_});
+  const at::NoGradGuard no_grad;
+  outputs_.copy_(
+      at::stack({total, log_perplexity, report.grad_norm, report.applied.to(at::kDouble)}));
+}
+
+}  // namespace sluice::train
