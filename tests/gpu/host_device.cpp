@@ -27,6 +27,13 @@ constexpr HostRuntime kRuntime{[] { return &Fibers::position(); }, &Fibers::sync
 
 std::string target_text() { return read_file(SLUICE_SOURCE_DIR "/tests/gpu/host_target.h"); }
 
+std::string bytes_of(std::span<const Argument> arguments) {
+  std::string bytes;
+  for (const Argument& argument : arguments)
+    bytes.append(static_cast<const char*>(argument.value), argument.type == 'f' ? 4 : 8);
+  return bytes;
+}
+
 }  // namespace
 
 std::string HostCompiler::identity() const {
@@ -61,6 +68,12 @@ HostDevice::HostDevice(Order order)
     : order_(order), cache_(compiler_, SLUICE_BINARY_DIR "/host_kernels") {}
 HostDevice::~HostDevice() = default;
 
+std::vector<ProgramSettings> HostDevice::programs() const {
+  std::vector<ProgramSettings> all;
+  for (const auto& [key, module] : modules_) all.push_back({key.first, key.second});
+  return all;
+}
+
 HostDevice::Module& HostDevice::module_of(const Kernel& kernel) {
   std::unique_ptr<Module>& module = modules_[{kernel.program, kernel.settings}];
   if (module != nullptr) return *module;
@@ -80,7 +93,7 @@ HostDevice::Module& HostDevice::module_of(const Kernel& kernel) {
 
 void HostDevice::launch(const Kernel& kernel, const Grid& grid,
                         std::span<const Argument> arguments) {
-  launches_.push_back({kernel.entry, kernel.settings, grid});
+  launches_.push_back({kernel.entry, kernel.settings, grid, bytes_of(arguments)});
   const Module& module = module_of(kernel);
   void (*entry)(const void* const*) = nullptr;
   const char* (*types)() = nullptr;

@@ -22,6 +22,12 @@ class HostCompiler final : public Compiler {
 struct Launch {
   std::string entry, settings;
   Grid grid;
+  std::string arguments;  // their bytes
+};
+
+struct ProgramSettings {
+  const Program* program;
+  std::string settings;
 };
 
 // InvariantError if the arguments do not have the types of the kernel's parameters, if a block has
@@ -35,6 +41,8 @@ class HostDevice final : public Device {
   ~HostDevice() override;
   void launch(const Kernel& kernel, const Grid& grid, std::span<const Argument> arguments) override;
   const std::vector<Launch>& launches() const { return launches_; }
+  // The distinct programs that were launched.
+  std::vector<ProgramSettings> programs() const;
 
  private:
   struct Module;

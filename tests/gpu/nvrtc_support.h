@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "gpu/nvrtc.h"
+#include "tests/gpu/host_device.h"
 
 namespace sluice::gpu::test {
 
@@ -17,6 +18,19 @@ inline std::unique_ptr<Nvrtc> nvrtc_for(Architecture architecture) {
   const char* path = std::getenv("SLUICE_NVRTC");
   if (path == nullptr && SLUICE_NVRTC[0] != '\0') path = SLUICE_NVRTC;
   return Nvrtc::open(path != nullptr ? path : "", architecture);
+}
+
+// Whether every program that was launched compiles for all architectures. Skips without NVRTC.
+inline void expect_compiles_for_gpus(const HostDevice& device) {
+  ASSERT_FALSE(device.programs().empty());
+  for (const Architecture architecture : kArchitectures) {
+    const auto nvrtc = nvrtc_for(architecture);
+    if (nvrtc == nullptr) GTEST_SKIP() << "no NVRTC; scripts/setup.sh --tests installs it";
+    for (const ProgramSettings& one : device.programs())
+      EXPECT_NO_THROW(nvrtc->compile(sources_of(*one.program, one.settings)))
+          << one.program->main << " for sm_" << architecture.major << architecture.minor << "\n"
+          << one.settings;
+  }
 }
 
 }  // namespace sluice::gpu::test
