@@ -8,14 +8,12 @@
 
 #include "base/error.h"
 #include "ops/choose.h"
+#include "optim/adafactor_gpu.h"
 #include "optim/pieces.h"
 #include "optim/update_guard.h"
 
 namespace sluice::optim {
 namespace {
-
-// Squaring a larger norm overflows fp32, and a statistic never recovers from infinity.
-constexpr double kMaxNorm = 1e18;
 
 // Each piece keeps its own column sums; with this many rows they are small next to the matrix.
 constexpr std::int64_t kMinRows = 64;
@@ -38,8 +36,9 @@ bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec) 
          std::min(spec.shape[0], spec.shape[1]) >= config.factored_min_dim;
 }
 
-Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form)
-    : Optimizer(parameters, form, {.clip_norm = config.clip_norm, .max_norm = kMaxNorm}),
+Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form,
+                     gpu::Device* device)
+    : Optimizer(parameters, form, device, {.clip_norm = config.clip_norm, .max_norm = kMaxNorm}),
       config_(config) {
   const StateSize size = state_size_of(config, parameters);
   const auto num_statistics = static_cast<std::int64_t>(size.checkpoint_bytes / sizeof(float));
@@ -48,12 +47,15 @@ Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters,
   for (const ops::Parameters::Named& parameter : parameters.named())
     add_part(parameter, statistics_at);
   invariant(statistics_at == num_statistics, "Adafactor: state_size_of() matches the state");
-  if (!fused()) return;
+  if (on_gpu()) gpu_ = std::make_unique<AdafactorGpu>(*device, config, parameters, statistics_);
+  if (!on_cpu()) return;
   gradient_squares_.resize(pieces_.size());
   weight_squares_.resize(pieces_.size());
   update_squares_.resize(pieces_.size());
   row_factors_.resize(row_sums_.size());
 }
+
+Adafactor::~Adafactor() = default;
 
 void Adafactor::add_part(const ops::Parameters::Named& parameter, std::int64_t& statistics_at) {
   const auto take = [&](std::vector<std::int64_t> shape) {
@@ -76,7 +78,7 @@ void Adafactor::add_part(const ops::Parameters::Named& parameter, std::int64_t& 
     part.columns = parameter.spec->num_elements();
     part.full = take(parameter.spec->shape);
   }
-  if (fused() && part.factored) {
+  if (on_cpu() && part.factored) {
     part.row_at = static_cast<std::int64_t>(row_sums_.size());
     part.column_at = static_cast<std::int64_t>(column_factors_.size());
     row_sums_.resize(row_sums_.size() + static_cast<std::size_t>(part.rows));
@@ -86,7 +88,7 @@ void Adafactor::add_part(const ops::Parameters::Named& parameter, std::int64_t& 
           pieces_.push_back({number, begin, end, static_cast<std::int64_t>(column_sums_.size())});
           column_sums_.resize(column_sums_.size() + static_cast<std::size_t>(part.columns));
         });
-  } else if (fused()) {
+  } else if (on_cpu()) {
     for_each_piece(0, part.columns, kPieceElements, [&](std::int64_t begin, std::int64_t end) {
       pieces_.push_back({number, begin, end, 0});
     });
@@ -221,6 +223,8 @@ void Adafactor::apply(double lr, double clip, double num_updates) {
   });
 }
 
+void Adafactor::launch(const GpuUpdate& update) { gpu_->launch(update); }
+
 // If the update is not applied, at::where keeps every old value, so state and weights stay
 // bit-identical.
 void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scalars,
@@ -275,8 +279,9 @@ std::vector<Optimizer::State> Adafactor::moments() {
   return all;
 }
 
-std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters) {
-  return std::make_unique<Adafactor>(config, parameters);
+std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters,
+                                gpu::Device* device) {
+  return std::make_unique<Adafactor>(config, parameters, ops::Form::kFastest, device);
 }
 
 StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters) {
@@ -295,6 +300,7 @@ StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& pa
   const auto state = static_cast<std::uint64_t>(statistics) * sizeof(float);
   return {.memory_bytes = state + static_cast<std::uint64_t>(doubles) * sizeof(double) +
                           static_cast<std::uint64_t>(factors) * sizeof(float),
+          .gpu_memory_bytes = state + gpu_buffer_bytes(config, parameters),
           .checkpoint_bytes = state};
 }
 

@@ -24,6 +24,11 @@
 
 namespace sluice::optim {
 
+class AdafactorGpu;  // optim/adafactor_gpu.h
+
+// Squaring a larger norm overflows fp32, and a statistic never recovers from infinity.
+constexpr double kMaxNorm = 1e18;
+
 // Whether the parameter keeps row and column means instead of every second moment.
 bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec);
 
@@ -45,10 +50,10 @@ void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scala
 
 class Adafactor final : public Optimizer {
  public:
-  // kFastest on a CPU: three fused passes over the arena. kReference and other devices: plain ATen
-  // calls.
+  // See Optimizer. The kernels for CPUs and GPUs take three passes over the arena.
   Adafactor(const AdafactorConfig& config, ops::Parameters& parameters,
-            ops::Form form = ops::Form::kFastest);
+            ops::Form form = ops::Form::kFastest, gpu::Device* device = nullptr);
+  ~Adafactor() override;
 
  private:
   // One logical parameter. Vectors and unfactored matrices count as one row.
@@ -69,6 +74,7 @@ class Adafactor final : public Optimizer {
   void add_part(const ops::Parameters::Named& parameter, std::int64_t& statistics_at);
   double gradient_norm() override;
   void apply(double lr, double clip, double num_updates) override;
+  void launch(const GpuUpdate& update) override;
   void apply_masked(const MaskedStep& step) override;
   std::vector<State> moments() override;
   void measure(const Piece& piece, std::size_t i);
@@ -81,13 +87,15 @@ class Adafactor final : public Optimizer {
   at::Tensor statistics_;  // fp32
   std::vector<Part> parts_;
   std::vector<Piece> pieces_;  // the unit of work and of summation
-  // Buffers of the fused form: sums of g² by row and by column of each piece, sums of squares by
-  // piece, and the factors of rows and columns that multiply the gradient.
+  // Buffers of the kernels for CPUs: sums of g² by row and by column of each piece, sums of squares
+  // by piece, and the factors of rows and columns that multiply the gradient.
   std::vector<double> row_sums_, column_sums_, gradient_squares_, weight_squares_, update_squares_;
   std::vector<float> row_factors_, column_factors_;
+  std::unique_ptr<AdafactorGpu> gpu_;
 };
 
-std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters);
+std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters,
+                                gpu::Device* device);
 StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

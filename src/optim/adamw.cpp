@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "ops/choose.h"
+#include "optim/adamw_gpu.h"
 #include "optim/pieces.h"
 #include "optim/update_guard.h"
 
@@ -37,8 +38,9 @@ std::vector<Segment> parameter_segments(const ops::Parameters& parameters) {
   return segments;
 }
 
-AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form form)
-    : Optimizer(parameters, form, {.clip_norm = config.clip_norm}),
+AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form form,
+             gpu::Device* device)
+    : Optimizer(parameters, form, device, {.clip_norm = config.clip_norm}),
       config_(config),
       segments_(config.scale_by_rms ? parameter_segments(parameters) : decay_segments(parameters)) {
   for (std::size_t i = 0; i < segments_.size(); ++i)
@@ -48,7 +50,10 @@ AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form f
                    });
   exp_avg_ = at::zeros_like(parameters.master());
   exp_avg_sq_ = at::zeros_like(parameters.master());
+  if (on_gpu()) gpu_ = std::make_unique<AdamWGpu>(*device, config, parameters, segments_);
 }
+
+AdamW::~AdamW() = default;
 
 std::vector<double> AdamW::squares_of_pieces(const float* flat) const {
   std::vector<double> sums(pieces_.size());
@@ -117,6 +122,8 @@ void AdamW::apply(double lr, double clip, double num_updates) {
   });
 }
 
+void AdamW::launch(const GpuUpdate& update) { gpu_->launch(update, exp_avg_, exp_avg_sq_); }
+
 // If the update is not applied, every factor below is neutral, so state and weights stay
 // bit-identical.
 void AdamW::apply_masked(const MaskedStep& masked) {
@@ -169,13 +176,16 @@ std::vector<Optimizer::State> AdamW::moments() {
   return all;
 }
 
-std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters) {
-  return std::make_unique<AdamW>(config, parameters);
+std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters,
+                                gpu::Device* device) {
+  return std::make_unique<AdamW>(config, parameters, ops::Form::kFastest, device);
 }
 
 StateSize state_size_of(const AdamWConfig&, const ops::Parameters& parameters) {
   constexpr std::uint64_t kMoments = 2 * sizeof(float);  // exp_avg, exp_avg_sq
-  return {.memory_bytes = kMoments * static_cast<std::uint64_t>(parameters.arena_elements()),
+  const std::uint64_t memory = kMoments * static_cast<std::uint64_t>(parameters.arena_elements());
+  return {.memory_bytes = memory,
+          .gpu_memory_bytes = memory,  // the tables are negligible: 48 bytes per 8192 elements
           .checkpoint_bytes = kMoments * static_cast<std::uint64_t>(parameters.num_parameters())};
 }
 

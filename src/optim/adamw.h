@@ -21,6 +21,8 @@
 
 namespace sluice::optim {
 
+class AdamWGpu;  // optim/adamw_gpu.h
+
 // A range of the arena whose weights all decay or all do not. Gaps and padded rows belong to the
 // preceding parameter: they are zero, have no gradient, and stay zero.
 struct Segment {
@@ -33,10 +35,10 @@ std::vector<Segment> parameter_segments(const ops::Parameters& parameters);
 
 class AdamW final : public Optimizer {
  public:
-  // kFastest on a CPU: one fused pass over the arena. kReference and other devices: plain ATen
-  // calls.
+  // See Optimizer. The kernels for CPUs and GPUs update in one pass over the arena.
   AdamW(const AdamWConfig& config, ops::Parameters& parameters,
-        ops::Form form = ops::Form::kFastest);
+        ops::Form form = ops::Form::kFastest, gpu::Device* device = nullptr);
+  ~AdamW() override;
 
  private:
   struct Piece {
@@ -45,6 +47,7 @@ class AdamW final : public Optimizer {
   };
   double gradient_norm() override;
   void apply(double lr, double clip, double num_updates) override;
+  void launch(const GpuUpdate& update) override;
   void apply_masked(const MaskedStep& step) override;
   std::vector<State> moments() override;
   std::vector<double> squares_of_pieces(const float* flat) const;
@@ -55,9 +58,11 @@ class AdamW final : public Optimizer {
   std::vector<Segment> segments_;  // one AdamWCoefficients each; together they cover all parameters
   std::vector<Piece> pieces_;      // the segments, divided into pieces
   at::Tensor exp_avg_, exp_avg_sq_;  // fp32, laid out as the arena
+  std::unique_ptr<AdamWGpu> gpu_;
 };
 
-std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters);
+std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters,
+                                gpu::Device* device);
 StateSize state_size_of(const AdamWConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

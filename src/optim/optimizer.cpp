@@ -9,26 +9,41 @@
 #include "base/error.h"
 #include "optim/adafactor.h"
 #include "optim/adamw.h"
+#include "optim/gpu_update.h"
 #include "optim/update_guard.h"
 
 namespace sluice::optim {
 
-Optimizer::Optimizer(ops::Parameters& parameters, ops::Form form, const Limits& limits)
+Optimizer::Optimizer(ops::Parameters& parameters, ops::Form form, gpu::Device* device,
+                     const Limits& limits)
     : parameters_(parameters),
       limits_(limits),
-      fused_(form == ops::Form::kFastest && parameters.master().is_cpu()) {
+      kernels_(form == ops::Form::kReference  ? Kernels::kNone
+               : device != nullptr            ? Kernels::kGpu
+               : parameters.master().is_cpu() ? Kernels::kCpu
+                                              : Kernels::kNone) {
   invariant(parameters.gradient().defined(), "an optimizer needs gradients");
   num_updates_ = scalar_like(parameters.master(), 0);
+  if (!on_gpu()) return;
+  grad_norm_ = scalar_like(num_updates_, 0);
+  applied_ = scalar_like(num_updates_, 0, at::kBool);
 }
 
 UpdateReport Optimizer::update(const Update& update) {
   invariant(update.loss.defined() && update.loss.scalar_type() == at::kDouble,
             "Optimizer::update: the loss is a float64 scalar");
   const at::NoGradGuard no_grad;
-  return fused_ ? update_fused(update) : update_masked(update);
+  switch (kernels_) {
+    case Kernels::kCpu:
+      return update_on_cpu(update);
+    case Kernels::kGpu:
+      return update_on_gpu(update);
+    default:
+      return update_masked(update);
+  }
 }
 
-UpdateReport Optimizer::update_fused(const Update& update) {
+UpdateReport Optimizer::update_on_cpu(const Update& update) {
   const double norm = gradient_norm();
   const double clip =
       limits_.clip_norm > 0 && norm > limits_.clip_norm ? limits_.clip_norm / norm : 1.0;
@@ -41,6 +56,30 @@ UpdateReport Optimizer::update_fused(const Update& update) {
     parameters_.gradient().zero_();
   }
   return {scalar_like(num_updates_, norm), scalar_like(num_updates_, applied, at::kBool)};
+}
+
+void Optimizer::launch(const GpuUpdate&) {
+  invariant(false, "Optimizer: an optimizer without kernels for GPUs has no device");
+}
+
+UpdateReport Optimizer::update_on_gpu(const Update& update) {
+  const at::Device device = num_updates_.device();
+  const auto is_scalar = [&](const at::Tensor& x) {
+    return x.numel() == 1 && x.scalar_type() == at::kDouble && x.device() == device;
+  };
+  invariant(update.device_lr.defined() && is_scalar(update.device_lr) && is_scalar(update.loss),
+            "Optimizer::update: lr and loss are float64 scalars on the device of the parameters");
+  for (const at::Tensor& limit : {update.loss_limit, update.norm_limit})
+    invariant(!limit.defined() || is_scalar(limit),
+              "Optimizer::update: limits are float64 scalars on the device of the parameters");
+  launch({.lr = update.device_lr,
+          .loss = update.loss,
+          .loss_limit = update.loss_limit,
+          .norm_limit = update.norm_limit,
+          .num_updates = num_updates_,
+          .grad_norm = grad_norm_,
+          .applied = applied_});
+  return {grad_norm_, applied_};
 }
 
 UpdateReport Optimizer::update_masked(const Update& update) {
@@ -73,8 +112,8 @@ StateSize state_size(const OptimizerConfig& config, const ops::Parameters& param
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
-                                          ops::Parameters& parameters) {
-  return std::visit([&](const auto& c) { return make(c, parameters); }, config);
+                                          ops::Parameters& parameters, gpu::Device* device) {
+  return std::visit([&](const auto& c) { return make(c, parameters, device); }, config);
 }
 
 }  // namespace sluice::optim

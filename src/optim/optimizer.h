@@ -9,21 +9,25 @@
 #include <string>
 #include <vector>
 
+#include "gpu/device.h"
 #include "ops/context.h"
 #include "ops/parameters.h"
 #include "optim/optimizer_config.h"
 
 namespace sluice::optim {
 
+struct GpuUpdate;  // optim/gpu_update.h
+
 // Inputs of one update. Tensors are device scalars; the host never waits for them.
 struct Update {
-  double lr = 0;                          // schedule included
+  double lr = 0;                          // schedule included; not used by the GPU form
   at::Tensor loss{};                      // float64: mean loss of the step
-  at::Tensor loss_limit{}, norm_limit{};  // float64: larger is a spike; +inf: no limit
-  at::Tensor device_lr{};                 // float64, in place of `lr` on a GPU
+  at::Tensor loss_limit{}, norm_limit{};  // float64: larger is a spike; +inf or undefined: no limit
+  at::Tensor device_lr{};                 // float64: the learning rate of the GPU form
 };
 
-// Outcome of an update, as device scalars.
+// Outcome of an update, as device scalars. The GPU form returns the same tensors each time and
+// overwrites them in the next update.
 struct UpdateReport {
   at::Tensor grad_norm;  // float64, before clipping
   // bool: loss and norm were finite and within the limits, so the weights were updated
@@ -39,7 +43,13 @@ struct MaskedStep {
   at::Tensor applied;  // bool
 };
 
-// The update procedure shared by all optimizers; a derived class adds its formula and state.
+// The update procedure shared by all optimizers; a derived class adds its formula and state. Three
+// forms compute the same:
+//   fused kernels for CPUs, by default;
+//   kernels for GPUs, if the optimizer has a gpu::Device: an update only launches kernels, always
+//     the same sequence with the same arguments if the tensors of Update are the same, so that it
+//     can be recorded as a CUDA graph. What changes from step to step is in device memory;
+//   plain ATen calls: Form::kReference, and devices without a gpu::Device.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -63,36 +73,48 @@ class Optimizer {
     double clip_norm = 0;
     double max_norm = std::numeric_limits<double>::infinity();
   };
-  Optimizer(ops::Parameters& parameters, ops::Form form, const Limits& limits);
-  bool fused() const { return fused_; }
+  // `device`: runs the kernels for GPUs, unless the form is kReference; borrowed. nullptr for an
+  // optimizer without such kernels.
+  Optimizer(ops::Parameters& parameters, ops::Form form, gpu::Device* device, const Limits& limits);
+  bool on_cpu() const { return kernels_ == Kernels::kCpu; }
+  bool on_gpu() const { return kernels_ == Kernels::kGpu; }
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }
 
-  // Fused form on a CPU. `apply` updates weights, compute copy and state, and clears the gradients.
+  // Kernels for CPUs. `apply` updates weights, compute copy and state, and clears the gradients.
   virtual double gradient_norm() = 0;
   virtual void apply(double lr, double clip, double num_updates) = 0;
-  // Reference form and other devices: updates weights and state if step.applied.
+  // Kernels for GPUs: launches a whole update. InvariantError unless overridden.
+  virtual void launch(const GpuUpdate& update);
+  // Plain ATen calls: updates weights and state if step.applied.
   virtual void apply_masked(const MaskedStep& step) = 0;
   virtual std::vector<State> moments() = 0;  // state() without num_updates
 
  private:
-  UpdateReport update_fused(const Update& update);
+  enum class Kernels { kNone, kCpu, kGpu };
+  UpdateReport update_on_cpu(const Update& update);
+  UpdateReport update_on_gpu(const Update& update);
   UpdateReport update_masked(const Update& update);
 
   ops::Parameters& parameters_;
   Limits limits_;
-  bool fused_;
-  at::Tensor num_updates_;  // float64
+  Kernels kernels_;
+  at::Tensor num_updates_;          // float64
+  at::Tensor grad_norm_, applied_;  // of the GPU form
 };
 
 // Size of the state for declared parameters, allocated or not; `plan` has no optimizer.
 struct StateSize {
-  std::uint64_t memory_bytes = 0;      // including buffers of the update
+  std::uint64_t memory_bytes = 0;      // including buffers of an update on a CPU
+  std::uint64_t gpu_memory_bytes = 0;  // including buffers of an update by the kernels for GPUs
   std::uint64_t checkpoint_bytes = 0;  // the fp32 tensors of state()
 };
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters);
 
+// `device`: runs the kernels for GPUs and holds the parameters; borrowed. nullptr: kernels for
+// CPUs, and plain ATen calls on other devices.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
-                                          ops::Parameters& parameters);
+                                          ops::Parameters& parameters,
+                                          gpu::Device* device = nullptr);
 
 }  // namespace sluice::optim

@@ -28,17 +28,17 @@ std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute) {
 }
 
 std::vector<AdafactorCase> adafactor_cases() {
-  return {
-      {"Fused", ops::Form::kFastest, {}},
-      {"Reference", ops::Form::kReference, {}},
-      {"FusedClipped",
-       ops::Form::kFastest,
-       {.decay_rate = 0.6, .clip_update = 0.5, .clip_norm = 2}},
-      {"ReferenceClipped",
-       ops::Form::kReference,
-       {.decay_rate = 0.6, .clip_update = 0.5, .clip_norm = 2}},
-      {"FusedFree", ops::Form::kFastest, {.clip_update = 0, .eps = 1e-7, .min_scale = 0.2}},
-      {"ReferenceFree", ops::Form::kReference, {.clip_update = 0, .eps = 1e-7, .min_scale = 0.2}}};
+  const AdafactorConfig clipped{.decay_rate = 0.6, .clip_update = 0.5, .clip_norm = 2},
+      free{.clip_update = 0, .eps = 1e-7, .min_scale = 0.2};
+  return {{"Fused", cpu_form(), {}},
+          {"Reference", reference_form(), {}},
+          {"HostGpu", gpu_form(), {}},
+          {"FusedClipped", cpu_form(), clipped},
+          {"ReferenceClipped", reference_form(), clipped},
+          {"HostGpuClipped", gpu_form(), clipped},
+          {"FusedFree", cpu_form(), free},
+          {"ReferenceFree", reference_form(), free},
+          {"HostGpuFree", gpu_form(), free}};
 }
 
 }  // namespace sluice::optim::test

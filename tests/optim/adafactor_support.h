@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "ops/context.h"
 #include "ops/parameters.h"
 #include "optim/optimizer_config.h"
+#include "tests/optim/optim_support.h"
 
 namespace sluice::optim::test {
 
@@ -16,7 +16,7 @@ std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kF
 
 struct AdafactorCase {
   const char* name;
-  ops::Form form;
+  FormUnderTest form;
   AdafactorConfig config;
 };
 std::vector<AdafactorCase> adafactor_cases();

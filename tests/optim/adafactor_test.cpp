@@ -24,7 +24,7 @@ class AdafactorForms : public ::testing::TestWithParam<test::AdafactorCase> {
  protected:
   void SetUp() override { at::set_num_threads(1); }  // the work is too small for more
   static Adafactor make(ops::Parameters& parameters) {
-    return {GetParam().config, parameters, GetParam().form};
+    return {GetParam().config, parameters, GetParam().form.form, GetParam().form.device};
   }
 };
 
@@ -33,7 +33,7 @@ TEST_P(AdafactorForms, ClearsGradientsAndKeepsPaddingZero) {
   Adafactor optimizer = make(*parameters);
   for (std::uint64_t step = 0; step < 3; ++step) {
     set_gradients(*parameters, step);
-    optimizer.update({.lr = 0.1, .loss = scalar(1)});
+    optimizer.update(test::update_of(0.1));
     EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f);
   }
   EXPECT_TRUE(test::padding_is_zero(*parameters));
@@ -43,7 +43,7 @@ TEST_P(AdafactorForms, WritesTheComputeCopyRoundedToNearest) {
   const auto parameters = some_parameters(at::kBFloat16);
   Adafactor optimizer = make(*parameters);
   set_gradients(*parameters, 1);
-  optimizer.update({.lr = 0.1, .loss = scalar(1)});
+  optimizer.update(test::update_of(0.1));
   EXPECT_TRUE(at::equal(parameters->compute(), parameters->master().to(at::kBFloat16)));
 }
 
@@ -64,7 +64,7 @@ TEST_P(AdafactorForms, ARejectedStepChangesNothing) {
       Adafactor optimizer = make(*parameters);
       for (int step = 0; step < good_steps; ++step) {
         set_gradients(*parameters, 1);
-        optimizer.update({.lr = 0.1, .loss = scalar(1)});
+        optimizer.update(test::update_of(0.1));
       }
       std::vector<at::Tensor> before{parameters->master().clone(), parameters->compute().clone()};
       for (const auto& state : optimizer.state()) before.push_back(state.tensor.clone());
@@ -74,7 +74,8 @@ TEST_P(AdafactorForms, ARejectedStepChangesNothing) {
       const UpdateReport report = optimizer.update({.lr = 0.1,
                                                     .loss = scalar(bad.loss),
                                                     .loss_limit = scalar(bad.loss_limit),
-                                                    .norm_limit = scalar(bad.norm_limit)});
+                                                    .norm_limit = scalar(bad.norm_limit),
+                                                    .device_lr = scalar(0.1)});
       EXPECT_FALSE(report.applied.item<bool>()) << bad.what;
       std::vector<at::Tensor> after{parameters->master(), parameters->compute()};
       for (const auto& state : optimizer.state()) after.push_back(state.tensor);
@@ -83,8 +84,7 @@ TEST_P(AdafactorForms, ARejectedStepChangesNothing) {
       EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f) << bad.what;
 
       set_gradients(*parameters, 3);
-      EXPECT_TRUE(optimizer.update({.lr = 0.1, .loss = scalar(1)}).applied.item<bool>())
-          << bad.what;
+      EXPECT_TRUE(optimizer.update(test::update_of(0.1)).applied.item<bool>()) << bad.what;
       EXPECT_TRUE(at::isfinite(parameters->master()).all().item<bool>()) << bad.what;
     }
 }
@@ -95,7 +95,7 @@ TEST_P(AdafactorForms, RejectsGradientsTooLargeToSquareUnlessClipped) {
   Adafactor optimizer = make(*parameters);
   const at::Tensor before = parameters->master().clone();
   for (const auto& parameter : parameters->named()) at::Tensor(parameter.gradient).fill_(1e20);
-  const bool applied = optimizer.update({.lr = 0.1, .loss = scalar(1)}).applied.item<bool>();
+  const bool applied = optimizer.update(test::update_of(0.1)).applied.item<bool>();
   EXPECT_EQ(applied, GetParam().config.clip_norm > 0);
   EXPECT_EQ(at::equal(parameters->master(), before), !applied);
   for (const auto& state : optimizer.state())
@@ -107,7 +107,7 @@ TEST_P(AdafactorForms, ZeroGradientsChangeNoWeight) {
   Adafactor optimizer = make(*parameters);
   const at::Tensor before = parameters->master().clone();
   for (int step = 0; step < 2; ++step)
-    EXPECT_TRUE(optimizer.update({.lr = 0.1, .loss = scalar(1)}).applied.item<bool>());
+    EXPECT_TRUE(optimizer.update(test::update_of(0.1)).applied.item<bool>());
   EXPECT_TRUE(at::equal(parameters->master(), before));
 }
 
@@ -158,7 +158,7 @@ TEST(Adafactor, ResultsDoNotDependOnTheNumberOfThreads) {
     std::vector<at::Tensor> result;
     for (std::uint64_t step = 0; step < 3; ++step) {
       set_gradients(*parameters, step);
-      result.push_back(optimizer.update({.lr = 0.01, .loss = scalar(1)}).grad_norm);
+      result.push_back(optimizer.update(test::update_of(0.01)).grad_norm);
     }
     result.push_back(parameters->master().clone());
     for (const auto& state : optimizer.state()) result.push_back(state.tensor.clone());

@@ -21,15 +21,15 @@ using test::numbers;
 using test::scalar;
 using test::set_gradients;
 
-// A matrix with decay, a vector without, a slot of two matrices with padded rows, and a larger
-// matrix that spans several pieces.
+// A matrix with decay, a vector without, a slot of two matrices with padded rows, the second of
+// which begins at an odd element, and a larger matrix that spans several pieces.
 std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kFloat) {
   auto parameters = std::make_unique<ops::Parameters>();
   const ops::Init normal{.kind = ops::Init::Kind::kNormal, .std = 0.5};
   parameters->add({.name = "matrix", .shape = {5, 7}, .init = normal, .decay = true});
   parameters->add({.name = "scale", .shape = {7}, .init = {.kind = ops::Init::Kind::kOnes}});
-  parameters->add({{.name = "q", .shape = {3, 4}, .init = normal, .decay = true},
-                   {.name = "k", .shape = {2, 4}, .init = normal, .decay = true}},
+  parameters->add({{.name = "q", .shape = {3, 5}, .init = normal, .decay = true},
+                   {.name = "k", .shape = {2, 5}, .init = normal, .decay = true}},
                   8);
   parameters->add({.name = "bias", .shape = {3}, .init = normal});
   parameters->add({.name = "large", .shape = {70, 500}, .init = normal, .decay = true});
@@ -41,7 +41,7 @@ std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kF
 double lr_of(int step) { return 0.01 / (1 + step); }
 
 struct Case {
-  ops::Form form;
+  test::FormUnderTest form;
   double clip_norm;
   bool scale_by_rms = false;
 };
@@ -59,14 +59,15 @@ class BothForms : public ::testing::TestWithParam<Case> {
   }
 };
 
-std::string form_name(ops::Form form) {
-  return form == ops::Form::kFastest ? "Fused" : "Reference";
+std::string form_name(const test::FormUnderTest& form) {
+  if (form.device != nullptr) return "HostGpu";
+  return form.form == ops::Form::kFastest ? "Fused" : "Reference";
 }
 
 // The formula in adamw.h, in float64, element by element.
 TEST_P(BothForms, MatchesTheFormula) {
   const auto parameters = some_parameters();
-  AdamW optimizer(config(), *parameters, GetParam().form);
+  AdamW optimizer(config(), *parameters, GetParam().form.form, GetParam().form.device);
   std::vector<std::vector<double>> weights, m, v;
   for (const auto& parameter : parameters->named()) {
     weights.push_back(numbers(parameter.value));
@@ -84,7 +85,7 @@ TEST_P(BothForms, MatchesTheFormula) {
     const double norm = std::sqrt(squares),
                  clip = GetParam().clip_norm > 0 ? std::min(1.0, GetParam().clip_norm / norm) : 1.0,
                  lr = lr_of(step);
-    const UpdateReport report = optimizer.update({.lr = lr, .loss = scalar(1)});
+    const UpdateReport report = optimizer.update(test::update_of(lr));
     EXPECT_NEAR(report.grad_norm.item<double>(), norm, 1e-6 * norm);
     EXPECT_TRUE(report.applied.item<bool>());
     const auto named = parameters->named();
@@ -130,7 +131,7 @@ class BothFormsOnce : public BothForms {};
 TEST_P(BothFormsOnce, MatchesPyTorch) {
   const auto parameters = some_parameters();
   const AdamWConfig c = config();
-  AdamW optimizer(c, *parameters, GetParam().form);
+  AdamW optimizer(c, *parameters, GetParam().form.form, GetParam().form.device);
   nlohmann::json request = {{"dtype", "float32"},
                             {"betas", c.betas},
                             {"eps", c.eps},
@@ -146,8 +147,7 @@ TEST_P(BothFormsOnce, MatchesPyTorch) {
     for (const auto& parameter : parameters->named())
       gradients.push_back(numbers(parameter.gradient));
     request["steps"].push_back({{"gradients", gradients}, {"lr", lr_of(step)}});
-    norms.push_back(
-        optimizer.update({.lr = lr_of(step), .loss = scalar(1)}).grad_norm.item<double>());
+    norms.push_back(optimizer.update(test::update_of(lr_of(step))).grad_norm.item<double>());
   }
   const nlohmann::json answer = ask_pytorch(request);
   for (std::size_t i = 0; i < norms.size(); ++i)
@@ -171,10 +171,10 @@ TEST_P(BothFormsOnce, MatchesPyTorch) {
 
 TEST_P(BothForms, ClearsGradientsAndKeepsPaddingZero) {
   const auto parameters = some_parameters();
-  AdamW optimizer(config(), *parameters, GetParam().form);
+  AdamW optimizer(config(), *parameters, GetParam().form.form, GetParam().form.device);
   for (int step = 0; step < 3; ++step) {
     set_gradients(*parameters, static_cast<std::uint64_t>(step));
-    optimizer.update({.lr = 0.1, .loss = scalar(1)});
+    optimizer.update(test::update_of(0.1));
     EXPECT_EQ(parameters->gradient().abs().max().item<float>(), 0.0f);
   }
   EXPECT_TRUE(test::padding_is_zero(*parameters));
@@ -182,9 +182,9 @@ TEST_P(BothForms, ClearsGradientsAndKeepsPaddingZero) {
 
 TEST_P(BothForms, WritesTheComputeCopyRoundedToNearest) {
   const auto parameters = some_parameters(at::kBFloat16);
-  AdamW optimizer(config(), *parameters, GetParam().form);
+  AdamW optimizer(config(), *parameters, GetParam().form.form, GetParam().form.device);
   set_gradients(*parameters, 1);
-  optimizer.update({.lr = 0.1, .loss = scalar(1)});
+  optimizer.update(test::update_of(0.1));
   EXPECT_TRUE(at::equal(parameters->compute(), parameters->master().to(at::kBFloat16)));
 }
 
@@ -201,9 +201,9 @@ TEST_P(BothForms, ARejectedStepChangesNothing) {
         Bad{"NaN gradient", 1, nan, kInf, kInf}, Bad{"infinite gradient", 1, kInf, kInf, kInf},
         Bad{"loss spike", 11, 0.05, 10, kInf}, Bad{"norm spike", 1, 0.05, kInf, 2}}) {
     const auto parameters = some_parameters(at::kBFloat16);
-    AdamW optimizer(config(), *parameters, GetParam().form);
+    AdamW optimizer(config(), *parameters, GetParam().form.form, GetParam().form.device);
     set_gradients(*parameters, 1);
-    optimizer.update({.lr = 0.1, .loss = scalar(1)});
+    optimizer.update(test::update_of(0.1));
     std::vector<at::Tensor> before{parameters->master().clone(), parameters->compute().clone()};
     for (const auto& state : optimizer.state()) before.push_back(state.tensor.clone());
 
@@ -212,7 +212,8 @@ TEST_P(BothForms, ARejectedStepChangesNothing) {
     const UpdateReport report = optimizer.update({.lr = 0.1,
                                                   .loss = scalar(bad.loss),
                                                   .loss_limit = scalar(bad.loss_limit),
-                                                  .norm_limit = scalar(bad.norm_limit)});
+                                                  .norm_limit = scalar(bad.norm_limit),
+                                                  .device_lr = scalar(0.1)});
     EXPECT_FALSE(report.applied.item<bool>()) << bad.what;
     std::vector<at::Tensor> after{parameters->master(), parameters->compute()};
     for (const auto& state : optimizer.state()) after.push_back(state.tensor);
@@ -225,19 +226,19 @@ TEST_P(BothForms, ARejectedStepChangesNothing) {
 // On the first step, the bias corrections would divide by zero.
 TEST_P(BothForms, ARejectedFirstStepChangesNothing) {
   const auto parameters = some_parameters();
-  AdamW optimizer(config(), *parameters, GetParam().form);
+  AdamW optimizer(config(), *parameters, GetParam().form.form, GetParam().form.device);
   const at::Tensor before = parameters->master().clone();
   set_gradients(*parameters, 1);
-  EXPECT_FALSE(optimizer.update({.lr = 0.1, .loss = scalar(std::nan(""))}).applied.item<bool>());
+  EXPECT_FALSE(optimizer.update(test::update_of(0.1, std::nan(""))).applied.item<bool>());
   EXPECT_TRUE(at::equal(parameters->master(), before));
   set_gradients(*parameters, 2);
-  EXPECT_TRUE(optimizer.update({.lr = 0.1, .loss = scalar(1)}).applied.item<bool>());
+  EXPECT_TRUE(optimizer.update(test::update_of(0.1)).applied.item<bool>());
   EXPECT_TRUE(at::isfinite(parameters->master()).all().item<bool>());
 }
 
 TEST_P(BothForms, StateIsNamedByLogicalParameter) {
   const auto parameters = some_parameters();
-  AdamW optimizer(config(), *parameters, GetParam().form);
+  AdamW optimizer(config(), *parameters, GetParam().form.form, GetParam().form.device);
   std::vector<std::string> names;
   for (const auto& state : optimizer.state()) names.push_back(state.name);
   const std::vector<std::string> expected{
@@ -245,22 +246,27 @@ TEST_P(BothForms, StateIsNamedByLogicalParameter) {
       "exp_avg.large",   "exp_avg_sq.matrix", "exp_avg_sq.scale", "exp_avg_sq.q", "exp_avg_sq.k",
       "exp_avg_sq.bias", "exp_avg_sq.large",  "num_updates"};
   EXPECT_EQ(names, expected);
-  EXPECT_EQ(optimizer.state()[2].tensor.sizes(), (std::vector<std::int64_t>{3, 4}));
+  EXPECT_EQ(optimizer.state()[2].tensor.sizes(), (std::vector<std::int64_t>{3, 5}));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Forms, BothForms,
-    ::testing::Values(Case{ops::Form::kFastest, 1.0}, Case{ops::Form::kFastest, 0.0},
-                      Case{ops::Form::kReference, 1.0}, Case{ops::Form::kReference, 0.0},
-                      Case{ops::Form::kFastest, 1.0, true}, Case{ops::Form::kReference, 1.0, true}),
-    [](const auto& test) {
-      return form_name(test.param.form) + (test.param.clip_norm > 0 ? "Clipped" : "Unclipped") +
-             (test.param.scale_by_rms ? "Scaled" : "");
-    });
+INSTANTIATE_TEST_SUITE_P(Forms, BothForms,
+                         ::testing::Values(Case{test::cpu_form(), 1.0}, Case{test::cpu_form(), 0.0},
+                                           Case{test::reference_form(), 1.0},
+                                           Case{test::reference_form(), 0.0},
+                                           Case{test::gpu_form(), 1.0}, Case{test::gpu_form(), 0.0},
+                                           Case{test::cpu_form(), 1.0, true},
+                                           Case{test::reference_form(), 1.0, true},
+                                           Case{test::gpu_form(), 1.0, true}),
+                         [](const auto& test) {
+                           return form_name(test.param.form) +
+                                  (test.param.clip_norm > 0 ? "Clipped" : "Unclipped") +
+                                  (test.param.scale_by_rms ? "Scaled" : "");
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Forms, BothFormsOnce,
-                         ::testing::Values(Case{ops::Form::kFastest, 1.0},
-                                           Case{ops::Form::kReference, 0.0}),
+                         ::testing::Values(Case{test::cpu_form(), 1.0},
+                                           Case{test::reference_form(), 0.0},
+                                           Case{test::gpu_form(), 1.0}),
                          [](const auto& test) { return form_name(test.param.form); });
 
 class AdamWThreads : public ::testing::TestWithParam<bool> {};
@@ -274,7 +280,7 @@ TEST_P(AdamWThreads, ResultsDoNotDependOnTheNumberOfThreads) {
     AdamW optimizer({.scale_by_rms = GetParam()}, *parameters);
     for (int step = 0; step < 3; ++step) {
       set_gradients(*parameters, static_cast<std::uint64_t>(step));
-      norms.push_back(optimizer.update({.lr = 0.01, .loss = scalar(1)}).grad_norm);
+      norms.push_back(optimizer.update(test::update_of(0.01)).grad_norm);
     }
     results.push_back(parameters->master().clone());
   }

@@ -11,6 +11,15 @@ namespace sluice::optim::test {
 
 at::Tensor scalar(double value) { return at::full({}, value, at::kDouble); }
 
+gpu::test::HostDevice& host_gpu() {
+  static gpu::test::HostDevice device;
+  return device;
+}
+
+Update update_of(double lr, double loss) {
+  return {.lr = lr, .loss = scalar(loss), .device_lr = scalar(lr)};
+}
+
 std::vector<double> numbers(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.detach().to(at::kDouble).flatten().contiguous();
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
