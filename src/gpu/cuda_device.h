@@ -1,6 +1,7 @@
 // A CUDA GPU: launches kernels through the driver.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -23,14 +24,18 @@ class CudaDevice final : public Device {
   void launch(const Kernel& kernel, const Grid& grid, std::span<const Argument> arguments) override;
 
  private:
-  DriverFunction function_of(const Kernel& kernel);
+  struct Function {
+    DriverFunction handle = nullptr;
+    std::int64_t shared_bytes = 0;  // allowed so far
+  };
+  DriverFunction function_of(const Kernel& kernel, std::int64_t shared_bytes);
 
   const Driver& driver_;
   KernelCache& cache_;
   std::function<DriverStream()> current_stream_;
   std::mutex mutex_;
   std::map<std::pair<const Program*, std::string>, DriverModule> modules_;
-  std::map<std::tuple<const Program*, std::string, std::string>, DriverFunction> functions_;
+  std::map<std::tuple<const Program*, std::string, std::string>, Function> functions_;
 };
 
 }  // namespace sluice::gpu

@@ -32,10 +32,11 @@ struct Kernel {
   std::string entry;
 };
 
-// Blocks along x, y and z, and threads per block.
+// Blocks along x, y and z; threads, and bytes of dynamic_shared(), per block.
 struct Grid {
   std::int64_t x = 1, y = 1, z = 1;
   std::int64_t threads = 256;
+  std::int64_t shared_bytes = 0;
 };
 
 // An argument of a launch. `type`: p pointer, i int64, f float, d double.

@@ -21,6 +21,7 @@ std::unique_ptr<Driver> Driver::load() {
   const bool complete = find_symbol(d->module_load_data, d->library, "cuModuleLoadData") &&
                         find_symbol(d->module_get_function, d->library, "cuModuleGetFunction") &&
                         find_symbol(d->launch_kernel, d->library, "cuLaunchKernel") &&
+                        find_symbol(d->function_set_attribute, d->library, "cuFuncSetAttribute") &&
                         find_symbol(d->device_get_attribute, d->library, "cuDeviceGetAttribute") &&
                         find_symbol(d->device_get_name, d->library, "cuDeviceGetName") &&
                         find_symbol(d->device_total_memory, d->library, "cuDeviceTotalMem_v2") &&

@@ -24,6 +24,7 @@ struct Driver {
   int (*launch_kernel)(DriverFunction, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                        unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                        DriverStream, void** arguments, void** extra) = nullptr;
+  int (*function_set_attribute)(DriverFunction, int attribute, int value) = nullptr;
   int (*device_get_attribute)(int*, int attribute, int device) = nullptr;
   int (*device_get_name)(char*, int length, int device) = nullptr;
   int (*device_total_memory)(std::size_t*, int device) = nullptr;

@@ -23,6 +23,7 @@ class NameCompiler final : public Compiler {
 struct Calls {
   std::vector<std::string> loaded, looked_up;
   std::vector<unsigned> grid;
+  std::vector<int> shared_bytes;  // allowed
   DriverStream stream = nullptr;
   float factor = 0;
   int result = 0;
@@ -50,6 +51,11 @@ Driver fake_driver() {
     calls.stream = stream;
     calls.factor = *static_cast<float*>(arguments[3]);
     return calls.result;
+  };
+  d.function_set_attribute = [](DriverFunction, int attribute, int value) {
+    EXPECT_EQ(attribute, 8);
+    calls.shared_bytes.push_back(value);
+    return 0;
   };
   d.device_get_attribute = [](int* value, int attribute, int device) {
     *value = attribute + 100 * device;
@@ -98,6 +104,19 @@ TEST(CudaDevice, LoadsOnceAndLaunchesOnTheCurrentStream) {
   EXPECT_EQ(calls.looked_up, std::vector<std::string>{"scale"});
   f.scale({}, "t");
   EXPECT_EQ(calls.loaded.size(), 2u);
+}
+
+TEST(CudaDevice, AllowsTheSharedMemoryThatALaunchAsksFor) {
+  Fixture f;
+  f.scale({});
+  EXPECT_TRUE(calls.shared_bytes.empty());
+  for (const std::int64_t bytes : {65536, 1024, 65536, 131072}) {
+    f.scale({.threads = 96, .shared_bytes = bytes});
+    EXPECT_EQ(calls.grid.back(), static_cast<unsigned>(bytes));
+  }
+  EXPECT_EQ(calls.shared_bytes, (std::vector<int>{65536, 131072}));
+  EXPECT_EQ(calls.looked_up.size(), 1u);
+  EXPECT_THROW(f.scale({.shared_bytes = 228 * 1024}), InvariantError);
 }
 
 TEST(CudaDevice, AnEmptyGridLaunchesNothing) {

@@ -23,6 +23,8 @@ struct HostRuntime {
   void (*sync)();
   const void* (*gather)(const void*, unsigned);
 };
+// The size of dynamic_shared() there.
+constexpr std::int64_t kMostSharedBytes = 227 * 1024;
 constexpr HostRuntime kRuntime{[] { return &Fibers::position(); }, &Fibers::sync, &Fibers::gather};
 
 std::string target_text() { return read_file(SLUICE_SOURCE_DIR "/tests/gpu/host_target.h"); }
@@ -112,6 +114,8 @@ void HostDevice::launch(const Kernel& kernel, const Grid& grid,
             cat(kernel.entry, " takes arguments of types ", types(), ", not ", given));
   invariant(grid.threads <= most_threads(),
             cat(kernel.entry, " has at most ", most_threads(), " threads, not ", grid.threads));
+  invariant(grid.shared_bytes <= kMostSharedBytes,
+            cat(kernel.entry, " asks for at most ", kMostSharedBytes, " shared bytes"));
   static thread_local Fibers fibers;
   BlockPosition block{.blocks_x = static_cast<int>(grid.x)};
   for (int z = 0; z < grid.z; ++z)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -90,6 +91,31 @@ TEST(HostDevice, RoundsToBf16) {
   EXPECT_EQ(z[3], -1.0078125f);
   EXPECT_EQ(z[4], INFINITY);
   EXPECT_TRUE(std::isnan(z[5]));
+}
+
+TEST(HostDevice, MultipliesMatrices) {
+  HostDevice device;
+  // Small integers, exact in bf16.
+  const auto number = [](int i) { return static_cast<float>(i * 7 % 23 - 11); };
+  const auto bits = [](float x) {
+    return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);
+  };
+  alignas(16) std::uint16_t a[256], b[128];
+  for (int i = 0; i < 256; ++i) a[i] = bits(number(i));
+  for (int i = 0; i < 128; ++i) b[i] = bits(number(i + 500));
+  for (const std::int64_t missing : {0, 3}) {
+    float c[128];
+    const std::uint16_t *pa = a, *pb = b;
+    launch(device, test_kernel("matrices"), {.threads = 32, .shared_bytes = 768}, pa, pb, &c[0],
+           missing);
+    for (int row = 0; row < 16; ++row)
+      for (int column = 0; column < 8; ++column) {
+        float want = 1;
+        for (int k = 0; k < 16 && column < 8 - missing; ++k)
+          want += number(16 * row + k) * number(16 * column + k + 500);
+        EXPECT_EQ(c[8 * row + column], want) << row << " " << column;
+      }
+  }
 }
 
 TEST(HostDevice, RejectsWrongCalls) {

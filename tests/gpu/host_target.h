@@ -7,7 +7,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <utility>
+#include <vector>
 
 typedef unsigned int u32;
 typedef long long i64;
@@ -114,5 +116,72 @@ inline u32 max_of_pairs(u32 a, u32 b) {
 }
 inline float power_of_two(float x) { return std::exp2(x); }
 inline void reload(uint4&) {}
+
+inline unsigned char* dynamic_shared() {
+  alignas(128) static unsigned char memory[227 * 1024];
+  return memory;
+}
+using SharedAddress = std::uintptr_t;
+inline SharedAddress shared_address(const void* p) { return reinterpret_cast<SharedAddress>(p); }
+
+// Bytes arrive when the thread waits for them, not earlier, so that tests notice a missing wait.
+struct Copy {
+  SharedAddress to;
+  const void* from;
+  bool valid;
+};
+struct Copies {
+  std::vector<Copy> started;
+  std::deque<std::vector<Copy>> groups;
+};
+inline Copies& own_copies() {
+  static Copies of_thread[1024];
+  return of_thread[thread()];
+}
+inline void copy_16(SharedAddress to, const void* from, bool valid) {
+  own_copies().started.push_back({to, from, valid});
+}
+inline void end_group_of_copies() {
+  own_copies().groups.push_back(std::move(own_copies().started));
+  own_copies().started.clear();
+}
+template <int pending>
+void wait_for_copies() {
+  for (auto& groups = own_copies().groups; groups.size() > pending; groups.pop_front())
+    for (const Copy& copy : groups.front()) {
+      if (copy.valid)
+        std::memcpy(reinterpret_cast<void*>(copy.to), copy.from, 16);
+      else
+        std::memset(reinterpret_cast<void*>(copy.to), 0, 16);
+    }
+}
+
+inline void load_matrices(u32 (&r)[4], SharedAddress row) {
+  SharedAddress rows[32];
+  std::memcpy(rows, host_runtime->gather(&row, sizeof row), sizeof rows);
+  const int lane = thread() % 32;
+  for (int m = 0; m < 4; ++m)
+    std::memcpy(&r[m], reinterpret_cast<const char*>(rows[8 * m + lane / 4]) + lane % 4 * 4, 4);
+}
+// Lane 4 i + j holds, of a: rows i and i + 8, columns 2 j, 2 j + 1 and 8 further; of b: the same
+// rows as a's columns, column i; of c: rows i and i + 8, columns 2 j and 2 j + 1.
+inline void multiply_add(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  struct Fragments {
+    u32 a[4], b[2];
+  };
+  const Fragments own{{a[0], a[1], a[2], a[3]}, {b0, b1}};
+  Fragments all[32];
+  std::memcpy(all, host_runtime->gather(&own, sizeof own), sizeof all);
+  const auto element = [](u32 pair, int k) {
+    return float_of(k % 2 ? pair & 0xffff0000u : pair << 16);
+  };
+  const int lane = thread() % 32;
+  for (int e = 0; e < 4; ++e) {
+    const int row = lane / 4, column = lane % 4 * 2 + e % 2;
+    for (int k = 0; k < 16; ++k)
+      c[e] += element(all[row * 4 + k % 8 / 2].a[e / 2 + k / 8 * 2], k) *
+              element(all[column * 4 + k % 8 / 2].b[k / 8], k);
+  }
+}
 
 }  // namespace sluice::gpu

@@ -46,6 +46,26 @@ KERNEL(divergent, 64, float* y) {
   else y[thread()] = warp_sum(1.0f);
   if (thread() >= 40) y[0] = shuffle_xor(1.0f, 1);
 }
+// c [16, 8] = a [16, 16] b [8, 16] transposed, by way of shared memory, where rows of a and b have
+// 32 bytes. The last `missing` rows of b count as zeros.
+KERNEL(matrices, 32, const bf16* a, const bf16* b, float* c, i64 missing) {
+  const SharedAddress at = shared_address(dynamic_shared());
+  const int lane = thread();
+  copy_16(at + lane * 16, a + lane * 8, true);
+  end_group_of_copies();
+  if (lane < 16) copy_16(at + 512 + lane * 16, b + lane * 8, lane / 2 < 8 - missing);
+  end_group_of_copies();
+  wait_for_copies<1>();
+  sync();
+  u32 x[4], y[4];
+  load_matrices(x, at + lane % 16 * 32 + lane / 16 * 16);
+  wait_for_copies<0>();
+  sync();
+  load_matrices(y, at + 512 + lane % 8 * 32 + lane / 8 % 2 * 16);
+  float sum[4] = {1, 1, 1, 1};
+  multiply_add(sum, x, y[0], y[1]);
+  for (int e = 0; e < 4; ++e) c[(lane / 4 + e / 2 * 8) * 8 + lane % 4 * 2 + e % 2] = sum[e];
+}
 KERNEL(positions, 32, float* y, double offset) {
   const int at = (block_z() * 2 + block_y()) * blocks_x() + block_x();
   if (thread() == 0) y[at] = float(offset) + 100 * block_z() + 10 * block_y() + block_x();
