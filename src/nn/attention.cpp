@@ -50,7 +50,8 @@ at::Tensor Attention::forward(const at::Tensor& x_BTD, const AttentionSources& s
       .kv =
           config_.cross ? ops::linear(sources.encoded_BSD, *kv_, kv_bias_, context) : at::Tensor(),
       .rotary = sources.rotary,
-      .bias_HR = sources.bias_HR};
+      .bias_HR = sources.bias_HR,
+      .may_overwrite = true};
   return ops::linear(ops::attention(inputs, config_.shape, config_.rule, context), *o_, o_bias_,
                      context);
 }

@@ -73,13 +73,14 @@ at::Tensor future_mask(std::int64_t length, const at::Tensor& like) {
   return at::ones({length, length}, like.options().dtype(at::kBool)).triu(1);
 }
 
-enum class Implementation { kReference, kLibrary, kTiled };
+enum class Implementation { kReference, kLibrary, kTiled, kGpu };
 
 Implementation choose(const AttentionInputs& in, const AttentionRule& rule,
                       const Context& context) {
   if (!use_fused(in.q, context) || rule.dropout.active(context) ||
       reduces_in_bf16(in.q.scalar_type(), context))
     return Implementation::kReference;
+  if (gpu_for(in.q, context) != nullptr) return Implementation::kGpu;
   return in.q.is_cpu() && has_tile_kernel() ? Implementation::kTiled : Implementation::kLibrary;
 }
 
@@ -144,6 +145,8 @@ at::Tensor attention(const AttentionInputs& inputs, const AttentionShape& shape,
                      const AttentionRule& rule, const Context& context) {
   check(inputs, shape, rule);
   switch (choose(inputs, rule, context)) {
+    case Implementation::kGpu:
+      return gpu_attention(inputs, shape, rule, *gpu_for(inputs.q, context));
     case Implementation::kTiled:
       return tiled_attention(inputs, shape, rule);
     case Implementation::kLibrary:

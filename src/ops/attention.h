@@ -37,6 +37,8 @@ struct AttentionInputs {
   Rotary rotary;  // applied to q and k
   // Added to the scores: [num_heads, T + S − 1] from ops/relative_bias.h; undefined: no bias
   at::Tensor bias_HR;
+  // True: q and kv have no other reader, and the rotation may be done in their memory
+  bool may_overwrite = false;
 };
 
 struct AttentionRule {

@@ -1,5 +1,5 @@
-// The three implementations of attention, with the interface of ops/attention.h; attention()
-// selects one. Only the reference implements dropout.
+// The implementations of attention, with the interface of ops/attention.h; attention() selects one.
+// Only the reference implements dropout.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,5 +17,9 @@ at::Tensor library_attention(const AttentionInputs& inputs, const AttentionShape
 // in fp32 for every input dtype.
 at::Tensor tiled_attention(const AttentionInputs& inputs, const AttentionShape& shape,
                            const AttentionRule& rule);
+// Kernels of `device` around a core of LibTorch (ops/attention_core.h). Rotated queries and keys,
+// and the bias, are rounded to the input dtype.
+at::Tensor gpu_attention(const AttentionInputs& inputs, const AttentionShape& shape,
+                         const AttentionRule& rule, gpu::Device& device);
 
 }  // namespace sluice::ops

@@ -95,7 +95,7 @@ HostDevice::Module& HostDevice::module_of(const Kernel& kernel) {
 
 void HostDevice::launch(const Kernel& kernel, const Grid& grid,
                         std::span<const Argument> arguments) {
-  launches_.push_back({kernel.entry, kernel.settings, grid, bytes_of(arguments)});
+  launches_.push_back({kernel.program, kernel.entry, kernel.settings, grid, bytes_of(arguments)});
   const Module& module = module_of(kernel);
   void (*entry)(const void* const*) = nullptr;
   const char* (*types)() = nullptr;

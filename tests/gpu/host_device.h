@@ -20,6 +20,7 @@ class HostCompiler final : public Compiler {
 
 // One launch, for tests of the host logic.
 struct Launch {
+  const Program* program;
   std::string entry, settings;
   Grid grid;
   std::string arguments;  // their bytes

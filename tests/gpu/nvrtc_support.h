@@ -5,6 +5,9 @@
 
 #include <cstdlib>
 #include <memory>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "gpu/nvrtc.h"
 #include "tests/gpu/host_device.h"
@@ -20,16 +23,16 @@ inline std::unique_ptr<Nvrtc> nvrtc_for(Architecture architecture) {
   return Nvrtc::open(path != nullptr ? path : "", architecture);
 }
 
-// Whether every program that was launched compiles for all architectures. Skips without NVRTC.
-inline void expect_compiles_for_gpus(const HostDevice& device) {
-  ASSERT_FALSE(device.programs().empty());
+// Every program that a test has launched compiles for GPUs.
+inline void expect_compiles_for_gpus(const std::vector<Launch>& launches) {
+  std::set<std::pair<const Program*, std::string>> programs;
+  for (const Launch& launch : launches) programs.emplace(launch.program, launch.settings);
   for (const Architecture architecture : kArchitectures) {
     const auto nvrtc = nvrtc_for(architecture);
     if (nvrtc == nullptr) GTEST_SKIP() << "no NVRTC; scripts/setup.sh --tests installs it";
-    for (const ProgramSettings& one : device.programs())
-      EXPECT_NO_THROW(nvrtc->compile(sources_of(*one.program, one.settings)))
-          << one.program->main << " for sm_" << architecture.major << architecture.minor << "\n"
-          << one.settings;
+    for (const auto& [program, settings] : programs)
+      EXPECT_NO_THROW(nvrtc->compile(sources_of(*program, settings)))
+          << program->main << "\n" << settings;
   }
 }
 

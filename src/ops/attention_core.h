@@ -1,0 +1,47 @@
+// The part of the GPU form of attention that a library computes: softmax(mask(scale q kᵀ + bias)) v
+// on heads of packed tensors, and its gradients. All cores are deterministic.
+//
+// Shapes: B sequences, T queries, S keys, H query heads, K key/value heads (dividing H), D head_dim.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+
+namespace sluice::ops {
+
+// q [B, H, T, D], k and v [B, K, S, D]: views of packed tensors or their gradients, D contiguous.
+struct Heads {
+  at::Tensor q, k, v;
+};
+
+struct CoreInputs {
+  Heads heads;
+  at::Tensor bias_HTS;  // in the dtype of q, rows padded to a multiple of 8; undefined: no bias
+  bool causal = false;  // requires T = S
+  double scale = 1;     // of q kᵀ
+};
+
+struct CoreResult {
+  at::Tensor y_BTHD;                // contiguous
+  at::Tensor log_sum_exp_BHT;       // fp32, natural logarithm; T contiguous, rows may be padded
+  std::array<at::Tensor, 2> state;  // what this core's backward needs besides; may be undefined
+};
+
+class AttentionCore {
+ public:
+  virtual ~AttentionCore() = default;
+  virtual CoreResult forward(const CoreInputs& inputs) const = 0;
+  // The gradients of q, k and v. `packed` are views with their shapes; a core that can write to
+  // them returns them, others return tensors of their own, with any strides but D contiguous.
+  virtual Heads backward(const CoreInputs& inputs, const CoreResult& result,
+                         const at::Tensor& dy_BTHD, const Heads& packed) const = 0;
+};
+
+// The core for tensors of this device, dtype and head_dim.
+const AttentionCore& core_for(const CoreInputs& inputs);
+
+// Plain products, which compute in fp32 and hold the scores of all pairs in memory. For any inputs.
+const AttentionCore& plain_core();
+
+}  // namespace sluice::ops

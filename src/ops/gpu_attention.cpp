@@ -1,0 +1,152 @@
+// Shapes: see ops/attention_core.h.
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <optional>
+
+#include "base/error.h"
+#include "ops/attention_core.h"
+#include "ops/attention_forms.h"
+#include "ops/gpu_relative_bias.h"
+#include "ops/gpu_rotary.h"
+
+namespace sluice::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct Settings {
+  AttentionShape shape;
+  bool causal, may_overwrite;
+  double divisor;
+  gpu::Device* device;
+};
+
+// The packed tensors: kv is undefined for self-attention, where q holds all heads.
+struct Packed {
+  at::Tensor q, kv;
+  bool is_one() const { return !kv.defined(); }
+};
+
+Heads heads_of(const Packed& packed, const AttentionShape& shape) {
+  const std::int64_t H = shape.num_heads, K = shape.num_kv_heads, D = shape.head_dim;
+  const auto by_head = [&](const at::Tensor& x) {
+    return x.view({x.size(0), x.size(1), x.size(2) / D, D}).transpose(1, 2);
+  };
+  const at::Tensor first = by_head(packed.q),
+                   second = packed.is_one() ? first.narrow(1, H, 2 * K) : by_head(packed.kv);
+  return {first.narrow(1, 0, H), second.narrow(1, 0, K), second.narrow(1, K, K)};
+}
+
+PackedHeads layout_of_q(const Packed& packed, const AttentionShape& shape, bool rotates) {
+  const std::int64_t H = shape.num_heads, K = shape.num_kv_heads;
+  return {.heads = packed.is_one() ? H + 2 * K : H,
+          .head_dim = shape.head_dim,
+          .rotated = !rotates          ? 0
+                     : packed.is_one() ? H + K
+                                       : H};
+}
+PackedHeads layout_of_kv(const AttentionShape& shape, bool rotates) {
+  return {.heads = 2 * shape.num_kv_heads,
+          .head_dim = shape.head_dim,
+          .rotated = rotates ? shape.num_kv_heads : 0};
+}
+
+// The packed tensors with rotated queries and keys.
+Packed rotate(const at::Tensor& q, const std::optional<at::Tensor>& kv, const Rotary& rotary,
+              const Settings& s) {
+  const auto rotated = [&](const at::Tensor& x, const PackedHeads& layout) {
+    const at::Tensor row_major = x.contiguous();
+    const bool in_place = s.may_overwrite || !row_major.is_same(x);
+    return rotate_heads(*s.device, row_major, layout, rotary, in_place);
+  };
+  const Packed packed{q, kv ? *kv : at::Tensor()};
+  return {rotated(q, layout_of_q(packed, s.shape, rotary.defined())),
+          kv ? rotated(*kv, layout_of_kv(s.shape, rotary.defined())) : at::Tensor()};
+}
+
+// The packed gradients from those of q, k and v, rotated back.
+Packed packed_gradients(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
+                        const Packed& packed, const Rotary& rotary, const Settings& s) {
+  const Packed gradient{at::empty_like(packed.q),
+                        packed.is_one() ? at::Tensor() : at::empty_like(packed.kv)};
+  const Heads d = core_for(in).backward(in, result, dy_BTHD, heads_of(gradient, s.shape));
+  const bool rotates = rotary.defined();
+  const std::int64_t H = s.shape.num_heads, K = s.shape.num_kv_heads;
+  const PackedHeads of_q = layout_of_q(packed, s.shape, rotates),
+                    of_kv = packed.is_one() ? of_q : layout_of_kv(s.shape, rotates);
+  const at::Tensor& d_kv = packed.is_one() ? gradient.q : gradient.kv;
+  const std::int64_t first_key = packed.is_one() ? H : 0;
+  pack_gradient(*s.device, d.q, gradient.q, of_q, 0, rotary);
+  pack_gradient(*s.device, d.k, d_kv, of_kv, first_key, rotary);
+  pack_gradient(*s.device, d.v, d_kv, of_kv, first_key + K, rotary);
+  return gradient;
+}
+
+struct GpuAttention : torch::autograd::Function<GpuAttention> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q,
+                            const std::optional<at::Tensor>& kv,
+                            const std::optional<at::Tensor>& bias_HR, const Rotary& rotary,
+                            const Settings& s) {
+    const Packed packed = rotate(q, kv, rotary, s);
+    CoreInputs in{.heads = heads_of(packed, s.shape), .causal = s.causal, .scale = 1 / s.divisor};
+    if (bias_HR)
+      in.bias_HTS = expand_bias(*s.device, bias_HR->contiguous(), q.size(1), q.scalar_type());
+    const CoreResult result = core_for(in).forward(in);
+    const at::Tensor y =
+        at::_unsafe_view(result.y_BTHD, {q.size(0), q.size(1), s.shape.query_columns()});
+    ctx->save_for_backward({packed.q, packed.kv, y, result.log_sum_exp_BHT, rotary.cos, rotary.sin,
+                            in.bias_HTS, result.state[0], result.state[1]});
+    ctx->saved_data["heads"] = s.shape.num_heads;
+    ctx->saved_data["kv_heads"] = s.shape.num_kv_heads;
+    ctx->saved_data["head_dim"] = s.shape.head_dim;
+    ctx->saved_data["causal"] = s.causal;
+    ctx->saved_data["divisor"] = s.divisor;
+    ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(s.device);
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const variable_list saved = ctx->get_saved_variables();
+    const auto number = [&](const char* name) { return ctx->saved_data[name].toInt(); };
+    const Settings s{.shape = {number("heads"), number("kv_heads"), number("head_dim")},
+                     .causal = ctx->saved_data["causal"].toBool(),
+                     .divisor = ctx->saved_data["divisor"].toDouble(),
+                     .device = reinterpret_cast<gpu::Device*>(number("device"))};
+    const Packed packed{saved[0], saved[1]};
+    const CoreInputs in{.heads = heads_of(packed, s.shape),
+                        .bias_HTS = saved[6],
+                        .causal = s.causal,
+                        .scale = 1 / s.divisor};
+    const auto by_head = [&](const at::Tensor& x) {
+      return x.contiguous().view({x.size(0), x.size(1), s.shape.num_heads, s.shape.head_dim});
+    };
+    const CoreResult result{by_head(saved[2]), saved[3], {saved[7], saved[8]}};
+    const at::Tensor dy_BTHD = by_head(gradients[0]);
+    const Packed d = packed_gradients(in, result, dy_BTHD, packed, {saved[4], saved[5]}, s);
+    const at::Tensor dbias_HR =
+        in.bias_HTS.defined() ? bias_gradient(*s.device, in, result, dy_BTHD) : at::Tensor();
+    return {d.q, d.kv, dbias_HR, at::Tensor(), at::Tensor()};
+  }
+};
+
+std::optional<at::Tensor> if_defined(const at::Tensor& x) {
+  return x.defined() ? std::optional(x) : std::nullopt;
+}
+
+}  // namespace
+
+at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
+                         const AttentionRule& rule, gpu::Device& device) {
+  const Rotary& rotary = in.rotary;
+  invariant(!rotary.defined() || rotary.cos.scalar_type() == at::kFloat, "rotary tables are fp32");
+  invariant(!in.bias_HR.defined() || in.bias_HR.scalar_type() == at::kFloat,
+            "a relative bias is fp32");
+  return GpuAttention::apply(
+      in.q, if_defined(in.kv), if_defined(in.bias_HR),
+      rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{},
+      Settings{shape, rule.causal, in.may_overwrite, rule.divisor, &device});
+}
+
+}  // namespace sluice::ops
