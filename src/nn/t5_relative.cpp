@@ -21,7 +21,17 @@ RelativeBias::RelativeBias(ops::Parameters& parameters, const std::string& prefi
                              .init = init.relative_bias(num_heads, config.num_buckets)})) {}
 
 at::Tensor RelativeBias::forward(std::int64_t length) const {
-  return ops::relative_bias(*table_, rule_, length, length);
+  return ops::relative_bias(*table_, membership(length));
+}
+
+at::Tensor RelativeBias::membership(std::int64_t length) const {
+  constexpr std::size_t kMostKept = 4;
+  const auto kept = memberships_.find(length);
+  const bool is_kept = kept != memberships_.end();
+  if (is_kept && kept->second.device() == table_->value.device()) return kept->second;
+  at::Tensor made = ops::bucket_membership(*table_, rule_, length, length);
+  if (is_kept || memberships_.size() < kMostKept) memberships_[length] = made;
+  return made;
 }
 
 }  // namespace sluice::nn

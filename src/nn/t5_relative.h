@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -45,8 +46,14 @@ class RelativeBias {
   at::Tensor forward(std::int64_t length) const;
 
  private:
+  // ops::bucket_membership for `length` queries and keys.
+  at::Tensor membership(std::int64_t length) const;
+
   ops::BucketRule rule_;
   const ops::Weight* table_;
+  // By length, for the table's device: copied at the first forward pass, never changed or freed
+  // (a recorded CUDA graph may read them). Generation uses many lengths, so only a few are kept.
+  mutable std::map<std::int64_t, at::Tensor> memberships_;
 };
 
 }  // namespace sluice::nn

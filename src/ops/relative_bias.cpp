@@ -9,22 +9,6 @@
 #include "base/error.h"
 
 namespace sluice::ops {
-namespace {
-
-// One-hot columns: entry [bucket, r] is 1 if distance r belongs to the bucket.
-at::Tensor membership(const BucketRule& rule, std::int64_t num_queries, std::int64_t num_keys,
-                      const at::TensorOptions& options) {
-  const std::int64_t R = num_queries + num_keys - 1;
-  const at::Tensor host_bR =
-      at::zeros({rule.num_buckets, R}, options.device(at::kCPU).dtype(at::kFloat));
-  float* member = host_bR.data_ptr<float>();
-  for (std::int64_t r = 0; r < R; ++r)
-    member[relative_bucket(num_queries - 1 - r, rule) * R + r] = 1;
-  return host_bR.to(options);
-}
-
-}  // namespace
-
 std::int64_t relative_bucket(std::int64_t query_minus_key, const BucketRule& rule) {
   const std::int64_t buckets = rule.bidirectional ? rule.num_buckets / 2 : rule.num_buckets;
   const std::int64_t first = rule.bidirectional && query_minus_key < 0 ? buckets : 0;
@@ -41,14 +25,28 @@ std::int64_t relative_bucket(std::int64_t query_minus_key, const BucketRule& rul
   return first + std::min(max_exact + beyond, buckets - 1);
 }
 
-// A product with a 0/1 matrix: exact, and backward sums each bucket in a fixed order on any device.
-at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries,
-                         std::int64_t num_keys) {
-  invariant(table.value.dim() == 2 && table.value.size(1) == rule.num_buckets,
-            "a relative position table has one column per bucket");
+at::Tensor bucket_membership(const Weight& table, const BucketRule& rule, std::int64_t num_queries,
+                             std::int64_t num_keys) {
   invariant(num_queries > 0 && num_keys > 0,
             "a relative bias needs at least one query and one key");
-  return at::matmul(table.value, membership(rule, num_queries, num_keys, table.value.options()));
+  const std::int64_t R = num_queries + num_keys - 1;
+  const at::Tensor host_bR = at::zeros({rule.num_buckets, R}, at::kFloat);
+  float* member = host_bR.data_ptr<float>();
+  for (std::int64_t r = 0; r < R; ++r)
+    member[relative_bucket(num_queries - 1 - r, rule) * R + r] = 1;
+  return host_bR.to(table.value.options().requires_grad(false));
+}
+
+// A product with a 0/1 matrix: exact, and backward sums each bucket in a fixed order on any device.
+at::Tensor relative_bias(const Weight& table, const at::Tensor& membership_bR) {
+  invariant(table.value.dim() == 2 && table.value.size(1) == membership_bR.size(0),
+            "a relative position table has one column per bucket");
+  return at::matmul(table.value, membership_bR);
+}
+
+at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries,
+                         std::int64_t num_keys) {
+  return relative_bias(table, bucket_membership(table, rule, num_queries, num_keys));
 }
 
 }  // namespace sluice::ops
