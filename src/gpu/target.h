@@ -9,8 +9,10 @@ typedef unsigned int u32;
 typedef long long i64;
 typedef unsigned long long u64;
 
-#define KERNEL(name, threads, ...) \
-  extern "C" __global__ __launch_bounds__(threads) void name(__VA_ARGS__)
+// A multiprocessor has registers for at least 384 threads of smaller blocks: at most 168 each.
+#define KERNEL(name, threads, ...)                                                             \
+  extern "C" __global__ __launch_bounds__(threads, (threads) < 384 ? 384 / (threads) : 1) void \
+  name(__VA_ARGS__)
 #define SHARED __shared__
 
 namespace sluice::gpu {
