@@ -1,7 +1,7 @@
 // The part of the GPU form of attention that a library computes: softmax(mask(scale q kᵀ + bias)) v
 // on heads of packed tensors, and its gradients. All cores are deterministic.
 //
-// Shapes: B sequences, T queries, S keys, H query heads, K key/value heads (dividing H), D head_dim.
+// Shapes: B sequences, T queries, S keys, H query heads, K key/value heads (divides H), D head_dim.
 #pragma once
 
 #include <ATen/core/Tensor.h>

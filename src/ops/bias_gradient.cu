@@ -77,7 +77,7 @@ inline void add_half(float (&sum)[8][4], const u32 (&mask)[8][2], SharedAddress 
     for (int pair = 0; pair < 2; ++pair) {
       u32 x[4], y[4];
       const SharedAddress columns =
-          piece(half * 32 + pair * 16 + (lane & 7) + ((lane >> 4) << 3), depth * 2 + (lane >> 3 & 1));
+          piece(half * 32 + pair * 16 + lane / 16 * 8 + lane % 8, depth * 2 + lane / 8 % 2);
       load_matrices(x, at_k + columns);
       load_matrices(y, at_v + columns);
       multiply_add(score[2 * pair], a, x[0], x[1]);

@@ -31,8 +31,8 @@ inline void expect_compiles_for_gpus(const std::vector<Launch>& launches) {
     const auto nvrtc = nvrtc_for(architecture);
     if (nvrtc == nullptr) GTEST_SKIP() << "no NVRTC; scripts/setup.sh --tests installs it";
     for (const auto& [program, settings] : programs)
-      EXPECT_NO_THROW(nvrtc->compile(sources_of(*program, settings)))
-          << program->main << "\n" << settings;
+      EXPECT_NO_THROW(nvrtc->compile(sources_of(*program, settings))) << program->main << "\n"
+                                                                      << settings;
   }
 }
 
