@@ -50,7 +50,7 @@ std::optional<at::Tensor> mask_of(const CoreInputs& in) {
   return in.bias_HTS.unsqueeze(0).expand({in.heads.q.size(0), -1, -1, -1});
 }
 
-// FlashAttention-2 for GPUs: bf16, no bias.
+// FlashAttention-2 for GPUs: bf16, no bias. Rounds dK and dV of each query head.
 class FlashCore final : public AttentionCore {
  public:
   CoreResult forward(const CoreInputs& in) const override {
@@ -98,25 +98,23 @@ class EfficientCore final : public AttentionCore {
   }
 };
 
-// LibTorch's flash attention for CPUs, on which tests run the GPU form.
+// LibTorch's flash attention for CPUs, on which tests run the GPU form. Not for grouped queries: the
+// rounded gradients of each query head would have to be added.
 class CpuFlashCore final : public AttentionCore {
  public:
   CoreResult forward(const CoreInputs& in) const override {
     const auto& [q, k, v] = in.heads;
-    const std::int64_t group = group_size(in.heads);
     const auto [y, log_sum_exp] = at::_scaled_dot_product_flash_attention_for_cpu(
-        q, repeat_heads(k, group), repeat_heads(v, group), 0.0, in.causal, mask_of(in), in.scale);
+        q, k, v, 0.0, in.causal, mask_of(in), in.scale);
     return {in_rows(y), log_sum_exp.contiguous(), {}};
   }
   Heads backward(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
                  const Heads&) const override {
     const auto& [q, k, v] = in.heads;
-    const std::int64_t group = group_size(in.heads);
     const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-        dy_BTHD.transpose(1, 2), q, repeat_heads(k, group), repeat_heads(v, group),
-        result.y_BTHD.transpose(1, 2), result.log_sum_exp_BHT, 0.0, in.causal, mask_of(in),
-        in.scale);
-    return {dq, sum_heads(dk, group), sum_heads(dv, group)};
+        dy_BTHD.transpose(1, 2), q, k, v, result.y_BTHD.transpose(1, 2), result.log_sum_exp_BHT,
+        0.0, in.causal, mask_of(in), in.scale);
+    return {dq, dk, dv};
   }
 };
 
@@ -182,7 +180,7 @@ const AttentionCore& core_for(const CoreInputs& in) {
   static const CpuFlashCore cpu_flash;
   const at::Tensor& q = in.heads.q;
   if (q.scalar_type() != at::kBFloat16) return plain_core();
-  if (q.is_cpu()) return cpu_flash;
+  if (q.is_cpu() && group_size(in.heads) == 1) return cpu_flash;
   if (!q.is_cuda() || q.size(3) % 8 != 0 || q.size(3) > 256) return plain_core();
   if (in.bias_HTS.defined()) return efficient;
   return flash;
