@@ -112,7 +112,7 @@ TEST_P(Attentions, EqualTheFormulaInValuesAndGradients) {
           [&](const Arrays& p) { return dot(upstream, formula(s, p, bias, rope)); }, inputs);
       // A key bias shifts all scores of a query equally: without rope its gradient is only
       // rounding.
-      // LibTorch's attention, the core on GPUs, rounds more intermediate results in bf16.
+      // Attention on GPUs also rounds rotated queries and keys, and the probabilities.
       const double allowed_gradient = (GetParam().gpu != nullptr ? 2 : 1) * allowed;
       for (const auto& [name, elements] : want) {
         if (name != "a.k.bias" || rope)

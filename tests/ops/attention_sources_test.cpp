@@ -78,16 +78,13 @@ std::string describe(const Sizes& s) {
 
 // As in attention_test.cpp.
 constexpr double kGradientFactor = 2, kLibraryGradientFactor = 4;
-double gradient_factor(const Setting& setting) {
-  return setting.gpu != nullptr ? kLibraryGradientFactor : kGradientFactor;
-}
 
 class AttentionSources : public testing::TestWithParam<Setting> {};
 
 TEST_P(AttentionSources, EqualFloat64) {
   for (const Sizes& s : kSizes) {
     SCOPED_TRACE(describe(s));
-    expect_equals_float64(GetParam(), run_of(s), gradient_factor(GetParam()));
+    expect_equals_float64(GetParam(), run_of(s), kGradientFactor);
   }
 }
 

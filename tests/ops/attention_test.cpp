@@ -28,11 +28,8 @@ Rotary rotary_for(const Sizes& size, const Setting& setting) {
 // roundings of other ops.
 constexpr double kGradientFactor = 2;
 // LibTorch's implementation also rounds the rotated q and k, the probabilities, and dK and dV of
-// each query head. On GPUs its ops are the core of ours.
+// each query head.
 constexpr double kLibraryGradientFactor = 4;
-double gradient_factor(const Setting& setting) {
-  return setting.gpu != nullptr ? kLibraryGradientFactor : kGradientFactor;
-}
 
 using AttentionForm = at::Tensor (*)(const AttentionInputs&, const AttentionShape&,
                                      const AttentionRule&);
@@ -67,7 +64,7 @@ TEST_P(Attention, EqualsFloat64) {
     SCOPED_TRACE(testing::Message()
                  << "length " << size.length << ", heads " << size.shape.num_heads << "/"
                  << size.shape.num_kv_heads << " of " << size.shape.head_dim);
-    expect_equals_float64(GetParam(), run_of(size), gradient_factor(GetParam()));
+    expect_equals_float64(GetParam(), run_of(size), kGradientFactor);
   }
 }
 
