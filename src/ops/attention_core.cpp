@@ -98,8 +98,8 @@ class EfficientCore final : public AttentionCore {
   }
 };
 
-// LibTorch's flash attention for CPUs, on which tests run the GPU form. Not for grouped queries: the
-// rounded gradients of each query head would have to be added.
+// LibTorch's flash attention for CPUs, on which tests run the GPU form. Not for grouped queries:
+// the rounded gradients of each query head would have to be added.
 class CpuFlashCore final : public AttentionCore {
  public:
   CoreResult forward(const CoreInputs& in) const override {

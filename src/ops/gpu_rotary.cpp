@@ -3,8 +3,7 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
+#include "base/error.h"
 #include "base/text_format.h"
 #include "ops/gpu_launch.h"
 
