@@ -11,6 +11,7 @@
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "eval/sampling.h"
+#include "ops/cuda.h"
 #include "text/utf8.h"
 
 namespace sluice::eval {
@@ -80,17 +81,18 @@ Spans generate_spans(const model::LanguageModel& model, const text::Tokenizer& t
                      const data::SpanRules& rules, const Ids& inputs,
                      const SamplingConfig& config) {
   const c10::Device device = model.parameters().master().device();
+  const ops::Context context = ops::inference_context(device);
   const std::uint64_t key = random_key(config.seed, "sample");
   const auto num_spans = static_cast<std::int64_t>(std::count_if(
       inputs.begin(), inputs.end(), [&](std::int32_t id) { return id >= rules.num_pieces; }));
-  const at::Tensor encoded = model.encode(row_of(inputs, device), {});
+  const at::Tensor encoded = model.encode(row_of(inputs, device), context);
   std::vector<Ids> spans(1);
   bool interrupted = false, ended = false;
   Ids written{rules.sentinel(0)};
   for (std::int64_t n = 1; n < config.num_tokens; ++n) {
     if ((interrupted = stop_requested())) break;
     const at::Tensor logits =
-        model.logits_after(encoded, row_of(written, device), {}).to(at::kCPU).contiguous();
+        model.logits_after(encoded, row_of(written, device), context).to(at::kCPU).contiguous();
     const auto* values = static_cast<const float*>(logits.const_data_ptr());
     std::vector<float> allowed(values, values + logits.numel());
     mask_logits(allowed, tokenizer, rules, static_cast<std::int64_t>(spans.size()) - 1, num_spans);

@@ -14,6 +14,7 @@
 #include "base/signals.h"
 #include "base/text_format.h"
 #include "eval/sampling.h"
+#include "ops/cuda.h"
 #include "text/utf8.h"
 
 namespace sluice::eval {
@@ -25,7 +26,8 @@ std::vector<float> next_logits(const model::LanguageModel& model,
   const auto length = std::min(static_cast<std::int64_t>(ids.size()), context_length);
   const at::Tensor inputs = at::empty({1, length}, at::kLong);
   std::copy(ids.end() - length, ids.end(), static_cast<std::int64_t*>(inputs.mutable_data_ptr()));
-  const at::Tensor logits = model.next_logits(inputs.to(model.parameters().master().device()), {})
+  const at::Device device = model.parameters().master().device();
+  const at::Tensor logits = model.next_logits(inputs.to(device), ops::inference_context(device))
                                 .to(at::kCPU)
                                 .contiguous();
   const auto* values = static_cast<const float*>(logits.const_data_ptr());

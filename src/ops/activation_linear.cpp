@@ -16,7 +16,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::Tensor rows_of(const at::Tensor& x) { return x.view({-1, x.size(-1)}); }
+at::Tensor flat_rows(const at::Tensor& x) { return x.view({-1, x.size(-1)}); }
 
 // The leaves are inputs so that autograd reaches them. `layer` and `device` outlive the graph.
 struct GpuActivationLinear : torch::autograd::Function<GpuActivationLinear> {
@@ -28,7 +28,7 @@ struct GpuActivationLinear : torch::autograd::Function<GpuActivationLinear> {
     std::vector<std::int64_t> shape = h.sizes().vec();
     shape.back() = weight.size(0);
     const at::Tensor y = at::empty(shape, h.options());
-    forward_product(rows_of(y), rows_of(h), layer.weight.compute);
+    forward_product(flat_rows(y), flat_rows(h), layer.weight.compute);
     if (layer.bias != nullptr) y.add_(layer.bias->compute);
     ctx->save_for_backward({ab, weight, bias.value_or(at::Tensor()), layer.weight.compute});
     ctx->saved_data["type"] = std::string(layer.f.type);
@@ -42,7 +42,7 @@ struct GpuActivationLinear : torch::autograd::Function<GpuActivationLinear> {
     const at::Tensor &ab = saved[0], &weight = saved[1], &bias = saved[2], &compute_On = saved[3];
     const GpuActivation f{*reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt()),
                           ctx->saved_data["type"].toStringRef(), ctx->saved_data["gated"].toBool()};
-    const at::Tensor dy_NO = rows_of(gradients[0].contiguous());
+    const at::Tensor dy_NO = flat_rows(gradients[0].contiguous());
     const at::Tensor dh_Nn = at::empty({dy_NO.size(0), weight.size(1)}, ab.options());
     data_gradient(dh_Nn, dy_NO, compute_On);
     const at::Tensor h_Nn = at::empty_like(dh_Nn);

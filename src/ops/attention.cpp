@@ -51,11 +51,11 @@ void check(const AttentionInputs& in, const AttentionShape& shape, const Attenti
 }
 
 // Views of the packed projections, [B, T or S, heads, D].
-struct Heads {
+struct HeadViews {
   at::Tensor q, k, v;
 };
 
-Heads heads_of(const at::Tensor& q, const at::Tensor& kv, const AttentionShape& shape) {
+HeadViews heads_of(const at::Tensor& q, const at::Tensor& kv, const AttentionShape& shape) {
   const std::int64_t H = shape.num_heads, K = shape.num_kv_heads, D = shape.head_dim;
   const auto split = [&](const at::Tensor& x) {
     return x.view({x.size(0), x.size(1), x.size(2) / D, D});
@@ -91,7 +91,7 @@ at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& 
   const std::int64_t B = in.q.size(0), T = in.q.size(1), D = shape.head_dim, K = shape.num_kv_heads,
                      G = shape.num_heads / K;
   const at::ScalarType precise = in.q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const Heads heads =
+  const HeadViews heads =
       heads_of(in.q.to(precise), in.kv.defined() ? in.kv.to(precise) : in.kv, shape);
   const std::int64_t S = heads.k.size(1);
   const at::Tensor q_BKGTD =
@@ -113,7 +113,7 @@ at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& 
 at::Tensor library_attention(const AttentionInputs& in, const AttentionShape& shape,
                              const AttentionRule& rule) {
   const std::int64_t B = in.q.size(0), T = in.q.size(1);
-  const Heads heads = heads_of(in.q, in.kv, shape);
+  const HeadViews heads = heads_of(in.q, in.kv, shape);
   const auto rotated = [&](const at::Tensor& x) {
     return rotate(x, in.rotary, x.size(1)).to(in.q.scalar_type()).transpose(1, 2);
   };

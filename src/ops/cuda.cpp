@@ -63,6 +63,8 @@ gpu::Device* gpu_of(c10::Device device) {
   return entry->device.get();
 }
 
+Context inference_context(c10::Device device) { return {.gpu = gpu_of(device)}; }
+
 std::optional<gpu::Card> card_of(c10::Device device) {
   if (!device.is_cuda()) return std::nullopt;
   const std::unique_ptr<gpu::Driver> driver = gpu::Driver::load();

@@ -11,12 +11,15 @@
 
 #include "gpu/device.h"
 #include "gpu/driver.h"
+#include "ops/context.h"
 
 namespace sluice::ops {
 
 // Compiles kernels at their first launch and keeps them in gpu::default_cache_directory().
 // nullptr for a CPU. kUsage if the driver or NVRTC is not found.
 gpu::Device* gpu_of(c10::Device device);
+// Options of a forward pass without training.
+Context inference_context(c10::Device device);
 // nullopt without a driver.
 std::optional<gpu::Card> card_of(c10::Device device);
 

@@ -8,7 +8,7 @@
 namespace sluice::ops {
 namespace {
 
-constexpr gpu::Program kProgram{"ops/activation.cu", &kernel_texts};
+constexpr gpu::Program kActivationProgram{"ops/activation.cu", &kernel_texts};
 
 }  // namespace
 
@@ -17,7 +17,7 @@ void GpuActivation::launch(const char* entry, const at::Tensor& x,
   const std::int64_t columns = gated ? x.size(-1) / 2 : x.size(-1),
                      rows = columns == 0 ? 0 : x.numel() / x.size(-1);
   const int width = vector_width({columns});
-  const gpu::Kernel kernel{&kProgram,
+  const gpu::Kernel kernel{&kActivationProgram,
                            cat("using Function = sluice::ops::", type,
                                ";\nusing Element = ", element_name(x.scalar_type()),
                                ";\nconstexpr int columns = ", columns, ", width = ", width, ";\n"),

@@ -16,7 +16,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct Settings {
+struct GpuSettings {
   AttentionShape shape;
   bool causal, may_overwrite;
   double divisor;
@@ -29,7 +29,7 @@ struct Packed {
   bool is_one() const { return !kv.defined(); }
 };
 
-Heads heads_of(const Packed& packed, const AttentionShape& shape) {
+Heads packed_heads(const Packed& packed, const AttentionShape& shape) {
   const std::int64_t H = shape.num_heads, K = shape.num_kv_heads, D = shape.head_dim;
   const auto by_head = [&](const at::Tensor& x) {
     return x.view({x.size(0), x.size(1), x.size(2) / D, D}).transpose(1, 2);
@@ -55,7 +55,7 @@ PackedHeads layout_of_kv(const AttentionShape& shape, bool rotates) {
 
 // The packed tensors with rotated queries and keys.
 Packed rotate(const at::Tensor& q, const std::optional<at::Tensor>& kv, const Rotary& rotary,
-              const Settings& s) {
+              const GpuSettings& s) {
   const auto rotated = [&](const at::Tensor& x, const PackedHeads& layout) {
     const at::Tensor row_major = x.contiguous();
     const bool in_place = s.may_overwrite || !row_major.is_same(x);
@@ -68,10 +68,10 @@ Packed rotate(const at::Tensor& q, const std::optional<at::Tensor>& kv, const Ro
 
 // The packed gradients from those of q, k and v, rotated back.
 Packed packed_gradients(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
-                        const Packed& packed, const Rotary& rotary, const Settings& s) {
+                        const Packed& packed, const Rotary& rotary, const GpuSettings& s) {
   const Packed gradient{at::empty_like(packed.q),
                         packed.is_one() ? at::Tensor() : at::empty_like(packed.kv)};
-  const Heads d = core_for(in).backward(in, result, dy_BTHD, heads_of(gradient, s.shape));
+  const Heads d = core_for(in).backward(in, result, dy_BTHD, packed_heads(gradient, s.shape));
   const bool rotates = rotary.defined();
   const std::int64_t H = s.shape.num_heads, K = s.shape.num_kv_heads;
   const PackedHeads of_q = layout_of_q(packed, s.shape, rotates),
@@ -88,9 +88,10 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q,
                             const std::optional<at::Tensor>& kv,
                             const std::optional<at::Tensor>& bias_HR, const Rotary& rotary,
-                            const Settings& s) {
+                            const GpuSettings& s) {
     const Packed packed = rotate(q, kv, rotary, s);
-    CoreInputs in{.heads = heads_of(packed, s.shape), .causal = s.causal, .scale = 1 / s.divisor};
+    CoreInputs in{
+        .heads = packed_heads(packed, s.shape), .causal = s.causal, .scale = 1 / s.divisor};
     if (bias_HR)
       in.bias_HTS = expand_bias(*s.device, bias_HR->contiguous(), q.size(1), q.scalar_type());
     const CoreResult result = core_for(in).forward(in);
@@ -110,12 +111,12 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const variable_list saved = ctx->get_saved_variables();
     const auto number = [&](const char* name) { return ctx->saved_data[name].toInt(); };
-    const Settings s{.shape = {number("heads"), number("kv_heads"), number("head_dim")},
-                     .causal = ctx->saved_data["causal"].toBool(),
-                     .divisor = ctx->saved_data["divisor"].toDouble(),
-                     .device = reinterpret_cast<gpu::Device*>(number("device"))};
+    const GpuSettings s{.shape = {number("heads"), number("kv_heads"), number("head_dim")},
+                        .causal = ctx->saved_data["causal"].toBool(),
+                        .divisor = ctx->saved_data["divisor"].toDouble(),
+                        .device = reinterpret_cast<gpu::Device*>(number("device"))};
     const Packed packed{saved[0], saved[1]};
-    const CoreInputs in{.heads = heads_of(packed, s.shape),
+    const CoreInputs in{.heads = packed_heads(packed, s.shape),
                         .bias_HTS = saved[6],
                         .causal = s.causal,
                         .scale = 1 / s.divisor};
@@ -131,7 +132,7 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
   }
 };
 
-std::optional<at::Tensor> if_defined(const at::Tensor& x) {
+std::optional<at::Tensor> optional_of(const at::Tensor& x) {
   return x.defined() ? std::optional(x) : std::nullopt;
 }
 
@@ -144,9 +145,9 @@ at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
   invariant(!in.bias_HR.defined() || in.bias_HR.scalar_type() == at::kFloat,
             "a relative bias is fp32");
   return GpuAttention::apply(
-      in.q, if_defined(in.kv), if_defined(in.bias_HR),
+      in.q, optional_of(in.kv), optional_of(in.bias_HR),
       rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{},
-      Settings{shape, rule.causal, in.may_overwrite, rule.divisor, &device});
+      GpuSettings{shape, rule.causal, in.may_overwrite, rule.divisor, &device});
 }
 
 }  // namespace sluice::ops

@@ -14,21 +14,21 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr gpu::Program kProgram{"ops/dropout.cu", &kernel_texts};
+constexpr gpu::Program kDropoutProgram{"ops/dropout.cu", &kernel_texts};
 
-gpu::Kernel kernel_of(const char* entry, at::ScalarType element) {
-  return {&kProgram, cat("using Element = ", element_name(element), ";\n"), entry};
+gpu::Kernel dropout_kernel(const char* entry, at::ScalarType element) {
+  return {&kDropoutProgram, cat("using Element = ", element_name(element), ";\n"), entry};
 }
 
 // One key per row of the batch.
-at::Tensor row_keys(std::int64_t rows, std::uint64_t site, const Context& context,
-                    const at::Tensor& like) {
+at::Tensor device_keys(std::int64_t rows, std::uint64_t site, const Context& context,
+                       const at::Tensor& like) {
   const auto options = like.options().dtype(at::kLong).requires_grad(false);
   const at::Tensor step = context.device_step.defined()
                               ? context.device_step
                               : at::full({}, static_cast<std::int64_t>(context.step), options);
   const at::Tensor keys_B = at::empty({rows}, options);
-  gpu::launch(*context.gpu, kernel_of("dropout_keys", like.scalar_type()),
+  gpu::launch(*context.gpu, dropout_kernel("dropout_keys", like.scalar_type()),
               {.x = blocks_for(rows, 256)}, step.const_data_ptr(), keys_B.mutable_data_ptr(),
               static_cast<std::int64_t>(purpose_key(context.seed, "dropout")), context.first_sample,
               static_cast<std::int64_t>(site), rows);
@@ -41,7 +41,7 @@ struct Masked {
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& keys_B) const {
     const at::Tensor y = at::empty_like(x);
     const std::int64_t rows = x.size(0), elements = x.numel() / rows;
-    gpu::launch(device, kernel_of("dropout", x.scalar_type()),
+    gpu::launch(device, dropout_kernel("dropout", x.scalar_type()),
                 {.x = blocks_for(blocks_for(elements, 64) * 16, 256), .y = rows},
                 x.const_data_ptr(), y.mutable_data_ptr(), keys_B.const_data_ptr(),
                 static_cast<std::int64_t>(mask.threshold), static_cast<float>(mask.keep_scale),
@@ -73,7 +73,7 @@ struct GpuDropout : torch::autograd::Function<GpuDropout> {
 
 at::Tensor gpu_dropout(const at::Tensor& x, const DropoutMask& mask, std::uint64_t site,
                        const Context& context) {
-  return GpuDropout::apply(x, row_keys(x.size(0), site, context, x), mask, context.gpu);
+  return GpuDropout::apply(x, device_keys(x.size(0), site, context, x), mask, context.gpu);
 }
 
 }  // namespace sluice::ops

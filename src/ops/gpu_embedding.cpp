@@ -16,18 +16,18 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr gpu::Program kProgram{"ops/embedding.cu", &kernel_texts};
+constexpr gpu::Program kEmbeddingProgram{"ops/embedding.cu", &kernel_texts};
 constexpr std::int64_t kRun = 32;  // as in the kernels
 
-void add_rows(gpu::Device& device, const at::Tensor& ids, const at::Tensor& dy,
-              const at::Tensor& gradient_Vd) {
+void add_sorted_rows(gpu::Device& device, const at::Tensor& ids, const at::Tensor& dy,
+                     const at::Tensor& gradient_Vd) {
   const std::int64_t d = gradient_Vd.size(1), N = ids.numel();
   const int width = std::min(4, vector_width({d}));
   const std::int64_t threads = std::clamp<std::int64_t>(blocks_for(d / width, 32) * 32, 32, 256);
   const auto [keys_N, order_N] = at::sort(ids.flatten(), /*stable=*/true, 0, /*descending=*/false);
   const auto kernel = [&](const char* entry) {
     return gpu::Kernel{
-        &kProgram,
+        &kEmbeddingProgram,
         cat("constexpr int columns = ", d, ", width = ", width, ", threads = ", threads, ";\n"),
         entry};
   };
@@ -49,8 +49,8 @@ struct GpuEmbedding : torch::autograd::Function<GpuEmbedding> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const variable_list saved = ctx->get_saved_variables();
-    add_rows(*reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt()), saved[0],
-             gradients[0].contiguous(), gradient_of(saved[1]));
+    add_sorted_rows(*reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt()), saved[0],
+                    gradients[0].contiguous(), gradient_of(saved[1]));
     return {at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

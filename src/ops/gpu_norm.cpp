@@ -17,14 +17,14 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr gpu::Program kProgram{"ops/norm.cu", &kernel_texts};
+constexpr gpu::Program kNormProgram{"ops/norm.cu", &kernel_texts};
 // Rows up to this width are held by the 32 threads of a warp, wider ones by a block of 256.
 constexpr std::int64_t kMaxWarpRow = 1024;
 // Blocks of the backward pass, a constant because it determines the order of summation: two per
 // multiprocessor of a card with 132.
 constexpr std::int64_t kBackwardBlocks = 264;
 
-struct Kernels {
+struct NormKernels {
   const GpuNorm& norm;
   std::int64_t d;
   bool has_bias;
@@ -36,7 +36,7 @@ struct Kernels {
   }
   gpu::Kernel named(const char* entry) const {
     return {
-        &kProgram,
+        &kNormProgram,
         cat("using Element = ", element_name(norm.out), ";\nusing Update = ", element_name(update),
             ";\nconstexpr int columns = ", d, ", width = ", std::min(4, vector_width({d})),
             ", row_threads = ", row_threads(), ";\nconstexpr bool centered = ", norm.centered,
@@ -47,8 +47,8 @@ struct Kernels {
 
 const void* pointer_of(const at::Tensor& x) { return x.defined() ? x.const_data_ptr() : nullptr; }
 
-void add_partial_sums(const Kernels& kernels, const at::Tensor& gradient,
-                      const at::Tensor& partial_Pd) {
+void add_partials(const NormKernels& kernels, const at::Tensor& gradient,
+                  const at::Tensor& partial_Pd) {
   gpu::launch(*kernels.norm.device, kernels.named("add_partial_sums"),
               {.x = blocks_for(kernels.d, 32)}, partial_Pd.const_data_ptr(),
               gradient.mutable_data_ptr(), partial_Pd.size(0));
@@ -61,8 +61,8 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
                                const GpuNorm& norm) {
     const at::Tensor bias = maybe_bias.value_or(at::Tensor());
     const at::Tensor x = input.contiguous();
-    const Kernels kernels{norm, x.size(-1), bias.defined(),
-                          maybe_update ? maybe_update->scalar_type() : at::kFloat};
+    const NormKernels kernels{norm, x.size(-1), bias.defined(),
+                              maybe_update ? maybe_update->scalar_type() : at::kFloat};
     const std::int64_t rows = x.numel() / std::max<std::int64_t>(1, kernels.d);
     const at::Tensor y = at::empty(x.sizes(), x.options().dtype(norm.out)),
                      statistics = at::empty({rows, 2}, x.options());
@@ -76,7 +76,7 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
                   sum.mutable_data_ptr(), y.mutable_data_ptr(), statistics.mutable_data_ptr(),
                   rows);
     } else {
-      gpu::launch(*norm.device, kernels.named("norm"), grid, x.const_data_ptr(),
+      gpu::launch(*norm.device, kernels.named("norm_forward"), grid, x.const_data_ptr(),
                   scale.const_data_ptr(), pointer_of(bias), y.mutable_data_ptr(),
                   statistics.mutable_data_ptr(), rows);
     }
@@ -99,7 +99,7 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
     const GpuNorm norm{reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt()),
                        ctx->saved_data["eps"].toDouble(), ctx->saved_data["centered"].toBool(),
                        static_cast<at::ScalarType>(ctx->saved_data["out"].toInt())};
-    const Kernels kernels{norm, x.size(-1), bias.defined(), has_update ? update : at::kFloat};
+    const NormKernels kernels{norm, x.size(-1), bias.defined(), has_update ? update : at::kFloat};
     invariant(gradients[1].defined(), "the result of a norm is used");
     const at::Tensor dy = gradients[1].contiguous(), dx = at::empty_like(x);
     const at::Tensor dsum = gradients[0].defined() ? gradients[0].contiguous() : at::Tensor();
@@ -114,9 +114,8 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
                 statistics.const_data_ptr(), scale.const_data_ptr(), dy.const_data_ptr(),
                 pointer_of(dsum), dx.mutable_data_ptr(), pointer_of(rounded),
                 dscale_Pd.mutable_data_ptr(), pointer_of(dbias_Pd), rows);
-    if (scale.requires_grad()) add_partial_sums(kernels, gradient_of(scale), dscale_Pd);
-    if (bias.defined() && bias.requires_grad())
-      add_partial_sums(kernels, gradient_of(bias), dbias_Pd);
+    if (scale.requires_grad()) add_partials(kernels, gradient_of(scale), dscale_Pd);
+    if (bias.defined() && bias.requires_grad()) add_partials(kernels, gradient_of(bias), dbias_Pd);
     const at::Tensor dupdate = !has_update ? at::Tensor() : is_rounded ? rounded : dx;
     return {dx, dupdate, at::Tensor(), at::Tensor(), at::Tensor()};
   }

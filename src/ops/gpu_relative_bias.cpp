@@ -12,7 +12,7 @@
 namespace sluice::ops {
 namespace {
 
-constexpr gpu::Program kProgram{"ops/relative_bias.cu", &kernel_texts},
+constexpr gpu::Program kBiasProgram{"ops/relative_bias.cu", &kernel_texts},
     kTensorCoreProgram{"ops/bias_gradient.cu", &kernel_texts};
 
 // As in ops/bias_gradient.cu.
@@ -49,9 +49,9 @@ Sizes sizes_of(const CoreInputs& in) {
   return s;
 }
 
-gpu::Kernel kernel_of(const char* entry, const Sizes& s, at::ScalarType type) {
+gpu::Kernel bias_kernel(const char* entry, const Sizes& s, at::ScalarType type) {
   const int width = vector_width({s.D, s.q_row, s.k_row});
-  return {&kProgram,
+  return {&kBiasProgram,
           cat("using Element = ", element_name(type), ";\nconstexpr int heads = ", s.H,
               ", head_dim = ", s.D, ", width = ", width, ", group = ", s.H / s.K,
               ";\nconstexpr i64 q_row = ", s.q_row, ", k_row = ", s.k_row,
@@ -64,7 +64,7 @@ at::Tensor row_products(gpu::Device& device, const Sizes& s, const at::Tensor& y
                         const at::Tensor& dy) {
   const at::Tensor delta = at::empty({s.B, s.H, s.T}, y.options().dtype(at::kFloat));
   const std::int64_t rows = s.B * s.T;
-  gpu::launch(device, kernel_of("row_products", s, y.scalar_type()),
+  gpu::launch(device, bias_kernel("row_products", s, y.scalar_type()),
               {.x = blocks_for(rows * s.H, 32)}, y.const_data_ptr(), dy.const_data_ptr(),
               delta.mutable_data_ptr(), rows, s.T);
   return delta;
@@ -78,7 +78,7 @@ struct GradientTensors {
 
 void general_gradient(gpu::Device& device, const CoreInputs& in, const Sizes& s,
                       const GradientTensors& t) {
-  gpu::launch(device, kernel_of("distance_gradient", s, in.heads.q.scalar_type()),
+  gpu::launch(device, bias_kernel("distance_gradient", s, in.heads.q.scalar_type()),
               {.x = s.T + s.S - 1, .y = s.H, .threads = 128}, in.heads.q.const_data_ptr(),
               in.heads.k.const_data_ptr(), in.heads.v.const_data_ptr(), t.dy.const_data_ptr(),
               in.bias_HTS.const_data_ptr(), t.log_sum_exp.const_data_ptr(),
@@ -120,7 +120,7 @@ at::Tensor expand_bias(gpu::Device& device, const at::Tensor& bias_HR, std::int6
   const at::Tensor mask = at::empty({H, num_queries, row}, bias_HR.options().dtype(dtype));
   // Shapes of heads do not matter here.
   const Sizes sizes{.H = H, .K = H, .D = 8, .q_row = 8, .k_row = 8};
-  gpu::launch(device, kernel_of("expand_bias", sizes, dtype),
+  gpu::launch(device, bias_kernel("expand_bias", sizes, dtype),
               {.x = blocks_for(H * num_queries * (row / 8), 256)}, bias_HR.const_data_ptr(),
               mask.mutable_data_ptr(), num_queries, keys, row);
   return mask.narrow(2, 0, keys);

@@ -10,16 +10,16 @@
 namespace sluice::ops {
 namespace {
 
-constexpr gpu::Program kProgram{"ops/rotary.cu", &kernel_texts};
+constexpr gpu::Program kRotaryProgram{"ops/rotary.cu", &kernel_texts};
 
 // The elements that one load covers: of a head, or of half a head if heads are rotated.
 std::int64_t span_of(const PackedHeads& packed) {
   return packed.rotated > 0 ? packed.head_dim / 2 : packed.head_dim;
 }
 
-gpu::Kernel kernel_of(const char* entry, const PackedHeads& packed, int width,
-                      at::ScalarType type) {
-  return {&kProgram,
+gpu::Kernel rotary_kernel(const char* entry, const PackedHeads& packed, int width,
+                          at::ScalarType type) {
+  return {&kRotaryProgram,
           cat("using Element = ", element_name(type), ";\nconstexpr int heads = ", packed.heads,
               ", rotated = ", packed.rotated, ", head_dim = ", packed.head_dim, ", width = ", width,
               ";\n"),
@@ -40,7 +40,7 @@ at::Tensor rotate_heads(gpu::Device& device, const at::Tensor& x, const PackedHe
   const at::Tensor y = in_place ? x : at::empty_like(x);
   const std::int64_t rows = x.size(0) * x.size(1), count = in_place ? packed.rotated : packed.heads;
   const int width = vector_width({span_of(packed)});
-  gpu::launch(device, kernel_of("rotate", packed, width, x.scalar_type()),
+  gpu::launch(device, rotary_kernel("rotate", packed, width, x.scalar_type()),
               grid_of(rows * count, packed, width), x.const_data_ptr(), y.mutable_data_ptr(),
               table(rotary.cos), table(rotary.sin), rows, x.size(1), count, 1.0f);
   return y;
@@ -59,7 +59,7 @@ void pack_gradient(gpu::Device& device, const at::Tensor& gradient,
   const auto stride = [&](int dim) { return gradient.size(dim) > 1 ? gradient.stride(dim) : 0; };
   const std::int64_t sequence_stride = stride(0), row_stride = stride(2), head_stride = stride(1);
   const int width = vector_width({span_of(packed), sequence_stride, row_stride, head_stride});
-  gpu::launch(device, kernel_of("pack_gradient", packed, width, gradient.scalar_type()),
+  gpu::launch(device, rotary_kernel("pack_gradient", packed, width, gradient.scalar_type()),
               grid_of(rows * count, packed, width), gradient.const_data_ptr(), sequence_stride,
               row_stride, head_stride, packed_gradient.mutable_data_ptr(), table(rotary.cos),
               table(rotary.sin), rows, length, first, count);

@@ -8,7 +8,7 @@
 namespace sluice::ops {
 namespace {
 
-constexpr gpu::Program kProgram{"ops/softmax_gradient.cu", &kernel_texts};
+constexpr gpu::Program kSoftmaxProgram{"ops/softmax_gradient.cu", &kernel_texts};
 constexpr std::int64_t kGroupBytes = 16;
 // Groups of a row that a thread can keep in registers, four each.
 constexpr std::int64_t kMaxKeptGroups = 16;
@@ -31,7 +31,7 @@ void softmax_gradient_gpu(gpu::Device& device, const at::Tensor& logits_RV,
   const auto element_bytes = static_cast<std::int64_t>(logits_RV.element_size());
   const std::int64_t groups = stride * element_bytes / kGroupBytes, threads = threads_for(groups);
   const gpu::Kernel kernel{
-      &kProgram,
+      &kSoftmaxProgram,
       cat("using Element = ", element_name(logits_RV.scalar_type()),
           ";\nconstexpr int vocab_size = ", settings.vocab_size, ", stride = ", stride,
           ", threads = ", threads, ";\nconstexpr bool in_registers = ",

@@ -114,7 +114,7 @@ inline void sum_of_rows(const Row& own, float* to) {
 }  // namespace
 
 // statistics: [rows, 2].
-KERNEL(norm, 256, const float* x, const float* scale, const float* bias, Element* y,
+KERNEL(norm_forward, 256, const float* x, const float* scale, const float* bias, Element* y,
        float* statistics, i64 rows) {
   const i64 row = i64(block_x()) * kRowsPerBlock + row_of_block();
   if (row >= rows) return;

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <torch/headeronly/version.h>
 
 #include "base/error.h"
@@ -27,6 +28,8 @@ void prepare_torch(int num_threads) {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);
   at::globalContext().setBenchmarkCuDNN(false);
+  // cuBLAS is reproducible with workspaces of fixed size only; read when CUDA starts.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
 }
 
 }  // namespace sluice::ops

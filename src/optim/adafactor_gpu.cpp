@@ -7,9 +7,9 @@
 namespace sluice::optim {
 namespace {
 
-constexpr gpu::Program kProgram{"optim/adafactor.cu", &kernel_texts};
+constexpr gpu::Program kAdafactorProgram{"optim/adafactor.cu", &kernel_texts};
 
-gpu::Kernel kernel(const char* entry) { return {&kProgram, "", entry}; }
+gpu::Kernel adafactor_kernel(const char* entry) { return {&kAdafactorProgram, "", entry}; }
 
 // Rows of the tables and lengths of the buffers.
 struct Layout {
@@ -110,12 +110,12 @@ AdafactorGpu::AdafactorGpu(gpu::Device& device, const AdafactorConfig& config,
 
 void AdafactorGpu::launch(const GpuUpdate& update) {
   const gpu::Grid per_tile{.x = num_tiles_, .threads = kGpuThreads};
-  gpu::launch(device_, kernel("measure"), per_tile, parts_.const_data_ptr(),
+  gpu::launch(device_, adafactor_kernel("measure"), per_tile, parts_.const_data_ptr(),
               tiles_.const_data_ptr(), parameters_.gradient().const_data_ptr(),
               parameters_.master().const_data_ptr(), gradient_squares_.const_data_ptr(),
               weight_squares_.const_data_ptr(), row_sums_.const_data_ptr(),
               column_sums_.const_data_ptr());
-  gpu::launch(device_, kernel("prepare"), {.threads = kGpuPrepareThreads},
+  gpu::launch(device_, adafactor_kernel("prepare"), {.threads = kGpuPrepareThreads},
               constants_.const_data_ptr(), gradient_squares_.const_data_ptr(), num_tiles_,
               scalar_pointer(update.lr), scalar_pointer(update.loss),
               scalar_pointer(update.loss_limit), scalar_pointer(update.norm_limit),
@@ -127,24 +127,24 @@ void AdafactorGpu::launch(const GpuUpdate& update) {
 
 // Row and column means, the moments of unfactored parameters, and the size of each step.
 void AdafactorGpu::launch_statistics() {
-  gpu::launch(device_, kernel("statistics"), {.x = num_lines_, .threads = kGpuThreads},
+  gpu::launch(device_, adafactor_kernel("statistics"), {.x = num_lines_, .threads = kGpuThreads},
               parts_.const_data_ptr(), lines_.const_data_ptr(), coefficients_.const_data_ptr(),
               constants_.const_data_ptr(), row_sums_.const_data_ptr(),
               column_sums_.const_data_ptr(), statistics_.const_data_ptr(),
               row_totals_.const_data_ptr());
-  gpu::launch(device_, kernel("squares"), {.x = num_tiles_, .threads = kGpuThreads},
+  gpu::launch(device_, adafactor_kernel("squares"), {.x = num_tiles_, .threads = kGpuThreads},
               parts_.const_data_ptr(), tiles_.const_data_ptr(), coefficients_.const_data_ptr(),
               constants_.const_data_ptr(), parameters_.gradient().const_data_ptr(),
               statistics_.const_data_ptr(), row_totals_.const_data_ptr(),
               update_squares_.const_data_ptr());
-  gpu::launch(device_, kernel("steps"), {.x = num_parts_, .threads = kGpuThreads},
+  gpu::launch(device_, adafactor_kernel("steps"), {.x = num_parts_, .threads = kGpuThreads},
               parts_.const_data_ptr(), coefficients_.const_data_ptr(), constants_.const_data_ptr(),
               weight_squares_.const_data_ptr(), update_squares_.const_data_ptr(),
               steps_.const_data_ptr());
 }
 
 void AdafactorGpu::launch_step() {
-  gpu::launch(device_, kernel("step"), {.x = num_tiles_, .threads = kGpuThreads},
+  gpu::launch(device_, adafactor_kernel("step"), {.x = num_tiles_, .threads = kGpuThreads},
               parts_.const_data_ptr(), tiles_.const_data_ptr(), coefficients_.const_data_ptr(),
               statistics_.const_data_ptr(), row_totals_.const_data_ptr(), steps_.const_data_ptr(),
               parameters_.master().const_data_ptr(), parameters_.gradient().const_data_ptr(),

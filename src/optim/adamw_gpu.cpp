@@ -6,9 +6,9 @@
 namespace sluice::optim {
 namespace {
 
-constexpr gpu::Program kProgram{"optim/adamw.cu", &kernel_texts};
+constexpr gpu::Program kAdamWProgram{"optim/adamw.cu", &kernel_texts};
 
-gpu::Kernel kernel(const char* entry) { return {&kProgram, "", entry}; }
+gpu::Kernel adamw_kernel(const char* entry) { return {&kAdamWProgram, "", entry}; }
 
 }  // namespace
 
@@ -56,19 +56,19 @@ void AdamWGpu::launch(const GpuUpdate& update, const at::Tensor& exp_avg,
   const void* gradient = parameters_.gradient().const_data_ptr();
   const void* weight_squares = scale_by_rms_ ? weight_squares_.const_data_ptr() : nullptr;
   const void* step_sizes = scale_by_rms_ ? step_sizes_.const_data_ptr() : nullptr;
-  gpu::launch(device_, kernel("squares"), per_piece, pieces_.const_data_ptr(), gradient, weight,
-              gradient_squares_.const_data_ptr(), weight_squares);
-  gpu::launch(device_, kernel("prepare"), {.threads = kGpuPrepareThreads},
+  gpu::launch(device_, adamw_kernel("squares"), per_piece, pieces_.const_data_ptr(), gradient,
+              weight, gradient_squares_.const_data_ptr(), weight_squares);
+  gpu::launch(device_, adamw_kernel("prepare"), {.threads = kGpuPrepareThreads},
               constants_.const_data_ptr(), gradient_squares_.const_data_ptr(), num_pieces_,
               scalar_pointer(update.lr), scalar_pointer(update.loss),
               scalar_pointer(update.loss_limit), scalar_pointer(update.norm_limit),
               scalar_pointer(update.num_updates), scalar_pointer(update.grad_norm),
               update.applied.const_data_ptr(), coefficients_.const_data_ptr());
   if (scale_by_rms_)
-    gpu::launch(device_, kernel("scales"), {.x = num_segments_, .threads = kGpuThreads},
+    gpu::launch(device_, adamw_kernel("scales"), {.x = num_segments_, .threads = kGpuThreads},
                 segments_.const_data_ptr(), coefficients_.const_data_ptr(), weight_squares,
                 step_sizes);
-  gpu::launch(device_, kernel("step"), per_piece, pieces_.const_data_ptr(),
+  gpu::launch(device_, adamw_kernel("step"), per_piece, pieces_.const_data_ptr(),
               coefficients_.const_data_ptr(), step_sizes, weight, gradient,
               exp_avg.const_data_ptr(), exp_avg_sq.const_data_ptr(), compute_copy_of(parameters_));
 }

@@ -22,6 +22,7 @@
 #include "base/text_format.h"
 #include "data/prepared.h"
 #include "eval/feed.h"
+#include "ops/cuda.h"
 #include "run/memory.h"
 #include "run/open_checkpoint.h"
 #include "store/checkpoint_space.h"
@@ -30,6 +31,7 @@
 #include "train/batches.h"
 #include "train/execution.h"
 #include "train/resolve.h"
+#include "train/step_runner.h"
 #include "train/trainer.h"
 
 namespace sluice::run {
@@ -208,7 +210,9 @@ double time_evaluation_batch(const Plan& plan, const model::LanguageModel& model
   for (int i = 0; i <= kPasses; ++i) {
     throw_if_stopped("plan --measure");
     const double begin_s = monotonic_s();
-    model.target_nats(eval::to_device(batch, device), {}).sum().item<double>();
+    model.target_nats(eval::to_device(batch, device), ops::inference_context(device))
+        .sum()
+        .item<double>();
     if (i > 0) seconds.push_back(monotonic_s() - begin_s);
   }
   return median(seconds);
@@ -244,15 +248,18 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   const ResolvedRun& run = plan.run;
   train::use_threads(run.threads);
   const c10::Device device = train::device_of(run.device);
+  const ops::DeviceScope scope(device);
   const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
                                        train::sequences_of(plan.run.config, /*start=*/0));
   model->parameters().allocate(device, train::compute_type(run.precision), /*with_gradients=*/true);
   model->parameters().initialize(plan.run.config.run.seed);
-  const auto optimizer = optim::make_optimizer(plan.run.config.optimizer, model->parameters());
+  const auto optimizer =
+      optim::make_optimizer(plan.run.config.optimizer, model->parameters(), ops::gpu_of(device));
   StepTiming timing{.start_s = process_s()};
   train::StepConfig config = train::step_config_of(plan.run.config, device);
   config.lr = 1e-5;
   const StopNotice notice("stopping after this step");
+  train::StepRunner runner(*model, *optimizer, [&] { return ops::make_recorder(device); });
   std::vector<double> seconds;
   for (std::int64_t step = 0; step <= num_steps; ++step) {
     throw_if_stopped("plan --measure");
@@ -260,7 +267,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
         random_batch(plan, static_cast<std::uint64_t>(step)).split(run.micro_batch_sequences);
     const double begin_s = monotonic_s();
     config.step = static_cast<std::uint64_t>(step);
-    const train::StepStats stats = train::train_step(*model, *optimizer, micro_batches, config);
+    const train::StepStats stats = runner.run(micro_batches, config);
     stats.loss.item<double>();  // synchronizes
     if (step > 0) seconds.push_back(monotonic_s() - begin_s);
   }

@@ -18,6 +18,7 @@
 #include "base/version.h"
 #include "config/config.h"
 #include "data/prepared.h"
+#include "ops/cuda.h"
 #include "ops/product_rate.h"
 #include "ops/torch_compat.h"
 #include "run/dump_batches.h"
@@ -137,13 +138,16 @@ struct Parts {
         data(std::move(prepared)),
         batches(train::make_training_batches(run.config, data)),
         device(train::device_of(run.device)),
+        scope(device),
         model(make_model(run, *data.tokenizer, device)),
-        optimizer(optim::make_optimizer(run.config.optimizer, model->parameters())) {}
+        optimizer(optim::make_optimizer(run.config.optimizer, model->parameters(),
+                                        ops::gpu_of(device))) {}
 
   ResolvedRun run;
   data::PreparedData data;
   std::unique_ptr<data::TrainingBatches> batches;
   c10::Device device;
+  ops::DeviceScope scope;
   std::unique_ptr<model::LanguageModel> model;
   std::unique_ptr<optim::Optimizer> optimizer;
 };

@@ -15,7 +15,7 @@ namespace {
 // Layout of the start of `inputs_`, in elements of 8 bytes; tokens follow, 64-byte aligned.
 enum Slot : std::int64_t { kStep, kLr, kScale, kLossLimit, kNormLimit, kTokens = 8 };
 
-void add(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
+void add_to(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
 
 }  // namespace
 
@@ -118,8 +118,8 @@ void StepRunner::compute(const StepConfig& config) {
   for (const model::Batch& batch : batches_) {
     const model::Loss loss = model_.loss(batch, scale, context);
     loss.total.backward();
-    add(total, loss.total.detach());
-    add(log_perplexity, loss.cross_entropy);
+    add_to(total, loss.total.detach());
+    add_to(log_perplexity, loss.cross_entropy);
     context.first_sample += batch.targets_BT.size(0);
   }
   const optim::UpdateReport report = optimizer_.update(

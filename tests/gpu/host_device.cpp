@@ -70,12 +70,6 @@ HostDevice::HostDevice(Order order)
     : order_(order), cache_(compiler_, SLUICE_BINARY_DIR "/host_kernels") {}
 HostDevice::~HostDevice() = default;
 
-std::vector<ProgramSettings> HostDevice::programs() const {
-  std::vector<ProgramSettings> all;
-  for (const auto& [key, module] : modules_) all.push_back({key.first, key.second});
-  return all;
-}
-
 HostDevice::Module& HostDevice::module_of(const Kernel& kernel) {
   std::unique_ptr<Module>& module = modules_[{kernel.program, kernel.settings}];
   if (module != nullptr) return *module;

@@ -26,11 +26,6 @@ struct Launch {
   std::string arguments;  // their bytes
 };
 
-struct ProgramSettings {
-  const Program* program;
-  std::string settings;
-};
-
 // InvariantError if the arguments do not have the types of the kernel's parameters, if a block has
 // more threads than the kernel allows, or if the threads of a block or warp wait at different
 // places.
@@ -42,8 +37,6 @@ class HostDevice final : public Device {
   ~HostDevice() override;
   void launch(const Kernel& kernel, const Grid& grid, std::span<const Argument> arguments) override;
   const std::vector<Launch>& launches() const { return launches_; }
-  // The distinct programs that were launched.
-  std::vector<ProgramSettings> programs() const;
 
  private:
   struct Module;

@@ -31,7 +31,7 @@ Run run_of() {
 
 TEST_P(Embedding, EqualsFloat64) { expect_equals_float64(GetParam(), run_of()); }
 
-// A GPU sums runs of 32 sorted positions: tokens that fill several runs, end with one, or begin one.
+// A GPU sums runs of 32 sorted positions: tokens that fill several, end with one or begin one.
 TEST_P(Embedding, RepeatedTokensEqualFloat64) {
   const std::vector<std::vector<std::int64_t>> counts{
       {32, 32}, {100, 1, 31, 64, 5}, {1, 1, 1}, {0, 65, 0, 0, 64}, {31, 2, 95}};

@@ -1,0 +1,193 @@
+// Steps on a GPU, with its kernels on the host.
+#include "train/step_runner.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "tests/gpu/nvrtc_support.h"
+#include "tests/train/operation_recorder.h"
+#include "tests/train/train_support.h"
+
+namespace sluice::train {
+namespace {
+
+constexpr std::int64_t kVocab = 40, kLength = 12;
+
+data::Batch random_batch(std::int64_t num_sequences, std::uint64_t seed) {
+  data::Batch batch{
+      .num_sequences = num_sequences, .input_length = kLength, .target_length = kLength};
+  const std::uint64_t key = random_key(seed, "batch");
+  const auto token = [&](std::int64_t n) {
+    return static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(n), kVocab));
+  };
+  for (std::int64_t i = 0; i < num_sequences * kLength; ++i) {
+    batch.inputs.push_back(token(2 * i));
+    batch.targets.push_back(token(2 * i + 1));
+  }
+  batch.num_targets = num_sequences * kLength;
+  // The number of targets differs between steps.
+  for (std::uint64_t i = 0; i < seed % 3; ++i) {
+    batch.targets[i] = data::kIgnoredTarget;
+    --batch.num_targets;
+  }
+  return batch;
+}
+
+// In place of a CUDA graph: repeats the work itself.
+class RepeatingRecorder final : public ops::Recorder {
+ public:
+  explicit RepeatingRecorder(int& num_records) : num_records_(num_records) {}
+  void record(const std::function<void()>& work) override {
+    work_ = work;
+    ++num_records_;
+  }
+  void replay() override { work_(); }
+
+ private:
+  int& num_records_;
+  std::function<void()> work_;
+};
+
+struct Options {
+  double dropout = 0;
+  at::ScalarType compute = at::kFloat;
+  gpu::Device* gpu = nullptr;
+  bool recorded = false;
+};
+
+struct Result {
+  std::vector<double> losses, norms;
+  at::Tensor weights;
+  int num_records = 0;
+};
+
+std::vector<data::Batch> batches_of(std::uint64_t step, std::int64_t sequences = 2) {
+  return {random_batch(sequences, 2 * step), random_batch(sequences, 2 * step + 1)};
+}
+
+Result train(const Options& options, std::uint64_t num_steps,
+             const std::function<std::int64_t(std::uint64_t)>& sequences = {}) {
+  at::set_num_threads(1);
+  model::DecoderConfig config = test::small_decoder(kVocab);
+  config.num_layers = 2;
+  config.dropout = options.dropout;
+  const auto model = model::make_model(config, kVocab, kLength);
+  model->parameters().allocate(at::kCPU, options.compute, true);
+  model->parameters().initialize(1);
+  const auto optimizer =
+      optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), options.gpu);
+  Result result;
+  StepRunner::MakeRecorder make_recorder;
+  if (options.recorded)
+    make_recorder = [&] { return std::make_unique<RepeatingRecorder>(result.num_records); };
+  StepRunner runner(*model, *optimizer, make_recorder);
+  std::vector<StepStats> stats;
+  for (std::uint64_t step = 0; step < num_steps; ++step)
+    stats.push_back(runner.run(
+        batches_of(step, sequences ? sequences(step) : 2),
+        {.seed = 3, .step = step, .lr = 1e-3 * static_cast<double>(step + 1), .gpu = options.gpu}));
+  for (const StepStats& one : stats) {  // read late: later steps must not overwrite them
+    result.losses.push_back(one.loss.item<double>());
+    result.norms.push_back(one.grad_norm.item<double>());
+    EXPECT_TRUE(one.applied.item<bool>());
+  }
+  result.weights = model->parameters().master().clone();
+  return result;
+}
+
+void expect_close(const Result& got, const Result& want, double tolerance) {
+  ASSERT_EQ(got.losses.size(), want.losses.size());
+  for (std::size_t i = 0; i < want.losses.size(); ++i) {
+    EXPECT_NEAR(got.losses[i], want.losses[i], tolerance * want.losses[i]) << "step " << i;
+    EXPECT_NEAR(got.norms[i], want.norms[i], 10 * tolerance * want.norms[i]) << "step " << i;
+  }
+}
+
+TEST(StepRunner, GpuKernelsTrainAsTheCpuDoes) {
+  for (const double dropout : {0.0, 0.2}) {
+    gpu::test::HostDevice device;
+    expect_close(train({.dropout = dropout, .gpu = &device}, 4), train({.dropout = dropout}, 4),
+                 1e-5);
+    expect_close(train({.dropout = dropout, .compute = at::kBFloat16, .gpu = &device}, 4),
+                 train({.dropout = dropout}, 4), 5e-3);
+  }
+}
+
+TEST(StepRunner, RecordedStepsGiveTheSameBits) {
+  gpu::test::HostDevice device;
+  for (const double dropout : {0.0, 0.2}) {
+    const Options plain{.dropout = dropout, .compute = at::kBFloat16, .gpu = &device};
+    Options recorded = plain;
+    recorded.recorded = true;
+    const Result want = train(plain, 6), got = train(recorded, 6);
+    EXPECT_EQ(got.losses, want.losses);
+    EXPECT_EQ(got.norms, want.norms);
+    EXPECT_TRUE(at::equal(got.weights, want.weights));
+    EXPECT_EQ(want.num_records, 0);
+    EXPECT_EQ(got.num_records, 1);
+  }
+}
+
+TEST(StepRunner, OtherSizesAreRecordedAgain) {
+  gpu::test::HostDevice device;
+  const auto sequences = [](std::uint64_t step) { return step < 4 ? 2 : 3; };
+  const Result got = train({.gpu = &device, .recorded = true}, 8, sequences);
+  EXPECT_EQ(got.num_records, 2);
+  EXPECT_EQ(got.losses, train({.gpu = &device}, 8, sequences).losses);
+}
+
+// Dropout masks, losses and updates must come from device memory: a recorded step repeats the
+// launches, settings and sizes of the step that was recorded.
+TEST(StepRunner, EveryStepLaunchesTheSameKernels) {
+  gpu::test::HostDevice device;
+  std::vector<std::size_t> ends;
+  const auto note_end = [&](std::uint64_t) {
+    ends.push_back(device.launches().size());
+    return std::int64_t{2};
+  };
+  train({.dropout = 0.2, .compute = at::kBFloat16, .gpu = &device}, 4, note_end);
+  const auto launches_of = [&](std::size_t step) {
+    std::vector<std::string> all;
+    for (std::size_t i = ends[step]; i < ends[step + 1]; ++i) {
+      const gpu::test::Launch& one = device.launches()[i];
+      all.push_back(one.entry + " " + one.settings + " " + std::to_string(one.grid.x) + " " +
+                    std::to_string(one.grid.y));
+    }
+    return all;
+  };
+  EXPECT_GT(launches_of(1).size(), 20u);
+  EXPECT_EQ(launches_of(1), launches_of(2));
+}
+
+TEST(StepRunner, AGpuStepNeverSynchronizesWithTheHost) {
+  gpu::test::HostDevice device;
+  train({.dropout = 0.2, .gpu = &device}, 1);  // compiles the kernels
+  const test::OperationRecorder recorder;
+  Options options{.dropout = 0.2, .gpu = &device};
+  at::set_num_threads(1);
+  model::DecoderConfig config = test::small_decoder(kVocab);
+  config.dropout = options.dropout;
+  const auto model = model::make_model(config, kVocab, kLength);
+  model->parameters().allocate(at::kCPU, at::kFloat, true);
+  const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), &device);
+  StepRunner runner(*model, *optimizer);
+  runner.run(batches_of(1), {.lr = 1e-3, .gpu = &device});
+  const std::multiset<std::string> seen = recorder.seen();
+  EXPECT_GT(seen.size(), 5u);
+  for (const char* read : {"aten::item", "aten::_local_scalar_dense", "aten::is_nonzero",
+                           "aten::nonzero", "aten::equal", "aten::masked_select"})
+    EXPECT_EQ(seen.count(read), 0u) << read;
+}
+
+TEST(StepRunner, EveryKernelOfAStepCompilesForGpus) {
+  gpu::test::HostDevice device;
+  for (const at::ScalarType compute : {at::kFloat, at::kBFloat16})
+    train({.dropout = 0.2, .compute = compute, .gpu = &device}, 1);
+  train({.gpu = &device}, 1);
+  gpu::test::expect_compiles_for_gpus(device.launches());
+}
+
+}  // namespace
+}  // namespace sluice::train
