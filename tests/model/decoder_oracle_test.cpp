@@ -127,7 +127,7 @@ TEST(DecoderOracle, AgreesInLossLogitsAndGradients) {
   ASSERT_NO_FATAL_FAILURE(run_reference(folder.path()));
   for (const Case& c : all_cases()) {
     const at::Tensor want = read_doubles(folder.path() / (c.name + ".outputs"));
-    for (const Setting& setting : ops::test::all_settings()) {
+    for (const Setting& setting : ops::test::device_settings()) {
       SCOPED_TRACE(c.name + ' ' + name_of(setting));
       expect_agrees(c, want, setting);
     }

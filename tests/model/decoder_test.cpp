@@ -193,7 +193,7 @@ TEST_P(Decoders, OverfitOneBatch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::ValuesIn(ops::test::all_settings()),
+INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::ValuesIn(ops::test::device_settings()),
                          ops::test::setting_name);
 
 struct Fresh {

@@ -174,7 +174,7 @@ TEST_P(EncoderDecoders, OverfitOneBatch) {
   EXPECT_LT(differentiate(*model, batch, scale, GetParam().context()), 0.5 * before);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EncoderDecoders, testing::ValuesIn(ops::test::all_settings()),
+INSTANTIATE_TEST_SUITE_P(All, EncoderDecoders, testing::ValuesIn(ops::test::device_settings()),
                          ops::test::setting_name);
 
 TEST(EncoderDecoder, DeclaresItsParametersByName) {

@@ -12,7 +12,7 @@ gpu::test::HostDevice& host_gpu() {
   return device;
 }
 
-std::vector<Setting> all_settings() {
+std::vector<Setting> device_settings() {
   std::vector<at::Device> devices{at::kCPU};
   if (at::hasCUDA()) devices.emplace_back(at::kCUDA, 0);
   std::vector<Setting> all;
@@ -20,6 +20,11 @@ std::vector<Setting> all_settings() {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
       for (const Form form : {Form::kFastest, Form::kReference})
         all.push_back({device, dtype, form});
+  return all;
+}
+
+std::vector<Setting> all_settings() {
+  std::vector<Setting> all = device_settings();
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
     all.push_back({.dtype = dtype, .gpu = &host_gpu()});
   return all;

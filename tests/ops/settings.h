@@ -29,6 +29,8 @@ struct Setting {
 
 // All available devices × fp32, bf16 × fused, reference; and the GPU kernels on the host.
 std::vector<Setting> all_settings();
+// Without these: they take a minute for the models, which tests/train/step_runner_test.cpp trains.
+std::vector<Setting> device_settings();
 gpu::test::HostDevice& host_gpu();
 std::string name_of(const Setting& setting);
 std::string setting_name(const testing::TestParamInfo<Setting>& info);
