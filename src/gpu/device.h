@@ -67,7 +67,8 @@ constexpr char argument_type() {
 template <typename... Args>
 void launch(Device& device, const Kernel& kernel, const Grid& grid, const Args&... args) {
   static_assert(((argument_type<Args>() != 0) && ...));
-  const std::array<Argument, sizeof...(Args)> arguments{Argument{&args, argument_type<Args>()}...};
+  const std::array<Argument, sizeof...(Args)> arguments{
+      Argument{static_cast<const void*>(&args), argument_type<Args>()}...};
   device.launch(kernel, grid, arguments);
 }
 

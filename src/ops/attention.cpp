@@ -65,7 +65,7 @@ HeadViews heads_of(const at::Tensor& q, const at::Tensor& kv, const AttentionSha
 }
 
 // The bias of every query-key pair, [H, T, S]: row t starts at column T − 1 − t.
-at::Tensor expand_bias(const at::Tensor& bias_HR, std::int64_t num_keys) {
+at::Tensor expanded_bias(const at::Tensor& bias_HR, std::int64_t num_keys) {
   return bias_HR.unfold(1, num_keys, 1).flip({1});
 }
 
@@ -99,7 +99,7 @@ at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& 
   const at::Tensor k_BK1SD = rotate(heads.k, in.rotary, S).permute({0, 2, 1, 3}).unsqueeze(2);
   const at::Tensor v_BK1SD = heads.v.permute({0, 2, 1, 3}).unsqueeze(2);
   at::Tensor scores = at::matmul(q_BKGTD, k_BK1SD.transpose(-2, -1)) / rule.divisor;
-  if (in.bias_HR.defined()) scores = scores + expand_bias(in.bias_HR, S).view({K, G, T, S});
+  if (in.bias_HR.defined()) scores = scores + expanded_bias(in.bias_HR, S).view({K, G, T, S});
   if (rule.causal)
     scores = scores.masked_fill(future_mask(T, in.q), -std::numeric_limits<double>::infinity());
   const at::Tensor weights =
@@ -119,7 +119,7 @@ at::Tensor library_attention(const AttentionInputs& in, const AttentionShape& sh
   };
   std::optional<at::Tensor> mask;
   if (in.bias_HR.defined()) {
-    at::Tensor bias_HTS = expand_bias(in.bias_HR, heads.k.size(1));
+    at::Tensor bias_HTS = expanded_bias(in.bias_HR, heads.k.size(1));
     if (rule.causal)
       bias_HTS =
           bias_HTS.masked_fill(future_mask(T, in.q), -std::numeric_limits<double>::infinity());
