@@ -1,3 +1,5 @@
+// glibc's checked longjmp rejects a jump to another stack.
+#undef _FORTIFY_SOURCE
 #include "tests/gpu/fibers.h"
 
 #include <algorithm>
@@ -10,6 +12,11 @@ namespace {
 
 constexpr std::size_t kStackBytes = 128 * 1024;
 thread_local Fibers* active = nullptr;
+
+// Unlike swapcontext, without the two system calls that save the signal mask.
+void switch_context(jmp_buf& from, jmp_buf& to) {
+  if (_setjmp(from) == 0) _longjmp(to, 1);
+}
 
 }  // namespace
 
@@ -35,14 +42,14 @@ void Fibers::work() {
       threads_[static_cast<std::size_t>(own.thread)].state = State::kDone;
     }
     own.thread = -1;
-    swapcontext(&own.context, &scheduler_);
+    switch_context(own.context, scheduler_);
   }
 }
 
 void Fibers::wait(State state) {
   Fiber& own = *fibers_[static_cast<std::size_t>(running_)];
   threads_[static_cast<std::size_t>(own.thread)].state = state;
-  swapcontext(&own.context, &scheduler_);
+  switch_context(own.context, scheduler_);
 }
 
 const void* Fibers::gather(const void* mine, unsigned bytes) {
@@ -52,12 +59,9 @@ const void* Fibers::gather(const void* mine, unsigned bytes) {
   Thread& thread = f.threads_[static_cast<std::size_t>(number)];
   Warp& warp = f.warps_[static_cast<std::size_t>(number / kLanes)];
   const unsigned round = thread.num_gathers++ % 2;
-  std::memcpy(warp.lanes[round][number % kLanes], mine, bytes);
+  std::memcpy(warp.lanes[round] + static_cast<unsigned>(number % kLanes) * bytes, mine, bytes);
   f.wait(State::kAtWarp);
-  for (int lane = 0; lane < kLanes; ++lane)
-    std::memcpy(warp.result[round] + static_cast<unsigned>(lane) * bytes, warp.lanes[round][lane],
-                bytes);
-  return warp.result[round];
+  return warp.lanes[round];
 }
 
 void Fibers::resume(int fiber) {
@@ -67,7 +71,12 @@ void Fibers::resume(int fiber) {
     position_.thread = f.thread;
     threads_[static_cast<std::size_t>(f.thread)].state = State::kRunning;
   }
-  swapcontext(&scheduler_, &f.context);
+  if (f.started) {
+    switch_context(scheduler_, f.context);
+  } else if (_setjmp(scheduler_) == 0) {
+    f.started = true;
+    setcontext(&f.entry);
+  }
 }
 
 // Resumes the threads [first, end) if all of them wait at `state`; at a block's barrier, threads
@@ -104,12 +113,12 @@ void Fibers::run_block(const BlockPosition& block, int num_threads, bool descend
   while (next_ < num_threads) {
     if (num_started == fibers_.size()) {
       auto fiber = std::make_unique<Fiber>();
-      getcontext(&fiber->context);
+      getcontext(&fiber->entry);
       fiber->stack = std::make_unique<std::byte[]>(kStackBytes);
-      fiber->context.uc_stack.ss_sp = fiber->stack.get();
-      fiber->context.uc_stack.ss_size = kStackBytes;
-      fiber->context.uc_link = nullptr;
-      makecontext(&fiber->context, &Fibers::enter, 0);
+      fiber->entry.uc_stack.ss_sp = fiber->stack.get();
+      fiber->entry.uc_stack.ss_size = kStackBytes;
+      fiber->entry.uc_link = nullptr;
+      makecontext(&fiber->entry, &Fibers::enter, 0);
       fibers_.push_back(std::move(fiber));
     }
     resume(static_cast<int>(num_started++));

@@ -1,6 +1,7 @@
 // The threads of one block as fibers of one host thread.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstddef>
@@ -40,14 +41,15 @@ class Fibers {
     unsigned num_gathers = 0;
   };
   struct Fiber {
-    ucontext_t context{};
+    ucontext_t entry{};  // until it has started
+    jmp_buf context{};
+    bool started = false;
     std::unique_ptr<std::byte[]> stack;
     int thread = -1;
   };
   struct Warp {
     // Two rounds: a lane may start the next one before all have read this one.
-    alignas(16) std::byte lanes[2][kLanes][kGatherBytes];
-    alignas(16) std::byte result[2][kLanes * kGatherBytes];
+    alignas(16) std::byte lanes[2][kLanes * kGatherBytes];
   };
   static void enter();
   void work();
@@ -56,7 +58,7 @@ class Fibers {
   bool release(int first, int end, State state);
 
   BlockPosition position_;
-  ucontext_t scheduler_{};
+  jmp_buf scheduler_{};
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;

@@ -27,6 +27,9 @@ struct HostRuntime {
 constexpr std::int64_t kMostSharedBytes = 227 * 1024;
 constexpr HostRuntime kRuntime{[] { return &Fibers::position(); }, &Fibers::sync, &Fibers::gather};
 
+// The standard of NVRTC; no contraction, so that sums do not depend on the processor.
+constexpr std::string_view kFlags = "-std=c++17 -O1 -w -fPIC -shared -ffp-contract=off";
+
 std::string target_text() { return read_file(SLUICE_SOURCE_DIR "/tests/gpu/host_target.h"); }
 
 std::string bytes_of(std::span<const Argument> arguments) {
@@ -39,7 +42,7 @@ std::string bytes_of(std::span<const Argument> arguments) {
 }  // namespace
 
 std::string HostCompiler::identity() const {
-  return cat("host ", __VERSION__, " ", hash_of(target_text()).hex());
+  return cat("host ", __VERSION__, " ", kFlags, " ", hash_of(target_text()).hex());
 }
 
 std::string HostCompiler::compile(const Sources& sources) const {
@@ -52,10 +55,9 @@ std::string HostCompiler::compile(const Sources& sources) const {
   for (const Text& text : sources.texts) write(text.name, text.content);
   write("gpu/target.h", target_text());
   const std::string root = folder.path().string();
-  const std::string command = cat("g++ -std=c++20 -O1 -w -fPIC -shared -ffp-contract=off -x c++ -I",
-                                  shell_word(root), " -o ", shell_word(root + "/binary"), " ",
-                                  shell_word(cat(root, "/", sources.texts[0].name)), " 2> ",
-                                  shell_word(root + "/messages"));
+  const std::string command = cat(
+      "g++ ", kFlags, " -x c++ -I", shell_word(root), " -o ", shell_word(root + "/binary"), " ",
+      shell_word(cat(root, "/", sources.texts[0].name)), " 2> ", shell_word(root + "/messages"));
   const int result = std::system(command.c_str());
   invariant(result == 0,
             cat(sources.texts[0].name, " compiles for the host:\n", read_file(root + "/messages")));

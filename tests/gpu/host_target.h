@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -99,8 +98,8 @@ inline T shuffle_xor(T x, int k) {
   return all[thread() % 32 ^ k];
 }
 
-inline float float_of(u32 bits) { return std::bit_cast<float>(bits); }
-inline u32 bits_of(float x) { return std::bit_cast<u32>(x); }
+inline float float_of(u32 bits) { return __builtin_bit_cast(float, bits); }
+inline u32 bits_of(float x) { return __builtin_bit_cast(u32, x); }
 inline u32 high_product(u32 a, u32 b) { return static_cast<u32>(u64{a} * b >> 32); }
 inline u32 rounded_to_bf16(float x) {
   const u32 bits = bits_of(x);
