@@ -8,10 +8,11 @@
 
 namespace sluice::gpu {
 
-// The first library that can be loaded, or nullptr.
+// The first library that can be loaded, or nullptr. It stays loaded: NVRTC does not free what it
+// allocates when loaded.
 inline std::shared_ptr<void> open_library(std::initializer_list<const char*> names) {
   for (const char* name : names)
-    if (void* handle = dlopen(name, RTLD_NOW | RTLD_LOCAL))
+    if (void* handle = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE))
       return {handle, [](void* library) { dlclose(library); }};
   return nullptr;
 }

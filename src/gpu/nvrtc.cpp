@@ -117,6 +117,8 @@ std::string Nvrtc::compile(const Sources& sources) const {
   int result = f.create(&program, contents[0], names[0], static_cast<int>(names.size()) - 1,
                         contents.data() + 1, names.data() + 1);
   invariant(result == 0, cat("nvrtcCreateProgram succeeds, not ", result));
+  const auto destroy = [&f](NvrtcProgram created) { f.destroy(&created); };
+  const std::unique_ptr<NvrtcProgramTag, decltype(destroy)> owner(program, destroy);
   const std::string target =
       cat("--gpu-architecture=sm_", architecture_.major, architecture_.minor);
   // -default-device: functions without annotation are device functions. 177: unused function.
@@ -131,7 +133,6 @@ std::string Nvrtc::compile(const Sources& sources) const {
   f.cubin_size(program, &size);
   std::string cubin(size, '\0');
   result = f.cubin(program, cubin.data());
-  f.destroy(&program);
   invariant(result == 0 && !cubin.empty(), "nvrtcGetCUBIN returns a binary");
   return cubin;
 }
