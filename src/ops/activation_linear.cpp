@@ -8,6 +8,7 @@
 #include "ops/choose.h"
 #include "ops/gpu_activation.h"
 #include "ops/linear.h"
+#include "ops/linear_passes.h"
 #include "ops/matrix_product.h"
 
 namespace sluice::ops {
@@ -16,8 +17,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::Tensor flat_rows(const at::Tensor& x) { return x.view({-1, x.size(-1)}); }
-
 // The leaves are inputs so that autograd reaches them. `layer` and `device` outlive the graph.
 struct GpuActivationLinear : torch::autograd::Function<GpuActivationLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& weight,
@@ -25,16 +24,11 @@ struct GpuActivationLinear : torch::autograd::Function<GpuActivationLinear> {
                             gpu::Device* device) {
     const at::Tensor ab = input.contiguous();
     const at::Tensor h = GpuActivation{*device, layer.f.type, layer.gated}.forward(ab);
-    std::vector<std::int64_t> shape = h.sizes().vec();
-    shape.back() = weight.size(0);
-    const at::Tensor y = at::empty(shape, h.options());
-    forward_product(flat_rows(y), flat_rows(h), layer.weight.compute);
-    if (layer.bias != nullptr) y.add_(layer.bias->compute);
     ctx->save_for_backward({ab, weight, bias.value_or(at::Tensor()), layer.weight.compute});
     ctx->saved_data["type"] = std::string(layer.f.type);
     ctx->saved_data["gated"] = layer.gated;
     ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(device);
-    return y;
+    return linear_forward(h, layer.weight, layer.bias);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -42,14 +36,12 @@ struct GpuActivationLinear : torch::autograd::Function<GpuActivationLinear> {
     const at::Tensor &ab = saved[0], &weight = saved[1], &bias = saved[2], &compute_On = saved[3];
     const GpuActivation f{*reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt()),
                           ctx->saved_data["type"].toStringRef(), ctx->saved_data["gated"].toBool()};
-    const at::Tensor dy_NO = flat_rows(gradients[0].contiguous());
+    const at::Tensor dy_NO = rows_of(gradients[0]);
     const at::Tensor dh_Nn = at::empty({dy_NO.size(0), weight.size(1)}, ab.options());
     data_gradient(dh_Nn, dy_NO, compute_On);
     const at::Tensor h_Nn = at::empty_like(dh_Nn);
     const at::Tensor dab = f.backward(ab, dh_Nn, h_Nn);
-    if (weight.requires_grad()) add_weight_gradient(gradient_of(weight), dy_NO, h_Nn);
-    if (bias.defined() && bias.requires_grad())
-      gradient_of(bias).add_(dy_NO.sum(0, false, at::kFloat));
+    add_linear_gradients(weight, bias, dy_NO, h_Nn);
     return {dab, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "ops/context.h"
 #include "ops/kernels.h"
@@ -38,6 +40,11 @@ inline gpu::Device* gpu_for(const at::Tensor& x, const Context& context) {
 // True if the CPU kernels of this module apply; they read host memory.
 inline bool use_cpu_kernels(const at::Tensor& x, const Context& context) {
   return use_fused(x, context) && x.is_cpu() && context.gpu == nullptr;
+}
+
+// Optional tensors are undefined tensors in this project and std::optional in autograd functions.
+inline std::optional<at::Tensor> if_defined(const at::Tensor& x) {
+  return x.defined() ? std::optional(x) : std::nullopt;
 }
 
 // The gradient of a parameter: a view of the arena's gradient buffer, updated in place by backward.

@@ -23,8 +23,6 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kLow32 = 0xFFFFFFFF;
 constexpr std::int64_t kGroupsPerTask = 64;
 
-using Mask = DropoutMask;
-
 // One key per row of the batch, as [B, 1] int64.
 at::Tensor row_keys(std::int64_t rows, std::uint64_t site, const Context& context) {
   const at::Tensor keys = at::empty({rows, 1}, at::kLong);
@@ -68,7 +66,8 @@ at::Tensor philox_words(const at::Tensor& keys_B1, std::int64_t blocks) {
 }
 
 // Element e uses word (e mod 64) / 16 of block 16·(e / 64) + e mod 16.
-at::Tensor reference_dropout(const at::Tensor& x, const at::Tensor& keys_B1, const Mask& mask) {
+at::Tensor reference_dropout(const at::Tensor& x, const at::Tensor& keys_B1,
+                             const DropoutMask& mask) {
   const std::int64_t rows = x.size(0), elements = x.numel() / rows;
   const std::int64_t groups = (elements + DropoutGroup::kElements - 1) / DropoutGroup::kElements;
   const at::Tensor words = philox_words(keys_B1.to(x.device()), groups * DropoutGroup::kLanes);
@@ -80,7 +79,7 @@ at::Tensor reference_dropout(const at::Tensor& x, const at::Tensor& keys_B1, con
   return at::where(kept, x * mask.keep_scale, at::zeros({}, x.options()));
 }
 
-at::Tensor masked(const at::Tensor& x, const at::Tensor& keys_B1, const Mask& mask) {
+at::Tensor masked(const at::Tensor& x, const at::Tensor& keys_B1, const DropoutMask& mask) {
   const at::Tensor y = at::empty_like(x);
   const std::int64_t rows = x.size(0), elements = x.numel() / rows;
   const std::int64_t groups = (elements + DropoutGroup::kElements - 1) / DropoutGroup::kElements;
@@ -106,15 +105,15 @@ at::Tensor masked(const at::Tensor& x, const at::Tensor& keys_B1, const Mask& ma
 // Backward recomputes the mask from the keys, so no tensor of the size of x is saved.
 struct FusedDropout : torch::autograd::Function<FusedDropout> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& keys_B1,
-                            const Mask& mask) {
+                            const DropoutMask& mask) {
     ctx->saved_data["keys"] = keys_B1;
     ctx->saved_data["threshold"] = static_cast<std::int64_t>(mask.threshold);
     ctx->saved_data["keep_scale"] = mask.keep_scale;
     return masked(x.contiguous(), keys_B1, mask);
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const Mask mask{static_cast<std::uint32_t>(ctx->saved_data["threshold"].toInt()),
-                    ctx->saved_data["keep_scale"].toDouble()};
+    const DropoutMask mask{static_cast<std::uint32_t>(ctx->saved_data["threshold"].toInt()),
+                           ctx->saved_data["keep_scale"].toDouble()};
     return {masked(gradients[0].contiguous(), ctx->saved_data["keys"].toTensor(), mask),
             at::Tensor(), at::Tensor()};
   }
@@ -128,8 +127,9 @@ at::Tensor dropout(const at::Tensor& x, double probability, std::uint64_t site,
                    const Context& context) {
   invariant(probability >= 0 && probability < 1, "a dropout probability is in [0, 1)");
   if (!context.training || probability == 0 || x.numel() == 0) return x;
-  const Mask mask{static_cast<std::uint32_t>(std::min(std::ldexp(probability, 32), 4294967295.0)),
-                  1.0 / (1.0 - probability)};
+  const DropoutMask mask{
+      static_cast<std::uint32_t>(std::min(std::ldexp(probability, 32), 4294967295.0)),
+      1.0 / (1.0 - probability)};
   if (gpu_for(x, context) != nullptr) return gpu_dropout(x, mask, site, context);
   const at::Tensor keys_B1 = row_keys(x.size(0), site, context);
   return use_cpu_kernels(x, context) ? FusedDropout::apply(x, keys_B1, mask)

@@ -1,5 +1,5 @@
-// What ops/exponential.h defines, by the instructions of a GPU: e^x to 2 ulp (plus the rounding of
-// x log2 e: 1e-6 at |x| = 10) and a / b to 2 ulp, 0 for b above 2^126.
+// What ops/exponential.h defines, by the instructions of a GPU. Errors (CUDA C++ Programming Guide,
+// "Mathematical Functions"): e^x 2 + 1.173 |x| ulp; a / b 2 ulp for |b| up to 2^126, 0 above.
 #pragma once
 
 #include <algorithm>

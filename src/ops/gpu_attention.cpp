@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "ops/attention_core.h"
 #include "ops/attention_forms.h"
+#include "ops/choose.h"
 #include "ops/gpu_relative_bias.h"
 #include "ops/gpu_rotary.h"
 
@@ -132,10 +133,6 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
   }
 };
 
-std::optional<at::Tensor> optional_of(const at::Tensor& x) {
-  return x.defined() ? std::optional(x) : std::nullopt;
-}
-
 }  // namespace
 
 at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
@@ -145,7 +142,7 @@ at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
   invariant(!in.bias_HR.defined() || in.bias_HR.scalar_type() == at::kFloat,
             "a relative bias is fp32");
   return GpuAttention::apply(
-      in.q, optional_of(in.kv), optional_of(in.bias_HR),
+      in.q, if_defined(in.kv), if_defined(in.bias_HR),
       rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{},
       GpuSettings{shape, rule.causal, in.may_overwrite, rule.divisor, &device});
 }

@@ -125,9 +125,6 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
 
 NormOutput gpu_norm(const Residual& residual, const Weight& scale, const Weight* bias,
                     const GpuNorm& norm) {
-  const auto if_defined = [](const at::Tensor& x) {
-    return x.defined() ? std::optional(x) : std::nullopt;
-  };
   const variable_list outputs =
       GpuAddNorm::apply(residual.x, if_defined(residual.update), scale.value,
                         bias != nullptr ? std::optional(bias->value) : std::nullopt, norm);

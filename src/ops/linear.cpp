@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "ops/choose.h"
+#include "ops/linear_passes.h"
 #include "ops/matrix_product.h"
 
 namespace sluice::ops {
@@ -20,24 +21,13 @@ at::Tensor reference_linear(const at::Tensor& x, const Weight& weight, const Wei
   return bias ? y + bias->value.to(dtype) : y;
 }
 
-at::Tensor rows_of(const at::Tensor& x) { return x.contiguous().view({-1, x.size(-1)}); }
-
-std::vector<std::int64_t> with_width(const at::Tensor& x, std::int64_t width) {
-  std::vector<std::int64_t> shape = x.sizes().vec();
-  shape.back() = width;
-  return shape;
-}
-
 // The leaves are inputs so that autograd reaches them; gradients are written directly to the arena.
 struct FusedLinear : torch::autograd::Function<FusedLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, const Weight* compute,
                             const Weight* bias_compute) {
-    const at::Tensor x_NI = rows_of(x), y = at::empty(with_width(x, weight.size(0)), x.options());
-    forward_product(y.view({-1, weight.size(0)}), x_NI, compute->compute);
-    if (bias_compute) y.add_(bias_compute->compute);
     ctx->save_for_backward({x, weight, bias.value_or(at::Tensor()), compute->compute});
-    return y;
+    return linear_forward(x, *compute, bias_compute);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -49,9 +39,7 @@ struct FusedLinear : torch::autograd::Function<FusedLinear> {
       dx = at::empty(x.sizes(), x.options());
       data_gradient(dx.view({-1, x.size(-1)}), dy_NO, compute_OI);
     }
-    if (weight.requires_grad()) add_weight_gradient(gradient_of(weight), dy_NO, rows_of(x));
-    if (bias.defined() && bias.requires_grad())
-      gradient_of(bias).add_(dy_NO.sum(0, false, at::kFloat));
+    add_linear_gradients(weight, bias, dy_NO, rows_of(x));
     return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "ops/attention_forms.h"
+#include "ops/choose.h"
 
 namespace sluice::ops {
 namespace {
@@ -126,10 +127,6 @@ struct TiledAttention : torch::autograd::Function<TiledAttention> {
             layout.bias ? sum_of_sequences(dbias_BHR) : at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
-
-std::optional<at::Tensor> if_defined(const at::Tensor& x) {
-  return x.defined() ? std::optional(x) : std::nullopt;
-}
 
 }  // namespace
 
