@@ -65,26 +65,11 @@ gpu::Device* gpu_of(c10::Device device) {
 
 Context inference_context(c10::Device device) { return {.gpu = gpu_of(device)}; }
 
-std::optional<gpu::Card> card_of(c10::Device device) {
-  if (!device.is_cuda()) return std::nullopt;
-  const std::unique_ptr<gpu::Driver> driver = gpu::Driver::load();
-  if (driver == nullptr) return std::nullopt;
-  return gpu::card_of(*driver, with_index(device).index());
-}
-
 DeviceScope::DeviceScope(c10::Device device) {
   if (!device.is_cuda()) return;
   const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
   cuda.setDevice(with_index(device));
   stream_.emplace(cuda.getStreamFromGlobalPool(with_index(device)));
-}
-
-std::size_t peak_device_bytes(c10::Device device) {
-  if (!device.is_cuda()) return 0;
-  constexpr auto kAll = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  const auto stats =
-      c10::getDeviceAllocator(device.type())->getDeviceStats(with_index(device).index());
-  return static_cast<std::size_t>(stats.allocated_bytes[kAll].peak);
 }
 
 #if __has_include(<ATen/core/GraphImplInterface.h>)

@@ -7,10 +7,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "gpu/device.h"
-#include "gpu/driver.h"
 #include "ops/context.h"
 
 namespace sluice::ops {
@@ -20,8 +18,6 @@ namespace sluice::ops {
 gpu::Device* gpu_of(c10::Device device);
 // Options of a forward pass without training.
 Context inference_context(c10::Device device);
-// nullopt without a driver.
-std::optional<gpu::Card> card_of(c10::Device device);
 
 // Until destroyed, work of this thread goes to `device` and to a stream other than the default one,
 // which cannot be recorded. No effect for a CPU.
@@ -45,8 +41,5 @@ class Recorder {
 };
 // nullptr if LibTorch has no graphs for the device.
 std::unique_ptr<Recorder> make_recorder(c10::Device device);
-
-// Peak memory of tensors on `device` so far, in bytes; 0 for a CPU.
-std::size_t peak_device_bytes(c10::Device device);
 
 }  // namespace sluice::ops
