@@ -199,11 +199,8 @@ KERNEL(prepare, 1024, const AdafactorConstants* constants, const double* gradien
                                                    gradient_squares, num_tiles, c.clip_norm,
                                                    c.max_norm);
   if (thread() != 0) return;
-  *grad_norm = guard.norm;
-  *applied = guard.applied;
-  out->applied = guard.applied;
-  if (!guard.applied) return;
-  *num_updates += 1;
+  out->applied = begin_update(guard, grad_norm, applied, num_updates);
+  if (!out->applied) return;
   out->lr = *lr;
   out->clip = guard.clip;
   out->one_minus_beta = pow(*num_updates, -c.decay_rate);

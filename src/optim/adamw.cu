@@ -34,12 +34,9 @@ KERNEL(prepare, 1024, const AdamWConstants* constants, const double* gradient_sq
                                                    gradient_squares, num_pieces, c.clip_norm,
                                                    c.max_norm);
   if (thread() != 0) return;
-  *grad_norm = guard.norm;
-  *applied = guard.applied;
-  out->applied = guard.applied;
-  if (!guard.applied) return;
-  const double n = *num_updates + 1;
-  *num_updates = n;
+  out->applied = begin_update(guard, grad_norm, applied, num_updates);
+  if (!out->applied) return;
+  const double n = *num_updates;
   const double root_scale = 1 / sqrt(1 - pow(c.beta2, n));
   out->step_size = *lr / (1 - pow(c.beta1, n));
   out->clip = float(guard.clip);

@@ -28,4 +28,14 @@ inline Guard guard_of(const GuardInputs& inputs, const double* squares, i64 coun
   return {norm, clip, isfinite(loss) && isfinite(norm) && within && norm * clip <= max_norm};
 }
 
+// Writes the results of an update and counts it. Returns whether it is applied; called by one
+// thread.
+inline bool begin_update(const Guard& guard, double* grad_norm, bool* applied,
+                         double* num_updates) {
+  *grad_norm = guard.norm;
+  *applied = guard.applied;
+  if (guard.applied) *num_updates += 1;
+  return guard.applied;
+}
+
 }  // namespace sluice::optim
