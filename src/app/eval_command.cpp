@@ -13,6 +13,7 @@
 #include "data/corpus_checks.h"
 #include "data/prepared.h"
 #include "eval/perplexity.h"
+#include "ops/cuda.h"
 #include "run/open_checkpoint.h"
 #include "train/batches.h"
 
@@ -93,7 +94,7 @@ Result evaluate(const EvalOptions& options) {
         {.max_tokens = static_cast<std::uint64_t>(options.max_tokens), .stride = options.stride});
     eval::Perplexity perplexity = eval::measure_perplexity(
         *opened.model, *batches, train::counts_of_targets(*opened.run.objective, counts),
-        opened.device, {.seed = opened.run.config.run.seed});
+        opened.device, ops::inference_context(opened.device));
     perplexity.num_bytes = counts.num_bytes;
     perplexity.num_words = counts.num_words;
     return perplexity;

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/signals.h"
 #include "eval/feed.h"
-#include "ops/cuda.h"
 
 namespace sluice::eval {
 namespace {
@@ -38,7 +37,6 @@ Perplexity measure_perplexity(const model::LanguageModel& model,
   const at::NoGradGuard no_grad;
   ops::Context without_dropout = context;
   without_dropout.training = false;
-  if (context.gpu == nullptr) without_dropout.gpu = ops::gpu_of(device);
   Perplexity result;
   if (batches.is_whole()) result.documents.resize(batches.num_documents());
   at::Tensor nats = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(device));

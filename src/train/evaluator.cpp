@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text_format.h"
+#include "ops/cuda.h"
 #include "train/batches.h"
 
 namespace sluice::train {
@@ -26,7 +27,7 @@ eval::Perplexity Evaluator::measure_tokens(std::uint64_t max_tokens) const {
   const auto batches =
       make_evaluation_batches(run_, text.stream, *data_.tokenizer, {.max_tokens = max_tokens});
   return eval::measure_perplexity(model_, *batches, counts_of_targets(*run_.objective, text.counts),
-                                  device_, {});
+                                  device_, ops::inference_context(device_));
 }
 
 void Evaluator::evaluate(std::int64_t step, Metrics& metrics) {
