@@ -8,14 +8,13 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace sluice::train {
 namespace {
 
 // Layout of the start of `inputs_`, in elements of 8 bytes; tokens follow, 64-byte aligned.
 enum Slot : std::int64_t { kStep, kLr, kScale, kLossLimit, kNormLimit, kTokens = 8 };
-
-void add_to(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
 
 }  // namespace
 
@@ -25,13 +24,10 @@ StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
 
 StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {
   if (config.gpu == nullptr) return train_step(model_, optimizer_, micro_batches, config);
+  StepStats stats{.num_targets = num_targets_of(micro_batches)};
   std::vector<Sizes> sizes;
-  StepStats stats;
-  for (const data::Batch& batch : micro_batches) {
+  for (const data::Batch& batch : micro_batches)
     sizes.push_back({batch.num_sequences, batch.input_length, batch.target_length});
-    stats.num_targets += batch.num_targets;
-  }
-  invariant(stats.num_targets > 0, "a step has targets");
   if (sizes != sizes_) {
     recorder_ = nullptr;
     num_plain_ = 0;
@@ -39,10 +35,12 @@ StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const Step
     allocate(micro_batches, config.device);
   }
   feed(micro_batches, config);
-  if (recorder_ == nullptr && num_plain_ >= kPlainSteps && make_recorder_) {
+  if (num_plain_ == kPlainSteps && recorder_ == nullptr && make_recorder_) {
     recorder_ = make_recorder_();
-    if (recorder_ == nullptr) make_recorder_ = {};
-    if (recorder_ != nullptr) recorder_->record([this, config] { compute(config); });
+    if (recorder_ != nullptr)
+      recorder_->record([this, config] { compute(config); });
+    else
+      log::info("this LibTorch does not record CUDA graphs: each step launches its kernels");
   }
   if (recorder_ != nullptr) {
     recorder_->replay();
@@ -85,8 +83,6 @@ void StepRunner::allocate(std::span<const data::Batch> micro_batches, at::Device
 
 // One copy per step, from pinned memory that LibTorch reuses when the copy is done.
 void StepRunner::feed(std::span<const data::Batch> micro_batches, const StepConfig& config) {
-  std::int64_t num_targets = 0;
-  for (const data::Batch& batch : micro_batches) num_targets += batch.num_targets;
   const at::Tensor host =
       at::empty(inputs_.sizes(),
                 at::TensorOptions().dtype(at::kLong).pinned_memory(inputs_.device().is_cuda()));
@@ -94,7 +90,8 @@ void StepRunner::feed(std::span<const data::Batch> micro_batches, const StepConf
   std::fill(values, values + kTokens, 0);
   values[kStep] = static_cast<std::int64_t>(config.step);
   values[kLr] = std::bit_cast<std::int64_t>(config.lr);
-  values[kScale] = std::bit_cast<std::int64_t>(1.0 / static_cast<double>(num_targets));
+  values[kScale] =
+      std::bit_cast<std::int64_t>(1.0 / static_cast<double>(num_targets_of(micro_batches)));
   values[kLossLimit] = std::bit_cast<std::int64_t>(config.loss_limit);
   values[kNormLimit] = std::bit_cast<std::int64_t>(config.norm_limit);
   values += kTokens;
@@ -114,19 +111,18 @@ void StepRunner::compute(const StepConfig& config) {
                        .seed = config.seed,
                        .device_step = step_};
   const model::LossScale scale{.z_loss = config.z_loss, .device_scale = scale_};
-  at::Tensor total, log_perplexity;
+  LossSums sums;
   for (const model::Batch& batch : batches_) {
     const model::Loss loss = model_.loss(batch, scale, context);
     loss.total.backward();
-    add_to(total, loss.total.detach());
-    add_to(log_perplexity, loss.cross_entropy);
+    sums.add(loss);
     context.first_sample += batch.targets_BT.size(0);
   }
   const optim::UpdateReport report = optimizer_.update(
-      {.loss = total, .loss_limit = loss_limit_, .norm_limit = norm_limit_, .device_lr = lr_});
+      {.loss = sums.total, .loss_limit = loss_limit_, .norm_limit = norm_limit_, .device_lr = lr_});
   const at::NoGradGuard no_grad;
-  outputs_.copy_(
-      at::stack({total, log_perplexity, report.grad_norm, report.applied.to(at::kDouble)}));
+  outputs_.copy_(at::stack(
+      {sums.total, sums.log_perplexity, report.grad_norm, report.applied.to(at::kDouble)}));
 }
 
 }  // namespace sluice::train

@@ -19,7 +19,8 @@ namespace sluice::train {
 class StepRunner {
  public:
   // `model` and `optimizer` are borrowed. With `make_recorder`, steps on a GPU are recorded after
-  // `kPlainSteps` steps, and again if the sizes of the batches change; an empty function: never.
+  // `kPlainSteps` steps, and again if the sizes of the batches change; never if it is empty or
+  // returns nullptr.
   using MakeRecorder = std::function<std::unique_ptr<ops::Recorder>()>;
   StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
              MakeRecorder make_recorder = {});
@@ -48,7 +49,7 @@ class StepRunner {
   int num_plain_ = 0;
 
   std::vector<Sizes> sizes_;
-  at::Tensor inputs_;  // int64: numbers_, then the tokens of all micro-batches
+  at::Tensor inputs_;  // int64: the scalars below, then the tokens of all micro-batches
   // Views of inputs_: step (int64); learning rate, loss scale and limits (float64).
   at::Tensor step_, lr_, scale_, loss_limit_, norm_limit_;
   std::vector<model::Batch> batches_;

@@ -10,7 +10,7 @@
 namespace sluice::train {
 namespace {
 
-void add(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
+void add_to(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum + part : part; }
 
 // As a device scalar; undefined for infinity.
 at::Tensor limit_on(at::Device device, double limit) {
@@ -20,12 +20,21 @@ at::Tensor limit_on(at::Device device, double limit) {
 
 }  // namespace
 
+std::int64_t num_targets_of(std::span<const data::Batch> micro_batches) {
+  std::int64_t sum = 0;
+  for (const data::Batch& batch : micro_batches) sum += batch.num_targets;
+  invariant(sum > 0, "a step has targets");
+  return sum;
+}
+
+void LossSums::add(const model::Loss& loss) {
+  add_to(total, loss.total.detach());
+  add_to(log_perplexity, loss.cross_entropy);
+}
+
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
                      std::span<const data::Batch> micro_batches, const StepConfig& config) {
-  StepStats stats;
-  for (const data::Batch& batch : micro_batches) stats.num_targets += batch.num_targets;
-  invariant(stats.num_targets > 0, "a step has targets");
-
+  StepStats stats{.num_targets = num_targets_of(micro_batches)};
   const model::LossScale scale{.scale = 1.0 / static_cast<double>(stats.num_targets),
                                .z_loss = config.z_loss};
   ops::Context context{.form = config.form,
@@ -33,20 +42,22 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
                        .training = true,
                        .seed = config.seed,
                        .step = config.step};
+  LossSums sums;
   for (const data::Batch& batch : micro_batches) {
     if (batch.num_targets > 0) {
       const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);
       loss.total.backward();
-      add(stats.loss, loss.total.detach());
-      add(stats.log_perplexity, loss.cross_entropy);
+      sums.add(loss);
     }
     context.first_sample += batch.num_sequences;
   }
   const optim::UpdateReport report =
       optimizer.update({.lr = config.lr,
-                        .loss = stats.loss,
+                        .loss = sums.total,
                         .loss_limit = limit_on(config.device, config.loss_limit),
                         .norm_limit = limit_on(config.device, config.norm_limit)});
+  stats.loss = sums.total;
+  stats.log_perplexity = sums.log_perplexity;
   stats.grad_norm = report.grad_norm;
   stats.applied = report.applied;
   return stats;

@@ -36,6 +36,14 @@ struct StepStats {
   std::int64_t num_targets = 0;
 };
 
+std::int64_t num_targets_of(std::span<const data::Batch> micro_batches);
+
+// Sums over the micro-batches of a step.
+struct LossSums {
+  at::Tensor total, log_perplexity;
+  void add(const model::Loss& loss);
+};
+
 // Runs forward and backward per micro-batch, with sums divided by the number of targets of the
 // whole step, then clips, checks and updates.
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,

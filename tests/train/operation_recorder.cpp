@@ -1,5 +1,7 @@
 #include "tests/train/operation_recorder.h"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <mutex>
 
@@ -34,6 +36,17 @@ OperationRecorder::~OperationRecorder() { at::removeCallback(handle_); }
 std::multiset<std::string> OperationRecorder::seen() const {
   const std::lock_guard lock(seen_mutex());
   return seen_operations();
+}
+
+std::vector<std::string> host_reads(const std::multiset<std::string>& seen) {
+  static const std::set<std::string> kReadsByTheHost = {
+      "aten::item",     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero",
+      "aten::equal",    "aten::masked_select",       "aten::unique_dim", "aten::_unique2",
+      "aten::is_pinned"};
+  std::vector<std::string> found;
+  std::set_intersection(seen.begin(), seen.end(), kReadsByTheHost.begin(), kReadsByTheHost.end(),
+                        std::back_inserter(found));
+  return found;
 }
 
 }  // namespace sluice::train::test

@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 namespace sluice::train::test {
 
@@ -20,5 +21,8 @@ class OperationRecorder {
  private:
   at::CallbackHandle handle_;
 };
+
+// The recorded operations that read device values on the host.
+std::vector<std::string> host_reads(const std::multiset<std::string>& seen);
 
 }  // namespace sluice::train::test

@@ -4,53 +4,18 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <set>
 
 #include "base/error.h"
-#include "base/random.h"
 #include "tests/train/operation_recorder.h"
-#include "tests/train/train_support.h"
+#include "tests/train/step_batches.h"
 
 namespace sluice::train {
 namespace {
 
-constexpr std::int64_t kVocab = 50, kLength = 12;
+using test::host_reads, test::ignore_targets, test::random_batch, test::small_model;
 
-data::Batch random_batch(std::int64_t num_sequences, std::uint64_t seed) {
-  data::Batch batch{
-      .num_sequences = num_sequences, .input_length = kLength, .target_length = kLength};
-  const std::uint64_t key = random_key(seed, "batch");
-  for (std::int64_t i = 0; i < num_sequences * kLength; ++i) {
-    batch.inputs.push_back(
-        static_cast<std::int32_t>(random_below(key, static_cast<std::uint64_t>(2 * i), kVocab)));
-    batch.targets.push_back(static_cast<std::int32_t>(
-        random_below(key, static_cast<std::uint64_t>(2 * i + 1), kVocab)));
-  }
-  batch.num_targets = num_sequences * kLength;
-  return batch;
-}
-
-// Sequence b keeps its first `kept[b]` targets.
-void ignore_targets(data::Batch& batch, const std::vector<std::int64_t>& kept) {
-  for (std::int64_t b = 0; b < batch.num_sequences; ++b)
-    for (std::int64_t t = kept[static_cast<std::size_t>(b)]; t < kLength; ++t) {
-      batch.targets[static_cast<std::size_t>(b * kLength + t)] = data::kIgnoredTarget;
-      --batch.num_targets;
-    }
-}
-
-std::unique_ptr<model::LanguageModel> small_model(double dropout = 0,
-                                                  at::ScalarType compute = at::kFloat) {
-  at::set_num_threads(1);  // the work is too small for more
-  model::DecoderConfig config = test::small_decoder(40);
-  config.num_layers = 2;
-  config.dropout = dropout;
-  auto made = model::make_model(config, kVocab, kLength);
-  made->parameters().allocate(at::kCPU, compute, true);
-  made->parameters().initialize(1);
-  return made;
-}
+constexpr std::int64_t kVocab = test::kStepVocab, kLength = test::kStepLength;
 
 struct Result {
   double loss, norm;
@@ -153,18 +118,6 @@ TEST(TrainStep, RejectsABatchWithoutTargets) {
 }
 
 // ---- Invariant 5: a step does not synchronize with the host ----
-
-const std::set<std::string> kReadsByTheHost = {
-    "aten::item",     "aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero",
-    "aten::equal",    "aten::masked_select",       "aten::unique_dim", "aten::_unique2",
-    "aten::is_pinned"};
-
-std::vector<std::string> host_reads(const std::multiset<std::string>& seen) {
-  std::vector<std::string> found;
-  std::set_intersection(seen.begin(), seen.end(), kReadsByTheHost.begin(), kReadsByTheHost.end(),
-                        std::back_inserter(found));
-  return found;
-}
 
 TEST(TrainStep, NeverSynchronizesWithTheHost) {
   for (const ops::Form form : {ops::Form::kFastest, ops::Form::kReference}) {
