@@ -146,7 +146,7 @@ at::Tensor attention(const AttentionInputs& inputs, const AttentionShape& shape,
   check(inputs, shape, rule);
   switch (choose(inputs, rule, context)) {
     case Implementation::kGpu:
-      return gpu_attention(inputs, shape, rule, *gpu_for(inputs.q, context));
+      return gpu_attention(inputs, shape, rule, context);
     case Implementation::kTiled:
       return tiled_attention(inputs, shape, rule);
     case Implementation::kLibrary:

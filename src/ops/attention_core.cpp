@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "ops/cudnn_attention.h"
 
 namespace sluice::ops {
 namespace {
@@ -180,6 +181,9 @@ const AttentionCore& core_for(const CoreInputs& in) {
   static const CpuFlashCore cpu_flash;
   const at::Tensor& q = in.heads.q;
   if (q.scalar_type() != at::kBFloat16) return plain_core();
+  // Only for training: inference has many lengths, each of which would have to be planned.
+  const CudnnAttention* cudnn = in.with_gradient ? cudnn_attention(q.device()) : nullptr;
+  if (cudnn != nullptr && cudnn->accepts(in)) return *cudnn;
   if (q.is_cpu() && group_size(in.heads) == 1) return cpu_flash;
   if (!q.is_cuda() || q.size(3) % 8 != 0 || q.size(3) > 256) return plain_core();
   if (in.bias_HTS.defined()) return efficient;

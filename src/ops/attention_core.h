@@ -1,5 +1,5 @@
 // The part of the GPU form of attention that a library computes: softmax(mask(scale q kᵀ + bias)) v
-// on heads of packed tensors, and its gradients. All cores are deterministic.
+// on heads of packed tensors, and its gradients.
 //
 // Shapes: B sequences, T queries, S keys, H query heads, K key/value heads (divides H), D head_dim.
 #pragma once
@@ -20,6 +20,8 @@ struct CoreInputs {
   at::Tensor bias_HTS;  // in the dtype of q, rows padded to a multiple of 8; undefined: no bias
   bool causal = false;  // requires T = S
   double scale = 1;     // of q kᵀ
+  bool deterministic = true;   // of backward; forward always is
+  bool with_gradient = false;  // backward follows
 };
 
 struct CoreResult {
@@ -38,7 +40,7 @@ class AttentionCore {
                          const at::Tensor& dy_BTHD, const Heads& packed) const = 0;
 };
 
-// The core for tensors of this device, dtype and head_dim.
+// The core for these inputs; the same for forward and backward.
 const AttentionCore& core_for(const CoreInputs& inputs);
 
 // Plain products, which compute in fp32 and hold the scores of all pairs in memory. For any inputs.

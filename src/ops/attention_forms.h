@@ -17,9 +17,9 @@ at::Tensor library_attention(const AttentionInputs& inputs, const AttentionShape
 // in fp32 for every input dtype.
 at::Tensor tiled_attention(const AttentionInputs& inputs, const AttentionShape& shape,
                            const AttentionRule& rule);
-// Kernels of `device` around a core of LibTorch (ops/attention_core.h). Rotated queries and keys,
-// and the bias, are rounded to the input dtype.
+// Kernels of context.gpu around a core of a library (ops/attention_core.h). Rotated queries and
+// keys, and the bias, are rounded to the input dtype.
 at::Tensor gpu_attention(const AttentionInputs& inputs, const AttentionShape& shape,
-                         const AttentionRule& rule, gpu::Device& device);
+                         const AttentionRule& rule, const Context& context);
 
 }  // namespace sluice::ops

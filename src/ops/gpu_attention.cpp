@@ -19,7 +19,7 @@ using torch::autograd::variable_list;
 
 struct GpuSettings {
   AttentionShape shape;
-  bool causal, may_overwrite;
+  bool causal, may_overwrite, with_gradient;
   double divisor;
   gpu::Device* device;
 };
@@ -91,8 +91,10 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
                             const std::optional<at::Tensor>& bias_HR, const Rotary& rotary,
                             const GpuSettings& s) {
     const Packed packed = rotate(q, kv, rotary, s);
-    CoreInputs in{
-        .heads = packed_heads(packed, s.shape), .causal = s.causal, .scale = 1 / s.divisor};
+    CoreInputs in{.heads = packed_heads(packed, s.shape),
+                  .causal = s.causal,
+                  .scale = 1 / s.divisor,
+                  .with_gradient = s.with_gradient};
     if (bias_HR)
       in.bias_HTS = expand_bias(*s.device, bias_HR->contiguous(), q.size(1), q.scalar_type());
     const CoreResult result = core_for(in).forward(in);
@@ -120,7 +122,8 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
     const CoreInputs in{.heads = packed_heads(packed, s.shape),
                         .bias_HTS = saved[6],
                         .causal = s.causal,
-                        .scale = 1 / s.divisor};
+                        .scale = 1 / s.divisor,
+                        .with_gradient = true};
     const auto by_head = [&](const at::Tensor& x) {
       return x.contiguous().view({x.size(0), x.size(1), s.shape.num_heads, s.shape.head_dim});
     };
@@ -136,15 +139,19 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
 }  // namespace
 
 at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
-                         const AttentionRule& rule, gpu::Device& device) {
+                         const AttentionRule& rule, const Context& context) {
   const Rotary& rotary = in.rotary;
   invariant(!rotary.defined() || rotary.cos.scalar_type() == at::kFloat, "rotary tables are fp32");
   invariant(!in.bias_HR.defined() || in.bias_HR.scalar_type() == at::kFloat,
             "a relative bias is fp32");
+  const auto has_gradient = [](const at::Tensor& x) { return x.defined() && x.requires_grad(); };
+  const bool with_gradient =
+      at::GradMode::is_enabled() &&
+      (has_gradient(in.q) || has_gradient(in.kv) || has_gradient(in.bias_HR));
   return GpuAttention::apply(
       in.q, if_defined(in.kv), if_defined(in.bias_HR),
       rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{},
-      GpuSettings{shape, rule.causal, in.may_overwrite, rule.divisor, &device});
+      GpuSettings{shape, rule.causal, in.may_overwrite, with_gradient, rule.divisor, context.gpu});
 }
 
 }  // namespace sluice::ops

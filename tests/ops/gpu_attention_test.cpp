@@ -10,61 +10,13 @@
 #include "ops/gpu_relative_bias.h"
 #include "ops/gpu_rotary.h"
 #include "tests/gpu/nvrtc_support.h"
+#include "tests/ops/attention_cases.h"
 #include "tests/ops/settings.h"
 
 namespace sluice::ops::test {
 namespace {
 
 using gpu::test::HostDevice;
-
-struct Sizes {
-  std::int64_t batch, queries, keys;  // keys 0: self-attention, packed
-  AttentionShape shape;
-  bool causal, rotary, bias;
-  std::int64_t num_keys() const { return keys == 0 ? queries : keys; }
-};
-
-// Self-attention of a decoder, with grouped queries; of T5's encoder and decoder; cross-attention.
-const Sizes kSizes[] = {
-    {2, 40, 0, {4, 2, 32}, true, true, false},   {2, 70, 0, {2, 2, 64}, false, false, true},
-    {2, 66, 0, {2, 1, 64}, true, false, true},   {2, 19, 0, {2, 2, 16}, true, true, true},
-    {2, 21, 34, {3, 3, 16}, false, true, false}, {1, 9, 0, {2, 1, 7}, false, false, true},
-};
-
-// The output and the gradients.
-std::vector<at::Tensor> run(const Sizes& s, const Setting& setting, bool may_overwrite = false) {
-  const std::int64_t columns = s.keys == 0 ? s.shape.packed_columns() : s.shape.query_columns();
-  AttentionInputs in{
-      .q = leaf(numbers({s.batch, s.queries, columns}, 1, 0.7), setting, setting.dtype),
-      .may_overwrite = may_overwrite};
-  std::vector<at::Tensor> leaves{in.q};
-  if (s.keys != 0) {
-    in.kv = leaf(numbers({s.batch, s.keys, s.shape.key_value_columns()}, 2, 0.7), setting,
-                 setting.dtype);
-    leaves.push_back(in.kv);
-  }
-  if (s.bias) {
-    in.bias_HR = leaf(numbers({s.shape.num_heads, s.queries + s.num_keys() - 1}, 3), setting,
-                      setting.master());
-    leaves.push_back(in.bias_HR);
-  }
-  if (s.rotary) {
-    in.rotary =
-        Rotary::make(std::max(s.queries, s.num_keys()) + 2, s.shape.head_dim, 100.0, at::kCPU);
-    in.rotary = {in.rotary.cos.to(setting.master()), in.rotary.sin.to(setting.master())};
-  }
-  const at::Tensor y =
-      attention(in, s.shape, {.causal = s.causal, .divisor = 2.5}, setting.context());
-  y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
-  std::vector<at::Tensor> results{y};
-  for (const at::Tensor& x : leaves) results.push_back(x.grad());
-  return results;
-}
-
-void expect_same_bits(const std::vector<at::Tensor>& got, const std::vector<at::Tensor>& want) {
-  ASSERT_EQ(got.size(), want.size());
-  for (std::size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(at::equal(got[i], want[i])) << i;
-}
 
 class GpuAttention : public testing::TestWithParam<at::ScalarType> {
  protected:
@@ -73,28 +25,28 @@ class GpuAttention : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-// As in attention_test.cpp.
-constexpr double kGradientFactor = 2;
-
 TEST_P(GpuAttention, EqualsFloat64) {
-  for (const Sizes& s : kSizes)
+  for (const AttentionCase& s : kAttentionCases)
     expect_equals_float64(
-        setting(), [&](const Setting& of) { return run(s, of); }, kGradientFactor);
+        setting(), [&](const Setting& of) { return run_attention(s, of); },
+        kAttentionGradientFactor);
 }
 
 TEST_P(GpuAttention, OverwritingTheProjectionChangesNothing) {
-  for (const Sizes& s : kSizes)
-    expect_same_bits(run(s, setting(), /*may_overwrite=*/true), run(s, setting()));
+  for (const AttentionCase& s : kAttentionCases)
+    expect_same_bits(run_attention(s, setting(), /*may_overwrite=*/true),
+                     run_attention(s, setting()));
 }
 
 TEST_P(GpuAttention, TheOrderOfThreadsChangesNothing) {
   HostDevice descending(HostDevice::Order::kDescending);
-  for (const Sizes& s : kSizes) expect_same_bits(run(s, setting(descending)), run(s, setting()));
+  for (const AttentionCase& s : kAttentionCases)
+    expect_same_bits(run_attention(s, setting(descending)), run_attention(s, setting()));
 }
 
 TEST_P(GpuAttention, CompilesForGpus) {
   HostDevice device;
-  for (const Sizes& s : kSizes) run(s, setting(device));
+  for (const AttentionCase& s : kAttentionCases) run_attention(s, setting(device));
   std::set<std::string_view> programs;
   for (const gpu::test::Launch& launch : device.launches()) programs.insert(launch.program->main);
   EXPECT_EQ(programs.count("ops/bias_gradient.cu"), GetParam() == at::kBFloat16 ? 1u : 0u);
