@@ -4,22 +4,10 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "base/philox.h"
 
 namespace sluice {
 namespace {
-
-constexpr int kRounds = 10;
-constexpr std::uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-constexpr std::uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;  // golden ratio, sqrt(3) - 1
-
-struct Product {
-  std::uint32_t high, low;
-};
-
-Product multiply(std::uint32_t a, std::uint32_t b) {
-  const std::uint64_t product = std::uint64_t{a} * b;
-  return {static_cast<std::uint32_t>(product >> 32), static_cast<std::uint32_t>(product)};
-}
 
 std::uint64_t join(std::uint32_t low, std::uint32_t high) {
   return std::uint64_t{high} << 32 | low;
@@ -30,17 +18,8 @@ double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x
 }  // namespace
 
 Block128 philox(std::uint64_t key, std::uint64_t counter_low, std::uint64_t counter_high) {
-  auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
-  Block128 x = {
-      static_cast<std::uint32_t>(counter_low), static_cast<std::uint32_t>(counter_low >> 32),
-      static_cast<std::uint32_t>(counter_high), static_cast<std::uint32_t>(counter_high >> 32)};
-  for (int round = 0; round < kRounds; ++round) {
-    const Product p0 = multiply(kMultiplier0, x[0]), p1 = multiply(kMultiplier1, x[2]);
-    x = {p1.high ^ x[1] ^ k0, p1.low, p0.high ^ x[3] ^ k1, p0.low};
-    k0 += kWeyl0;
-    k1 += kWeyl1;
-  }
-  return x;
+  const PhiloxBlock block = philox_block(key, counter_low, counter_high);
+  return {block.word[0], block.word[1], block.word[2], block.word[3]};
 }
 
 namespace {

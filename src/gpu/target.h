@@ -32,7 +32,6 @@ __forceinline__ double shuffle_xor(double x, int k) { return __shfl_xor_sync(0xf
 
 __forceinline__ float float_of(u32 bits) { return __uint_as_float(bits); }
 __forceinline__ u32 bits_of(float x) { return __float_as_uint(x); }
-__forceinline__ u32 high_product(u32 a, u32 b) { return __umulhi(a, b); }
 
 // Two floats as bf16, rounded to nearest even, `first` in the lower half.
 __forceinline__ u32 pack(float first, float second) {

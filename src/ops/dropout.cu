@@ -2,37 +2,18 @@
 // thread computes one Philox block: 4 elements, 16 apart, of a group of 64.
 //
 // settings.h: Element.
+#include "base/philox.h"
 #include "gpu/kernel.h"
 #include "settings.h"
 
+using namespace sluice;
 using namespace sluice::gpu;
 
 namespace {
 
-struct Block {
-  u32 word[4];
-};
-
-inline Block philox(u64 key, u64 low, u64 high) {
-  u32 k0 = u32(key), k1 = u32(key >> 32);
-  u32 c0 = u32(low), c1 = u32(low >> 32), c2 = u32(high), c3 = u32(high >> 32);
-#pragma unroll
-  for (int round = 0; round < 10; ++round) {
-    const u32 h0 = high_product(0xD2511F53u, c0), l0 = 0xD2511F53u * c0;
-    const u32 h1 = high_product(0xCD9E8D57u, c2), l1 = 0xCD9E8D57u * c2;
-    c0 = h1 ^ c1 ^ k0;
-    c1 = l1;
-    c2 = h0 ^ c3 ^ k1;
-    c3 = l0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  return {{c0, c1, c2, c3}};
-}
-
 // One word absorbed by random_key(): see base/random.cpp.
 inline u64 absorb(u64 key, u64 word, u64 position_and_kind) {
-  const Block block = philox(key, word, position_and_kind);
+  const PhiloxBlock block = philox_block(key, word, position_and_kind);
   return u64(block.word[1]) << 32 | block.word[0];
 }
 
@@ -58,7 +39,7 @@ KERNEL(dropout, 256, const Element* x, Element* y, const i64* keys, i64 threshol
   const i64 item = i64(block_x()) * 256 + thread();
   const i64 first = item / 16 * 64 + item % 16;
   if (first >= elements) return;
-  const Block block = philox(u64(keys[block_y()]), u64(item), 0);
+  const PhiloxBlock block = philox_block(u64(keys[block_y()]), u64(item), 0);
   const i64 row = i64(block_y()) * elements;
 #pragma unroll
   for (int k = 0; k < 4; ++k) {

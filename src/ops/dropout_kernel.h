@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/philox.h"
 #include "ops/kernels.h"
 
 namespace sluice::ops {
@@ -21,30 +22,15 @@ struct DropoutRow {
 };
 
 struct DropoutKernel {
-  // Philox4x32-10 (see base/random.h) for the blocks of one group.
+  // The blocks of one group.
   [[gnu::always_inline]] static inline void words_of(std::uint64_t key, std::uint64_t first_block,
                                                      std::uint32_t* __restrict words) {
     constexpr std::int64_t kLanes = DropoutGroup::kLanes;
     for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      const std::uint64_t block = first_block + static_cast<std::uint64_t>(lane);
-      auto c0 = static_cast<std::uint32_t>(block), c1 = static_cast<std::uint32_t>(block >> 32);
-      std::uint32_t c2 = 0, c3 = 0;
-      auto key0 = static_cast<std::uint32_t>(key), key1 = static_cast<std::uint32_t>(key >> 32);
-#pragma GCC unroll 10
-      for (int round = 0; round < 10; ++round) {
-        const std::uint64_t first = std::uint64_t{0xD2511F53} * c0,
-                            second = std::uint64_t{0xCD9E8D57} * c2;
-        c0 = static_cast<std::uint32_t>(second >> 32) ^ c1 ^ key0;
-        c2 = static_cast<std::uint32_t>(first >> 32) ^ c3 ^ key1;
-        c1 = static_cast<std::uint32_t>(second);
-        c3 = static_cast<std::uint32_t>(first);
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-      }
-      words[lane] = c0;
-      words[kLanes + lane] = c1;
-      words[2 * kLanes + lane] = c2;
-      words[3 * kLanes + lane] = c3;
+      const PhiloxBlock block =
+          philox_block(key, first_block + static_cast<std::uint64_t>(lane), 0);
+      for (std::int64_t k = 0; k < DropoutGroup::kWords; ++k)
+        words[k * kLanes + lane] = block.word[k];
     }
   }
 

@@ -100,7 +100,6 @@ inline T shuffle_xor(T x, int k) {
 
 inline float float_of(u32 bits) { return __builtin_bit_cast(float, bits); }
 inline u32 bits_of(float x) { return __builtin_bit_cast(u32, x); }
-inline u32 high_product(u32 a, u32 b) { return static_cast<u32>(u64{a} * b >> 32); }
 inline u32 rounded_to_bf16(float x) {
   const u32 bits = bits_of(x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;  // NaN, as on a GPU
