@@ -77,10 +77,10 @@ enum class Implementation { kReference, kLibrary, kTiled, kGpu };
 
 Implementation choose(const AttentionInputs& in, const AttentionRule& rule,
                       const Context& context) {
-  if (!use_fused(in.q, context) || rule.dropout.active(context) ||
-      reduces_in_bf16(in.q.scalar_type(), context))
+  if (!use_fused(in.q, context) || reduces_in_bf16(in.q.scalar_type(), context))
     return Implementation::kReference;
   if (gpu_for(in.q, context) != nullptr) return Implementation::kGpu;
+  if (rule.dropout.active(context)) return Implementation::kReference;
   return in.q.is_cpu() && has_tile_kernel() ? Implementation::kTiled : Implementation::kLibrary;
 }
 

@@ -1,5 +1,5 @@
 // The implementations of attention, with the interface of ops/attention.h; attention() selects one.
-// Only the reference implements dropout.
+// Only the reference and the GPU form implement dropout.
 #pragma once
 
 #include <ATen/core/Tensor.h>

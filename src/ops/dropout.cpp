@@ -6,7 +6,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -127,9 +126,7 @@ at::Tensor dropout(const at::Tensor& x, double probability, std::uint64_t site,
                    const Context& context) {
   invariant(probability >= 0 && probability < 1, "a dropout probability is in [0, 1)");
   if (!context.training || probability == 0 || x.numel() == 0) return x;
-  const DropoutMask mask{
-      static_cast<std::uint32_t>(std::min(std::ldexp(probability, 32), 4294967295.0)),
-      1.0 / (1.0 - probability)};
+  const DropoutMask mask = dropout_mask(probability);
   if (gpu_for(x, context) != nullptr) return gpu_dropout(x, mask, site, context);
   const at::Tensor keys_B1 = row_keys(x.size(0), site, context);
   return use_cpu_kernels(x, context) ? FusedDropout::apply(x, keys_B1, mask)

@@ -8,6 +8,7 @@
 #include "ops/attention_core.h"
 #include "ops/attention_forms.h"
 #include "ops/choose.h"
+#include "ops/gpu_dropout_attention.h"
 #include "ops/gpu_relative_bias.h"
 #include "ops/gpu_rotary.h"
 
@@ -21,6 +22,7 @@ struct GpuSettings {
   AttentionShape shape;
   bool causal, may_overwrite, with_gradient;
   double divisor;
+  AttentionDropout dropout;
   gpu::Device* device;
 };
 
@@ -67,22 +69,18 @@ Packed rotate(const at::Tensor& q, const std::optional<at::Tensor>& kv, const Ro
           kv ? rotated(*kv, layout_of_kv(s.shape, rotary.defined())) : at::Tensor()};
 }
 
-// The packed gradients from those of q, k and v, rotated back.
-Packed packed_gradients(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
-                        const Packed& packed, const Rotary& rotary, const GpuSettings& s) {
-  const Packed gradient{at::empty_like(packed.q),
-                        packed.is_one() ? at::Tensor() : at::empty_like(packed.kv)};
-  const Heads d = core_for(in).backward(in, result, dy_BTHD, packed_heads(gradient, s.shape));
+// Moves the gradients of q, k and v to their places in `gradient`, rotated back.
+void pack_gradients(const Heads& d, const Packed& gradient, const Rotary& rotary,
+                    const GpuSettings& s) {
   const bool rotates = rotary.defined();
   const std::int64_t H = s.shape.num_heads, K = s.shape.num_kv_heads;
-  const PackedHeads of_q = layout_of_q(packed, s.shape, rotates),
-                    of_kv = packed.is_one() ? of_q : layout_of_kv(s.shape, rotates);
-  const at::Tensor& d_kv = packed.is_one() ? gradient.q : gradient.kv;
-  const std::int64_t first_key = packed.is_one() ? H : 0;
+  const PackedHeads of_q = layout_of_q(gradient, s.shape, rotates),
+                    of_kv = gradient.is_one() ? of_q : layout_of_kv(s.shape, rotates);
+  const at::Tensor& d_kv = gradient.is_one() ? gradient.q : gradient.kv;
+  const std::int64_t first_key = gradient.is_one() ? H : 0;
   pack_gradient(*s.device, d.q, gradient.q, of_q, 0, rotary);
   pack_gradient(*s.device, d.k, d_kv, of_kv, first_key, rotary);
   pack_gradient(*s.device, d.v, d_kv, of_kv, first_key + K, rotary);
-  return gradient;
 }
 
 struct GpuAttention : torch::autograd::Function<GpuAttention> {
@@ -97,16 +95,20 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
                   .with_gradient = s.with_gradient};
     if (bias_HR)
       in.bias_HTS = expand_bias(*s.device, bias_HR->contiguous(), q.size(1), q.scalar_type());
-    const CoreResult result = core_for(in).forward(in);
+    const CoreResult result = s.dropout.keys_B.defined()
+                                  ? dropout_attention(*s.device, in, s.dropout)
+                                  : core_for(in).forward(in);
     const at::Tensor y =
         at::_unsafe_view(result.y_BTHD, {q.size(0), q.size(1), s.shape.query_columns()});
     ctx->save_for_backward({packed.q, packed.kv, y, result.log_sum_exp_BHT, rotary.cos, rotary.sin,
-                            in.bias_HTS, result.state[0], result.state[1]});
+                            in.bias_HTS, result.state[0], result.state[1], s.dropout.keys_B});
     ctx->saved_data["heads"] = s.shape.num_heads;
     ctx->saved_data["kv_heads"] = s.shape.num_kv_heads;
     ctx->saved_data["head_dim"] = s.shape.head_dim;
     ctx->saved_data["causal"] = s.causal;
     ctx->saved_data["divisor"] = s.divisor;
+    ctx->saved_data["threshold"] = static_cast<std::int64_t>(s.dropout.mask.threshold);
+    ctx->saved_data["keep_scale"] = s.dropout.mask.keep_scale;
     ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(s.device);
     return y;
   }
@@ -117,6 +119,9 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
     const GpuSettings s{.shape = {number("heads"), number("kv_heads"), number("head_dim")},
                         .causal = ctx->saved_data["causal"].toBool(),
                         .divisor = ctx->saved_data["divisor"].toDouble(),
+                        .dropout = {saved[9],
+                                    {static_cast<std::uint32_t>(number("threshold")),
+                                     ctx->saved_data["keep_scale"].toDouble()}},
                         .device = reinterpret_cast<gpu::Device*>(number("device"))};
     const Packed packed{saved[0], saved[1]};
     const CoreInputs in{.heads = packed_heads(packed, s.shape),
@@ -129,10 +134,17 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
     };
     const CoreResult result{by_head(saved[2]), saved[3], {saved[7], saved[8]}};
     const at::Tensor dy_BTHD = by_head(gradients[0]);
-    const Packed d = packed_gradients(in, result, dy_BTHD, packed, {saved[4], saved[5]}, s);
-    const at::Tensor dbias_HR =
-        in.bias_HTS.defined() ? bias_gradient(*s.device, in, result, dy_BTHD) : at::Tensor();
-    return {d.q, d.kv, dbias_HR, at::Tensor(), at::Tensor()};
+    const Packed d{at::empty_like(packed.q),
+                   packed.is_one() ? at::Tensor() : at::empty_like(packed.kv)};
+    DropoutAttentionGradients of_core;
+    if (s.dropout.keys_B.defined()) {
+      of_core = dropout_attention_gradients(*s.device, in, result, dy_BTHD, s.dropout);
+    } else {
+      of_core.heads = core_for(in).backward(in, result, dy_BTHD, packed_heads(d, s.shape));
+      if (in.bias_HTS.defined()) of_core.dbias_HR = bias_gradient(*s.device, in, result, dy_BTHD);
+    }
+    pack_gradients(of_core.heads, d, {saved[4], saved[5]}, s);
+    return {d.q, d.kv, of_core.dbias_HR, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -148,10 +160,19 @@ at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
   const bool with_gradient =
       at::GradMode::is_enabled() &&
       (has_gradient(in.q) || has_gradient(in.kv) || has_gradient(in.bias_HR));
+  const at::Tensor keys_B = rule.dropout.active(context)
+                                ? gpu_dropout_keys(in.q.size(0), rule.dropout.site, context, in.q)
+                                : at::Tensor();
   return GpuAttention::apply(
       in.q, if_defined(in.kv), if_defined(in.bias_HR),
       rotary.defined() ? Rotary{rotary.cos.contiguous(), rotary.sin.contiguous()} : Rotary{},
-      GpuSettings{shape, rule.causal, in.may_overwrite, with_gradient, rule.divisor, context.gpu});
+      GpuSettings{shape,
+                  rule.causal,
+                  in.may_overwrite,
+                  with_gradient,
+                  rule.divisor,
+                  {keys_B, dropout_mask(rule.dropout.probability)},
+                  context.gpu});
 }
 
 }  // namespace sluice::ops

@@ -20,21 +20,6 @@ gpu::Kernel dropout_kernel(const char* entry, at::ScalarType element) {
   return {&kDropoutProgram, cat("using Element = ", element_name(element), ";\n"), entry};
 }
 
-// One key per row of the batch.
-at::Tensor device_keys(std::int64_t rows, std::uint64_t site, const Context& context,
-                       const at::Tensor& like) {
-  const auto options = like.options().dtype(at::kLong).requires_grad(false);
-  const at::Tensor step = context.device_step.defined()
-                              ? context.device_step
-                              : at::full({}, static_cast<std::int64_t>(context.step), options);
-  const at::Tensor keys_B = at::empty({rows}, options);
-  gpu::launch(*context.gpu, dropout_kernel("dropout_keys", like.scalar_type()),
-              {.x = blocks_for(rows, 256)}, step.const_data_ptr(), keys_B.mutable_data_ptr(),
-              static_cast<std::int64_t>(purpose_key(context.seed, "dropout")), context.first_sample,
-              static_cast<std::int64_t>(site), rows);
-  return keys_B;
-}
-
 struct Masked {
   gpu::Device& device;
   DropoutMask mask;
@@ -71,9 +56,23 @@ struct GpuDropout : torch::autograd::Function<GpuDropout> {
 
 }  // namespace
 
+at::Tensor gpu_dropout_keys(std::int64_t rows, std::uint64_t site, const Context& context,
+                            const at::Tensor& like) {
+  const auto options = like.options().dtype(at::kLong).requires_grad(false);
+  const at::Tensor step = context.device_step.defined()
+                              ? context.device_step
+                              : at::full({}, static_cast<std::int64_t>(context.step), options);
+  const at::Tensor keys_B = at::empty({rows}, options);
+  gpu::launch(*context.gpu, dropout_kernel("dropout_keys", like.scalar_type()),
+              {.x = blocks_for(rows, 256)}, step.const_data_ptr(), keys_B.mutable_data_ptr(),
+              static_cast<std::int64_t>(purpose_key(context.seed, "dropout")), context.first_sample,
+              static_cast<std::int64_t>(site), rows);
+  return keys_B;
+}
+
 at::Tensor gpu_dropout(const at::Tensor& x, const DropoutMask& mask, std::uint64_t site,
                        const Context& context) {
-  return GpuDropout::apply(x, device_keys(x.size(0), site, context, x), mask, context.gpu);
+  return GpuDropout::apply(x, gpu_dropout_keys(x.size(0), site, context, x), mask, context.gpu);
 }
 
 }  // namespace sluice::ops

@@ -15,14 +15,21 @@ struct AttentionCase {
   std::int64_t batch, queries, keys;  // keys 0: self-attention, packed
   AttentionShape shape;
   bool causal, rotary, bias;
+  double dropout = 0;
   std::int64_t num_keys() const { return keys == 0 ? queries : keys; }
 };
 
-// Self-attention of a decoder, with grouped queries; of T5's encoder and decoder; cross-attention.
+// Self-attention of a decoder, with grouped queries; of T5's encoder and decoder; cross-attention;
+// with dropout.
 inline const AttentionCase kAttentionCases[] = {
-    {2, 40, 0, {4, 2, 32}, true, true, false},   {2, 70, 0, {2, 2, 64}, false, false, true},
-    {2, 66, 0, {2, 1, 64}, true, false, true},   {2, 19, 0, {2, 2, 16}, true, true, true},
-    {2, 21, 34, {3, 3, 16}, false, true, false}, {1, 9, 0, {2, 1, 7}, false, false, true},
+    {2, 40, 0, {4, 2, 32}, true, true, false},
+    {2, 70, 0, {2, 2, 64}, false, false, true},
+    {2, 66, 0, {2, 1, 64}, true, false, true},
+    {2, 19, 0, {2, 2, 16}, true, true, true},
+    {2, 21, 34, {3, 3, 16}, false, true, false},
+    {1, 9, 0, {2, 1, 7}, false, false, true},
+    {2, 37, 0, {4, 2, 32}, true, true, true, 0.3},
+    {2, 21, 34, {3, 3, 16}, false, false, false, 0.2},
 };
 
 // The output and the gradients.
@@ -48,8 +55,14 @@ inline std::vector<at::Tensor> run_attention(const AttentionCase& s, const Setti
         Rotary::make(std::max(s.queries, s.num_keys()) + 2, s.shape.head_dim, 100.0, at::kCPU);
     in.rotary = {in.rotary.cos.to(setting.master()), in.rotary.sin.to(setting.master())};
   }
-  const at::Tensor y =
-      attention(in, s.shape, {.causal = s.causal, .divisor = 2.5}, setting.context());
+  Context context = setting.context();
+  context.training = s.dropout > 0;
+  context.seed = 3;
+  context.step = 17;
+  context.first_sample = 5;
+  const AttentionRule rule{
+      .causal = s.causal, .divisor = 2.5, .dropout = {s.dropout, dropout_site("test")}};
+  const at::Tensor y = attention(in, s.shape, rule, context);
   y.backward(numbers(y.sizes().vec(), 4).to(y.options()));
   std::vector<at::Tensor> results{y};
   for (const at::Tensor& x : leaves) results.push_back(x.grad());

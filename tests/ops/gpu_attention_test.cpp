@@ -50,9 +50,25 @@ TEST_P(GpuAttention, CompilesForGpus) {
   std::set<std::string_view> programs;
   for (const gpu::test::Launch& launch : device.launches()) programs.insert(launch.program->main);
   EXPECT_EQ(programs.count("ops/bias_gradient.cu"), GetParam() == at::kBFloat16 ? 1u : 0u);
+  EXPECT_EQ(programs.count("ops/dropout_attention.cu"), 1u);
   EXPECT_EQ(programs.count("ops/rotary.cu"), 1u);
   EXPECT_EQ(programs.count("ops/relative_bias.cu"), 1u);
   gpu::test::expect_compiles_for_gpus(device.launches());
+}
+
+// Each value is a unit vector, so that the output shows the probability of every pair.
+TEST_P(GpuAttention, DropoutMasksAreThoseOfTheCpu) {
+  const at::Tensor unit = at::eye(16).unsqueeze(0).expand({3, 16, 16}),
+                   qkv = at::cat({at::zeros({3, 16, 64}), unit}, 2).to(GetParam());
+  const AttentionShape shape{3, 1, 16};
+  const AttentionRule rule{.causal = true, .dropout = {0.4, dropout_site("test")}};
+  const auto dropped = [&](gpu::Device* device) {
+    const Context context{.gpu = device, .training = true, .seed = 4, .step = 9, .first_sample = 2};
+    return attention({.q = qkv}, shape, rule, context).eq(0);
+  };
+  const at::Tensor got = dropped(&host_gpu());
+  EXPECT_TRUE(at::equal(got, dropped(nullptr)));
+  EXPECT_GT(got.sum().item<std::int64_t>(), 3 * 3 * 120);  // of 3 · 3 · 256, 120 in the future
 }
 
 TEST_P(GpuAttention, TheInputKeepsItsValueUnlessItMayBeOverwritten) {
