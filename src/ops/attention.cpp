@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "ops/attention_forms.h"
 #include "ops/choose.h"
+#include "ops/packed_heads.h"
 #include "ops/tiled_product.h"
 
 namespace sluice::ops {
@@ -48,20 +49,6 @@ void check(const AttentionInputs& in, const AttentionShape& shape, const Attenti
   if (!in.rotary.defined()) return;
   invariant(in.rotary.cos.size(0) >= std::max(T, S) && 2 * in.rotary.cos.size(1) == shape.head_dim,
             "rotary tables are [at least max(T, S), head_dim / 2]");
-}
-
-// Views of the packed projections, [B, T or S, heads, D].
-struct HeadViews {
-  at::Tensor q, k, v;
-};
-
-HeadViews heads_of(const at::Tensor& q, const at::Tensor& kv, const AttentionShape& shape) {
-  const std::int64_t H = shape.num_heads, K = shape.num_kv_heads, D = shape.head_dim;
-  const auto split = [&](const at::Tensor& x) {
-    return x.view({x.size(0), x.size(1), x.size(2) / D, D});
-  };
-  const at::Tensor first = split(q), second = kv.defined() ? split(kv) : first.narrow(2, H, 2 * K);
-  return {first.narrow(2, 0, H), second.narrow(2, 0, K), second.narrow(2, K, K)};
 }
 
 // The bias of every query-key pair, [H, T, S]: row t starts at column T − 1 − t.

@@ -11,6 +11,7 @@
 #include "ops/gpu_dropout_attention.h"
 #include "ops/gpu_relative_bias.h"
 #include "ops/gpu_rotary.h"
+#include "ops/packed_heads.h"
 
 namespace sluice::ops {
 namespace {
@@ -33,13 +34,8 @@ struct Packed {
 };
 
 Heads packed_heads(const Packed& packed, const AttentionShape& shape) {
-  const std::int64_t H = shape.num_heads, K = shape.num_kv_heads, D = shape.head_dim;
-  const auto by_head = [&](const at::Tensor& x) {
-    return x.view({x.size(0), x.size(1), x.size(2) / D, D}).transpose(1, 2);
-  };
-  const at::Tensor first = by_head(packed.q),
-                   second = packed.is_one() ? first.narrow(1, H, 2 * K) : by_head(packed.kv);
-  return {first.narrow(1, 0, H), second.narrow(1, 0, K), second.narrow(1, K, K)};
+  const HeadViews heads = heads_of(packed.q, packed.kv, shape);
+  return {heads.q.transpose(1, 2), heads.k.transpose(1, 2), heads.v.transpose(1, 2)};
 }
 
 PackedHeads layout_of_q(const Packed& packed, const AttentionShape& shape, bool rotates) {
