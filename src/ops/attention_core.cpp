@@ -99,26 +99,6 @@ class EfficientCore final : public AttentionCore {
   }
 };
 
-// LibTorch's flash attention for CPUs, on which tests run the GPU form. Not for grouped queries:
-// the rounded gradients of each query head would have to be added.
-class CpuFlashCore final : public AttentionCore {
- public:
-  CoreResult forward(const CoreInputs& in) const override {
-    const auto& [q, k, v] = in.heads;
-    const auto [y, log_sum_exp] = at::_scaled_dot_product_flash_attention_for_cpu(
-        q, k, v, 0.0, in.causal, mask_of(in), in.scale);
-    return {in_rows(y), log_sum_exp.contiguous(), {}};
-  }
-  Heads backward(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
-                 const Heads&) const override {
-    const auto& [q, k, v] = in.heads;
-    const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-        dy_BTHD.transpose(1, 2), q, k, v, result.y_BTHD.transpose(1, 2), result.log_sum_exp_BHT,
-        0.0, in.causal, mask_of(in), in.scale);
-    return {dq, dk, dv};
-  }
-};
-
 // One product per sequence and key head: the query heads that share a key head are rows of one
 // matrix.
 class PlainCore final : public AttentionCore {
@@ -178,13 +158,11 @@ const AttentionCore& plain_core() {
 const AttentionCore& core_for(const CoreInputs& in) {
   static const FlashCore flash;
   static const EfficientCore efficient;
-  static const CpuFlashCore cpu_flash;
   const at::Tensor& q = in.heads.q;
   if (q.scalar_type() != at::kBFloat16) return plain_core();
   // Only for training: inference has many lengths, each of which would have to be planned.
   const CudnnAttention* cudnn = in.with_gradient ? cudnn_attention(q.device()) : nullptr;
   if (cudnn != nullptr && cudnn->accepts(in)) return *cudnn;
-  if (q.is_cpu() && group_size(in.heads) == 1) return cpu_flash;
   if (!q.is_cuda() || q.size(3) % 8 != 0 || q.size(3) > 256) return plain_core();
   if (in.bias_HTS.defined()) return efficient;
   return flash;
