@@ -51,8 +51,8 @@ train:
 
 bench: setup-tests build
 	@python3 scripts/make_corpus.py kjv data/kjv.txt
-	@$(python) scripts/benchmarks/bench.py
-	@$(python) scripts/benchmarks/bench.py --config configs/bench_t5.yaml
+	@$(python) scripts/bench/bench.py
+	@$(python) scripts/bench/bench.py --config configs/bench_t5.yaml
 
 lint: setup-lint
 	@scripts/lint.sh

@@ -50,7 +50,7 @@ class Bench(unittest.TestCase):
         return subprocess.run(
             [
                 sys.executable,
-                ROOT / "scripts/benchmarks/bench.py",
+                ROOT / "scripts/bench/bench.py",
                 "--sluice",
                 program,
                 "--config",
@@ -96,7 +96,7 @@ class Bench(unittest.TestCase):
         missing = subprocess.run(
             [
                 sys.executable,
-                ROOT / "scripts/benchmarks/bench.py",
+                ROOT / "scripts/bench/bench.py",
                 "--sluice",
                 self.folder / "none",
             ],

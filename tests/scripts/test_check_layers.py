@@ -57,7 +57,7 @@ FORBIDDEN = [
     ("CMakeLists.txt", f"# {WIDE}", "103 columns; expected at most 100"),
     ("Makefile", f"# {WIDE}", "103 columns; expected at most 100"),
     ("scripts/lint.sh", f"# {WIDE}", "103 columns; expected at most 100"),
-    ("scripts/benchmarks/bench.py", f"# {WIDE}", "103 columns; expected at most 100"),
+    ("scripts/bench/bench.py", f"# {WIDE}", "103 columns; expected at most 100"),
     ("configs/quickstart.yaml", f"# {WIDE}", "103 columns; expected at most 100"),
 ]
 

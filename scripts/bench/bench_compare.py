@@ -91,7 +91,7 @@ def main():
         results = json.loads((many / "results.json").read_text())
         finished = sum(cell["status"] == "finished" for cell in results["cells"])
         page_mib = (many / "report.html").stat().st_size / 2**20
-    command = shlex.join(["python3", "scripts/benchmarks/bench_compare.py", *sys.argv[1:]])
+    command = shlex.join(["python3", "scripts/bench/bench_compare.py", *sys.argv[1:]])
     version = run([options.sluice, "--version"])[0].strip()
     text = "\n".join(
         [

@@ -300,7 +300,7 @@ def main():
     options = parser.parse_args()
     if min(options.pairs, options.steps, options.warmup_steps, options.threads) < 1:
         stop("--pairs, --steps, --warmup-steps, --threads: expected at least 1")
-    options.command = shlex.join(["python3", "scripts/benchmarks/bench.py", *sys.argv[1:]])
+    options.command = shlex.join(["python3", "scripts/bench/bench.py", *sys.argv[1:]])
     if not (ROOT / options.sluice).exists():
         stop(f"{options.sluice}: file not found; run `make build` first")
     load = os.getloadavg()[0]
