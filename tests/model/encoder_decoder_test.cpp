@@ -18,18 +18,20 @@ Batch random_pair(std::int64_t B, at::Device device) {
   return {random_batch(B, S, 3, device).inputs_BT, random_batch(B, T, 4, device).targets_BT};
 }
 
-std::unique_ptr<LanguageModel> filled(const Setting& setting, std::string_view yaml = "{}") {
+std::unique_ptr<LanguageModel> filled(const Setting& setting, std::string_view yaml = "{}",
+                                      double scale = 0.25) {
   auto model = build_encoder_decoder(small_encoder_decoder(yaml), setting);
-  fill_with_numbers(*model, 0.25);
+  fill_with_numbers(*model, scale);
   return model;
 }
 
 // For results computed in another order: equal up to rounding, relative to the norm of the tensor.
 void expect_near(const at::Tensor& got, const at::Tensor& want, at::ScalarType dtype,
                  const std::string& what) {
-  EXPECT_LE((got - want).norm().item<double>(),
-            ops::test::tolerance(dtype) * want.norm().item<double>())
-      << what;
+  const double error = (got - want).norm().item<double>(),
+               allowed = ops::test::tolerance(dtype) * want.norm().item<double>();
+  ops::test::record_error(error, allowed);
+  EXPECT_LE(error, allowed) << what;
 }
 
 class EncoderDecoders : public testing::TestWithParam<Setting> {};
@@ -107,9 +109,12 @@ TEST_P(EncoderDecoders, PaddedRowsTakePartInTheSoftmax) {
             0.0f);
 }
 
-// Including dropout and unequal numbers of targets per micro-batch.
+// Including dropout and unequal numbers of targets per micro-batch. A GPU sums in an order that
+// depends on the size of the batch, so these weights are small enough that the order matters less
+// than what is allowed, which the comparison of both forms shows: with 0.25 in place of 0.1 their
+// fp32 gradients differ by five times that.
 TEST_P(EncoderDecoders, MicroBatchesAddUpToTheWholeBatch) {
-  const auto model = filled(GetParam(), "{dropout: 0.2}");
+  const auto model = filled(GetParam(), "{dropout: 0.2}", 0.1);
   Batch batch = random_pair(4, GetParam().device);
   batch.targets_BT[1].fill_(-1);
   const double scale = 1.0 / static_cast<double>(num_scored(batch));
@@ -118,6 +123,10 @@ TEST_P(EncoderDecoders, MicroBatchesAddUpToTheWholeBatch) {
   context.seed = 5;
   const double loss = differentiate(*model, batch, scale, context);
   const at::Tensor gradient = model->parameters().gradient().clone();
+  ops::Context other = context;
+  other.form = context.form == ops::Form::kFastest ? ops::Form::kReference : ops::Form::kFastest;
+  differentiate(*model, batch, scale, other);
+  expect_near(model->parameters().gradient(), gradient, GetParam().dtype, "the other form");
   for (const std::int64_t size : {1, 3}) {
     at::Tensor accumulated = model->parameters().gradient();
     accumulated.zero_();

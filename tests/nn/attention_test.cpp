@@ -113,8 +113,11 @@ TEST_P(Attentions, EqualTheFormulaInValuesAndGradients) {
           [&](const Arrays& p) { return dot(upstream, formula(s, p, bias, rope)); }, inputs);
       // A key bias shifts all scores of a query equally: without rope its gradient is only
       // rounding.
+      // LibTorch's core rounds more often: 4 times against 2, see tests/ops/attention_test.cpp.
+      const double allowed_gradient = (GetParam().has_library_attention() ? 2 : 1) * allowed;
       for (const auto& [name, elements] : want) {
-        if (name != "a.k.bias" || rope) expect_close(got.at(name), elements, allowed, name);
+        if (name != "a.k.bias" || rope)
+          expect_close(got.at(name), elements, allowed_gradient, name);
       }
     }
   }

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/random.h"
 
 namespace sluice::ops::test {
@@ -78,6 +81,15 @@ double tolerance(at::ScalarType dtype) {
   }
 }
 
+void record_error(double error, double allowed) {
+  static const testing::TestInfo* of = nullptr;
+  static double worst = 0;
+  const testing::TestInfo* running = testing::UnitTest::GetInstance()->current_test_info();
+  if (running != std::exchange(of, running)) worst = 0;
+  worst = std::max(worst, error / std::max(allowed, 1e-300));
+  testing::Test::RecordProperty("error_of_allowed", std::to_string(worst));
+}
+
 void expect_close(const at::Tensor& got, const at::Tensor& want, double allowed,
                   const std::string& what) {
   ASSERT_EQ(got.sizes(), want.sizes()) << what;
@@ -85,6 +97,8 @@ void expect_close(const at::Tensor& got, const at::Tensor& want, double allowed,
                    w = want.detach().to(at::kCPU, at::kDouble);
   ASSERT_TRUE(at::isfinite(g).all().item<bool>()) << what << ": not finite";
   const at::Tensor limit = allowed * (w.abs() + w.square().mean().sqrt());
+  if (w.numel() > 0)
+    record_error(((g - w).abs() / limit.clamp_min(1e-300)).max().item<double>(), 1);
   const double worst = w.numel() == 0 ? 0.0 : ((g - w).abs() - limit).max().item<double>();
   const double relative = (g - w).norm().item<double>() / std::max(w.norm().item<double>(), 1e-300);
   EXPECT_LE(worst, 0.0) << what << ": relative error of the whole " << relative

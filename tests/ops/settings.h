@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ops/context.h"
+#include "ops/cuda.h"
 #include "ops/parameters.h"
 #include "tests/gpu/host_device.h"
 
@@ -21,10 +22,18 @@ struct Setting {
   at::ScalarType dtype = at::kFloat;
   Form form = Form::kFastest;
   Reductions reductions = Reductions::kFp32;
-  gpu::Device* gpu = nullptr;  // with kCPU: the GPU kernels on the host
+  gpu::Device* gpu = nullptr;  // with kCPU: the GPU kernels on the host; kCUDA implies them
 
   at::ScalarType master() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
-  Context context() const { return {.form = form, .gpu = gpu, .reductions = reductions}; }
+  bool uses_gpu_kernels() const { return gpu != nullptr || device.is_cuda(); }
+  // LibTorch's GPU attention, the core of the fused form in bf16, also rounds the probabilities,
+  // and each query head's gradients of keys and values.
+  bool has_library_attention() const {
+    return device.is_cuda() && dtype == at::kBFloat16 && form == Form::kFastest;
+  }
+  Context context() const {
+    return {.form = form, .gpu = gpu != nullptr ? gpu : gpu_of(device), .reductions = reductions};
+  }
 };
 
 // All available devices × fp32, bf16 × fused, reference; and the GPU kernels on the host.
@@ -51,6 +60,9 @@ Weight weight_of(const at::Tensor& numbers, const Setting& setting);
 // 64 for fp32 (sums of a few hundred terms), 4 for bf16 (operands are exact; results and
 // intermediate gradients are rounded).
 double tolerance(at::ScalarType dtype);
+// Keeps the largest error of the running test, in units of what is allowed, as the property
+// `error_of_allowed` of its result (--gtest_output). expect_close() calls it.
+void record_error(double error, double allowed);
 void expect_close(const at::Tensor& got, const at::Tensor& want, double allowed,
                   const std::string& what);
 
