@@ -188,6 +188,8 @@ void add_plan(CLI::App& app, Action& action) {
   add_config(*command, options->config);
   command->add_flag("--measure", options->measure,
                     "Time a few steps on this machine with random tokens");
+  add_value(*command, "--measure-steps", options->num_measured_steps, kPositive,
+            "--measure with this number of steps, after a first one (default 5)");
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice plan configs/quickstart.yaml --measure");
   command->callback([=, &action] {

@@ -65,6 +65,7 @@ void generate_command(const GenerateOptions& options);
 struct PlanOptions {
   ConfigOptions config;
   bool measure = false;
+  std::int64_t num_measured_steps = 0;  // above 0: implies measure
   bool json = false;
 };
 void plan_command(const PlanOptions& options);

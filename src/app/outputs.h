@@ -185,7 +185,7 @@ struct MeasuredPlanOutput {
   PlanOutput plan;
   double seconds_per_step = 0, tokens_per_s = 0;
   std::uint64_t measured_peak_memory_bytes = 0;
-  double start_seconds = 0;
+  double start_seconds = 0, first_step_seconds = 0;
   std::optional<double> evaluation_seconds;
   double checkpoint_seconds = 0, other_seconds = 0;
   std::optional<double> seconds;
@@ -199,6 +199,8 @@ struct MeasuredPlanOutput {
         field<&O::tokens_per_s>("Target tokens per second."),
         field<&O::measured_peak_memory_bytes>("Peak memory of the measuring process."),
         field<&O::start_seconds>("Time from the start of the process until the model is built."),
+        field<&O::first_step_seconds>(
+            "Time from the start of the process until its first step is done."),
         field<&O::evaluation_seconds>("Time of all evaluations; null if unknown."),
         field<&O::checkpoint_seconds>("Time to save one checkpoint."),
         field<&O::other_seconds>("Time of start, evaluations and checkpoints."),

@@ -65,6 +65,7 @@ MeasuredPlanOutput output_of(const run::Plan& plan, const run::StepTiming& timin
           .tokens_per_s = timing.tokens_per_s,
           .measured_peak_memory_bytes = timing.peak_memory_bytes,
           .start_seconds = timing.start_s,
+          .first_step_seconds = timing.first_step_s,
           .evaluation_seconds = evaluation_s(plan, timing),
           .checkpoint_seconds = timing.save_s,
           .other_seconds = run::other_seconds(plan, timing),
@@ -143,7 +144,9 @@ void plan_command(const PlanOptions& options) {
       !unreached.empty())
     log::warn(unreached);
   std::optional<run::StepTiming> timing;
-  if (options.measure) timing = run::measure_steps(plan, kMeasuredSteps);
+  if (options.measure || options.num_measured_steps > 0)
+    timing = run::measure_steps(
+        plan, options.num_measured_steps > 0 ? options.num_measured_steps : kMeasuredSteps);
   if (options.json) {
     std::cout << (timing ? config::to_json(output_of(plan, *timing))
                          : config::to_json(output_of(plan)));

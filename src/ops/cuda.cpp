@@ -3,8 +3,10 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -72,6 +74,11 @@ DeviceScope::DeviceScope(c10::Device device) {
   stream_.emplace(cuda.getStreamFromGlobalPool(with_index(device)));
 }
 
+bool records_graphs() {
+  const char* setting = std::getenv("SLUICE_CUDA_GRAPHS");
+  return setting == nullptr || std::string_view(setting) != "0";
+}
+
 #if __has_include(<ATen/core/GraphImplInterface.h>)
 
 namespace {
@@ -101,7 +108,7 @@ class GraphRecorder final : public Recorder {
 }  // namespace
 
 std::unique_ptr<Recorder> make_recorder(c10::Device device) {
-  if (!at::has_graph_impl(device.type())) return nullptr;
+  if (!records_graphs() || !at::has_graph_impl(device.type())) return nullptr;
   return std::make_unique<GraphRecorder>(device);
 }
 

@@ -39,7 +39,9 @@ class Recorder {
   virtual void record(const std::function<void()>& work) = 0;
   virtual void replay() = 0;
 };
-// nullptr if LibTorch has no graphs for the device.
+// False if the environment variable SLUICE_CUDA_GRAPHS is 0.
+bool records_graphs();
+// nullptr if LibTorch has no graphs for the device, or if !records_graphs().
 std::unique_ptr<Recorder> make_recorder(c10::Device device);
 
 }  // namespace sluice::ops

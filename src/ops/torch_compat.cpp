@@ -28,6 +28,8 @@ void prepare_torch(int num_threads) {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);
   at::globalContext().setBenchmarkCuDNN(false);
+  // Off by default, but NVIDIA's containers turn it on (TORCH_ALLOW_TF32_CUBLAS_OVERRIDE).
+  at::globalContext().setAllowTF32CuBLAS(false);
   // cuBLAS is reproducible with workspaces of fixed size only; read when CUDA starts.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
 }

@@ -270,6 +270,7 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
     const train::StepStats stats = runner.run(micro_batches, config);
     stats.loss.item<double>();  // synchronizes
     if (step > 0) seconds.push_back(monotonic_s() - begin_s);
+    if (step == 0) timing.first_step_s = process_s();
   }
   timing.seconds_per_step = median(seconds);
   timing.tokens_per_s = static_cast<double>(plan.run.tokens_per_step()) / timing.seconds_per_step;

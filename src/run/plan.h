@@ -47,6 +47,7 @@ struct StepTiming {
   double tokens_per_s = 0;
   std::uint64_t peak_memory_bytes = 0;
   double start_s = 0;             // from the start of the process until the model was created
+  double first_step_s = 0;        // and until the first step was done
   double evaluation_batch_s = 0;  // one forward pass of an evaluation; median
   // writing and reading back one checkpoint, in the directory for temporary files
   double save_s = 0;

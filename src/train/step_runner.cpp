@@ -40,7 +40,9 @@ StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const Step
     if (recorder_ != nullptr)
       recorder_->record([this, config] { compute(config); });
     else
-      log::info("this LibTorch does not record CUDA graphs: each step launches its kernels");
+      log::info(ops::records_graphs()
+                    ? "this LibTorch does not record CUDA graphs: each step launches its kernels"
+                    : "SLUICE_CUDA_GRAPHS is 0: each step launches its kernels");
   }
   if (recorder_ != nullptr) {
     recorder_->replay();

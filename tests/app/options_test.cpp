@@ -30,7 +30,8 @@ struct NumberOption {
 std::vector<NumberOption> number_options() {
   const std::vector<std::string> generate = {"generate", "nowhere", "--prompt", "x"},
                                  eval = {"eval", "nowhere"}, train = {"train", "nowhere.yaml"},
-                                 compare = {"compare", "nowhere.yaml"};
+                                 compare = {"compare", "nowhere.yaml"},
+                                 plan = {"plan", "nowhere.yaml"};
   return {{generate, "--tokens", "a whole number greater than 0", true},
           {generate, "--temperature", "a number of at least 0", false},
           {generate, "--top-k", "a whole number of at least 0", true},
@@ -39,6 +40,7 @@ std::vector<NumberOption> number_options() {
           {eval, "--stride", "a whole number greater than 0", true},
           {eval, "--max-tokens", "a whole number greater than 0", true},
           {train, "--dump-steps", "a whole number greater than 0", true},
+          {plan, "--measure-steps", "a whole number greater than 0", true},
           {compare, "--jobs", "`auto` or a whole number from 1 to 1024", true},
           {compare, "--seeds", "a whole number", true}};
 }

@@ -32,7 +32,7 @@ TEST_F(PlanCommand, CountsEvaluationsAndCheckpoints) {
     words.insert(words.end(), settings.begin(), settings.end());
     return words;
   };
-  const auto before = plan(with({"--measure"}));
+  const auto before = plan(with({"--measure-steps", "1"}));
   EXPECT_FALSE(before.at("is_prepared").get<bool>());
   EXPECT_TRUE(before.at("num_evaluations").is_null());
   EXPECT_TRUE(before.at("evaluation_seconds").is_null());
@@ -59,6 +59,7 @@ TEST_F(PlanCommand, CountsEvaluationsAndCheckpoints) {
 
   const auto number = [&](const char* key) { return after.at(key).get<double>(); };
   EXPECT_GT(number("start_seconds"), 0);
+  EXPECT_GT(number("first_step_seconds"), number("start_seconds"));
   EXPECT_GT(number("evaluation_seconds"), 0);
   EXPECT_GT(number("checkpoint_seconds"), 0);
   EXPECT_NEAR(

@@ -1,6 +1,8 @@
 // The recorder over LibTorch's interface of graphs, with a graph that only counts.
 #include <ATen/ATen.h>
 
+#include <cstdlib>
+
 #include "ops/cuda.h"
 #include "tests/ops/settings.h"
 
@@ -38,6 +40,9 @@ TEST(Recorder, RecordsBetweenBeginAndEnd) {
   recorder->replay();
   recorder->replay();
   EXPECT_EQ(calls, "begin work end replay replay ");
+  setenv("SLUICE_CUDA_GRAPHS", "0", 1);
+  EXPECT_EQ(make_recorder(at::kCPU), nullptr);
+  unsetenv("SLUICE_CUDA_GRAPHS");
 }
 
 }  // namespace

@@ -19,10 +19,12 @@ TEST(TorchCompat, ReportsASupportedVersion) {
   EXPECT_GE(std::pair(major, minor), std::pair(2, 11)) << torch_version();
 }
 
-TEST(TorchCompat, SetsThreadsAndDeterminism) {
+TEST(TorchCompat, SetsThreadsDeterminismAndPrecision) {
   const int threads = at::get_num_threads();
+  at::globalContext().setAllowTF32CuBLAS(true);
   prepare_torch(1);
   EXPECT_EQ(at::get_num_threads(), 1);
+  EXPECT_FALSE(at::globalContext().allowTF32CuBLAS());
   EXPECT_TRUE(at::globalContext().deterministicAlgorithms());
   at::set_num_threads(threads);
   at::globalContext().setDeterministicAlgorithms(false, false);
