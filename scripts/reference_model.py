@@ -200,7 +200,7 @@ class Decoder(nn.Module):
             return None
         if self._rotary[0] < length:
             self._rotary = (length, rotary_table(length, self.shape.head_dim, self.shape.theta))
-        return tuple(table[:length].to(self.final_norm.scale.dtype) for table in self._rotary[1])
+        return tuple(table[:length].to(self.final_norm.scale) for table in self._rotary[1])
 
     def hidden(self, inputs_BT):
         T = inputs_BT.shape[1]

@@ -153,6 +153,9 @@ class Peer:
     def parameters(self):
         return self.model.parameters()
 
+    def named_parameters(self):
+        return self.model.named_parameters()
+
     def loss_sum(self, inputs_BS, targets_BT):
         labels = targets_BT.masked_fill(targets_BT < 0, -100)
         return self.model(input_ids=inputs_BS, labels=labels).loss * (labels >= 0).sum()

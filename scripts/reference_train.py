@@ -81,10 +81,12 @@ def schedule_factor(schedule, step, total_steps):
 
 
 class Trainer:
-    def __init__(self, model, optimizer_config, dtype):
+    """`model` is on `device`; `dtype`: fp32, bf16 (autocast), or fp64 for a model in float64."""
+
+    def __init__(self, model, optimizer_config, dtype, device="cpu"):
         import torch
 
-        self.torch, self.model, self.dtype = torch, model, dtype
+        self.torch, self.model, self.dtype, self.device = torch, model, dtype, device
         self.adafactor = None
         if optimizer_config.get("type", "adamw") == "adafactor":
             import numpy_adafactor
@@ -99,13 +101,14 @@ class Trainer:
             return
         self.lr = float(optimizer_config.get("lr", 2e-3))
         self.clip_norm = float(optimizer_config.get("clip_norm", 1.0))
-        parameters = list(model.parameters())
+        decays, others = [], []
+        for name, p in model.named_parameters():
+            is_matrix = p.dim() == 2 and not name.endswith("relative_attention_bias.weight")
+            (decays if is_matrix else others).append(p)
+        weight_decay = float(optimizer_config.get("weight_decay", 0.1))
         groups = [
-            {
-                "params": [p for p in parameters if p.dim() == 2],
-                "weight_decay": float(optimizer_config.get("weight_decay", 0.1)),
-            },
-            {"params": [p for p in parameters if p.dim() != 2], "weight_decay": 0.0},
+            {"params": decays, "weight_decay": weight_decay},
+            {"params": others, "weight_decay": 0.0},
         ]
         betas = tuple(float(b) for b in optimizer_config.get("betas", (0.9, 0.95)))
         self.optimizer = torch.optim.AdamW(
@@ -125,7 +128,9 @@ class Trainer:
         loss = 0.0
         for begin in range(0, len(inputs_BT), micro_batch):
             rows = slice(begin, begin + micro_batch)
-            with self.torch.autocast("cpu", self.torch.bfloat16, enabled=self.dtype == "bf16"):
+            with self.torch.autocast(
+                self.device, self.torch.bfloat16, enabled=self.dtype == "bf16"
+            ):
                 part = self.model.loss_sum(inputs_BT[rows], targets_BT[rows]) / num_targets
             part.backward()
             loss = loss + part.detach()
@@ -145,8 +150,8 @@ class Trainer:
         values = self.logical_parameters(self.model)
         gradients = self.logical_parameters(self.model, of=lambda parameter: parameter.grad)
         updated, norm = self.adafactor.step(
-            {n: v.numpy() for n, v in values.items()},
-            {n: g.numpy() for n, g in gradients.items()},
+            {n: v.cpu().numpy() for n, v in values.items()},
+            {n: g.cpu().numpy() for n, g in gradients.items()},
             self.lr * factor,
         )
         for name, value in values.items():

@@ -37,14 +37,17 @@ def stop(message):
     sys.exit(f"bench: {message}")
 
 
-def run(command, watch=None):
+def run(command, watch=None, env=None):
     """Runs `command`, and `watch(start time, process id)` in parallel.
 
-    Returns (stdout, peak resident bytes of the process, result of `watch`).
+    `env` is added to the environment. Returns (stdout, peak resident bytes of the process, result
+    of `watch`).
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=err, cwd=ROOT, env={**os.environ, **(env or {})}
+        )
         seen = []
         watcher = (
             threading.Thread(target=lambda: seen.append(watch(start, process.pid)))

@@ -1,0 +1,52 @@
+"""Unpacks what scripts/gpu_kit.sh packed, and makes programs and this Python find it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+
+from common import missing_modules
+
+# Packages for Python of which this process uses what it lacks.
+PACKAGES = {
+    "numpy": "numpy",
+    "yaml": "pyyaml",
+    "safetensors": "safetensors",
+    "transformers": "transformers",
+}
+
+
+def unpack(archive, folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="tar")
+    missing = missing_modules(*PACKAGES)
+    if missing and (folder / "wheels").exists():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
+        command += ["--find-links", folder / "wheels", "--target", folder / "python"]
+        subprocess.run([*command, *(PACKAGES[name] for name in missing)], check=True)
+
+
+def prepend(variable, path):
+    before = os.environ.get(variable)
+    os.environ[variable] = str(path) + (f":{before}" if before else "")
+
+
+def use(folder):
+    """For this process and those that it starts. No effect if nothing was unpacked there."""
+    libraries = folder / "usr/lib/x86_64-linux-gnu"
+    if libraries.exists():
+        prepend("LD_LIBRARY_PATH", libraries)
+    if (folder / "python").exists():
+        prepend("PYTHONPATH", folder / "python")
+        sys.path.insert(0, str(folder / "python"))
+
+
+def prepare(archive, build):
+    folder = pathlib.Path(build) / "kit"
+    if archive is not None:
+        unpack(archive, folder)
+    use(folder)
