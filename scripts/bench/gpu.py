@@ -172,7 +172,7 @@ class Bench:
         result = self.plan("--measure-steps", self.options.steps)
         return {
             "step_s": result["seconds_per_step"],
-            "peak_bytes": result["measured_peak_memory_bytes"],
+            "peak_bytes": gpu_machine.tensor_peak(result, self.options.device),
         }
 
     def first_steps(self):

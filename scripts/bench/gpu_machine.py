@@ -43,6 +43,23 @@ def now():
     return dict(zip(FIELDS, values, strict=True)) if len(values) == len(FIELDS) else {}
 
 
+def memory_of(plan, device):
+    """(planned, measured) peak bytes in the output of `sluice plan --measure --json`.
+
+    On a GPU both include what the plan assumes for the driver's context.
+    """
+    if device == "cpu":
+        return plan["memory_bytes"], plan["measured_peak_memory_bytes"]
+    return plan["gpu_memory_bytes"], plan["measured_peak_gpu_memory_bytes"]
+
+
+def tensor_peak(plan, device):
+    """The measured peak without the driver's context, as PyTorch counts it."""
+    parts = plan.get("gpu_memory", {}) if device == "cuda" else {}
+    context = sum(size for name, size in parts.items() if name.startswith("CUDA context"))
+    return memory_of(plan, device)[1] - context
+
+
 def facts(device):
     """What identifies a measurement on this machine: {name: text}."""
     import torch

@@ -18,7 +18,14 @@ def configure_command(part):
         f"-DSLUICE_PYTHON={sys.executable}",
     ]
     packages = settings.build / "kit/usr"
-    return command + ([f"-DCMAKE_PREFIX_PATH={packages}"] if packages.exists() else [])
+    if not packages.exists():
+        return command
+    # RPATH, unlike RUNPATH, also serves the libraries that the packages' libraries load.
+    return [
+        *command,
+        f"-DCMAKE_PREFIX_PATH={packages}",
+        "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags",
+    ]
 
 
 def run(part):

@@ -1,4 +1,4 @@
-"""Unpacks what scripts/gpu_kit.sh packed, and makes programs and this Python find it."""
+"""Unpacks what scripts/gpu_kit.sh packed; CMake and this Python then find it."""
 
 import os
 import pathlib
@@ -30,19 +30,13 @@ def unpack(archive, folder):
         subprocess.run([*command, *(PACKAGES[name] for name in missing)], check=True)
 
 
-def prepend(variable, path):
-    before = os.environ.get(variable)
-    os.environ[variable] = str(path) + (f":{before}" if before else "")
-
-
 def use(folder):
     """For this process and those that it starts. No effect if nothing was unpacked there."""
-    libraries = folder / "usr/lib/x86_64-linux-gnu"
-    if libraries.exists():
-        prepend("LD_LIBRARY_PATH", libraries)
+    packages = str(folder / "python")
     if (folder / "python").exists():
-        prepend("PYTHONPATH", folder / "python")
-        sys.path.insert(0, str(folder / "python"))
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = packages + (f":{before}" if before else "")
+        sys.path.insert(0, packages)
 
 
 def prepare(archive, build):

@@ -1,7 +1,8 @@
-"""Compares the measured peak of the device with `sluice plan`."""
+"""Compares the measured peak memory of the GPU (on a CPU: the process) with `sluice plan`."""
 
 import json
 
+import gpu_machine
 from common import ROOT
 
 ALLOWED = 0.15  # relative difference
@@ -21,7 +22,7 @@ def run(part):
         command = [settings.sluice, "plan", ROOT / config, "--measure", "--json"]
         command += ["--set", f"train.device={settings.device}", *changes]
         result = json.loads(part.run(command))
-        planned, measured = result["memory_bytes"], result["measured_peak_memory_bytes"]
+        planned, measured = gpu_machine.memory_of(result, settings.device)
         rows[name] = {"planned_bytes": planned, "measured_bytes": measured}
         detail = (
             f"planned {planned / 2**20:,.0f} MiB, measured {measured / 2**20:,.0f} MiB, "

@@ -7,6 +7,7 @@ import tempfile
 import time
 import unittest
 
+import gpu_machine
 import gpu_report
 
 import gpu
@@ -62,6 +63,19 @@ class Gpu(unittest.TestCase):
             ],
         )
         self.assertEqual(self.failed(self.bench(slow, device="cpu")), [])
+
+    def test_memory_of_plans(self):
+        plan = {
+            "memory_bytes": 10,
+            "measured_peak_memory_bytes": 11,
+            "gpu_memory_bytes": 700,
+            "measured_peak_gpu_memory_bytes": 650,
+            "gpu_memory": {"weights, fp32": 200, "CUDA context, assumed": 500},
+        }
+        self.assertEqual(gpu_machine.memory_of(plan, "cpu"), (10, 11))
+        self.assertEqual(gpu_machine.memory_of(plan, "cuda"), (700, 650))
+        self.assertEqual(gpu_machine.tensor_peak(plan, "cuda"), 150)
+        self.assertEqual(gpu_machine.tensor_peak(plan, "cpu"), 11)
 
     def test_report(self):
         bench = self.bench([measured(0.05, 0.06), measured(0.05, 0.05)])

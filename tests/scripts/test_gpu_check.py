@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import unittest
@@ -19,6 +20,7 @@ import build_part  # noqa: E402
 import check  # noqa: E402
 import common  # noqa: E402
 import device_tests  # noqa: E402
+import kit  # noqa: E402
 import oracle  # noqa: E402
 
 
@@ -120,6 +122,28 @@ class Build(WithFolder):
 
     def plain_command(self):
         return build_part.configure_command(self.part(build=self.folder / "other"))
+
+
+class Kit(WithFolder):
+    def test_unpacks_into_the_build_folder(self):
+        header = self.folder / "usr/include/some.h"
+        header.parent.mkdir(parents=True)
+        header.write_text("// some header")
+        with tarfile.open(self.folder / "kit.tar.gz", "w:gz") as archive:
+            archive.add(self.folder / "usr", "./usr")
+        kit.prepare(self.folder / "kit.tar.gz", self.folder / "build")
+        unpacked = self.folder / "build/kit/usr/include/some.h"
+        self.assertEqual(unpacked.read_text(), "// some header")
+        kit.prepare(None, self.folder / "build")  # later calls use what is there
+        self.assertTrue(unpacked.exists())
+
+    def test_wrong_use_of_gpu_kit(self):
+        for arguments in ([], ["a", "3.12", "b"]):
+            done = subprocess.run(
+                [ROOT / "scripts/gpu_kit.sh", *arguments], capture_output=True, text=True
+            )
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("expected FILE [PYTHON_VERSION]", done.stderr)
 
 
 REPORT = {
