@@ -18,7 +18,7 @@
 namespace sluice::ops {
 
 // For training in bf16. Gradients of q, k and v are written to their places. Plans are made at the
-// first use of a shape, which takes up to a second, and kept. The repeatable backward pass holds
+// first use of a shape, which takes about a second, and kept. The repeatable backward pass holds
 // the scores of all pairs in bf16. Calls may come from several threads.
 class CudnnAttention final : public AttentionCore {
  public:
