@@ -154,7 +154,8 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
                   .device = p.run.device,
                   .precision = std::string(config::name_of(p.run.precision)),
                   .threads = p.run.threads,
-                  .micro_batch_sequences = p.run.micro_batch_sequences},
+                  .micro_batch_sequences = p.run.micro_batch_sequences,
+                  .repeatable = p.run.is_repeatable()},
           .sizes = variant_sizes(p.sizes),
           .steps = p.total_steps,
           .tokens_per_step = p.run.tokens_per_step()};

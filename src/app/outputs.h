@@ -195,7 +195,7 @@ struct MeasuredPlanOutput {
     using O = MeasuredPlanOutput;
     return std::tuple{
         config::rows_of<&O::plan>(),
-        field<&O::seconds_per_step>("Median time of a step."),
+        field<&O::seconds_per_step>("Median time of a step; on a GPU of groups of eight steps."),
         field<&O::tokens_per_s>("Target tokens per second."),
         field<&O::measured_peak_memory_bytes>("Peak memory of the measuring process."),
         field<&O::start_seconds>("Time from the start of the process until the model is built."),
@@ -232,38 +232,6 @@ struct VerifyOutput {
         field<&VerifyOutput::ok>("Whether all checks passed."),
         field<&VerifyOutput::step>("Step of the newest valid checkpoint; null if there is none."),
         field<&VerifyOutput::checked>("One entry per check.")};
-  }
-};
-
-struct DoctorOutput {
-  static constexpr auto record =
-      output("doctor", "`sluice doctor --json`", "Versions, hardware and advice on speed.");
-  std::string version, git_revision, libtorch, cpu, cpu_features;
-  std::int64_t threads = 0, num_cpus = 0;
-  std::uint64_t memory_bytes = 0;
-  bool gpu = false;
-  std::uint64_t free_disk_bytes = 0;
-  double fp32_gflops = 0, bf16_gflops = 0;
-  std::string precision_auto;
-  std::vector<std::string> advice;
-
-  static constexpr auto fields() {
-    using config::field;
-    using O = DoctorOutput;
-    return std::tuple{field<&O::version>("Version of Sluice."),
-                      field<&O::git_revision>("Revision of its source code."),
-                      field<&O::libtorch>("Version of LibTorch."),
-                      field<&O::cpu>("Processor model."),
-                      field<&O::cpu_features>("CPU features relevant to speed."),
-                      field<&O::threads>("Threads used by train.threads: auto."),
-                      field<&O::num_cpus>("CPUs available to this process."),
-                      field<&O::memory_bytes>("Size of the main memory."),
-                      field<&O::gpu>("Whether LibTorch found a GPU."),
-                      field<&O::free_disk_bytes>("Free disk space in the working directory."),
-                      field<&O::fp32_gflops>("Measured speed of fp32 matrix products."),
-                      field<&O::bf16_gflops>("Measured speed of bf16 matrix products."),
-                      field<&O::precision_auto>("Precision used by train.precision: auto."),
-                      field<&O::advice>("Recommendations.")};
   }
 };
 

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "app/doctor_output.h"
 #include "app/outputs.h"
 #include "base/error.h"
 #include "base/text_format.h"

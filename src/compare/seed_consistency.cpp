@@ -53,6 +53,8 @@ std::string remedy(const SeedState& state) {
       settings += cat(" train.device=", state.used.device);
     if (!same_micro_batch(state.used, state.current))
       settings += cat(" train.micro_batch_sequences=", state.used.micro_batch_sequences);
+    if (state.used.repeatable != state.current.repeatable)
+      settings += cat(" train.deterministic=", state.used.repeatable ? "true" : "false");
   }
   return settings.empty()
              ? "choose other seeds (--seeds) here and continue this one on the original machine"
@@ -69,7 +71,8 @@ bool same_env(ExecutionEnv a, const ExecutionEnv& b) {
 std::string describe(const ExecutionEnv& env) {
   return cat(
       env.cpu, ", ", count_of(env.threads, "thread"), ", ", env.device, ", ", env.precision,
-      env.micro_batch_sequences > 0 ? cat(", micro-batches of ", env.micro_batch_sequences) : "");
+      env.micro_batch_sequences > 0 ? cat(", micro-batches of ", env.micro_batch_sequences) : "",
+      env.repeatable ? "" : ", not repeatable");
 }
 
 void require_consistent_seeds(std::span<const Cell> cells, const fs::path& folder,

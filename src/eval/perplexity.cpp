@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <span>
 
 #include "base/error.h"
 #include "base/signals.h"
@@ -13,20 +14,51 @@
 namespace sluice::eval {
 namespace {
 
-// Adds the nats [B, T] (float64) of a batch to the documents of its targets.
-void add_to_documents(std::vector<store::DocumentLoss>& documents, const at::Tensor& nats_BT,
-                      const std::vector<std::uint32_t>& document_of_target) {
-  const at::Tensor host_BT = nats_BT.to(at::kCPU).contiguous();
-  invariant(static_cast<std::size_t>(host_BT.numel()) == document_of_target.size(),
-            "each target has a document");
-  const auto* nats = static_cast<const double*>(host_BT.const_data_ptr());
-  for (std::size_t i = 0; i < document_of_target.size(); ++i) {
-    if (document_of_target[i] == data::kNoDocument) continue;
-    store::DocumentLoss& document = documents.at(document_of_target[i]);
-    document.nats += nats[i];
-    ++document.num_targets;
+// Adds the nats of targets to their documents. Values stay on the device until several batches are
+// there, so that the next batches are prepared while the device computes.
+class DocumentSums {
+ public:
+  DocumentSums(const data::EvaluationBatches& batches, std::vector<store::DocumentLoss>& documents)
+      : batches_(batches), documents_(documents) {}
+
+  // nats_BT: float64, of the next batch.
+  void add(const at::Tensor& nats_BT) {
+    pending_.push_back(nats_BT.flatten());
+    num_pending_ += nats_BT.numel();
+    if (num_pending_ >= kMostPending) read();
   }
-}
+  void read() {
+    if (pending_.empty()) return;
+    const at::Tensor host = at::cat(pending_).to(at::kCPU);
+    const auto* nats = static_cast<const double*>(host.const_data_ptr());
+    for (const at::Tensor& one : pending_) {
+      add_batch({nats, static_cast<std::size_t>(one.numel())});
+      nats += one.numel();
+    }
+    pending_.clear();
+    num_pending_ = 0;
+  }
+
+ private:
+  static constexpr std::int64_t kMostPending = 1 << 20;  // targets; 8 MiB
+
+  void add_batch(std::span<const double> nats) {
+    const std::vector<std::uint32_t> document_of_target = batches_.documents_of(next_batch_++);
+    invariant(nats.size() == document_of_target.size(), "each target has a document");
+    for (std::size_t i = 0; i < nats.size(); ++i) {
+      if (document_of_target[i] == data::kNoDocument) continue;
+      store::DocumentLoss& document = documents_.at(document_of_target[i]);
+      document.nats += nats[i];
+      ++document.num_targets;
+    }
+  }
+
+  const data::EvaluationBatches& batches_;
+  std::vector<store::DocumentLoss>& documents_;
+  std::vector<at::Tensor> pending_;
+  std::int64_t num_pending_ = 0;
+  std::uint64_t next_batch_ = 0;
+};
 
 }  // namespace
 
@@ -39,6 +71,7 @@ Perplexity measure_perplexity(const model::LanguageModel& model,
   without_dropout.training = false;
   Perplexity result;
   if (batches.is_whole()) result.documents.resize(batches.num_documents());
+  DocumentSums documents(batches, result.documents);
   at::Tensor nats = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(device));
   std::uint64_t num_scored = 0;
   for (std::uint64_t i = 0; i < batches.num_batches(); ++i) {
@@ -46,10 +79,10 @@ Perplexity measure_perplexity(const model::LanguageModel& model,
     const data::Batch batch = batches.batch(i);
     const at::Tensor nats_BT = model.target_nats(to_device(batch, device), without_dropout);
     nats = nats + nats_BT.sum();
-    if (!result.documents.empty())
-      add_to_documents(result.documents, nats_BT, batches.documents_of(i));
+    if (!result.documents.empty()) documents.add(nats_BT);
     num_scored += static_cast<std::uint64_t>(batch.num_targets);
   }
+  documents.read();
   invariant(num_scored == batches.num_targets(),
             "an evaluation scores every target of its windows once");
   require(num_scored > 0, ExitCode::kBadData, "held-out set", "no tokens");

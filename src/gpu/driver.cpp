@@ -1,6 +1,7 @@
 #include "gpu/driver.h"
 
 #include <array>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -18,7 +19,9 @@ std::unique_ptr<Driver> Driver::load() {
   auto d = std::make_unique<Driver>();
   d->library = open_library({"libcuda.so.1"});
   if (d->library == nullptr) return nullptr;
-  const bool complete = find_symbol(d->module_load_data, d->library, "cuModuleLoadData") &&
+  const bool complete = find_symbol(d->init, d->library, "cuInit") &&
+                        find_symbol(d->device_get_count, d->library, "cuDeviceGetCount") &&
+                        find_symbol(d->module_load_data, d->library, "cuModuleLoadData") &&
                         find_symbol(d->module_get_function, d->library, "cuModuleGetFunction") &&
                         find_symbol(d->launch_kernel, d->library, "cuLaunchKernel") &&
                         find_symbol(d->function_set_attribute, d->library, "cuFuncSetAttribute") &&
@@ -55,6 +58,16 @@ Card card_of(const Driver& driver, int device) {
   driver.check(driver.device_total_memory(&card.memory_bytes, device), "cuDeviceTotalMem");
   driver.check(driver.driver_get_version(&card.driver_version), "cuDriverGetVersion");
   return card;
+}
+
+std::string driver_release(std::string_view version_file) {
+  const std::string line(version_file.substr(0, version_file.find('\n')));
+  std::istringstream words(line);
+  for (std::string word; words >> word;)
+    if (word.find('.') != std::string::npos &&
+        word.find_first_not_of("0123456789.") == std::string::npos)
+      return word;
+  return "";
 }
 
 }  // namespace sluice::gpu

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 struct CUmod_st;
 struct CUfunc_st;
@@ -19,6 +20,8 @@ using DriverStream = CUstream_st*;
 // Results are 0 or an error number of the driver.
 struct Driver {
   std::shared_ptr<void> library;
+  int (*init)(unsigned flags) = nullptr;
+  int (*device_get_count)(int*) = nullptr;
   int (*module_load_data)(DriverModule*, const void*) = nullptr;
   int (*module_get_function)(DriverFunction*, DriverModule, const char*) = nullptr;
   int (*launch_kernel)(DriverFunction, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -46,5 +49,9 @@ struct Card {
   int driver_version = 0;  // the newest CUDA version that it supports: 13000 is 13.0
 };
 Card card_of(const Driver& driver, int device);
+
+// The release in the first line of /proc/driver/nvidia/version: "580.65.06"; empty if there is
+// none.
+std::string driver_release(std::string_view version_file);
 
 }  // namespace sluice::gpu

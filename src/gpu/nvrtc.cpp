@@ -67,6 +67,9 @@ struct Nvrtc::Functions {
   int (*cubin_size)(NvrtcProgram, std::size_t*);
   int (*cubin)(NvrtcProgram, char*);
   int (*destroy)(NvrtcProgram*);
+  // Since CUDA 11.2; else nullptr.
+  int (*num_architectures)(int*);
+  int (*architectures)(int*);
 };
 
 Nvrtc::Nvrtc(std::shared_ptr<const Functions> functions, Architecture architecture)
@@ -90,8 +93,26 @@ std::unique_ptr<Nvrtc> Nvrtc::open(const std::string& library, Architecture arch
                         find_symbol(f->cubin, f->library, "nvrtcGetCUBIN") &&
                         find_symbol(f->destroy, f->library, "nvrtcDestroyProgram");
   if (!complete) return nullptr;
+  if (!find_symbol(f->num_architectures, f->library, "nvrtcGetNumSupportedArchs") ||
+      !find_symbol(f->architectures, f->library, "nvrtcGetSupportedArchs"))
+    f->num_architectures = nullptr;
   load_builtins(reinterpret_cast<const void*>(f->version));
   return std::unique_ptr<Nvrtc>(new Nvrtc(f, architecture));
+}
+
+NvrtcFacts Nvrtc::facts() const {
+  NvrtcFacts facts;
+  int major = 0, minor = 0, count = 0;
+  functions_->version(&major, &minor);
+  facts.version = 1000 * major + 10 * minor;
+  if (functions_->num_architectures != nullptr && functions_->num_architectures(&count) == 0) {
+    facts.architectures.resize(static_cast<std::size_t>(count));
+    if (functions_->architectures(facts.architectures.data()) != 0) facts.architectures.clear();
+  }
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(functions_->version), &info) != 0)
+    facts.path = info.dli_fname;
+  return facts;
 }
 
 std::string Nvrtc::identity() const {

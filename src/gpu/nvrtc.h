@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gpu/kernel_cache.h"
 
@@ -14,11 +15,19 @@ struct Architecture {
   int major = 0, minor = 0;
 };
 
+// The NVRTC of this machine.
+struct NvrtcFacts {
+  int version = 0;                 // 13010 is 13.1
+  std::vector<int> architectures;  // that it compiles for: 120 is 12.0; empty: unknown
+  std::string path;                // of the library
+};
+
 class Nvrtc final : public Compiler {
  public:
   // `library`: a path, or empty to search LibTorch's libraries and the system's. nullptr if there
   // is none.
   static std::unique_ptr<Nvrtc> open(const std::string& library, Architecture architecture);
+  NvrtcFacts facts() const;
   std::string identity() const override;
   std::string compile(const Sources& sources) const override;
 

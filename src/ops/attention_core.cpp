@@ -15,11 +15,11 @@ namespace {
 // warn_only they keep that order.
 class DeterministicAlgorithms {
  public:
-  DeterministicAlgorithms()
+  explicit DeterministicAlgorithms(bool enabled)
       : enabled_(at::globalContext().deterministicAlgorithms()),
         warn_only_(at::globalContext().deterministicAlgorithmsWarnOnly()),
         fill_(at::globalContext().deterministicFillUninitializedMemory()) {
-    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicAlgorithms(enabled, /*warn_only=*/false);
     at::globalContext().setDeterministicFillUninitializedMemory(false);
   }
   DeterministicAlgorithms(const DeterministicAlgorithms&) = delete;
@@ -65,7 +65,7 @@ class FlashCore final : public AttentionCore {
   Heads backward(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
                  const Heads&) const override {
     const auto& [q, k, v] = in.heads;
-    const DeterministicAlgorithms guard;
+    const DeterministicAlgorithms guard(in.deterministic);
     auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_backward(
         dy_BTHD.transpose(1, 2), q, k, v, result.y_BTHD.transpose(1, 2), result.log_sum_exp_BHT, {},
         {}, q.size(2), k.size(2), 0.0, in.causal, result.state[0], result.state[1], in.scale);
@@ -89,7 +89,7 @@ class EfficientCore final : public AttentionCore {
                  const Heads&) const override {
     const auto& [q, k, v] = in.heads;
     const std::int64_t group = group_size(in.heads);
-    const DeterministicAlgorithms guard;
+    const DeterministicAlgorithms guard(in.deterministic);
     const auto gradients = at::_scaled_dot_product_efficient_attention_backward(
         dy_BTHD.transpose(1, 2), q, repeat_heads(k, group), repeat_heads(v, group),
         mask_of(in).value_or(at::Tensor()), result.y_BTHD.transpose(1, 2), result.log_sum_exp_BHT,

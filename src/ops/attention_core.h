@@ -20,7 +20,7 @@ struct CoreInputs {
   at::Tensor bias_HTS;  // in the dtype of q, rows padded to a multiple of 8; undefined: no bias
   bool causal = false;  // requires T = S
   double scale = 1;     // of q kᵀ
-  bool deterministic = true;   // of backward; forward always is
+  bool deterministic = true;   // see ops::Context; of backward, forward always is
   bool with_gradient = false;  // backward follows
 };
 

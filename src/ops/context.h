@@ -31,6 +31,9 @@ struct Context {
   gpu::Device* gpu = nullptr;
   Reductions reductions = Reductions::kFp32;
   bool training = false;  // dropout is active
+  // Backward passes on a GPU give the same bits each time. false: faster forms of LibTorch, whose
+  // order of summation varies. No effect on a CPU, which always repeats.
+  bool deterministic = true;
   // Coordinates of the dropout masks: a mask element is a pure function of (seed, step, sample
   // within the step, dropout site, position).
   std::uint64_t seed = 0;

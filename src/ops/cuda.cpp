@@ -1,5 +1,6 @@
 #include "ops/cuda.h"
 
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -34,16 +35,20 @@ gpu::DriverStream current_stream() {
   return static_cast<gpu::DriverStream>(cuda.getStream(cuda.getDevice()).native_handle());
 }
 
+std::optional<gpu::NvrtcFacts> find_nvrtc() {
+  const std::unique_ptr<gpu::Nvrtc> found = gpu::Nvrtc::open("", {});
+  return found != nullptr ? std::optional(found->facts()) : std::nullopt;
+}
+
 std::unique_ptr<Gpu> open_gpu(c10::Device device) {
+  const gpu::Support& support = gpu_support(device.index());
+  require(support.usable(), ExitCode::kUsage, "train.device", device.str(),
+          cat("cpu, because ", support.obstacle));
   auto made = std::make_unique<Gpu>();
   made->driver = gpu::Driver::load();
-  require(made->driver != nullptr, ExitCode::kUsage, "train.device", device.str(),
-          "cpu, because the NVIDIA driver (libcuda.so.1) is not found or too old");
-  const gpu::Card card = gpu::card_of(*made->driver, device.index());
-  made->compiler = gpu::Nvrtc::open("", {card.major, card.minor});
-  require(made->compiler != nullptr, ExitCode::kUsage, "train.device", device.str(),
-          "cpu, because NVRTC, which comes with CUDA builds of LibTorch, is not found; install it "
-          "with pip install nvidia-cuda-nvrtc");
+  made->compiler = gpu::Nvrtc::open("", support.target);
+  invariant(made->driver != nullptr && made->compiler != nullptr,
+            "the driver and NVRTC are still found");
   made->cache = std::make_unique<gpu::KernelCache>(*made->compiler, gpu::default_cache_directory());
   made->device = std::make_unique<gpu::CudaDevice>(*made->driver, *made->cache, &current_stream);
   return made;
@@ -54,6 +59,32 @@ c10::Device with_index(c10::Device device) {
 }
 
 }  // namespace
+
+gpu::TorchCuda torch_cuda() {
+  const at::CUDAHooksInterface& hooks = at::detail::getCUDAHooks();
+  if (!hooks.hasCUDART()) return {};
+  return {static_cast<int>(hooks.versionCUDART()), static_cast<int>(hooks.deviceCount())};
+}
+
+long cudnn_version() {
+  const at::CUDAHooksInterface& hooks = at::detail::getCUDAHooks();
+  return hooks.hasCuDNN() ? hooks.versionRuntimeCuDNN() : 0;
+}
+
+std::uint64_t free_memory(c10::Device gpu) {
+  return c10::getDeviceAllocator(gpu.type())->getMemoryInfo(with_index(gpu).index()).first;
+}
+
+const gpu::Support& gpu_support(c10::DeviceIndex index) {
+  static std::mutex mutex;
+  static std::map<c10::DeviceIndex, gpu::Support> all;
+  const std::lock_guard lock(mutex);
+  const auto found = all.find(index);
+  if (found != all.end()) return found->second;
+  const std::unique_ptr<gpu::Driver> driver = gpu::Driver::load();
+  return all.emplace(index, gpu::support_of(driver.get(), index, torch_cuda(), &find_nvrtc))
+      .first->second;
+}
 
 gpu::Device* gpu_of(c10::Device device) {
   if (!device.is_cuda()) return nullptr;
@@ -66,6 +97,11 @@ gpu::Device* gpu_of(c10::Device device) {
 }
 
 Context inference_context(c10::Device device) { return {.gpu = gpu_of(device)}; }
+
+void synchronize(c10::Device device) {
+  if (!device.is_cuda()) return;
+  c10::impl::VirtualGuardImpl(device.type()).getStream(with_index(device)).synchronize();
+}
 
 DeviceScope::DeviceScope(c10::Device device) {
   if (!device.is_cuda()) return;

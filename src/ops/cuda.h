@@ -9,15 +9,27 @@
 #include <optional>
 
 #include "gpu/device.h"
+#include "gpu/support.h"
 #include "ops/context.h"
 
 namespace sluice::ops {
 
 // Compiles kernels at their first launch and keeps them in gpu::default_cache_directory().
-// nullptr for a CPU. kUsage if the driver or NVRTC is not found.
+// nullptr for a CPU. kUsage if the GPU cannot be used (gpu_support).
 gpu::Device* gpu_of(c10::Device device);
+// Whether a GPU can be used. Asked once per process; starts the driver.
+const gpu::Support& gpu_support(c10::DeviceIndex index);
 // Options of a forward pass without training.
 Context inference_context(c10::Device device);
+
+// What LibTorch says, without starting a device.
+gpu::TorchCuda torch_cuda();
+long cudnn_version();  // of the loaded library, 91900 for 9.19.0; 0: none
+// Bytes that no process uses.
+std::uint64_t free_memory(c10::Device gpu);
+
+// Waits for the work on the current stream of the device. No effect for a CPU.
+void synchronize(c10::Device device);
 
 // Until destroyed, work of this thread goes to `device` and to a stream other than the default one,
 // which cannot be recorded. No effect for a CPU.

@@ -21,7 +21,7 @@ using torch::autograd::variable_list;
 
 struct GpuSettings {
   AttentionShape shape;
-  bool causal, may_overwrite, with_gradient;
+  bool causal, may_overwrite, with_gradient, deterministic;
   double divisor;
   AttentionDropout dropout;
   gpu::Device* device;
@@ -102,6 +102,7 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
     ctx->saved_data["kv_heads"] = s.shape.num_kv_heads;
     ctx->saved_data["head_dim"] = s.shape.head_dim;
     ctx->saved_data["causal"] = s.causal;
+    ctx->saved_data["deterministic"] = s.deterministic;
     ctx->saved_data["divisor"] = s.divisor;
     ctx->saved_data["threshold"] = static_cast<std::int64_t>(s.dropout.mask.threshold);
     ctx->saved_data["keep_scale"] = s.dropout.mask.keep_scale;
@@ -114,6 +115,7 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
     const auto number = [&](const char* name) { return ctx->saved_data[name].toInt(); };
     const GpuSettings s{.shape = {number("heads"), number("kv_heads"), number("head_dim")},
                         .causal = ctx->saved_data["causal"].toBool(),
+                        .deterministic = ctx->saved_data["deterministic"].toBool(),
                         .divisor = ctx->saved_data["divisor"].toDouble(),
                         .dropout = {saved[9],
                                     {static_cast<std::uint32_t>(number("threshold")),
@@ -124,6 +126,7 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
                         .bias_HTS = saved[6],
                         .causal = s.causal,
                         .scale = 1 / s.divisor,
+                        .deterministic = s.deterministic,
                         .with_gradient = true};
     const auto by_head = [&](const at::Tensor& x) {
       return x.contiguous().view({x.size(0), x.size(1), s.shape.num_heads, s.shape.head_dim});
@@ -166,6 +169,7 @@ at::Tensor gpu_attention(const AttentionInputs& in, const AttentionShape& shape,
                   rule.causal,
                   in.may_overwrite,
                   with_gradient,
+                  context.deterministic,
                   rule.divisor,
                   {keys_B, dropout_mask(rule.dropout.probability)},
                   context.gpu});

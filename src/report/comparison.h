@@ -48,15 +48,20 @@ constexpr auto names_of(CellState) {
 struct ExecutionEnv {
   std::string cpu, device, precision;
   std::int64_t threads = 0, micro_batch_sequences = 0;
+  bool repeatable = true;
   friend bool operator==(const ExecutionEnv&, const ExecutionEnv&) = default;
 
   static constexpr auto fields() {
     using config::field;
     using E = ExecutionEnv;
-    return std::tuple{field<&E::cpu>("Processor model."), field<&E::device>("cpu or cuda."),
-                      field<&E::precision>("fp32 or bf16."), field<&E::threads>("Threads."),
+    return std::tuple{field<&E::cpu>("Processor model."),
+                      field<&E::device>("cpu or cuda."),
+                      field<&E::precision>("fp32 or bf16."),
+                      field<&E::threads>("Threads."),
                       field<&E::micro_batch_sequences>("Sequences in a micro-batch; 0: unknown.",
-                                                       config::MayBeMissing{})};
+                                                       config::MayBeMissing{}),
+                      field<&E::repeatable>("False on a GPU with `train.deterministic: false`.",
+                                            config::MayBeMissing{})};
   }
 };
 

@@ -140,8 +140,7 @@ OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint, OlderCheckpo
   opened.state = train::read_state(directory);
   opened.run = train::read_resolved(config_with_places(directory, opened.state.fingerprint));
   opened.tokenizer = train::read_tokenizer(opened.checkpoint);
-  opened.device =
-      train::device_of(train::has_device(opened.run.device) ? opened.run.device : "cpu");
+  opened.device = train::device_or_cpu(opened.run.device);
   train::use_threads(opened.run.threads);
   const RunConfig& config = opened.run.config;
   opened.model = eval::load_model(

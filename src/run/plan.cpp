@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <variant>
 
@@ -25,10 +26,12 @@
 #include "ops/cuda.h"
 #include "run/memory.h"
 #include "run/open_checkpoint.h"
+#include "run/step_timing.h"
 #include "store/checkpoint_space.h"
 #include "text/documents.h"
 #include "text/tokenizer.h"
 #include "train/batches.h"
+#include "train/divergence.h"
 #include "train/execution.h"
 #include "train/resolve.h"
 #include "train/step_runner.h"
@@ -260,18 +263,27 @@ StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
   config.lr = 1e-5;
   const StopNotice notice("stopping after this step");
   train::StepRunner runner(*model, *optimizer, [&] { return ops::make_recorder(device); });
-  std::vector<double> seconds;
-  for (std::int64_t step = 0; step <= num_steps; ++step) {
-    throw_if_stopped("plan --measure");
-    const std::vector<data::Batch> micro_batches =
-        random_batch(plan, static_cast<std::uint64_t>(step)).split(run.micro_batch_sequences);
-    const double begin_s = monotonic_s();
-    config.step = static_cast<std::uint64_t>(step);
-    const train::StepStats stats = runner.run(micro_batches, config);
-    stats.loss.item<double>();  // synchronizes
-    if (step > 0) seconds.push_back(monotonic_s() - begin_s);
-    if (step == 0) timing.first_step_s = process_s();
-  }
+  // A GPU's first steps compile, plan and record.
+  const StepGroups groups = device.is_cpu()
+                                ? StepGroups{.num_groups = num_steps}
+                                : StepGroups{.num_warm_up = train::StepRunner::kPlainSteps + 1,
+                                             .num_groups = num_steps,
+                                             .steps_per_group = train::kDivergenceInterval};
+  std::map<std::uint64_t, std::vector<data::Batch>> micro_batches;
+  const std::vector<double> seconds =
+      time_steps(groups, {.prepare =
+                              [&](std::uint64_t step) {
+                                throw_if_stopped("plan --measure");
+                                micro_batches[step] =
+                                    random_batch(plan, step).split(run.micro_batch_sequences);
+                              },
+                          .run =
+                              [&](std::uint64_t step) {
+                                config.step = step;
+                                runner.run(micro_batches[step], config);
+                                micro_batches.erase(step);
+                              },
+                          .synchronize = [&] { ops::synchronize(device); }});
   timing.seconds_per_step = median(seconds);
   timing.tokens_per_s = static_cast<double>(plan.run.tokens_per_step()) / timing.seconds_per_step;
   timing.evaluation_batch_s = time_evaluation_batch(plan, *model, device);

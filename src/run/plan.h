@@ -52,8 +52,8 @@ struct StepTiming {
   // writing and reading back one checkpoint, in the directory for temporary files
   double save_s = 0;
 };
-// Times steps on random tokens, after a warm-up step, and evaluation, saving and start-up. Polls
-// base/signals.h.
+// Times steps on random tokens, after a warm-up step (on a GPU: groups of steps, after those that
+// compile and record), and evaluation, saving and start-up. Polls base/signals.h.
 StepTiming measure_steps(const Plan& plan, std::int64_t num_steps);
 
 // Seconds of a run outside its steps: start-up, and the planned evaluations and checkpoints if

@@ -61,6 +61,7 @@ struct RunRecord {
   Processor machine;
   std::int64_t threads = 0;
   std::string device;
+  std::optional<bool> repeatable;
   std::string command;
   std::optional<std::string> working_directory;
   std::optional<StartSettings> settings;
@@ -79,6 +80,10 @@ struct RunRecord {
         field<&R::machine>("The machine."),
         field<&R::threads>("Number of threads."),
         field<&R::device>("cpu or cuda."),
+        field<&R::repeatable>(
+            "Whether a second run on the same machine and software gives the same "
+            "bits: false on a GPU with `train.deterministic: false`.",
+            MayBeMissing{}),
         field<&R::command>("Command line, quoted for a shell."),
         field<&R::working_directory>("Base directory of relative paths.", MayBeMissing{}),
         field<&R::settings>("Settings that later starts keep.", MayBeMissing{}),

@@ -161,6 +161,10 @@ Summary summarize(const Parts& parts, const Metrics& metrics, const store::RunPa
       .tokens = progress.tokens,
       .num_parameters = parts.model->parameters().num_parameters(),
       .seconds = metrics.seconds(),
+      .mfu = metrics.mfu(),
+      .mfu_denominator = metrics.utilization().peak_flop_per_s,
+      .mfu_product = metrics.utilization().product,
+      .repeatable = parts.run.is_repeatable(),
       .data_fingerprint = parts.data.fingerprint};
   for (const train::EvaluationLine& one : train::read_evaluations(paths.metrics())) {
     if (one.step == 0) summary.initial_log_perplexity = one.eval.figures.log_perplexity;
@@ -182,18 +186,20 @@ Outcome outcome_of(const Parts& parts, Summary summary) {
           .initial_is_comparable = run.evaluation_tokens == run.final_evaluation_tokens};
 }
 
-// The peak rate of a GPU is unknown, so there is no mfu.
 Utilization utilization_of(const Parts& parts) {
   constexpr double kMeasured_s = 0.05;
-  Utilization utilization{
+  const c10::ScalarType type = train::compute_type(parts.run.precision);
+  return {
       .flops_per_token = train::sizes_of(parts.run.config,
                                          train::vocabulary(parts.run.config, *parts.data.tokenizer))
                              .flops_per_token,
-      .peak_flop_per_s = {}};
-  if (parts.device.is_cpu())
-    utilization.peak_flop_per_s =
-        ops::measure_product_rate(train::compute_type(parts.run.precision), kMeasured_s);
-  return utilization;
+      .peak_flop_per_s = ops::measure_product_rate(type, kMeasured_s, parts.device),
+      .product = ops::describe_product(type, parts.device)};
+}
+
+train::StepClock clock_of(c10::Device device) {
+  if (device.is_cpu()) return {};
+  return {.synchronize = [device] { ops::synchronize(device); }};
 }
 
 std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPaths& paths,
@@ -278,6 +284,7 @@ void write_records(const SessionOptions& options, const store::RunPaths& paths,
       .machine = {cpu.cpu_model, cpu.features(), cpu.num_cpus, cpu.memory_bytes},
       .threads = parts.run.threads,
       .device = parts.run.device,
+      .repeatable = parts.run.is_repeatable(),
       .command = options.command_line,
       .working_directory = std::filesystem::current_path().string(),
       .settings = options.settings,
@@ -334,7 +341,7 @@ Outcome run_training(const SessionOptions& options) {
   if (const std::string unreached = unreached_peak_warning(resolved); !unreached.empty())
     log::warn(unreached);
   write_records(options, paths, *parts);
-  Metrics metrics(paths.metrics(), utilization_of(*parts));
+  Metrics metrics(paths.metrics(), utilization_of(*parts), clock_of(parts->device));
   const train::TrainerParts trainer_parts{.model = *parts->model,
                                           .optimizer = *parts->optimizer,
                                           .batches = *parts->batches,

@@ -39,6 +39,9 @@ struct Summary {
   std::optional<std::uint64_t> num_dropped_tokens{};
   double seconds = 0;
   std::optional<double> tokens_per_s{};
+  std::optional<double> mfu{}, mfu_denominator{};
+  std::string mfu_product{};
+  bool repeatable = true;
   std::string data_fingerprint{};
 
   static constexpr auto fields() {
@@ -57,6 +60,14 @@ struct Summary {
             "Tokens at the end of the held-out set that do not fill a segment."),
         field<&S::seconds>("Training time of this process."),
         field<&S::tokens_per_s>("Of this process; null if it trained no step."),
+        field<&S::mfu>("Model FLOPs utilization of this process: FLOPs per second as a fraction of "
+                       "`mfu_denominator`; null if it trained no step."),
+        field<&S::mfu_denominator>(
+            "FLOPs per second of `mfu_product`, measured at the start of this process."),
+        field<&S::mfu_product>("The matrix product whose rate is the denominator."),
+        field<&S::repeatable>(
+            "Whether a second run on the same machine and software gives the same "
+            "bits: false on a GPU with `train.deterministic: false`."),
         field<&S::data_fingerprint>("Fingerprint of the prepared data.")};
   }
 };

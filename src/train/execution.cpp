@@ -1,14 +1,17 @@
 #include "train/execution.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/detail/CUDAHooksInterface.h>
+
+#include <set>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/machine.h"
+#include "base/text_format.h"
 #include "base/threads.h"
 #include "config/decide.h"
+#include "ops/cuda.h"
 #include "ops/torch_compat.h"
 
 namespace sluice::train {
@@ -18,6 +21,15 @@ using config::decide, config::member_of;
 
 const TrainConfig* train_of(const RunConfig* stored) {
   return stored != nullptr ? &stored->train : nullptr;
+}
+
+const gpu::Support& support_of(c10::Device device) {
+  return ops::gpu_support(device.has_index() ? device.index() : c10::DeviceIndex{0});
+}
+
+void warn_of_cpu(const std::string& obstacle) {
+  static std::set<std::string> told;
+  if (told.insert(obstacle).second) log::warn(cat("using the CPU, because ", obstacle));
 }
 
 }  // namespace
@@ -32,7 +44,7 @@ std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored)
 std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
   config::Auto<std::string> device = config.device;
   decide(device, member_of(train_of(stored), &TrainConfig::device),
-         [] { return std::string(at::hasCUDA() ? "cuda" : "cpu"); });
+         [] { return choose_device(ops::gpu_support(0)); });
   device_of(*device);
   return *device;
 }
@@ -50,19 +62,29 @@ c10::ScalarType compute_type(Precision precision) {
   return precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
 }
 
+std::string choose_device(const gpu::Support& gpu) {
+  if (gpu.usable()) return "cuda";
+  if (gpu.visible) warn_of_cpu(gpu.obstacle);
+  return "cpu";
+}
+
 bool has_device(const std::string& name) {
   const c10::Device device(name);
-  if (device.is_cpu()) return true;
-  return at::hasCUDA() &&
-         (!device.has_index() ||
-          device.index() < static_cast<int>(at::detail::getCUDAHooks().deviceCount()));
+  return device.is_cpu() || support_of(device).usable();
 }
 
 c10::Device device_of(const std::string& name) {
+  const c10::Device device(name);
   if (!has_device(name))
-    fail(ExitCode::kUsage, "train.device", name,
-         at::hasCUDA() ? "cpu or an available GPU" : "cpu, because LibTorch finds no GPU");
-  return c10::Device(name);
+    fail(ExitCode::kUsage, "train.device", name, cat("cpu, because ", support_of(device).obstacle));
+  return device;
+}
+
+c10::Device device_or_cpu(const std::string& name) {
+  if (has_device(name)) return c10::Device(name);
+  const gpu::Support& gpu = support_of(c10::Device(name));
+  if (gpu.visible) warn_of_cpu(gpu.obstacle);
+  return at::kCPU;
 }
 
 void use_threads(std::int64_t num_threads) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "gpu/support.h"
 #include "train/run_config.h"
 
 namespace sluice::train {
@@ -22,9 +23,14 @@ Precision resolve_precision(const TrainConfig& config, const RunConfig* stored =
 // The dtype of matrix products: `compute` of ops::Weight.
 c10::ScalarType compute_type(Precision precision);
 
-// kUsage if this machine or this LibTorch has no such device.
+// kUsage if the device cannot be used; tells why.
 c10::Device device_of(const std::string& name);
+// `name`, or the CPU if that device cannot be used; warns if the machine has it.
+c10::Device device_or_cpu(const std::string& name);
 bool has_device(const std::string& name);
+// The device of `train.device: auto`, given the state of the first GPU. Warns, once per reason, if
+// the machine has a GPU that cannot be used.
+std::string choose_device(const gpu::Support& gpu);
 
 // Sets the number of threads of LibTorch and, at the first call, its other settings
 // (ops/torch_compat.h).

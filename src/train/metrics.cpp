@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/clock.h"
 #include "train/divergence.h"
 
 namespace sluice::train {
@@ -36,53 +35,88 @@ void Metrics::return_to(std::int64_t step) {
 }
 
 void Metrics::start_clock() {
-  step_started_s_ = monotonic_s();
-  if (!started_s_) started_s_ = step_started_s_;
+  const double now_s = clock_.now();
+  if (!started_s_) started_s_ = now_s;
+  // Pending steps may still be running on the device.
+  if (!clock_.synchronize || pending_.empty()) begin_s_ = now_s;
 }
 
-double Metrics::seconds() const { return started_s_ ? monotonic_s() - *started_s_ : 0; }
+double Metrics::seconds() const { return started_s_ ? clock_.now() - *started_s_ : 0; }
+
+void Metrics::set_time(Line& line, double begin_s, double end_s) const {
+  line.step_s = end_s - begin_s;
+  line.seconds = started_s_ ? end_s - *started_s_ : 0;
+}
 
 void Metrics::add(const Event& event) {
   if (event.progress.step > last_step_) {
     last_step_ = event.progress.step;
-    const double step_s = monotonic_s() - step_started_s_;
-    pending_.push_back(
-        {event.progress.step, event.progress.tokens, event.stats, event.lr, seconds(), step_s});
+    Line& line = pending_.emplace_back(
+        Line{event.progress.step, event.progress.tokens, event.stats, event.lr});
     num_tokens_ += static_cast<std::uint64_t>(event.stats.num_targets);
-    training_s_ += step_s;
+    if (!clock_.synchronize) {
+      set_time(line, begin_s_, clock_.now());
+      training_s_ += line.step_s;
+    }
   }
-  if (pending_.size() >= kMaxPending || monotonic_s() - written_s_ > kMaxPending_s || event.last)
+  if (pending_.size() >= kMaxPending || clock_.now() - written_s_ > kMaxPending_s || event.last)
     write_out();
   start_clock();
 }
 
-void Metrics::write(const Line& line) {
-  const StepValues values = read_values({&line.stats, 1}).front();
-  const auto log_perplexity = line.stats.log_perplexity.item<double>();
+std::optional<double> Metrics::mfu_at(double tokens_per_s) const {
+  const std::optional<double>& peak = utilization_.peak_flop_per_s;
+  return peak ? std::optional(utilization_.flops_per_token * tokens_per_s / *peak) : std::nullopt;
+}
+
+std::optional<double> Metrics::mfu() const {
+  if (training_s_ <= 0) return std::nullopt;
+  return mfu_at(static_cast<double>(num_tokens_) / training_s_);
+}
+
+void Metrics::write(const Line& line, const StepValues& values, double log_perplexity) {
   const double tokens_per_s =
       line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
-  const std::optional<double>& peak = utilization_.peak_flop_per_s;
-  log_.append(line_of(StepLine{
-      .step = line.step,
-      .tokens = line.tokens,
-      .loss = values.loss,
-      .log_perplexity = log_perplexity,
-      .perplexity = std::exp(log_perplexity),
-      .grad_norm = values.grad_norm,
-      .lr = line.lr,
-      .time = {.seconds = line.seconds,
-               .step_seconds = line.step_s,
-               .tokens_per_s = tokens_per_s,
-               .mfu = peak ? std::optional(utilization_.flops_per_token * tokens_per_s / *peak)
-                           : std::nullopt,
-               .mfu_denominator = peak}}));
+  log_.append(line_of(StepLine{.step = line.step,
+                               .tokens = line.tokens,
+                               .loss = values.loss,
+                               .log_perplexity = log_perplexity,
+                               .perplexity = std::exp(log_perplexity),
+                               .grad_norm = values.grad_norm,
+                               .lr = line.lr,
+                               .time = {.seconds = line.seconds,
+                                        .step_seconds = line.step_s,
+                                        .tokens_per_s = tokens_per_s,
+                                        .mfu = mfu_at(tokens_per_s),
+                                        .mfu_denominator = utilization_.peak_flop_per_s}}));
   latest_ = {line.step, values.loss, log_perplexity,
              training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
 }
 
 void Metrics::write_out() {
-  for (const Line& line : std::exchange(pending_, {})) write(line);
-  written_s_ = monotonic_s();
+  std::vector<Line> lines = std::exchange(pending_, {});
+  if (clock_.synchronize && !lines.empty()) {
+    clock_.synchronize();
+    const double end_s = clock_.now(),
+                 each_s = (end_s - begin_s_) / static_cast<double>(lines.size());
+    training_s_ += end_s - begin_s_;
+    for (Line& line : lines) {
+      set_time(line, begin_s_, begin_s_ + each_s);
+      begin_s_ += each_s;
+    }
+    begin_s_ = end_s;
+  }
+  std::vector<StepStats> stats;
+  std::vector<at::Tensor> log_perplexities;
+  for (const Line& line : lines) {
+    stats.push_back(line.stats);
+    log_perplexities.push_back(line.stats.log_perplexity);
+  }
+  const std::vector<StepValues> values = read_values(stats);
+  const at::Tensor host = lines.empty() ? at::Tensor() : at::stack(log_perplexities).to(at::kCPU);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    write(lines[i], values[i], static_cast<const double*>(host.const_data_ptr())[i]);
+  written_s_ = clock_.now();
 }
 
 void Metrics::flush() {

@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "eval/perplexity.h"
 #include "store/metrics_log.h"
 #include "train/event.h"
@@ -17,23 +20,38 @@ namespace sluice::train {
 // Inputs of mfu.
 struct Utilization {
   double flops_per_token = 0;  // model::ModelSizes
-  // of the machine, in the precision of the run; none if unknown
+  // of the device, in the precision of the run; none if unknown
   std::optional<double> peak_flop_per_s;
+  std::string product{};  // whose rate that is (ops/product_rate.h)
+};
+
+// How the duration of steps is measured.
+struct StepClock {
+  // Waits until the device has finished all steps. Empty: a step has finished when it returns, as
+  // on a CPU. On other devices the host runs ahead, so a single step cannot be timed: the time
+  // between two calls is shared equally among the steps in between.
+  std::function<void()> synchronize{};
+  std::function<double()> now = monotonic_s;
 };
 
 // Keeps device values and reads them a few steps later. Not thread-safe.
 class Metrics {
  public:
-  explicit Metrics(std::filesystem::path path, Utilization utilization = {})
-      : path_(std::move(path)), log_(path_), utilization_(utilization) {}
+  explicit Metrics(std::filesystem::path path, Utilization utilization = {}, StepClock clock = {})
+      : path_(std::move(path)),
+        log_(path_),
+        utilization_(std::move(utilization)),
+        clock_(std::move(clock)) {}
   const std::filesystem::path& path() const { return path_; }
   // Drops the lines after `step`, because these steps are repeated.
   void return_to(std::int64_t step);
 
   void add(const Event& event);  // ignores a second event of a step
   void add_evaluation(std::int64_t step, const eval::Perplexity& result);
-  void write_out();  // writes every pending line; synchronizes with the device
-  void flush();      // write_out() and sync to disk
+  // Writes every pending line; synchronizes with the device. Call before work that is not part of
+  // a step, so that its time is not counted as the steps'.
+  void write_out();
+  void flush();  // write_out() and sync to disk
 
   // Values of the last line written, for the progress line.
   struct Latest {
@@ -47,6 +65,8 @@ class Metrics {
   std::uint64_t num_tokens() const { return num_tokens_; }  // of this process
   // spent in steps, without evaluations and saves
   double training_seconds() const { return training_s_; }
+  const Utilization& utilization() const { return utilization_; }
+  std::optional<double> mfu() const;  // of all steps of this process; none if unknown
 
  private:
   struct Line {
@@ -55,16 +75,20 @@ class Metrics {
     StepStats stats;
     double lr = 0, seconds = 0, step_s = 0;
   };
-  void write(const Line& line);
+  void set_time(Line& line, double begin_s, double end_s) const;
+  void write(const Line& line, const StepValues& values, double log_perplexity);
+  std::optional<double> mfu_at(double tokens_per_s) const;
 
   std::filesystem::path path_;
   store::MetricsLog log_;
   Utilization utilization_;
+  StepClock clock_;
   std::vector<Line> pending_;
   std::int64_t last_step_ = -1;
   std::optional<Latest> latest_;
   std::optional<double> started_s_;
-  double step_started_s_ = 0, training_s_ = 0, written_s_ = 0;
+  double begin_s_ = 0;  // of the first step whose time is not known yet
+  double training_s_ = 0, written_s_ = 0;
   std::uint64_t num_tokens_ = 0;
 };
 

@@ -18,12 +18,16 @@ struct StepTime {
     using config::field;
     return std::tuple{
         field<&StepTime::seconds>("Since this process started training."),
-        field<&StepTime::step_seconds>("Duration of this step, without evaluations and saves."),
+        field<&StepTime::step_seconds>(
+            "Duration of this step, without evaluations and saves. On a GPU the "
+            "time of up to 8 steps, until their values are read, is "
+            "shared equally among them."),
         field<&StepTime::tokens_per_s>("Target tokens per second of this step."),
         field<&StepTime::mfu>(
             "Model FLOPs utilization: FLOPs per second as a fraction of `mfu_denominator`."),
         field<&StepTime::mfu_denominator>(
-            "FLOPs per second of matrix products on this machine, in the run's precision.")};
+            "FLOPs per second of matrix products on this device, in the run's precision, "
+            "measured at the start; docs/metrics.md names the product.")};
   }
 };
 

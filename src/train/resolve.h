@@ -33,6 +33,9 @@ struct ResolvedRun {
   bool is_scheduled_save(std::int64_t step) const {
     return step % config.checkpoint.every_steps == 0;
   }
+  // Whether another run of this configuration, on the same machine and software, gives the same
+  // bits.
+  bool is_repeatable() const { return device == "cpu" || config.train.deterministic; }
   std::int64_t tokens_per_step() const {
     return config.train.batch_sequences * objective->shape().target_length;
   }

@@ -110,6 +110,7 @@ void StepRunner::compute(const StepConfig& config) {
                        .gpu = config.gpu,
                        .reductions = config.reductions,
                        .training = true,
+                       .deterministic = config.deterministic,
                        .seed = config.seed,
                        .device_step = step_};
   const model::LossScale scale{.z_loss = config.z_loss, .device_scale = scale_};

@@ -84,6 +84,7 @@ struct TrainConfig {
   config::Auto<Precision> precision;
   ops::Reductions reductions = ops::Reductions::kFp32;
   config::Auto<std::string> device;
+  bool deterministic = true;
   config::Auto<std::int64_t> threads;
   double z_loss = 0;
   DivergenceConfig divergence;
@@ -119,6 +120,11 @@ struct TrainConfig {
                               "kernels; for ablations. Evaluation always uses fp32."),
         field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU if available.",
                           config::Affects::kExecution),
+        field<&C::deterministic>(
+            "Two runs on the same GPU and software give the same bits; `false`: "
+            "attention's backward pass is faster and its sums vary from run to "
+            "run. On a CPU runs always repeat.",
+            config::Affects::kExecution),
         field<&C::threads>("CPU threads; `auto`: OMP_NUM_THREADS if set, otherwise the processors "
                            "available to this process. `sluice compare` divides them among its "
                            "jobs.",

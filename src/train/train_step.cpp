@@ -40,6 +40,7 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
   ops::Context context{.form = config.form,
                        .reductions = config.reductions,
                        .training = true,
+                       .deterministic = config.deterministic,
                        .seed = config.seed,
                        .step = config.step};
   LossSums sums;

@@ -22,6 +22,7 @@ struct StepConfig {
   gpu::Device* gpu = nullptr;  // see ops::Context
   ops::Form form = ops::Form::kFastest;
   ops::Reductions reductions = ops::Reductions::kFp32;
+  bool deterministic = true;  // see ops::Context
   // See optim::Update.
   double loss_limit = std::numeric_limits<double>::infinity();
   double norm_limit = std::numeric_limits<double>::infinity();

@@ -69,7 +69,8 @@ StepConfig step_config_of(const RunConfig& config, at::Device device) {
           .z_loss = config.train.z_loss,
           .device = device,
           .gpu = ops::gpu_of(device),
-          .reductions = config.train.reductions};
+          .reductions = config.train.reductions,
+          .deterministic = config.train.deterministic};
 }
 
 Trainer::Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics)
@@ -123,6 +124,7 @@ void Trainer::evaluate_after(const Event& event) {
   const std::int64_t step = event.progress.step;
   const bool interrupted = event.last && !parts_.run.is_last(step);
   if (event.diverged || interrupted || evaluator_.has_done(step)) return;
+  metrics_.write_out();
   try {
     evaluator_.evaluate(step, metrics_);
   } catch (const UserError& error) {
@@ -133,6 +135,7 @@ void Trainer::evaluate_after(const Event& event) {
 
 void Trainer::save_after(const Event& event) {
   if (event.diverged) return;
+  metrics_.write_out();
   checkpointer_.save(event.progress, evaluator_.best(), metrics_);
   metrics_.start_clock();
 }
@@ -180,16 +183,22 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
                     [&] { return ops::make_recorder(parts_.device); });
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
+  const auto batches_at = [&](std::uint64_t data_step) {
+    return parts_.batches.batch(data_step).split(run.micro_batch_sequences);
+  };
+  std::vector<data::Batch> micro_batches = batches_at(progress.data_step);
   while (progress.step < run.steps && !stop_requested()) {
     step.step = static_cast<std::uint64_t>(progress.step);
     step.lr =
         peak_lr(run.config) * optim::schedule_factor(run.config.schedule, progress.step, run.steps);
-    stats =
-        runner.run(parts_.batches.batch(progress.data_step).split(run.micro_batch_sequences), step);
+    stats = runner.run(micro_batches, step);
     recent.push_back(stats);
     ++progress.step;
     ++progress.data_step;
     progress.tokens += static_cast<std::uint64_t>(stats.num_targets);
+    // While a GPU computes the step, and before the host waits for its values. A rollback does not
+    // change which data comes next.
+    if (progress.step < run.steps) micro_batches = batches_at(progress.data_step);
 
     const DivergenceAction action = is_divergence_check_due(run, progress)
                                         ? check_divergence(progress, recent, divergence)

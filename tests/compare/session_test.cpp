@@ -242,13 +242,14 @@ TEST_F(SessionTest, RejectsMixedEnvironmentsBeforeTuningAndKeepsResults) {
   EXPECT_EQ(run().num_finished, 2U);  // tuned, and run under the new seed
 }
 
-TEST_F(SessionTest, RejectsMixedMicroBatches) {
+TEST_F(SessionTest, RejectsMixedExecution) {
   runs_.env.micro_batch_sequences = 4;
   options_.only = {"relu"};
   run();
   options_.only.clear();
   runs_.env.micro_batch_sequences = 1;
-  EXPECT_NE(refusal().find("or pass --set train.micro_batch_sequences=4"), std::string::npos);
+  runs_.env.repeatable = false;
+  EXPECT_NE(refusal().find("=4 train.deterministic=true"), std::string::npos);
 }
 
 TEST_F(SessionTest, IgnoresAnEmptyRecord) {

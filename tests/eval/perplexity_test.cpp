@@ -180,5 +180,66 @@ TEST(Perplexity, AStopInterruptsIt) {
   clear_stop();
 }
 
+// What an evaluation asks for, in order.
+std::string order;
+
+class NotedBatches final : public data::EvaluationBatches {
+ public:
+  explicit NotedBatches(const data::EvaluationBatches& of) : of_(of) {}
+  std::uint64_t num_batches() const override { return of_.num_batches(); }
+  data::Batch batch(std::uint64_t index) const override {
+    order += "batch ";
+    return of_.batch(index);
+  }
+  std::uint64_t num_targets() const override { return of_.num_targets(); }
+  bool is_whole() const override { return of_.is_whole(); }
+  std::uint64_t num_dropped_tokens() const override { return of_.num_dropped_tokens(); }
+  std::uint64_t num_documents() const override { return of_.num_documents(); }
+  std::vector<std::uint32_t> documents_of(std::uint64_t index) const override {
+    order += "read ";
+    return of_.documents_of(index);
+  }
+
+ private:
+  const data::EvaluationBatches& of_;
+};
+
+// One nat per target.
+class NotedModel final : public model::LanguageModel {
+ public:
+  at::Tensor target_nats(const model::Batch& batch, const ops::Context&) const override {
+    order += "compute ";
+    return at::ones(batch.targets_BT.sizes(), at::kDouble);
+  }
+  model::Loss loss(const model::Batch&, const model::LossScale&,
+                   const ops::Context&) const override {
+    return {};
+  }
+  at::Tensor next_logits(const at::Tensor&, const ops::Context&) const override { return {}; }
+  at::Tensor logits(const model::Batch&, const ops::Context&) const override { return {}; }
+};
+
+std::string order_of_evaluation(std::int64_t window, std::int64_t num_windows) {
+  const data::TokenStream stream(
+      std::vector<std::int32_t>(static_cast<std::size_t>(window * num_windows), 3));
+  data::EvaluationWindows::Settings one = settings(1);
+  one.sequence_length = one.stride = window;
+  const data::EvaluationWindows windows(stream, one);
+  order.clear();
+  const Perplexity result =
+      measure_perplexity(NotedModel(), NotedBatches(windows), {}, at::kCPU, {});
+  EXPECT_EQ(result.documents.at(0).nats, static_cast<double>(window * num_windows));
+  return order;
+}
+
+// A GPU computes a batch while the next one is prepared: the host waits for values once per 2²⁰
+// targets and at the end.
+TEST(Perplexity, TheNextBatchIsPreparedBeforeValuesAreRead) {
+  EXPECT_EQ(order_of_evaluation(16, 4),
+            "batch compute batch compute batch compute batch compute read read read read ");
+  EXPECT_EQ(order_of_evaluation(1 << 19, 3),
+            "batch compute batch compute read read batch compute read ");
+}
+
 }  // namespace
 }  // namespace sluice::eval

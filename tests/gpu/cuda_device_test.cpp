@@ -33,6 +33,11 @@ Calls calls;
 Driver fake_driver() {
   calls = {};
   Driver d;
+  d.init = [](unsigned) { return 0; };
+  d.device_get_count = [](int* count) {
+    *count = 2;
+    return 0;
+  };
   d.module_load_data = [](DriverModule* module, const void* binary) {
     calls.loaded.emplace_back(static_cast<const char*>(binary));
     *module = reinterpret_cast<DriverModule>(calls.loaded.size());

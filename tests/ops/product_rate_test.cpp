@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/clock.h"
 
 namespace sluice::ops {
@@ -14,6 +17,31 @@ TEST(ProductRate, IsPlausible) {
     EXPECT_GT(rate, 1e8) << dtype;
     EXPECT_LT(rate, 1e15) << dtype;
   }
+}
+
+// A device that the host has to wait for.
+TEST(ProductRate, CountsTheTimeUntilTheDeviceHasFinished) {
+  constexpr double kDevice_s = 0.004;
+  int num_waits = 0;
+  const ProductMeasurement measurement{
+      .dtype = at::kFloat,
+      .size = {.rows = 16, .inner = 8, .columns = 4},
+      .seconds = 0.02,
+      .synchronize = [&] {
+        ++num_waits;
+        std::this_thread::sleep_for(std::chrono::duration<double>(kDevice_s));
+      }};
+  EXPECT_EQ(measurement.size.flops(), 2.0 * 16 * 8 * 4);
+  const double rate = measure_product_rate(measurement);
+  // At most 16 products are started before a wait.
+  EXPECT_LE(rate, 16 * measurement.size.flops() / kDevice_s);
+  EXPECT_GE(num_waits, 6);
+  EXPECT_EQ(num_waits % 2, 0);
+}
+
+TEST(ProductRate, NamesTheProduct) {
+  EXPECT_EQ(describe_product(at::kFloat, at::kCPU), "fp32 product [2048, 512] x [512, 1024]");
+  EXPECT_EQ(describe_product(at::kBFloat16, at::kCUDA), "bf16 product [4096, 4096] x [4096, 4096]");
 }
 
 TEST(ProductRate, DrawsNoRandomNumbers) {

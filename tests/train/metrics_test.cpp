@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -139,6 +140,88 @@ TEST_F(MetricsTest, ReturningDropsLaterLines) {
   EXPECT_NE(lines()[4].find(R"("step":5,)"), std::string::npos);
   metrics.return_to(-1);
   EXPECT_TRUE(lines().empty());
+}
+
+// A device that needs 2 s for each step, which the host starts in 0.125 s.
+class LateDevice {
+ public:
+  StepClock clock() {
+    return {.synchronize = [this] { now_ = std::max(now_, busy_until_); },
+            .now = [this] { return now_; }};
+  }
+  void start_step() {
+    now_ += 0.125;
+    busy_until_ = std::max(busy_until_, now_) + 2;
+  }
+  void pass(double seconds) { now_ += seconds; }
+  double now() const { return now_; }
+
+ private:
+  double now_ = 100, busy_until_ = 0;
+};
+
+std::vector<double> step_seconds(const std::filesystem::path& path, const char* key) {
+  std::vector<double> all;
+  store::read_metrics(path, [&](std::int64_t, const nlohmann::ordered_json& line) {
+    if (line.contains("time")) all.push_back(line.at("time").at(key).get<double>());
+  });
+  return all;
+}
+
+TEST_F(MetricsTest, TimesOfAnAsynchronousDeviceAreThoseOfTheDevice) {
+  LateDevice device;
+  Metrics metrics(path_, {.flops_per_token = 1e3, .peak_flop_per_s = 1e4}, device.clock());
+  metrics.write_out();
+  metrics.start_clock();
+  for (std::int64_t step = 1; step <= 4; ++step) {
+    device.start_step();
+    add(metrics, step, 1.0, step == 4);
+  }
+  // The device finishes 4 · 2 s after the first start.
+  for (const double seconds : step_seconds(path_, "step_seconds"))
+    EXPECT_DOUBLE_EQ(seconds, 8.125 / 4);
+  EXPECT_EQ(step_seconds(path_, "step_seconds").size(), 4u);
+  EXPECT_DOUBLE_EQ(step_seconds(path_, "seconds").front(), 8.125 / 4);
+  EXPECT_DOUBLE_EQ(step_seconds(path_, "seconds").back(), 8.125);
+  EXPECT_DOUBLE_EQ(metrics.training_seconds(), 8.125);
+  EXPECT_DOUBLE_EQ(metrics.latest()->tokens_per_s, 40 / 8.125);
+  EXPECT_DOUBLE_EQ(*metrics.mfu(), 1e3 * 40 / 8.125 / 1e4);
+}
+
+TEST_F(MetricsTest, WorkBetweenStepsIsNotCountedOnAnAsynchronousDevice) {
+  LateDevice device;
+  Metrics metrics(path_, {}, device.clock());
+  metrics.write_out();
+  metrics.start_clock();
+  for (std::int64_t step = 1; step <= 5; ++step) {
+    device.start_step();
+    add(metrics, step, 1.0, step == 5);
+    if (step != 3) continue;
+    metrics.write_out();  // as before an evaluation
+    device.pass(50);
+    metrics.start_clock();
+  }
+  // Lines wait for at most a second, so the fourth step is written alone.
+  EXPECT_DOUBLE_EQ(metrics.training_seconds(), 6.125 + 2.125 + 2.125);
+  const std::vector<double> seconds = step_seconds(path_, "step_seconds");
+  EXPECT_NEAR(seconds.at(0), 6.125 / 3, 1e-9);
+  EXPECT_NEAR(seconds.at(3), 2.125, 1e-9);
+  EXPECT_NEAR(seconds.at(4), 2.125, 1e-9);
+}
+
+TEST_F(MetricsTest, AStepOfACpuHasItsOwnTime) {
+  LateDevice device;
+  StepClock clock = device.clock();
+  clock.synchronize = {};
+  Metrics metrics(path_, {}, clock);
+  metrics.start_clock();
+  for (std::int64_t step = 1; step <= 3; ++step) {
+    device.pass(static_cast<double>(step));
+    add(metrics, step, 1.0, step == 3);
+  }
+  EXPECT_EQ(step_seconds(path_, "step_seconds"), (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(step_seconds(path_, "seconds"), (std::vector<double>{1, 3, 6}));
+  EXPECT_EQ(metrics.training_seconds(), 6);
 }
 
 }  // namespace

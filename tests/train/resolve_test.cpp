@@ -7,6 +7,7 @@
 #include "base/machine.h"
 #include "base/threads.h"
 #include "config/config.h"
+#include "ops/cuda.h"
 #include "tests/train/train_support.h"
 #include "train/execution.h"
 
@@ -41,9 +42,10 @@ TEST(Resolve, ResolvesEveryAuto) {
   EXPECT_EQ(*model.d_ff, 128);  // 8/3 of 48: the gated equivalent of 4 · 48
   EXPECT_EQ(*std::get<nn::LearnedConfig>(model.position).max_length, *config.train.sequence_length);
   EXPECT_EQ(*config.train.threads, auto_threads());
-  EXPECT_EQ(*config.train.device, at::hasCUDA() ? "cuda" : "cpu");
-  EXPECT_EQ(*config.train.precision,
-            at::hasCUDA() || machine().has_fast_bf16() ? Precision::kBf16 : Precision::kFp32);
+  EXPECT_EQ(*config.train.device, ops::gpu_support(0).usable() ? "cuda" : "cpu");
+  EXPECT_EQ(*config.train.precision, ops::gpu_support(0).usable() || machine().has_fast_bf16()
+                                         ? Precision::kBf16
+                                         : Precision::kFp32);
   EXPECT_FALSE(config.train.micro_batch_sequences.is_word());
 }
 
@@ -141,11 +143,42 @@ TEST(Resolve, MicroBatchesHaveBoundedAndBalancedSizes) {
     }
 }
 
+TEST(Resolve, OnlyAGpuCanBeNotRepeatable) {
+  RunConfig config = small_config();
+  config.train.device = std::string("cpu");
+  config.train.deterministic = false;
+  ResolvedRun run = resolve(config, kFacts);
+  EXPECT_TRUE(run.is_repeatable());
+  run.device = "cuda:0";
+  EXPECT_FALSE(run.is_repeatable());
+  run.config.train.deterministic = true;
+  EXPECT_TRUE(run.is_repeatable());
+}
+
+// What `auto` chooses, and what it says on stderr.
+std::pair<std::string, std::string> chosen(const gpu::Support& gpu) {
+  ::testing::internal::CaptureStderr();
+  const std::string device = choose_device(gpu);
+  return {device, ::testing::internal::GetCapturedStderr()};
+}
+
+TEST(Resolve, AutoTellsWhyItDoesNotUseAGpu) {
+  using Choice = std::pair<std::string, std::string>;
+  EXPECT_EQ(chosen({.visible = true}), (Choice{"cuda", ""}));
+  EXPECT_EQ(chosen({.obstacle = "no GPU is visible"}), (Choice{"cpu", ""}));
+  const gpu::Support old{.visible = true, .obstacle = "the test card is too old"};
+  const auto [device, message] = chosen(old);
+  EXPECT_EQ(device, "cpu");
+  EXPECT_NE(message.find("using the CPU, because the test card is too old"), std::string::npos);
+  EXPECT_EQ(chosen(old), (Choice{"cpu", ""}));  // told once
+}
+
 TEST(Resolve, RejectsAnUnavailableDevice) {
   EXPECT_TRUE(has_device("cpu"));
   EXPECT_FALSE(has_device("cuda:63"));
-  EXPECT_NE(test::error_of(ExitCode::kUsage, [] { device_of("cuda:63"); }).find("train.device"),
-            std::string::npos);
+  const std::string message = test::error_of(ExitCode::kUsage, [] { device_of("cuda:63"); });
+  EXPECT_EQ(message.find("train.device: received cuda:63; expected cpu, because "), 0u) << message;
+  EXPECT_EQ(device_or_cpu("cuda:63"), at::kCPU);
   RunConfig config = small_config();
   config.train.device = std::string("cuda:63");
   test::error_of(ExitCode::kUsage, [&] { resolve(config, kFacts); });

@@ -2,11 +2,19 @@
 #include "train/step_runner.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
+#include "eval/feed.h"
+#include "store/checkpoint_store.h"
+#include "tests/base/temporary_directory.h"
 #include "tests/gpu/nvrtc_support.h"
 #include "tests/train/operation_recorder.h"
 #include "tests/train/step_batches.h"
+#include "tests/train/train_support.h"
+#include "train/checkpoint.h"
 
 namespace sluice::train {
 namespace {
@@ -108,6 +116,82 @@ TEST(StepRunner, RecordedStepsGiveTheSameBits) {
   }
 }
 
+// A process that trains on the host's form of a GPU.
+struct Process {
+  Process(gpu::Device& device, bool recorded)
+      : gpu(&device),
+        model(small_model(0.2, at::kBFloat16)),
+        optimizer(optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), gpu)),
+        runner(*model, *optimizer,
+               recorded ? [this] { return std::make_unique<RepeatingRecorder>(num_records); }
+                        : StepRunner::MakeRecorder()) {}
+
+  void train(std::uint64_t begin, std::uint64_t end, const std::function<void()>& between = {}) {
+    for (std::uint64_t step = begin; step < end; ++step) {
+      last = runner.run(batches_of(step), {.seed = 3, .step = step, .lr = 2e-3, .gpu = gpu});
+      if (between) between();
+    }
+  }
+  Savable savable() const { return {model->parameters(), *optimizer, *tokenizer, config}; }
+
+  gpu::Device* gpu;
+  int num_records = 0;
+  std::unique_ptr<model::LanguageModel> model;
+  std::unique_ptr<optim::Optimizer> optimizer;
+  StepRunner runner;
+  StepStats last;
+  std::unique_ptr<text::Tokenizer> tokenizer = text::make_bytes_tokenizer();
+  RunConfig config = test::small_config();
+};
+
+void expect_same_bits(const Process& got, const Process& want) {
+  EXPECT_TRUE(at::equal(got.model->parameters().master(), want.model->parameters().master()));
+  EXPECT_TRUE(at::equal(got.last.loss, want.last.loss));
+  EXPECT_TRUE(at::equal(got.last.grad_norm, want.last.grad_norm));
+  const auto state = got.optimizer->state(), wanted = want.optimizer->state();
+  ASSERT_EQ(state.size(), wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    EXPECT_TRUE(at::equal(state[i].tensor, wanted[i].tensor)) << wanted[i].name;
+}
+
+// Invariant 2 with the kernels for GPUs: a process that died after a checkpoint, and launches its
+// last steps instead of replaying them, gives the bits of one that never stopped.
+TEST(StepRunner, ResumingOnAGpuGivesTheSameBits) {
+  gpu::test::HostDevice device;
+  Process whole(device, /*recorded=*/true), again(device, true), first(device, true),
+      second(device, false);
+  whole.train(0, 7);
+  again.train(0, 7);
+  expect_same_bits(again, whole);
+
+  sluice::testing::TemporaryDirectory directory;
+  store::CheckpointStore store(directory / "checkpoints");
+  first.train(0, 4);
+  const CheckpointState state{.progress = {.step = 4}, .fingerprint = "f"};
+  store.save(4, checkpoint_files(first.savable(), state), checkpoint_notes(first.savable(), state));
+  first.train(4, 6);  // lost
+  restore(store.newest_valid()->directory, second.model->parameters(), *second.optimizer);
+  second.train(4, 7);
+  expect_same_bits(second, whole);
+  EXPECT_EQ(whole.num_records, 1);
+  EXPECT_EQ(second.num_records, 0);
+}
+
+// Invariant 3 with the kernels for GPUs.
+TEST(StepRunner, ObservingAGpuChangesNothing) {
+  gpu::test::HostDevice device;
+  Process alone(device, true), observed(device, true);
+  alone.train(0, 6);
+  observed.train(0, 6, [&] {
+    const at::NoGradGuard no_grad;
+    const data::Batch batch = random_batch(3, 99);
+    observed.model->target_nats(eval::to_device(batch, at::kCPU), {.gpu = &device}).sum();
+    observed.last.loss.item<double>();
+    checkpoint_files(observed.savable(), {});
+  });
+  expect_same_bits(observed, alone);
+}
+
 TEST(StepRunner, OtherSizesAreRecordedAgain) {
   gpu::test::HostDevice device;
   const auto sequences = [](std::uint64_t step) { return step < 4 ? 2 : 3; };
@@ -150,6 +234,35 @@ TEST(StepRunner, AGpuStepNeverSynchronizesWithTheHost) {
   const std::multiset<std::string> seen = recorder.seen();
   EXPECT_GT(seen.size(), 5u);
   EXPECT_EQ(test::host_reads(seen), std::vector<std::string>{});
+}
+
+// Whether LibTorch's backward of attention was asked for the same bits each time.
+std::vector<int> asked_modes;
+
+std::unique_ptr<at::ObserverContext> note_mode(const at::RecordFunction& function) {
+  if (std::string_view(function.name()).find("attention_for_cpu_backward") !=
+      std::string_view::npos)
+    asked_modes.push_back(!at::globalContext().deterministicAlgorithmsWarnOnly() &&
+                          at::globalContext().deterministicAlgorithms());
+  return nullptr;
+}
+
+TEST(StepRunner, TheConfigurationDecidesWhetherBackwardRepeats) {
+  gpu::test::HostDevice device;
+  const auto handle = at::addGlobalCallback(at::RecordFunctionCallback(&note_mode));
+  for (const bool deterministic : {true, false}) {
+    asked_modes.clear();
+    RunConfig run = test::small_config();
+    run.train.deterministic = deterministic;
+    StepConfig config = step_config_of(run, at::kCPU);
+    config.gpu = &device;
+    const auto model = small_model(0, at::kBFloat16);
+    const auto optimizer =
+        optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), &device);
+    StepRunner(*model, *optimizer).run(batches_of(0), config);
+    EXPECT_EQ(asked_modes, std::vector<int>(4, deterministic));  // 2 layers, 2 micro-batches
+  }
+  at::removeCallback(handle);
 }
 
 TEST(StepRunner, EveryKernelOfAStepCompilesForGpus) {
