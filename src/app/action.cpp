@@ -7,22 +7,22 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
-#include <new>
 #include <string>
 
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/text_format.h"
+#include "run/out_of_memory.h"
 
 namespace sluice::app {
 namespace {
 
-ExitCode report_out_of_memory() {
-  log::error(cat("out of memory: the model and the batch exceed the available ",
-                 human_bytes(machine().memory_bytes),
-                 "; use a smaller model, train.micro_batch_sequences or vocabulary "
-                 "(see `sluice plan`)"));
-  return ExitCode::kUsage;
+ExitCode report_out_of_memory(const ops::OutOfMemory& shortage) {
+  log::end_progress();
+  log::error(cat(run::describe(shortage),
+                 "; use a smaller model, train.micro_batch_sequences or vocabulary (see `sluice "
+                 "plan`)",
+                 shortage.on_gpu ? ", or run on the CPU with CUDA_VISIBLE_DEVICES=" : ""));
+  return ExitCode::kIo;
 }
 
 bool has_no_reader(int descriptor) {
@@ -56,8 +56,6 @@ ExitCode run_action(const Action& action) {
       log::error(error.what());
     }
     return error.code();
-  } catch (const std::bad_alloc&) {
-    return report_out_of_memory();
   } catch (const std::filesystem::filesystem_error& error) {
     log::end_progress();
     log::error(cat(printable(error.path1().string(), 400), ": ", error.code().message(),
@@ -66,10 +64,9 @@ ExitCode run_action(const Action& action) {
                ? ExitCode::kIo
                : ExitCode::kMissingInput;
   } catch (const std::exception& error) {
+    if (const auto shortage = ops::find_out_of_memory(error))
+      return report_out_of_memory(*shortage);
     const std::string what = error.what();
-    if (what.find("not enough memory") != std::string::npos ||
-        what.find("alloc_cpu.cpp") != std::string::npos)
-      return report_out_of_memory();  // LibTorch's own error
     log::error(cat("internal error, please report it with the command and the configuration: ",
                    what.substr(0, what.find('\n'))));
     return ExitCode::kInternal;

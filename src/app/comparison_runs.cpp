@@ -140,7 +140,7 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
   const std::string key = text_of(config);
   auto plan = plans_.find(key);
   if (plan == plans_.end())
-    plan = plans_.emplace(key, run::make_plan(config, text::Notes::kNone)).first;
+    plan = plans_.emplace(key, run::make_plan(config, text::Notes::kNone, run::Probe::kRun)).first;
   const run::Plan& p = plan->second;
   train::RunConfig resolved = p.run.config;
   resolved.run = run;

@@ -151,6 +151,9 @@ struct PlanOutput {
   std::optional<std::int64_t> steps;
   std::uint64_t memory_bytes = 0;
   std::vector<std::pair<std::string, std::uint64_t>> memory;
+  std::int64_t micro_batch_sequences = 0;
+  std::uint64_t gpu_memory_bytes = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> gpu_memory;
   std::uint64_t checkpoint_bytes = 0, disk_bytes = 0;
   bool is_prepared = false;
   std::optional<std::int64_t> num_evaluations, num_saves;
@@ -171,6 +174,9 @@ struct PlanOutput {
         field<&O::steps>("Steps of the run; null if they depend on data that is not prepared."),
         field<&O::memory_bytes>("Estimated peak memory of the process."),
         field<&O::memory>("memory_bytes by cause."),
+        field<&O::micro_batch_sequences>("Sequences per forward and backward pass."),
+        field<&O::gpu_memory_bytes>("Estimated peak memory of the GPU; 0 on a CPU."),
+        field<&O::gpu_memory>("gpu_memory_bytes by cause."),
         field<&O::checkpoint_bytes>("Size of one checkpoint."),
         field<&O::disk_bytes>("All kept checkpoints and the one being written."),
         field<&O::is_prepared>("Whether the data is prepared."),
@@ -185,6 +191,7 @@ struct MeasuredPlanOutput {
   PlanOutput plan;
   double seconds_per_step = 0, tokens_per_s = 0;
   std::uint64_t measured_peak_memory_bytes = 0;
+  std::optional<std::uint64_t> measured_peak_gpu_memory_bytes;
   double start_seconds = 0, first_step_seconds = 0;
   std::optional<double> evaluation_seconds;
   double checkpoint_seconds = 0, other_seconds = 0;
@@ -198,6 +205,8 @@ struct MeasuredPlanOutput {
         field<&O::seconds_per_step>("Median time of a step; on a GPU of groups of eight steps."),
         field<&O::tokens_per_s>("Target tokens per second."),
         field<&O::measured_peak_memory_bytes>("Peak memory of the measuring process."),
+        field<&O::measured_peak_gpu_memory_bytes>(
+            "Its peak memory on the GPU, of LibTorch and assumed for the driver; null on a CPU."),
         field<&O::start_seconds>("Time from the start of the process until the model is built."),
         field<&O::first_step_seconds>(
             "Time from the start of the process until its first step is done."),

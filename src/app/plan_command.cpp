@@ -48,6 +48,8 @@ PlanOutput output_of(const run::Plan& plan) {
                     .tokens_per_epoch = plan.tokens_per_epoch,
                     .steps = plan.total_steps,
                     .memory_bytes = plan.memory_bytes,
+                    .micro_batch_sequences = plan.run.micro_batch_sequences,
+                    .gpu_memory_bytes = plan.gpu_memory_bytes,
                     .checkpoint_bytes = plan.checkpoint_bytes,
                     .disk_bytes = plan.disk_bytes,
                     .is_prepared = plan.is_prepared,
@@ -56,6 +58,8 @@ PlanOutput output_of(const run::Plan& plan) {
   for (const model::Part& part : plan.sizes.parts)
     output.parts.push_back({part.name, part.num_parameters, part.flops_per_token});
   for (const run::MemoryPart& part : plan.memory) output.memory.emplace_back(part.name, part.bytes);
+  for (const run::MemoryPart& part : plan.gpu_memory)
+    output.gpu_memory.emplace_back(part.name, part.bytes);
   return output;
 }
 
@@ -64,6 +68,7 @@ MeasuredPlanOutput output_of(const run::Plan& plan, const run::StepTiming& timin
           .seconds_per_step = timing.seconds_per_step,
           .tokens_per_s = timing.tokens_per_s,
           .measured_peak_memory_bytes = timing.peak_memory_bytes,
+          .measured_peak_gpu_memory_bytes = timing.peak_gpu_memory_bytes,
           .start_seconds = timing.start_s,
           .first_step_seconds = timing.first_step_s,
           .evaluation_seconds = evaluation_s(plan, timing),
@@ -114,18 +119,25 @@ void print(const run::Plan& plan, const std::optional<run::StepTiming>& timing) 
       model::flops_formula(plan.run.config.model));
   row("threads", with_commas(plan.run.threads));
   row("tokens per step", with_commas(plan.run.tokens_per_step()));
+  row("micro-batch", with_commas(plan.run.micro_batch_sequences), "sequences");
   row("tokens_per_epoch", plan.tokens_per_epoch ? count(*plan.tokens_per_epoch) : "unknown",
       plan.tokens_per_epoch ? "" : "the data is not prepared yet");
   row("steps", plan.total_steps ? with_commas(*plan.total_steps) : "unknown");
   for (const run::MemoryPart& part : plan.memory)
     row("memory, " + part.name, human_bytes(part.bytes));
   row("memory, estimated peak", human_bytes(plan.memory_bytes));
+  for (const run::MemoryPart& part : plan.gpu_memory)
+    row("GPU memory, " + part.name, human_bytes(part.bytes));
+  if (!plan.gpu_memory.empty())
+    row("GPU memory, estimated peak", human_bytes(plan.gpu_memory_bytes));
   row("disk, one checkpoint", human_bytes(plan.checkpoint_bytes));
   row("disk, checkpoints at most", human_bytes(plan.disk_bytes));
   if (!timing) return;
   row("measured: seconds per step", fixed(timing->seconds_per_step, 3),
       cat(fixed(timing->tokens_per_s, 0), " tokens/s"));
   row("measured: peak memory", human_bytes(timing->peak_memory_bytes));
+  if (timing->peak_gpu_memory_bytes)
+    row("measured: peak GPU memory", human_bytes(*timing->peak_gpu_memory_bytes));
   if (plan.total_steps)
     row("time to train", human_duration(*total_s(plan, *timing)), time_remark(plan, *timing));
 }
@@ -133,7 +145,8 @@ void print(const run::Plan& plan, const std::optional<run::StepTiming>& timing) 
 }  // namespace
 
 void plan_command(const PlanOptions& options) {
-  const run::Plan plan = run::make_plan(load_config(options.config));
+  const run::Plan plan = run::make_plan(load_config(options.config), text::Notes::kLog,
+                                        options.measure ? run::Probe::kRun : run::Probe::kPredict);
   if (plan.tokens_per_epoch) {
     const auto length = static_cast<std::uint64_t>(plan.run.objective->shape().target_length);
     const std::string long_step = train::step_epochs_warning(plan.run.config.train.batch_sequences,

@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/activation_memory.h"
+#include "model/stack_sizes.h"
 
 namespace sluice::model {
 
@@ -64,6 +66,8 @@ concept Architecture = requires(const C& c, C& to_resolve, std::int64_t n,
   { flops_text(c) } -> std::same_as<std::string>;
   // The last argument: bytes per element of the compute dtype.
   { activation_memory(c, sequences, std::uint64_t{}) } -> std::same_as<ActivationMemory>;
+  // In the order of the forward pass; the loss is of the last one.
+  { stacks_of(c, sequences) } -> std::same_as<std::vector<StackSizes>>;
   { make(c, n, sequences) } -> std::same_as<std::unique_ptr<LanguageModel>>;
 };
 

@@ -86,4 +86,16 @@ ActivationMemory activation_memory(const DecoderConfig& c, const Sequences& sequ
       tokens * kept.temporary()};
 }
 
+std::vector<StackSizes> stacks_of(const DecoderConfig& c, const Sequences& sequences) {
+  return {{.num_layers = c.num_layers,
+           .length = sequences.inputs,
+           .d_model = c.d_model,
+           .num_heads = c.num_heads,
+           .num_kv_heads = c.resolved_kv_heads(),
+           .head_dim = c.resolved_head_dim(),
+           .d_ff = c.resolved_d_ff().d_ff,
+           .gated = c.ffn->gated,
+           .has_dropout = c.dropout > 0}};
+}
+
 }  // namespace sluice::model

@@ -85,6 +85,7 @@ FlopTerms flop_terms(const DecoderConfig& config, std::int64_t rows, const Seque
 std::string flops_text(const DecoderConfig& config);
 ActivationMemory activation_memory(const DecoderConfig& config, const Sequences& sequences,
                                    std::uint64_t element_bytes);
+std::vector<StackSizes> stacks_of(const DecoderConfig& config, const Sequences& sequences);
 std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows,
                                     const Sequences& sequences);
 

@@ -74,4 +74,25 @@ ActivationMemory activation_memory(const EncoderDecoderConfig& c, const Sequence
           count(std::max(sequences.inputs, sequences.targets)) * kept.temporary()};
 }
 
+std::vector<StackSizes> stacks_of(const EncoderDecoderConfig& c, const Sequences& sequences) {
+  const StackSizes encoder{.num_layers = c.num_layers,
+                           .length = sequences.inputs,
+                           .d_model = c.d_model,
+                           .num_heads = c.num_heads,
+                           .num_kv_heads = c.num_heads,
+                           .head_dim = c.resolved_head_dim(),
+                           .d_ff = c.resolved_d_ff().d_ff,
+                           .gated = c.ffn->gated,
+                           .has_relative_bias = true,
+                           .has_dropout = c.dropout > 0,
+                           .has_inner_dropout = c.dropout > 0,
+                           .fp32_output = true};
+  StackSizes decoder = encoder;
+  decoder.num_layers = c.resolved_decoder_layers();
+  decoder.length = sequences.targets;
+  decoder.cross_length = sequences.inputs;
+  decoder.scales_output = c.tie_embeddings;
+  return {encoder, decoder};
+}
+
 }  // namespace sluice::model

@@ -91,6 +91,7 @@ FlopTerms flop_terms(const EncoderDecoderConfig& config, std::int64_t rows,
 std::string flops_text(const EncoderDecoderConfig& config);
 ActivationMemory activation_memory(const EncoderDecoderConfig& config, const Sequences& sequences,
                                    std::uint64_t element_bytes);
+std::vector<StackSizes> stacks_of(const EncoderDecoderConfig& config, const Sequences& sequences);
 std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows,
                                     const Sequences& sequences);
 

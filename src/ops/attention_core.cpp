@@ -155,17 +155,31 @@ const AttentionCore& plain_core() {
   return core;
 }
 
+CoreKind core_kind(const CoreTraits& t) {
+  if (t.type != at::kBFloat16) return CoreKind::kPlain;
+  if (t.has_cudnn && t.head_dim % 8 == 0 && t.head_dim <= 128) return CoreKind::kCudnn;
+  if (t.device != at::kCUDA || t.head_dim % 8 != 0 || t.head_dim > 256) return CoreKind::kPlain;
+  return t.has_bias ? CoreKind::kEfficient : CoreKind::kFlash;
+}
+
 const AttentionCore& core_for(const CoreInputs& in) {
   static const FlashCore flash;
   static const EfficientCore efficient;
   const at::Tensor& q = in.heads.q;
-  if (q.scalar_type() != at::kBFloat16) return plain_core();
   // Only for training: inference has many lengths, each of which would have to be planned.
   const CudnnAttention* cudnn = in.with_gradient ? cudnn_attention(q.device()) : nullptr;
   if (cudnn != nullptr && cudnn->accepts(in)) return *cudnn;
-  if (!q.is_cuda() || q.size(3) % 8 != 0 || q.size(3) > 256) return plain_core();
-  if (in.bias_HTS.defined()) return efficient;
-  return flash;
+  switch (core_kind({.device = q.device().type(),
+                     .type = q.scalar_type(),
+                     .head_dim = q.size(3),
+                     .has_bias = in.bias_HTS.defined()})) {
+    case CoreKind::kFlash:
+      return flash;
+    case CoreKind::kEfficient:
+      return efficient;
+    default:
+      return plain_core();
+  }
 }
 
 }  // namespace sluice::ops

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <cstdint>
 
 namespace sluice::ops {
 
@@ -40,6 +41,17 @@ class AttentionCore {
                          const at::Tensor& dy_BTHD, const Heads& packed) const = 0;
 };
 
+// kPlain: plain_core(). kFlash: FlashAttention-2 for GPUs. kEfficient: LibTorch's memory-efficient
+// attention for GPUs. kCudnn: CudnnAttention.
+enum class CoreKind { kPlain, kFlash, kEfficient, kCudnn };
+struct CoreTraits {
+  c10::DeviceType device = c10::DeviceType::CUDA;
+  c10::ScalarType type = c10::ScalarType::BFloat16;
+  std::int64_t head_dim = 0;
+  bool has_bias = false;
+  bool has_cudnn = false;  // for training, and cuDNN accepts the shape
+};
+CoreKind core_kind(const CoreTraits& traits);
 // The core for these inputs; the same for forward and backward.
 const AttentionCore& core_for(const CoreInputs& inputs);
 

@@ -131,12 +131,25 @@ class GraphRecorder final : public Recorder {
     if (device_.is_cuda()) c10::getDeviceAllocator(device_.type())->emptyCache();
     // kThreadLocal: other threads (the data loader pins memory) are not restricted.
     graph_->capture_begin({0, 0}, at::GraphCaptureMode::ThreadLocal);
-    work();
+    try {
+      work();
+    } catch (...) {
+      end_failed_capture();
+      throw;
+    }
     graph_->capture_end();
   }
   void replay() override { graph_->replay(); }
 
  private:
+  // A stream that is still recording refuses all other work.
+  void end_failed_capture() noexcept {
+    try {
+      graph_->capture_end();
+    } catch (const std::exception&) {  // the error of the work is the one to report
+    }
+  }
+
   c10::Device device_;
   std::unique_ptr<at::GraphImplInterface> graph_;
 };

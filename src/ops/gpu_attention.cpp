@@ -88,6 +88,7 @@ struct GpuAttention : torch::autograd::Function<GpuAttention> {
     CoreInputs in{.heads = packed_heads(packed, s.shape),
                   .causal = s.causal,
                   .scale = 1 / s.divisor,
+                  .deterministic = s.deterministic,
                   .with_gradient = s.with_gradient};
     if (bias_HR)
       in.bias_HTS = expand_bias(*s.device, bias_HR->contiguous(), q.size(1), q.scalar_type());

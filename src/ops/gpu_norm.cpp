@@ -24,13 +24,15 @@ constexpr std::int64_t kMaxWarpRow = 1024;
 // multiprocessor of a card with 132.
 constexpr std::int64_t kBackwardBlocks = 264;
 
+std::int64_t threads_of_row(std::int64_t d) { return d <= kMaxWarpRow ? 32 : 256; }
+
 struct NormKernels {
   const GpuNorm& norm;
   std::int64_t d;
   bool has_bias;
   at::ScalarType update;
 
-  std::int64_t row_threads() const { return d <= kMaxWarpRow ? 32 : 256; }
+  std::int64_t row_threads() const { return threads_of_row(d); }
   std::int64_t blocks_of_rows(std::int64_t rows) const {
     return blocks_for(rows, 256 / row_threads());
   }
@@ -106,8 +108,7 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
     const bool is_rounded = has_update && update != at::kFloat;
     const at::Tensor rounded =
         is_rounded ? at::empty(x.sizes(), x.options().dtype(update)) : at::Tensor();
-    const std::int64_t rows = statistics.size(0),
-                       P = std::min(kBackwardBlocks, kernels.blocks_of_rows(rows));
+    const std::int64_t rows = statistics.size(0), P = gpu_norm_partials(rows, kernels.d);
     const at::Tensor dscale_Pd = at::empty({P, kernels.d}, x.options());
     const at::Tensor dbias_Pd = bias.defined() ? at::empty_like(dscale_Pd) : at::Tensor();
     gpu::launch(*norm.device, kernels.named("norm_backward"), {.x = P}, x.const_data_ptr(),
@@ -122,6 +123,10 @@ struct GpuAddNorm : torch::autograd::Function<GpuAddNorm> {
 };
 
 }  // namespace
+
+std::int64_t gpu_norm_partials(std::int64_t rows, std::int64_t d) {
+  return std::min(kBackwardBlocks, blocks_for(rows, 256 / threads_of_row(d)));
+}
 
 NormOutput gpu_norm(const Residual& residual, const Weight& scale, const Weight* bias,
                     const GpuNorm& norm) {

@@ -76,9 +76,8 @@ at::Tensor scale_on_device(const LossTerms& terms, const at::Tensor& like) {
 at::Tensor chunked_pass(const at::Tensor& x_Nd, const Weight& weight, const at::Tensor& targets_N,
                         const at::Tensor& dx_Nd, const Pass& pass) {
   const std::int64_t N = x_Nd.size(0), V = weight.compute.size(0),
-                     R = std::min(N, pass.gpu != nullptr
-                                         ? std::max(kGpuChunkElements / V, kMinGpuRows)
-                                         : rows_per_chunk(N, V));
+                     R = pass.gpu != nullptr ? gpu_rows_per_chunk(N, V)
+                                             : std::min(N, rows_per_chunk(N, V));
   const at::Tensor loss_2N = at::empty({2, N}, x_Nd.options().dtype(at::kDouble)),
                    buffer_RV =
                        at::empty({R, pass.gpu != nullptr ? row_stride_for(V) : V}, x_Nd.options())
@@ -151,6 +150,10 @@ void check(const at::Tensor& x_ND, const Weight& weight, const at::Tensor& targe
 }
 
 }  // namespace
+
+std::int64_t gpu_rows_per_chunk(std::int64_t N, std::int64_t V) {
+  return std::min(N, std::max(kGpuChunkElements / V, kMinGpuRows));
+}
 
 CrossEntropy linear_cross_entropy(const at::Tensor& x_ND, const Weight& weight,
                                   const at::Tensor& targets_N, const LossTerms& terms,

@@ -44,4 +44,7 @@ at::Tensor cross_entropy_of_rows(const at::Tensor& x_ND, const Weight& weight,
                                  const at::Tensor& targets_N, std::int64_t vocab_size,
                                  const Context& context);
 
+// Rows of logits that a GPU holds at the same time, row_stride_for(V) elements each.
+std::int64_t gpu_rows_per_chunk(std::int64_t N, std::int64_t V);
+
 }  // namespace sluice::ops

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <variant>
 
+#include "model/step_memory.h"
+#include "ops/cudnn_attention.h"
 #include "optim/optimizer.h"
 #include "train/batches.h"
 
@@ -16,6 +18,17 @@ using train::RunConfig;
 constexpr std::uint64_t kWarmBytes = 29 << 20;
 // Memory of data preparation: buffers of text and tokens in each thread.
 constexpr std::uint64_t kPreparationBytes = 16 << 20;
+
+// Assumptions, not measured by this project. Memory of a process on the card before its first
+// tensor: driver context and loaded modules, about 500 MB for CUDA builds of PyTorch
+// (huggingface.co/docs/transformers/perf_train_gpu_one: 'the kernels ... can take up 1-2GB' for
+// all of them, of which lazy loading, the default since CUDA 12.2, loads those that are used).
+constexpr std::uint64_t kContextBytes = 500 << 20;
+// cuBLAS workspaces of LibTorch: 32 MiB per handle and stream on compute capability 9.0
+// (pytorch.org/docs/stable/notes/cuda.html#cublas-workspaces); autograd has a second thread.
+constexpr std::uint64_t kWorkspaceBytes = 64 << 20;
+// LibTorch rounds large blocks up to 2 MiB and leaves gaps between blocks.
+constexpr std::uint64_t kGapsShare = 32;  // one part in 32
 
 std::uint64_t count(std::int64_t n) { return static_cast<std::uint64_t>(n); }
 
@@ -60,6 +73,64 @@ std::vector<MemoryPart> memory_parts(const train::ResolvedRun& run, std::int64_t
           {"activations kept for backward", sequences * one.kept},
           {"activation gradients", sequences * one.temporary},
           {"logits, one chunk", chunk_rows * vocab * element}};
+}
+
+std::vector<MemoryPart> gpu_memory_parts(const train::ResolvedRun& run, const GpuSizes& sizes) {
+  const bool bf16 = run.precision == train::Precision::kBf16;
+  const data::SequenceShape shape = run.objective->shape();
+  const model::StepMemory step =
+      model::step_memory(run.config.model, train::sequences_of(run.config, /*start=*/0),
+                         {.sequences = run.micro_batch_sequences,
+                          .vocab_rows = sizes.vocab_size,
+                          .element = bf16 ? 2u : 4u,
+                          .device = sizes.device,
+                          .has_cudnn = sizes.device == c10::kCUDA && ops::has_cudnn_attention()});
+  const std::uint64_t tokens =
+      8 * count(run.config.train.batch_sequences * (shape.input_length + shape.target_length));
+  // The larger of two moments: the loss, with its logits, and the backward pass.
+  const std::uint64_t in_flight = step.peak - step.kept;
+  const std::uint64_t logits = std::min(step.logits, in_flight);
+  // Evaluation does not share memory with a recorded step.
+  return {{"weights, fp32", 4 * sizes.arena_elements},
+          {"gradients, fp32", 4 * sizes.arena_elements},
+          {"weights, bf16 copy", bf16 ? 2 * sizes.arena_elements : 0},
+          {"optimizer state, fp32", sizes.optimizer_bytes},
+          {"tokens of a step", tokens},
+          {"activations kept for backward", step.kept},
+          {"logits, one chunk", logits},
+          {"gradients in flight", in_flight - logits},
+          {"evaluation", step.evaluation},
+          {"allocator and cuBLAS, assumed",
+           kWorkspaceBytes + (step.peak + step.evaluation) / kGapsShare},
+          {"CUDA context, assumed", kContextBytes}};
+}
+
+std::uint64_t gpu_context_bytes() { return kContextBytes; }
+
+std::uint64_t sum_of(const std::vector<MemoryPart>& parts) {
+  std::uint64_t sum = 0;
+  for (const MemoryPart& part : parts) sum += part.bytes;
+  return sum;
+}
+
+MemoryEstimate estimate_memory(const train::ResolvedRun& run, std::int64_t vocab_size,
+                               std::uint64_t process_bytes, std::uint64_t token_bytes) {
+  const auto model =
+      model::make_model(run.config.model, vocab_size, train::sequences_of(run.config, /*start=*/0));
+  const optim::StateSize state = optim::state_size(run.config.optimizer, model->parameters());
+  const auto elements = static_cast<std::uint64_t>(model->parameters().arena_elements());
+  if (run.device == "cpu")
+    return {.process = memory_parts(run, vocab_size,
+                                    {.arena_elements = elements,
+                                     .optimizer_bytes = state.memory_bytes,
+                                     .process_bytes = process_bytes,
+                                     .token_bytes = token_bytes}),
+            .gpu = {}};
+  return {.process = {{"program and LibTorch", process_bytes + kWarmBytes},
+                      {"prepared tokens, mapped", token_bytes}},
+          .gpu = gpu_memory_parts(run, {.vocab_size = vocab_size,
+                                        .arena_elements = elements,
+                                        .optimizer_bytes = state.gpu_memory_bytes})};
 }
 
 }  // namespace sluice::run

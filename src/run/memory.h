@@ -1,6 +1,8 @@
 // Estimates the peak memory of a run from its configuration, for plan.
 #pragma once
 
+#include <c10/core/DeviceType.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,5 +33,28 @@ std::uint64_t expected_token_bytes(const train::RunConfig& config, std::uint64_t
 // Memory by cause, without data preparation.
 std::vector<MemoryPart> memory_parts(const train::ResolvedRun& run, std::int64_t vocab_size,
                                      const StoredSizes& stored);
+
+struct GpuSizes {
+  std::int64_t vocab_size = 0;
+  std::uint64_t arena_elements = 0;   // of one flat buffer
+  std::uint64_t optimizer_bytes = 0;  // optim::StateSize::gpu_memory_bytes
+  // of which the kernels run; tests run them on the CPU
+  c10::DeviceType device = c10::kCUDA;
+};
+// Memory of the GPU by cause. Tensors are estimated as the GPU forms of the ops create them; the
+// last two parts are assumptions about LibTorch and the driver (docs/gpu.md).
+std::vector<MemoryPart> gpu_memory_parts(const train::ResolvedRun& run, const GpuSizes& sizes);
+// The last part of gpu_memory_parts(): memory of the driver, which is not LibTorch's to allocate.
+std::uint64_t gpu_context_bytes();
+
+std::uint64_t sum_of(const std::vector<MemoryPart>& parts);
+
+// The peak of a run by cause: of the process, and of its GPU (empty on a CPU).
+struct MemoryEstimate {
+  std::vector<MemoryPart> process, gpu;
+};
+// `process_bytes` and `token_bytes` as in StoredSizes.
+MemoryEstimate estimate_memory(const train::ResolvedRun& run, std::int64_t vocab_size,
+                               std::uint64_t process_bytes = 0, std::uint64_t token_bytes = 0);
 
 }  // namespace sluice::run

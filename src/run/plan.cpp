@@ -1,14 +1,12 @@
 #include "run/plan.h"
 
-#include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <map>
 #include <numeric>
+#include <utility>
 #include <variant>
 
 #include "base/clock.h"
@@ -16,17 +14,17 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/machine.h"
-#include "base/random.h"
 #include "base/resident_memory.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "data/prepared.h"
-#include "eval/feed.h"
-#include "ops/cuda.h"
+#include "ops/device_memory.h"
 #include "run/memory.h"
 #include "run/open_checkpoint.h"
+#include "run/out_of_memory.h"
 #include "run/step_timing.h"
+#include "run/trial.h"
 #include "store/checkpoint_space.h"
 #include "text/documents.h"
 #include "text/tokenizer.h"
@@ -34,8 +32,6 @@
 #include "train/divergence.h"
 #include "train/execution.h"
 #include "train/resolve.h"
-#include "train/step_runner.h"
-#include "train/trainer.h"
 
 namespace sluice::run {
 namespace {
@@ -133,28 +129,9 @@ void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corp
   plan.memory_bytes = needed;
 }
 
-data::Batch random_batch(const Plan& plan, std::uint64_t step) {
-  const data::SequenceShape shape = plan.run.objective->shape();
-  data::Batch batch{.num_sequences = plan.run.config.train.batch_sequences,
-                    .input_length = shape.input_length,
-                    .target_length = shape.target_length};
-  const auto fill = [&](std::vector<std::int32_t>& ids, std::int64_t length,
-                        std::string_view purpose) {
-    const std::uint64_t key = random_key(1, purpose, {step});
-    ids.resize(static_cast<std::size_t>(batch.num_sequences * length));
-    for (std::size_t i = 0; i < ids.size(); ++i)
-      ids[i] = static_cast<std::int32_t>(
-          random_below(key, i, static_cast<std::uint64_t>(plan.vocab_size)));
-  };
-  fill(batch.inputs, shape.input_length, "plan inputs");
-  fill(batch.targets, shape.target_length, "plan targets");
-  batch.num_targets = plan.run.tokens_per_step();
-  return batch;
-}
-
 }  // namespace
 
-Plan make_plan(const RunConfig& config, text::Notes notes) {
+Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe) {
   Plan plan;
   const std::uint64_t process_bytes = resident_memory_bytes();
   plan.vocab_size = planned_vocabulary(config);
@@ -165,7 +142,8 @@ Plan make_plan(const RunConfig& config, text::Notes notes) {
   plan.is_prepared = data.has_value();
   const std::uint64_t corpus_bytes = data ? 0 : text_bytes(config.corpus);
   plan.run = train::resolve(
-      config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)});
+      config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)},
+      /*stored=*/nullptr, micro_batch_rule(plan.vocab_size, probe));
   const ResolvedRun& run = plan.run;
   plan.sizes = train::sizes_of(plan.run.config, plan.vocab_size);
   if (windows)
@@ -180,13 +158,12 @@ Plan make_plan(const RunConfig& config, text::Notes notes) {
   const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
                                        train::sequences_of(plan.run.config, /*start=*/0));
   const optim::StateSize state = optim::state_size(plan.run.config.optimizer, model->parameters());
-  plan.memory = memory_parts(
-      run, plan.vocab_size,
-      {.arena_elements = static_cast<std::uint64_t>(model->parameters().arena_elements()),
-       .optimizer_bytes = state.memory_bytes,
-       .process_bytes = process_bytes,
-       .token_bytes = token_bytes(plan, data ? &*data : nullptr, corpus_bytes)});
-  for (const MemoryPart& part : plan.memory) plan.memory_bytes += part.bytes;
+  MemoryEstimate memory = estimate_memory(run, plan.vocab_size, process_bytes,
+                                          token_bytes(plan, data ? &*data : nullptr, corpus_bytes));
+  plan.memory = std::move(memory.process);
+  plan.memory_bytes = sum_of(plan.memory);
+  plan.gpu_memory = std::move(memory.gpu);
+  plan.gpu_memory_bytes = sum_of(plan.gpu_memory);
   if (!data) add_preparation(plan, process_bytes, corpus_bytes);
   plan.checkpoint_bytes =
       static_cast<std::uint64_t>(plan.sizes.num_parameters) * 4 + state.checkpoint_bytes +
@@ -204,18 +181,15 @@ double median(std::vector<double> seconds) {
 }
 
 // Time of one forward pass of an evaluation, after a warm-up pass.
-double time_evaluation_batch(const Plan& plan, const model::LanguageModel& model,
-                             c10::Device device) {
+double time_evaluation_batch(const Plan& plan, const Trial& trial) {
   constexpr int kPasses = 3;
-  const at::NoGradGuard no_grad;
-  const data::Batch batch = random_batch(plan, 0).split(plan.run.micro_batch_sequences).front();
+  const data::Batch batch =
+      random_batch(plan.run, plan.vocab_size, 0).split(plan.run.micro_batch_sequences).front();
   std::vector<double> seconds;
   for (int i = 0; i <= kPasses; ++i) {
     throw_if_stopped("plan --measure");
     const double begin_s = monotonic_s();
-    model.target_nats(eval::to_device(batch, device), ops::inference_context(device))
-        .sum()
-        .item<double>();
+    trial.evaluate(batch);
     if (i > 0) seconds.push_back(monotonic_s() - begin_s);
   }
   return median(seconds);
@@ -245,48 +219,49 @@ double time_save(std::uint64_t checkpoint_bytes) {
   return seconds * static_cast<double>(checkpoint_bytes) / static_cast<double>(content.size());
 }
 
-}  // namespace
-
-StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
+StepTiming measure_on(const Plan& plan, std::int64_t num_steps, const Place& place) {
   const ResolvedRun& run = plan.run;
-  train::use_threads(run.threads);
-  const c10::Device device = train::device_of(run.device);
-  const ops::DeviceScope scope(device);
-  const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
-                                       train::sequences_of(plan.run.config, /*start=*/0));
-  model->parameters().allocate(device, train::compute_type(run.precision), /*with_gradients=*/true);
-  model->parameters().initialize(plan.run.config.run.seed);
-  const auto optimizer =
-      optim::make_optimizer(plan.run.config.optimizer, model->parameters(), ops::gpu_of(device));
+  Trial trial(run, plan.vocab_size, place, /*initialize=*/true);
   StepTiming timing{.start_s = process_s()};
-  train::StepConfig config = train::step_config_of(plan.run.config, device);
-  config.lr = 1e-5;
   const StopNotice notice("stopping after this step");
-  train::StepRunner runner(*model, *optimizer, [&] { return ops::make_recorder(device); });
   // A GPU's first steps compile, plan and record.
-  const StepGroups groups = device.is_cpu()
+  const StepGroups groups = place.gpu == nullptr
                                 ? StepGroups{.num_groups = num_steps}
                                 : StepGroups{.num_warm_up = train::StepRunner::kPlainSteps + 1,
                                              .num_groups = num_steps,
                                              .steps_per_group = train::kDivergenceInterval};
   std::map<std::uint64_t, std::vector<data::Batch>> micro_batches;
-  const std::vector<double> seconds =
-      time_steps(groups, {.prepare =
-                              [&](std::uint64_t step) {
-                                throw_if_stopped("plan --measure");
-                                micro_batches[step] =
-                                    random_batch(plan, step).split(run.micro_batch_sequences);
-                              },
-                          .run =
-                              [&](std::uint64_t step) {
-                                config.step = step;
-                                runner.run(micro_batches[step], config);
-                                micro_batches.erase(step);
-                              },
-                          .synchronize = [&] { ops::synchronize(device); }});
+  const std::vector<double> seconds = time_steps(
+      groups, {.prepare =
+                   [&](std::uint64_t step) {
+                     throw_if_stopped("plan --measure");
+                     micro_batches[step] =
+                         random_batch(run, plan.vocab_size, step).split(run.micro_batch_sequences);
+                   },
+               .run =
+                   [&](std::uint64_t step) {
+                     trial.start_step(micro_batches[step], step);
+                     micro_batches.erase(step);
+                     if (step > 0) return;
+                     trial.wait();
+                     timing.first_step_s = process_s();
+                   },
+               .synchronize = [&] { trial.wait(); }});
   timing.seconds_per_step = median(seconds);
-  timing.tokens_per_s = static_cast<double>(plan.run.tokens_per_step()) / timing.seconds_per_step;
-  timing.evaluation_batch_s = time_evaluation_batch(plan, *model, device);
+  timing.tokens_per_s = static_cast<double>(run.tokens_per_step()) / timing.seconds_per_step;
+  timing.evaluation_batch_s = time_evaluation_batch(plan, trial);
+  if (!place.device.is_cpu())
+    timing.peak_gpu_memory_bytes = ops::peak_reserved_bytes(place.device) + gpu_context_bytes();
+  return timing;
+}
+
+}  // namespace
+
+StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
+  train::use_threads(plan.run.threads);
+  StepTiming timing = with_memory_errors({.run = plan.run, .vocab_size = plan.vocab_size}, [&] {
+    return measure_on(plan, num_steps, place_of(plan.run));
+  });
   timing.peak_memory_bytes = peak_memory_bytes();  // before time_save() allocates
   timing.save_s = time_save(plan.checkpoint_bytes);
   return timing;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/language_model.h"
+#include "run/fit_micro_batch.h"
 #include "run/memory.h"
 #include "text/documents.h"
 #include "train/resolve.h"
@@ -33,6 +34,8 @@ struct Plan {
   std::optional<PlannedEvaluations> evaluations;
   std::vector<MemoryPart> memory;  // estimated peak of the process, by cause
   std::uint64_t memory_bytes = 0;
+  std::vector<MemoryPart> gpu_memory;  // the same for the GPU; empty on a CPU
+  std::uint64_t gpu_memory_bytes = 0;
   std::uint64_t checkpoint_bytes = 0;  // one checkpoint
   std::uint64_t disk_bytes = 0;        // all kept at once, plus the one being written
 };
@@ -40,12 +43,15 @@ struct Plan {
 // The corpus is needed only for tokens_per_epoch, the tokenizer only if the configuration does not
 // give the size of the vocabulary. kUsage, kBadData and kMissingInput for a given tokenizer that
 // cannot be read. `notes` kNone suppresses warnings about the corpus, for repeated planning.
-Plan make_plan(const train::RunConfig& config, text::Notes notes = text::Notes::kLog);
+// `probe`: how `train.micro_batch_sequences: auto` is resolved on a GPU.
+Plan make_plan(const train::RunConfig& config, text::Notes notes = text::Notes::kLog,
+               Probe probe = Probe::kPredict);
 
 struct StepTiming {
   double seconds_per_step = 0;  // median
   double tokens_per_s = 0;
   std::uint64_t peak_memory_bytes = 0;
+  std::optional<std::uint64_t> peak_gpu_memory_bytes;  // LibTorch's, and of the driver
   double start_s = 0;             // from the start of the process until the model was created
   double first_step_s = 0;        // and until the first step was done
   double evaluation_batch_s = 0;  // one forward pass of an evaluation; median
@@ -53,7 +59,8 @@ struct StepTiming {
   double save_s = 0;
 };
 // Times steps on random tokens, after a warm-up step (on a GPU: groups of steps, after those that
-// compile and record), and evaluation, saving and start-up. Polls base/signals.h.
+// compile and record), and evaluation, saving and start-up. Polls base/signals.h. kIo if memory is
+// exhausted.
 StepTiming measure_steps(const Plan& plan, std::int64_t num_steps);
 
 // Seconds of a run outside its steps: start-up, and the planned evaluations and checkpoints if

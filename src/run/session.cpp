@@ -22,7 +22,9 @@
 #include "ops/product_rate.h"
 #include "ops/torch_compat.h"
 #include "run/dump_batches.h"
+#include "run/fit_micro_batch.h"
 #include "run/open_checkpoint.h"
+#include "run/out_of_memory.h"
 #include "run/peak_rate.h"
 #include "run/places.h"
 #include "run/result.h"
@@ -211,20 +213,22 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
   if (start != nullptr) check_refused_changes(paths, *stored, written);
   data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
   data.verify();  // damaged data must not be trained on
+  train::use_threads(num_threads);
   const train::DataFacts facts{train::vocabulary(written, *data.tokenizer),
                                train::make_training_batches(written, data)->windows_per_epoch()};
-  ResolvedRun run = train::resolve(written, facts, stored);
+  ResolvedRun run =
+      train::resolve(written, facts, stored, micro_batch_rule(facts.vocab_size, Probe::kRun));
   if (start != nullptr) {
     check_length(written, run.steps, start->state.progress.step);
     check_changes(paths, *stored, run.config);
     check_tokenizer(data, *start);
   }
-  train::use_threads(num_threads);
   // Held-out text that is too short fails before the first step.
   if (run.evaluate_every_steps > 0)
     train::make_evaluation_batches(run, train::held_out(run.config, data).stream, *data.tokenizer,
                                    {});
-  return std::make_unique<Parts>(std::move(run), std::move(data));
+  return with_memory_errors({.run = run, .vocab_size = facts.vocab_size},
+                            [&] { return std::make_unique<Parts>(run, std::move(data)); });
 }
 
 // The space for all checkpoints that exist at the same time.
@@ -296,6 +300,41 @@ void write_records(const SessionOptions& options, const store::RunPaths& paths,
   real_files().write_atomically(paths.config(), config::to_yaml(parts.run.config));
 }
 
+MemoryUser memory_user(const SessionOptions& options, const Parts& parts) {
+  return {.run = parts.run,
+          .vocab_size = train::vocabulary(parts.run.config, *parts.data.tokenizer),
+          .next = [&options](std::int64_t sequences) {
+            return cat("; what is saved is intact, continue with `", resume_command(options),
+                       " --set train.micro_batch_sequences=", sequences, "`");
+          }};
+}
+
+// From the start or the checkpoint `from` to result.json.
+Outcome train_parts(const SessionOptions& options, const Parts& parts,
+                    train::Checkpointer& checkpointer, const store::RunPaths& paths,
+                    const Start* from) {
+  Metrics metrics(paths.metrics(), utilization_of(parts), clock_of(parts.device));
+  const train::TrainerParts trainer_parts{.model = *parts.model,
+                                          .optimizer = *parts.optimizer,
+                                          .batches = *parts.batches,
+                                          .data = parts.data,
+                                          .run = parts.run,
+                                          .device = parts.device};
+  train::Trainer trainer(trainer_parts, checkpointer, metrics);
+  Progress progress =
+      trainer.begin(from == nullptr ? std::nullopt : std::optional(from->checkpoint.directory));
+  progress = trainer.train(std::move(progress));
+  if (progress.step < parts.run.steps)
+    fail(ExitCode::kInterrupted, paths.root.string(),
+         cat("stopped by ", stop_signal(), " after step ", progress.step,
+             ", checkpoint saved; continue with `", resume_command(options), "`"));
+  trainer.catch_up_evaluation(progress);  // if a stop interrupted the last one
+  write_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
+  log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",
+                (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
+  return outcome_of(parts, summarize(parts, metrics, paths, progress));
+}
+
 }  // namespace
 
 std::string resume_command(const SessionOptions& options) {
@@ -341,26 +380,9 @@ Outcome run_training(const SessionOptions& options) {
   if (const std::string unreached = unreached_peak_warning(resolved); !unreached.empty())
     log::warn(unreached);
   write_records(options, paths, *parts);
-  Metrics metrics(paths.metrics(), utilization_of(*parts), clock_of(parts->device));
-  const train::TrainerParts trainer_parts{.model = *parts->model,
-                                          .optimizer = *parts->optimizer,
-                                          .batches = *parts->batches,
-                                          .data = parts->data,
-                                          .run = resolved,
-                                          .device = parts->device};
-  train::Trainer trainer(trainer_parts, checkpointer, metrics);
-  Progress progress =
-      trainer.begin(from == nullptr ? std::nullopt : std::optional(from->checkpoint.directory));
-  progress = trainer.train(std::move(progress));
-  if (progress.step < resolved.steps)
-    fail(ExitCode::kInterrupted, paths.root.string(),
-         cat("stopped by ", stop_signal(), " after step ", progress.step,
-             ", checkpoint saved; continue with `", resume_command(options), "`"));
-  trainer.catch_up_evaluation(progress);  // if a stop interrupted the last one
-  write_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
-  log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",
-                (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
-  return outcome_of(*parts, summarize(*parts, metrics, paths, progress));
+  return with_memory_errors(memory_user(options, *parts), [&] {
+    return train_parts(options, *parts, checkpointer, paths, from);
+  });
 }
 
 }  // namespace sluice::run

@@ -88,7 +88,7 @@ std::string resume_command(const SessionOptions& options);
 // saves step 0 before its first step, so there is always a checkpoint to roll back to. Errors:
 // kUsage for an unsuitable directory or configuration, kInterrupted after the checkpoint is saved,
 // kDiverged according to the policy, kNoCheckpoint if the run has checkpoints but none verifies;
-// kIo, kBadData and kMissingInput are passed on.
+// kIo if memory is exhausted (run/out_of_memory.h); kIo, kBadData and kMissingInput are passed on.
 Outcome run_training(const SessionOptions& options);
 
 }  // namespace sluice::run

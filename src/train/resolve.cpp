@@ -66,7 +66,8 @@ ResolvedRun read_resolved(RunConfig config) {
   return run;
 }
 
-ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored) {
+ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored,
+                    const MicroBatchRule& micro_batch_rule) {
   TrainConfig& c = config.train;
   const TrainConfig* stored_train = stored != nullptr ? &stored->train : nullptr;
   c.steps = steps_of(config, facts.windows_per_epoch);
@@ -78,10 +79,14 @@ ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* s
   c.threads = resolve_threads(c, stored);
   c.device = resolve_device(c, stored);
   c.precision = resolve_precision(c, stored);
-  decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),
-         [&] { return choose_micro_batch(c.batch_sequences, sequence_shape(config).work()); });
   model::resolve(config.model, member_of(stored, &RunConfig::model),
                  {.vocab_size = facts.vocab_size, .sequence_length = *c.sequence_length});
+  decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),
+         [&] {
+           return micro_batch_rule
+                      ? micro_batch_rule(config)
+                      : choose_micro_batch(c.batch_sequences, sequence_shape(config).work());
+         });
   return read_resolved(std::move(config));
 }
 

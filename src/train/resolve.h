@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,12 +45,17 @@ struct ResolvedRun {
 // Reads a configuration that resolve() returned. kBadData if it contains `auto`.
 ResolvedRun read_resolved(RunConfig config);
 
+// The micro-batch for `auto`, given a configuration that is resolved but for it. Empty:
+// choose_micro_batch().
+using MicroBatchRule = std::function<std::int64_t(const RunConfig&)>;
+
 // Resolves `config`. Fields with `auto` take the value in `stored`, the resolved configuration of a
 // resumed run, if given. kUsage if the result is invalid or a device is not available.
-ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored = nullptr);
+ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* stored = nullptr,
+                    const MicroBatchRule& micro_batch_rule = {});
 
-// Sequences per pass for `auto`. `sequence_work`: tokens of one sequence that pass through the
-// network.
+// Sequences per pass for `auto` on a CPU. `sequence_work`: tokens of one sequence that pass through
+// the network.
 std::int64_t choose_micro_batch(std::int64_t batch_sequences, std::int64_t sequence_work);
 
 }  // namespace sluice::train

@@ -108,8 +108,9 @@ struct TrainConfig {
             "other value.",
             config::AtLeast{2}),
         field<&C::micro_batch_sequences>(
-            "Sequences per forward and backward pass; `auto`: as many as fit the caches. It "
-            "affects the loss only by rounding.",
+            "Sequences per forward and backward pass; `auto`: as many as fit the caches of a CPU "
+            "or "
+            "the memory of a GPU. It affects the loss only by rounding.",
             config::Positive{}, config::Affects::kExecution),
         field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and "
                              "loss in fp32. `auto`: bf16 if the hardware supports it (AMX, "

@@ -34,6 +34,10 @@ TEST(Recorder, RecordsBetweenBeginAndEnd) {
   at::GraphImplRegistry()->Register("CPU", [](const at::GraphImplArgs& args) {
     return std::unique_ptr<at::GraphImplInterface>(new CountingGraph(args));
   });
+  EXPECT_THROW(make_recorder(at::kCPU)->record([] { throw std::runtime_error("no memory"); }),
+               std::runtime_error);
+  EXPECT_EQ(calls, "begin end ") << "the stream would go on recording";
+  calls.clear();
   const std::unique_ptr<Recorder> recorder = make_recorder(at::kCPU);
   ASSERT_NE(recorder, nullptr);
   recorder->record([] { calls += "work "; });
