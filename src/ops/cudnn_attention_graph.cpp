@@ -3,14 +3,14 @@
 namespace sluice::ops {
 namespace {
 
-using Sizes = CudnnGraph::Sizes;
-using Tensor = CudnnGraph::Tensor;
+using GraphSizes = CudnnGraph::Sizes;
+using TensorId = CudnnGraph::Tensor;
 using enum CudnnPointwise;
 
 constexpr CudnnData kFloat = CudnnData::kFloat, kInt32 = CudnnData::kInt32,
                     kBool = CudnnData::kBool;
 
-Sizes swapped(Sizes x) {
+GraphSizes swapped(GraphSizes x) {
   std::swap(x[2], x[3]);
   return x;
 }
@@ -38,35 +38,35 @@ class Builder {
                {s.H * s.T * s.bias_row, s.T * s.bias_row, s.bias_row, 1});
     if (s.causal) g.scalar(kCudnnLowestOfFuture);
     if (has_lengths_) g.scalar(kCudnnLowestOfPadding);
-    for (const Tensor lengths : {kCudnnQueryLengths, kCudnnKeyLengths})
+    for (const TensorId lengths : {kCudnnQueryLengths, kCudnnKeyLengths})
       if (has_lengths_) g.tensor(lengths, kInt32, {s.B, 1, 1, 1}, {1, 1, 1, 1});
   }
 
  protected:
-  Tensor pairs(CudnnData type = kFloat) { return g.intermediate(type, pairs_); }
+  TensorId pairs(CudnnData type = kFloat) { return g.intermediate(type, pairs_); }
   // Transposed in memory, in the type of products.
-  Tensor transposed_pairs() {
+  TensorId transposed_pairs() {
     return g.intermediate(s.type, swapped(pairs_), {s.H * s.T * s.S, s.T * s.S, 1, s.S});
   }
-  Tensor rows() { return g.intermediate(kFloat, row_, row_strides_); }
-  Tensor apply(CudnnPointwise mode, Tensor x, Tensor b = 0) {
-    const Tensor y = pairs();
+  TensorId rows() { return g.intermediate(kFloat, row_, row_strides_); }
+  TensorId apply(CudnnPointwise mode, TensorId x, TensorId b = 0) {
+    const TensorId y = pairs();
     g.pointwise(mode, {x, b}, y);
     return y;
   }
   // x where the mask is true.
-  Tensor select(Tensor x, Tensor mask, Tensor otherwise) {
-    const Tensor y = pairs();
+  TensorId select(TensorId x, TensorId mask, TensorId otherwise) {
+    const TensorId y = pairs();
     g.pointwise(kSelect, {x, otherwise, mask}, y);
     return y;
   }
-  Tensor compare(CudnnPointwise mode, Tensor a, Tensor b) {
-    const Tensor y = pairs(kBool);
+  TensorId compare(CudnnPointwise mode, TensorId a, TensorId b) {
+    const TensorId y = pairs(kBool);
     g.pointwise(mode, {a, b}, y, kBool);
     return y;
   }
-  Tensor position(int axis, Tensor like, CudnnData precision) {
-    const Tensor y = pairs(kInt32);
+  TensorId position(int axis, TensorId like, CudnnData precision) {
+    const TensorId y = pairs(kInt32);
     g.position(axis, like, y, precision);
     return y;
   }
@@ -76,27 +76,27 @@ class Builder {
   }
 
   // scale q kᵀ + bias
-  Tensor scores() {
-    Tensor x = pairs();
+  TensorId scores() {
+    TensorId x = pairs();
     g.multiply(kCudnnQ, kCudnnK, x,
                if_padded({.rows = kCudnnQueryLengths, .columns = kCudnnKeyLengths}));
     x = apply(kMultiply, x, kCudnnScale);
     return s.bias_row > 0 ? apply(kAdd, x, kCudnnBias) : x;
   }
-  Tensor without_padding(Tensor x) {
-    const Tensor query = position(2, x, kInt32), key = position(3, x, kInt32);
-    const Tensor query_exists = compare(kLess, query, kCudnnQueryLengths),
-                 key_exists = compare(kLess, key, kCudnnKeyLengths);
+  TensorId without_padding(TensorId x) {
+    const TensorId query = position(2, x, kInt32), key = position(3, x, kInt32);
+    const TensorId query_exists = compare(kLess, query, kCudnnQueryLengths),
+                   key_exists = compare(kLess, key, kCudnnKeyLengths);
     return select(x, compare(kAnd, query_exists, key_exists), kCudnnLowestOfPadding);
   }
-  Tensor without_future(Tensor x) {
-    const Tensor query = position(2, x, kFloat), key = position(3, x, kFloat);
+  TensorId without_future(TensorId x) {
+    const TensorId query = position(2, x, kFloat), key = position(3, x, kFloat);
     return select(x, compare(kAtLeast, query, key), kCudnnLowestOfFuture);
   }
 
   CudnnGraph& g;
   const CudnnAttentionShape& s;
-  const Sizes heads_, keys_, y_strides_, pairs_, row_, row_strides_;
+  const GraphSizes heads_, keys_, y_strides_, pairs_, row_, row_strides_;
   const bool has_lengths_;
 };
 
@@ -106,15 +106,15 @@ class Forward : Builder {
 
   void add() {
     g.tensor(kCudnnV, s.type, keys_, s.v);
-    Tensor x = scores();
+    TensorId x = scores();
     if (s.causal) x = without_future(x);
-    const Tensor most = rows(), sum = rows(), log = rows();
+    const TensorId most = rows(), sum = rows(), log = rows();
     g.reduce(CudnnReduction::kMax, x, most);
-    const Tensor exponential = apply(kExp, apply(kSubtract, x, most));
+    const TensorId exponential = apply(kExp, apply(kSubtract, x, most));
     g.reduce(CudnnReduction::kAdd, exponential, sum);
     g.pointwise(kLog, {sum}, log);
     g.pointwise(kAdd, {most, log}, kCudnnLogSumExp);
-    const Tensor p = pairs(s.type);
+    const TensorId p = pairs(s.type);
     g.pointwise(kDivide, {exponential, sum}, p);
     g.multiply(p, kCudnnV, kCudnnY);
   }
@@ -132,10 +132,10 @@ class Backward : Builder {
     g.tensor(kCudnnDk, s.type, keys_, s.k);
     g.tensor(kCudnnDv, s.type, keys_, s.v);
     add_delta();
-    const Tensor p = add_probabilities(), p_T = transposed_pairs();
+    const TensorId p = add_probabilities(), p_T = transposed_pairs();
     g.reshape(p, p_T);
     add_key_gradient(p_T, kCudnnDy, kCudnnDv);
-    const Tensor dscores = add_score_gradient(p), dscores_T = transposed_pairs();
+    const TensorId dscores = add_score_gradient(p), dscores_T = transposed_pairs();
     g.reshape(dscores, dscores_T);
     add_key_gradient(dscores_T, kCudnnQ, kCudnnDk);
     add_query_gradient(dscores);
@@ -146,40 +146,40 @@ class Backward : Builder {
   void add_delta() {
     g.scalar(kCudnnOne);
     g.tensor(kCudnnDelta, kFloat, row_, row_strides_);
-    const Tensor products = g.intermediate(
+    const TensorId products = g.intermediate(
         kFloat, heads_, {s.H * s.T * s.D, s.T * s.D, s.H * s.D, 1});  // as in cudnn-frontend
-    const Tensor sums = rows();
+    const TensorId sums = rows();
     g.pointwise(kMultiply, {kCudnnDy, kCudnnY}, products);
     g.reduce(CudnnReduction::kAdd, products, sums);
     g.pointwise(kMultiply, {sums, kCudnnOne}, kCudnnDelta);
   }
-  Tensor add_probabilities() {
-    Tensor x = scores();
+  TensorId add_probabilities() {
+    TensorId x = scores();
     if (has_lengths_) x = without_padding(x);
     x = apply(kSubtract, x, kCudnnLogSumExp);
     if (s.causal) x = without_future(x);
     return apply(kExp, x);
   }
   // scale P (dy vᵀ − delta)
-  Tensor add_score_gradient(Tensor p) {
-    const Tensor dp = pairs();
+  TensorId add_score_gradient(TensorId p) {
+    const TensorId dp = pairs();
     g.multiply(kCudnnDy, kCudnnV, dp,
                if_padded({.rows = kCudnnQueryLengths, .columns = kCudnnKeyLengths}));
     return apply(kMultiply, apply(kMultiply, apply(kSubtract, dp, kCudnnDelta), p), kCudnnScale);
   }
   // a_T b, for grouped queries of each query head before they are added.
-  void add_key_gradient(Tensor a_T, Tensor b, Tensor result) {
+  void add_key_gradient(TensorId a_T, TensorId b, TensorId result) {
     const CudnnGraph::Actual actual =
         if_padded({.rows = kCudnnKeyLengths, .depth = kCudnnQueryLengths});
     if (s.H == s.K) return g.multiply(a_T, b, result, actual);
-    const Tensor of_query_heads = g.intermediate(s.type, {s.B, s.H, s.S, s.D});
+    const TensorId of_query_heads = g.intermediate(s.type, {s.B, s.H, s.S, s.D});
     g.multiply(a_T, b, of_query_heads, actual);
     g.reduce(CudnnReduction::kAdd, of_query_heads, result);
   }
   // dscores k. Summed over blocks of keys: by one block of threads if it has to be repeatable,
   // otherwise by atomic additions to an fp32 tensor.
-  void add_query_gradient(Tensor dscores) {
-    const Tensor k = g.intermediate(kFloat, keys_, s.k);
+  void add_query_gradient(TensorId dscores) {
+    const TensorId k = g.intermediate(kFloat, keys_, s.k);
     g.reshape(kCudnnK, k);
     const CudnnGraph::Actual actual =
         if_padded({.rows = kCudnnQueryLengths, .depth = kCudnnKeyLengths});

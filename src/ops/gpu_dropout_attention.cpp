@@ -30,12 +30,12 @@ at::Tensor pair_products(const at::Tensor& a_BHTD, const at::Tensor& b_BKSD, con
   return at::matmul(grouped_rows(a_BHTD, in), b_BKSD.to(at::kFloat).transpose(-2, -1)).contiguous();
 }
 
-struct Rows {
+struct ScoreRows {
   std::int64_t count, queries, keys;
   gpu::Grid grid() const { return {.x = blocks_for(count, 8)}; }
 };
 
-Rows rows_of(const CoreInputs& in) {
+ScoreRows rows_of(const CoreInputs& in) {
   const at::Tensor& q = in.heads.q;
   return {q.size(0) * q.size(1) * q.size(2), q.size(2), in.heads.k.size(2)};
 }
@@ -54,7 +54,7 @@ CoreResult dropout_attention(gpu::Device& device, const CoreInputs& in,
   const auto& [q, k, v] = in.heads;
   const at::Tensor p = pair_products(q, k, in),
                    log_sum_exp = at::empty({q.size(0), q.size(1), q.size(2)}, p.options());
-  const Rows rows = rows_of(in);
+  const ScoreRows rows = rows_of(in);
   gpu::launch(device, dropout_kernel_of("probabilities", in), rows.grid(), p.mutable_data_ptr(),
               bias_of(in), dropout.keys_B.const_data_ptr(), log_sum_exp.mutable_data_ptr(),
               rows.count, rows.queries, rows.keys, bias_row_of(in), static_cast<float>(in.scale),
@@ -73,7 +73,7 @@ DropoutAttentionGradients dropout_attention_gradients(gpu::Device& device, const
                    dscores = pair_products(dy_BTHD.transpose(1, 2), v, in);
   const at::Tensor delta =
       (result.y_BTHD.to(at::kFloat) * dy_BTHD.to(at::kFloat)).sum(-1).transpose(1, 2).contiguous();
-  const Rows rows = rows_of(in);
+  const ScoreRows rows = rows_of(in);
   gpu::launch(device, dropout_kernel_of("score_gradient", in), rows.grid(), p.mutable_data_ptr(),
               dscores.mutable_data_ptr(), bias_of(in), dropout.keys_B.const_data_ptr(),
               result.log_sum_exp_BHT.const_data_ptr(), delta.const_data_ptr(), rows.count,
