@@ -20,9 +20,9 @@ constexpr std::uint64_t kWarmBytes = 29 << 20;
 constexpr std::uint64_t kPreparationBytes = 16 << 20;
 
 // Assumptions, not measured by this project. Memory of a process on the card before its first
-// tensor: driver context and loaded modules, about 500 MB for CUDA builds of PyTorch
-// (huggingface.co/docs/transformers/perf_train_gpu_one: 'the kernels ... can take up 1-2GB' for
-// all of them, of which lazy loading, the default since CUDA 12.2, loads those that are used).
+// tensor: the driver's context and loaded modules. All kernels of PyTorch take 1 to 2 GB
+// (huggingface.co/docs/transformers/model_memory_anatomy); CUDA 12.2 and later load only those that
+// are used.
 constexpr std::uint64_t kContextBytes = 500 << 20;
 // cuBLAS workspaces of LibTorch: 32 MiB per handle and stream on compute capability 9.0
 // (pytorch.org/docs/stable/notes/cuda.html#cublas-workspaces); autograd has a second thread.

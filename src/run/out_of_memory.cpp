@@ -64,10 +64,12 @@ void fail_if_out_of_memory(const std::exception& error, const MemoryUser& user) 
       memory_or_nothing([&] { return memory_of(user); });
   const std::optional<std::int64_t> fitting =
       smaller_micro_batch(user, memory ? memory->available_bytes() : machine().memory_bytes);
+  const std::string received = shortage_text(*shortage, memory);
+  if (!fitting)
+    fail(ExitCode::kIo, "model", received, "a smaller model, shorter sequences, or more memory");
   fail(ExitCode::kIo, "train.micro_batch_sequences",
-       cat(user.run.micro_batch_sequences, ", ", shortage_text(*shortage, memory)),
-       fitting ? cat("at most ", *fitting, user.next ? user.next(*fitting) : "")
-               : "a smaller model, shorter sequences, or more memory");
+       cat(user.run.micro_batch_sequences, ", ", received),
+       cat("at most ", *fitting, user.next ? user.next(*fitting) : ""));
 }
 
 std::string describe(const ops::OutOfMemory& shortage) {

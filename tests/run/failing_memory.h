@@ -19,8 +19,8 @@ inline c10::OutOfMemoryError out_of_gpu_memory(std::size_t bytes) {
       cat("CUDA out of memory. Tried to allocate ", bytes, " bytes. GPU 0 has a total capacity"));
 }
 
-// Until destroyed, LibTorch fails to allocate tensors of `least` to `most` bytes on the CPU, with the
-// error of a GPU.
+// Until destroyed, LibTorch fails to allocate tensors of `least` to `most` bytes on the CPU, with
+// the error of a GPU.
 class FailingMemory final : public c10::Allocator {
  public:
   explicit FailingMemory(std::size_t least,

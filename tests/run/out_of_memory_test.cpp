@@ -44,8 +44,8 @@ TEST_F(OutOfMemoryTest, AStepThatDoesNotFitCanBeContinued) {
   SessionOptions large = options("large", 8);
   large.config.evaluate.every_steps = {};
   const std::string text = text_of_failure(large);
-  EXPECT_EQ(text.find("train.micro_batch_sequences: received 8, out of GPU memory (asked for 512.0 "
-                      "KiB"),
+  EXPECT_EQ(text.find("train.micro_batch_sequences: received 8, out of GPU memory (asked for 512 "
+                      "KiB)"),
             0u)
       << text;
   EXPECT_NE(text.find("; expected at most 4; what is saved is intact, continue with `sluice train "
@@ -116,8 +116,8 @@ TEST_F(OutOfMemoryTest, StatesFreeMemoryAndWhatFits) {
             "free); expected at most 3");
   memory.reserved_bytes = 0;
   EXPECT_EQ(text(test::out_of_gpu_memory(3 << 20)),
-            "train.micro_batch_sequences: received 8, out of GPU memory (asked for 3.0 MiB, 1.0 "
-            "MiB of 80.0 GiB free); expected a smaller model, shorter sequences, or more memory");
+            "model: received out of GPU memory (asked for 3.0 MiB, 1.0 MiB of 80.0 GiB free); "
+            "expected a smaller model, shorter sequences, or more memory");
   fail_if_out_of_memory(std::runtime_error("another error"), {.run = run});  // returns
 }
 
