@@ -4,17 +4,18 @@
   gpu.py                          all cases, updates docs/benchmarks.md
   gpu.py --only 110M --page -     one case, report on stdout
 
-The peers of a case stay in memory. Sluice and each peer are measured in turn, in alternating order,
-each step synchronized (`sluice plan --measure-steps N` and the peer's own loop, both on random
-tokens); ratios are taken within a round. Also measured: peak memory, and the time from the start of
-the process to the end of its first step, with an empty and with a filled kernel cache. Before, the
-peer must have exactly as many parameters as `sluice plan` counts, and, on the weights and a batch
-that Sluice writes (byte vocabulary, fp32), the same loss.
+The peers compile together if the memory suffices, and stay in memory. Sluice and each peer are
+measured in turn, in alternating order, each step synchronized (`sluice plan --measure-steps N` and
+the peer's own loop, both on random tokens); ratios are taken within a round. Also measured: peak
+memory, and the time from the start of the process to the end of its first step, with an empty and
+with a filled kernel cache. Before, the peer must have exactly as many parameters as `sluice plan`
+counts, and, on the weights and a batch that Sluice writes (byte vocabulary, fp32), the same loss.
 """
 
 import argparse
+import contextlib
 import copy
-import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
@@ -29,61 +30,12 @@ import time
 import gpu_machine
 import yaml
 from bench import ROOT, run, tokens_per_step, train_lines, write_report
+from gpu_cases import cases
 from gpu_report import PEER_NAMES, peak, report
 
 # |loss - peer's loss| relative to the loss: 64 roundings in fp32, as in tests/ops/settings.h.
 LOSS_TOLERANCE = 64 * 2.0**-23
-SETUP_S = 90  # to build, compile and check a case; with less time left it is not begun
-
-
-@dataclasses.dataclass
-class Case:
-    name: str
-    config: str
-    peers: dict  # {kind: lowest acceptable ratio of speeds, or None}
-    small: dict  # sizes with --quick
-    memory: float | None = None  # highest acceptable ratio of peaks against torch.compile
-    compares_losses: bool = True
-
-
-SMALL_DECODER = {
-    "tokenizer": {"vocab_size": 512},
-    "model": {"num_layers": 1, "d_model": 32, "num_heads": 2, "d_ff": 64},
-    "train": {"batch_sequences": 2, "sequence_length": 32},
-}
-SMALL_T5 = {
-    "tokenizer": {"vocab_size": 512},
-    "model": {"num_layers": 1, "num_decoder_layers": 1, "d_model": 32, "num_heads": 2, "d_ff": 64},
-    "objective": {"input_length": 64},
-    "train": {"batch_sequences": 2},
-}
-CASES = [
-    Case(
-        "decoder 110M",
-        "configs/bench_gpu_110m.yaml",
-        {"eager": None, "compile": 1.08},
-        SMALL_DECODER,
-        memory=1.0,
-    ),
-    Case(
-        "decoder 2.6M",
-        "configs/bench_gpu_2_6m.yaml",
-        {"eager": None, "reduce-overhead": 3.0},
-        SMALL_DECODER,
-    ),
-    Case("decoder 7M", "configs/bench_gpu_7m.yaml", {"reduce-overhead": 2.3}, SMALL_DECODER),
-    Case(
-        "T5-base",
-        "configs/bench_gpu_t5_base.yaml",
-        {"eager": None, "compile": 1.1},
-        SMALL_T5,
-    ),
-]
-# With --quick: the cases, and how they differ. Importing transformers again takes 6 s.
-QUICK = {
-    "decoder 2.6M": {"peers": {"reduce-overhead": None}},
-    "T5-base": {"peers": {"eager": None}, "compares_losses": False},
-}
+MEASURING_S = 20  # a case that has less time left is not begun
 
 
 class Failed(Exception):
@@ -156,6 +108,7 @@ class Bench:
         self.cache = {"SLUICE_CACHE": str(folder / "kernels")}
         self.result = {"name": case.name, "config": case.config, "checks": [], "skipped": []}
         self.result |= {"lines": [], "peers": {}}
+        self.peers = {}  # running
 
     def left(self):
         return self.options.deadline - time.monotonic()
@@ -195,7 +148,7 @@ class Bench:
         path.write_text(yaml.safe_dump(config))
         command = [self.options.sluice, "train", path, "--run-dir", run_dir]
         command += ["--dump-batches", batches, "--dump-steps", "1"]
-        run(list(map(str, command)), env=self.cache)
+        run(list(map(str, command)), env={"SLUICE_CACHE": str(self.folder / "kernels-fp32")})
         loss = train_lines(run_dir / "metrics.jsonl")[0]["loss"]
         command = [sys.executable, ROOT / "scripts/bench/gpu_peer.py", "--batches", batches]
         command += ["--config", run_dir / "config.yaml", "--device", self.options.device]
@@ -207,16 +160,23 @@ class Bench:
             f"{loss:.9g} and {peer:.9g}",
         )
 
-    def start_peers(self):
-        """The peers that trained a step. They compile at the same time."""
-        peers = {kind: Peer(kind, self.options, self.folder) for kind in self.case.peers}
+    def launch(self):
+        """Starts the peers, which compile, and compares the losses meanwhile."""
+        try:
+            self.peers = {kind: Peer(kind, self.options, self.folder) for kind in self.case.peers}
+            if self.case.compares_losses:
+                self.compare_losses()
+        except SystemExit as error:
+            self.check("loss equals the peer's", False, str(error))
+
+    def wait_for_peers(self):
+        """Until each has trained a step. Those that cannot are left out."""
         planned = self.plan()["num_parameters"]
-        ready = {}
-        for kind, peer in peers.items():
+        for kind, peer in list(self.peers.items()):
             try:
                 first = peer.answer(self.left())
             except Failed as error:
-                peer.stop()
+                self.peers.pop(kind).stop()
                 self.check(PEER_NAMES[kind], False, str(error))
                 continue
             self.result["peers"][kind] = {"first_step_s": first["first_step_s"]}
@@ -225,15 +185,18 @@ class Bench:
                 first["num_parameters"] == planned,
                 f"{first['num_parameters']:,} and {planned:,}",
             )
-            ready[kind] = peer
-        return ready
 
-    def measure(self, peers):
+    def stop(self):
+        for peer in self.peers.values():
+            peer.stop()
+        self.peers = {}
+
+    def measure(self):
         rounds = []
-        for peer in peers.values():
+        for peer in self.peers.values():
             peer.steps(3, self.left())  # warm-up
         for number in range(self.options.rounds):
-            order = ["sluice", *peers]
+            order = ["sluice", *self.peers]
             if number % 2:
                 order.reverse()
             measured = {}
@@ -241,7 +204,7 @@ class Bench:
                 if name == "sluice":
                     measured[name] = self.sluice_steps()
                     continue
-                answer = peers[name].steps(self.options.steps, self.left())
+                answer = self.peers[name].steps(self.options.steps, self.left())
                 answer["step_s"] = statistics.median(answer["step_s"])
                 measured[name] = answer
             rounds.append(measured)
@@ -253,20 +216,16 @@ class Bench:
         print(f"{self.case.name}, round {number + 1}: {times}", file=sys.stderr, flush=True)
 
     def run(self):
-        peers = {}
+        """After launch()."""
         try:
-            if self.case.compares_losses:
-                self.compare_losses()
-            peers = self.start_peers()
+            self.wait_for_peers()
             self.first_steps()
-            self.measure(peers)
+            self.measure()
             self.summarize()
         except (Failed, SystemExit) as error:
             self.check("measurement", False, str(error))
         finally:
-            for peer in peers.values():
-                peer.stop()
-        return self.result
+            self.stop()
 
     def summarize(self):
         """Ratios of speed and memory, and whether they reach the case's limits."""
@@ -294,34 +253,45 @@ class Bench:
                 self.check(f"first step, {cache} cache", times[cache] <= allowed, detail)
 
 
-def not_begun(case, why):
-    check = {"name": "measurement", "passed": False, "detail": why}
-    return {"name": case.name, "config": case.config, "checks": [check], "skipped": [], "lines": []}
+def can_run(bench):
+    """False with a reason in the result."""
+    if "t5" in bench.case.config and importlib.util.find_spec("transformers") is None:
+        bench.result["skipped"].append({"name": "peers", "why": "Python has no transformers"})
+        return False
+    return True
 
 
-def cases(options):
-    chosen = [case for case in CASES if options.only in case.name]
-    if not options.quick:
-        return chosen
-    return [dataclasses.replace(case, **QUICK[case.name]) for case in chosen if case.name in QUICK]
+def fit_together(options):
+    """Whether the peers of all cases fit into the device's memory, about 80 GiB."""
+    if options.device == "cpu":
+        return True
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory >= 120 * 2**30
 
 
-def run_case(case, options):
-    import importlib.util
-
-    if "t5" in case.config and importlib.util.find_spec("transformers") is None:
-        why = {"name": "peers", "why": "Python has no transformers"}
-        return {
-            "name": case.name,
-            "config": case.config,
-            "checks": [],
-            "skipped": [why],
-            "lines": [],
-        }
-    if options.deadline - time.monotonic() < (1 if options.quick else SETUP_S):
-        return not_begun(case, "not begun: too little time left")
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        return Bench(case, options, pathlib.Path(folder)).run()
+def run_all(options, write):
+    """Runs all cases; calls `write` with their results after each."""
+    with contextlib.ExitStack() as stack:
+        benches = []
+        for case in cases(options):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-bench-"))
+            benches.append(Bench(case, options, pathlib.Path(folder)))
+            stack.callback(benches[-1].stop)
+        results = [bench.result for bench in benches]
+        runnable = [bench for bench in benches if can_run(bench)]
+        together = fit_together(options)
+        for bench in runnable if together else []:
+            bench.launch()
+        for bench in runnable:
+            if bench.left() < (1 if options.quick else MEASURING_S):
+                bench.check("measurement", False, "not begun: too little time left")
+                continue
+            if not together:
+                bench.launch()
+            bench.run()
+            write(results)
+        return results
 
 
 def parse():
@@ -358,12 +328,17 @@ def main():
     options = parse()
     facts = gpu_machine.facts(options.device)
     version = run([str(options.sluice), "--version"])[0].strip()
-    results = [run_case(case, options) for case in cases(options)]
+
+    def write(results):
+        if options.json:
+            content = {"machine": facts, "command": options.command, "version": version}
+            text = json.dumps({**content, "cases": results}, indent=1)
+            options.json.write_text(text + "\n")
+
+    results = run_all(options, write)
     if options.device == "cuda":
         facts |= {f"{name} at the end": value for name, value in gpu_machine.now().items()}
-    if options.json:
-        content = {"machine": facts, "command": options.command, "version": version}
-        options.json.write_text(json.dumps({**content, "cases": results}, indent=1) + "\n")
+    write(results)
     text = report(options, facts, results, version)
     if options.page == "-":
         print(text)

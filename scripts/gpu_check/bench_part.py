@@ -14,12 +14,19 @@ def run(part):
     command += ["--limit", str(max(1, int(part.seconds_left() - 5)))]
     if settings.quick:
         command.append("--quick")
+    report.unlink(missing_ok=True)
     try:
         part.run(command)
     except CommandFailed as error:
-        part.check("gpu.py", False, str(error))
-    if not report.exists():
-        return
+        part.log(str(error))  # the report says what failed
+    finally:
+        if report.exists():
+            read(part, report)
+        else:
+            part.check("gpu.py", False, f"no report; see {part.log_path}")
+
+
+def read(part, report):
     for case in json.loads(report.read_text())["cases"]:
         for check in case["checks"]:
             part.check(f"{case['name']}, {check['name']}", check["passed"], check["detail"])

@@ -1,5 +1,6 @@
 """Trains the same run in several ways; losses and weights must be equal bit for bit."""
 
+import concurrent.futures
 import dataclasses
 import json
 import subprocess
@@ -142,9 +143,11 @@ def check_case(part, model, precision):
         "without CUDA graphs": lambda: runs.train("plain", env={"SLUICE_CUDA_GRAPHS": "0"}),
         "evaluations and checkpoints": lambda: runs.train("observed", OBSERVERS),
     }
-    for way, train in ways.items():
+    with concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
+        started = {way: pool.submit(train) for way, train in ways.items()}
+    for way, trained in started.items():
         try:
-            found = difference(first, train())
+            found = difference(first, trained.result())
         except CommandFailed as error:
             found = str(error)
         part.check(f"{name}: {way}", found is None, found or f"{steps} steps")

@@ -9,10 +9,13 @@ the order of every sum. The program may be FACTOR times as far away as the worst
 up to that step, plus the rounding of a printed loss.
 """
 
+import concurrent.futures
+import itertools
 import json
+import multiprocessing
 
 import torch
-from common import ROOT, missing_modules
+from common import ROOT, Part, missing_modules
 
 FACTOR = 4
 PRINTED = 64 * 2.0**-23  # a sum of a few hundred fp32 terms
@@ -216,12 +219,32 @@ def check_case(part, model, optimizer):
     part.say(f"{model}, {optimizer}: compared {case.steps} steps")
 
 
-def run(part):
+def run_case(settings, model, optimizer, threads):
+    """The checks of a case, in a process of its own."""
+    torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False
-    for model in MODELS:
-        for optimizer in OPTIMIZERS:
-            missing = missing_modules(*MODULES[model])
-            if missing:
-                part.skip(f"{model}, {optimizer}", f"Python has no {', '.join(missing)}")
-            elif not part.settings.quick or (model, optimizer) == ("decoder", "adamw"):
-                check_case(part, model, optimizer)
+    part = Part(f"oracle-{model}-{optimizer}", settings)
+    check_case(part, model, optimizer)
+    return part.checks
+
+
+def run(part):
+    settings, cases = part.settings, []
+    for model, optimizer in itertools.product(MODELS, OPTIMIZERS):
+        missing = missing_modules(*MODULES[model])
+        if missing:
+            part.skip(f"{model}, {optimizer}", f"Python has no {', '.join(missing)}")
+        elif not settings.quick or (model, optimizer) == ("decoder", "adamw"):
+            cases.append((model, optimizer))
+    threads = max(1, settings.jobs // max(1, len(cases)))
+    if len(cases) == 1:
+        part.checks += run_case(settings, *cases[0], threads)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(max(1, len(cases)), mp_context=spawn) as pool:
+        running = [pool.submit(run_case, settings, *case, threads) for case in cases]
+        for case, result in zip(cases, running, strict=True):
+            try:
+                part.checks += result.result()
+            except Exception as error:  # one case must not hide the results of the others
+                part.check(", ".join(case), False, f"{type(error).__name__}: {error}")

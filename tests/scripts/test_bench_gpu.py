@@ -7,13 +7,14 @@ import tempfile
 import time
 import unittest
 
+import gpu_cases
 import gpu_machine
 import gpu_report
 
 import gpu
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CASE = next(case for case in gpu.CASES if case.name == "decoder 110M")
+CASE = next(case for case in gpu_cases.CASES if case.name == "decoder 110M")
 
 
 def measured(sluice_s, peer_s, sluice_bytes=2**30, peer_bytes=2**31):
