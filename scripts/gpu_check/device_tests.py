@@ -22,8 +22,7 @@ PROGRAMS = [
     Program("ops_test", "*/*{device}_*", 4),
     Program("nn_test", "*/*{device}_*:*FfnVariants*", 2),
     Program("model_test", "*/*{device}_*", 4),
-    Program("optim_test", "*/*{device}*"),
-    Program("train_test", "*/*{device}*"),
+    Program("optim_test", "*OnGpu.EveryGpuUpdatesLikeTheCpu*"),
     Program("eval_test", "Feed.*"),
     Program("gpu_test", "CudaDevice*:Nvrtc*:KernelCache*"),
 ]

@@ -4,7 +4,7 @@
 
 namespace sluice::optim::test {
 
-std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute) {
+std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute, at::Device device) {
   auto parameters = std::make_unique<ops::Parameters>();
   const auto normal = [](double std) {
     return ops::Init{.kind = ops::Init::Kind::kNormal, .std = std};
@@ -22,7 +22,7 @@ std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute) {
                    {.name = "k", .shape = {128, 128}, .init = normal(3)},
                    {.name = "v", .shape = {128, 128}, .init = normal(0.3)}},
                   100);
-  parameters->allocate(at::kCPU, compute, true);
+  parameters->allocate(device, compute, true);
   parameters->initialize(3);
   return parameters;
 }

@@ -12,7 +12,8 @@ namespace sluice::optim::test {
 
 // Vectors, matrices on both sides of the limit of 128, tall and wide ones of several pieces, zero
 // weights, and a slot of three matrices of very different magnitude with padded rows.
-std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kFloat);
+std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute = at::kFloat,
+                                                 at::Device device = at::kCPU);
 
 struct AdafactorCase {
   const char* name;

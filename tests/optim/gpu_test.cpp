@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "ops/cuda.h"
 #include "optim/adafactor_gpu.h"
 #include "tests/gpu/nvrtc_support.h"
 #include "tests/optim/adafactor_support.h"
@@ -97,6 +98,28 @@ TEST_P(OnGpu, LaunchesDoNotDependOnValues) {
       EXPECT_EQ(step[i].grid.x, steps[0][i].grid.x);
       EXPECT_EQ(step[i].grid.threads, steps[0][i].grid.threads);
     }
+  }
+}
+
+// On the host, and on a GPU if there is one.
+TEST_P(OnGpu, EveryGpuUpdatesLikeTheCpu) {
+  std::vector<at::Device> devices{at::kCPU};
+  if (at::hasCUDA()) devices.emplace_back(at::kCUDA, 0);
+  for (const at::Device device : devices) {
+    const auto cpu = test::some_parameters(), gpu = test::some_parameters(at::kFloat, device);
+    const auto want = make(*cpu, nullptr),
+               got = make(*gpu, device.is_cpu() ? &test::host_gpu() : ops::gpu_of(device));
+    for (std::uint64_t step = 0; step < 4; ++step) {
+      for (ops::Parameters* parameters : {cpu.get(), gpu.get()}) set_gradients(*parameters, step);
+      Update update = test::update_of(0.01);
+      const double norm = want->update(update).grad_norm.item<double>();
+      update.loss = update.loss.to(device);
+      update.device_lr = update.device_lr.to(device);
+      EXPECT_NEAR(got->update(update).grad_norm.item<double>(), norm, 1e-6 * norm);
+    }
+    // Both forms are within this distance of float64 (adamw_test.cpp, adafactor_test.cpp).
+    EXPECT_TRUE(at::allclose(gpu->master().cpu(), cpu->master(), /*rtol=*/1e-5, /*atol=*/1e-6))
+        << device << ": " << (gpu->master().cpu() - cpu->master()).abs().max().item<float>();
   }
 }
 
