@@ -88,6 +88,9 @@ class Record {
        "a smaller model, shorter sequences, or a GPU with more memory");
 }
 
+// Estimates up to this share of the real need are searched.
+constexpr double kOverestimate = 1.25;
+
 }  // namespace
 
 std::vector<std::int64_t> micro_batch_candidates(std::int64_t batch_sequences) {
@@ -103,12 +106,22 @@ std::vector<std::int64_t> micro_batch_candidates(std::int64_t batch_sequences) {
 }
 
 std::optional<std::int64_t> largest_micro_batch(const std::vector<std::int64_t>& candidates,
-                                                const MicroBatchTest& is_expected,
+                                                const Expectation& is_expected,
                                                 const MicroBatchTest& fits) {
-  auto size = std::find_if(candidates.begin(), candidates.end(), is_expected);
+  const auto first = [&](double share) {
+    return std::find_if(candidates.begin(), candidates.end(),
+                        [&](std::int64_t n) { return is_expected(n, share); });
+  };
+  const auto largest = first(kOverestimate);
+  auto size = first(1);
   if (size == candidates.end()) --size;
-  size = std::find_if(size, candidates.end(), fits);
-  return size != candidates.end() ? std::optional(*size) : std::nullopt;
+  if (!fits(*size)) {
+    size = std::find_if(std::next(size), candidates.end(), fits);
+    return size != candidates.end() ? std::optional(*size) : std::nullopt;
+  }
+  // The estimate may be too high: larger ones that it nearly allows.
+  while (size > largest && fits(*std::prev(size))) --size;
+  return *size;
 }
 
 ResolvedRun with_micro_batch(ResolvedRun run, std::int64_t sequences) {
@@ -143,19 +156,24 @@ std::int64_t fit_micro_batch(const RunConfig& config, std::int64_t vocab_size, c
     return train::read_resolved(std::move(complete));
   }();
   const ops::DeviceMemory memory = card.memory();
-  const MicroBatchTest is_expected = [&](std::int64_t sequences) {
-    return estimated_bytes(with_micro_batch(run, sequences), vocab_size) <=
-           memory.available_bytes();
+  const Expectation is_expected = [&](std::int64_t sequences, double share) {
+    const std::uint64_t bytes = estimated_bytes(with_micro_batch(run, sequences), vocab_size);
+    return static_cast<double>(bytes) <= share * static_cast<double>(memory.available_bytes());
   };
   const Record record(card.records, key_of(config, vocab_size, card, memory.total_bytes));
-  if (const std::optional<std::int64_t> known = record.read(); known && is_expected(*known))
+  if (const std::optional<std::int64_t> known = record.read();
+      known && is_expected(*known, kOverestimate))
     return *known;
   const MicroBatchTest fits = [&](std::int64_t sequences) {
-    return probe == Probe::kPredict || card.fits(with_micro_batch(run, sequences));
+    return card.fits(with_micro_batch(run, sequences));
   };
+  if (probe == Probe::kPredict) {
+    for (const std::int64_t sequences : candidates)
+      if (is_expected(sequences, 1)) return sequences;
+    return candidates.back();
+  }
   const std::optional<std::int64_t> found = largest_micro_batch(candidates, is_expected, fits);
   if (!found) fail_nothing_fits(memory, candidates.back());
-  if (probe == Probe::kPredict) return *found;
   log::info(cat(kKey, ": auto is ", *found, ", the largest that fits on ", card.name));
   const std::uint64_t used_by_others = memory.total_bytes - memory.available_bytes();
   if (used_by_others <= gpu_context_bytes() + memory.total_bytes / 20) record.write(*found);

@@ -66,7 +66,8 @@ void fail_if_out_of_memory(const std::exception& error, const MemoryUser& user) 
       smaller_micro_batch(user, memory ? memory->available_bytes() : machine().memory_bytes);
   const std::string received = shortage_text(*shortage, memory);
   if (!fitting)
-    fail(ExitCode::kIo, "model", received, "a smaller model, shorter sequences, or more memory");
+    fail(ExitCode::kIo, "model",
+         cat(received, "; use a smaller model, shorter sequences, or more memory"));
   fail(ExitCode::kIo, "train.micro_batch_sequences",
        cat(user.run.micro_batch_sequences, ", ", received),
        cat("at most ", *fitting, user.next ? user.next(*fitting) : ""));

@@ -22,7 +22,7 @@ struct MemoryUser {
 };
 
 // kIo: "train.micro_batch_sequences: received 64, out of GPU memory (asked for 1.2 GiB, 0.7 GiB of
-// 79.6 GiB free); expected at most 32, ...", or "model: received out of ..." if no micro-batch is
+// 79.6 GiB free); expected at most 32, ...", or "model: out of ..." if no micro-batch is
 // expected to fit. Returns if `error` is another one.
 void fail_if_out_of_memory(const std::exception& error, const MemoryUser& user);
 

@@ -27,13 +27,16 @@ TEST(FitMicroBatch, CandidatesDivideTheBatchEvenly) {
   }
 }
 
-TEST(FitMicroBatch, TriesFromTheExpectedSizeDown) {
+TEST(FitMicroBatch, TriesFromTheExpectedSizeDownOrUp) {
   const Sizes candidates{32, 16, 11, 8, 4, 2, 1};
   Sizes tried;
   const auto find = [&](std::int64_t expected, std::int64_t fitting) {
     tried.clear();
     return largest_micro_batch(
-        candidates, [=](std::int64_t n) { return n <= expected; },
+        candidates,
+        [=](std::int64_t n, double share) {
+          return static_cast<double>(n) <= share * static_cast<double>(expected);
+        },
         [&](std::int64_t n) {
           tried.push_back(n);
           return n <= fitting;
@@ -43,6 +46,10 @@ TEST(FitMicroBatch, TriesFromTheExpectedSizeDown) {
   EXPECT_EQ(tried, Sizes({16}));
   EXPECT_EQ(find(16, 9), 8);
   EXPECT_EQ(tried, Sizes({16, 11, 8}));
+  EXPECT_EQ(find(9, 32), 11) << "within a quarter of the estimate";
+  EXPECT_EQ(tried, Sizes({8, 11}));
+  EXPECT_EQ(find(9, 8), 8);
+  EXPECT_EQ(tried, Sizes({8, 11}));
   EXPECT_EQ(find(0, 32), 1) << "the smallest is tried, expected or not";
   EXPECT_EQ(find(0, 0), std::nullopt);
   EXPECT_EQ(tried, Sizes({1}));

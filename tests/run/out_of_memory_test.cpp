@@ -116,8 +116,8 @@ TEST_F(OutOfMemoryTest, StatesFreeMemoryAndWhatFits) {
             "free); expected at most 3");
   memory.reserved_bytes = 0;
   EXPECT_EQ(text(test::out_of_gpu_memory(3 << 20)),
-            "model: received out of GPU memory (asked for 3.0 MiB, 1.0 MiB of 80.0 GiB free); "
-            "expected a smaller model, shorter sequences, or more memory");
+            "model: out of GPU memory (asked for 3.0 MiB, 1.0 MiB of 80.0 GiB free); use a "
+            "smaller model, shorter sequences, or more memory");
   fail_if_out_of_memory(std::runtime_error("another error"), {.run = run});  // returns
 }
 
