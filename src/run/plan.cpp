@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/machine.h"
+#include "base/rendezvous.h"
 #include "base/resident_memory.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
@@ -175,11 +176,6 @@ Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe) {
 
 namespace {
 
-double median(std::vector<double> seconds) {
-  std::sort(seconds.begin(), seconds.end());
-  return seconds[seconds.size() / 2];
-}
-
 // Time of one forward pass of an evaluation, after a warm-up pass.
 double time_evaluation_batch(const Plan& plan, const Trial& trial) {
   constexpr int kPasses = 3;
@@ -231,23 +227,24 @@ StepTiming measure_on(const Plan& plan, std::int64_t num_steps, const Place& pla
                                              .num_groups = num_steps,
                                              .steps_per_group = train::kDivergenceInterval};
   std::map<std::uint64_t, std::vector<data::Batch>> micro_batches;
-  const std::vector<double> seconds = time_steps(
-      groups, {.prepare =
-                   [&](std::uint64_t step) {
-                     throw_if_stopped("plan --measure");
-                     micro_batches[step] =
-                         random_batch(run, plan.vocab_size, step).split(run.micro_batch_sequences);
-                   },
-               .run =
-                   [&](std::uint64_t step) {
-                     trial.start_step(micro_batches[step], step);
-                     micro_batches.erase(step);
-                     if (step > 0) return;
-                     trial.wait();
-                     timing.first_step_s = process_s();
-                   },
-               .synchronize = [&] { trial.wait(); }});
-  timing.seconds_per_step = median(seconds);
+  timing.seconds_per_step = time_steps(
+      groups,
+      {.prepare =
+           [&](std::uint64_t step) {
+             throw_if_stopped("plan --measure");
+             micro_batches[step] =
+                 random_batch(run, plan.vocab_size, step).split(run.micro_batch_sequences);
+           },
+       .run =
+           [&](std::uint64_t step) {
+             trial.start_step(micro_batches[step], step);
+             micro_batches.erase(step);
+             if (step > 0) return;
+             trial.wait();
+             timing.first_step_s = process_s();
+           },
+       .synchronize = [&] { trial.wait(); }},
+      Rendezvous::from_environment());
   timing.tokens_per_s = static_cast<double>(run.tokens_per_step()) / timing.seconds_per_step;
   timing.evaluation_batch_s = time_evaluation_batch(plan, trial);
   if (!place.device.is_cpu())

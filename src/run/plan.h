@@ -59,8 +59,8 @@ struct StepTiming {
   double save_s = 0;
 };
 // Times steps on random tokens, after a warm-up step (on a GPU: groups of steps, after those that
-// compile and record), and evaluation, saving and start-up. Polls base/signals.h. kIo if memory is
-// exhausted.
+// compile and record), and evaluation, saving and start-up. Polls base/signals.h. Together with
+// other processes if their parent asks for it (base/rendezvous.h). kIo if memory is exhausted.
 StepTiming measure_steps(const Plan& plan, std::int64_t num_steps);
 
 // Seconds of a run outside its steps: start-up, and the planned evaluations and checkpoints if

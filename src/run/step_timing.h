@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/rendezvous.h"
 
 namespace sluice::run {
 
@@ -22,7 +24,11 @@ struct TimedSteps {
   std::function<void()> synchronize;  // waits for the device
   std::function<double()> now = monotonic_s;
 };
-// Seconds per step of each group.
-std::vector<double> time_steps(const StepGroups& groups, const TimedSteps& steps);
+// Seconds per step: the median of the groups. Together with `others`, all begin after their warm-up
+// and go on until all are timed; if they ask for a period, its length over its number of steps.
+double time_steps(const StepGroups& groups, const TimedSteps& steps,
+                  const std::optional<Rendezvous>& others = {});
+
+double median(std::vector<double> seconds);
 
 }  // namespace sluice::run

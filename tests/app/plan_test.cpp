@@ -1,6 +1,8 @@
 // The predictions of `plan`, compared with actual runs.
 #include <algorithm>
+#include <cstdlib>
 
+#include "base/rendezvous.h"
 #include "tests/app/program.h"
 
 namespace sluice::app {
@@ -21,6 +23,31 @@ class PlanCommand : public ProgramTest {
     return count;
   }
 };
+
+// As `compare --jobs auto` does. Neither could finish if the other did not take part.
+TEST_F(PlanCommand, TwoProcessesMeasureDuringTheSamePeriod) {
+  write_english();
+  write_tiny_config();
+  std::filesystem::create_directory(path("meeting"));
+  const std::string variable = Rendezvous::variable(2, 0.1, path("meeting"));
+  const std::vector<std::string> command{"/usr/bin/env", variable, SLUICE_PROGRAM, "plan",
+                                         "tiny.yaml",    "--json", "--measure"};
+  Process one(path(""), command), other(path(""), command);
+  for (Process* process : {&one, &other}) {
+    const Outcome outcome = process->wait();
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_GT(outcome.json().at("seconds_per_step").get<double>(), 0);
+    EXPECT_TRUE(outcome.json().at("measured_peak_gpu_memory_bytes").is_null());
+  }
+  const auto num = [&](const std::string& stage) {
+    const auto files = std::filesystem::directory_iterator(path("meeting"));
+    return std::count_if(begin(files), end(files), [&](const auto& file) {
+      return file.path().filename().string().starts_with(stage);
+    });
+  };
+  EXPECT_EQ(num("ready-"), 2);
+  EXPECT_EQ(num("timed-"), 2);
+}
 
 // Evaluations at 0, 10, 20 and 25; saves at 0, 7, 14, 21 and 25.
 TEST_F(PlanCommand, CountsEvaluationsAndCheckpoints) {
