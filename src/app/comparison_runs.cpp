@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "compare/grid.h"
 #include "config/names.h"
+#include "ops/card.h"
 
 namespace sluice::app {
 namespace {
@@ -46,6 +47,12 @@ std::string data_key(train::RunConfig config) {
 
 std::string text_of(const train::RunConfig& config) {
   return config::to_yaml(config, config::Comments::kNone);
+}
+
+std::optional<compare::GpuFacts> gpu_facts(const std::string& device) {
+  const auto card = ops::card_of(c10::Device(device));
+  if (!card) return std::nullopt;
+  return compare::GpuFacts{.name = card->name, .memory_bytes = card->memory_bytes};
 }
 
 // A rollback returns to the last checkpoint, so the checkpoint interval is part of the experiment.
@@ -156,6 +163,7 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
                   .threads = p.run.threads,
                   .micro_batch_sequences = p.run.micro_batch_sequences,
                   .repeatable = p.run.is_repeatable()},
+          .gpu = gpu_facts(p.run.device),
           .sizes = variant_sizes(p.sizes),
           .steps = p.total_steps,
           .tokens_per_step = p.run.tokens_per_step()};

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -28,18 +29,25 @@ sigset_t stop_signals() {
   return set;
 }
 
+// Prepared before fork().
+struct Program {
+  char* const* argv;
+  char* const* environment;
+  int output;
+};
+
 // Runs in the child after fork(): only async-signal-safe calls. getppid() detects a parent that
 // died before prctl().
-[[noreturn]] void exec_child(char* const* argv, int output, pid_t parent, const sigset_t& mask) {
+[[noreturn]] void exec_child(const Program& program, pid_t parent, const sigset_t& mask) {
   for (const StopSignal& stop : kStopSignals) {
     if (!is_ignored(stop.number)) ::signal(stop.number, SIG_DFL);
   }
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
-                     ::getppid() == parent && ::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 &&
-                     ::dup2(output, 2) >= 0;
-  if (ready) ::execv(argv[0], argv);
+                     ::getppid() == parent && ::dup2(input, 0) >= 0 &&
+                     ::dup2(program.output, 1) >= 0 && ::dup2(program.output, 2) >= 0;
+  if (ready) ::execve(program.argv[0], program.argv, program.environment);
   ::_exit(kCannotStart);
 }
 
@@ -49,10 +57,31 @@ sigset_t stop_signals() {
 
 }  // namespace
 
-Child::Child(const std::vector<std::string>& command, const std::filesystem::path& output) {
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+std::vector<std::string> merged(const Environment& changes) {
+  std::vector<std::string> all = changes;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable;
+    const std::string name = text.substr(0, text.find('=') + 1);
+    const bool replaced =
+        std::any_of(changes.begin(), changes.end(),
+                    [&](const std::string& change) { return change.starts_with(name); });
+    if (!replaced) all.push_back(text);
+  }
+  return all;
+}
+
+Child::Child(const std::vector<std::string>& command, const std::filesystem::path& output,
+             const Environment& environment) {
+  const std::vector<char*> argv = pointers_to(command);
+  const std::vector<std::string> variables = merged(environment);
+  const std::vector<char*> envp = pointers_to(variables);
   const int file = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file < 0) fail_io(output.string(), "cannot write");
   // Only the child keeps the write end open, so its death causes end of file at the read end.
@@ -70,7 +99,7 @@ Child::Child(const std::vector<std::string>& command, const std::filesystem::pat
   pid_ = ::fork();
   if (pid_ == 0) {
     ::fcntl(ends[1], F_SETFD, 0);
-    exec_child(argv.data(), file, parent, mask);
+    exec_child({argv.data(), envp.data(), file}, parent, mask);
   }
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);

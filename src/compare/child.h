@@ -10,13 +10,22 @@
 
 namespace sluice::compare {
 
+// "NAME=VALUE": replaces a variable of this process, or adds one.
+using Environment = std::vector<std::string>;
+
+// The variables of this process with these changes.
+std::vector<std::string> merged(const Environment& changes);
+// For exec(3): null-terminated, of pointers into `words`, which must live as long.
+std::vector<char*> pointers_to(const std::vector<std::string>& words);
+
 class Child {
  public:
   // Runs command[0] with empty stdin, and stdout and stderr appended to `output`. The child has its
   // own process group, so Ctrl-C at a terminal reaches only the parent. It inherits ignored stop
   // signals. The kernel kills it when the parent dies. kIo if the process cannot be started; a
   // missing program exits with 127.
-  Child(const std::vector<std::string>& command, const std::filesystem::path& output);
+  Child(const std::vector<std::string>& command, const std::filesystem::path& output,
+        const Environment& environment = {});
   // Kills the process if it is still running.
   ~Child();
   Child(Child&& other) noexcept;

@@ -94,7 +94,7 @@ void time_variants(Forecast& forecast, const Planner& planner,
     tasks.push_back(planner.timing_task(variant, threads, scratch.path()));
   std::vector<double> other_s(tasks.size(), std::numeric_limits<double>::infinity());
   const std::vector<StepTime> times = measure_interleaved(tasks.size(), [&](std::size_t i) {
-    const RunTime reading = measure(tasks[i], 1, scratch.path());
+    const RunTime reading = measure(tasks[i], {}, scratch.path());
     other_s[i] = std::min(other_s[i], reading.other_s);
     return reading.step_s;
   });

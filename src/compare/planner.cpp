@@ -146,8 +146,28 @@ TimingTask Planner::timing_task(const PlannedVariant& variant, int threads,
           .command = factory_.measure_command(file)};
 }
 
-int Planner::jobs(const std::filesystem::path& folder) const {
+std::optional<SharedGpu> Planner::shared_gpu() const {
+  if (options_.jobs == 1 || chosen_.size() * seeds_.size() < 2) return std::nullopt;
+  const std::optional<GpuFacts> gpu = variants(1)[baseline_].facts.gpu;
+  if (!gpu) return std::nullopt;
+  return SharedGpu{.name = gpu->name, .memory_bytes = gpu->memory_bytes};
+}
+
+int Planner::gpu_jobs(const std::filesystem::path& folder, const SharedGpu& gpu) const {
+  const int num_cpus = auto_threads();
+  const std::vector<PlannedVariant> all = variants(num_cpus);
+  std::vector<std::function<TimingTask(int)>> tasks;
+  // All variants, not only those of this session: every session must get the same number of
+  // threads.
+  for (const PlannedVariant& variant : all)
+    tasks.emplace_back(
+        [&](int threads) { return timing_task(variant, threads, folder / "measured"); });
+  return choose_gpu_jobs(gpu, num_cpus, chosen_.size() * seeds_.size(), tasks, folder);
+}
+
+int Planner::jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu) const {
   if (options_.jobs > 0) return options_.jobs;
+  if (gpu) return gpu_jobs(folder, *gpu);
   const int num_cpus = auto_threads();
   const PlannedVariant variant = variants(num_cpus)[baseline_];
   if (variant.facts.env.device != "cpu") return 1;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compare/cell.h"
+#include "compare/gpu_jobs.h"
 #include "compare/grid.h"
 #include "compare/session.h"
 #include "compare/step_times.h"
@@ -49,11 +50,14 @@ class Planner {
   // The command that times the steps of a variant; writes its configuration to `folder`.
   TimingTask timing_task(const PlannedVariant& variant, int threads,
                          const std::filesystem::path& folder) const;
-  // Number of parallel runs: as requested, otherwise measured in `folder`.
-  int jobs(const std::filesystem::path& folder) const;
+  // The GPU of the baseline, if this session may run several cells at once on one.
+  std::optional<SharedGpu> shared_gpu() const;
+  // Number of parallel runs: as requested, otherwise measured in `folder`. `gpu`: shared_gpu().
+  int jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu) const;
 
  private:
   RunRequest request(const PlannedVariant& variant, std::uint64_t seed, int threads) const;
+  int gpu_jobs(const std::filesystem::path& folder, const SharedGpu& gpu) const;
   Cell complete(Cell cell, RunRequest request, const char* folder) const;
 
   const SessionOptions& options_;

@@ -26,6 +26,11 @@ struct RunRequest {
 
 using report::ExecutionEnv;
 
+struct GpuFacts {
+  std::string name;  // "NVIDIA H200"
+  std::uint64_t memory_bytes = 0;
+};
+
 struct RunFacts {
   std::string config;  // YAML for the child, every `auto` resolved
   // Settings that determine the result, as YAML: no names, paths, intervals, machine or precision.
@@ -35,6 +40,7 @@ struct RunFacts {
   std::string objective;         // "causal_lm"
   bool targets_are_text = true;
   ExecutionEnv env;
+  std::optional<GpuFacts> gpu{};  // nullopt on a CPU
   report::VariantSizes sizes;
   std::optional<std::int64_t> steps;  // nullopt if they depend on data that is not prepared
   std::int64_t tokens_per_step = 0;
@@ -48,7 +54,7 @@ class RunFactory {
   // Reads and checks the configuration without preparing data. kUsage lists all problems.
   virtual RunFacts make(const RunRequest& request) = 0;
   // Arguments of a command that trains `config` with --resume, and of one that times its steps and
-  // prints JSON with seconds_per_step.
+  // prints JSON with seconds_per_step and, on a GPU, measured_peak_gpu_memory_bytes.
   virtual std::vector<std::string> train_command(const std::filesystem::path& config,
                                                  const std::filesystem::path& run_dir) const = 0;
   virtual std::vector<std::string> measure_command(const std::filesystem::path& config) const = 0;

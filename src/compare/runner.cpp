@@ -132,9 +132,9 @@ class Runner {
     write_record(record, cell.record_file());
     display_.started(i);
     const std::uintmax_t output_begin = size_of(cell.output_file());
-    children_.push_back(
-        {i, std::move(record), monotonic_s(), output_begin,
-         Child(factory_.train_command(cell.config_file(), cell.run_dir()), cell.output_file())});
+    children_.push_back({i, std::move(record), monotonic_s(), output_begin,
+                         Child(factory_.train_command(cell.config_file(), cell.run_dir()),
+                               cell.output_file(), options_.environment)});
   }
 
   void stop() {

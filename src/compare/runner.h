@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "compare/cell.h"
+#include "compare/child.h"
 
 namespace sluice::compare {
 
@@ -17,6 +18,7 @@ struct RunnerOptions {
   int num_jobs = 1;
   double log_interval_s = 60;  // between progress lines if stderr is not a terminal
   std::string title;           // "tuning"; empty for the comparison itself
+  Environment environment{};   // of each child
 };
 
 // Final states of the cells.

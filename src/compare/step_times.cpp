@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/rendezvous.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
@@ -33,16 +36,22 @@ Record read_or_new(const fs::path& path) {
                           : Record{};
 }
 
-// Forwards a stop signal to all children, once.
-void wait_for_all(std::vector<Child>& children) {
+// Forwards a stop signal to all children, once. Kills the others when one fails, since they would
+// wait for it. Returns the index of that one, or 0.
+std::size_t wait_for_all(std::vector<Child>& children) {
   bool stopping = false;
+  std::optional<std::size_t> failed;
   while (true) {
     std::vector<pollfd> ends;
-    for (Child& child : children) {
-      if (!child.exit_code())
-        ends.push_back({.fd = child.end_descriptor(), .events = POLLIN, .revents = 0});
+    for (std::size_t i = 0; i < children.size(); ++i) {
+      const std::optional<int> code = children[i].exit_code();
+      if (code && *code != 0 && !failed) failed = i;
+      if (!code)
+        ends.push_back({.fd = children[i].end_descriptor(), .events = POLLIN, .revents = 0});
     }
-    if (ends.empty()) return;
+    if (ends.empty()) return failed.value_or(0);
+    if (failed && !stop_requested())
+      for (const Child& child : children) child.stop(SIGKILL);
     if (stop_requested() && !stopping) {
       stopping = true;
       log_stop("stopping step timing");
@@ -50,6 +59,12 @@ void wait_for_all(std::vector<Child>& children) {
     }
     ::poll(ends.data(), ends.size(), 500);
   }
+}
+
+// Missing or null on a CPU.
+std::uint64_t gpu_bytes_of(const Json& json) {
+  const auto found = json.find("measured_peak_gpu_memory_bytes");
+  return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
 }
 
 // Parses the JSON line in the child's output.
@@ -66,7 +81,8 @@ RunTime parse_timing(const TimingTask& task, const fs::path& output, int code) {
     const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (json.is_object() && json.contains("seconds_per_step"))
       return {.step_s = json["seconds_per_step"].get<double>(),
-              .other_s = json.value("other_seconds", 0.0)};
+              .other_s = json.value("other_seconds", 0.0),
+              .peak_gpu_bytes = gpu_bytes_of(json)};
     if (!line.empty()) last = line;
   }
   fail(ExitCode::kUsage, cat("timing ", task.label),
@@ -75,21 +91,30 @@ RunTime parse_timing(const TimingTask& task, const fs::path& output, int code) {
 
 }  // namespace
 
-RunTime measure(const TimingTask& task, int num_children, const fs::path& scratch) {
-  real_files().create_directories(scratch);
+RunTime measure(const TimingTask& task, const Concurrency& concurrency, const fs::path& scratch) {
+  const int num_children = concurrency.num_children;
+  const fs::path meeting = scratch / "rendezvous";
+  real_files().remove_all(meeting);
+  real_files().create_directories(meeting);
+  Environment environment = concurrency.environment;
+  if (num_children > 1 || concurrency.seconds > 0)
+    environment.push_back(
+        Rendezvous::variable(static_cast<std::size_t>(num_children), concurrency.seconds, meeting));
   std::vector<Child> children;
   std::vector<fs::path> outputs;
   for (int i = 0; i < num_children; ++i) {
     outputs.push_back(scratch / cat("timing-", i, ".txt"));
     real_files().remove_all(outputs.back());
-    children.emplace_back(task.command, outputs.back());
+    children.emplace_back(task.command, outputs.back(), environment);
   }
-  wait_for_all(children);
+  const std::size_t first = wait_for_all(children);
+  parse_timing(task, outputs[first], *children[first].exit_code());
   RunTime mean;
   for (std::size_t i = 0; i < children.size(); ++i) {
     const RunTime one = parse_timing(task, outputs[i], *children[i].exit_code());
     mean.step_s += one.step_s / num_children;
     mean.other_s += one.other_s / num_children;
+    mean.peak_gpu_bytes = std::max(mean.peak_gpu_bytes, one.peak_gpu_bytes);
   }
   return mean;
 }

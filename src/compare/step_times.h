@@ -20,6 +20,7 @@
 #include <tuple>
 #include <vector>
 
+#include "compare/child.h"
 #include "config/record.h"
 
 namespace sluice::compare {
@@ -59,8 +60,9 @@ struct JobsRecord {
   std::map<std::string, std::int64_t> jobs;
   static constexpr auto fields() {
     return std::tuple{config::field<&JobsRecord::jobs>(
-        "Parallel runs, by processor model and number of processors.", config::Positive{},
-        config::Rest{})};
+        "Parallel runs, by processor model and number of processors; on a GPU also by card, use of "
+        "MPS and variants.",
+        config::Positive{}, config::Rest{})};
   }
 };
 
@@ -71,15 +73,24 @@ struct TimingTask {
 };
 
 // Output of such a command. other_s: seconds of a whole run outside its steps, as far as known; see
-// run::other_seconds.
+// run::other_seconds. peak_gpu_bytes: 0 on a CPU.
 struct RunTime {
   double step_s = 0, other_s = 0;
+  std::uint64_t peak_gpu_bytes = 0;
 };
-// Means over `num_children` concurrent processes. `scratch`: a directory for their output.
-RunTime measure(const TimingTask& task, int num_children, const std::filesystem::path& scratch);
+struct Concurrency {
+  int num_children = 1;
+  double seconds = 0;         // during which each child trains at least; 0: a few steps
+  Environment environment{};  // of each child
+};
+// Means over concurrent processes, and their largest memory. They time their steps during the same
+// period (base/rendezvous.h). If one fails, the others are killed. `scratch`: a directory for their
+// output.
+RunTime measure(const TimingTask& task, const Concurrency& concurrency,
+                const std::filesystem::path& scratch);
 inline double measure_step_s(const TimingTask& task, int num_children,
                              const std::filesystem::path& scratch) {
-  return measure(task, num_children, scratch).step_s;
+  return measure(task, {.num_children = num_children}, scratch).step_s;
 }
 
 // The two lowest readings. Other load can only slow steps down, so the lowest reading is the least
@@ -114,6 +125,7 @@ std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_st
 // The number of parallel processes, among 1, 2, 4, ... up to max_jobs, with the most steps per
 // second in total. Each has num_cpus / processes threads and runs task(threads). Saved per
 // processor model and number of processors, unless disturbed.
+// For GPUs: compare/gpu_jobs.h.
 int choose_jobs(int num_cpus, std::size_t max_jobs,
                 const std::function<TimingTask(int threads)>& task,
                 const std::filesystem::path& directory);

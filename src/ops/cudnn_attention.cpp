@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text_format.h"
-#include "gpu/driver.h"
+#include "ops/card.h"
 
 namespace sluice::ops {
 namespace {
@@ -50,8 +50,8 @@ void* stream_of_torch(c10::Device device) {
 }
 
 int major_of_card(c10::Device device) {
-  const std::unique_ptr<gpu::Driver> driver = gpu::Driver::load();
-  return driver == nullptr ? 0 : gpu::card_of(*driver, device.index()).major;
+  const std::optional<gpu::Card> card = card_of(device);
+  return card ? card->major : 0;
 }
 
 // Limits that cudnn-frontend 1.15 checks, because cuDNN does not refuse everything that it computes

@@ -59,7 +59,7 @@ FakeRuns::FakeRuns(fs::path scratch) : scratch_(std::move(scratch)) {
   fs::create_directories(scratch_);
   write(scratch_ / "train.sh", kTrain);
   write(scratch_ / "measure.sh",
-        ". \"$1\"\necho warming up >&2\n"
+        ". \"$1\"\neval \"$before_measure\"\necho warming up >&2\n"
         "[ -z \"$measured\" ] || { echo \"$measured\"; exit; }\n"
         "echo \"{\\\"seconds_per_step\\\": $step_s, \\\"other_seconds\\\": $other_s}\"\n");
 }
@@ -88,22 +88,23 @@ RunFacts FakeRuns::make(const RunRequest& request) {
                            .threads = env.threads,
                            .documents = {{.nats = 30, .num_targets = 10}}},
                           result);
-  RunFacts facts{
-      .config =
-          cat("steps=", run_steps, "\nbehavior=", value_or<std::string>(behavior, name, "fast"),
-              "\nresult='", result.string(), "'\nstep_s=", value_or(step_s, label, 0.1),
-              "\nother_s=", value_or(other_s, label, 0.0), "\nmeasured='", measured, "'\n"),
-      .identity = identity,
-      .data_fingerprint = num_prepared > 0 ? "f1" : "",
-      .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
-      .objective = "causal_lm",
-      .env = env,
-      .sizes = {.num_parameters = 1000,
-                .d_ff = 64,
-                .multiply_adds_per_token = 1e3,
-                .flops_per_token = 6e3},
-      .steps = run_steps,
-      .tokens_per_step = 10};
+  RunFacts facts{.config = cat("steps=", run_steps,
+                               "\nbehavior=", value_or<std::string>(behavior, name, "fast"),
+                               "\nresult='", result.string(), "'\nbefore_measure='", before_measure,
+                               "'\nstep_s=", value_or(step_s, label, 0.1), "\nother_s=",
+                               value_or(other_s, label, 0.0), "\nmeasured='", measured, "'\n"),
+                 .identity = identity,
+                 .data_fingerprint = num_prepared > 0 ? "f1" : "",
+                 .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
+                 .objective = "causal_lm",
+                 .env = env,
+                 .gpu = gpu,
+                 .sizes = {.num_parameters = 1000,
+                           .d_ff = 64,
+                           .multiply_adds_per_token = 1e3,
+                           .flops_per_token = 6e3},
+                 .steps = run_steps,
+                 .tokens_per_step = 10};
   return facts;
 }
 

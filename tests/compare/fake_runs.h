@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,9 @@ class FakeRuns final : public RunFactory {
   std::string extra;                             // further settings
   std::string refused;                           // an override rejected by make(), "KEY=VALUE"
   std::string measured;                          // replaces the output of timing
-  bool one_identity = false;                     // all settings have the same identity
+  std::string before_measure;                    // shell commands of timing, without single quotes
+  std::optional<GpuFacts> gpu;
+  bool one_identity = false;  // all settings have the same identity
   std::int64_t steps = 10;
   ExecutionEnv env{.cpu = "Fake 9000", .device = "cpu", .precision = "fp32", .threads = 1};
   int num_prepared = 0;
