@@ -16,10 +16,10 @@ namespace sluice::run {
 // ⌈batch / k⌉ for k = 1, 2, ..., in descending order, each once.
 std::vector<std::int64_t> micro_batch_candidates(std::int64_t batch_sequences);
 
-// The largest candidate for which `fits` is true. `is_expected(n, share)`: whether the estimate for n
-// is at most that share of the available memory. The search begins at the largest that is expected
-// with share 1, or at the smallest candidate; it goes down until one fits, or up, to those expected
-// with share 1.25, until one does not. Nothing if none fits.
+// The largest candidate for which `fits` is true. `is_expected(n, share)`: whether the estimate for
+// n is at most that share of the available memory. The search begins at the largest that is
+// expected with share 1, or at the smallest candidate; it goes down until one fits, or up, to those
+// expected with share 1.25, until one does not. Nothing if none fits.
 using MicroBatchTest = std::function<bool(std::int64_t)>;
 using Expectation = std::function<bool(std::int64_t, double share)>;
 std::optional<std::int64_t> largest_micro_batch(const std::vector<std::int64_t>& candidates,
