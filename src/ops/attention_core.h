@@ -52,6 +52,8 @@ struct CoreTraits {
   bool has_cudnn = false;  // for training, and cuDNN accepts the shape
 };
 CoreKind core_kind(const CoreTraits& traits);
+// True if the loader finds cuDNN 9.10 or later.
+bool has_cudnn_attention();
 // The core for these inputs; the same for forward and backward.
 const AttentionCore& core_for(const CoreInputs& inputs);
 

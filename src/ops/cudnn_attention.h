@@ -56,8 +56,6 @@ class CudnnAttention final : public AttentionCore {
   mutable std::set<std::string> logged_;
 };
 
-// True if the loader finds cuDNN 9.10 or later.
-bool has_cudnn_attention();
 // nullptr for a CPU, and if has_cudnn_attention() is false.
 const CudnnAttention* cudnn_attention(c10::Device device);
 

@@ -186,7 +186,7 @@ class Backward : Builder {
     if (s.deterministic) return g.multiply(dscores, k, kCudnnDq, actual);
     g.tensor(kCudnnDqSum, kFloat, heads_, {s.H * s.T * s.D, s.T * s.D, s.D, 1});
     g.multiply(dscores, k, kCudnnDqSum, actual);
-    g.pointwise(kIdentity, {kCudnnDqSum}, kCudnnDq);
+    g.pointwise(kCopy, {kCudnnDqSum}, kCudnnDq);
   }
 };
 

@@ -96,7 +96,7 @@ enum class CudnnPointwise : int {
   kSubtract = 9,
   kExp = 13,
   kLog = 15,
-  kIdentity = 21,
+  kCopy = 21,  // CUDNN_POINTWISE_IDENTITY
   kAtLeast = 303,
   kLess = 304,
   kAnd = 400,

@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "model/step_memory.h"
-#include "ops/cudnn_attention.h"
+#include "ops/attention_core.h"
 #include "optim/optimizer.h"
 #include "train/batches.h"
 
