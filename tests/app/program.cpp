@@ -12,12 +12,12 @@
 #include <stdexcept>
 
 namespace sluice::app {
-namespace {
-
 std::string content(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
+
+namespace {
 
 // Child after fork: only async-signal-safe calls.
 [[noreturn]] void exec_program(const char* directory, const char* out, const char* err,

@@ -13,6 +13,9 @@
 
 namespace sluice::app {
 
+// Of a file, also one of /proc; empty if it cannot be read.
+std::string content(const std::filesystem::path& path);
+
 struct Outcome {
   int exit_code = -1;  // 128 + signal if terminated by a signal
   std::string out, err;

@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kSteps = 160;
-
 enum class Phase {
   kPreparing,
   kStarting,

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "store/checkpoint_store.h"
@@ -16,11 +15,6 @@ namespace sluice::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string content(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 // Multiplication by 2 in the field of four elements: the second of two orthogonal Latin squares.
 constexpr std::array<unsigned, 4> kTimesTwo = {0, 2, 3, 1};

@@ -16,6 +16,9 @@
 
 namespace sluice::app {
 
+// Of the runs that the tests stop.
+inline constexpr int kSteps = 160;
+
 // The same signal twice, as sent by a job manager and a parent.
 struct Twice {
   StopSignal signal;

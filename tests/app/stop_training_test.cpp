@@ -14,25 +14,31 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr int kSteps = 160;
-
-enum class Phase { kStarting, kPreparing, kBeforeFirstStep, kTraining, kEvaluating, kSaving };
-struct Row {
-  Phase phase;
+enum class TrainingPhase {
+  kStarting,
+  kPreparing,
+  kBeforeFirstStep,
+  kTraining,
+  kEvaluating,
+  kSaving
+};
+struct TrainingRow {
+  TrainingPhase phase;
   unsigned number;
   const char* name;
   std::vector<std::string> settings{};  // prolong the phase without changing the weights
 
-  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
+  friend void PrintTo(const TrainingRow& row, std::ostream* out) { *out << row.name; }
 };
-const Row kPhases[] = {{Phase::kStarting, 0, "Starting"},
-                       {Phase::kPreparing, 1, "Preparing"},
-                       {Phase::kBeforeFirstStep, 2, "BeforeTheFirstStep"},
-                       {Phase::kTraining, 3, "Training"},
-                       {Phase::kEvaluating, 0, "Evaluating", {"evaluate.every_steps=1"}},
-                       {Phase::kSaving, 1, "Saving", {"checkpoint.every_steps=1"}}};
+const TrainingRow kTrainingPhases[] = {
+    {TrainingPhase::kStarting, 0, "Starting"},
+    {TrainingPhase::kPreparing, 1, "Preparing"},
+    {TrainingPhase::kBeforeFirstStep, 2, "BeforeTheFirstStep"},
+    {TrainingPhase::kTraining, 3, "Training"},
+    {TrainingPhase::kEvaluating, 0, "Evaluating", {"evaluate.every_steps=1"}},
+    {TrainingPhase::kSaving, 1, "Saving", {"checkpoint.every_steps=1"}}};
 
-class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Row> {
+class StopTraining : public ProgramTest, public ::testing::WithParamInterface<TrainingRow> {
  protected:
   void SetUp() override {
     write_english();
@@ -50,10 +56,10 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
     std::vector<std::string> words{SLUICE_PROGRAM, "train",     "stop.yaml",
                                    "--resume",     "--run-dir", run};
     const std::vector<std::string>& settings = GetParam().settings;
-    if (GetParam().phase != Phase::kPreparing && settings.empty()) return words;
+    if (GetParam().phase != TrainingPhase::kPreparing && settings.empty()) return words;
     words.emplace_back("--set");
     words.insert(words.end(), settings.begin(), settings.end());
-    if (GetParam().phase == Phase::kPreparing)
+    if (GetParam().phase == TrainingPhase::kPreparing)
       words.push_back("corpus.prepared_dir=" + prepared_dir(run));
     return words;
   }
@@ -62,16 +68,16 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
   bool is_reached(Process& process, const std::string& name) const {
     const fs::path run = path(name);
     switch (GetParam().phase) {
-      case Phase::kStarting:
+      case TrainingPhase::kStarting:
         return true;
-      case Phase::kPreparing:
+      case TrainingPhase::kPreparing:
         return process.err().find("waiting for it") != std::string::npos;
-      case Phase::kBeforeFirstStep:
+      case TrainingPhase::kBeforeFirstStep:
         return fs::exists(run / "checkpoints/step-0");
-      case Phase::kSaving:
+      case TrainingPhase::kSaving:
         return training_lines(run).size() >= 3 && is_saving(run);
-      case Phase::kTraining:
-      case Phase::kEvaluating:
+      case TrainingPhase::kTraining:
+      case TrainingPhase::kEvaluating:
         return training_lines(run).size() >= 3;
     }
     return false;
@@ -80,7 +86,7 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
   // Empty if the run ended before the signal.
   std::optional<Outcome> stopped(const Twice& twice, const std::string& run) const {
     std::optional<HeldLock> lock;
-    if (GetParam().phase == Phase::kPreparing)
+    if (GetParam().phase == TrainingPhase::kPreparing)
       lock.emplace(path(prepared_dir(run)) / "cache" / (fingerprint_ + ".lock"));
     Process process(directory_.path(), command(run));
     if (!wait_until(process, [&] { return is_reached(process, run); })) {
@@ -101,8 +107,8 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
   // The message is true, and the resumed run differs from an uninterrupted one only in times.
   void check(const Outcome& outcome, const Twice& twice, const std::string& run) const {
     const auto newest = newest_step(path(run));
-    const bool killed_before_handlers =
-        GetParam().phase == Phase::kStarting && outcome.exit_code == 128 + twice.signal.number;
+    const bool killed_before_handlers = GetParam().phase == TrainingPhase::kStarting &&
+                                        outcome.exit_code == 128 + twice.signal.number;
     if (!killed_before_handlers) {
       EXPECT_EQ(outcome.exit_code, 75) << outcome.err;
     }
@@ -115,7 +121,7 @@ class StopTraining : public ProgramTest, public ::testing::WithParamInterface<Ro
     } else {
       EXPECT_TRUE(lines.empty());
     }
-    if (GetParam().phase >= Phase::kBeforeFirstStep) {
+    if (GetParam().phase >= TrainingPhase::kBeforeFirstStep) {
       EXPECT_TRUE(newest.has_value()) << outcome.err;
     }
     const Outcome resumed = this->run(command(run));
@@ -142,7 +148,7 @@ TEST_P(StopTraining, SavesAndContinuesAfterTwoSignals) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Phases, StopTraining, ::testing::ValuesIn(kPhases),
+INSTANTIATE_TEST_SUITE_P(Phases, StopTraining, ::testing::ValuesIn(kTrainingPhases),
                          [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
