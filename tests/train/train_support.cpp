@@ -29,6 +29,23 @@ data::PreparedData prepared_in_memory() {
   return data;
 }
 
+class ObservedBatches final : public data::TrainingBatches {
+ public:
+  ObservedBatches(const data::TrainingBatches& of,
+                  const std::function<void(std::uint64_t)>& on_batch)
+      : of_(of), on_batch_(on_batch) {}
+  data::Batch batch(std::uint64_t step) const override {
+    if (on_batch_) on_batch_(step);
+    return of_.batch(step);
+  }
+  std::uint64_t windows_per_epoch() const override { return of_.windows_per_epoch(); }
+  std::uint64_t num_dropped_tokens() const override { return of_.num_dropped_tokens(); }
+
+ private:
+  const data::TrainingBatches& of_;
+  const std::function<void(std::uint64_t)>& on_batch_;
+};
+
 }  // namespace
 
 BigramModel::BigramModel(std::int64_t vocab_size, Disturbance disturbance)
@@ -126,15 +143,17 @@ SmallRun::SmallRun(const std::filesystem::path& directory, RunConfig config,
 Progress SmallRun::go(std::int64_t stop_after) {
   Metrics metrics(directory_ / "metrics.jsonl");
   Checkpointer checkpointer(checkpoints_, model_.parameters(), *optimizer_, data_, resolved_);
+  const ObservedBatches batches(batches_, on_batch);
   Trainer trainer({.model = model_,
                    .optimizer = *optimizer_,
-                   .batches = batches_,
+                   .batches = batches,
                    .data = data_,
                    .run = resolved_},
                   checkpointer, metrics);
   const auto newest = checkpoints_.newest_valid();
   Progress progress = trainer.begin(newest ? std::optional(newest->directory) : std::nullopt);
   const Callback stop{1, [&](const Event& event) {
+                        if (on_event) on_event(event.progress.step);
                         if (event.progress.step == stop_after) request_stop(SIGTERM);
                       }};
   struct Clear {

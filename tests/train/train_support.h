@@ -53,6 +53,9 @@ class SmallRun {
   SmallRun(const std::filesystem::path& directory, RunConfig config, Disturbance disturbance = {});
   // Trains from the newest checkpoint, if any, to the end or until `stop_after` steps are finished.
   Progress go(std::int64_t stop_after = -1);
+  // Called when a batch is built, and for each event of the loop; may be empty.
+  std::function<void(std::uint64_t data_step)> on_batch;
+  std::function<void(std::int64_t step)> on_event;
 
   at::Tensor weights() const { return model_.parameters().master().clone(); }
   std::vector<at::Tensor> optimizer_state() const;

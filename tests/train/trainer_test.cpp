@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/signals.h"
+#include "base/text_format.h"
 #include "data/causal_batches.h"
 #include "tests/train/train_support.h"
 #include "train/divergence.h"
@@ -283,6 +284,18 @@ TEST(StepConfigOf, UsesTheConfigurationOfTheRun) {
   EXPECT_EQ(step.reductions, ops::Reductions::kCompute);
   EXPECT_EQ(step.device, at::Device(at::kCPU));
   EXPECT_EQ(step_config_of(small_config(), at::kCPU).reductions, ops::Reductions::kFp32);
+}
+
+// While a device computes a step, the host builds the next batch, before it reads any value.
+TEST_F(Train, TheNextBatchIsBuiltBeforeAStepIsObserved) {
+  RunConfig config = small_config();
+  config.train.steps = 3;
+  SmallRun run(directory_ / "run", config);
+  std::string order;
+  run.on_batch = [&](std::uint64_t step) { order += cat("batch ", step, ", "); };
+  run.on_event = [&](std::int64_t step) { order += cat("step ", step, ", "); };
+  run.go();
+  EXPECT_EQ(order, "batch 0, batch 1, step 1, batch 2, step 2, step 3, ");
 }
 
 }  // namespace
