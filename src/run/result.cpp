@@ -86,8 +86,6 @@ store::RunResult without_evaluation(const TrainerParts& parts, const Metrics& me
   result.device = run.device;
   result.precision = config::name_of(run.precision);
   result.threads = run.threads;
-  result.mfu_denominator = metrics.utilization().peak_flop_per_s;
-  if (!metrics.utilization().product.empty()) result.mfu_product = metrics.utilization().product;
   return result;
 }
 

@@ -36,8 +36,6 @@ struct RunResult {
   std::string data_fingerprint, tokenizer_hash;
   std::string build, libtorch, cpu, device, precision;
   std::int64_t threads = 0;
-  std::optional<double> mfu_denominator;
-  std::optional<std::string> mfu_product;
   std::vector<DocumentLoss> documents;
 
   static constexpr auto fields() {
@@ -73,11 +71,6 @@ struct RunResult {
         field<&R::device>("cpu or cuda."),
         field<&R::precision>("fp32 or bf16."),
         field<&R::threads>("Threads of the last start."),
-        field<&R::mfu_denominator>(
-            "FLOPs per second of `mfu_product`, measured by the process that wrote the result.",
-            MayBeMissing{}),
-        field<&R::mfu_product>("The matrix product whose rate is the denominator of mfu.",
-                               MayBeMissing{}),
         field<&R::documents>("The held-out documents, in order; empty if "
                              "`evaluate.final_max_tokens` excludes some.")};
   }
