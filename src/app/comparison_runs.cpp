@@ -151,6 +151,7 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
   const run::Plan& p = plan->second;
   train::RunConfig resolved = p.run.config;
   resolved.run = run;
+  const std::optional<compare::GpuFacts> gpu = gpu_facts(p.run.device);
   return {.config = config::to_yaml(resolved),
           .identity = identity_of(resolved),
           .data_fingerprint = data.fingerprint,
@@ -162,8 +163,9 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
                   .precision = std::string(config::name_of(p.run.precision)),
                   .threads = p.run.threads,
                   .micro_batch_sequences = p.run.micro_batch_sequences,
-                  .repeatable = p.run.is_repeatable()},
-          .gpu = gpu_facts(p.run.device),
+                  .repeatable = p.run.is_repeatable(),
+                  .gpu = gpu ? gpu->name : ""},
+          .gpu = gpu,
           .sizes = variant_sizes(p.sizes),
           .steps = p.total_steps,
           .tokens_per_step = p.run.tokens_per_step()};

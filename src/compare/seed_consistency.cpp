@@ -44,7 +44,7 @@ struct SeedState {
 // How to continue the seed.
 std::string remedy(const SeedState& state) {
   std::string settings;
-  if (state.used.cpu == state.current.cpu) {
+  if (state.used.cpu == state.current.cpu && state.used.gpu == state.current.gpu) {
     if (state.used.threads != state.current.threads)
       settings += cat(" train.threads=", state.used.threads);
     if (state.used.precision != state.current.precision)
@@ -70,7 +70,8 @@ bool same_env(ExecutionEnv a, const ExecutionEnv& b) {
 
 std::string describe(const ExecutionEnv& env) {
   return cat(
-      env.cpu, ", ", count_of(env.threads, "thread"), ", ", env.device, ", ", env.precision,
+      env.cpu, ", ", count_of(env.threads, "thread"), ", ", env.gpu.empty() ? env.device : env.gpu,
+      ", ", env.precision,
       env.micro_batch_sequences > 0 ? cat(", micro-batches of ", env.micro_batch_sequences) : "",
       env.repeatable ? "" : ", not repeatable");
 }

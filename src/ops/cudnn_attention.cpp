@@ -191,7 +191,7 @@ Heads CudnnAttention::backward(const CoreInputs& in, const CoreResult& result,
       {kCudnnOne, &kOne}};
   at::Tensor dq_sum, query_lengths, key_lengths;
   if (!s.deterministic) {
-    dq_sum = at::empty({s.B, s.H, s.T, s.D}, fp32);
+    dq_sum = at::zeros({s.B, s.H, s.T, s.D}, fp32);  // cuDNN adds to it
     bindings.emplace_back(kCudnnDqSum, dq_sum.mutable_data_ptr());
   }
   if (backward_needs_lengths(s)) {

@@ -49,6 +49,7 @@ struct ExecutionEnv {
   std::string cpu, device, precision;
   std::int64_t threads = 0, micro_batch_sequences = 0;
   bool repeatable = true;
+  std::string gpu;  // its name; empty on a CPU
   friend bool operator==(const ExecutionEnv&, const ExecutionEnv&) = default;
 
   static constexpr auto fields() {
@@ -61,7 +62,8 @@ struct ExecutionEnv {
                       field<&E::micro_batch_sequences>("Sequences in a micro-batch; 0: unknown.",
                                                        config::MayBeMissing{}),
                       field<&E::repeatable>("False on a GPU with `train.deterministic: false`.",
-                                            config::MayBeMissing{})};
+                                            config::MayBeMissing{}),
+                      field<&E::gpu>("Name of the GPU; empty on a CPU.", config::MayBeMissing{})};
   }
 };
 

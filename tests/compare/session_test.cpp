@@ -250,6 +250,9 @@ TEST_F(SessionTest, RejectsMixedExecution) {
   runs_.env.micro_batch_sequences = 1;
   runs_.env.repeatable = false;
   EXPECT_NE(refusal().find("=4 train.deterministic=true"), std::string::npos);
+  runs_.env.gpu = "NVIDIA X";
+  EXPECT_NE(refusal().find("would use Fake 9000, 1 thread, NVIDIA X, fp32"), std::string::npos);
+  EXPECT_NE(refusal().find("continue this one on the original machine"), std::string::npos);
 }
 
 TEST_F(SessionTest, IgnoresAnEmptyRecord) {

@@ -72,6 +72,16 @@ TEST_F(CudnnAttentions, FasterBackwardEqualsTheRepeatableOne) {
   }
 }
 
+TEST_F(CudnnAttentions, TheContextDecidesWhetherBackwardRepeats) {
+  for (const bool deterministic : {true, false}) {
+    Context context{.gpu = &host_gpu(), .deterministic = deterministic};
+    const at::Tensor qkv = numbers({1, 8, 3 * 2 * 8}, 1, 0.7).to(at::kBFloat16).requires_grad_();
+    causal_attention(qkv, {2, 2, 8}, {}, context).sum().backward();
+    EXPECT_EQ(fake.executions.back().bindings.count(kCudnnDqSum), deterministic ? 0u : 1u);
+  }
+  EXPECT_EQ(fake.executions.size(), 4u);
+}
+
 TEST_F(CudnnAttentions, GradientsAreWrittenToTheirPlaces) {
   const CoreCase c = core_case(40, 4, 2);
   const CoreResult result = attention.forward(c.in);

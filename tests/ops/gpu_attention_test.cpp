@@ -1,6 +1,5 @@
 // The kernels around the core of GPU attention, on the host.
 #include <ATen/ATen.h>
-#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -241,31 +240,6 @@ TEST(BiasGradient, RowsOfTheMaskArePadded) {
   for (std::int64_t t = 0; t < 4; ++t)
     for (std::int64_t s = 0; s < 6; ++s)
       EXPECT_EQ(mask[0][t][s].item<float>(), static_cast<float>(s - t + 4)) << t << " " << s;
-}
-
-// The setting under which LibTorch's backward of attention ran: 1 deterministic, 0 not.
-std::vector<int> observed_modes;
-
-std::unique_ptr<at::ObserverContext> observe_backward(const at::RecordFunction& function) {
-  if (std::string_view(function.name()).find("attention_for_cpu_backward") !=
-      std::string_view::npos)
-    observed_modes.push_back(at::globalContext().deterministicAlgorithms() &&
-                             !at::globalContext().deterministicAlgorithmsWarnOnly());
-  return nullptr;
-}
-
-TEST(GpuAttentionCore, ComputesBackwardAsTheContextAsks) {
-  const bool before = at::globalContext().deterministicAlgorithms();
-  const auto handle = at::addGlobalCallback(at::RecordFunctionCallback(&observe_backward));
-  observed_modes.clear();
-  for (const bool deterministic : {true, false}) {
-    Context context{.gpu = &host_gpu(), .deterministic = deterministic};
-    const at::Tensor qkv = numbers({1, 8, 3 * 2 * 8}, 1, 0.7).to(at::kBFloat16).requires_grad_();
-    causal_attention(qkv, {2, 2, 8}, {}, context).sum().backward();
-    EXPECT_EQ(at::globalContext().deterministicAlgorithms(), before);
-  }
-  at::removeCallback(handle);
-  EXPECT_EQ(observed_modes, (std::vector<int>{1, 0}));
 }
 
 }  // namespace

@@ -143,9 +143,9 @@ TEST_F(FakeCardTest, BeginsWithThePrediction) {
   memory_.free_bytes = four - 100;  // LibTorch of this process holds the rest
   memory_.reserved_bytes = 100;
   EXPECT_EQ(fit(Probe::kPredict), 4);
-  fitting_ = 16;
+  fitting_ = 4;
   EXPECT_EQ(fit(), 4);
-  EXPECT_EQ(tried_, Sizes({4}));
+  EXPECT_EQ(tried_, Sizes({4, 6})) << "the estimate of 6 is within a quarter";
 }
 
 // Memory of other processes is a matter of the moment.
@@ -184,9 +184,9 @@ TEST(MicroBatchRule, OnAGpuAsksTheCard) {
   if (train::has_device("cuda")) GTEST_SKIP() << "a GPU is available";
   train::RunConfig config = train::test::small_config();
   config.train.device = std::string("cuda");
-  EXPECT_EQ(
-      train::test::error_of(ExitCode::kUsage, [&] { micro_batch_rule(256, Probe::kRun)(config); }),
-      "train.device: received cuda; expected cpu, because LibTorch finds no GPU");
+  const std::string error =
+      train::test::error_of(ExitCode::kUsage, [&] { micro_batch_rule(256, Probe::kRun)(config); });
+  EXPECT_EQ(error.find("train.device: received cuda; expected cpu, because "), 0u) << error;
 }
 
 // The largest tensor of a step of n sequences are its logits, 32 rows of 320 padded columns in fp32

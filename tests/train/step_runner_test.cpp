@@ -2,15 +2,16 @@
 #include "train/step_runner.h"
 
 #include <ATen/ATen.h>
-#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 
 #include "eval/feed.h"
+#include "ops/cudnn_attention.h"
 #include "store/checkpoint_store.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/gpu/nvrtc_support.h"
+#include "tests/ops/fake_cudnn.h"
 #include "tests/train/operation_recorder.h"
 #include "tests/train/step_batches.h"
 #include "tests/train/train_support.h"
@@ -236,22 +237,13 @@ TEST(StepRunner, AGpuStepNeverSynchronizesWithTheHost) {
   EXPECT_EQ(test::host_reads(seen), std::vector<std::string>{});
 }
 
-// Whether LibTorch's backward of attention was asked for the same bits each time.
-std::vector<int> asked_modes;
-
-std::unique_ptr<at::ObserverContext> note_mode(const at::RecordFunction& function) {
-  if (std::string_view(function.name()).find("attention_for_cpu_backward") !=
-      std::string_view::npos)
-    asked_modes.push_back(!at::globalContext().deterministicAlgorithmsWarnOnly() &&
-                          at::globalContext().deterministicAlgorithms());
-  return nullptr;
-}
-
 TEST(StepRunner, TheConfigurationDecidesWhetherBackwardRepeats) {
   gpu::test::HostDevice device;
-  const auto handle = at::addGlobalCallback(at::RecordFunctionCallback(&note_mode));
+  const ops::test::FakeCudnn cudnn;
+  const ops::CudnnAttention attention(
+      cudnn.library, {[](c10::Device) -> void* { return nullptr; }, [](c10::Device) { return 9; }});
+  const ops::ScopedCudnnAttention scope(attention);
   for (const bool deterministic : {true, false}) {
-    asked_modes.clear();
     RunConfig run = test::small_config();
     run.train.deterministic = deterministic;
     StepConfig config = step_config_of(run, at::kCPU);
@@ -260,9 +252,9 @@ TEST(StepRunner, TheConfigurationDecidesWhetherBackwardRepeats) {
     const auto optimizer =
         optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), &device);
     StepRunner(*model, *optimizer).run(batches_of(0), config);
-    EXPECT_EQ(asked_modes, std::vector<int>(4, deterministic));  // 2 layers, 2 micro-batches
+    EXPECT_EQ(cudnn.executions.back().bindings.count(ops::kCudnnDqSum), deterministic ? 0u : 1u);
   }
-  at::removeCallback(handle);
+  EXPECT_EQ(cudnn.executions.size(), 2u * 2 * 2 * 2);  // settings, layers, micro-batches, passes
 }
 
 TEST(StepRunner, EveryKernelOfAStepCompilesForGpus) {
