@@ -10,9 +10,9 @@
 namespace sluice::model {
 
 struct StepShape {
-  std::int64_t sequences = 1;           // of a micro-batch
-  std::int64_t vocab_rows = 0;          // columns of the logits
-  std::uint64_t element = 4;            // bytes of the compute dtype: 4 or 2
+  std::int64_t sequences = 1;   // of a micro-batch
+  std::int64_t vocab_rows = 0;  // columns of the logits
+  std::uint64_t element = 4;    // bytes of the compute dtype: 4 or 2
   // These two determine the core of attention.
   c10::DeviceType device = c10::kCUDA;
   bool has_cudnn = false;

@@ -186,8 +186,9 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const auto batches_at = [&](std::uint64_t data_step) {
     return parts_.batches.batch(data_step).split(run.micro_batch_sequences);
   };
-  std::vector<data::Batch> micro_batches = batches_at(progress.data_step);
+  std::vector<data::Batch> micro_batches;  // of the next step
   while (progress.step < run.steps && !stop_requested()) {
+    if (micro_batches.empty()) micro_batches = batches_at(progress.data_step);
     step.step = static_cast<std::uint64_t>(progress.step);
     step.lr =
         peak_lr(run.config) * optim::schedule_factor(run.config.schedule, progress.step, run.steps);

@@ -18,8 +18,7 @@ TEST_F(ProgramTest, ReportsThatMemoryIsExhausted) {
            "train.micro_batch_sequences=2",
            SLUICE_PROGRAM});
   EXPECT_EQ(outcome.exit_code, 74);
-  EXPECT_NE(outcome.err.find("model: out of memory (asked for "), std::string::npos)
-      << outcome.err;
+  EXPECT_NE(outcome.err.find("model: out of memory (asked for "), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("; use a smaller model"), std::string::npos) << outcome.err;
   EXPECT_FALSE(std::filesystem::exists(path("run"))) << "the run cannot be continued";
 }
