@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log_destination.h"
 #include "base/text_format.h"
 
 namespace sluice::log {
@@ -66,19 +68,24 @@ std::string without_controls(spdlog::level::level_enum level, std::string_view t
   return lines;
 }
 
-// The console of the process. State: the cursor position and the log file.
-class Console {
+// State: the cursor position and the log file.
+class Console final : public Destination {
  public:
+  // The console of the process.
   Console() {
     const char* kind = std::getenv("TERM");
     is_terminal_ =
         isatty(STDERR_FILENO) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
     const auto color = is_terminal_ && !is_set("NO_COLOR") ? spdlog::color_mode::always
                                                            : spdlog::color_mode::never;
-    auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(color);
-    sink->set_formatter(formatter("%^%*%$%v"));
-    console_ = std::make_unique<spdlog::logger>("console", std::move(sink));
-    console_->set_error_handler([](const std::string&) {});  // stderr failed: nowhere to report it
+    write_to(std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>(color));
+  }
+  explicit Console(const std::string& path) {
+    try {
+      write_to(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
+    } catch (const spdlog::spdlog_ex& error) {
+      fail(ExitCode::kIo, path, cat("cannot open: ", error.what()));
+    }
   }
 
   bool is_terminal() const { return is_terminal_; }
@@ -88,6 +95,7 @@ class Console {
     const std::lock_guard lock(mutex_);
     end_progress_locked();
     console_->log(level, spdlog::string_view_t(text.data(), text.size()));
+    console_->flush();
     if (file_ == nullptr) {
       if (is_first_file_ && level == spdlog::level::warn && early_.size() < kMaxEarly)
         early_.emplace_back(text);
@@ -141,6 +149,12 @@ class Console {
   }
 
  private:
+  void write_to(std::shared_ptr<spdlog::sinks::sink> sink) {
+    sink->set_formatter(formatter("%^%*%$%v"));
+    console_ = std::make_unique<spdlog::logger>("console", std::move(sink));
+    console_->set_error_handler([](const std::string&) {});  // it failed: nowhere to report it
+  }
+
   void end_progress_locked() {
     if (num_live_ == 1) std::fputc('\n', stderr);
     // several lines are redrawn below the next output
@@ -164,12 +178,75 @@ class Console {
   bool is_first_file_ = true;
 };
 
-Console& console() {
-  static Console the_console;
+const std::shared_ptr<Console>& process_console() {
+  static const auto the_console = std::make_shared<Console>();
   return the_console;
 }
 
+// Destinations of redirected threads, and how many threads each has.
+struct Redirected {
+  std::mutex mutex;
+  std::map<std::shared_ptr<Destination>, int> all;
+
+  void add(const std::shared_ptr<Destination>& destination, int count) {
+    const std::lock_guard lock(mutex);
+    if ((all[destination] += count) == 0) all.erase(destination);
+  }
+};
+
+Redirected& redirected() {
+  static Redirected the_redirected;
+  return the_redirected;
+}
+
+const Redirect*& innermost_redirect() {
+  thread_local const Redirect* innermost = nullptr;
+  return innermost;
+}
+
+// Destination has no other derived class.
+Console& console() {
+  const Redirect* redirect = innermost_redirect();
+  return redirect != nullptr ? static_cast<Console&>(*redirect->destination()) : *process_console();
+}
+
 }  // namespace
+
+bool Destination::is_new(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  return texts_.insert(text).second;
+}
+
+std::shared_ptr<Destination> Destination::append_to(const std::string& path) {
+  return std::make_shared<Console>(path);
+}
+
+Redirect::Redirect(std::shared_ptr<Destination> destination)
+    : destination_(std::move(destination)), before_(innermost_redirect()) {
+  if (destination_ != process_console()) redirected().add(destination_, 1);
+  innermost_redirect() = this;
+}
+
+Redirect::~Redirect() {
+  if (destination_ != process_console()) redirected().add(destination_, -1);
+  innermost_redirect() = before_;
+}
+
+std::shared_ptr<Destination> current() {
+  const Redirect* redirect = innermost_redirect();
+  return redirect != nullptr ? redirect->destination() : process_console();
+}
+
+std::vector<std::shared_ptr<Destination>> concerned() {
+  if (current() != process_console()) return {current()};
+  std::vector<std::shared_ptr<Destination>> found;
+  {
+    const std::lock_guard lock(redirected().mutex);
+    for (const auto& [destination, count] : redirected().all) found.push_back(destination);
+  }
+  if (found.empty()) found.push_back(process_console());
+  return found;
+}
 
 void info(std::string_view line) { console().line(spdlog::level::info, line); }
 void warn(std::string_view line) { console().line(spdlog::level::warn, line); }

@@ -42,7 +42,7 @@ std::optional<Rendezvous> Rendezvous::from_environment() {
 }
 
 void Rendezvous::arrive(const std::string& stage) const {
-  const std::filesystem::path file = directory_ / cat(stage, '-', ::getpid());
+  const std::filesystem::path file = directory_ / cat(stage, '-', ::getpid(), '-', ::gettid());
   require(static_cast<bool>(std::ofstream(file)), ExitCode::kIo, file.string(), "cannot write");
 }
 

@@ -1,4 +1,5 @@
-// Lets child processes time their work during the same period, although their start-up differs.
+// Lets child processes, or threads of one, time their work during the same period, although their
+// start-up differs.
 // Each marks the stages that it has reached by files in a directory of their parent.
 #pragma once
 
@@ -19,11 +20,11 @@ class Rendezvous {
   static std::optional<Rendezvous> from_environment();
 
   double seconds() const { return seconds_; }
-  // Marks `stage` (a word) as reached by this process.
+  // Marks `stage` (a word) as reached by this thread.
   void arrive(const std::string& stage) const;
-  // Whether all processes have reached it.
+  // Whether all have reached it.
   bool is_complete(const std::string& stage) const;
-  // Arrives and waits for the others. Polls base/signals.h; the parent must end all processes if
+  // Arrives and waits for the others. Polls base/signals.h; the parent must end all of them if
   // one of them fails.
   void meet(const std::string& stage) const;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/log_destination.h"
 #include "base/signals.h"
 #include "base/text_format.h"
 
@@ -39,7 +40,10 @@ StopNotice::StopNotice(std::string work) : work_(std::move(work)) {
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  watcher_ = std::thread([this] { watch(); });
+  watcher_ = std::thread([this, destination = log::current()] {
+    const log::Redirect redirect(destination);
+    watch();
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

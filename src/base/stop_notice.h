@@ -10,7 +10,8 @@ namespace sluice {
 
 // During its lifetime, a background thread logs the first stop signal (base/signals.h), since a
 // signal handler must not log: "SIGINT received: WORK; send it again after 1 s to stop
-// immediately". At most one instance per process.
+// immediately". Logs where the thread that made it does; at most one instance for each destination
+// (base/log_destination.h).
 class StopNotice {
  public:
   explicit StopNotice(std::string work);

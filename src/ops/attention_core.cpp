@@ -3,7 +3,9 @@
 
 #include <ATen/ATen.h>
 
+#include <condition_variable>
 #include <limits>
+#include <mutex>
 
 #include "base/error.h"
 #include "ops/cudnn_attention.h"
@@ -12,24 +14,51 @@ namespace sluice::ops {
 namespace {
 
 // LibTorch's backward ops sum in an order that varies from run to run unless asked not to. With
-// warn_only they keep that order.
+// warn_only they keep that order. The flags belong to the process: threads that want the same value
+// share it, others wait.
 class DeterministicAlgorithms {
  public:
-  explicit DeterministicAlgorithms(bool enabled)
-      : enabled_(at::globalContext().deterministicAlgorithms()),
-        warn_only_(at::globalContext().deterministicAlgorithmsWarnOnly()),
-        fill_(at::globalContext().deterministicFillUninitializedMemory()) {
-    at::globalContext().setDeterministicAlgorithms(enabled, /*warn_only=*/false);
-    at::globalContext().setDeterministicFillUninitializedMemory(false);
+  explicit DeterministicAlgorithms(bool enabled) {
+    State& s = state();
+    std::unique_lock lock(s.mutex);
+    s.changed.wait(lock, [&] { return s.num_users == 0 || s.enabled == enabled; });
+    if (s.num_users++ > 0) return;
+    s.enabled = enabled;
+    s.before = {.enabled = at::globalContext().deterministicAlgorithms(),
+                .warn_only = at::globalContext().deterministicAlgorithmsWarnOnly(),
+                .fill = at::globalContext().deterministicFillUninitializedMemory()};
+    set({.enabled = enabled, .warn_only = false, .fill = false});
   }
   DeterministicAlgorithms(const DeterministicAlgorithms&) = delete;
   ~DeterministicAlgorithms() {
-    at::globalContext().setDeterministicAlgorithms(enabled_, warn_only_);
-    at::globalContext().setDeterministicFillUninitializedMemory(fill_);
+    State& s = state();
+    {
+      const std::lock_guard lock(s.mutex);
+      if (--s.num_users > 0) return;
+      set(s.before);
+    }
+    s.changed.notify_all();
   }
 
  private:
-  bool enabled_, warn_only_, fill_;
+  struct Flags {
+    bool enabled = false, warn_only = false, fill = false;
+  };
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int num_users = 0;
+    bool enabled = false;
+    Flags before;
+  };
+  static State& state() {
+    static State the_state;
+    return the_state;
+  }
+  static void set(const Flags& flags) {
+    at::globalContext().setDeterministicAlgorithms(flags.enabled, flags.warn_only);
+    at::globalContext().setDeterministicFillUninitializedMemory(flags.fill);
+  }
 };
 
 std::int64_t group_size(const Heads& heads) { return heads.q.size(1) / heads.k.size(1); }

@@ -58,6 +58,17 @@ c10::Device with_index(c10::Device device) {
   return device.has_index() ? device : c10::Device(device.type(), 0);
 }
 
+// LibTorch hands out the streams of its pool in turn, so a thread keeps the first one it gets: with
+// at most kMaxStreams threads, no two have the same.
+c10::Stream stream_of_thread(c10::Device device) {
+  thread_local std::map<c10::Device, c10::Stream, bool (*)(const c10::Device&, const c10::Device&)>
+      streams([](const c10::Device& a, const c10::Device& b) { return a.index() < b.index(); });
+  const auto found = streams.find(device);
+  if (found != streams.end()) return found->second;
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  return streams.emplace(device, guard.getStreamFromGlobalPool(device)).first->second;
+}
+
 }  // namespace
 
 gpu::TorchCuda torch_cuda() {
@@ -107,7 +118,7 @@ DeviceScope::DeviceScope(c10::Device device) {
   if (!device.is_cuda()) return;
   const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
   cuda.setDevice(with_index(device));
-  stream_.emplace(cuda.getStreamFromGlobalPool(with_index(device)));
+  stream_.emplace(stream_of_thread(with_index(device)));
 }
 
 bool records_graphs() {

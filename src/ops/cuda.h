@@ -32,7 +32,9 @@ std::uint64_t free_memory(c10::Device gpu);
 void synchronize(c10::Device device);
 
 // Until destroyed, work of this thread goes to `device` and to a stream other than the default one,
-// which cannot be recorded. No effect for a CPU.
+// which cannot be recorded. The stream is this thread's own if at most kMaxStreams threads ever use
+// the device: what another thread starts on it would be recorded, too. No effect for a CPU.
+inline constexpr int kMaxStreams = 32;  // of LibTorch's pool, per device
 class DeviceScope {
  public:
   explicit DeviceScope(c10::Device device);

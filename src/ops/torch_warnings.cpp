@@ -8,6 +8,7 @@
 #include <streambuf>
 
 #include "base/log.h"
+#include "base/log_destination.h"
 #include "base/text_format.h"
 
 namespace sluice::ops {
@@ -55,7 +56,7 @@ std::string_view without_log_prefix(std::string_view line) {
   return is_prefix ? line.substr(end + 2) : line;
 }
 
-// Writes each distinct text to the log once. One per process, like the log.
+// Writes each distinct text once to each log that it concerns.
 class WarningLog {
  public:
   void write(std::string_view text) {
@@ -63,16 +64,21 @@ class WarningLog {
     const bool is_info = message.size() != text.size() && (text[1] == 'V' || text[1] == 'I');
     const std::string line = torch_warning_line(message);
     const std::lock_guard lock(mutex_);
-    if (texts_.size() >= kMaxTexts || !texts_.insert(line).second) return;
-    is_info ? log::info(line) : log::warn(line);
-    if (texts_.size() == kMaxTexts)
-      log::warn(
-          cat("LibTorch: ", kMaxTexts, " distinct warnings logged; suppressing further ones"));
+    if (texts_.size() >= kMaxTexts && !texts_.contains(line)) return;
+    const bool is_last = texts_.insert(line).second && texts_.size() == kMaxTexts;
+    for (const auto& destination : log::concerned()) {
+      if (!destination->is_new(line)) continue;
+      const log::Redirect redirect(destination);
+      is_info ? log::info(line) : log::warn(line);
+      if (is_last)
+        log::warn(
+            cat("LibTorch: ", kMaxTexts, " distinct warnings logged; suppressing further ones"));
+    }
   }
 
  private:
   std::mutex mutex_;
-  std::set<std::string> texts_;
+  std::set<std::string> texts_;  // of the whole process
 };
 
 // Never destroyed: LibTorch's threads may warn during program exit.

@@ -1,5 +1,5 @@
-// Redirects LibTorch's messages from stderr to the log: from every thread, each distinct text once,
-// with an explanation if known.
+// Redirects LibTorch's messages from stderr to the log: from every thread, each distinct text once
+// per destination (base/log_destination.h), with an explanation if known.
 //
 // LibTorch writes to stderr in two ways:
 // - TORCH_WARN calls the thread's c10::WarningHandler. Threads without a handler (the main thread,

@@ -3,10 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include <set>
-
 #include "base/error.h"
 #include "base/log.h"
+#include "base/log_destination.h"
 #include "base/machine.h"
 #include "base/text_format.h"
 #include "base/threads.h"
@@ -28,8 +27,8 @@ const gpu::Support& support_of(c10::Device device) {
 }
 
 void warn_of_cpu(const std::string& obstacle) {
-  static std::set<std::string> told;
-  if (told.insert(obstacle).second) log::warn(cat("using the CPU, because ", obstacle));
+  const std::string line = cat("using the CPU, because ", obstacle);
+  if (log::current()->is_new(line)) log::warn(line);
 }
 
 }  // namespace
@@ -90,6 +89,10 @@ c10::Device device_or_cpu(const std::string& name) {
 void use_threads(std::int64_t num_threads) {
   static const bool prepared = (ops::prepare_torch(static_cast<int>(num_threads)), true);
   invariant(prepared, "prepare_torch() runs once");
+  // The number belongs to the calling thread. At the first use of a thread, LibTorch and our code,
+  // each by its own flag, set the number that any thread has set last: that must come first.
+  at::internal::lazy_init_num_threads();
+  at::get_num_threads();
   at::set_num_threads(static_cast<int>(num_threads));
 }
 

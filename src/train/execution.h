@@ -32,8 +32,8 @@ bool has_device(const std::string& name);
 // the machine has a GPU that cannot be used.
 std::string choose_device(const gpu::Support& gpu);
 
-// Sets the number of threads of LibTorch and, at the first call, its other settings
-// (ops/torch_compat.h).
+// Sets the number of threads that LibTorch uses for work of the calling thread and, at the first
+// call in the process, its other settings (ops/torch_compat.h).
 void use_threads(std::int64_t num_threads);
 
 }  // namespace sluice::train

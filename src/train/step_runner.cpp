@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <mutex>
 #include <utility>
 
 #include "base/error.h"
@@ -15,6 +16,13 @@ namespace {
 
 // Layout of the start of `inputs_`, in elements of 8 bytes; tokens follow, 64-byte aligned.
 enum Slot : std::int64_t { kStep, kLr, kScale, kLossLimit, kNormLimit, kTokens = 8 };
+
+// LibTorch has one thread for the backward passes of a GPU. While it takes part in a recording, it
+// must not launch the backward pass of another run of this process.
+std::mutex& recording_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 }  // namespace
 
@@ -35,6 +43,9 @@ StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const Step
     allocate(micro_batches, config.device);
   }
   feed(micro_batches, config);
+  std::unique_lock<std::mutex> lock;  // replays run at the same time
+  if (make_recorder_ && recorder_ == nullptr && num_plain_ <= kPlainSteps)
+    lock = std::unique_lock(recording_mutex());
   if (num_plain_ == kPlainSteps && recorder_ == nullptr && make_recorder_) {
     recorder_ = make_recorder_();
     if (recorder_ != nullptr)
@@ -50,6 +61,7 @@ StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const Step
     compute(config);
     ++num_plain_;
   }
+  if (lock.owns_lock()) lock.unlock();
   const at::Tensor values = outputs_.clone();  // the next step overwrites outputs_
   stats.loss = values[0];
   stats.log_perplexity = values[1];

@@ -7,12 +7,16 @@
 
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <regex>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log_destination.h"
 #include "tests/base/temporary_directory.h"
 
 namespace sluice {
@@ -183,6 +187,66 @@ TEST(Log, AnUnwritableFileIsAnError) {
   });
   EXPECT_TRUE(text.starts_with("error: " + folder.path().string() + ": cannot open the log file: "))
       << text;
+}
+
+TEST(Log, ARedirectedThreadHasItsOwnConsoleAndLogFile) {
+  const testing::TemporaryDirectory folder;
+  const std::string console = printed(true, "1", [&] {
+    log::warn("of the process");
+    std::vector<std::thread> threads;
+    for (const std::string name : {"a", "b"}) {
+      threads.emplace_back([&folder, name] {
+        const log::Redirect redirect(log::Destination::append_to(folder / name));
+        log::open_file(folder / (name + ".log"));
+        log::progress(name + " shows progress");
+        if (log::is_terminal()) std::abort();
+        for (int i = 0; i < 50; ++i) log::info(name + " line");
+        std::thread([destination = log::current(), name] {
+          const log::Redirect inner(destination);
+          log::warn(name + " from a thread");
+        }).join();
+        log::close_file();
+        log::info(name + " end");
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    log::info("after");
+  });
+  EXPECT_EQ(console, "warning: of the process\r\nafter\r\n");
+  for (const std::string name : {"a", "b"}) {
+    std::string text;
+    for (int i = 0; i < 50; ++i) text += name + " line\n";
+    text += "warning: " + name + " from a thread\n";
+    EXPECT_EQ(read_file(folder / name), text + name + " end\n");
+    const std::string file =
+        std::regex_replace(read_file(folder / (name + ".log")), std::regex("(^|\n)\\S+Z "), "$1");
+    EXPECT_EQ(file, text);
+  }
+}
+
+// Lines of threads that work for all runs go to all of them, each once.
+TEST(Log, UnredirectedThreadsConcernAllDestinations) {
+  const testing::TemporaryDirectory folder;
+  const auto of_process = log::concerned();
+  ASSERT_EQ(of_process.size(), 1u);
+  EXPECT_EQ(of_process[0], log::current());
+  const auto a = log::Destination::append_to(folder / "a"),
+             b = log::Destination::append_to(folder / "b");
+  {
+    const log::Redirect to_a(a);
+    EXPECT_EQ(log::concerned(), std::vector{a});
+    const log::Redirect to_b(b);
+    EXPECT_EQ(log::concerned(), std::vector{b});
+    std::thread([&] {
+      const auto all = log::concerned();
+      EXPECT_EQ((std::set<std::shared_ptr<log::Destination>>(all.begin(), all.end())),
+                (std::set<std::shared_ptr<log::Destination>>{a, b}));
+    }).join();
+  }
+  EXPECT_EQ(log::concerned(), of_process);
+  EXPECT_TRUE(a->is_new("text"));
+  EXPECT_FALSE(a->is_new("text"));
+  EXPECT_TRUE(b->is_new("text"));
 }
 
 }  // namespace

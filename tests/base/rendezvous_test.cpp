@@ -45,6 +45,16 @@ TEST(Rendezvous, MeetsWhenAllHaveArrived) {
   EXPECT_FALSE(one->is_complete("timed"));
 }
 
+TEST(Rendezvous, ThreadsOfOneProcessCountSeparately) {
+  const testing::TemporaryDirectory folder;
+  const auto both = of_two(folder.path());
+  ASSERT_TRUE(both);
+  std::thread one([&] { both->meet("ready"); }), other([&] { both->meet("ready"); });
+  one.join();
+  other.join();
+  EXPECT_TRUE(both->is_complete("ready"));
+}
+
 TEST(Rendezvous, StopEndsTheWait) {
   const testing::TemporaryDirectory folder;
   const auto one = of_two(folder.path());

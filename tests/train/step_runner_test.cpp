@@ -4,7 +4,13 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
 
 #include "eval/feed.h"
 #include "ops/cudnn_attention.h"
@@ -42,6 +48,7 @@ struct Options {
   at::ScalarType compute = at::kFloat;
   gpu::Device* gpu = nullptr;
   bool recorded = false;
+  StepRunner::MakeRecorder make_recorder = {};
 };
 
 struct Result {
@@ -66,7 +73,7 @@ Result train(const Options& options, std::uint64_t num_steps,
   const auto optimizer =
       optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), options.gpu);
   Result result;
-  StepRunner::MakeRecorder make_recorder;
+  StepRunner::MakeRecorder make_recorder = options.make_recorder;
   if (options.recorded)
     make_recorder = [&] { return std::make_unique<RepeatingRecorder>(result.num_records); };
   StepRunner runner(*model, *optimizer, make_recorder);
@@ -114,6 +121,84 @@ TEST(StepRunner, RecordedStepsGiveTheSameBits) {
     EXPECT_TRUE(at::equal(got.weights, want.weights));
     EXPECT_EQ(want.num_records, 0);
     EXPECT_EQ(got.num_records, 1);
+  }
+}
+
+// Two runs in threads of one process. LibTorch has one thread for the backward passes of a GPU, so
+// nothing may be launched for one run while the other records, except by replays.
+class Turns {
+ public:
+  class SlowRecorder final : public ops::Recorder {
+   public:
+    explicit SlowRecorder(Turns& turns) : turns_(turns) {}
+    void record(const std::function<void()>& work) override {
+      const std::thread::id nobody = turns_.recording_.exchange(std::this_thread::get_id());
+      if (nobody != std::thread::id()) ++turns_.num_overlaps_;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      work_ = work;
+      ++turns_.num_records_;
+      turns_.recording_ = std::thread::id();
+    }
+    void replay() override {
+      is_replaying() = true;
+      work_();
+      is_replaying() = false;
+    }
+
+   private:
+    Turns& turns_;
+    std::function<void()> work_;
+  };
+  class Device final : public gpu::Device {
+   public:
+    explicit Device(Turns& turns) : turns_(turns) {}
+    void launch(const gpu::Kernel& kernel, const gpu::Grid& grid,
+                std::span<const gpu::Argument> arguments) override {
+      const std::thread::id recording = turns_.recording_;
+      const bool is_other =
+          recording != std::thread::id() && recording != std::this_thread::get_id();
+      if (is_other && !is_replaying()) ++turns_.num_overlaps_;
+      host_.launch(kernel, grid, arguments);
+    }
+
+   private:
+    Turns& turns_;
+    gpu::test::HostDevice host_;
+  };
+  int num_overlaps() const { return num_overlaps_; }
+  int num_records() const { return num_records_; }
+
+ private:
+  static bool& is_replaying() {
+    thread_local bool replaying = false;
+    return replaying;
+  }
+  std::atomic<std::thread::id> recording_{};
+  std::atomic<int> num_overlaps_ = 0, num_records_ = 0;
+};
+
+TEST(StepRunner, OneRunOfAProcessRecordsAtATime) {
+  gpu::test::HostDevice alone;
+  const Result want = train({.dropout = 0.2, .gpu = &alone}, 5);
+  Turns turns;
+  std::vector<Result> results(2);
+  std::vector<std::thread> threads;
+  for (Result& result : results) {
+    threads.emplace_back([&] {
+      Turns::Device device(turns);
+      result =
+          train({.dropout = 0.2,
+                 .gpu = &device,
+                 .make_recorder = [&] { return std::make_unique<Turns::SlowRecorder>(turns); }},
+                5);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(turns.num_records(), 2);
+  EXPECT_EQ(turns.num_overlaps(), 0);
+  for (const Result& result : results) {
+    EXPECT_EQ(result.losses, want.losses);
+    EXPECT_TRUE(at::equal(result.weights, want.weights));
   }
 }
 
