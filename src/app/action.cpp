@@ -42,11 +42,20 @@ ExitCode end_by_closed_pipe() {
 }  // namespace
 
 ExitCode run_action(const Action& action) {
-  try {
+  bool is_cut_off = false;
+  const ExitCode code = run_reporting([&] {
     action();
     std::cout.flush();
-    if (!std::cout.good() && has_no_reader(STDOUT_FILENO)) return end_by_closed_pipe();
-    require(std::cout.good(), ExitCode::kIo, "stdout", "write failed; check the free space");
+    is_cut_off = !std::cout.good() && has_no_reader(STDOUT_FILENO);
+    require(std::cout.good() || is_cut_off, ExitCode::kIo, "stdout",
+            "write failed; check the free space");
+  });
+  return is_cut_off ? end_by_closed_pipe() : code;
+}
+
+ExitCode run_reporting(const Action& action) {
+  try {
+    action();
     return ExitCode::kOk;
   } catch (const UserError& error) {
     log::end_progress();

@@ -12,5 +12,7 @@ using Action = std::function<void()>;
 // Runs `action` and flushes stdout. Reports an exception as one message on stderr and an exit code.
 // Terminates the process by SIGPIPE if stdout is a pipe without a reader.
 ExitCode run_action(const Action& action);
+// The same for an action that does not write to stdout; for threads.
+ExitCode run_reporting(const Action& action);
 
 }  // namespace sluice::app

@@ -18,7 +18,8 @@ namespace {
 
 // --report only reads existing runs; options that select or start runs contradict it.
 void require_only_report(const CLI::App& command) {
-  for (const char* name : {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--dry-run"})
+  for (const char* name :
+       {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--runs-in", "--dry-run"})
     require(command.get_option(name)->count() == 0, ExitCode::kUsage, "--report",
             cat("cannot be combined with ", name));
 }
@@ -53,13 +54,16 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
   auto options = std::make_shared<CompareOptions>();
   options->command_line = std::move(command_line);
   auto jobs = std::make_shared<config::Auto<std::int64_t>>(1);
-  CLI::App* command = app.add_subcommand(
-      "compare",
-      "Train variants with several seeds, one process per run, and test the differences");
+  CLI::App* command =
+      app.add_subcommand("compare", "Train variants with several seeds and test the differences");
   add_config(*command, options->config);
   add_value(*command, "--jobs", *jobs, {.low = 1, .high = 1024},
             "Number of concurrent runs; auto measures which number finishes first (default 1)")
       ->type_name("N|auto");
+  add_value(*command, "--runs-in", options->runs_in, {},
+            "Concurrent runs are processes, or threads of one process; auto: threads on a GPU "
+            "without MPS, else processes (default auto)")
+      ->type_name("auto|processes|threads");
   CLI::Option* dry_run =
       command->add_flag("--dry-run", options->dry_run,
                         "Print the grid, its cost and the detectable difference; run nothing");

@@ -266,11 +266,24 @@ void add_doctor(CLI::App& app, Action& action) {
   command->callback([=, &action] { action = [=] { doctor_command(*options); }; });
 }
 
+// Started by compare. Not listed.
+void add_worker(CLI::App& app, Action& action, const std::string& program) {
+  CLI::App* command = app.add_subcommand(std::string(kWorkerCommand), "")->group("");
+  command->callback([=, &action] {
+    action = [=] {
+      log_ignored_stops();
+      worker_command(program);
+    };
+  });
+}
+
 // Returns true after reporting `word` as unknown, with suggestions. CLI11 would only report a
 // missing command.
 bool reject_unknown_command(const CLI::App& app, const std::string& word) {
+  if (word == kWorkerCommand) return false;
   std::vector<std::string> commands;
-  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands({}))
+    if (!command->get_group().empty()) commands.push_back(command->get_name());
   if (std::find(commands.begin(), commands.end(), word) != commands.end()) return false;
   std::vector<std::string> suggestions;
   for (const std::string_view name : config::names_for(config::AliasKind::kCommand, word))
@@ -331,12 +344,14 @@ int run(int argc, char** argv) {
   install_signal_handlers();
   std::string command_line;
   for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", shell_word(argv[i]));
-  add_train(app, action, command_line, shell_program(argc > 0 ? argv[0] : ""));
+  const std::string program = shell_program(argc > 0 ? argv[0] : "");
+  add_train(app, action, command_line, program);
   add_prepare(app, action);
   add_eval(app, action);
   add_generate(app, action);
   add_plan(app, action);
   add_compare(app, action, command_line);
+  add_worker(app, action, program);
   add_verify(app, action);
   add_config_commands(app, action);
   add_schema(app, action);

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "compare/session.h"
 #include "store/run_directory.h"
 #include "train/run_config.h"
 
@@ -30,6 +32,8 @@ struct TrainOptions {
   std::string program = "sluice";  // as invoked, for commands suggested in messages
 };
 void train_command(const TrainOptions& options);
+// The same; returns what --json prints.
+std::string train_json(const TrainOptions& options);
 
 struct PrepareOptions {
   ConfigOptions config;
@@ -69,18 +73,28 @@ struct PlanOptions {
   bool json = false;
 };
 void plan_command(const PlanOptions& options);
+// What plan --measure --json prints.
+std::string measured_plan_json(const ConfigOptions& options);
 
 struct CompareOptions {
   ConfigOptions config;
   std::vector<std::string> only;     // see compare::select_variants; empty: all
   std::vector<std::uint64_t> seeds;  // empty: all
   int jobs = 1;                      // 0: auto
+  compare::RunsIn runs_in = compare::RunsIn::kAuto;
   bool dry_run = false, measure = false;
   std::vector<std::string> report;  // not empty: only merge these directories into a report
   bool json = false;
   std::string command_line;
 };
 void compare_command(const CompareOptions& options);
+
+// The process of compare whose threads are runs. Reads jobs from stdin, four words each that end
+// with a zero byte: a number, a configuration, its run directory (empty: measure its steps) and a
+// file for the output. Each is started at once; when it ends, "NUMBER CODE" is printed as a line.
+// Returns when stdin has ended and all jobs have.
+inline constexpr std::string_view kWorkerCommand = "run-jobs";
+void worker_command(const std::string& program);
 
 struct VerifyOptions {
   std::string run;

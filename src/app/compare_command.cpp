@@ -28,6 +28,7 @@ compare::SessionOptions session_of(const CompareOptions& options, const Comparis
           .only = options.only,
           .seeds = options.seeds,
           .jobs = options.jobs,
+          .runs_in = options.runs_in,
           .log_interval_s = config.run.train.log_interval.count};
 }
 

@@ -182,4 +182,8 @@ std::vector<std::string> ComparisonRuns::measure_command(
   return words_of({kProgram, "plan", config.string(), "--measure", "--json"});
 }
 
+std::vector<std::string> ComparisonRuns::worker_command() const {
+  return words_of({kProgram, kWorkerCommand});
+}
+
 }  // namespace sluice::app

@@ -22,6 +22,7 @@ class ComparisonRuns final : public compare::RunFactory {
   std::vector<std::string> train_command(const std::filesystem::path& config,
                                          const std::filesystem::path& run_dir) const override;
   std::vector<std::string> measure_command(const std::filesystem::path& config) const override;
+  std::vector<std::string> worker_command() const override;
 
   // Returns the checked configuration of one run.
   train::RunConfig load(const compare::RunRequest& request) const;

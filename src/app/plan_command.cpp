@@ -144,6 +144,11 @@ void print(const run::Plan& plan, const std::optional<run::StepTiming>& timing) 
 
 }  // namespace
 
+std::string measured_plan_json(const ConfigOptions& options) {
+  const run::Plan plan = run::make_plan(load_config(options), text::Notes::kLog, run::Probe::kRun);
+  return config::to_json(output_of(plan, run::measure_steps(plan, kMeasuredSteps)));
+}
+
 void plan_command(const PlanOptions& options) {
   const run::Plan plan = run::make_plan(load_config(options.config), text::Notes::kLog,
                                         options.measure ? run::Probe::kRun : run::Probe::kPredict);

@@ -39,18 +39,10 @@ void print(const run::Outcome& outcome, const std::string& program) {
             << shell_word(outcome.prompt) << "\n";
 }
 
-}  // namespace
-
-void train_command(const TrainOptions& options) {
+run::Outcome train(const TrainOptions& options) {
   const run::SessionOptions session = read_start(options);
   try {
-    const run::Outcome outcome = run::run_training(session);
-    if (options.json) {
-      std::cout << config::to_json(
-          TrainOutput{.summary = outcome.summary, .peak_memory_bytes = peak_memory_bytes()});
-    } else {
-      print(outcome, options.program);
-    }
+    return run::run_training(session);
   } catch (const UserError& error) {
     const bool can_continue =
         error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kIo;
@@ -60,6 +52,21 @@ void train_command(const TrainOptions& options) {
         what.find(command) != std::string::npos || !store::is_run_directory(session.config.run.dir))
       throw;
     throw UserError(error.code(), cat(what, "; continue with `", command, "`"));
+  }
+}
+
+}  // namespace
+
+std::string train_json(const TrainOptions& options) {
+  return config::to_json(
+      TrainOutput{.summary = train(options).summary, .peak_memory_bytes = peak_memory_bytes()});
+}
+
+void train_command(const TrainOptions& options) {
+  if (options.json) {
+    std::cout << train_json(options);
+  } else {
+    print(train(options), options.program);
   }
 }
 

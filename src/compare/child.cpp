@@ -34,6 +34,7 @@ struct Program {
   char* const* argv;
   char* const* environment;
   int output;
+  ChildPipes pipes;
 };
 
 // Runs in the child after fork(): only async-signal-safe calls. getppid() detects a parent that
@@ -43,10 +44,12 @@ struct Program {
     if (!is_ignored(stop.number)) ::signal(stop.number, SIG_DFL);
   }
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
-  const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int input =
+      program.pipes.input >= 0 ? program.pipes.input : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int out = program.pipes.output >= 0 ? program.pipes.output : program.output;
   const bool ready = ::setpgid(0, 0) == 0 && ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
-                     ::getppid() == parent && ::dup2(input, 0) >= 0 &&
-                     ::dup2(program.output, 1) >= 0 && ::dup2(program.output, 2) >= 0;
+                     ::getppid() == parent && ::dup2(input, 0) >= 0 && ::dup2(out, 1) >= 0 &&
+                     ::dup2(program.output, 2) >= 0;
   if (ready) ::execve(program.argv[0], program.argv, program.environment);
   ::_exit(kCannotStart);
 }
@@ -78,7 +81,7 @@ std::vector<std::string> merged(const Environment& changes) {
 }
 
 Child::Child(const std::vector<std::string>& command, const std::filesystem::path& output,
-             const Environment& environment) {
+             const Environment& environment, const ChildPipes& pipes) {
   const std::vector<char*> argv = pointers_to(command);
   const std::vector<std::string> variables = merged(environment);
   const std::vector<char*> envp = pointers_to(variables);
@@ -99,7 +102,7 @@ Child::Child(const std::vector<std::string>& command, const std::filesystem::pat
   pid_ = ::fork();
   if (pid_ == 0) {
     ::fcntl(ends[1], F_SETFD, 0);
-    exec_child({argv.data(), envp.data(), file}, parent, mask);
+    exec_child({argv.data(), envp.data(), file, pipes}, parent, mask);
   }
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);

@@ -18,6 +18,11 @@ std::vector<std::string> merged(const Environment& changes);
 // For exec(3): null-terminated, of pointers into `words`, which must live as long.
 std::vector<char*> pointers_to(const std::vector<std::string>& words);
 
+// Descriptors of this process that become the child's stdin and stdout; -1: see Child.
+struct ChildPipes {
+  int input = -1, output = -1;
+};
+
 class Child {
  public:
   // Runs command[0] with empty stdin, and stdout and stderr appended to `output`. The child has its
@@ -25,7 +30,7 @@ class Child {
   // signals. The kernel kills it when the parent dies. kIo if the process cannot be started; a
   // missing program exits with 127.
   Child(const std::vector<std::string>& command, const std::filesystem::path& output,
-        const Environment& environment = {});
+        const Environment& environment = {}, const ChildPipes& pipes = {});
   // Kills the process if it is still running.
   ~Child();
   Child(Child&& other) noexcept;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -21,13 +22,17 @@ constexpr std::uint64_t kMaxFileBytes = 1 << 20;
 
 using Variants = std::span<const std::function<TimingTask(int threads)>>;
 
+std::string_view sharing_of(const SharedGpu& gpu) {
+  return gpu.worker ? "threads of one process" : gpu.has_mps ? "MPS" : "without MPS";
+}
+
 // Other variants may need more memory.
 std::string key_of(const SharedGpu& gpu, int num_cpus, Variants variants) {
   std::string keys;
   for (const auto& variant : variants) keys += variant(num_cpus).key + '\n';
-  return cat(gpu.name, ", ", human_bytes(gpu.memory_bytes), ", ",
-             gpu.has_mps ? "MPS" : "without MPS", ", ", machine().cpu_model, ", ", num_cpus,
-             " processors, variants ", hash_of(keys).hex().substr(0, 8));
+  return cat(gpu.name, ", ", human_bytes(gpu.memory_bytes), ", ", sharing_of(gpu), ", ",
+             machine().cpu_model, ", ", num_cpus, " processors, variants ",
+             hash_of(keys).hex().substr(0, 8));
 }
 
 class GpuJobs {
@@ -37,12 +42,11 @@ class GpuJobs {
 
   int choose(Variants variants, std::size_t max_jobs) {
     const std::size_t largest = measure_alone(variants);
-    const int most = std::min(fitting_jobs(peak_bytes_, gpu_.memory_bytes),
-                              static_cast<int>(std::min<std::size_t>(max_jobs, kMaxGpuJobs)));
-    log::info(cat("  peak memory ", human_bytes(peak_bytes_), " per run: up to ",
-                  fitting_jobs(peak_bytes_, gpu_.memory_bytes), " fit into ",
-                  human_bytes(gpu_.memory_bytes), " with ", fixed(100 * kGpuReserve, 0),
-                  " % in reserve"));
+    const int fitting = fitting_jobs(peak_bytes_, gpu_.memory_bytes, gpu_.max_jobs());
+    const int most = static_cast<int>(std::min(max_jobs, static_cast<std::size_t>(fitting)));
+    log::info(cat("  peak memory ", human_bytes(peak_bytes_), " per run: up to ", fitting,
+                  " fit into ", human_bytes(gpu_.memory_bytes), " with ",
+                  fixed(100 * kGpuReserve, 0), " % in reserve"));
     std::optional<double> best = steps_per_s(variants[largest], 1);
     int chosen = 1;
     for (int jobs = 2; best && jobs <= most; jobs *= 2) {
@@ -58,7 +62,10 @@ class GpuJobs {
  private:
   RunTime reading(const std::function<TimingTask(int)>& variant, int jobs) const {
     return measure(variant(std::max(1, num_cpus_ / jobs)),
-                   {.num_children = jobs, .seconds = kPeriod_s, .environment = gpu_.environment},
+                   {.num_children = jobs,
+                    .seconds = kPeriod_s,
+                    .environment = gpu_.environment,
+                    .worker = gpu_.worker},
                    scratch_);
   }
 
@@ -76,7 +83,7 @@ class GpuJobs {
     return largest;
   }
 
-  // In total; nullopt if a process fails.
+  // In total; nullopt if a run fails.
   std::optional<double> steps_per_s(const std::function<TimingTask(int)>& variant, int jobs) {
     StepTime time;
     try {
@@ -106,10 +113,10 @@ class GpuJobs {
 
 }  // namespace
 
-int fitting_jobs(std::uint64_t peak_bytes, std::uint64_t memory_bytes) {
+int fitting_jobs(std::uint64_t peak_bytes, std::uint64_t memory_bytes, int max_jobs) {
   const double usable = (1 - kGpuReserve) * static_cast<double>(memory_bytes);
   const double jobs = usable / static_cast<double>(std::max<std::uint64_t>(1, peak_bytes));
-  return static_cast<int>(std::clamp(jobs, 1.0, static_cast<double>(kMaxGpuJobs)));
+  return static_cast<int>(std::clamp(jobs, 1.0, static_cast<double>(max_jobs)));
 }
 
 int choose_gpu_jobs(const SharedGpu& gpu, int num_cpus, std::size_t max_jobs, Variants variants,
@@ -120,10 +127,12 @@ int choose_gpu_jobs(const SharedGpu& gpu, int num_cpus, std::size_t max_jobs, Va
     known = config::from_json<JobsRecord>(read_file(file, kMaxFileBytes), file.string());
   const std::string key = key_of(gpu, num_cpus, variants);
   if (const auto found = known.jobs.find(key); found != known.jobs.end())
-    return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, kMaxGpuJobs));
+    return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, gpu.max_jobs()));
   if (max_jobs < 2) return 1;
   log::info(cat("choosing the number of parallel runs on ", gpu.name,
-                gpu.has_mps ? " with MPS" : " without MPS: they take turns on the card"));
+                gpu.worker    ? " as threads of one process"
+                : gpu.has_mps ? " with MPS"
+                              : " without MPS: they take turns on the card"));
   GpuJobs jobs(gpu, num_cpus, directory / "measured");
   const int chosen = jobs.choose(variants, max_jobs);
   if (jobs.is_steady()) {

@@ -143,7 +143,8 @@ TimingTask Planner::timing_task(const PlannedVariant& variant, int threads,
   real_files().write_atomically(file, factory_.make(request(variant, 0, threads)).config);
   return {.key = variant.hash,
           .label = report::label_of(variant.settings),
-          .command = factory_.measure_command(file)};
+          .command = factory_.measure_command(file),
+          .config = file};
 }
 
 std::optional<SharedGpu> Planner::shared_gpu() const {
@@ -165,7 +166,11 @@ int Planner::gpu_jobs(const std::filesystem::path& folder, const SharedGpu& gpu)
   return choose_gpu_jobs(gpu, num_cpus, chosen_.size() * seeds_.size(), tasks, folder);
 }
 
-int Planner::jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu) const {
+int Planner::jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu,
+                  const std::optional<WorkerCommand>& worker) const {
+  if (gpu && worker && options_.jobs > kMaxGpuThreads)
+    fail(ExitCode::kUsage, "--jobs", cat(options_.jobs, " with runs as threads of one process"),
+         cat("at most ", kMaxGpuThreads, " on a GPU, or --runs-in processes"));
   if (options_.jobs > 0) return options_.jobs;
   if (gpu) return gpu_jobs(folder, *gpu);
   const int num_cpus = auto_threads();
@@ -177,7 +182,8 @@ int Planner::jobs(const std::filesystem::path& folder, const std::optional<Share
     return std::max(1, num_cpus / static_cast<int>(variant.facts.env.threads));
   return choose_jobs(
       num_cpus, chosen_.size() * seeds_.size(),
-      [&](int threads) { return timing_task(variant, threads, folder / "measured"); }, folder);
+      [&](int threads) { return timing_task(variant, threads, folder / "measured"); }, folder,
+      worker);
 }
 
 }  // namespace sluice::compare

@@ -52,8 +52,10 @@ class Planner {
                          const std::filesystem::path& folder) const;
   // The GPU of the baseline, if this session may run several cells at once on one.
   std::optional<SharedGpu> shared_gpu() const;
-  // Number of parallel runs: as requested, otherwise measured in `folder`. `gpu`: shared_gpu().
-  int jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu) const;
+  // Number of parallel runs: as requested, otherwise measured in `folder`, as they will run. `gpu`:
+  // shared_gpu().
+  int jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu,
+           const std::optional<WorkerCommand>& worker) const;
 
  private:
   RunRequest request(const PlannedVariant& variant, std::uint64_t seed, int threads) const;

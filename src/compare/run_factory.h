@@ -58,6 +58,9 @@ class RunFactory {
   virtual std::vector<std::string> train_command(const std::filesystem::path& config,
                                                  const std::filesystem::path& run_dir) const = 0;
   virtual std::vector<std::string> measure_command(const std::filesystem::path& config) const = 0;
+  // Arguments of a process that does the same for several configurations at once, in threads; see
+  // executor.h.
+  virtual std::vector<std::string> worker_command() const = 0;
 };
 
 }  // namespace sluice::compare

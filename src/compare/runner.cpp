@@ -1,11 +1,10 @@
 #include "compare/runner.h"
 
-#include <poll.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "base/clock.h"
@@ -16,7 +15,6 @@
 #include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "base/version.h"
-#include "compare/child.h"
 #include "compare/display.h"
 #include "compare/saved_state.h"
 #include "store/run_result.h"
@@ -24,7 +22,7 @@
 namespace sluice::compare {
 namespace {
 
-// Interval of progress updates. The end of a child and signals interrupt the wait.
+// Interval of progress updates. The end of a run and signals interrupt the wait.
 constexpr int kPoll_ms = 500;
 
 std::uintmax_t size_of(const std::filesystem::path& file) {
@@ -33,7 +31,7 @@ std::uintmax_t size_of(const std::filesystem::path& file) {
   return error ? 0 : size;
 }
 
-// The last "error: " line after `begin`, the start of this child's output; otherwise the last line.
+// The last "error: " line after `begin`, the start of this run's output; otherwise the last line.
 std::string last_message(const std::filesystem::path& output, std::uintmax_t begin) {
   constexpr std::streamoff kTailBytes = 4096;
   std::ifstream file(output, std::ios::binary | std::ios::ate);
@@ -55,7 +53,7 @@ std::string describe_exit(int code, const std::string& message) {
   return cat("exit code ", code, reason);
 }
 
-// Why the result of a child with exit code 0 is unusable; empty if it is usable.
+// Why the result of a run with exit code 0 is unusable; empty if it is usable.
 std::string result_problem(const Cell& cell) {
   try {
     const store::RunResult result = store::read_run_result(cell.run_dir() / "result.json");
@@ -83,18 +81,21 @@ void remove_unverifiable_run(const Cell& cell) {
 class Runner {
  public:
   Runner(std::span<const Cell> cells, const RunFactory& factory, const RunnerOptions& options)
-      : cells_(cells), factory_(factory), options_(options), display_(cells, options) {}
+      : cells_(cells),
+        factory_(factory),
+        options_(options),
+        display_(cells, options),
+        executor_(make_executor(options.worker, options.environment)) {}
 
   Tally run() {
     for (std::size_t i = 0; i < cells_.size(); ++i) enqueue(i);
-    while (next_ < queue_.size() || !children_.empty()) {
+    while (next_ < queue_.size() || !running_.empty()) {
       if (stop_requested() && !stopping_) stop();
       while (!stopping_ && next_ < queue_.size() &&
-             children_.size() < static_cast<std::size_t>(options_.num_jobs))
+             running_.size() < static_cast<std::size_t>(options_.num_jobs))
         start(queue_[next_++]);
-      if (stopping_ && children_.empty()) break;
-      wait();
-      reap();
+      if (stopping_ && running_.empty()) break;
+      for (const Executor::End& end : executor_->wait(kPoll_ms)) record_outcome(end);
       display_.refresh();
     }
     tally_.num_waiting += queue_.size() - next_;
@@ -104,11 +105,9 @@ class Runner {
 
  private:
   struct Running {
-    std::size_t cell = 0;
     CellRecord record;
     double started_s = 0;
     std::uintmax_t output_begin = 0;
-    Child child;
   };
 
   // Queues the cell unless it is done.
@@ -131,43 +130,26 @@ class Runner {
     real_files().write_atomically(cell.config_file(), cell.facts.config);
     write_record(record, cell.record_file());
     display_.started(i);
-    const std::uintmax_t output_begin = size_of(cell.output_file());
-    children_.push_back({i, std::move(record), monotonic_s(), output_begin,
-                         Child(factory_.train_command(cell.config_file(), cell.run_dir()),
-                               cell.output_file(), options_.environment)});
+    running_[i] = {std::move(record), monotonic_s(), size_of(cell.output_file())};
+    executor_->start(i, {.command = factory_.train_command(cell.config_file(), cell.run_dir()),
+                         .config = cell.config_file(),
+                         .run_dir = cell.run_dir(),
+                         .output = cell.output_file()});
   }
 
   void stop() {
     stopping_ = true;
-    if (children_.empty()) return;
-    log_stop(cat("stopping ", count_of(static_cast<std::int64_t>(children_.size()), "run"),
-                 " after ", children_.size() == 1 ? "its current step" : "their current steps"));
-    for (const Running& running : children_) running.child.stop(stop_signal_number());
+    if (running_.empty()) return;
+    log_stop(cat("stopping ", count_of(static_cast<std::int64_t>(running_.size()), "run"),
+                 " after ", running_.size() == 1 ? "its current step" : "their current steps"));
+    executor_->stop(stop_signal_number());
   }
 
-  void wait() const {
-    std::vector<pollfd> ends;
-    for (const Running& running : children_)
-      ends.push_back({.fd = running.child.end_descriptor(), .events = POLLIN, .revents = 0});
-    const int result = ::poll(ends.data(), ends.size(), kPoll_ms);
-    invariant(result >= 0 || errno == EINTR, "poll failed");
-  }
-
-  void reap() {
-    for (std::size_t i = 0; i < children_.size();) {
-      const auto code = children_[i].child.exit_code();
-      if (!code) {
-        ++i;
-        continue;
-      }
-      record_outcome(children_[i], *code);
-      children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-  }
-
-  void record_outcome(Running& running, int code) {
-    const Cell& cell = cells_[running.cell];
-    CellRecord& record = running.record;
+  void record_outcome(const Executor::End& end) {
+    const Running running = std::move(running_.extract(end.number).mapped());
+    const Cell& cell = cells_[end.number];
+    const int code = end.code;
+    CellRecord record = running.record;
     record.wall_seconds = monotonic_s() - running.started_s;
     const std::string problem =
         code == 0 ? result_problem(cell) : last_message(cell.output_file(), running.output_begin);
@@ -190,7 +172,7 @@ class Runner {
       count_failure(code);
     }
     write_record(record, cell.record_file());
-    display_.ended(running.cell, outcome);
+    display_.ended(end.number, outcome);
   }
 
   std::string count_stopped(StoppedRun stopped) {
@@ -214,9 +196,10 @@ class Runner {
   const RunFactory& factory_;
   RunnerOptions options_;
   Display display_;
+  std::unique_ptr<Executor> executor_;
   std::vector<std::size_t> queue_;
   std::size_t next_ = 0;
-  std::vector<Running> children_;
+  std::map<std::size_t, Running> running_;  // by cell
   Tally tally_;
   bool stopping_ = false;
 };

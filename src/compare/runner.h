@@ -1,24 +1,26 @@
-// Runs cells in parallel child processes and updates their records.
+// Runs cells in parallel, in child processes or as threads of one, and updates their records.
 //
 // A cell that diverges or fails is recorded; the others continue. A stop request (base/signals.h)
-// is forwarded to all children; no new ones are started, and all running ones are waited for.
+// is forwarded to all runs; no new ones are started, and all running ones are waited for.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "compare/cell.h"
-#include "compare/child.h"
+#include "compare/executor.h"
 
 namespace sluice::compare {
 
 struct RunnerOptions {
   int num_jobs = 1;
-  double log_interval_s = 60;  // between progress lines if stderr is not a terminal
-  std::string title;           // "tuning"; empty for the comparison itself
-  Environment environment{};   // of each child
+  double log_interval_s = 60;             // between progress lines if stderr is not a terminal
+  std::string title;                      // "tuning"; empty for the comparison itself
+  Environment environment{};              // of each child
+  std::optional<WorkerCommand> worker{};  // runs are threads of this process
 };
 
 // Final states of the cells.

@@ -15,9 +15,9 @@
 #include "base/text_format.h"
 #include "base/threads.h"
 #include "compare/comparison_file.h"
-#include "compare/mps.h"
 #include "compare/planner.h"
 #include "compare/seed_consistency.h"
+#include "compare/sharing.h"
 #include "compare/step_times.h"
 #include "compare/tuning.h"
 #include "config/names.h"
@@ -37,7 +37,8 @@ class SessionDirectory {
   ~SessionDirectory() {
     if (created_.empty()) return;
     std::error_code error;
-    for (const char* file : {"lock", "jobs.json"}) fs::remove(directory_ / file, error);
+    for (const char* file : {"lock", "jobs.json", "worker.txt"})
+      fs::remove(directory_ / file, error);
     fs::remove_all(directory_ / "measured", error);
     for (const fs::path& path : created_) fs::remove(path, error);
   }
@@ -97,35 +98,6 @@ void add(Tally& sum, const Tally& more) {
   if (sum.worst_code != static_cast<int>(ExitCode::kInternal) && more.worst_code != 0)
     sum.worst_code = more.worst_code;
 }
-
-// How the session's cells share a GPU. MPS lasts as long as this object.
-class GpuSharing {
- public:
-  explicit GpuSharing(std::optional<SharedGpu> gpu) : gpu_(std::move(gpu)) {
-    if (!gpu_) return;
-    mps_.emplace();
-    gpu_->has_mps = mps_->is_active();
-    gpu_->environment = mps_->environment();
-  }
-  int jobs(const Planner& planner, const fs::path& directory) {
-    try {
-      return planner.jobs(directory, gpu_);
-    } catch (const UserError& error) {
-      const bool started = gpu_ && gpu_->has_mps && !gpu_->environment.empty();
-      if (error.code() != ExitCode::kUsage || !started) throw;
-      log::warn(cat("measuring again without MPS: ", error.what()));
-    }
-    mps_.reset();
-    gpu_->has_mps = false;
-    gpu_->environment.clear();
-    return planner.jobs(directory, gpu_);
-  }
-  Environment environment() const { return gpu_ ? gpu_->environment : Environment{}; }
-
- private:
-  std::optional<SharedGpu> gpu_;
-  std::optional<Mps> mps_;
-};
 
 // Shared by the stages of a session.
 struct Context {
@@ -341,14 +313,15 @@ Tally run_session(const SessionOptions& options, RunFactory& factory) {
   planner.check();
   SessionDirectory directory(options.directory);
   planner.prepare();
-  GpuSharing gpu(planner.shared_gpu());
-  const int jobs = gpu.jobs(planner, options.directory);
+  Sharing sharing(options, factory, planner.shared_gpu());
+  const int jobs = sharing.jobs(planner, options.directory);
   const Context context{.options = options,
                         .planner = planner,
                         .threads = std::max(1, auto_threads() / jobs),
                         .runner = {.num_jobs = jobs,
                                    .log_interval_s = options.log_interval_s,
-                                   .environment = gpu.environment()}};
+                                   .environment = sharing.environment(),
+                                   .worker = sharing.worker()}};
   const Grid grid = make_grid(context);
   std::vector<std::string> commands = earlier_commands(options.directory, grid.variants);
   const std::vector<Cell> tuning = session_tuning_cells(context, grid);

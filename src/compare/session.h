@@ -11,9 +11,12 @@
 // docs/comparison.md for the directory layout.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "compare/compare_config.h"
@@ -21,6 +24,15 @@
 #include "compare/runner.h"
 
 namespace sluice::compare {
+
+// Where runs that are active at the same time run. kAuto: in threads on a GPU without MPS, where
+// processes take turns; otherwise in processes.
+enum class RunsIn { kAuto, kProcesses, kThreads };
+constexpr auto names_of(RunsIn) {
+  return std::array{std::pair{RunsIn::kAuto, std::string_view("auto")},
+                    std::pair{RunsIn::kProcesses, std::string_view("processes")},
+                    std::pair{RunsIn::kThreads, std::string_view("threads")}};
+}
 
 struct SessionOptions {
   CompareConfig config{};
@@ -30,6 +42,7 @@ struct SessionOptions {
   std::vector<std::string> only{};     // variants of this session; empty: all
   std::vector<std::uint64_t> seeds{};  // seeds of this session; empty: all
   int jobs = 1;                        // parallel runs; 0: choose the fastest by measurement
+  RunsIn runs_in = RunsIn::kAuto;
   double log_interval_s = 60;
 };
 

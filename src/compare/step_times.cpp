@@ -1,11 +1,10 @@
 #include "compare/step_times.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
@@ -18,7 +17,7 @@
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
-#include "compare/child.h"
+#include "compare/executor.h"
 #include "compare/saved_state.h"
 
 namespace sluice::compare {
@@ -36,29 +35,31 @@ Record read_or_new(const fs::path& path) {
                           : Record{};
 }
 
-// Forwards a stop signal to all children, once. Kills the others when one fails, since they would
-// wait for it. Returns the index of that one, or 0.
-std::size_t wait_for_all(std::vector<Child>& children) {
-  bool stopping = false;
-  std::optional<std::size_t> failed;
-  while (true) {
-    std::vector<pollfd> ends;
-    for (std::size_t i = 0; i < children.size(); ++i) {
-      const std::optional<int> code = children[i].exit_code();
-      if (code && *code != 0 && !failed) failed = i;
-      if (!code)
-        ends.push_back({.fd = children[i].end_descriptor(), .events = POLLIN, .revents = 0});
+// Exit codes of all jobs. Forwards a stop signal to all of them, once. Kills the others when one
+// fails, since they would wait for it. `first`: the index of that one, or 0.
+struct Codes {
+  std::vector<int> codes;
+  std::size_t first = 0;
+};
+Codes wait_for_all(Executor& executor, std::size_t num_jobs) {
+  Codes result{.codes = std::vector<int>(num_jobs)};
+  bool stopping = false, failed = false;
+  for (std::size_t num_ended = 0; num_ended < num_jobs;) {
+    for (const Executor::End& end : executor.wait(500)) {
+      result.codes[end.number] = end.code;
+      ++num_ended;
+      if (end.code == 0 || failed) continue;
+      failed = true;
+      result.first = end.number;
     }
-    if (ends.empty()) return failed.value_or(0);
-    if (failed && !stop_requested())
-      for (const Child& child : children) child.stop(SIGKILL);
+    if (failed && !stop_requested()) executor.stop(SIGKILL);
     if (stop_requested() && !stopping) {
       stopping = true;
       log_stop("stopping step timing");
-      for (const Child& child : children) child.stop(stop_signal_number());
+      executor.stop(stop_signal_number());
     }
-    ::poll(ends.data(), ends.size(), 500);
   }
+  return result;
 }
 
 // Missing or null on a CPU.
@@ -100,18 +101,19 @@ RunTime measure(const TimingTask& task, const Concurrency& concurrency, const fs
   if (num_children > 1 || concurrency.seconds > 0)
     environment.push_back(
         Rendezvous::variable(static_cast<std::size_t>(num_children), concurrency.seconds, meeting));
-  std::vector<Child> children;
-  std::vector<fs::path> outputs;
-  for (int i = 0; i < num_children; ++i) {
-    outputs.push_back(scratch / cat("timing-", i, ".txt"));
-    real_files().remove_all(outputs.back());
-    children.emplace_back(task.command, outputs.back(), environment);
+  const auto num_jobs = static_cast<std::size_t>(num_children);
+  const auto output_of = [&](std::size_t i) { return scratch / cat("timing-", i, ".txt"); };
+  const std::unique_ptr<Executor> executor = make_executor(concurrency.worker, environment);
+  for (std::size_t i = 0; i < num_jobs; ++i) {
+    real_files().remove_all(output_of(i));
+    executor->start(
+        i, {.command = task.command, .config = task.config, .run_dir = {}, .output = output_of(i)});
   }
-  const std::size_t first = wait_for_all(children);
-  parse_timing(task, outputs[first], *children[first].exit_code());
+  const Codes ended = wait_for_all(*executor, num_jobs);
+  parse_timing(task, output_of(ended.first), ended.codes[ended.first]);
   RunTime mean;
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    const RunTime one = parse_timing(task, outputs[i], *children[i].exit_code());
+  for (std::size_t i = 0; i < num_jobs; ++i) {
+    const RunTime one = parse_timing(task, output_of(i), ended.codes[i]);
     mean.step_s += one.step_s / num_children;
     mean.other_s += one.other_s / num_children;
     mean.peak_gpu_bytes = std::max(mean.peak_gpu_bytes, one.peak_gpu_bytes);
@@ -200,10 +202,11 @@ std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_st
 }
 
 int choose_jobs(int num_cpus, std::size_t max_jobs, const std::function<TimingTask(int)>& task,
-                const fs::path& directory) {
+                const fs::path& directory, const std::optional<WorkerCommand>& worker) {
   const fs::path file = directory / "jobs.json";
   auto known = read_or_new<JobsRecord>(file);
-  const std::string key = cat(machine().cpu_model, ", ", num_cpus, " processors");
+  const std::string key = cat(machine().cpu_model, ", ", num_cpus, " processors",
+                              worker ? ", threads of one process" : "");
   if (const auto found = known.jobs.find(key); found != known.jobs.end())
     return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, num_cpus));
   std::vector<int> candidates;
@@ -212,7 +215,9 @@ int choose_jobs(int num_cpus, std::size_t max_jobs, const std::function<TimingTa
   if (candidates.size() < 2) return 1;
   log::info("choosing the number of parallel runs by step time");
   const std::vector<StepTime> times = measure_interleaved(candidates.size(), [&](std::size_t i) {
-    return measure_step_s(task(num_cpus / candidates[i]), candidates[i], directory / "measured") /
+    return measure(task(num_cpus / candidates[i]),
+                   {.num_children = candidates[i], .worker = worker}, directory / "measured")
+               .step_s /
            candidates[i];
   });
   const auto best = std::min_element(

@@ -15,12 +15,13 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "compare/child.h"
+#include "compare/executor.h"
 #include "config/record.h"
 
 namespace sluice::compare {
@@ -60,8 +61,8 @@ struct JobsRecord {
   std::map<std::string, std::int64_t> jobs;
   static constexpr auto fields() {
     return std::tuple{config::field<&JobsRecord::jobs>(
-        "Parallel runs, by processor model and number of processors; on a GPU also by card, use of "
-        "MPS and variants.",
+        "Parallel runs, by processor model and number of processors, and whether they are threads "
+        "of one process; on a GPU also by card, use of MPS and variants.",
         config::Positive{}, config::Rest{})};
   }
 };
@@ -70,6 +71,7 @@ struct JobsRecord {
 struct TimingTask {
   std::string key, label;  // key: identifies the timed configuration
   std::vector<std::string> command;
+  std::filesystem::path config{};  // of that command; needed to measure in a thread
 };
 
 // Output of such a command. other_s: seconds of a whole run outside its steps, as far as known; see
@@ -80,12 +82,13 @@ struct RunTime {
 };
 struct Concurrency {
   int num_children = 1;
-  double seconds = 0;         // during which each child trains at least; 0: a few steps
-  Environment environment{};  // of each child
+  double seconds = 0;                     // during which each child trains at least; 0: a few steps
+  Environment environment{};              // of each child
+  std::optional<WorkerCommand> worker{};  // the children are threads of this process
 };
-// Means over concurrent processes, and their largest memory. They time their steps during the same
-// period (base/rendezvous.h). If one fails, the others are killed. `scratch`: a directory for their
-// output.
+// Means over concurrent children, and the largest memory of their processes. They time their steps
+// during the same period (base/rendezvous.h). If one fails, the others are killed. `scratch`: a
+// directory for their output.
 RunTime measure(const TimingTask& task, const Concurrency& concurrency,
                 const std::filesystem::path& scratch);
 inline double measure_step_s(const TimingTask& task, int num_children,
@@ -122,12 +125,13 @@ std::vector<double> step_times(std::span<const TimingTask> variants, std::size_t
 std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_step_s,
                                  double step_s);
 
-// The number of parallel processes, among 1, 2, 4, ... up to max_jobs, with the most steps per
-// second in total. Each has num_cpus / processes threads and runs task(threads). Saved per
-// processor model and number of processors, unless disturbed.
+// The number of parallel runs, among 1, 2, 4, ... up to max_jobs, with the most steps per second in
+// total. Each has num_cpus / runs threads and runs task(threads). Saved per processor model, number
+// of processors and use of a `worker`, unless disturbed.
 // For GPUs: compare/gpu_jobs.h.
 int choose_jobs(int num_cpus, std::size_t max_jobs,
                 const std::function<TimingTask(int threads)>& task,
-                const std::filesystem::path& directory);
+                const std::filesystem::path& directory,
+                const std::optional<WorkerCommand>& worker = {});
 
 }  // namespace sluice::compare

@@ -43,6 +43,19 @@ echo "{\"step\":$step,\"eval\":{\"log_perplexity\":3.5}}" >> "$2/metrics.jsonl"
 echo '{"step":10}'
 )";
 
+// Jobs as in app/worker_command.cpp; processes take the place of threads. A job with the behavior
+// "kill" kills the worker once the others have started.
+constexpr const char* kWorker = R"(cd "$1" || exit 1
+echo "$SLUICE_RENDEZVOUS" >> workers
+while IFS= read -r -d '' n && IFS= read -r -d '' config && IFS= read -r -d '' run &&
+    IFS= read -r -d '' out; do
+  if [ -n "$run" ]; then set -- train.sh "$config" "$run"; else set -- measure.sh "$config"; fi
+  grep -q '^behavior=kill' "$config" && { sleep 0.3; kill -9 $$; }
+  ( sh "$@" >> "$out" 2>&1; echo "$n $?" ) &
+done
+wait
+)";
+
 void write(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
@@ -58,6 +71,7 @@ T value_or(const std::map<std::string, T>& map, const std::string& key, T otherw
 FakeRuns::FakeRuns(fs::path scratch) : scratch_(std::move(scratch)) {
   fs::create_directories(scratch_);
   write(scratch_ / "train.sh", kTrain);
+  write(scratch_ / "worker.sh", kWorker);
   write(scratch_ / "measure.sh",
         ". \"$1\"\neval \"$before_measure\"\necho warming up >&2\n"
         "[ -z \"$measured\" ] || { echo \"$measured\"; exit; }\n"
@@ -115,6 +129,15 @@ std::vector<std::string> FakeRuns::train_command(const fs::path& config,
 
 std::vector<std::string> FakeRuns::measure_command(const fs::path& config) const {
   return {"/bin/sh", scratch_ / "measure.sh", config.string()};
+}
+
+std::vector<std::string> FakeRuns::worker_command() const {
+  return {"/bin/bash", scratch_ / "worker.sh", scratch_.string()};
+}
+
+std::size_t FakeRuns::num_workers() const {
+  std::ifstream file(scratch_ / "workers");
+  return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(file), {}, '\n'));
 }
 
 CompareConfig two_variants(std::vector<std::uint64_t> seeds) {

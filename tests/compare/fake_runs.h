@@ -21,10 +21,13 @@ class FakeRuns final : public RunFactory {
   std::vector<std::string> train_command(const std::filesystem::path& config,
                                          const std::filesystem::path& run_dir) const override;
   std::vector<std::string> measure_command(const std::filesystem::path& config) const override;
+  // A bash script, which ignores the environment of its jobs and does not forward signals.
+  std::vector<std::string> worker_command() const override;
+  std::size_t num_workers() const;  // started so far
 
   // "LABEL, seed N" -> "fast" (default), "slow" (0.05 s per step), "crash", "diverge", "hang"
   // (ignores stop signals), "deaf" (terminated by them, as before handlers are installed), "silent"
-  // (exit code 9), "nothing" (no result).
+  // (exit code 9), "nothing" (no result), "kill" (SIGKILL to the worker, see worker_command()).
   std::map<std::string, std::string> behavior;
   std::map<std::string, double> log_perplexity;  // "LABEL, seed N"; default 3
   std::map<std::string, double> step_s;          // by label; default 0.1

@@ -36,6 +36,12 @@ class RunnerTest : public ::testing::Test {
   Tally run(const std::vector<Cell>& cells, int jobs = 1) {
     return run_cells(cells, runs_, {.num_jobs = jobs});
   }
+  // The same as threads of one process.
+  Tally run_in_worker(const std::vector<Cell>& cells, int jobs) {
+    return run_cells(cells, runs_,
+                     {.num_jobs = jobs,
+                      .worker = WorkerCommand{runs_.worker_command(), directory_ / "worker.txt"}});
+  }
   void TearDown() override { clear_stop(); }
 
   sluice::testing::TemporaryDirectory directory_;
@@ -77,6 +83,42 @@ TEST_F(RunnerTest, FinishedCellsAreNotRunAgain) {
   EXPECT_TRUE(is_finished(cells[0], record_of(cells[0])));
 }
 
+TEST_F(RunnerTest, OneWorkerRunsAllCells) {
+  runs_.behavior = {{"geglu, seed 1", "silent"}, {"geglu, seed 2", "diverge"}};
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1), cell("relu", 2),
+                                cell("geglu", 2)};
+  const Tally tally = run_in_worker(cells, 2);
+  EXPECT_EQ(tally.num_finished, 2U);
+  EXPECT_EQ(tally.num_failed, 1U);
+  EXPECT_EQ(tally.num_diverged, 1U);
+  EXPECT_EQ(record_of(cells[1]).remark, "exit code 9");
+  EXPECT_EQ(record_of(cells[3]).remark, "training: a loss of NaN");
+  EXPECT_EQ(runs_.num_workers(), 1U);
+}
+
+// It may have been an error of the GPU, after which the process cannot use it.
+TEST_F(RunnerTest, AfterAnInternalErrorRunsStartInANewWorker) {
+  runs_.behavior = {{"relu, seed 1", "crash"}};
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1), cell("relu", 2)};
+  const Tally tally = run_in_worker(cells, 1);
+  EXPECT_EQ(tally.num_finished, 2U);
+  EXPECT_EQ(record_of(cells[0]).remark, "exit code 1: the bowl of petunias: fell");
+  EXPECT_EQ(runs_.num_workers(), 2U);
+}
+
+TEST_F(RunnerTest, ADyingWorkerFailsItsCellsAndTheOthersGetANewOne) {
+  runs_.behavior = {{"relu, seed 1", "slow"}, {"geglu, seed 1", "kill"}};
+  const std::vector<Cell> cells{cell("relu", 1), cell("geglu", 1), cell("relu", 2),
+                                cell("geglu", 2)};
+  const Tally tally = run_in_worker(cells, 2);
+  EXPECT_EQ(tally.num_finished, 2U);
+  EXPECT_EQ(tally.num_failed, 2U);
+  for (const std::size_t i : {0U, 1U})
+    EXPECT_EQ(record_of(cells[i]).remark, "killed by SIGKILL, possibly out of memory");
+  EXPECT_EQ(num_starts(cells[2].directory), 1U);
+  EXPECT_EQ(runs_.num_workers(), 2U);
+}
+
 TEST_F(RunnerTest, BrokenCellsDoNotAffectOthers) {
   runs_.behavior = {
       {"relu, seed 1", "crash"}, {"glu, seed 1", "diverge"}, {"swish, seed 1", "nothing"}};
@@ -110,6 +152,7 @@ TEST_F(RunnerTest, MissingProgramIsAFailure) {
       return {"/no/such/program"};
     }
     std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
+    std::vector<std::string> worker_command() const override { return {}; }
   };
   const std::vector<Cell> cells{cell("relu", 1)};
   const Tally tally = run_cells(cells, MissingProgram(), {});

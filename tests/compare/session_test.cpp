@@ -304,6 +304,7 @@ TEST_F(SessionTest, RejectsUnknownSettingsBeforeWritingAnything) {
       return {};
     }
     std::vector<std::string> measure_command(const fs::path&) const override { return {}; }
+    std::vector<std::string> worker_command() const override { return {}; }
   };
   Strict strict;
   EXPECT_THROW(run_session(options_, strict), UserError);
