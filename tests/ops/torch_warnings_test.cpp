@@ -52,6 +52,30 @@ void expect_one_line(const Captured& captured, const std::string& line) {
   EXPECT_EQ(captured.file, line + '\n');
 }
 
+// Runs that are threads of one process each get a warning, also one of a thread for all of them.
+TEST(TorchWarnings, OncePerDestination) {
+  const sluice::testing::TemporaryDirectory folder;
+  log_torch_warnings();
+  std::vector<std::shared_ptr<log::Destination>> destinations;
+  for (const char* name : {"a", "b"})
+    destinations.push_back(log::Destination::append_to((folder.path() / name).string()));
+  std::vector<std::thread> threads;
+  for (const auto& destination : destinations) {
+    threads.emplace_back([destination] {
+      const log::Redirect redirect(destination);
+      for (int i = 0; i < 2; ++i) TORCH_WARN("by a run");
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const log::Redirect a(destinations[0]), b(destinations[1]);
+  for (int i = 0; i < 2; ++i) std::thread([] { TORCH_WARN("by LibTorch"); }).join();
+  for (const char* name : {"a", "b"}) {
+    std::stringstream text;
+    text << std::ifstream(folder.path() / name).rdbuf();
+    EXPECT_EQ(text.str(), "warning: LibTorch: by a run\nwarning: LibTorch: by LibTorch\n");
+  }
+}
+
 TEST(TorchWarnings, MainThreadLogsOnce) {
   const Captured captured = captured_from([] {
     for (int i = 0; i < 3; ++i) TORCH_WARN("from the\n  main thread");
@@ -156,30 +180,6 @@ TEST(TorchWarnings, ZzVaryingTextDoesNotFillTheLog) {
   EXPECT_NE(
       captured.console.find("LibTorch: 100 distinct warnings logged; suppressing further ones\n"),
       std::string::npos);
-}
-
-// Runs that are threads of one process each get a warning, also one of a thread for all of them.
-TEST(TorchWarnings, OncePerDestination) {
-  const sluice::testing::TemporaryDirectory folder;
-  log_torch_warnings();
-  std::vector<std::shared_ptr<log::Destination>> destinations;
-  for (const char* name : {"a", "b"})
-    destinations.push_back(log::Destination::append_to((folder.path() / name).string()));
-  std::vector<std::thread> threads;
-  for (const auto& destination : destinations) {
-    threads.emplace_back([destination] {
-      const log::Redirect redirect(destination);
-      for (int i = 0; i < 2; ++i) TORCH_WARN("by a run");
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  const log::Redirect a(destinations[0]), b(destinations[1]);
-  for (int i = 0; i < 2; ++i) std::thread([] { TORCH_WARN("by LibTorch"); }).join();
-  for (const char* name : {"a", "b"}) {
-    std::stringstream text;
-    text << std::ifstream(folder.path() / name).rdbuf();
-    EXPECT_EQ(text.str(), "warning: LibTorch: by a run\nwarning: LibTorch: by LibTorch\n");
-  }
 }
 
 }  // namespace
