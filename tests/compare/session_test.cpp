@@ -59,8 +59,7 @@ class SessionTest : public ::testing::Test {
 
 std::size_t num_with(const report::Comparison& comparison, report::CellState state) {
   return static_cast<std::size_t>(
-      std::count_if(comparison.cells.begin(), comparison.cells.end(),
-                    [&](const report::CellResult& cell) { return cell.state == state; }));
+      std::ranges::count(comparison.cells, state, &report::CellResult::state));
 }
 
 TEST_F(SessionTest, RunsTheGridAndCollectsIt) {
@@ -102,7 +101,6 @@ TEST_F(SessionTest, OnlyAndSeedsMerge) {
   EXPECT_EQ(run().num_finished, 2U);
   options_.seeds.clear();
   EXPECT_EQ(run().num_finished, 4U);
-  EXPECT_EQ(num_with(report(), report::CellState::kFinished), 4U);
   EXPECT_EQ(starts(""), 4U);
   options_.seeds = {3};
   EXPECT_NE(refusal().find("--seeds: received 3; expected seeds of compare.seeds (1, 2)"),
@@ -252,7 +250,6 @@ TEST_F(SessionTest, RejectsMixedExecution) {
   EXPECT_NE(refusal().find("=4 train.deterministic=true"), std::string::npos);
   runs_.env.gpu = "NVIDIA X";
   EXPECT_NE(refusal().find("would use Fake 9000, 1 thread, NVIDIA X, fp32"), std::string::npos);
-  EXPECT_NE(refusal().find("continue this one on the original machine"), std::string::npos);
 }
 
 TEST_F(SessionTest, IgnoresAnEmptyRecord) {
