@@ -42,7 +42,9 @@ void CudnnGraph::set_flag(void* descriptor, CudnnName name) {
 
 void CudnnGraph::set_object(void* descriptor, CudnnName name, void* value) {
   if (refusal_.empty())
-    check(library_.set(descriptor, name, CudnnType::kDescriptor, 1, &value), "set attribute");
+    check(
+        library_.set(descriptor, name, CudnnType::kDescriptor, 1, static_cast<const void*>(&value)),
+        "set attribute");
 }
 
 void CudnnGraph::finalize(void* descriptor) {
@@ -164,10 +166,12 @@ std::vector<void*> CudnnGraph::configurations(void* handle) {
   void* graph = make(CudnnObject::kOperationGraph);
   if (refusal_.empty())
     check(library_.set(graph, CudnnName::kGraphOperations, CudnnType::kDescriptor,
-                       static_cast<std::int64_t>(operations_.size()), operations_.data()),
+                       static_cast<std::int64_t>(operations_.size()),
+                       static_cast<const void*>(operations_.data())),
           "set operations");
   if (refusal_.empty())
-    check(library_.set(graph, CudnnName::kGraphHandle, CudnnType::kHandle, 1, &handle),
+    check(library_.set(graph, CudnnName::kGraphHandle, CudnnType::kHandle, 1,
+                       static_cast<const void*>(&handle)),
           "set handle");
   finalize(graph);
   void* heuristics = make(CudnnObject::kHeuristics);
@@ -184,7 +188,7 @@ std::vector<void*> CudnnGraph::configurations(void* handle) {
   get(0, nullptr);
   std::vector<void*> found;
   for (std::int64_t i = 0; i < count; ++i) found.push_back(make(CudnnObject::kEngineConfig));
-  if (!found.empty()) get(count, found.data());
+  if (!found.empty()) get(count, static_cast<void*>(found.data()));
   found.resize(refusal_.empty() ? static_cast<std::size_t>(count) : 0);
   return found;
 }
@@ -195,7 +199,8 @@ std::string CudnnGraph::build(void* handle) {
     void* plan = make(CudnnObject::kPlan);
     set_object(plan, CudnnName::kPlanConfig, configuration);
     if (refusal_.empty())
-      check(library_.set(plan, CudnnName::kPlanHandle, CudnnType::kHandle, 1, &handle),
+      check(library_.set(plan, CudnnName::kPlanHandle, CudnnType::kHandle, 1,
+                         static_cast<const void*>(&handle)),
             "set handle");
     if (!refusal_.empty()) return refusal_;
     // An engine may refuse what the heuristics propose; the next one may not.
@@ -226,9 +231,10 @@ void CudnnGraph::execute(void* handle, std::span<const Binding> tensors, void* w
     if (error == 0)
       error = library_.set(pack, name, type, static_cast<std::int64_t>(count), values);
   };
-  add(CudnnName::kPackPointers, CudnnType::kPointer, pointers.size(), pointers.data());
+  add(CudnnName::kPackPointers, CudnnType::kPointer, pointers.size(),
+      static_cast<const void*>(pointers.data()));
   add(CudnnName::kPackIds, CudnnType::kInt64, ids.size(), ids.data());
-  add(CudnnName::kPackWorkspace, CudnnType::kPointer, 1, &workspace);
+  add(CudnnName::kPackWorkspace, CudnnType::kPointer, 1, static_cast<const void*>(&workspace));
   if (error == 0) error = library_.finalize(pack);
   if (error == 0) error = library_.execute(handle, plan_, pack);
   const std::string why = error == 0 ? "" : library_.explain(error);

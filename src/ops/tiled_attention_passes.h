@@ -93,11 +93,11 @@ class Scratch {
   float *next_, *end_;
 };
 
-struct ProductSize {
+struct TileProduct {
   std::int64_t M, N, K;
 };
 
-inline void multiply(const ProductSize& s, const float* a, const float* b, float* c, bool add) {
+inline void multiply(const TileProduct& s, const float* a, const float* b, float* c, bool add) {
   tile_product({s.M, s.N, s.K, s.K, s.N, s.N}, a, b, c, add);
 }
 
