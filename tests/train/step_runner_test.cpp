@@ -333,10 +333,16 @@ TEST(StepRunner, TheConfigurationDecidesWhetherBackwardRepeats) {
     run.train.deterministic = deterministic;
     StepConfig config = step_config_of(run, at::kCPU);
     config.gpu = &device;
-    const auto model = small_model(0, at::kBFloat16);
+    model::DecoderConfig heads = test::small_decoder(40);
+    heads.num_layers = 2;
+    heads.num_heads = 3;  // of 8 elements, as cuDNN requires
+    const auto model = model::make_model(heads, test::kStepVocab, test::kStepLength);
+    model->parameters().allocate(at::kCPU, at::kBFloat16, true);
+    model->parameters().initialize(1);
     const auto optimizer =
         optim::make_optimizer(optim::AdamWConfig{}, model->parameters(), &device);
     StepRunner(*model, *optimizer).run(batches_of(0), config);
+    ASSERT_FALSE(cudnn.executions.empty());
     EXPECT_EQ(cudnn.executions.back().bindings.count(ops::kCudnnDqSum), deterministic ? 0u : 1u);
   }
   EXPECT_EQ(cudnn.executions.size(), 2u * 2 * 2 * 2);  // settings, layers, micro-batches, passes
