@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/machine.h"
@@ -18,7 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr int kReadings = 2;
 constexpr double kPeriod_s = 2;  // of each reading
-constexpr std::uint64_t kMaxFileBytes = 1 << 20;
 
 using Variants = std::span<const std::function<TimingTask(int threads)>>;
 
@@ -121,13 +119,9 @@ int fitting_jobs(std::uint64_t peak_bytes, std::uint64_t memory_bytes, int max_j
 
 int choose_gpu_jobs(const SharedGpu& gpu, int num_cpus, std::size_t max_jobs, Variants variants,
                     const fs::path& directory) {
-  const fs::path file = directory / "jobs.json";
-  JobsRecord known;
-  if (fs::exists(file))
-    known = config::from_json<JobsRecord>(read_file(file, kMaxFileBytes), file.string());
+  SavedJobs saved(directory);
   const std::string key = key_of(gpu, num_cpus, variants);
-  if (const auto found = known.jobs.find(key); found != known.jobs.end())
-    return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, gpu.max_jobs()));
+  if (const auto known = saved.find(key, gpu.max_jobs())) return *known;
   if (max_jobs < 2) return 1;
   log::info(cat("choosing the number of parallel runs on ", gpu.name,
                 gpu.worker    ? " as threads of one process"
@@ -135,14 +129,7 @@ int choose_gpu_jobs(const SharedGpu& gpu, int num_cpus, std::size_t max_jobs, Va
                               : " without MPS: they take turns on the card"));
   GpuJobs jobs(gpu, num_cpus, directory / "measured");
   const int chosen = jobs.choose(variants, max_jobs);
-  if (jobs.is_steady()) {
-    known.jobs[key] = chosen;
-    real_files().write_atomically(file, config::to_json(known));
-  } else {
-    log::warn(
-        "the GPU is busy: the number of parallel runs is not saved and will be measured again by "
-        "the next session");
-  }
+  saved.save(key, chosen, jobs.is_steady(), "GPU");
   return chosen;
 }
 

@@ -201,14 +201,30 @@ std::int64_t steps_in_equal_time(std::int64_t baseline_steps, double baseline_st
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
 }
 
+SavedJobs::SavedJobs(const fs::path& directory)
+    : file_(directory / "jobs.json"), record_(read_or_new<JobsRecord>(file_)) {}
+
+std::optional<int> SavedJobs::find(const std::string& key, int most) const {
+  const auto found = record_.jobs.find(key);
+  if (found == record_.jobs.end()) return std::nullopt;
+  return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, most));
+}
+
+void SavedJobs::save(const std::string& key, int jobs, bool is_steady, std::string_view what) {
+  if (!is_steady)
+    return log::warn(cat("the ", what,
+                         " is busy: the number of parallel runs is not saved and will be measured "
+                         "again by the next session"));
+  record_.jobs[key] = jobs;
+  real_files().write_atomically(file_, config::to_json(record_));
+}
+
 int choose_jobs(int num_cpus, std::size_t max_jobs, const std::function<TimingTask(int)>& task,
                 const fs::path& directory, const std::optional<WorkerCommand>& worker) {
-  const fs::path file = directory / "jobs.json";
-  auto known = read_or_new<JobsRecord>(file);
+  SavedJobs saved(directory);
   const std::string key = cat(machine().cpu_model, ", ", num_cpus, " processors",
                               worker ? ", threads of one process" : "");
-  if (const auto found = known.jobs.find(key); found != known.jobs.end())
-    return static_cast<int>(std::clamp<std::int64_t>(found->second, 1, num_cpus));
+  if (const auto known = saved.find(key, num_cpus)) return *known;
   std::vector<int> candidates;
   for (int jobs = 1; jobs <= num_cpus && static_cast<std::size_t>(jobs) <= max_jobs; jobs *= 2)
     candidates.push_back(jobs);
@@ -227,15 +243,9 @@ int choose_jobs(int num_cpus, std::size_t max_jobs, const std::function<TimingTa
   for (std::size_t i = 0; i < candidates.size(); ++i)
     log::info(cat("  ", candidates[i], " x ", count_of(num_cpus / candidates[i], "thread"), ": ",
                   fixed(1 / times[i].lowest_s, 2), " steps per second in total"));
-  if (std::all_of(times.begin(), times.end(),
-                  [](const StepTime& time) { return time.is_steady(); })) {
-    known.jobs[key] = chosen;
-    real_files().write_atomically(file, config::to_json(known));
-  } else {
-    log::warn(
-        "the machine is busy: the number of parallel runs is not saved and will be measured "
-        "again by the next session");
-  }
+  const bool is_steady = std::all_of(times.begin(), times.end(),
+                                     [](const StepTime& time) { return time.is_steady(); });
+  saved.save(key, chosen, is_steady, "machine");
   return chosen;
 }
 

@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -65,6 +66,20 @@ struct JobsRecord {
         "of one process; on a GPU also by card, use of MPS and variants.",
         config::Positive{}, config::Rest{})};
   }
+};
+
+// Numbers of parallel runs saved in DIRECTORY/jobs.json. kBadData if the file is damaged.
+class SavedJobs {
+ public:
+  explicit SavedJobs(const std::filesystem::path& directory);
+  // At least 1 and at most `most`.
+  std::optional<int> find(const std::string& key, int most) const;
+  // Not if the measurement was disturbed: warns that `what` ("machine") is busy.
+  void save(const std::string& key, int jobs, bool is_steady, std::string_view what);
+
+ private:
+  std::filesystem::path file_;
+  JobsRecord record_;
 };
 
 // A command that times the steps of a variant.
