@@ -118,14 +118,14 @@ Mps::Mps() {
       }
     }
     if (program.empty()) {
-      log::info(cat("no MPS: ", kProgram, " not found; parallel runs take turns on the GPU"));
+      log::info(cat("no MPS: ", kProgram, " not found; processes take turns on the GPU"));
       return;
     }
     start(program);
   } catch (const UserError& error) {
     fs::remove_all(directory_, ignored);
     directory_.clear();
-    log::warn(cat("no MPS, parallel runs take turns on the GPU: ", error.what()));
+    log::warn(cat("no MPS, processes take turns on the GPU: ", error.what()));
   }
 }
 

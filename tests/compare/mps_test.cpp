@@ -139,7 +139,7 @@ TEST_F(MpsTest, NamesWhyTheDaemonDoesNotWork) {
     EXPECT_FALSE(mps.is_active());
     EXPECT_TRUE(mps.environment().empty());
     EXPECT_NE(::testing::internal::GetCapturedStderr().find(
-                  "warning: no MPS, parallel runs take turns on the GPU: " + reason),
+                  "warning: no MPS, processes take turns on the GPU: " + reason),
               std::string::npos)
         << reason;
     EXPECT_TRUE(calls().back().starts_with("quit "));  // of what has started
