@@ -124,6 +124,16 @@ def tensors_of(path):
     }
 
 
+def tensor_differences(old, new):
+    """One line for each file of two checkpoints in which tensors differ."""
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        a, b = tensors_of(old / file), tensors_of(new / file)
+        wrong = sorted(name for name in {**a, **b} if a.get(name) != b.get(name))
+        if wrong:
+            count = f"{len(wrong)} of {len(a)} tensors differ"
+            yield f"{old.name}/{file}: {count}, the first is {wrong[0]}"
+
+
 def differences(old, new):
     """One line for the first difference of each kind."""
     before, after = lines_of(old), lines_of(new)
@@ -135,15 +145,7 @@ def differences(old, new):
             yield f"metrics.jsonl, step {a.get('step')}: {key} {a.get(key)} and {b.get(key)}"
             break
     checkpoint = sorted(old.glob("checkpoints/step-*"), key=lambda path: int(path.name[5:]))[-1]
-    for file in ("model.safetensors", "optimizer.safetensors"):
-        a, b = (
-            tensors_of(checkpoint / file),
-            tensors_of(new / "checkpoints" / checkpoint.name / file),
-        )
-        wrong = sorted(name for name in {**a, **b} if a.get(name) != b.get(name))
-        if wrong:
-            count = f"{len(wrong)} of {len(a)} tensors differ"
-            yield f"{checkpoint.name}/{file}: {count}, the first is {wrong[0]}"
+    yield from tensor_differences(checkpoint, new / "checkpoints" / checkpoint.name)
 
 
 def main():

@@ -73,11 +73,8 @@ class Runs:
 
 
 def num_steps(metrics):
-    return (
-        sum('"loss"' in line for line in metrics.read_text().split("\n"))
-        if (metrics.exists())
-        else 0
-    )
+    text = metrics.read_text() if metrics.exists() else ""
+    return sum('"loss"' in line for line in text.split("\n"))
 
 
 def train_lines(run):
@@ -93,16 +90,8 @@ def difference(one, other):
         if before != after:
             return f"step {before['step']}: {json.dumps(before)} and {json.dumps(after)}"[:400]
     name = f"step-{a[-1]['step']}"
-    for file in ("model.safetensors", "optimizer.safetensors"):
-        tensors = [
-            bit_identity.tensors_of(run / "checkpoints" / name / file) for run in (one, other)
-        ]
-        wrong = sorted(
-            t for t in {**tensors[0], **tensors[1]} if tensors[0].get(t) != tensors[1].get(t)
-        )
-        if wrong:
-            return f"{name}/{file}: {len(wrong)} of {len(tensors[0])} tensors differ: {wrong[0]}"
-    return None
+    checkpoints = [run / "checkpoints" / name for run in (one, other)]
+    return next(bit_identity.tensor_differences(*checkpoints), None)
 
 
 def write_config(part, folder, model, steps):
