@@ -150,8 +150,11 @@ std::string measured_plan_json(const ConfigOptions& options) {
 }
 
 void plan_command(const PlanOptions& options) {
+  const std::int64_t num_steps = options.num_measured_steps > 0 ? options.num_measured_steps
+                                 : options.measure              ? kMeasuredSteps
+                                                                : 0;
   const run::Plan plan = run::make_plan(load_config(options.config), text::Notes::kLog,
-                                        options.measure ? run::Probe::kRun : run::Probe::kPredict);
+                                        num_steps > 0 ? run::Probe::kRun : run::Probe::kPredict);
   if (plan.tokens_per_epoch) {
     const auto length = static_cast<std::uint64_t>(plan.run.objective->shape().target_length);
     const std::string long_step = train::step_epochs_warning(plan.run.config.train.batch_sequences,
@@ -162,9 +165,7 @@ void plan_command(const PlanOptions& options) {
       !unreached.empty())
     log::warn(unreached);
   std::optional<run::StepTiming> timing;
-  if (options.measure || options.num_measured_steps > 0)
-    timing = run::measure_steps(
-        plan, options.num_measured_steps > 0 ? options.num_measured_steps : kMeasuredSteps);
+  if (num_steps > 0) timing = run::measure_steps(plan, num_steps);
   if (options.json) {
     std::cout << (timing ? config::to_json(output_of(plan, *timing))
                          : config::to_json(output_of(plan)));
