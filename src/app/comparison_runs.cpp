@@ -12,7 +12,7 @@
 #include "base/threads.h"
 #include "compare/grid.h"
 #include "config/names.h"
-#include "ops/card.h"
+#include "ops/cuda.h"
 
 namespace sluice::app {
 namespace {
@@ -50,8 +50,9 @@ std::string text_of(const train::RunConfig& config) {
 }
 
 std::optional<compare::GpuFacts> gpu_facts(const std::string& device) {
-  const auto card = ops::card_of(c10::Device(device));
-  if (!card) return std::nullopt;
+  const c10::Device place(device);
+  if (place.is_cpu()) return std::nullopt;
+  const auto& card = ops::gpu_support(place).card;
   return compare::GpuFacts{.name = card->name, .memory_bytes = card->memory_bytes};
 }
 

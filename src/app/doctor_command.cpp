@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "base/version.h"
 #include "ops/cuda.h"
+#include "ops/device_memory.h"
 #include "ops/product_rate.h"
 #include "ops/torch_compat.h"
 
@@ -35,7 +36,7 @@ GpuSoftware gpu_software() {
 void use_gpu(DoctorOutput::Card& card) {
   const c10::Device device(c10::kCUDA, 0);
   const ops::DeviceScope scope(device);
-  card.free_memory_bytes = ops::free_memory(device);
+  card.free_memory_bytes = ops::memory_of(device).free_bytes;
   card.fp32_gflops = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s, device);
   card.bf16_gflops = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s, device);
 }
@@ -55,7 +56,7 @@ DoctorOutput inspect_machine() {
   f.free_disk_bytes = real_files().free_bytes(".");
   f.fp32_gflops = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s);
   f.bf16_gflops = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s);
-  describe_gpu(f, ops::gpu_support(0), gpu_software());
+  describe_gpu(f, ops::gpu_support(c10::kCUDA), gpu_software());
   if (f.gpu) use_gpu(*f.card);
   advise(f, m);
   return f;

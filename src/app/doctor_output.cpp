@@ -1,6 +1,7 @@
 #include "app/doctor_output.h"
 
 #include "base/text_format.h"
+#include "ops/cudnn_library.h"
 
 namespace sluice::app {
 namespace {
@@ -52,8 +53,7 @@ void describe_gpu(DoctorOutput& output, const gpu::Support& support, const GpuSo
   card.driver_cuda = gpu::cuda_version_text(support.card->driver_version);
   if (software.cuda != 0) card.libtorch_cuda = gpu::cuda_version_text(software.cuda);
   if (software.cudnn != 0)
-    card.cudnn =
-        cat(software.cudnn / 10000, ".", software.cudnn / 100 % 100, ".", software.cudnn % 100);
+    card.cudnn = ops::cudnn_version_text(static_cast<std::size_t>(software.cudnn));
   if (!support.nvrtc) return;
   card.nvrtc = gpu::cuda_version_text(support.nvrtc->version);
   card.nvrtc_path = if_any(support.nvrtc->path);

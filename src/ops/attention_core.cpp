@@ -143,8 +143,8 @@ class PlainCore final : public AttentionCore {
   Heads backward(const CoreInputs& in, const CoreResult& result, const at::Tensor& dy_BTHD,
                  const Heads&) const override {
     const auto& [q, k, v] = in.heads;
-    const at::Tensor y = in_groups(result.y_BTHD.transpose(1, 2), in),
-                     dy = in_groups(dy_BTHD.transpose(1, 2), in);
+    const at::Tensor y = grouped_rows(result.y_BTHD.transpose(1, 2), in),
+                     dy = grouped_rows(dy_BTHD.transpose(1, 2), in);
     const at::Tensor p = scores_of(in);
     p.sub_(result.log_sum_exp_BHT.view({p.size(0), p.size(1), -1, 1})).exp_();
     at::Tensor dscores = at::matmul(dy, v.to(at::kFloat).transpose(-2, -1));
@@ -153,21 +153,17 @@ class PlainCore final : public AttentionCore {
       return x.view(like.sizes()).to(like.scalar_type());
     };
     return {finished(at::matmul(dscores, k.to(at::kFloat)), q),
-            finished(at::matmul(dscores.transpose(-2, -1), in_groups(q, in)), k),
+            finished(at::matmul(dscores.transpose(-2, -1), grouped_rows(q, in)), k),
             finished(at::matmul(p.transpose(-2, -1), dy), v)};
   }
 
  private:
-  // [B, H, T, D] -> fp32 [B, K, G·T, D].
-  static at::Tensor in_groups(const at::Tensor& x, const CoreInputs& in) {
-    return x.to(at::kFloat).reshape({x.size(0), in.heads.k.size(1), -1, x.size(3)});
-  }
   // [B, K, G·T, S].
   static at::Tensor scores_of(const CoreInputs& in) {
     const auto& [q, k, v] = in.heads;
     const std::int64_t H = q.size(1), T = q.size(2), S = k.size(2);
     at::Tensor scores =
-        at::matmul(in_groups(q, in), k.to(at::kFloat).transpose(-2, -1)).mul_(in.scale);
+        at::matmul(grouped_rows(q, in), k.to(at::kFloat).transpose(-2, -1)).mul_(in.scale);
     const at::Tensor by_head = scores.view({-1, H, T, S});
     if (in.bias_HTS.defined()) by_head.add_(in.bias_HTS);
     if (in.causal)
@@ -179,6 +175,10 @@ class PlainCore final : public AttentionCore {
 
 }  // namespace
 
+at::Tensor grouped_rows(const at::Tensor& x, const CoreInputs& in) {
+  return x.to(at::kFloat).reshape({x.size(0), in.heads.k.size(1), -1, x.size(3)});
+}
+
 const AttentionCore& plain_core() {
   static const PlainCore core;
   return core;
@@ -186,7 +186,7 @@ const AttentionCore& plain_core() {
 
 CoreKind core_kind(const CoreTraits& t) {
   if (t.type != at::kBFloat16) return CoreKind::kPlain;
-  if (t.has_cudnn && t.head_dim % 8 == 0 && t.head_dim <= 128) return CoreKind::kCudnn;
+  if (t.has_cudnn && cudnn_takes_head_dim(t.head_dim)) return CoreKind::kCudnn;
   if (t.device != at::kCUDA || t.head_dim % 8 != 0 || t.head_dim > 256) return CoreKind::kPlain;
   return t.has_bias ? CoreKind::kEfficient : CoreKind::kFlash;
 }

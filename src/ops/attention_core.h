@@ -52,10 +52,17 @@ struct CoreTraits {
   bool has_cudnn = false;  // for training, and cuDNN accepts the shape
 };
 CoreKind core_kind(const CoreTraits& traits);
+inline bool cudnn_takes_head_dim(std::int64_t head_dim) {
+  return head_dim % 8 == 0 && head_dim <= 128;
+}
 // True if the loader finds cuDNN 9.10 or later.
 bool has_cudnn_attention();
 // The core for these inputs; the same for forward and backward.
 const AttentionCore& core_for(const CoreInputs& inputs);
+
+// [B, H, T, D] -> fp32 [B, K, G·T, D]: the query heads that share a key head, G = H/K, are rows of
+// one matrix.
+at::Tensor grouped_rows(const at::Tensor& x_BHTD, const CoreInputs& inputs);
 
 // Plain products, which compute in fp32 and hold the scores of all pairs in memory. For any inputs.
 const AttentionCore& plain_core();

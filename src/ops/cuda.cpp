@@ -1,7 +1,6 @@
 #include "ops/cuda.h"
 
 #include <ATen/detail/CUDAHooksInterface.h>
-#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include "gpu/cuda_device.h"
 #include "gpu/kernel_cache.h"
 #include "gpu/nvrtc.h"
+#include "ops/device_memory.h"
 
 #if __has_include(<ATen/core/GraphImplInterface.h>)
 #include <ATen/core/GraphImplInterface.h>
@@ -41,7 +41,7 @@ std::optional<gpu::NvrtcFacts> find_nvrtc() {
 }
 
 std::unique_ptr<Gpu> open_gpu(c10::Device device) {
-  const gpu::Support& support = gpu_support(device.index());
+  const gpu::Support& support = gpu_support(device);
   require(support.usable(), ExitCode::kUsage, "train.device", device.str(),
           cat("cpu, because ", support.obstacle));
   auto made = std::make_unique<Gpu>();
@@ -54,22 +54,21 @@ std::unique_ptr<Gpu> open_gpu(c10::Device device) {
   return made;
 }
 
-c10::Device with_index(c10::Device device) {
-  return device.has_index() ? device : c10::Device(device.type(), 0);
-}
-
 // LibTorch hands out the streams of its pool in turn, so a thread keeps the first one it gets: with
 // at most kMaxStreams threads, no two have the same.
 c10::Stream stream_of_thread(c10::Device device) {
-  thread_local std::map<c10::Device, c10::Stream, bool (*)(const c10::Device&, const c10::Device&)>
-      streams([](const c10::Device& a, const c10::Device& b) { return a.index() < b.index(); });
-  const auto found = streams.find(device);
+  thread_local std::map<c10::DeviceIndex, c10::Stream> streams;
+  const auto found = streams.find(device.index());
   if (found != streams.end()) return found->second;
   const c10::impl::VirtualGuardImpl guard(device.type());
-  return streams.emplace(device, guard.getStreamFromGlobalPool(device)).first->second;
+  return streams.emplace(device.index(), guard.getStreamFromGlobalPool(device)).first->second;
 }
 
 }  // namespace
+
+c10::Device with_index(c10::Device device) {
+  return device.has_index() ? device : c10::Device(device.type(), 0);
+}
 
 gpu::TorchCuda torch_cuda() {
   const at::CUDAHooksInterface& hooks = at::detail::getCUDAHooks();
@@ -82,11 +81,8 @@ long cudnn_version() {
   return hooks.hasCuDNN() ? hooks.versionRuntimeCuDNN() : 0;
 }
 
-std::uint64_t free_memory(c10::Device gpu) {
-  return c10::getDeviceAllocator(gpu.type())->getMemoryInfo(with_index(gpu).index()).first;
-}
-
-const gpu::Support& gpu_support(c10::DeviceIndex index) {
+const gpu::Support& gpu_support(c10::Device device) {
+  const c10::DeviceIndex index = with_index(device).index();
   static std::mutex mutex;
   static std::map<c10::DeviceIndex, gpu::Support> all;
   const std::lock_guard lock(mutex);
@@ -139,7 +135,7 @@ class GraphRecorder final : public Recorder {
     const c10::impl::VirtualGuardImpl guard(device_.type());
     guard.getStream(device_).synchronize();
     // The graph has its own memory; what earlier work left in the cache would come on top.
-    if (device_.is_cuda()) c10::getDeviceAllocator(device_.type())->emptyCache();
+    if (device_.is_cuda()) release_cached_memory(device_);
     // kThreadLocal: other threads (the data loader pins memory) are not restricted.
     graph_->capture_begin({0, 0}, at::GraphCaptureMode::ThreadLocal);
     try {

@@ -18,15 +18,16 @@ namespace sluice::ops {
 // nullptr for a CPU. kUsage if the GPU cannot be used (gpu_support).
 gpu::Device* gpu_of(c10::Device device);
 // Whether a GPU can be used. Asked once per process; starts the driver.
-const gpu::Support& gpu_support(c10::DeviceIndex index);
+const gpu::Support& gpu_support(c10::Device device);
 // Options of a forward pass without training.
 Context inference_context(c10::Device device);
 
 // What LibTorch says, without starting a device.
 gpu::TorchCuda torch_cuda();
 long cudnn_version();  // of the loaded library, 91900 for 9.19.0; 0: none
-// Bytes that no process uses.
-std::uint64_t free_memory(c10::Device gpu);
+
+// `device` with the number that LibTorch uses if it has none: 0.
+c10::Device with_index(c10::Device device);
 
 // Waits for the work on the current stream of the device. No effect for a CPU.
 void synchronize(c10::Device device);

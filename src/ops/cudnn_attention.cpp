@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text_format.h"
-#include "ops/card.h"
+#include "ops/cuda.h"
 
 namespace sluice::ops {
 namespace {
@@ -26,7 +26,7 @@ CudnnGraph::Sizes strides_of(const at::Tensor& x) {
 
 CudnnAttentionShape shape_of(const CoreInputs& in) {
   const auto& [q, k, v] = in.heads;
-  return {.device = q.device().has_index() ? q.device().index() : 0,
+  return {.device = with_index(q.device()).index(),
           .B = q.size(0),
           .H = q.size(1),
           .K = k.size(1),
@@ -50,14 +50,14 @@ void* stream_of_torch(c10::Device device) {
 }
 
 int major_of_card(c10::Device device) {
-  const std::optional<gpu::Card> card = card_of(device);
+  const std::optional<gpu::Card>& card = gpu_support(device).card;
   return card ? card->major : 0;
 }
 
 // Limits that cudnn-frontend 1.15 checks, because cuDNN does not refuse everything that it computes
 // wrongly. Empty: none applies.
 std::string unsupported(const CudnnAttentionShape& s) {
-  if (s.D % 8 != 0 || s.D > 128) return cat("head_dim ", s.D, " is not a multiple of 8 up to 128");
+  if (!cudnn_takes_head_dim(s.D)) return cat("head_dim ", s.D, " is not a multiple of 8 up to 128");
   if (s.T == 1 && s.S == 1) return "one query and one key";
   return "";
 }
@@ -114,7 +114,8 @@ CudnnAttention::Plan& CudnnAttention::plan_of(const CoreInputs& in) const {
     add_attention_backward(plan->backward, shape);
     refusal = plan->backward.build(handle);
   }
-  const std::string line = cat("attention without cuDNN ", library_.version_text(), ": ", refusal);
+  const std::string line =
+      cat("attention without cuDNN ", cudnn_version_text(library_.version()), ": ", refusal);
   if (!refusal.empty() && logged_.insert(line).second) log::info(line);
   return *plan;
 }

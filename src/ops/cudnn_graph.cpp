@@ -179,10 +179,10 @@ std::vector<void*> CudnnGraph::configurations(void* handle) {
   set(heuristics, CudnnName::kHeuristicsMode, CudnnType::kHeuristicsMode, kCudnnHeuristicsA);
   finalize(heuristics);
   std::int64_t count = 0;
-  const auto get = [&](std::int64_t room, void* values) {
+  const auto get = [&](std::int64_t capacity, void* values) {
     if (refusal_.empty())
-      check(library_.get(heuristics, CudnnName::kHeuristicsResults, CudnnType::kDescriptor, room,
-                         &count, values),
+      check(library_.get(heuristics, CudnnName::kHeuristicsResults, CudnnType::kDescriptor,
+                         capacity, &count, values),
             "find engines");
   };
   get(0, nullptr);

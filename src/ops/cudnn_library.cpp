@@ -32,8 +32,7 @@ std::string CudnnLibrary::explain(int error) const {
   return cat(error_string(error), " (", error, "): ", reason.data());
 }
 
-std::string CudnnLibrary::version_text() const {
-  const std::size_t v = version();
+std::string cudnn_version_text(std::size_t v) {
   return cat(v / 10000, ".", v / 100 % 100, ".", v % 100);
 }
 

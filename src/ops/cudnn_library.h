@@ -131,7 +131,8 @@ struct CudnnLibrary {
   static std::unique_ptr<CudnnLibrary> load();
   // "not supported (3000): reason", for an error number.
   std::string explain(int error) const;
-  std::string version_text() const;  // "9.19.0"
 };
+
+std::string cudnn_version_text(std::size_t version);  // 91900 -> "9.19.0"
 
 }  // namespace sluice::ops

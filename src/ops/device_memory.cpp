@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "ops/cuda.h"
 
 namespace sluice::ops {
 namespace {
@@ -26,8 +27,6 @@ c10::DeviceAllocator& allocator_of(c10::Device device) {
   if (!allocator.initialized()) at::globalContext().lazyInitDevice(device.type());
   return allocator;
 }
-
-c10::DeviceIndex index_of(c10::Device device) { return device.has_index() ? device.index() : 0; }
 
 // "Tried to allocate 2.00 GiB." of a GPU, "tried to allocate 64 bytes." of the CPU.
 std::optional<std::uint64_t> asked_bytes(std::string_view text) {
@@ -54,13 +53,13 @@ bool contains_one_of(std::string_view text, std::initializer_list<std::string_vi
 
 DeviceMemory memory_of(c10::Device device) {
   c10::DeviceAllocator& allocator = allocator_of(device);
-  const auto [free, total] = allocator.getMemoryInfo(index_of(device));
-  const auto stats = allocator.getDeviceStats(index_of(device));
+  const auto [free, total] = allocator.getMemoryInfo(with_index(device).index());
+  const auto stats = allocator.getDeviceStats(with_index(device).index());
   return {free, total, static_cast<std::uint64_t>(stats.reserved_bytes[kAllPools].current)};
 }
 
 std::uint64_t peak_reserved_bytes(c10::Device device) {
-  const auto stats = allocator_of(device).getDeviceStats(index_of(device));
+  const auto stats = allocator_of(device).getDeviceStats(with_index(device).index());
   return static_cast<std::uint64_t>(stats.reserved_bytes[kAllPools].peak);
 }
 

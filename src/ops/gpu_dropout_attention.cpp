@@ -19,12 +19,6 @@ gpu::Kernel dropout_kernel_of(const char* entry, const CoreInputs& in) {
           entry};
 }
 
-// [B, H, T, D] -> fp32 [B, K, G·T, D]: the query heads that share a key head are rows of one
-// matrix.
-at::Tensor grouped_rows(const at::Tensor& x, const CoreInputs& in) {
-  return x.to(at::kFloat).reshape({x.size(0), in.heads.k.size(1), -1, x.size(3)});
-}
-
 // a bᵀ for all pairs, [B, K, G·T, S]: in memory [B, H, T, S].
 at::Tensor pair_products(const at::Tensor& a_BHTD, const at::Tensor& b_BKSD, const CoreInputs& in) {
   return at::matmul(grouped_rows(a_BHTD, in), b_BKSD.to(at::kFloat).transpose(-2, -1)).contiguous();

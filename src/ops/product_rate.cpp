@@ -2,13 +2,13 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
 
 #include "base/clock.h"
 #include "base/text_format.h"
 #include "ops/cuda.h"
+#include "ops/device_memory.h"
 
 namespace sluice::ops {
 namespace {
@@ -68,7 +68,7 @@ double measure_product_rate(c10::ScalarType dtype, double seconds, c10::Device d
       .dtype = dtype, .size = product_size(device), .seconds = seconds, .device = device};
   if (device.is_cuda()) measurement.synchronize = [device] { synchronize(device); };
   const double rate = measure_product_rate(measurement);
-  if (device.is_cuda()) c10::getDeviceAllocator(device.type())->emptyCache();
+  release_cached_memory(device);
   return rate;
 }
 

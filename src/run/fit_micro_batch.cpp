@@ -13,7 +13,7 @@
 #include "base/version.h"
 #include "config/config.h"
 #include "gpu/kernel_cache.h"
-#include "ops/card.h"
+#include "ops/cuda.h"
 #include "ops/torch_compat.h"
 #include "run/memory.h"
 #include "run/trial.h"
@@ -137,11 +137,8 @@ std::uint64_t estimated_bytes(const ResolvedRun& run, std::int64_t vocab_size) {
 
 Card card_of(const std::string& device, std::int64_t vocab_size) {
   const c10::Device place = train::device_of(device);
-  const std::optional<gpu::Card> card = ops::card_of(place);
-  require(card.has_value(), ExitCode::kUsage, "train.device", device,
-          "cpu, because the NVIDIA driver (libcuda.so.1) is not found or too old");
   return {
-      .name = card->name,
+      .name = ops::gpu_support(place).card->name,
       .memory = [place] { return ops::memory_of(place); },
       .fits = [vocab_size](const ResolvedRun& run) { return fits(run, vocab_size, place_of(run)); },
       .records = gpu::default_cache_directory().parent_path() / "micro_batches"};

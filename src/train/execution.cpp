@@ -22,10 +22,6 @@ const TrainConfig* train_of(const RunConfig* stored) {
   return stored != nullptr ? &stored->train : nullptr;
 }
 
-const gpu::Support& support_of(c10::Device device) {
-  return ops::gpu_support(device.has_index() ? device.index() : c10::DeviceIndex{0});
-}
-
 void warn_of_cpu(const std::string& obstacle) {
   const std::string line = cat("using the CPU, because ", obstacle);
   if (log::current()->is_new(line)) log::warn(line);
@@ -43,7 +39,7 @@ std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored)
 std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
   config::Auto<std::string> device = config.device;
   decide(device, member_of(train_of(stored), &TrainConfig::device),
-         [] { return choose_device(ops::gpu_support(0)); });
+         [] { return choose_device(ops::gpu_support(c10::kCUDA)); });
   device_of(*device);
   return *device;
 }
@@ -69,19 +65,20 @@ std::string choose_device(const gpu::Support& gpu) {
 
 bool has_device(const std::string& name) {
   const c10::Device device(name);
-  return device.is_cpu() || support_of(device).usable();
+  return device.is_cpu() || ops::gpu_support(device).usable();
 }
 
 c10::Device device_of(const std::string& name) {
   const c10::Device device(name);
   if (!has_device(name))
-    fail(ExitCode::kUsage, "train.device", name, cat("cpu, because ", support_of(device).obstacle));
+    fail(ExitCode::kUsage, "train.device", name,
+         cat("cpu, because ", ops::gpu_support(device).obstacle));
   return device;
 }
 
 c10::Device device_or_cpu(const std::string& name) {
   if (has_device(name)) return c10::Device(name);
-  const gpu::Support& gpu = support_of(c10::Device(name));
+  const gpu::Support& gpu = ops::gpu_support(c10::Device(name));
   if (gpu.visible) warn_of_cpu(gpu.obstacle);
   return at::kCPU;
 }

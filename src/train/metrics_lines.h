@@ -20,8 +20,7 @@ struct StepTime {
         field<&StepTime::seconds>("Since this process started training."),
         field<&StepTime::step_seconds>(
             "Duration of this step, without evaluations and saves. On a GPU the "
-            "time of up to 8 steps, until their values are read, is "
-            "shared equally among them."),
+            "time of up to 8 steps, until their values are read, is shared equally among them."),
         field<&StepTime::tokens_per_s>("Target tokens per second of this step."),
         field<&StepTime::mfu>(
             "Model FLOPs utilization: FLOPs per second as a fraction of `mfu_denominator`."),

@@ -109,8 +109,7 @@ struct TrainConfig {
             config::AtLeast{2}),
         field<&C::micro_batch_sequences>(
             "Sequences per forward and backward pass; `auto`: as many as fit the caches of a CPU "
-            "or "
-            "the memory of a GPU. It affects the loss only by rounding.",
+            "or the memory of a GPU. It affects the loss only by rounding.",
             config::Positive{}, config::Affects::kExecution),
         field<&C::precision>("`bf16`: products in bfloat16, master weights, norms, softmax and "
                              "loss in fp32. `auto`: bf16 if the hardware supports it (AMX, "
@@ -122,9 +121,9 @@ struct TrainConfig {
         field<&C::device>("`cpu`, `cuda` or `cuda:N`; `auto`: a GPU if available.",
                           config::Affects::kExecution),
         field<&C::deterministic>(
-            "Two runs on the same GPU and software give the same bits; `false`: "
-            "attention's backward pass is faster and its sums vary from run to "
-            "run. On a CPU runs always repeat.",
+            "Two runs on the same GPU and software give the same bits; `false`: attention's "
+            "backward pass is faster and its sums vary from run to run. On a CPU runs always "
+            "repeat.",
             config::Affects::kExecution),
         field<&C::threads>("CPU threads; `auto`: OMP_NUM_THREADS if set, otherwise the processors "
                            "available to this process. `sluice compare` divides them among its "

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "tests/base/temporary_directory.h"
+#include "tests/gpu/test_cards.h"
 #include "tests/gpu/test_program.h"
 
 namespace sluice::gpu::test {
@@ -66,18 +67,7 @@ Driver fake_driver() {
     *value = attribute + 100 * device;
     return 0;
   };
-  d.device_get_name = [](char* name, int length, int) {
-    std::strncpy(name, "Test Card", static_cast<std::size_t>(length));
-    return 0;
-  };
-  d.device_total_memory = [](std::size_t* bytes, int) {
-    *bytes = 1 << 20;
-    return 0;
-  };
-  d.driver_get_version = [](int* version) {
-    *version = 13000;
-    return 0;
-  };
+  describe_cards(d);
   d.get_error_string = [](int error, const char** text) {
     *text = error == 700 ? "an illegal memory access was encountered" : "named symbol not found";
     return 0;

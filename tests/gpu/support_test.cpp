@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "tests/gpu/nvrtc_support.h"
+#include "tests/gpu/test_cards.h"
 
 namespace sluice::gpu::test {
 namespace {
@@ -28,14 +27,7 @@ Driver driver_of(const Machine& described) {
     *value = attribute == 75 ? machine.major : attribute == 76 ? machine.minor : 132;
     return 0;
   };
-  d.device_get_name = [](char* name, int length, int) {
-    std::strncpy(name, "Test Card", static_cast<std::size_t>(length));
-    return 0;
-  };
-  d.device_total_memory = [](std::size_t* bytes, int) {
-    *bytes = std::size_t{8} << 30;
-    return 0;
-  };
+  describe_cards(d);
   d.driver_get_version = [](int* version) {
     *version = machine.driver_version;
     return 0;
@@ -63,6 +55,9 @@ TEST(Support, AcceptsACardWithItsSoftware) {
   const Support found = support({});
   EXPECT_TRUE(found.usable() && found.visible);
   EXPECT_EQ(found.card->name, "Test Card");
+  EXPECT_EQ(found.card->memory_bytes, 1u << 20);
+  EXPECT_EQ(support({.count = 4}, {.version = 13000, .num_devices = 4}, 3).card->name,
+            "Third Card");
   EXPECT_EQ(found.nvrtc->version, 13000);
   EXPECT_EQ(found.target.major, 9);
   EXPECT_TRUE(support({.major = 8}).usable());

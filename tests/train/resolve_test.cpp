@@ -42,10 +42,10 @@ TEST(Resolve, ResolvesEveryAuto) {
   EXPECT_EQ(*model.d_ff, 128);  // 8/3 of 48: the gated equivalent of 4 · 48
   EXPECT_EQ(*std::get<nn::LearnedConfig>(model.position).max_length, *config.train.sequence_length);
   EXPECT_EQ(*config.train.threads, auto_threads());
-  EXPECT_EQ(*config.train.device, ops::gpu_support(0).usable() ? "cuda" : "cpu");
-  EXPECT_EQ(*config.train.precision, ops::gpu_support(0).usable() || machine().has_fast_bf16()
-                                         ? Precision::kBf16
-                                         : Precision::kFp32);
+  EXPECT_EQ(*config.train.device, ops::gpu_support(c10::kCUDA).usable() ? "cuda" : "cpu");
+  EXPECT_EQ(*config.train.precision,
+            ops::gpu_support(c10::kCUDA).usable() || machine().has_fast_bf16() ? Precision::kBf16
+                                                                               : Precision::kFp32);
   EXPECT_FALSE(config.train.micro_batch_sequences.is_word());
 }
 
