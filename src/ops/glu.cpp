@@ -42,7 +42,7 @@ struct Rows {
   bool gated() const { return width != n; }
 };
 
-Rows rows_of(const at::Tensor& x, bool gated) {
+Rows glu_rows_of(const at::Tensor& x, bool gated) {
   const std::int64_t width = x.size(-1);
   return {width == 0 ? 0 : x.numel() / width, width, gated ? width / 2 : width};
 }
@@ -100,13 +100,13 @@ struct FusedActivation : torch::autograd::Function<FusedActivation> {
     ctx->saved_data["gated"] = gated;
     ctx->saved_data["type"] = std::string(f.type);
     ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(device);
-    const Rows size = rows_of(x, gated);
+    const Rows size = glu_rows_of(x, gated);
     return device != nullptr ? GpuActivation{*device, f.type, gated}.forward(x)
                              : forward_pass(x, *f.kernels, size);
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const at::Tensor x = ctx->get_saved_variables()[0], dy = gradients[0].contiguous();
-    const Rows size = rows_of(x, ctx->saved_data["gated"].toBool());
+    const Rows size = glu_rows_of(x, ctx->saved_data["gated"].toBool());
     auto* device = reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt());
     if (device != nullptr)
       return {GpuActivation{*device, ctx->saved_data["type"].toStringRef(), size.gated()}.backward(

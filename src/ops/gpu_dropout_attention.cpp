@@ -29,7 +29,7 @@ struct ScoreRows {
   gpu::Grid grid() const { return {.x = blocks_for(count, 8)}; }
 };
 
-ScoreRows rows_of(const CoreInputs& in) {
+ScoreRows score_rows_of(const CoreInputs& in) {
   const at::Tensor& q = in.heads.q;
   return {q.size(0) * q.size(1) * q.size(2), q.size(2), in.heads.k.size(2)};
 }
@@ -48,7 +48,7 @@ CoreResult dropout_attention(gpu::Device& device, const CoreInputs& in,
   const auto& [q, k, v] = in.heads;
   const at::Tensor p = pair_products(q, k, in),
                    log_sum_exp = at::empty({q.size(0), q.size(1), q.size(2)}, p.options());
-  const ScoreRows rows = rows_of(in);
+  const ScoreRows rows = score_rows_of(in);
   gpu::launch(device, dropout_kernel_of("probabilities", in), rows.grid(), p.mutable_data_ptr(),
               bias_of(in), dropout.keys_B.const_data_ptr(), log_sum_exp.mutable_data_ptr(),
               rows.count, rows.queries, rows.keys, bias_row_of(in), static_cast<float>(in.scale),
@@ -67,7 +67,7 @@ DropoutAttentionGradients dropout_attention_gradients(gpu::Device& device, const
                    dscores = pair_products(dy_BTHD.transpose(1, 2), v, in);
   const at::Tensor delta =
       (result.y_BTHD.to(at::kFloat) * dy_BTHD.to(at::kFloat)).sum(-1).transpose(1, 2).contiguous();
-  const ScoreRows rows = rows_of(in);
+  const ScoreRows rows = score_rows_of(in);
   gpu::launch(device, dropout_kernel_of("score_gradient", in), rows.grid(), p.mutable_data_ptr(),
               dscores.mutable_data_ptr(), bias_of(in), dropout.keys_B.const_data_ptr(),
               result.log_sum_exp_BHT.const_data_ptr(), delta.const_data_ptr(), rows.count,
