@@ -1,0 +1,168 @@
+// The program on a GPU: its whole path, with the fake of tests/fake_cuda/card.h as the device.
+#include <gtest/gtest.h>
+
+#ifdef SLUICE_FAKE_CUDA
+
+#include <cmath>
+
+#include "tests/app/program.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kEncoderDecoder = R"(run:        {name: t5, dir: run}
+corpus:     {train: [text.txt], holdout: 0.2, prepared_dir: prepared, separator: none}
+tokenizer:  {type: bytes}
+model:      {type: encoder_decoder, num_layers: 1, d_model: 16, num_heads: 2, d_ff: 32}
+objective:  {type: span_corruption, input_length: 32}
+optimizer:  {type: adafactor, lr: 1e-2}
+train:      {steps: 4, batch_sequences: 4, threads: 1, device: cuda}
+evaluate:   {every_steps: 2}
+checkpoint: {every_steps: 2}
+)";
+
+class FakeGpu : public ShortRunTest {
+ protected:
+  using Words = std::vector<std::string>;
+  // `variables`: NAME=VALUE.
+  Outcome on_gpu(const Words& arguments, const Words& variables = {}) const {
+    Words command{"env", "LD_PRELOAD=" SLUICE_FAKE_CUDA "/libcuda.so.1",
+                  "LD_LIBRARY_PATH=" SLUICE_FAKE_CUDA ":" + cudnn_,
+                  "SLUICE_CACHE=" + path("cache").string()};
+    command.insert(command.end(), variables.begin(), variables.end());
+    command.emplace_back(SLUICE_PROGRAM);
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run(command);
+  }
+  // `sluice train CONFIG` in `directory` with other settings; it must succeed.
+  void train_on_gpu(const std::string& directory, Words settings, const Words& variables = {},
+                    const std::string& config = "tiny.yaml") const {
+    settings.insert(settings.begin(),
+                    {"train", config, "--set", "run.dir=" + directory, "train.device=cuda"});
+    const Outcome outcome = on_gpu(settings, variables);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  std::vector<double> losses(const std::string& directory) const {
+    std::vector<double> values;
+    std::istringstream lines(read(directory + "/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto record = nlohmann::json::parse(line);
+      if (record.contains("loss")) values.push_back(record.at("loss"));
+    }
+    return values;
+  }
+  std::string weights(const std::string& directory) const {
+    return read(directory + "/checkpoints/step-4/model.safetensors") +
+           read(directory + "/checkpoints/step-4/optimizer.safetensors");
+  }
+  std::string cudnn_ = SLUICE_FAKE_CUDA "/cudnn";
+};
+
+void expect_near(const std::vector<double>& got, const std::vector<double>& want, double allowed) {
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], allowed) << i;
+}
+
+// bf16: once with cuDNN's attention, once with LibTorch's.
+TEST_F(FakeGpu, TrainsAsTheCpuDoes) {
+  train({"tiny.yaml", "--set", "run.dir=cpu"});
+  const std::vector<double> want = losses("cpu");
+  ASSERT_EQ(want.size(), 4u);
+  train_on_gpu("fp32", {});
+  expect_near(losses("fp32"), want, 1e-6);
+  train_on_gpu("cudnn", {"train.precision=bf16"});
+  expect_near(losses("cudnn"), want, 0.02);
+  cudnn_.clear();
+  train_on_gpu("flash", {"train.precision=bf16"});
+  expect_near(losses("flash"), want, 0.02);
+  EXPECT_NE(losses("flash"), losses("cudnn"));
+}
+
+// From the third step on, steps are replayed; a resumed run starts with two that are launched.
+TEST_F(FakeGpu, ReplayingLaunchingAndResumingGiveTheSameBits) {
+  write("t5.yaml", kEncoderDecoder);
+  for (const std::string config : {"tiny.yaml", "t5.yaml"}) {
+    const std::string name = config.substr(0, config.find('.'));
+    const Words settings{"model.dropout=0.1", "train.precision=bf16",
+                         "train.micro_batch_sequences=1"};
+    train_on_gpu(name, settings, {}, config);
+    train_on_gpu(name + "-launched", settings, {"SLUICE_CUDA_GRAPHS=0"}, config);
+    EXPECT_EQ(weights(name), weights(name + "-launched")) << config;
+    fs::copy(path(name), path("whole"), fs::copy_options::recursive);
+    fs::remove_all(path(name) / "checkpoints/step-4");
+    const Outcome resumed = on_gpu({"train", "--resume", name});
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_EQ(weights(name), weights("whole")) << config;
+    EXPECT_EQ(losses(name), losses("whole")) << config;
+    fs::remove_all(path("whole"));
+  }
+  train_on_gpu("not-repeatable", {"train.deterministic=false", "train.precision=bf16"});
+  EXPECT_NE(read("not-repeatable/run.json").find("\"repeatable\": false"), std::string::npos);
+}
+
+TEST_F(FakeGpu, EvaluatesAndGeneratesWithTheRunsWeights) {
+  train_on_gpu("run", {});
+  const Outcome gpu = on_gpu({"eval", "run", "--json"}), cpu = sluice({"eval", "run", "--json"});
+  ASSERT_EQ(gpu.exit_code, 0) << gpu.err;
+  EXPECT_NEAR(gpu.json().at("log_perplexity").get<double>(),
+              cpu.json().at("log_perplexity").get<double>(), 1e-6);
+  const Words generate{"generate", "run", "--prompt", "The", "--temperature", "0", "--json"};
+  EXPECT_EQ(on_gpu(generate).json().at("text"), sluice(generate).json().at("text"));
+}
+
+TEST_F(FakeGpu, ExhaustedMemorySaysWhatWouldFit) {
+  const std::string memory = "SLUICE_FAKE_CUDA_BYTES=260000000";
+  Words large{"train",
+              "tiny.yaml",
+              "--set",
+              "train.device=cuda",
+              "train.sequence_length=512",
+              "train.batch_sequences=256",
+              "model.num_layers=4"};
+  Words fixed = large;
+  fixed.emplace_back("train.micro_batch_sequences=256");
+  const Outcome outcome = on_gpu(fixed, {memory});
+  EXPECT_EQ(outcome.exit_code, 74) << outcome.err;
+  EXPECT_NE(outcome.err.find("train.micro_batch_sequences: received 256, out of GPU memory"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("; expected at most "), std::string::npos) << outcome.err;
+  const Outcome plan = on_gpu({"plan", "tiny.yaml", "--set", "train.device=cuda", "--json"});
+  ASSERT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("gpu"), std::string::npos);
+}
+
+TEST_F(FakeGpu, RunsThatShareTheGpuGiveTheBitsOfSeparateOnes) {
+  write("compare.yaml", R"(extends: [tiny.yaml]
+run:     {name: two, dir: threads}
+train:   {device: cuda, precision: bf16}
+compare: {vary: {model.ffn: [relu, geglu]}, seeds: [1]}
+)");
+  for (const std::string where : {"threads", "processes"}) {
+    const Outcome outcome = on_gpu({"compare", "compare.yaml", "--jobs", "2", "--runs-in", where,
+                                    "--set", "run.dir=" + where});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  int num_cells = 0;
+  for (const fs::directory_entry& cell : fs::directory_iterator(path("threads/cells"))) {
+    const std::string run = "cells/" + cell.path().filename().string() + "/run";
+    EXPECT_EQ(weights("threads/" + run), weights("processes/" + run)) << run;
+    ++num_cells;
+  }
+  EXPECT_EQ(num_cells, 2);
+}
+
+TEST_F(FakeGpu, DoctorDescribesIt) {
+  const Outcome outcome = on_gpu({"doctor"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* text : {"Fake H100, compute capability 9.0", "cuDNN 9.19.0", "NVRTC 13.0",
+                           "GPU found: train.device auto uses it"})
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text << "\n" << outcome.out;
+}
+
+}  // namespace
+}  // namespace sluice::app
+
+#endif
