@@ -27,7 +27,7 @@ const model::ModelConfig& small_config() {
   return config;
 }
 
-std::unique_ptr<model::LanguageModel> small_model(std::uint64_t seed) {
+std::unique_ptr<model::LanguageModel> seeded_model(std::uint64_t seed) {
   auto made = model::make_model(small_config(), 50, 8);
   made->parameters().allocate(at::kCPU, at::kBFloat16, false);
   made->parameters().initialize(seed);
@@ -46,7 +46,7 @@ std::vector<TensorView> views_of(const ops::Parameters& parameters) {
 }
 
 TEST(LoadModel, RestoresEveryParameterBitForBit) {
-  const auto from = small_model(1), to = small_model(2);
+  const auto from = seeded_model(1), to = seeded_model(2);
   load_parameters(to->parameters(), {"a file", views_of(from->parameters()), {}});
   EXPECT_TRUE(at::equal(to->parameters().master(), from->parameters().master()));
   EXPECT_TRUE(at::equal(to->parameters().compute(), from->parameters().compute()));
@@ -71,9 +71,9 @@ TEST(LoadModel, RejectsMismatchedTensorsWithoutChangingTheModel) {
       {"another type", [](auto& views) { views[0].dtype = Dtype::kI32; }, "I32"},
       {"too few rows", [](auto& views) { views[0].shape[0] = 49; }, "[49, 16]"},
   };
-  const auto from = small_model(1);
+  const auto from = seeded_model(1);
   for (const Fault& fault : faults) {
-    const auto to = small_model(2);
+    const auto to = seeded_model(2);
     const at::Tensor before = to->parameters().master().clone();
     std::vector<TensorView> views = views_of(from->parameters());
     fault.make(views);
@@ -92,7 +92,7 @@ TEST(LoadModel, RejectsMismatchedTensorsWithoutChangingTheModel) {
 
 TEST(LoadModel, ReadsAFile) {
   const store::ScratchDirectory scratch;
-  const auto from = small_model(1);
+  const auto from = seeded_model(1);
   const auto file = real_files().open(scratch / "model.safetensors", FileSystem::Mode::kCreate);
   store::write_safetensors(*file, views_of(from->parameters()));
   file->close();

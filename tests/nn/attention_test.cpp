@@ -83,7 +83,7 @@ Array formula(const Heads& s, const Arrays& p, bool bias, bool rope) {
   return product(mixed, p.at("a.o.weight"), bias ? p.at("a.o.bias") : Array{}, s.H * s.E);
 }
 
-class Attentions : public testing::TestWithParam<Setting> {
+class Attentions : public ::testing::TestWithParam<Setting> {
  protected:
   ops::Rotary rotary(bool rope, std::int64_t E) const {
     return rope ? ops::Rotary::make(T, E, kTheta, GetParam().device) : ops::Rotary{};
@@ -181,7 +181,7 @@ TEST_P(Attentions, CrossAttentionOnItsOwnInputIsSelfAttention) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Attentions, testing::ValuesIn(ops::test::all_settings()),
+INSTANTIATE_TEST_SUITE_P(All, Attentions, ::testing::ValuesIn(ops::test::all_settings()),
                          ops::test::setting_name);
 
 TEST(Attention, DeclaresItsMatricesByName) {

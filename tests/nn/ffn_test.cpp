@@ -68,20 +68,20 @@ double hidden(const FfnVariant& variant, double a, double b) {
   return variant.gated ? f * b : f;
 }
 
-constexpr std::int64_t kWidth = 10, kHidden = 14, kRows = 6;
+constexpr std::int64_t kFfnWidth = 10, kHidden = 14, kRows = 6;
 
 Array formula(const FfnVariant& variant, const Arrays& p, bool bias) {
   const auto bias_of = [&](const char* name) { return bias ? p.at(name) : Array{}; };
-  const Array a = product(p.at("x"), p.at("ffn.w.weight"), bias_of("ffn.w.bias"), kWidth);
+  const Array a = product(p.at("x"), p.at("ffn.w.weight"), bias_of("ffn.w.bias"), kFfnWidth);
   const Array b = variant.gated
-                      ? product(p.at("x"), p.at("ffn.v.weight"), bias_of("ffn.v.bias"), kWidth)
+                      ? product(p.at("x"), p.at("ffn.v.weight"), bias_of("ffn.v.bias"), kFfnWidth)
                       : Array(a.size());
   Array h(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) h[i] = hidden(variant, a[i], b[i]);
   return product(h, p.at("ffn.w2.weight"), bias_of("ffn.w2.bias"), kHidden);
 }
 
-class FfnVariants : public testing::TestWithParam<const FfnVariant*> {
+class FfnVariants : public ::testing::TestWithParam<const FfnVariant*> {
  protected:
   static void expect_equals_formula(const FfnVariant& variant, const Setting& setting, bool bias);
 };
@@ -89,12 +89,13 @@ class FfnVariants : public testing::TestWithParam<const FfnVariant*> {
 void FfnVariants::expect_equals_formula(const FfnVariant& variant, const Setting& setting,
                                         bool bias) {
   ops::Parameters parameters;
-  const Ffn ffn(parameters, "ffn", variant, {.d_model = kWidth, .d_ff = kHidden, .bias = bias}, {});
+  const Ffn ffn(parameters, "ffn", variant, {.d_model = kFfnWidth, .d_ff = kHidden, .bias = bias},
+                {});
   fill(parameters, setting, 0.5);
   const at::Tensor x =
-      ops::test::leaf(ops::test::numbers({2, kRows / 2, kWidth}, 1), setting, setting.dtype);
+      ops::test::leaf(ops::test::numbers({2, kRows / 2, kFfnWidth}, 1), setting, setting.dtype);
   const at::Tensor y = ffn.forward(x, setting.context());
-  const Array upstream = array_of(ops::test::numbers({kRows, kWidth}, 2));
+  const Array upstream = array_of(ops::test::numbers({kRows, kFfnWidth}, 2));
   y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
 
   Arrays inputs = values_of(parameters), got = gradients_of(parameters);
@@ -120,11 +121,11 @@ TEST_P(FfnVariants, EqualTheFormulaInValuesAndGradients) {
   }
 }
 
-std::string variant_name(const testing::TestParamInfo<const FfnVariant*>& info) {
+std::string variant_name(const ::testing::TestParamInfo<const FfnVariant*>& info) {
   return std::string(info.param->name);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FfnVariants, testing::ValuesIn(all_variants()), variant_name);
+INSTANTIATE_TEST_SUITE_P(All, FfnVariants, ::testing::ValuesIn(all_variants()), variant_name);
 
 TEST(FfnVariantTable, HasThePapersVariantsAndNoDuplicates) {
   std::set<std::string_view> names, formulas;

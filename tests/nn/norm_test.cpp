@@ -11,41 +11,41 @@ namespace {
 
 using ops::test::Setting;
 
-constexpr std::size_t kWidth = 12, kRows = 5;
+constexpr std::size_t kNormWidth = 12, kNormRows = 5;
 constexpr double kEps = 1e-3;
 
 // Zhang & Sennrich 2019, eq. 4; Ba et al. 2016, eq. 3 and 4.
 Array formula(NormType type, const Arrays& p, bool bias) {
   const Array& x = p.at("x");
   Array y(x.size());
-  for (std::size_t r = 0; r < kRows; ++r) {
+  for (std::size_t r = 0; r < kNormRows; ++r) {
     double mean = 0, square = 0;
-    for (std::size_t i = 0; i < kWidth; ++i) mean += x[r * kWidth + i] / kWidth;
+    for (std::size_t i = 0; i < kNormWidth; ++i) mean += x[r * kNormWidth + i] / kNormWidth;
     if (type == NormType::kRmsNorm) mean = 0;
-    for (std::size_t i = 0; i < kWidth; ++i)
-      square += std::pow(x[r * kWidth + i] - mean, 2) / kWidth;
-    for (std::size_t i = 0; i < kWidth; ++i) {
-      y[r * kWidth + i] =
-          (x[r * kWidth + i] - mean) / std::sqrt(square + kEps) * p.at("n.scale")[i] +
+    for (std::size_t i = 0; i < kNormWidth; ++i)
+      square += std::pow(x[r * kNormWidth + i] - mean, 2) / kNormWidth;
+    for (std::size_t i = 0; i < kNormWidth; ++i) {
+      y[r * kNormWidth + i] =
+          (x[r * kNormWidth + i] - mean) / std::sqrt(square + kEps) * p.at("n.scale")[i] +
           (bias ? p.at("n.bias")[i] : 0);
     }
   }
   return y;
 }
 
-class Norms : public testing::TestWithParam<Setting> {};
+class Norms : public ::testing::TestWithParam<Setting> {};
 
 TEST_P(Norms, EqualTheFormulaInValuesAndGradients) {
   for (const NormType type : {NormType::kRmsNorm, NormType::kLayerNorm}) {
     for (const bool bias : {false, true}) {
       ops::Parameters parameters;
-      const Norm norm(parameters, "n", {.type = type, .eps = kEps}, kWidth, bias);
+      const Norm norm(parameters, "n", {.type = type, .eps = kEps}, kNormWidth, bias);
       fill(parameters, GetParam(), 1.0);
-      const at::Tensor x =
-          ops::test::leaf(ops::test::numbers({1, kRows, kWidth}, 1), GetParam(), at::kFloat);
+      const at::Tensor x = ops::test::leaf(ops::test::numbers({1, kNormRows, kNormWidth}, 1),
+                                           GetParam(), at::kFloat);
       const at::Tensor y = norm.forward(x, GetParam().dtype, GetParam().context());
       EXPECT_EQ(y.scalar_type(), GetParam().dtype);
-      const Array upstream = array_of(ops::test::numbers({kRows, kWidth}, 2));
+      const Array upstream = array_of(ops::test::numbers({kNormRows, kNormWidth}, 2));
       y.backward(at::tensor(upstream, at::kDouble).view(y.sizes()).to(y.options()));
 
       const bool shifted = bias && type == NormType::kLayerNorm;
@@ -66,7 +66,7 @@ TEST_P(Norms, EqualTheFormulaInValuesAndGradients) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(ops::test::all_settings()),
+INSTANTIATE_TEST_SUITE_P(All, Norms, ::testing::ValuesIn(ops::test::all_settings()),
                          ops::test::setting_name);
 
 TEST(Norm, InitializesScalesToOneWithoutDecay) {

@@ -11,7 +11,7 @@
 namespace sluice::nn::test {
 namespace {
 
-class RelativeBias : public testing::TestWithParam<ops::test::Setting> {};
+class RelativeBias : public ::testing::TestWithParam<ops::test::Setting> {};
 
 std::set<std::string>& called() {
   static std::set<std::string> names;
@@ -60,7 +60,7 @@ TEST_P(RelativeBias, ALaterCallCopiesNothing) {
     EXPECT_FALSE(later.contains(name)) << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RelativeBias, testing::ValuesIn(ops::test::all_settings()),
+INSTANTIATE_TEST_SUITE_P(All, RelativeBias, ::testing::ValuesIn(ops::test::all_settings()),
                          ops::test::setting_name);
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace sluice::ops::test {
 namespace {
 
-class ActivationLinears : public testing::TestWithParam<Setting> {};
+class ActivationLinears : public ::testing::TestWithParam<Setting> {};
 
 Run run_of(const Activation& f, bool gated, bool has_bias, std::int64_t n) {
   return [=](const Setting& setting) {
@@ -32,7 +32,7 @@ TEST_P(ActivationLinears, EqualFloat64) {
   expect_equals_float64(GetParam(), run_of(kSquaredRelu, false, true, 40), 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ActivationLinears, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, ActivationLinears, ::testing::ValuesIn(all_settings()), setting_name);
 
 TEST(ActivationLinears, AGpuKeepsNoHiddenLayer) {
   const Setting setting{.gpu = &host_gpu()};

@@ -12,7 +12,7 @@
 namespace sluice::ops::test {
 namespace {
 
-struct Sizes {
+struct SourceSizes {
   std::int64_t batch, queries, keys;  // keys 0: self-attention, packed
   AttentionShape shape;
   bool causal, bias;
@@ -21,7 +21,7 @@ struct Sizes {
 
 // A single position; lengths below, equal to and above the tile size; fewer and more queries than
 // keys; grouped queries.
-const Sizes kSizes[] = {
+const SourceSizes kSourceSizes[] = {
     {2, 37, 0, {2, 2, 16}, false, true},  {1, 130, 0, {4, 2, 32}, false, true},
     {2, 64, 0, {3, 3, 8}, true, true},    {1, 150, 0, {2, 1, 64}, true, true},
     {2, 1, 0, {2, 2, 8}, true, true},     {2, 29, 70, {2, 2, 16}, false, false},
@@ -37,7 +37,7 @@ struct Leaves {
   std::vector<at::Tensor> all;
 };
 
-Leaves leaves_of(const Sizes& s, const Setting& setting) {
+Leaves leaves_of(const SourceSizes& s, const Setting& setting) {
   Leaves made;
   const std::int64_t columns = s.keys == 0 ? s.shape.packed_columns() : s.shape.query_columns();
   made.inputs.q = leaf(numbers({s.batch, s.queries, columns}, 1, 0.7), setting, setting.dtype);
@@ -55,7 +55,7 @@ Leaves leaves_of(const Sizes& s, const Setting& setting) {
   return made;
 }
 
-Run run_of(const Sizes& s, AttentionForm form = nullptr) {
+Run run_of_sources(const SourceSizes& s, AttentionForm form = nullptr) {
   return [=](const Setting& setting) {
     const Leaves leaves = leaves_of(s, setting);
     const AttentionRule rule{.causal = s.causal, .divisor = 1.5};
@@ -70,45 +70,46 @@ Run run_of(const Sizes& s, AttentionForm form = nullptr) {
   };
 }
 
-std::string describe(const Sizes& s) {
+std::string describe(const SourceSizes& s) {
   return std::to_string(s.queries) + " queries, " + std::to_string(s.num_keys()) +
          " keys, heads of " + std::to_string(s.shape.head_dim) + (s.causal ? ", causal" : "") +
          (s.bias ? ", bias" : "");
 }
 
 // As in attention_test.cpp.
-constexpr double kGradientFactor = 2, kLibraryGradientFactor = 4;
+constexpr double kSourceGradientFactor = 2, kSourceLibraryFactor = 4;
 
-class AttentionSources : public testing::TestWithParam<Setting> {};
+class AttentionSources : public ::testing::TestWithParam<Setting> {};
 
 TEST_P(AttentionSources, EqualFloat64) {
-  for (const Sizes& s : kSizes) {
+  for (const SourceSizes& s : kSourceSizes) {
     SCOPED_TRACE(describe(s));
     expect_equals_float64(
-        GetParam(), run_of(s),
-        GetParam().has_library_attention() ? kLibraryGradientFactor : kGradientFactor);
+        GetParam(), run_of_sources(s),
+        GetParam().has_library_attention() ? kSourceLibraryFactor : kSourceGradientFactor);
   }
 }
 
 TEST_P(AttentionSources, EveryImplementationEqualsFloat64) {
   for (const auto form : {&library_attention, &tiled_attention}) {
     if (form == &tiled_attention && (GetParam().device.is_cuda() || !has_tile_kernel())) continue;
-    for (const Sizes& s : kSizes) {
+    for (const SourceSizes& s : kSourceSizes) {
       SCOPED_TRACE(describe(s));
-      expect_equals_float64(GetParam(), run_of(s, form),
-                            form == &library_attention ? kLibraryGradientFactor : kGradientFactor);
+      expect_equals_float64(
+          GetParam(), run_of_sources(s, form),
+          form == &library_attention ? kSourceLibraryFactor : kSourceGradientFactor);
     }
   }
 }
 
 TEST_P(AttentionSources, AreRepeatable) {
-  const std::vector<at::Tensor> first = run_of(kSizes[1])(GetParam()),
-                                second = run_of(kSizes[1])(GetParam());
+  const std::vector<at::Tensor> first = run_of_sources(kSourceSizes[1])(GetParam()),
+                                second = run_of_sources(kSourceSizes[1])(GetParam());
   for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], second[i]));
 }
 
 TEST_P(AttentionSources, EveryQuerySeesEveryKeyWithoutACausalMask) {
-  const Sizes s{1, 20, 90, {1, 1, 16}, false, false};
+  const SourceSizes s{1, 20, 90, {1, 1, 16}, false, false};
   Leaves leaves = leaves_of(s, GetParam());
   const AttentionRule rule;
   const at::Tensor before = attention(leaves.inputs, s.shape, rule, GetParam().context()).detach();
@@ -123,7 +124,7 @@ TEST_P(AttentionSources, EveryQuerySeesEveryKeyWithoutACausalMask) {
 
 // Scores far below those of padded keys, which must not overflow into the gradients.
 TEST_P(AttentionSources, VeryLowScoresStayFinite) {
-  const Sizes s{1, 10, 10, {1, 1, 8}, false, true};
+  const SourceSizes s{1, 10, 10, {1, 1, 8}, false, true};
   Leaves leaves = leaves_of(s, GetParam());
   leaves.inputs.bias_HR =
       at::full_like(leaves.inputs.bias_HR.detach(), -500).set_requires_grad(true);
@@ -137,7 +138,7 @@ TEST_P(AttentionSources, VeryLowScoresStayFinite) {
 // The dropout mask depends on the sample, so micro-batches use the mask of the whole batch; no
 // dropout outside training.
 TEST_P(AttentionSources, DropoutOfProbabilitiesIsKeyedByTheSample) {
-  const Sizes s{4, 12, 0, {2, 2, 8}, false, true};
+  const SourceSizes s{4, 12, 0, {2, 2, 8}, false, true};
   const Leaves leaves = leaves_of(s, GetParam());
   const AttentionRule dropping{.dropout = {.probability = 0.4, .site = 7}};
   Context context = GetParam().context();
@@ -153,11 +154,11 @@ TEST_P(AttentionSources, DropoutOfProbabilitiesIsKeyedByTheSample) {
                tolerance(GetParam().dtype), "samples 2 and 3");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, AttentionSources, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, AttentionSources, ::testing::ValuesIn(all_settings()), setting_name);
 
 // Written out: softmax over the keys of q·k / divisor + bias[distance].
 TEST(AttentionSources, ReferenceMatchesTheFormula) {
-  const Sizes s{2, 5, 8, {2, 2, 4}, false, true};
+  const SourceSizes s{2, 5, 8, {2, 2, 4}, false, true};
   const Leaves leaves = leaves_of(s, exact());
   const at::Tensor q = leaves.inputs.q.detach(), kv = leaves.inputs.kv.detach(),
                    bias = leaves.inputs.bias_HR.detach();

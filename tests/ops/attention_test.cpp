@@ -16,7 +16,7 @@ struct Sizes {
   bool rotary;
 };
 
-class Attention : public testing::TestWithParam<Setting> {};
+class Attention : public ::testing::TestWithParam<Setting> {};
 
 Rotary rotary_for(const Sizes& size, const Setting& setting) {
   if (!size.rotary) return {};
@@ -100,7 +100,7 @@ TEST_P(Attention, IsRepeatable) {
   for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], second[i]));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Attention, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Attention, ::testing::ValuesIn(all_settings()), setting_name);
 
 TEST(Attention, SoftmaxInTheComputeDtype) { expect_reductions_in_compute_dtype(run_of(kSizes[3])); }
 

@@ -19,7 +19,7 @@ int stream_marker, major_version;
 
 void* marked_stream(c10::Device) { return &stream_marker; }
 
-class CudnnAttentions : public testing::Test {
+class CudnnAttentions : public ::testing::Test {
  protected:
   CudnnAttentions() { major_version = 9; }
 
@@ -166,9 +166,9 @@ TEST_F(CudnnAttentions, TheNextEngineIsUsedIfOneRefuses) {
 TEST_F(CudnnAttentions, RefusedShapesUseAnotherCore) {
   const AttentionCase s = kAttentionCases[1];
   fake.refused_plans = 3;
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   const auto got = run_attention(s, setting), again = run_attention(s, setting);
-  const std::string text = testing::internal::GetCapturedStderr(),
+  const std::string text = ::testing::internal::GetCapturedStderr(),
                     line =
                         "attention without cuDNN 9.19.0: plan: not supported (3000): the engine "
                         "refuses";

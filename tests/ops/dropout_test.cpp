@@ -14,7 +14,7 @@
 namespace sluice::ops::test {
 namespace {
 
-class Dropout : public testing::TestWithParam<Setting> {
+class Dropout : public ::testing::TestWithParam<Setting> {
  protected:
   Context training() const {
     Context context = GetParam().context();
@@ -98,7 +98,7 @@ TEST_P(Dropout, IsTheIdentityOutsideTraining) {
   EXPECT_TRUE(dropout(x, 0.0, 0, training()).is_same(x));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Dropout, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Dropout, ::testing::ValuesIn(all_settings()), setting_name);
 
 TEST(Dropout, ThreadsDoNotChangeTheMask) {
   const int threads = at::get_num_threads();

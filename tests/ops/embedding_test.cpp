@@ -8,7 +8,7 @@
 namespace sluice::ops::test {
 namespace {
 
-class Embedding : public testing::TestWithParam<Setting> {};
+class Embedding : public ::testing::TestWithParam<Setting> {};
 
 at::Tensor ids_below(std::int64_t bound, std::vector<std::int64_t> shape) {
   const at::Tensor ids = at::empty(shape, at::kLong);
@@ -58,7 +58,7 @@ TEST_P(Embedding, UnusedRowsGetNoGradient) {
   EXPECT_EQ(run_of()(GetParam())[1].narrow(0, 40, 10).abs().max().item<double>(), 0.0);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Embedding, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Embedding, ::testing::ValuesIn(all_settings()), setting_name);
 
 TEST(Embedding, GradientDoesNotDependOnTheNumberOfThreads) {
   const int threads = at::get_num_threads();

@@ -48,7 +48,7 @@ std::vector<Case> all_cases() {
   return all;
 }
 
-class Activations : public testing::TestWithParam<Case> {};
+class Activations : public ::testing::TestWithParam<Case> {};
 
 // 37 columns do not fill whole vectors; 2 · 53 rows exceed one task.
 Run run_of(const Activation& f, bool gated, double scale, std::int64_t n = 37) {
@@ -88,11 +88,11 @@ TEST_P(Activations, NanPassesThrough) {
   EXPECT_TRUE(at::isnan(activate(x, f, setting.context())).all().item<bool>());
 }
 
-std::string case_name(const testing::TestParamInfo<Case>& info) {
+std::string case_name(const ::testing::TestParamInfo<Case>& info) {
   return std::string(info.param.activation.name) + "_" + name_of(info.param.setting);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Activations, testing::ValuesIn(all_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(All, Activations, ::testing::ValuesIn(all_cases()), case_name);
 
 TEST(Activations, ReferenceMatchesTheClosedFormAndItsDerivative) {
   for (const Activation& f : kAll) {

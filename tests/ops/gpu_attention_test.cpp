@@ -18,7 +18,7 @@ namespace {
 
 using gpu::test::HostDevice;
 
-class GpuAttention : public testing::TestWithParam<at::ScalarType> {
+class GpuAttention : public ::testing::TestWithParam<at::ScalarType> {
  protected:
   Setting setting(gpu::Device& device = host_gpu()) const {
     return {.dtype = GetParam(), .gpu = &device};
@@ -135,8 +135,8 @@ TEST_P(GpuAttention, PlainProductsEqualFloat64) {
   expect_close(d.v, exact.heads.v.grad(), allowed, "dv");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GpuAttention, testing::Values(at::kFloat, at::kBFloat16),
-                         [](const testing::TestParamInfo<at::ScalarType>& of) {
+INSTANTIATE_TEST_SUITE_P(All, GpuAttention, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const ::testing::TestParamInfo<at::ScalarType>& of) {
                            return std::string(of.param == at::kFloat ? "fp32" : "bf16");
                          });
 

@@ -11,7 +11,7 @@
 namespace sluice::ops::test {
 namespace {
 
-class LinearCrossEntropy : public testing::TestWithParam<Setting> {};
+class LinearCrossEntropy : public ::testing::TestWithParam<Setting> {};
 
 at::Tensor targets_below(std::int64_t bound, std::int64_t n) {
   const at::Tensor targets = at::empty({n}, at::kLong);
@@ -113,7 +113,8 @@ TEST_P(LinearCrossEntropy, RowLossesAddUpToTheTotal) {
       linear_cross_entropy(x, weight, targets, {100}, setting.context()).total.item<double>());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LinearCrossEntropy, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, LinearCrossEntropy, ::testing::ValuesIn(all_settings()),
+                         setting_name);
 
 TEST(LinearCrossEntropy, LossInTheComputeDtype) {
   expect_reductions_in_compute_dtype(run_of({700, 32, 1000, 1024}, 1.0 / 256, 0.01));

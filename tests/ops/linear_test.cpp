@@ -10,13 +10,13 @@
 namespace sluice::ops::test {
 namespace {
 
-class Linear : public testing::TestWithParam<Setting> {};
+class Linear : public ::testing::TestWithParam<Setting> {};
 
-struct Sizes {
+struct LinearSizes {
   std::int64_t rows, in, out;
 };
 
-Run run_of(Sizes size, bool with_bias) {
+Run run_of(LinearSizes size, bool with_bias) {
   return [=](const Setting& setting) {
     const at::Tensor x = leaf(numbers({2, size.rows, size.in}, 1), setting, setting.dtype);
     const Weight weight = weight_of(numbers({size.out, size.in}, 2), setting),
@@ -32,8 +32,8 @@ Run run_of(Sizes size, bool with_bias) {
 
 // Few rows, partial tiles, and sizes above one tile in every dimension.
 TEST_P(Linear, EqualsFloat64) {
-  for (const Sizes size :
-       {Sizes{1, 5, 3}, Sizes{97, 40, 72}, Sizes{150, 130, 200}, Sizes{70, 600, 70}})
+  for (const LinearSizes size : {LinearSizes{1, 5, 3}, LinearSizes{97, 40, 72},
+                                 LinearSizes{150, 130, 200}, LinearSizes{70, 600, 70}})
     for (const bool with_bias : {false, true})
       expect_equals_float64(GetParam(), run_of(size, with_bias));
 }
@@ -59,7 +59,7 @@ TEST_P(Linear, IsRepeatable) {
   for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(at::equal(first[i], second[i]));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Linear, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Linear, ::testing::ValuesIn(all_settings()), setting_name);
 
 TEST(Linear, ReferenceIsTheTextbookFormula) {
   const at::Tensor x = numbers({4, 3}, 1);
@@ -77,7 +77,8 @@ TEST(Linear, ReferenceIsTheTextbookFormula) {
 TEST(TiledProduct, EqualsFloat64ForAnyNumberOfThreads) {
   if (!has_tile_kernel()) GTEST_SKIP() << "needs AVX-512";
   const int threads = at::get_num_threads();
-  for (const Sizes size : {Sizes{128, 16, 16}, Sizes{300, 530, 130}, Sizes{600, 64, 150}}) {
+  for (const LinearSizes size :
+       {LinearSizes{128, 16, 16}, LinearSizes{300, 530, 130}, LinearSizes{600, 64, 150}}) {
     const at::Tensor x = numbers({size.rows, size.in}, 1), w = numbers({size.out, size.in}, 2),
                      dy = numbers({size.rows, size.out}, 3);
     std::vector<at::Tensor> before;

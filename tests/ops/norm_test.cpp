@@ -8,7 +8,7 @@
 namespace sluice::ops::test {
 namespace {
 
-class Norms : public testing::TestWithParam<Setting> {};
+class Norms : public ::testing::TestWithParam<Setting> {};
 
 enum class Kind { kRms, kLayer, kLayerWithBias };
 
@@ -91,7 +91,7 @@ TEST_P(Norms, LayerNormEqualsFloat64) {
   expect_equals_float64(GetParam(), run_of(Kind::kLayerWithBias, 130));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Norms, testing::ValuesIn(all_settings()), setting_name);
+INSTANTIATE_TEST_SUITE_P(All, Norms, ::testing::ValuesIn(all_settings()), setting_name);
 
 TEST(Norms, StatisticsInTheComputeDtype) {
   expect_reductions_in_compute_dtype(run_of(Kind::kRms, 130));
