@@ -28,10 +28,15 @@ std::string line_of(const T& value) {
 }  // namespace
 
 void Metrics::return_to(std::int64_t step) {
+  // Tokens whose time is not known.
+  if (clock_.synchronize)
+    for (const Line& line : pending_)
+      num_tokens_ -= static_cast<std::uint64_t>(line.stats.num_targets);
   pending_.clear();
   last_step_ = step;
   latest_.reset();
   log_.truncate_after(step);
+  if (started_s_) begin_s_ = clock_.now();
 }
 
 void Metrics::start_clock() {

@@ -43,7 +43,8 @@ class Metrics {
         utilization_(std::move(utilization)),
         clock_(std::move(clock)) {}
   const std::filesystem::path& path() const { return path_; }
-  // Drops the lines after `step`, because these steps are repeated.
+  // Drops the lines after `step`, because these steps are repeated, and the time since the last
+  // line.
   void return_to(std::int64_t step);
 
   void add(const Event& event);  // ignores a second event of a step

@@ -198,7 +198,8 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
     ++progress.data_step;
     progress.tokens += static_cast<std::uint64_t>(stats.num_targets);
     // While a GPU computes the step, and before the host waits for its values. A rollback does not
-    // change which data comes next.
+    // change which data comes next; after the last step, only a rollback needs any.
+    micro_batches.clear();
     if (progress.step < run.steps) micro_batches = batches_at(progress.data_step);
 
     const DivergenceAction action = is_divergence_check_due(run, progress)

@@ -209,6 +209,29 @@ TEST_F(MetricsTest, WorkBetweenStepsIsNotCountedOnAnAsynchronousDevice) {
   EXPECT_NEAR(seconds.at(4), 2.125, 1e-9);
 }
 
+// A rollback: steps that are repeated, and the time to restore a checkpoint.
+TEST_F(MetricsTest, AReturnDropsTheTimeSinceTheLastLine) {
+  for (const bool is_asynchronous : {false, true}) {
+    LateDevice device;
+    StepClock clock = device.clock();
+    if (!is_asynchronous) clock.synchronize = {};
+    Metrics metrics(path_, {}, clock);
+    metrics.return_to(0);
+    metrics.start_clock();
+    device.pass(1);
+    add(metrics, 1, 1.0, true);
+    device.pass(0.5);
+    add(metrics, 2, 1.0, false);
+    device.pass(100);
+    metrics.return_to(1);
+    device.pass(3);
+    add(metrics, 2, 1.0, true);
+    EXPECT_EQ(step_seconds(path_, "step_seconds"), (std::vector<double>{1, 3}));
+    EXPECT_EQ(metrics.training_seconds(), is_asynchronous ? 4 : 4.5);
+    EXPECT_EQ(metrics.num_tokens(), is_asynchronous ? 20u : 30u);
+  }
+}
+
 TEST_F(MetricsTest, AStepOfACpuHasItsOwnTime) {
   LateDevice device;
   StepClock clock = device.clock();

@@ -218,6 +218,15 @@ TEST_P(BadBatches, RollbackRestoresAndSkipsTheData) {
   EXPECT_EQ(next, 41);
 }
 
+// The last step has no next batch.
+TEST_P(BadBatches, RollbackOfTheLastStepSkipsItsData) {
+  RunConfig config = small_config();
+  config.train.divergence.policy = DivergencePolicy::kRollback;
+  const Progress progress = SmallRun(directory_ / "run", config, spoil({39}, GetParam())).go();
+  EXPECT_EQ(progress.num_events, 1) << "the batch was used again";
+  EXPECT_EQ(progress.data_step, 50u);
+}
+
 // The result does not depend on where the run is interrupted.
 TEST_P(BadBatches, ResumingEqualsAnUninterruptedRun) {
   for (const DivergencePolicy policy : {DivergencePolicy::kSkip, DivergencePolicy::kRollback}) {
