@@ -32,6 +32,13 @@ constexpr std::uint64_t kGapsShare = 32;  // one part in 32
 
 std::uint64_t count(std::int64_t n) { return static_cast<std::uint64_t>(n); }
 
+// Of the head matrix: logits of padding rows are computed, too.
+std::int64_t stored_rows(const model::ModelConfig& config, std::int64_t vocab_size) {
+  const std::int64_t multiple =
+      std::visit([](const auto& c) { return c.pad_vocab_multiple; }, config);
+  return (vocab_size + multiple - 1) / multiple * multiple;
+}
+
 }  // namespace
 
 std::uint64_t expected_token_bytes(const RunConfig& config, std::uint64_t corpus_bytes) {
@@ -56,7 +63,8 @@ std::uint64_t preparation_bytes(const RunConfig& config, std::uint64_t process_b
 std::vector<MemoryPart> memory_parts(const train::ResolvedRun& run, std::int64_t vocab_size,
                                      const StoredSizes& stored) {
   const bool bf16 = run.precision == train::Precision::kBf16;
-  const std::uint64_t element = bf16 ? 2 : 4, vocab = count(vocab_size);
+  const std::uint64_t element = bf16 ? 2 : 4;
+  const std::uint64_t vocab = count(stored_rows(run.config.model, vocab_size));
   const std::uint64_t sequences = count(run.micro_batch_sequences);
   const data::SequenceShape shape = run.objective->shape();
   const model::ActivationMemory one = model::activation_memory(
@@ -81,7 +89,7 @@ std::vector<MemoryPart> gpu_memory_parts(const train::ResolvedRun& run, const Gp
   const model::StepMemory step =
       model::step_memory(run.config.model, train::sequences_of(run.config, /*start=*/0),
                          {.sequences = run.micro_batch_sequences,
-                          .vocab_rows = sizes.vocab_size,
+                          .vocab_rows = stored_rows(run.config.model, sizes.vocab_size),
                           .element = bf16 ? 2u : 4u,
                           .device = sizes.device,
                           .has_cudnn = sizes.device == c10::kCUDA && ops::has_cudnn_attention()});

@@ -161,6 +161,16 @@ TEST(GpuMemory, PredictsThePeakWithinTenPercent) {
     }
 }
 
+// Rows of padding are multiplied, too: of 4 · 64 rows on a GPU, of 4 · 64 / 4 + 64 on a CPU.
+TEST(GpuMemory, LogitsIncludeThePaddingOfTheVocabulary) {
+  auto decoder = sized<model::DecoderConfig>(3, 384);
+  decoder.pad_vocab_multiple = 4096;
+  train::ResolvedRun run = resolved({.name = "padded", .model = decoder}, train::Precision::kFp32);
+  EXPECT_EQ(bytes_of(estimate_memory(run, kVocab).process, {"logits, one chunk"}), 128u * 4096 * 4);
+  run.device = "cuda";
+  EXPECT_EQ(bytes_of(estimate_memory(run, kVocab).gpu, {"logits, one chunk"}), 256u * 4096 * 4);
+}
+
 // Allocations do not depend on what kernels compute.
 TEST(GpuMemory, KernelsDoNotChangeTheAllocations) {
   auto small = sized<model::DecoderConfig>(1, 48);
