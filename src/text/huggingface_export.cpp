@@ -1,0 +1,147 @@
+#include "text/huggingface_export.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text_format.h"
+#include "text/byte_level.h"
+#include "text/sentencepiece_pipeline.h"
+
+namespace sluice::text {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Options = HuggingFaceTokenizerOptions;
+
+constexpr std::string_view kBytesEos = "</s>";
+
+std::string sentinel_name(std::int64_t index) { return cat("<extra_id_", index, '>'); }
+
+// The `tokenizers` library numbers added tokens in their order here.
+void add_sentinels(const Tokenizer& tokenizer, const Options& options, Json& pipeline) {
+  for (std::int64_t i = 0; i < options.num_sentinels; ++i) {
+    const std::string name = sentinel_name(options.num_sentinels - 1 - i);
+    for (const Json& token : pipeline["added_tokens"])
+      require(token["content"] != name, ExitCode::kUsage, "tokenizer", cat("a piece `", name, '`'),
+              "a tokenizer without sentinels");
+    pipeline["added_tokens"].push_back(
+        added_token(tokenizer.vocab_size() + i, name, TokenRole::kSpecial));
+  }
+}
+
+Json append_eos_rule(const std::string& eos, std::int32_t id) {
+  const auto text = [](std::string_view name) {
+    return Json{{"Sequence", {{"id", name}, {"type_id", 0}}}};
+  };
+  const Json end{{"SpecialToken", {{"id", eos}, {"type_id", 0}}}};
+  return {{"type", "TemplateProcessing"},
+          {"single", Json::array({text("A"), end})},
+          {"pair", Json::array({text("A"), end, text("B"), end})},
+          {"special_tokens",
+           {{eos, {{"id", eos}, {"ids", Json::array({id})}, {"tokens", Json::array({eos})}}}}}};
+}
+
+Json bytes_pipeline() {
+  Json vocab = Json::object();
+  for (int byte = 0; byte < 256; ++byte)
+    vocab[byte_level_character(static_cast<unsigned char>(byte))] = byte;
+  const Json byte_level{{"type", "ByteLevel"},
+                        {"add_prefix_space", false},
+                        {"trim_offsets", false},
+                        {"use_regex", false}};
+  Json pipeline = empty_pipeline();
+  pipeline["added_tokens"].push_back(added_token(256, kBytesEos, TokenRole::kSpecial));
+  pipeline["pre_tokenizer"] = byte_level;
+  pipeline["decoder"] = byte_level;
+  pipeline["model"] = {{"type", "BPE"},
+                       {"dropout", nullptr},
+                       {"unk_token", nullptr},
+                       {"continuing_subword_prefix", nullptr},
+                       {"end_of_word_suffix", nullptr},
+                       {"fuse_unk", false},
+                       {"byte_fallback", false},
+                       {"ignore_merges", false},
+                       {"vocab", vocab},
+                       {"merges", Json::array()}};
+  return pipeline;
+}
+
+// The content of the added token `id`; empty if there is none.
+std::string name_of_token(const Json& pipeline, std::optional<std::int32_t> id) {
+  if (!id.has_value()) return {};
+  for (const Json& token : pipeline["added_tokens"])
+    if (token["id"] == *id) return token["content"];
+  return {};
+}
+
+// The name of the token for unknown text; empty if there is none.
+std::string name_of_unknown(const Json& pipeline) {
+  const Json& model = pipeline["model"];
+  if (model.contains("unk_token"))
+    return model["unk_token"].is_string() ? model["unk_token"].get<std::string>() : "";
+  if (!model.contains("unk_id") || !model["unk_id"].is_number_unsigned()) return "";
+  return model["vocab"][model["unk_id"].get<std::size_t>()][0];
+}
+
+struct Names {
+  std::string eos, pad, unk;
+};
+
+Json special_tokens(const Names& names, const Options& options) {
+  Json map = Json::object();
+  if (!names.eos.empty()) map["eos_token"] = names.eos;
+  if (!names.pad.empty()) map["pad_token"] = names.pad;
+  if (!names.unk.empty()) map["unk_token"] = names.unk;
+  if (options.num_sentinels == 0) return map;
+  Json& more = map["additional_special_tokens"] = Json::array();
+  for (std::int64_t i = 0; i < options.num_sentinels; ++i) more.push_back(sentinel_name(i));
+  return map;
+}
+
+Json tokenizer_config(const Json& special, const Options& options) {
+  Json config = special;
+  config["tokenizer_class"] = "PreTrainedTokenizerFast";
+  config["clean_up_tokenization_spaces"] = false;
+  if (options.context_length > 0) config["model_max_length"] = options.context_length;
+  // Text such as `</s>` stays text, as in Sluice. Sentinels, however, are written as text.
+  if (options.num_sentinels == 0) config["split_special_tokens"] = true;
+  return config;
+}
+
+std::string file_content(const Json& json) { return json.dump(2) + "\n"; }
+
+bool is_sentencepiece(const Tokenizer& tokenizer) {
+  return tokenizer.file_name() == "tokenizer.model";
+}
+
+Json pipeline_of(const Tokenizer& tokenizer) {
+  if (is_sentencepiece(tokenizer)) return sentencepiece_pipeline(tokenizer.serialized());
+  if (tokenizer.serialized() == make_bytes_tokenizer()->serialized()) return bytes_pipeline();
+  fail(ExitCode::kUsage, "tokenizer", "an unknown kind", "a SentencePiece or byte tokenizer");
+}
+
+}  // namespace
+
+std::vector<TokenizerFile> huggingface_tokenizer_files(const Tokenizer& tokenizer,
+                                                       const Options& options) {
+  Json pipeline = pipeline_of(tokenizer);
+  const Names names{.eos = name_of_token(pipeline, tokenizer.eos()),
+                    .pad = name_of_token(pipeline, tokenizer.pad()),
+                    .unk = name_of_unknown(pipeline)};
+  add_sentinels(tokenizer, options, pipeline);
+  if (options.append_eos) {
+    require(!names.eos.empty(), ExitCode::kUsage, "tokenizer", "no end token",
+            "a tokenizer with an end token");
+    pipeline["post_processor"] = append_eos_rule(names.eos, *tokenizer.eos());
+  }
+  const Json special = special_tokens(names, options);
+  std::vector<TokenizerFile> files{
+      {"tokenizer.json", file_content(pipeline)},
+      {"tokenizer_config.json", file_content(tokenizer_config(special, options))},
+      {"special_tokens_map.json", file_content(special)}};
+  if (is_sentencepiece(tokenizer)) files.push_back({"tokenizer.model", tokenizer.serialized()});
+  return files;
+}
+
+}  // namespace sluice::text
