@@ -47,6 +47,8 @@ build   h:xxhash.h                       libxxhash-dev         xxhash-devel     
 build   h:zstd.h                         libzstd-dev           libzstd-devel        zstd
 build   h:zlib.h                         zlib1g-dev            zlib-devel           zlib
 build   h:sentencepiece_trainer.h        libsentencepiece-dev  sentencepiece-devel  sentencepiece
+build   h:oniguruma.h                    libonig-dev           oniguruma-devel      oniguruma
+build   h:utf8proc.h                     libutf8proc-dev       utf8proc-devel       libutf8proc
 build   h:boost/version.hpp              libboost-dev          boost-devel          boost
 build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel          cli11
 build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest

@@ -1,5 +1,7 @@
 #include "text/huggingface_export.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -67,6 +69,23 @@ Json bytes_pipeline() {
   return pipeline;
 }
 
+// The members in the usual order, and the vocabulary by ids.
+Json imported_pipeline(std::string_view serialized) {
+  Json pipeline = empty_pipeline();
+  // Json::parse would search the vocabulary linearly for each token.
+  const nlohmann::json json = nlohmann::json::parse(serialized);
+  for (const auto& [key, value] : json.items())
+    if (pipeline.contains(key) && !value.is_null()) pipeline[key] = value;
+  Json& vocab = pipeline["model"]["vocab"];
+  if (!vocab.is_object()) return pipeline;
+  std::vector<std::pair<std::int64_t, std::string>> by_id;
+  for (const auto& [text, id] : vocab.items()) by_id.emplace_back(id.get<std::int64_t>(), text);
+  std::sort(by_id.begin(), by_id.end());
+  vocab = Json::object();
+  for (auto& [id, text] : by_id) vocab.get_ref<Json::object_t&>().push_back({text, id});
+  return pipeline;
+}
+
 // The content of the added token `id`; empty if there is none.
 std::string name_of_token(const Json& pipeline, std::optional<std::int32_t> id) {
   if (!id.has_value()) return {};
@@ -118,7 +137,7 @@ bool is_sentencepiece(const Tokenizer& tokenizer) {
 Json pipeline_of(const Tokenizer& tokenizer) {
   if (is_sentencepiece(tokenizer)) return sentencepiece_pipeline(tokenizer.serialized());
   if (tokenizer.serialized() == make_bytes_tokenizer()->serialized()) return bytes_pipeline();
-  fail(ExitCode::kUsage, "tokenizer", "an unknown kind", "a SentencePiece or byte tokenizer");
+  return imported_pipeline(tokenizer.serialized());
 }
 
 }  // namespace

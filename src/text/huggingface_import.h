@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
@@ -28,6 +29,9 @@ struct ImportedTokenizer {
 ImportedTokenizer import_huggingface_tokenizer(std::string_view tokenizer_json,
                                                std::string_view tokenizer_config,
                                                std::string_view name);
+
+// Reads the file and the tokenizer_config.json next to it, if any.
+ImportedTokenizer load_huggingface_tokenizer(const std::filesystem::path& tokenizer_json);
 
 // Parses the serialized form of an imported tokenizer: tokenizer.json without sentinels, with a
 // member `sluice` that names the end and padding tokens. kBadData if it is invalid.

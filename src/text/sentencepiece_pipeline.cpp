@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text_format.h"
 #include "text/base64.h"
+#include "text/regex.h"
 #include "text/sentencepiece_model.h"
 #include "text/utf8.h"
 
@@ -127,9 +128,10 @@ class MergeList {
 
 Json bpe_model(const SentencePieceModel& model) {
   Json vocab = Json::object();
+  auto& entries = vocab.get_ref<Json::object_t&>();  // operator[] searches linearly
   Json unknown;
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
-    vocab[std::string(model.pieces[id].text)] = id;
+    entries.push_back({std::string(model.pieces[id].text), id});
     if (model.pieces[id].type == PieceType::kUnknown) unknown = model.pieces[id].text;
   }
   return {{"type", "BPE"},
@@ -162,15 +164,6 @@ Json unigram_model(const SentencePieceModel& model) {
           {"unk_id", unknown},
           {"vocab", std::move(vocab)},
           {"byte_fallback", model.byte_fallback}};
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (std::string_view("\\.[]{}()*+-?^$|/&~#").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-  }
-  return out;
 }
 
 // A position in the name of a special piece that no normal piece crosses; 0 if there is none.
@@ -206,7 +199,7 @@ std::string special_names_pattern(const SentencePieceModel& model) {
     if (at == 0)
       refuse("pieces", cat("normal pieces that cover all of ", quoted(piece.text)),
              "a position in it that no normal piece crosses");
-    add(escaped(piece.text.substr(0, at)), escaped(piece.text.substr(at)));
+    add(Regex::escaped(piece.text.substr(0, at)), Regex::escaped(piece.text.substr(at)));
   }
   return pattern;
 }

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "text/bytes_tokenizer.h"
+#include "text/huggingface_import.h"
 #include "text/regular_file.h"
 #include "text/sentencepiece_tokenizer.h"
 
@@ -13,7 +14,10 @@ constexpr std::uint64_t kMaxFileBytes = 256 << 20;
 
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view serialized, std::string_view name) {
   // A SentencePiece model never starts with a brace, but with the tag of its first field.
-  if (serialized.starts_with('{')) return parse_bytes_tokenizer(serialized, name);
+  const bool is_json = serialized.starts_with('{');
+  if (is_json && serialized.find("\"model\"") != std::string_view::npos)
+    return parse_huggingface_tokenizer(serialized, name);
+  if (is_json) return parse_bytes_tokenizer(serialized, name);
   return make_sentencepiece_tokenizer(std::string(serialized), name);
 }
 

@@ -1,8 +1,6 @@
 #include "text/word_cache.h"
 
 #include <algorithm>
-#include <string>
-#include <unordered_map>
 
 #include "text/utf8.h"
 
@@ -10,16 +8,8 @@ namespace sluice::text {
 
 namespace {
 
-// A full table, about 10 MB, is cleared.
 constexpr std::size_t kMaxWords = 100'000;
 constexpr std::size_t kMaxWordBytes = 48;
-
-struct ViewHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>{}(text);
-  }
-};
 
 bool has_blank_after_text(std::string_view piece) {
   while (piece.starts_with(kWordBoundary)) piece.remove_prefix(kWordBoundary.size());
@@ -62,57 +52,50 @@ std::string_view first_word(const WordRules& rules, std::string_view text) {
   return text.substr(0, end);
 }
 
-struct WordCache::Table {
-  struct Ids {
-    std::uint32_t begin = 0, count = 0;
-  };
-  std::unordered_map<std::string, Ids, ViewHash, std::equal_to<>> words;
-  std::vector<std::int32_t> ids;
+bool WordTable::find(std::string_view word, std::vector<std::int32_t>& out) const {
+  const auto known = words_.find(word);
+  if (known == words_.end()) return false;
+  const auto begin = ids_.begin() + known->second.begin;
+  out.insert(out.end(), begin, begin + known->second.count);
+  return true;
+}
 
-  void add(std::string_view word, std::span<const std::int32_t> of_word) {
-    if (words.size() >= kMaxWords) {
-      words.clear();
-      ids.clear();
-    }
-    words.emplace(word, Ids{static_cast<std::uint32_t>(ids.size()),
-                            static_cast<std::uint32_t>(of_word.size())});
-    ids.insert(ids.end(), of_word.begin(), of_word.end());
+void WordTable::add(std::string_view word, std::span<const std::int32_t> ids) {
+  if (word.size() > kMaxWordBytes) return;
+  if (words_.size() >= kMaxWords) {
+    words_.clear();
+    ids_.clear();
   }
-};
+  words_.emplace(
+      word, Ids{static_cast<std::uint32_t>(ids_.size()), static_cast<std::uint32_t>(ids.size())});
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+}
 
-WordCache::WordCache() = default;
-WordCache::~WordCache() = default;
-
-std::unique_ptr<WordCache::Table> WordCache::borrow() {
+std::unique_ptr<WordTable> WordTables::borrow() {
   const std::lock_guard lock(mutex_);
-  if (tables_.empty()) return std::make_unique<Table>();
+  if (tables_.empty()) return std::make_unique<WordTable>();
   auto table = std::move(tables_.back());
   tables_.pop_back();
   return table;
 }
 
-void WordCache::return_table(std::unique_ptr<Table> table) {
+void WordTables::give_back(std::unique_ptr<WordTable> table) {
   const std::lock_guard lock(mutex_);
   tables_.push_back(std::move(table));
 }
 
 void WordCache::encode(const WordRules& rules, std::string_view text, const Encode& encode,
                        std::vector<std::int32_t>& out) {
-  auto table = borrow();
+  auto table = tables_.borrow();
   while (!text.empty()) {
     const std::string_view word = first_word(rules, text);
     text.remove_prefix(word.size());
-    const auto known = table->words.find(word);
-    if (known != table->words.end()) {
-      const auto begin = table->ids.begin() + known->second.begin;
-      out.insert(out.end(), begin, begin + known->second.count);
-      continue;
-    }
+    if (table->find(word, out)) continue;
     const std::size_t before = out.size();
     encode(word, out);
-    if (word.size() <= kMaxWordBytes) table->add(word, std::span(out).subspan(before));
+    table->add(word, std::span(out).subspan(before));
   }
-  return_table(std::move(table));
+  tables_.give_back(std::move(table));
 }
 
 }  // namespace sluice::text

@@ -13,7 +13,9 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "text/sentencepiece_model.h"
@@ -30,23 +32,48 @@ WordRules word_rules(const SentencePieceModel& model);
 // the next newline.
 std::string_view first_word(const WordRules& rules, std::string_view text);
 
+// The ids of short words. A full table, about 10 MB, is cleared.
+class WordTable {
+ public:
+  // Appends the ids of `word`, or returns false if the table does not contain them.
+  bool find(std::string_view word, std::vector<std::int32_t>& out) const;
+  void add(std::string_view word, std::span<const std::int32_t> ids);  // long words are ignored
+
+ private:
+  struct Ids {
+    std::uint32_t begin = 0, count = 0;
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  std::unordered_map<std::string, Ids, Hash, std::equal_to<>> words_;
+  std::vector<std::int32_t> ids_;
+};
+
+// Lends each thread a table of its own. Thread-safe.
+class WordTables {
+ public:
+  std::unique_ptr<WordTable> borrow();
+  void give_back(std::unique_ptr<WordTable> table);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<WordTable>> tables_;
+};
+
 // Thread-safe: each call borrows a separate table.
 class WordCache {
  public:
   using Encode = std::function<void(std::string_view part, std::vector<std::int32_t>& ids)>;
-  WordCache();
-  ~WordCache();
   // Appends the ids of `text`; calls `encode` for words not in the cache.
   void encode(const WordRules& rules, std::string_view text, const Encode& encode,
               std::vector<std::int32_t>& out);
 
  private:
-  struct Table;
-  std::unique_ptr<Table> borrow();
-  void return_table(std::unique_ptr<Table> table);
-
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Table>> tables_;
+  WordTables tables_;
 };
 
 }  // namespace sluice::text

@@ -4,62 +4,14 @@ Run once per version of transformers. Needs build/tokenizer_tool (SLUICE_TOKENIZ
 """
 
 import json
-import os
 import pathlib
-import random
-import subprocess
 import tempfile
 import unittest
 
-import make_corpus
+from tokenizer_texts import ODD_TEXTS, corpus_lines, encode, random_texts, run_tool
 from transformers import AutoTokenizer
 
-TOOL = os.environ["SLUICE_TOKENIZER_TOOL"]
 NUM_LINES = 10_000
-
-ODD_TEXTS = [
-    "", " ", "  ", "   x", "x   ", " a  b   c    d ", "\n", "\n\n \n", "\t", "\ta\t\tb ", "\r\n", "a\rb",
-    "\0", "a\0b", "\x01\x7f", "e\u0301", "e\u0301\u0323\u0327", "\u00e9", "\ufb01 \u00a0 \u2003 \uff21",
-    "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea", "\u270b\U0001f3fd", "\u05e9\u05dc\u05d5\u05dd",
-    "\u0645\u0631\u062d\u0628\u0627 abc \u202e", "\u2581", "\u2581\u2581 a\u2581b \u2581", "\ufffd", "a\ufffdb", "\ufeffx",
-    "\u1112\u1161\u11ab \ud55c", "\u65e5\u672c\u8a9e", "\U0010ffff", "<s>", "</s>", "<unk> </s><s>", "<0x41>", "<0x41", "0x41>",
-    "a<0x0A>b<0x>", "<<0x41>>", "x" * 3000, "lorem" * 500, " " * 500, "\n" * 200, "ab " * 500,
-    "And God said, Let there be light", "don't 've 123,456.78 C++ #include <x>", "aaaaaaaaa",
-    "ooooooo", "ssssss ssss", "\u2028\u2029\u0085", "\x1b[0m", "\u0e01\u0e33", "I\u0307\u0130\u0131",
-]
-
-
-def corpus_lines(count):
-    text, _ = make_corpus.strip_references(make_corpus.read_kjv())
-    lines = text.split("\n")
-    return random.Random(1).sample(lines, min(count, len(lines)))
-
-
-def random_texts(count):
-    """Blanks, controls, marks and letters of all planes, in short texts."""
-    draw = random.Random(2)
-    pools = [
-        " \n\t", "ab", "\0\x01\x7f", "\u0301\u0323\u200d\ufe0f", "\u2581\u2580", "<0x41></s>unk",
-        "the lord and in of God", "\u00e9\u00df\u0130\u01c5", "\u05d0\u0627\u0905\u0e01\u4e00\uac00",
-        "\U0001f600\U0001f468\U0001f3fd\U0001f1e9",
-    ]
-    for _ in range(count):
-        letters = [draw.choice(draw.choice(pools)) for _ in range(draw.randrange(1, 40))]
-        if draw.random() < 0.3:
-            letters.append(chr(draw.choice([draw.randrange(0xD800), draw.randrange(0xE000, 0x110000)])))
-        yield "".join(letters)
-
-
-def run_tool(*arguments, **options):
-    return subprocess.run([TOOL, *map(str, arguments)], check=True, capture_output=True, **options)
-
-
-def encode(model, texts):
-    """Ids and decoded texts of Sluice."""
-    lines = "\n".join(json.dumps(text) for text in texts) + "\n"
-    output = run_tool("encode", model, input=lines.encode()).stdout
-    records = [json.loads(line) for line in output.splitlines()]
-    return [record["ids"] for record in records], [record["text"] for record in records]
 
 
 class ExportTest(unittest.TestCase):
@@ -71,7 +23,7 @@ class ExportTest(unittest.TestCase):
         cls.lines = corpus_lines(NUM_LINES)
         cls.sample = cls.folder / "sample.txt"
         cls.sample.write_text("\n".join(cls.lines[:3000]), encoding="utf-8")
-        cls.odd = ODD_TEXTS + list(random_texts(3000))
+        cls.odd = ODD_TEXTS + random_texts(3000)
 
     def train(self, algorithm, vocab_size):
         model = self.folder / f"{algorithm}{vocab_size}.model"

@@ -2,6 +2,8 @@
 //
 //   tokenizer_tool train ALGORITHM VOCAB_SIZE TEXT MODEL
 //   tokenizer_tool export MODEL DIRECTORY NUM_SENTINELS APPEND_EOS(0|1)
+//   tokenizer_tool import TOKENIZER_JSON MODEL           prints {"sentinels": N, "eos": ID, "pad": ID}
+//   tokenizer_tool time MODEL TEXT                       prints bytes per second of encode()
 //   tokenizer_tool encode MODEL           JSON strings on stdin, one per line
 //                                         -> {"ids": [...], "text": decoded} per line
 #include <unistd.h>
@@ -13,9 +15,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "text/huggingface_export.h"
+#include "text/huggingface_import.h"
 #include "text/tokenizer.h"
 
 namespace {
@@ -42,6 +46,35 @@ int export_files(const std::vector<std::string>& words) {
   return 0;
 }
 
+nlohmann::json id_or_null(std::optional<std::int32_t> id) {
+  return id.has_value() ? nlohmann::json(*id) : nlohmann::json();
+}
+
+int import_file(const std::vector<std::string>& words) {
+  const auto imported = text::load_huggingface_tokenizer(words[0]);
+  sluice::real_files().write_atomically(words[1], imported.tokenizer->serialized());
+  std::cout << nlohmann::json{{"sentinels", imported.num_sentinels},
+                              {"vocab_size", imported.tokenizer->vocab_size()},
+                              {"lossless", imported.tokenizer->lossless()},
+                              {"eos", id_or_null(imported.tokenizer->eos())},
+                              {"pad", id_or_null(imported.tokenizer->pad())},
+                              {"unk", id_or_null(imported.tokenizer->unk())}}
+            << '\n';
+  return 0;
+}
+
+int time_encoding(const std::vector<std::string>& words) {
+  const auto tokenizer = text::load_tokenizer(words[0]);
+  const std::string content = sluice::read_file(words[1]);
+  std::vector<std::int32_t> ids;
+  const double start_s = sluice::monotonic_s();
+  // In the blocks of a corpus.
+  for (std::size_t at = 0; at < content.size(); at += 64 << 10)
+    tokenizer->encode(std::string_view(content).substr(at, 64 << 10), ids);
+  std::cout << static_cast<double>(content.size()) / (sluice::monotonic_s() - start_s) << '\n';
+  return 0;
+}
+
 int encode(const std::vector<std::string>& words) {
   const auto tokenizer = text::load_tokenizer(words[0]);
   for (std::string line; std::getline(std::cin, line);) {
@@ -62,6 +95,8 @@ int main(int argc, char** argv) {
   try {
     if (command == "train" && words.size() == 4) return train(words);
     if (command == "export" && words.size() == 4) return export_files(words);
+    if (command == "import" && words.size() == 2) return import_file(words);
+    if (command == "time" && words.size() == 2) return time_encoding(words);
     if (command == "encode" && words.size() == 1) return encode(words);
   } catch (const sluice::UserError& error) {
     std::cerr << error.what() << '\n';

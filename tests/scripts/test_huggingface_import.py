@@ -1,0 +1,140 @@
+"""Imported tokenizers have the ids of the package `tokenizers`."""
+
+import json
+import pathlib
+import tempfile
+import unittest
+
+from tokenizer_texts import ODD_TEXTS, corpus_lines, encode, random_texts, run_tool
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+NUM_LINES = 10_000
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+
+
+def byte_level(pre_tokenizer, normalizer=None):
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    trainer = trainers.BpeTrainer(
+        vocab_size=3000,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    return tokenizer, trainer
+
+
+def split_by(pattern):
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+
+
+class ImportTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.lines = corpus_lines(NUM_LINES)
+        cls.texts = cls.lines + ODD_TEXTS + random_texts(3000)
+
+    def check(self, tokenizer, decodes=True):
+        source = pathlib.Path(tempfile.mkdtemp(dir=self.folder)) / "tokenizer.json"
+        tokenizer.save(str(source))
+        model = source.with_name("imported.json")
+        record = json.loads(run_tool("import", source, model).stdout)
+        tokenizer.encode_special_tokens = True
+        expected = tokenizer.encode_batch(self.texts, add_special_tokens=False)
+        ids, decoded = encode(model, self.texts)
+        differ = [
+            (text, ours, theirs.ids)
+            for text, ours, theirs in zip(self.texts, ids, expected, strict=True)
+            if ours != theirs.ids
+        ]
+        self.assertEqual(differ[:5], [], f"{len(differ)} of {len(self.texts)} texts differ")
+        if decodes:
+            self.assertEqual(decoded, tokenizer.decode_batch(ids))
+        return record
+
+    def train(self, tokenizer, trainer):
+        tokenizer.train_from_iterator(self.lines[:3000], trainer)
+        return tokenizer
+
+    def test_gpt2(self):
+        words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        record = self.check(self.train(*byte_level(words)))
+        self.assertTrue(record["lossless"])
+        self.assertEqual(record["eos"], 0)
+        self.assertIsNone(record["unk"])
+
+    def test_gpt2_with_prefix_space_and_added_tokens(self):
+        tokenizer = self.train(*byte_level(pre_tokenizers.ByteLevel(add_prefix_space=True)))
+        tokenizer.add_tokens(["Lord", "the Lord", "ab", "\n\n"])
+        self.assertFalse(self.check(tokenizer)["lossless"])
+
+    def test_llama3(self):
+        tokenizer = self.train(*byte_level(split_by(LLAMA3)))
+        pipeline = json.loads(tokenizer.to_str())
+        pipeline["model"]["ignore_merges"] = True
+        self.assertTrue(self.check(Tokenizer.from_str(json.dumps(pipeline)))["lossless"])
+
+    def test_qwen2(self):
+        self.check(self.train(*byte_level(split_by(QWEN2), normalizers.NFC())))
+
+    def test_llama2(self):
+        tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+        )
+        tokenizer.decoder = decoders.Sequence(
+            [
+                decoders.Replace("\u2581", " "),
+                decoders.ByteFallback(),
+                decoders.Fuse(),
+                decoders.Strip(" ", 1, 0),
+            ]
+        )
+        special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+        trainer = trainers.BpeTrainer(
+            vocab_size=2000, special_tokens=special, show_progress=False, max_token_length=16
+        )
+        self.train(tokenizer, trainer)
+        pipeline = json.loads(tokenizer.to_str())
+        pipeline["added_tokens"] = pipeline["added_tokens"][:3]
+        record = self.check(Tokenizer.from_str(json.dumps(pipeline)))
+        self.assertEqual((record["eos"], record["unk"]), (2, None))
+
+    def test_unigram_with_metaspace(self):
+        for scheme in ["always", "first", "never"]:
+            for split in [True, False]:
+                tokenizer = Tokenizer(models.Unigram())
+                tokenizer.normalizer = normalizers.Sequence(
+                    [normalizers.Strip(left=False), normalizers.NFKC()]
+                )
+                metaspace = {"prepend_scheme": scheme, "split": split}
+                tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(**metaspace)
+                tokenizer.decoder = decoders.Metaspace(**metaspace)
+                trainer = trainers.UnigramTrainer(
+                    vocab_size=1000,
+                    special_tokens=["<pad>", "</s>", "<unk>"],
+                    unk_token="<unk>",
+                    show_progress=False,
+                )
+                with self.subTest(scheme=scheme, split=split):
+                    record = self.check(self.train(tokenizer, trainer))
+                    self.assertEqual((record["pad"], record["eos"], record["unk"]), (0, 1, 2))
+
+
+if __name__ == "__main__":
+    unittest.main()
