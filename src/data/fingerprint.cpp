@@ -17,9 +17,8 @@ std::string line(std::string_view key, const auto& value) { return cat(key, ": "
 }  // namespace
 
 std::optional<GivenModel> given_model_of(const text::TokenizerConfig& tokenizer) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&tokenizer);
-  if (pieces == nullptr || !pieces->model.has_value()) return std::nullopt;
-  const auto given = text::load_tokenizer(*pieces->model);
+  if (text::model_path(tokenizer) == nullptr) return std::nullopt;
+  const auto given = text::load_given_tokenizer(tokenizer);
   return GivenModel{.hash = given->hash(), .joins_blocks = given->joins_blocks()};
 }
 
@@ -43,14 +42,15 @@ std::string token_settings(const PrepareSettings& settings,
     out += line("corpus.text_field", corpus.text_field) +
            line("corpus.broken_json", name_of(corpus.broken_json));
   }
+  out += std::visit([](const auto& tokenizer) { return line("tokenizer.type", tokenizer.kind); },
+                    settings.tokenizer);
   const auto* pieces = std::get_if<text::SentencePieceConfig>(&settings.tokenizer);
-  if (pieces == nullptr) return out + line("tokenizer.type", text::BytesConfig::kind);
-  out += line("tokenizer.type", text::SentencePieceConfig::kind);
   if (given_model.has_value()) {
     out += line("tokenizer.model", given_model->hash.hex());
     // Data prepared before blocks were joined may have other ids in documents above one block.
     return given_model->joins_blocks ? out + line("blocks", "joined") : out;
   }
+  if (pieces == nullptr) return out;
   if (pieces->character_coverage != text::SentencePieceConfig{}.character_coverage)
     out += line("tokenizer.character_coverage", shortest(pieces->character_coverage));
   return out + line("tokenizer.algorithm", name_of(pieces->algorithm)) +

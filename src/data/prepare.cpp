@@ -126,10 +126,9 @@ std::unique_ptr<text::Tokenizer> trained_tokenizer(const Job& job,
 }
 
 std::unique_ptr<text::Tokenizer> make_tokenizer(const Job& job, const HeldOut& held_out) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&job.settings.tokenizer);
-  if (pieces == nullptr) return text::make_bytes_tokenizer();
-  if (pieces->model.has_value()) return text::load_tokenizer(*pieces->model);
-  return trained_tokenizer(job, *pieces, held_out);
+  if (auto given = text::load_given_tokenizer(job.settings.tokenizer)) return given;
+  return trained_tokenizer(job, std::get<text::SentencePieceConfig>(job.settings.tokenizer),
+                           held_out);
 }
 
 void store_tokenizer(const text::Tokenizer& tokenizer, const std::filesystem::path& directory) {

@@ -78,8 +78,8 @@ std::optional<RunConfig> own_config(const store::RunPaths& run) {
 }
 
 std::string tokenizer_model_path(const RunConfig& config) {
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-  return pieces != nullptr && pieces->model ? *pieces->model : "";
+  const std::string* path = text::model_path(config.tokenizer);
+  return path != nullptr ? *path : "";
 }
 
 BaseDirectories base_directories(const store::RunPaths& run, const std::string& run_dir) {
@@ -111,9 +111,8 @@ RunConfig with_resolved_paths(RunConfig config, const store::RunPaths& run,
     resolve_path(pattern, bases, own && has(own->corpus.train, pattern));
   for (std::string& pattern : config.corpus.valid)
     resolve_path(pattern, bases, own && has(own->corpus.valid, pattern));
-  if (auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-      pieces != nullptr && pieces->model)
-    resolve_path(*pieces->model, bases, own && tokenizer_model_path(*own) == *pieces->model);
+  if (std::string* path = text::model_path(config.tokenizer))
+    resolve_path(*path, bases, own && tokenizer_model_path(*own) == *path);
   return config;
 }
 

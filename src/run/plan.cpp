@@ -46,10 +46,10 @@ constexpr std::uint64_t kTokenizerBytesPerPiece = 16, kSmallFilesBytes = 16 << 1
 std::int64_t planned_vocabulary(const RunConfig& config) {
   const auto given = std::visit([](const auto& model) { return model.vocab_size; }, config.model);
   if (given.value) return *given;
-  const auto* pieces = std::get_if<text::SentencePieceConfig>(&config.tokenizer);
-  if (pieces == nullptr) return train::vocabulary(config, *text::make_bytes_tokenizer());
-  return pieces->model ? train::vocabulary(config, *text::load_tokenizer(*pieces->model))
-                       : pieces->vocab_size + train::num_sentinels(config);
+  if (const auto tokenizer = text::load_given_tokenizer(config.tokenizer))
+    return train::vocabulary(config, *tokenizer);
+  return std::get<text::SentencePieceConfig>(config.tokenizer).vocab_size +
+         train::num_sentinels(config);
 }
 
 // None, without an error, if the corpus is missing.

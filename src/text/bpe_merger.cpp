@@ -76,8 +76,7 @@ class LongMerger {
     Symbol& left = symbol(candidate.position);
     if (left.is_removed || left.next == kNone) return;
     Symbol& right = symbol(left.next);
-    // The pair may have changed since. As in the library, another pair with the same result keeps
-    // the old rank.
+    // The pair may have changed since.
     const auto* current = ranks_.find(left.id, right.id);
     if (current == nullptr || current->merged != candidate.merged) return;
     left.id = candidate.merged;

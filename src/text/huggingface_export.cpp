@@ -69,11 +69,10 @@ Json bytes_pipeline() {
   return pipeline;
 }
 
-// The members in the usual order, and the vocabulary by ids.
-Json imported_pipeline(std::string_view serialized) {
+// The members in the usual order, those of components sorted, and the vocabulary by ids: an export
+// that is imported and exported again has the same bytes.
+Json in_usual_order(const nlohmann::json& json) {
   Json pipeline = empty_pipeline();
-  // Json::parse would search the vocabulary linearly for each token.
-  const nlohmann::json json = nlohmann::json::parse(serialized);
   for (const auto& [key, value] : json.items())
     if (pipeline.contains(key) && !value.is_null()) pipeline[key] = value;
   Json& vocab = pipeline["model"]["vocab"];
@@ -82,7 +81,8 @@ Json imported_pipeline(std::string_view serialized) {
   for (const auto& [text, id] : vocab.items()) by_id.emplace_back(id.get<std::int64_t>(), text);
   std::sort(by_id.begin(), by_id.end());
   vocab = Json::object();
-  for (auto& [id, text] : by_id) vocab.get_ref<Json::object_t&>().push_back({text, id});
+  auto& entries = vocab.get_ref<Json::object_t&>();  // operator[] searches linearly
+  for (auto& [id, text] : by_id) entries.push_back({text, id});
   return pipeline;
 }
 
@@ -137,7 +137,7 @@ bool is_sentencepiece(const Tokenizer& tokenizer) {
 Json pipeline_of(const Tokenizer& tokenizer) {
   if (is_sentencepiece(tokenizer)) return sentencepiece_pipeline(tokenizer.serialized());
   if (tokenizer.serialized() == make_bytes_tokenizer()->serialized()) return bytes_pipeline();
-  return imported_pipeline(tokenizer.serialized());
+  return in_usual_order(nlohmann::json::parse(tokenizer.serialized()));
 }
 
 }  // namespace
@@ -156,7 +156,7 @@ std::vector<TokenizerFile> huggingface_tokenizer_files(const Tokenizer& tokenize
   }
   const Json special = special_tokens(names, options);
   std::vector<TokenizerFile> files{
-      {"tokenizer.json", file_content(pipeline)},
+      {"tokenizer.json", file_content(in_usual_order(nlohmann::json(pipeline)))},
       {"tokenizer_config.json", file_content(tokenizer_config(special, options))},
       {"special_tokens_map.json", file_content(special)}};
   if (is_sentencepiece(tokenizer)) files.push_back({"tokenizer.model", tokenizer.serialized()});

@@ -63,12 +63,14 @@ Json roles(const JsonField& root, std::string_view tokenizer_config, std::string
 
 // ---- sentinels ----
 
-// The largest id of a token.
+// The largest id of a token. Checks that added tokens have a content and an id.
 std::int64_t last_id(const JsonField& root) {
   std::int64_t last = -1;
   const auto added = root.find("added_tokens");
-  for (std::size_t i = 0; added.has_value() && i < added->expect_list().size(); ++i)
+  for (std::size_t i = 0; added.has_value() && i < added->expect_list().size(); ++i) {
+    added->item(i).at("content").string();
     last = std::max(last, added->item(i).at("id").whole_number(0, INT32_MAX));
+  }
   const Json& vocab = root.at("model").at("vocab").json();
   if (vocab.is_array()) return std::max(last, static_cast<std::int64_t>(vocab.size()) - 1);
   for (const Json& id : vocab)
@@ -78,14 +80,14 @@ std::int64_t last_id(const JsonField& root) {
 
 // Removes `<extra_id_0>` with the largest id, `<extra_id_1>` with the one before, and so on.
 std::int64_t remove_sentinels(Json& json, const JsonField& root) {
-  const auto added = json.find("added_tokens");
-  if (added == json.end()) return 0;
   const std::int64_t last = last_id(root);
+  const auto added = json.find("added_tokens");
+  if (added == json.end() || !added->is_array()) return 0;
   std::int64_t count = 0;
   while (true) {
     const std::string content = cat("<extra_id_", count, '>');
     const auto found = std::find_if(added->begin(), added->end(), [&](const Json& token) {
-      return token["content"] == content && token["id"] == last - count;
+      return token.at("content") == content && token.at("id") == last - count;
     });
     if (found == added->end()) return count;
     added->erase(found);

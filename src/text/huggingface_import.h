@@ -1,9 +1,9 @@
 // Reads tokenizers in the format of the `tokenizers` library (tokenizer.json).
 //
 // Supported: BPE on bytes (GPT-2, Llama 3, Qwen), BPE with byte fallback (Llama 2) and Unigram
-// (T5), with the normalizers and pre-tokenizers of those models. Ids equal those of the `tokenizers`
-// library with add_special_tokens=False and encode_special_tokens=True: as in Sluice's other
-// tokenizers, no text becomes an end token or another special token.
+// (T5), with the normalizers and pre-tokenizers of those models. Ids equal those of the library
+// with add_special_tokens=False and encode_special_tokens=True: as in Sluice's other tokenizers, no
+// text becomes an end token or another special token.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +22,11 @@ struct ImportedTokenizer {
   std::int64_t num_sentinels = 0;
 };
 
-// `tokenizer_json`: content of tokenizer.json. `tokenizer_config`: content of tokenizer_config.json,
-// which names the end and padding tokens; empty if there is none: then they are found by their usual
-// names. `name`: subject of messages. kBadData for invalid files and unsupported components; the
-// message names the field. Does not read tokenizer.model: pass that to parse_tokenizer().
+// `tokenizer_json`: content of tokenizer.json. `tokenizer_config`: content of
+// tokenizer_config.json, which names the end and padding tokens; empty if there is none: then they
+// are found by their usual names. `name`: subject of messages. kBadData for invalid files and
+// unsupported components; the message names the field. Does not read tokenizer.model: pass that to
+// parse_tokenizer().
 ImportedTokenizer import_huggingface_tokenizer(std::string_view tokenizer_json,
                                                std::string_view tokenizer_config,
                                                std::string_view name);

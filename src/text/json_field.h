@@ -10,8 +10,8 @@
 
 namespace sluice::text {
 
-// Parses a JSON object: at most `max_bytes`, nesting at most 32. kBadData if it is invalid. Duplicate
-// members: the last one counts.
+// Parses a JSON object: at most `max_bytes`, nesting at most 32. kBadData if it is invalid. Of
+// duplicate members, the last one counts.
 nlohmann::json parse_json_object(std::string_view content, std::string_view name,
                                  std::size_t max_bytes);
 

@@ -249,7 +249,7 @@ Json added_token(std::int64_t id, std::string_view content, TokenRole role) {
           {"single_word", false},
           {"lstrip", false},
           {"rstrip", false},
-          {"normalized", false},
+          {"normalized", role == TokenRole::kUserDefined},
           {"special", role == TokenRole::kSpecial}};
 }
 
@@ -271,7 +271,8 @@ Json sentencepiece_pipeline(std::string_view serialized) {
     const auto number = static_cast<std::int64_t>(id);
     if (piece.type == PieceType::kControl || piece.type == PieceType::kUnknown)
       pipeline["added_tokens"].push_back(added_token(number, piece.text, TokenRole::kSpecial));
-    if (piece.type == PieceType::kUserDefined)
+    // Blanks of the text are U+2581 when SentencePiece looks for pieces.
+    if (piece.type == PieceType::kUserDefined && piece.text.find(' ') == piece.text.npos)
       pipeline["added_tokens"].push_back(added_token(number, piece.text, TokenRole::kUserDefined));
   }
   pipeline["normalizer"] = normalizer(model.normalizer);

@@ -10,7 +10,8 @@
 
 namespace sluice::text {
 
-// Special tokens are left out of decoded text; user-defined ones are part of it.
+// Special tokens are found in the text before it is normalized and left out of decoded text;
+// user-defined ones are found in the normalized text and part of decoded text.
 enum class TokenRole { kSpecial, kUserDefined };
 nlohmann::ordered_json added_token(std::int64_t id, std::string_view content, TokenRole role);
 
@@ -21,8 +22,8 @@ nlohmann::ordered_json empty_pipeline();
 //
 // BPE: SentencePiece merges the adjacent pair whose joined piece has the highest score, leftmost
 // first; the library merges by the rank of the pair. Splits of one piece are ranked by descending
-// length of the left part: in a run of equal characters, leftmost merging leaves the longer piece on
-// the left. Unigram: the library also finds control and byte pieces in the text, which a
+// length of the left part: in a run of equal characters, leftmost merging leaves the longer piece
+// on the left. Unigram: the library also finds control and byte pieces in the text, which a
 // pre-tokenizer prevents by splitting their names where no normal piece crosses.
 nlohmann::ordered_json sentencepiece_pipeline(std::string_view serialized);
 

@@ -30,8 +30,8 @@ class SubwordModel {
 
 // `model`: the member `model` of tokenizer.json. kBadData if it is invalid.
 //
-// BPE: the pair with the lowest rank is merged first, leftmost first. Unigram: the segmentation with
-// the highest sum of scores (Kudo 2018), in double precision.
+// BPE: the pair with the lowest rank is merged first, leftmost first. Unigram: the segmentation
+// with the highest sum of scores (Kudo 2018), in double precision.
 std::unique_ptr<SubwordModel> make_bpe_model(const JsonField& model);
 std::unique_ptr<SubwordModel> make_unigram_model(const JsonField& model);
 

@@ -41,7 +41,7 @@ class Tokenizer {
   virtual std::optional<std::int32_t> pad() const = 0;
   virtual std::optional<std::int32_t> unk() const = 0;  // nullopt if no text is unknown
   virtual bool lossless() const = 0;
-  // "tokenizer.model" (SentencePiece) or "tokenizer.json" (bytes).
+  // "tokenizer.model" (SentencePiece) or "tokenizer.json" (bytes, huggingface_import.h).
   virtual std::string_view file_name() const = 0;
   virtual const std::string& serialized() const = 0;  // file content, as stored in checkpoints
   Hash128 hash() const { return hash_of(serialized()); }
@@ -51,8 +51,10 @@ class Tokenizer {
 // models are validated (wire format, piece table, types, scores, size) before the library loads
 // them, since damaged ones crash it.
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view serialized, std::string_view name);
-// Loads a file in one of the two formats.
+// Loads a file in one of the formats of serialized().
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
+// The tokenizer that `config` names; null if it has to be trained.
+std::unique_ptr<Tokenizer> load_given_tokenizer(const TokenizerConfig& config);
 std::unique_ptr<Tokenizer> make_bytes_tokenizer();
 
 // Trains a lossless SentencePiece model on `sample` (parts of the training text, with newlines).

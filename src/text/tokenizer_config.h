@@ -58,6 +58,28 @@ struct BytesConfig {
   static constexpr auto fields() { return std::tuple{}; }
 };
 
-using TokenizerConfig = std::variant<SentencePieceConfig, BytesConfig>;
+// A tokenizer in the format of the `tokenizers` library.
+struct HuggingFaceConfig {
+  static constexpr std::string_view kind = "huggingface";
+  std::string model;
+
+  static constexpr auto fields() {
+    return std::tuple{config::field<&HuggingFaceConfig::model>(
+        "Path of a tokenizer.json of a Hugging Face model: BPE on bytes (GPT-2, Llama 3, Qwen), "
+        "BPE "
+        "with byte fallback (Llama 2) or Unigram (T5). A tokenizer_config.json next to it names "
+        "the "
+        "end and padding tokens. No text becomes a special token. The sentinels of T5 "
+        "(`<extra_id_0>`) are not part of the tokenizer: see `objective.sentinels`. If the model "
+        "also has a tokenizer.model, prefer `type: sentencepiece` with that file.",
+        config::NonEmpty{}, config::Path{"tokenizer.model"})};
+  }
+};
+
+using TokenizerConfig = std::variant<SentencePieceConfig, BytesConfig, HuggingFaceConfig>;
+
+// Path of the existing tokenizer that `config` names; null if there is none.
+std::string* model_path(TokenizerConfig& config);
+const std::string* model_path(const TokenizerConfig& config);
 
 }  // namespace sluice::text

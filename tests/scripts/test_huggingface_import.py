@@ -5,7 +5,14 @@ import pathlib
 import tempfile
 import unittest
 
-from tokenizer_texts import ODD_TEXTS, corpus_lines, encode, random_texts, run_tool
+from tokenizer_texts import (
+    ODD_TEXTS,
+    corpus_lines,
+    encode,
+    random_texts,
+    run_tool,
+    train_sentencepiece,
+)
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 NUM_LINES = 10_000
@@ -23,7 +30,7 @@ def byte_level(pre_tokenizer, normalizer=None):
     if normalizer is not None:
         tokenizer.normalizer = normalizer
     trainer = trainers.BpeTrainer(
-        vocab_size=3000,
+        vocab_size=2000,
         special_tokens=["<|endoftext|>"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -47,24 +54,24 @@ class ImportTest(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
         cls.lines = corpus_lines(NUM_LINES)
-        cls.texts = cls.lines + ODD_TEXTS + random_texts(3000)
+        cls.odd = ODD_TEXTS + random_texts(1000)
 
-    def check(self, tokenizer, decodes=True):
+    def check(self, tokenizer, texts=None):
+        texts = texts or self.odd + self.lines[:1000]
         source = pathlib.Path(tempfile.mkdtemp(dir=self.folder)) / "tokenizer.json"
         tokenizer.save(str(source))
         model = source.with_name("imported.json")
         record = json.loads(run_tool("import", source, model).stdout)
         tokenizer.encode_special_tokens = True
-        expected = tokenizer.encode_batch(self.texts, add_special_tokens=False)
-        ids, decoded = encode(model, self.texts)
+        expected = tokenizer.encode_batch(texts, add_special_tokens=False)
+        ids, decoded = encode(model, texts)
         differ = [
             (text, ours, theirs.ids)
-            for text, ours, theirs in zip(self.texts, ids, expected, strict=True)
+            for text, ours, theirs in zip(texts, ids, expected, strict=True)
             if ours != theirs.ids
         ]
-        self.assertEqual(differ[:5], [], f"{len(differ)} of {len(self.texts)} texts differ")
-        if decodes:
-            self.assertEqual(decoded, tokenizer.decode_batch(ids))
+        self.assertEqual(differ[:5], [], f"{len(differ)} of {len(texts)} texts differ")
+        self.assertEqual(decoded, tokenizer.decode_batch(ids))
         return record
 
     def train(self, tokenizer, trainer):
@@ -73,7 +80,7 @@ class ImportTest(unittest.TestCase):
 
     def test_gpt2(self):
         words = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        record = self.check(self.train(*byte_level(words)))
+        record = self.check(self.train(*byte_level(words)), self.odd + self.lines)
         self.assertTrue(record["lossless"])
         self.assertEqual(record["eos"], 0)
         self.assertIsNone(record["unk"])
@@ -116,24 +123,43 @@ class ImportTest(unittest.TestCase):
         self.assertEqual((record["eos"], record["unk"]), (2, None))
 
     def test_unigram_with_metaspace(self):
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.Strip(left=False), normalizers.NFKC()]
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=1000,
+            special_tokens=["<pad>", "</s>", "<unk>"],
+            unk_token="<unk>",
+            show_progress=False,
+        )
+        self.train(tokenizer, trainer)
         for scheme in ["always", "first", "never"]:
             for split in [True, False]:
-                tokenizer = Tokenizer(models.Unigram())
-                tokenizer.normalizer = normalizers.Sequence(
-                    [normalizers.Strip(left=False), normalizers.NFKC()]
-                )
                 metaspace = {"prepend_scheme": scheme, "split": split}
                 tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(**metaspace)
                 tokenizer.decoder = decoders.Metaspace(**metaspace)
-                trainer = trainers.UnigramTrainer(
-                    vocab_size=1000,
-                    special_tokens=["<pad>", "</s>", "<unk>"],
-                    unk_token="<unk>",
-                    show_progress=False,
-                )
                 with self.subTest(scheme=scheme, split=split):
-                    record = self.check(self.train(tokenizer, trainer))
+                    record = self.check(tokenizer, self.odd)
                     self.assertEqual((record["pad"], record["eos"], record["unk"]), (0, 1, 2))
+
+    def test_t5(self):
+        """The normalization table and the sentinels of T5, as its own conversion writes them."""
+        model = self.folder / "spiece.model"
+        train_sentencepiece(self.lines[:3000], model, model_type="unigram", vocab_size=1000)
+        out = self.folder / "t5"
+        run_tool("export", model, out, 100, 1)
+        tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+        )
+        pipeline = json.loads(tokenizer.to_str())
+        pipeline["normalizer"] = pipeline["normalizer"]["normalizers"][0]
+        self.assertEqual(pipeline["normalizer"]["type"], "Precompiled")
+        record = self.check(Tokenizer.from_str(json.dumps(pipeline)), self.odd + self.lines[:500])
+        self.assertEqual(record["sentinels"], 100)
+        self.assertEqual(record["vocab_size"], 1000)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 //
 //   tokenizer_tool train ALGORITHM VOCAB_SIZE TEXT MODEL
 //   tokenizer_tool export MODEL DIRECTORY NUM_SENTINELS APPEND_EOS(0|1)
-//   tokenizer_tool import TOKENIZER_JSON MODEL           prints {"sentinels": N, "eos": ID, "pad": ID}
+//   tokenizer_tool import TOKENIZER_JSON MODEL           prints sentinels, eos, …
 //   tokenizer_tool time MODEL TEXT                       prints bytes per second of encode()
 //   tokenizer_tool encode MODEL           JSON strings on stdin, one per line
 //                                         -> {"ids": [...], "text": decoded} per line
@@ -40,6 +40,7 @@ int export_files(const std::vector<std::string>& words) {
   const auto tokenizer = text::load_tokenizer(words[0]);
   const text::HuggingFaceTokenizerOptions options{.num_sentinels = std::stoll(words[2]),
                                                   .append_eos = words[3] == "1"};
+  std::filesystem::create_directories(words[1]);
   for (const auto& file : text::huggingface_tokenizer_files(*tokenizer, options))
     sluice::real_files().write_atomically(std::filesystem::path(words[1]) / file.name,
                                           file.content);
