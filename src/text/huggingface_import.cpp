@@ -1,7 +1,8 @@
 #include "text/huggingface_import.h"
 
 #include <algorithm>
-#include <array>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -82,22 +83,26 @@ std::int64_t last_id(const JsonField& root) {
 std::int64_t remove_sentinels(Json& json, const JsonField& root) {
   const std::int64_t last = last_id(root);
   const auto added = json.find("added_tokens");
-  if (added == json.end() || !added->is_array()) return 0;
-  std::int64_t count = 0;
+  if (added == json.end() || added->is_null()) return 0;
+  std::unordered_map<std::string, Json> ids;
+  for (const Json& token : *added) ids.emplace(token.at("content"), token.at("id"));
+  std::unordered_set<std::string> sentinels;
   while (true) {
-    const std::string content = cat("<extra_id_", count, '>');
-    const auto found = std::find_if(added->begin(), added->end(), [&](const Json& token) {
-      return token.at("content") == content && token.at("id") == last - count;
-    });
-    if (found == added->end()) return count;
-    added->erase(found);
-    Json& vocab = json["model"]["vocab"];
-    if (vocab.is_object())
-      vocab.erase(content);
-    else if (static_cast<std::int64_t>(vocab.size()) == last - count + 1)
-      vocab.erase(vocab.size() - 1);
-    ++count;
+    const auto count = static_cast<std::int64_t>(sentinels.size());
+    const auto found = ids.find(cat("<extra_id_", count, '>'));
+    if (found == ids.end() || found->second != last - count) break;
+    sentinels.insert(found->first);
   }
+  const auto count = static_cast<std::int64_t>(sentinels.size());
+  auto& tokens = added->get_ref<Json::array_t&>();
+  std::erase_if(tokens, [&](const Json& token) { return sentinels.contains(token["content"]); });
+  Json& vocab = json["model"]["vocab"];
+  if (vocab.is_object()) {
+    for (const std::string& sentinel : sentinels) vocab.erase(sentinel);
+  } else if (static_cast<std::int64_t>(vocab.size()) == last + 1) {
+    vocab.erase(vocab.end() - count, vocab.end());  // a list has them too, as in T5's files
+  }
+  return count;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "text/pre_tokenizer.h"
 #include "text/subword_model.h"
 #include "text/token_decoder.h"
+#include "text/utf8.h"
 #include "text/word_cache.h"
 
 namespace sluice::text {
@@ -137,6 +138,7 @@ class HuggingFaceTokenizer : public Tokenizer {
   }
 
   void encode_at(std::string_view text, Place place, std::vector<std::int32_t>& out) const {
+    if (!is_valid_utf8(text)) return encode_at(with_valid_utf8(text), place, out);
     auto table = tables_.borrow();
     const auto add_token = [&](std::int32_t id) { out.push_back(id); };
     const auto add_part = [&](std::string_view part, Place) { encode_part(part, *table, out); };

@@ -17,6 +17,9 @@ nlohmann::json parse_json_object(std::string_view content, std::string_view name
 
 // A value of the document, which must outlive it, with its path ("model.vocab"). Every function
 // fails with kBadData and "NAME: PATH" as the subject.
+// A pipeline has at most this many steps of a kind, which bounds recursion.
+inline constexpr std::size_t kMaxPipelineSteps = 64;
+
 class JsonField {
  public:
   using Json = nlohmann::json;

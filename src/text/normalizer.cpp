@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/text_format.h"
 #include "text/base64.h"
 #include "text/charsmap.h"
 #include "text/charsmap_check.h"
@@ -16,6 +17,9 @@
 namespace sluice::text {
 
 namespace {
+
+// Limits of what a hostile normalizer can produce; NFKC makes at most 18 characters of one.
+constexpr std::size_t kFreeBytes = 1 << 20, kMaxGrowth = 32;
 
 std::string replace_matches(const Regex& regex, std::string text, std::string_view content) {
   std::string out;
@@ -99,6 +103,8 @@ int unicode_options(std::string_view type) {
 Normalizer::Normalizer(const JsonField& normalizer) { add(normalizer); }
 
 void Normalizer::add(const JsonField& normalizer) {
+  if (steps_.size() >= kMaxPipelineSteps)
+    normalizer.fail_here(cat("at most ", kMaxPipelineSteps, " normalizers"));
   const JsonField type_field = normalizer.at("type");
   const std::string& type = type_field.string();
   if (type == "Sequence") {
@@ -140,7 +146,12 @@ void Normalizer::add(const JsonField& normalizer) {
 }
 
 std::string Normalizer::apply(std::string text, Place place) const {
-  for (const Step& step : steps_) text = step(std::move(text), place);
+  const std::size_t limit = kFreeBytes + kMaxGrowth * text.size();
+  for (const Step& step : steps_) {
+    text = step(std::move(text), place);
+    require(text.size() <= limit, ExitCode::kBadData, "tokenizer.json: normalizer",
+            human_bytes(text.size()), cat("at most ", human_bytes(limit), " of text"));
+  }
   return text;
 }
 

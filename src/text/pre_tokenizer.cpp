@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/text_format.h"
 #include "text/byte_level.h"
 #include "text/pattern.h"
 #include "text/utf8.h"
@@ -182,12 +183,16 @@ PreTokenizer::PreTokenizer(const JsonField& pre_tokenizer) {
 }
 
 void PreTokenizer::add(const JsonField& pre_tokenizer) {
+  if (steps_.size() >= kMaxPipelineSteps)
+    pre_tokenizer.fail_here(cat("at most ", kMaxPipelineSteps, " pre-tokenizers"));
   const JsonField type_field = pre_tokenizer.at("type");
   const std::string& type = type_field.string();
   if (type == "Sequence") {
     const JsonField list = pre_tokenizer.at("pretokenizers").expect_list();
     for (std::size_t i = 0; i < list.size(); ++i) add(list.item(i));
   } else if (type == "ByteLevel") {
+    for (const auto& step : steps_)
+      if (step->is_byte_level()) type_field.fail_here("ByteLevel only once");
     const bool prefix = pre_tokenizer.flag_or("add_prefix_space", true);
     adds_prefix_ = adds_prefix_ || prefix;
     steps_.push_back(

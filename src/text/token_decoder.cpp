@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "base/error.h"
+#include "base/text_format.h"
 #include "text/byte_level.h"
 #include "text/pattern.h"
 #include "text/sentencepiece_model.h"
@@ -10,6 +12,9 @@
 namespace sluice::text {
 
 namespace {
+
+// Limits of what a hostile decoder can produce.
+constexpr std::size_t kFreeBytes = 1 << 20, kMaxGrowth = 32;
 
 using Tokens = std::vector<std::string>;
 
@@ -40,22 +45,10 @@ std::string byte_level_bytes(const std::string& token) {
   return bytes;
 }
 
-std::string valid_utf8(std::string_view bytes) {
-  std::string text;
-  while (true) {
-    const std::size_t valid = valid_utf8_prefix(bytes);
-    text += bytes.substr(0, valid);
-    bytes.remove_prefix(valid);
-    if (bytes.empty()) return text;
-    text += kReplacementCharacter;
-    bytes.remove_prefix(invalid_utf8_length(bytes));
-  }
-}
-
 void decode_byte_level(Tokens& tokens) {
   std::string bytes;
   for (const std::string& token : tokens) bytes += byte_level_bytes(token);
-  tokens = {valid_utf8(bytes)};
+  tokens = {with_valid_utf8(bytes)};
 }
 
 // Runs of byte pieces become their text, or one U+FFFD per byte if it is not valid UTF-8.
@@ -126,6 +119,8 @@ TokenDecoder::TokenDecoder(const JsonField& decoder) {
 }
 
 void TokenDecoder::add(const JsonField& decoder) {
+  if (steps_.size() >= kMaxPipelineSteps)
+    decoder.fail_here(cat("at most ", kMaxPipelineSteps, " decoders"));
   const JsonField type_field = decoder.at("type");
   const std::string& type = type_field.string();
   if (type == "Sequence") {
@@ -168,8 +163,15 @@ std::string TokenDecoder::decode(std::vector<std::string> tokens) const {
     for (const std::string& token : tokens) text += (text.empty() ? "" : " ") + token;
     return text;
   }
-  for (const Step& step : steps_) step(tokens);
-  return joined(tokens);
+  const std::size_t limit = kFreeBytes + kMaxGrowth * joined(tokens).size();
+  std::string text;
+  for (const Step& step : steps_) {
+    step(tokens);
+    text = joined(tokens);
+    require(text.size() <= limit, ExitCode::kBadData, "tokenizer.json: decoder",
+            human_bytes(text.size()), cat("at most ", human_bytes(limit), " of text"));
+  }
+  return text;
 }
 
 }  // namespace sluice::text

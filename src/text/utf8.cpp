@@ -67,6 +67,18 @@ std::size_t invalid_utf8_length(std::string_view text) {
   return lead.length == 0 ? 1 : valid_bytes(text, lead);
 }
 
+std::string with_valid_utf8(std::string_view text) {
+  std::string out;
+  while (true) {
+    const std::size_t valid = valid_utf8_prefix(text);
+    out += text.substr(0, valid);
+    text.remove_prefix(valid);
+    if (text.empty()) return out;
+    out += kReplacementCharacter;
+    text.remove_prefix(invalid_utf8_length(text));
+  }
+}
+
 std::size_t character_boundary(std::string_view text, std::size_t limit) {
   if (limit >= text.size()) return text.size();
   while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;

@@ -16,6 +16,9 @@ inline bool is_valid_utf8(std::string_view text) { return valid_utf8_prefix(text
 // (the maximal subpart, Unicode 15, section 3.9).
 std::size_t invalid_utf8_length(std::string_view text);
 
+// `text` with U+FFFD for every invalid sequence.
+std::string with_valid_utf8(std::string_view text);
+
 // The largest position <= `limit` in `text`, valid UTF-8, that does not split a character.
 std::size_t character_boundary(std::string_view text, std::size_t limit);
 

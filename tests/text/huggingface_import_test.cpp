@@ -231,6 +231,33 @@ TEST(HuggingFaceImport, StopsExponentialBacktracking) {
             std::string::npos);
 }
 
+TEST(HuggingFaceImport, LimitsWhatAPipelineProduces) {
+  const Json twice{{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  Json json = byte_level_json();
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", Json::array_t(40, twice)}};
+  const auto grows = import_json(json);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { encode(*grows, "a"); }).find("normalizer"),
+            std::string::npos);
+  json["normalizer"]["normalizers"] = Json::array_t(65, twice);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { import_json(json); })
+                .find("expected at most 64 normalizers"),
+            std::string::npos);
+  json = byte_level_json();
+  json["decoder"] = {{"type", "Sequence"}, {"decoders", Json::array_t(40, twice)}};
+  const auto decodes = import_json(json);
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { decodes->decode(Ids{'a'}); }).find("decoder"),
+            std::string::npos);
+  json["pre_tokenizer"] = {{"type", "Sequence"},
+                           {"pretokenizers", Json::array_t(2, json["pre_tokenizer"])}};
+  EXPECT_NE(message_of(ExitCode::kBadData, [&] { import_json(json); }).find("ByteLevel only once"),
+            std::string::npos);
+}
+
+TEST(HuggingFaceImport, ReplacesInvalidUtf8) {
+  const auto tokenizer = import_json(byte_level_json());
+  EXPECT_EQ(tokenizer->decode(encode(*tokenizer, "a\xE2\x96")), "a\xEF\xBF\xBD");
+}
+
 // Damaged files are rejected or give a tokenizer that works.
 TEST(HuggingFaceImport, SurvivesDamagedFiles) {
   std::mt19937_64 random(7);
