@@ -10,6 +10,7 @@
 
 #include "app/action.h"
 #include "app/add_compare.h"
+#include "app/add_interop.h"
 #include "app/commands.h"
 #include "app/options.h"
 #include "app/path_option.h"
@@ -349,6 +350,8 @@ int run(int argc, char** argv) {
   add_prepare(app, action);
   add_eval(app, action);
   add_generate(app, action);
+  add_export(app, action);
+  add_import(app, action, command_line, program);
   add_plan(app, action);
   add_compare(app, action, command_line);
   add_worker(app, action, program);

@@ -96,6 +96,26 @@ void compare_command(const CompareOptions& options);
 inline constexpr std::string_view kWorkerCommand = "run-jobs";
 void worker_command(const std::string& program);
 
+struct ExportOptions {
+  std::string run;  // run directory or checkpoint
+  std::string to;   // "hf" or "gguf"
+  std::string out;
+  std::optional<std::int64_t> step;  // of the checkpoint; none: the newest
+  bool json = false;
+};
+void export_command(const ExportOptions& options);
+
+struct ImportOptions {
+  std::vector<std::string> paths;  // a model directory, or its files
+  std::string out;                 // run directory
+  std::string config;              // settings of further training; empty: none
+  std::vector<std::string> overrides;
+  bool json = false;
+  std::string command_line;        // for run.json
+  std::string program = "sluice";  // as invoked, for commands suggested in messages
+};
+void import_command(const ImportOptions& options);
+
 struct VerifyOptions {
   std::string run;
   bool allow_older = false;

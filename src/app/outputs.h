@@ -126,6 +126,39 @@ struct GenerateOutput {
   }
 };
 
+struct ExportOutput {
+  static constexpr auto record =
+      output("export", "`sluice export --json`", "A model written for another program.");
+  std::string path, to, class_name;
+  std::int64_t step = 0, num_parameters = 0;
+
+  static constexpr auto fields() {
+    using config::field;
+    using O = ExportOutput;
+    return std::tuple{field<&O::path>("The directory or file."), field<&O::to>("hf or gguf."),
+                      field<&O::class_name>("Class of transformers, or architecture of llama.cpp."),
+                      field<&O::step>("Step of the checkpoint."),
+                      field<&O::num_parameters>("Parameters of the model; tied ones count once.")};
+  }
+};
+
+struct ImportOutput {
+  static constexpr auto record =
+      output("import", "`sluice import --json`", "A run with the weights of another program.");
+  std::string run_directory, class_name;
+  std::int64_t num_parameters = 0;
+  bool can_train = false;
+
+  static constexpr auto fields() {
+    using config::field;
+    using O = ImportOutput;
+    return std::tuple{
+        field<&O::run_directory>("Run directory."), field<&O::class_name>("Class of transformers."),
+        field<&O::num_parameters>("Parameters of the model; tied ones count once."),
+        field<&O::can_train>("Whether `sluice train --resume` can train it: --config was given.")};
+  }
+};
+
 struct PlanOutput {
   static constexpr auto record =
       output("plan", "`sluice plan --json`", "Estimated size and cost of a run.");

@@ -32,8 +32,8 @@ constexpr auto kKinds =
              store::Manifest, train::CheckpointState, compare::ComparisonRecord,
              compare::CellRecord, report::ResultsRecord, compare::StepTimesRecord,
              compare::JobsRecord, data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput,
-             GenerateOutput, PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput,
-             VerifyOutput, DoctorOutput>();
+             GenerateOutput, ExportOutput, ImportOutput, PlanOutput, MeasuredPlanOutput,
+             CompareOutput, ForecastOutput, VerifyOutput, DoctorOutput>();
 
 }  // namespace
 

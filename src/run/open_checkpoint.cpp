@@ -152,6 +152,8 @@ OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint, OlderCheckpo
 }
 
 data::PreparedData open_data(const OpenedCheckpoint& opened) {
+  require(!opened.state.fingerprint.empty(), ExitCode::kUsage, opened.checkpoint.directory.string(),
+          "no held-out data; pass --data FILE");
   return data::open_prepared(opened.run.config.corpus.prepared_dir, opened.state.fingerprint);
 }
 

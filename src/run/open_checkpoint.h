@@ -72,8 +72,9 @@ std::optional<LostCheckpoint> find_lost_checkpoint(
 // The step of the last checkpoint according to result.json; none if it is missing or damaged.
 std::optional<std::int64_t> saved_step_of(const store::RunPaths& run);
 
-// The prepared data of the run, found by its fingerprint (places.h). The second form reads
-// configuration and state, but no weights.
+// The prepared data of the run, found by its fingerprint (places.h). kUsage for a model imported
+// without a corpus, whose fingerprint is empty. The second form reads configuration and state, but
+// no weights.
 data::PreparedData open_data(const OpenedCheckpoint& opened);
 data::PreparedData open_data(const store::Checkpoint& verified);
 

@@ -157,7 +157,9 @@ RunFindings verify_run(const fs::path& run) {
   add(examine(paths.metrics().string(),
               [&] { check_metrics(paths.metrics(), found.newest_step, result); }));
   if (about_result) add(*std::move(about_result));
-  add(examine("prepared data", [&] { open_data(*newest).verify(); }));
+  // A model imported without a corpus has no data.
+  if (!state.fingerprint.empty())
+    add(examine("prepared data", [&] { open_data(*newest).verify(); }));
   return found;
 }
 

@@ -69,6 +69,8 @@ TEST_F(Formats, EveryRecordMatchesItsSchema) {
   expect_output_matches("eval", {"eval", "run", "--json"});
   expect_output_matches("generate",
                         {"generate", "run", "--prompt", "The", "--tokens", "4", "--json"});
+  expect_output_matches("export", {"export", "run", "--to", "hf", "--out", "hf", "--json"});
+  expect_output_matches("import", {"import", "hf", "--out", "imported", "--json"});
   expect_output_matches("verify", {"verify", "run", "--json"});
   expect_output_matches("doctor", {"doctor", "--json"});
   expect_file_matches("result", "run/result.json");
