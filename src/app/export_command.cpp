@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
+#include "interop/export_gguf.h"
 #include "interop/export_huggingface.h"
 
 namespace sluice::app {
@@ -16,6 +17,7 @@ interop::Exported write(const ExportOptions& options) {
   const interop::ExportRequest request{
       .run = options.run, .step = options.step, .out = options.out};
   if (options.to == "hf") return interop::export_huggingface(request);
+  if (options.to == "gguf") return interop::export_gguf(request);
   fail(ExitCode::kUsage, "--to", printable(options.to), "hf or gguf");
 }
 

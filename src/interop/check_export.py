@@ -7,7 +7,7 @@ compares the logits. Prints OK and exits with 0, or names the first layer that d
 with 1.
 
 Before each norm, the residual stream at the last position is compared as what the model would
-predict if it ended there: final norm and output matrix applied to it.
+predict if it ended there: final norm and output matrix (of an encoder, the embedding) applied.
 """
 
 import pathlib
@@ -52,8 +52,11 @@ def record_inputs(model, names, run):
     return states, out
 
 
-def prediction(model, state, final_norm):
-    hidden = final_norm(state[:, -1])
+def prediction(model, names, name, state):
+    if name.startswith("encoder."):
+        hidden = model.get_submodule("encoder.final_layer_norm")(state[:, -1])
+        return torch.nn.functional.linear(hidden, model.get_input_embeddings().weight)[0]
+    hidden = model.get_submodule(names[-1])(state[:, -1])
     config = model.config
     if config.model_type == "t5" and getattr(
         config, "scale_decoder_outputs", config.tie_word_embeddings
@@ -70,21 +73,14 @@ def check(folder):
     inputs = {name: test[name] for name in ("input_ids", "decoder_input_ids") if name in test}
     states, out = record_inputs(model, names, lambda: model(**inputs, use_cache=False))
 
-    first, before = None, "the embedding or the output matrix"
-    for name, reference in zip(names, test["points"]):
-        if name.startswith("encoder."):
-            # What the whole decoder predicts from this state of the encoder.
-            encoded = model.get_submodule("encoder.final_layer_norm")(states[name])
-            predicted = model(
-                encoder_outputs=(encoded,),
-                decoder_input_ids=inputs["decoder_input_ids"],
-                use_cache=False,
-            ).logits[0, -1]
-        else:
-            predicted = prediction(model, states[name], model.get_submodule(names[-1]))
+    at_start = "the embedding or the output matrix"
+    first, before = None, at_start
+    for name, reference in zip(names, test["points"], strict=True):
+        predicted = prediction(model, names, name, states[name])
         if first is None and deviation(predicted, reference) > ALLOWED:
             first = f"{before} (difference {deviation(predicted, reference):.3g})"
-        before = f"the sublayer after {name}"
+        ends_encoder = name.startswith("encoder.final")
+        before = at_start if ends_encoder else f"the sublayer after {name}"
     return first, deviation(out.logits[0], test["logits"]), tuple(test["logits"].shape)
 
 

@@ -49,11 +49,13 @@ std::string usage_text(const Layout& layout, const ModelFacts& facts) {
   const std::string_view kind = has_encoder ? "AutoModelForSeq2SeqLM" : "AutoModelForCausalLM";
   return cat("```python\nfrom transformers import ", kind, ", AutoTokenizer\n\n",
              "tokenizer = AutoTokenizer.from_pretrained(\"FOLDER\")\n", "model = ", kind,
-             ".from_pretrained(\"FOLDER\")\n", "ids = tokenizer(\"",
-             has_encoder ? "You may <extra_id_0> copies." : "In the beginning",
-             "\", return_tensors=\"pt\").input_ids\n",
+             ".from_pretrained(\"FOLDER\")\n", "ids = tokenizer(",
+             has_encoder ? "\"You may <extra_id_0> copies.\""
+                         : "tokenizer.eos_token + \"In the beginning\"",
+             ", return_tensors=\"pt\").input_ids\n",
              "print(tokenizer.decode(model.generate(ids, max_new_tokens=50)[0]))\n```\n\n",
-             "Class: `", layout.class_name, "`. `python check_export.py` compares its logits with ",
+             has_encoder ? "" : "In training, a document follows an end token.\n", "Class: `",
+             layout.class_name, "`. `python check_export.py` compares its logits with ",
              "those of Sluice, stored in `selftest.safetensors`.\n");
 }
 

@@ -66,12 +66,23 @@ struct Inputs {
   at::Tensor inputs_BT, targets_BT;
 };
 
-at::Tensor last_logits(const model::LanguageModel& model, const Inputs& inputs, bool has_encoder,
-                       const ops::Context& context) {
+// What the stack predicts at its last position. Independent of the decoder for an encoder: its
+// output applied to the embedding.
+at::Tensor prediction(const model::LanguageModel& model, const Inputs& inputs,
+                      const std::string& stack) {
+  const ops::Context context = ops::inference_context(at::kCPU);
   const at::Tensor encoded = model.encode(inputs.inputs_BT, context);
-  const at::Tensor generated = has_encoder
-                                   ? inputs.targets_BT.narrow(1, 0, inputs.targets_BT.size(1) - 1)
-                                   : inputs.inputs_BT.narrow(1, 0, 0);
+  if (stack == "encoder") {
+    const std::vector<ops::Parameters::Named> all = model.parameters().named();
+    const auto embedding = std::find_if(
+        all.begin(), all.end(),
+        [](const ops::Parameters::Named& one) { return one.spec->name == "embedding.weight"; });
+    invariant(embedding != all.end(), "an encoder has an embedding");
+    return at::mv(embedding->value, encoded[0][encoded.size(1) - 1]);
+  }
+  const at::Tensor generated = stack.empty()
+                                   ? inputs.inputs_BT.narrow(1, 0, 0)
+                                   : inputs.targets_BT.narrow(1, 0, inputs.targets_BT.size(1) - 1);
   return model.logits_after(encoded, generated, context)[0];
 }
 
@@ -83,21 +94,18 @@ struct Points {
 // The points of one stack, from its last sublayer to its first.
 void add_points(Points& points, model::LanguageModel& model, const Inputs& inputs,
                 const std::vector<TensorRule>& rules, const std::string& stack) {
-  const ops::Context context = ops::inference_context(at::kCPU);
   ops::Parameters& parameters = model.parameters();
-  const bool has_encoder = !stack.empty();
   const std::string final_norm = cat(stack, stack.empty() ? "" : ".", "final_norm.scale");
   const at::Tensor saved = parameters.master().clone();
   std::vector<Sublayer> sublayers = sublayers_of(parameters);
   std::reverse(sublayers.begin(), sublayers.end());
-  Points reversed{{module_of(rules, final_norm)},
-                  {last_logits(model, inputs, has_encoder, context)}};
+  Points reversed{{module_of(rules, final_norm)}, {prediction(model, inputs, stack)}};
   for (const Sublayer& sublayer : sublayers) {
     if (sublayer.stack != stack) continue;
     for (const at::Tensor& output : sublayer.outputs) output.zero_();
     parameters.refresh_compute();
     reversed.modules.push_back(module_of(rules, sublayer.norm));
-    reversed.logits.push_back(last_logits(model, inputs, has_encoder, context));
+    reversed.logits.push_back(prediction(model, inputs, stack));
   }
   parameters.master().copy_(saved);
   parameters.refresh_compute();

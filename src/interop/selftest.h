@@ -2,8 +2,9 @@
 // that check_export.py can name the first one that another program computes differently.
 //
 // A state is compared as what the model would predict if it ended there: final norm and head
-// applied to the residual stream at the last position. Sluice computes this from the whole model
-// with the output matrices of all later sublayers set to zero.
+// applied to the residual stream at the last position (in an encoder, the embedding instead of the
+// head). Sluice computes this from the whole model with the output matrices of all later sublayers
+// of the stack set to zero.
 #pragma once
 
 #include <cstdint>

@@ -62,4 +62,27 @@ void StagedDirectory::commit() {
   files_.sync_directory(path_.parent_path());
 }
 
+void write_staged(const std::filesystem::path& path, std::string_view option,
+                  const std::function<void(OutputFile&)>& content, FileSystem& files) {
+  const std::filesystem::path place = std::filesystem::absolute(path).lexically_normal();
+  std::error_code ignored;
+  require(!std::filesystem::exists(std::filesystem::symlink_status(place, ignored)),
+          ExitCode::kUsage, option, cat(printable(place.string(), 300), " (exists)"), "a new file");
+  files.create_directories(place.parent_path());
+  std::filesystem::path temporary = place;
+  temporary += cat(".tmp-", getpid());
+  try {
+    const std::unique_ptr<OutputFile> file = files.open(temporary, FileSystem::Mode::kCreate);
+    content(*file);
+    file->sync();
+    file->close();
+    check_stop(place);
+    files.rename(temporary, place);
+  } catch (...) {
+    std::filesystem::remove(temporary, ignored);
+    throw;
+  }
+  files.sync_directory(place.parent_path());
+}
+
 }  // namespace sluice::interop

@@ -1,4 +1,4 @@
-// A directory that exists completely or not at all: written as DIR.tmp-PID, then renamed.
+// Output that exists completely or not at all: written as NAME.tmp-PID, then renamed.
 #pragma once
 
 #include <filesystem>
@@ -33,5 +33,10 @@ class StagedDirectory {
   FileSystem& files_;
   bool committed_ = false;
 };
+
+// The same for one file. kUsage, naming `option`, if `path` exists.
+void write_staged(const std::filesystem::path& path, std::string_view option,
+                  const std::function<void(OutputFile&)>& content,
+                  FileSystem& files = real_files());
 
 }  // namespace sluice::interop
