@@ -102,6 +102,17 @@ RunConfig plain_config(const Read& read) {
   return config;
 }
 
+// Without --config, whatever is wrong comes from the model.
+RunConfig checked_config(const RunConfig& config, bool is_given) {
+  try {
+    return config::parse<RunConfig>(config::to_yaml(config, config::Comments::kNone),
+                                    "configuration with the imported model");
+  } catch (const UserError& error) {
+    if (is_given) throw;
+    throw UserError(ExitCode::kBadData, error.what());
+  }
+}
+
 // The configuration of the run: checked again, because its model has been replaced.
 RunConfig config_of(const ImportRequest& request, const Read& read) {
   RunConfig config = request.config ? *request.config : plain_config(read);
@@ -109,8 +120,7 @@ RunConfig config_of(const ImportRequest& request, const Read& read) {
   if (!request.config) config.run.name = fs::absolute(request.out).filename().string();
   config.model = read.config.model;
   config.tokenizer = read.tokenizer.config;
-  RunConfig checked = config::parse<RunConfig>(config::to_yaml(config, config::Comments::kNone),
-                                               "configuration with the imported model");
+  const RunConfig checked = checked_config(config, request.config.has_value());
   const std::int64_t sentinels = train::num_sentinels(checked);
   if (read.config.layout->model_type == "t5" && sentinels != read.config.facts.num_sentinels)
     fail(ExitCode::kUsage, "objective.sentinels", cat(sentinels),
@@ -136,6 +146,12 @@ Data resolve(const ImportRequest& request, const RunConfig& config,
   train::ResolvedRun run = train::resolve(
       config, facts, nullptr, run::micro_batch_rule(facts.vocab_size, run::Probe::kRun));
   return {std::move(data), std::move(run)};
+}
+
+std::unique_ptr<model::LanguageModel> declare(const RunConfig& config,
+                                              const text::Tokenizer& tokenizer) {
+  return model::make_model(config.model, train::vocabulary(config, tokenizer),
+                           train::sequences_of(config, train::start_id(tokenizer)));
 }
 
 run::RunRecord record_of(const ImportRequest& request, const Data& data,
@@ -176,14 +192,14 @@ Imported import_huggingface(const ImportRequest& request) {
   const text::Tokenizer& tokenizer = *read.tokenizer.tokenizer;
   const WeightFiles files(request.files.weights);
   const RunConfig config = config_of(request, read);
+  const Layout& layout = *read.config.layout;
+  check_tensors(layout, files, declare(config, tokenizer)->parameters());
   StagedDirectory directory(request.out, "--out");
   const Data data = resolve(request, config, tokenizer);
-  const std::unique_ptr<model::LanguageModel> model =
-      model::make_model(data.run.config.model, train::vocabulary(config, tokenizer),
-                        train::sequences_of(data.run.config, train::start_id(tokenizer)));
+  const std::unique_ptr<model::LanguageModel> model = declare(data.run.config, tokenizer);
   ops::Parameters& parameters = model->parameters();
   parameters.allocate(c10::kCPU, c10::kFloat, /*with_gradients=*/true);
-  import_tensors(*read.config.layout, files, parameters);
+  import_tensors(layout, files, parameters);
   const std::unique_ptr<optim::Optimizer> optimizer =
       optim::make_optimizer(data.run.config.optimizer, parameters, /*device=*/nullptr);
   {
@@ -195,7 +211,7 @@ Imported import_huggingface(const ImportRequest& request) {
     directory.write("config.yaml", config::to_yaml(data.run.config));
   }
   directory.commit();
-  return {.class_name = std::string(read.config.layout->class_name),
+  return {.class_name = std::string(layout.class_name),
           .num_parameters = parameters.num_parameters()};
 }
 

@@ -23,7 +23,7 @@ fs::path first_in(const fs::path& directory, const std::array<std::string_view, 
   std::string expected;
   for (const std::string_view name : names) {
     std::error_code ignored;
-    if (fs::exists(directory / name, ignored)) return directory / name;
+    if (fs::is_regular_file(directory / name, ignored)) return directory / name;
     expected += cat(expected.empty() ? "" : " or ", name);
   }
   fail(ExitCode::kMissingInput, directory.string(), cat("no ", expected));

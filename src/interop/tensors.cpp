@@ -47,21 +47,27 @@ class Reader {
  public:
   Reader(const Layout& layout, const WeightFiles& files) : layout_(layout), files_(files) {}
 
-  // fp32, in the layout of the files.
-  at::Tensor read(const TensorRule& rule, bool may_have_more_rows) {
+  // kBadData unless the files have the tensor in its shape.
+  const store::TensorView& check(const TensorRule& rule) {
     const std::string expected = cat("F32, F16 or BF16 ", text_of(rule.shape));
     const WeightFiles::Found* found = find(rule.theirs);
     if (found == nullptr)
       fail(ExitCode::kBadData, cat(files_.source(), ": ", rule.theirs),
            cat("missing tensor; expected ", expected));
     const store::TensorView& view = *found->view;
-    const bool more_rows = may_have_more_rows && view.shape.size() == 2 &&
-                           view.shape[0] > rule.shape[0] && view.shape[1] == rule.shape[1];
-    if (!type_of(view.dtype) || (view.shape != rule.shape && !more_rows))
+    if (!type_of(view.dtype) || (view.shape != rule.shape && !has_more_rows(rule, view)))
       fail(ExitCode::kBadData, cat(found->file, ": ", rule.theirs),
            cat(store::name_of(view.dtype), " ", text_of(view.shape)), expected);
+    return view;
+  }
+
+  // fp32, in the layout of the files.
+  at::Tensor read(const TensorRule& rule) {
+    const store::TensorView& view = check(rule);
     const at::Tensor all = fp32_of(view);
-    if (!more_rows) return all;
+    require(at::isfinite(all).all().item<bool>(), ExitCode::kBadData,
+            cat(files_.source(), ": ", rule.theirs), "a value that is not finite", "finite values");
+    if (!has_more_rows(rule, view)) return all;
     log::warn(cat(files_.source(), ": ", rule.theirs, ": using ", rule.shape[0], " of ",
                   view.shape[0], " rows, one per token; the others are not in the softmax here"));
     return all.narrow(0, 0, rule.shape[0]);
@@ -88,6 +94,14 @@ class Reader {
   }
 
  private:
+  // Embedding and head may be padded.
+  static bool has_more_rows(const TensorRule& rule, const store::TensorView& view) {
+    const bool has_row_per_token =
+        rule.ours.front() == "embedding.weight" || rule.ours.front() == "head.weight";
+    return has_row_per_token && view.shape.size() == 2 && view.shape[0] > rule.shape[0] &&
+           view.shape[1] == rule.shape[1];
+  }
+
   // Files of the class without a head omit the prefix.
   const WeightFiles::Found* find(std::string_view name) {
     const WeightFiles::Found* found = files_.find(name);
@@ -110,6 +124,17 @@ class Reader {
   const WeightFiles& files_;
   std::set<std::string_view> used_;
 };
+
+// The rules for files that may lack a head. Version 5 saves a T5 without a head of its own, even if
+// its outputs are not scaled; then the head has the values of the embedding.
+std::vector<TensorRule> rules_for(const Layout& layout, const WeightFiles& files,
+                                  const ops::Parameters& parameters) {
+  std::vector<TensorRule> rules = tensor_rules(layout, parameters);
+  if (layout.model_type == "t5" && files.find("lm_head.weight") == nullptr)
+    for (TensorRule& rule : rules)
+      if (rule.theirs == "lm_head.weight") rule.theirs = "shared.weight";
+  return rules;
+}
 
 }  // namespace
 
@@ -139,6 +164,12 @@ HostTensors export_tensors(const Layout& layout, const ops::Parameters& paramete
   return tensors;
 }
 
+void check_tensors(const Layout& layout, const WeightFiles& files,
+                   const ops::Parameters& parameters) {
+  Reader reader(layout, files);
+  for (const TensorRule& rule : rules_for(layout, files, parameters)) reader.check(rule);
+}
+
 void import_tensors(const Layout& layout, const WeightFiles& files, ops::Parameters& parameters) {
   const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> values;
@@ -146,9 +177,9 @@ void import_tensors(const Layout& layout, const WeightFiles& files, ops::Paramet
     values.emplace(one.spec->name, one.value.detach());
   Reader reader(layout, files);
   const bool tied = !values.contains("head.weight");
-  for (const TensorRule& rule : tensor_rules(layout, parameters)) {
+  for (const TensorRule& rule : rules_for(layout, files, parameters)) {
     const bool is_embedding = rule.ours.front() == "embedding.weight";
-    at::Tensor theirs = reader.read(rule, is_embedding || rule.ours.front() == "head.weight");
+    at::Tensor theirs = reader.read(rule);
     if (rule.transposed) theirs = theirs.t();
     std::int64_t row = 0;
     for (const std::string& name : rule.ours) {

@@ -24,10 +24,14 @@ struct HostTensors {
 // All parameters under their names in the layout, fp32.
 HostTensors export_tensors(const Layout& layout, const ops::Parameters& parameters);
 
+// Checks that the files have all tensors in their shapes. The parameters need not be allocated: a
+// configuration that asks for more memory than the files fill fails here. Errors as below.
+void check_tensors(const Layout& layout, const WeightFiles& files,
+                   const ops::Parameters& parameters);
 // Fills all parameters of an allocated arena; refreshes the compute copy. The files may hold fp32,
 // fp16 or bf16; their embedding may have more rows than ours, which are dropped with a warning.
-// kBadData names the file and the first tensor that is missing, unexpected, or of another shape or
-// type; a tied head must equal the embedding.
+// kBadData names the file and the first tensor that is missing, unexpected, not finite, or of
+// another shape or type; a tied head must equal the embedding.
 void import_tensors(const Layout& layout, const WeightFiles& files, ops::Parameters& parameters);
 
 }  // namespace sluice::interop

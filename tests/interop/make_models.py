@@ -50,7 +50,9 @@ T5 = dict(
 
 
 def models():
-    yield "llama_fp32", LlamaForCausalLM(LlamaConfig(**ROPE, num_key_value_heads=2)), {}
+    # Rows of padding, which are dropped.
+    padded = {**ROPE, "vocab_size": 376, "num_key_value_heads": 2}
+    yield "llama_fp32", LlamaForCausalLM(LlamaConfig(**padded)), {}
     yield (
         "llama_bf16_sharded",
         LlamaForCausalLM(
@@ -114,6 +116,8 @@ def compare_all(root):
         before, after = (
             load(place, seq2seq)(**inputs).logits for place in (folder, folder / "exported")
         )
+        if folder.name == "llama_fp32":
+            before = before[..., :360]
         assert before.std() > 0.1, (folder.name, before.std())
         difference = (before - after).abs().max().item()
         assert difference <= 1e-4, (folder.name, difference, before.abs().max())
