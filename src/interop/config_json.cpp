@@ -46,11 +46,7 @@ void add_gpt2(Json& json, const DecoderConfig& c) {
 void add_rest(Json& json, const DecoderConfig& c, const ModelFacts& facts) {
   const bool learned = std::holds_alternative<nn::LearnedConfig>(c.position);
   learned ? add_gpt2(json, c) : add_rope(json, c);
-  // A learned table has a row for each position.
-  const auto* position = std::get_if<nn::LearnedConfig>(&c.position);
-  json[learned ? "n_positions" : "max_position_embeddings"] =
-      position != nullptr ? position->max_length.value_or(facts.context_length)
-                          : facts.context_length;
+  json[learned ? "n_positions" : "max_position_embeddings"] = facts.context_length;
   json["tie_word_embeddings"] = c.tie_embeddings;
 }
 

@@ -17,7 +17,7 @@ namespace sluice::interop {
 // What a model directory states beyond the section `model`.
 struct ModelFacts {
   std::int64_t vocab_rows = 0;      // rows of the embedding, padding of a T5 included
-  std::int64_t context_length = 0;  // tokens of a decoder, inputs of an encoder-decoder
+  std::int64_t context_length = 0;  // positions of a decoder, inputs of an encoder-decoder
   std::int64_t num_sentinels = 0;   // encoder-decoder: ids after the tokenizer's pieces
   std::optional<std::int64_t> eos, pad;
   std::optional<std::int64_t> decoder_start;  // encoder-decoder

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <span>
+#include <vector>
 
 #include "base/error.h"
 #include "gpu/device.h"
@@ -9,7 +10,7 @@
 #include "interop/selftest.h"
 #include "interop/staged_directory.h"
 #include "interop/tensors.h"
-#include "interop/tokenizer_files.h"
+#include "text/huggingface_export.h"
 
 namespace sluice::interop {
 
@@ -27,11 +28,11 @@ Exported export_huggingface(const ExportRequest& request) {
   StagedDirectory directory(request.out, "--out");
   const ModelFacts& facts = source.facts;
   // The tokenizer first: it may have no equivalent.
-  for (const TextFile& file :
-       tokenizer_files(*source.tokenizer, {.num_sentinels = facts.num_sentinels,
-                                          .context_length = facts.context_length,
-                                          .append_eos = facts.decoder_start.has_value()}))
-    directory.write(file.name, file.content);
+  const std::vector<text::TokenizerFile> tokenizer = text::huggingface_tokenizer_files(
+      *source.tokenizer, {.num_sentinels = facts.num_sentinels,
+                          .context_length = facts.context_length,
+                          .append_eos = facts.decoder_start.has_value()});
+  for (const text::TokenizerFile& file : tokenizer) directory.write(file.name, file.content);
   directory.write("config.json", lines(config_json(source.config.model, facts)));
   directory.write("generation_config.json", lines(generation_config_json(facts)));
   directory.write("model.safetensors", [&](OutputFile& file) {

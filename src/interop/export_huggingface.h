@@ -2,7 +2,7 @@
 //
 //   model.safetensors        weights, fp32
 //   config.json, generation_config.json
-//   tokenizer files          see tokenizer_files.h
+//   tokenizer.json, ...      see text/huggingface_export.h
 //   README.md                model card
 //   selftest.safetensors     tokens and reference logits (selftest.h)
 //   check_export.py          compares `transformers` with them

@@ -33,6 +33,8 @@ ModelFacts facts_of(const train::RunConfig& config, const text::Tokenizer& token
   ModelFacts facts{.vocab_rows = used, .eos = tokenizer.eos(), .pad = tokenizer.pad()};
   const data::SequenceShape shape = train::sequence_shape(config);
   facts.context_length = shape.input_length;
+  // A learned table may have more positions than the training windows.
+  if (const auto limit = model::length_limit(config.model)) facts.context_length = limit->length;
   if (shape.shared) return facts;
   facts.vocab_rows =
       model::vocabulary_rows(std::get<model::EncoderDecoderConfig>(config.model), used);

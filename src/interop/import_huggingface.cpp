@@ -81,6 +81,8 @@ Read read_model(const ModelFiles& files) {
   const std::string source = files.config.string();
   Read read{read_config_json(read_file(files.config, kMaxConfigBytes), source),
             read_tokenizer_file(files.tokenizer)};
+  if (read.tokenizer.num_sentinels > 0)
+    read.config.facts.num_sentinels = read.tokenizer.num_sentinels;
   fit_vocabulary(source, *read.tokenizer.tokenizer, read.config);
   return read;
 }

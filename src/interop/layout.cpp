@@ -142,7 +142,16 @@ const Layout* find_layout(std::string_view model_type) {
 }
 
 const Layout& layout_of(const model::ModelConfig& config) {
-  return std::visit([](const auto& c) -> const Layout& { return layout_for(c); }, config);
+  const auto selected = [](const auto& c) -> const Layout& {
+    const Layout& layout = layout_for(c);
+    const bool is_known =
+        std::any_of(layout.activations.begin(), layout.activations.end(),
+                    [&](const ActivationName& known) { return known.ffn == c.ffn->name; });
+    if (!is_known)
+      refuse("ffn", c.ffn->name, cat("a variant whose activation ", layout.class_name, " has"));
+    return layout;
+  };
+  return std::visit(selected, config);
 }
 
 std::vector<TensorRule> tensor_rules(const Layout& layout, const ops::Parameters& parameters) {

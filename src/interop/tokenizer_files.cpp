@@ -1,21 +1,22 @@
 #include "interop/tokenizer_files.h"
 
-#include "base/file.h"
+#include <utility>
+
+#include "text/huggingface_import.h"
 
 namespace sluice::interop {
 
-std::vector<TextFile> tokenizer_files(const text::Tokenizer& tokenizer, const TokenizerUse&) {
-  return {{std::string(tokenizer.file_name()), tokenizer.serialized()}};
-}
-
 ReadTokenizer read_tokenizer_file(const std::filesystem::path& file) {
-  ReadTokenizer read{.tokenizer = text::load_tokenizer(file)};
-  if (read.tokenizer->file_name() == "tokenizer.model") {
-    read.config = text::SentencePieceConfig{.vocab_size = read.tokenizer->vocab_size(),
-                                            .model = std::filesystem::absolute(file).string()};
-  } else {
-    read.config = text::BytesConfig{};
+  const std::string path = std::filesystem::absolute(file).string();
+  if (file.extension() == ".json") {
+    text::ImportedTokenizer imported = text::load_huggingface_tokenizer(file);
+    return {.tokenizer = std::move(imported.tokenizer),
+            .config = text::HuggingFaceConfig{.model = path},
+            .num_sentinels = imported.num_sentinels};
   }
+  ReadTokenizer read{.tokenizer = text::load_tokenizer(file)};
+  read.config =
+      text::SentencePieceConfig{.vocab_size = read.tokenizer->vocab_size(), .model = path};
   return read;
 }
 

@@ -6,7 +6,9 @@ import pathlib
 import shutil
 import tempfile
 
+import sentencepiece
 import torch
+import transformers
 from safetensors.torch import load_file
 
 TOLERANCE = 1e-4
@@ -45,6 +47,20 @@ def check_logits(script, folder):
     assert difference * max(largest, 1) <= TOLERANCE, (folder.name, difference, largest)
 
 
+def check_tokenizer(folder, text):
+    """AutoTokenizer, without remote code, against the SentencePiece library."""
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    is_t5 = folder.name.startswith("t5")
+    for line in text.splitlines():
+        expected = pieces.encode(line) + [pieces.eos_id()] * is_t5
+        assert tokenizer(line).input_ids == expected, (folder.name, line)
+    if is_t5:
+        config = json.loads((folder / "config.json").read_text())
+        first = pieces.get_piece_size() + config["extra_ids"] - 1
+        assert tokenizer.convert_tokens_to_ids("<extra_id_0>") == first
+
+
 def check_that_it_fails(script, folder, key, value, where):
     """With another activation, the first deviation is in the first feed-forward layer."""
     with tempfile.TemporaryDirectory() as name:
@@ -67,6 +83,9 @@ def check_all(models):
         num_tokens += check_greedy(script, folder)
     assert num_tokens > 8 * len(models), "texts that repeat themselves show little"
     models = {folder.name: folder for folder in models}
+    text = (pathlib.Path(__file__).parents[2] / "LICENSE").read_text()
+    for name in ("rope_swiglu", "t5_geglu"):
+        check_tokenizer(models[name], text)
     for name, key, value, where in (
         (
             "rope_squared_relu",

@@ -11,6 +11,7 @@
 #include "run/session.h"
 #include "run/verify_run.h"
 #include "tests/interop/interop_support.h"
+#include "train/batches.h"
 
 // Included last: its namespace sluice::testing would hide GoogleTest's.
 #include "tests/base/temporary_directory.h"
@@ -181,6 +182,24 @@ TEST_F(Import, AcceptsFilesInAnyOrderAndNamesTheMissingOne) {
   fs::remove(model / "model.safetensors");
   expect_error(model, ExitCode::kMissingInput,
                "no model.safetensors or model.safetensors.index.json");
+}
+
+// With tokenizer.json alone, the ids and the sentinels are the same.
+TEST_F(Import, ReadsTokenizerJson) {
+  const std::string text = content(fs::path(SLUICE_SOURCE_DIR) / "LICENSE");
+  for (const bool has_encoder : {false, true}) {
+    const fs::path model = has_encoder ? t5() : llama(),
+                   run = directory_ / (has_encoder ? "t5.imported" : "llama.imported");
+    const auto expected = text::load_tokenizer(model / "tokenizer.model");
+    fs::remove(model / "tokenizer.model");
+    import_huggingface({.files = find_model_files({model}), .out = run});
+    const run::OpenedCheckpoint opened = run::open_checkpoint(run);
+    std::vector<std::int32_t> ids, expected_ids;
+    opened.tokenizer->encode(text, ids);
+    expected->encode(text, expected_ids);
+    EXPECT_EQ(ids, expected_ids);
+    EXPECT_EQ(train::num_sentinels(opened.run.config), has_encoder ? 20 : 0);
+  }
 }
 
 TEST_F(Import, TheRunVerifiesAndTrainsOn) {
