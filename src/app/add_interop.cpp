@@ -41,7 +41,7 @@ void add_export(CLI::App& app, Action& action) {
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer(
       "See docs/interoperability.md.\n"
-      "Example:\n  sluice export runs/quickstart --to hf --out quickstart-hf");
+      "Example:\n  sluice export runs/quickstart --to hf --out runs/quickstart-hf");
   command->callback([=, &action] {
     action = [=] {
       if (checkpoint->count() > 0) options->step = *step;
