@@ -1,0 +1,12 @@
+#include "ops/row_kernels.h"
+
+#include "base/machine.h"
+
+namespace sluice::ops {
+
+const RowKernels& row_kernels() {
+  const Machine& cpu = machine();
+  return cpu.avx512 ? kAvx512RowKernels : cpu.avx2 ? kAvx2RowKernels : kBaselineRowKernels;
+}
+
+}  // namespace sluice::ops
