@@ -1,17 +1,13 @@
 #include "eval/fill.h"
 
-#include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "base/error.h"
-#include "base/random.h"
-#include "base/signals.h"
 #include "base/text_format.h"
 #include "eval/sampling.h"
-#include "ops/cuda.h"
+#include "eval/writer.h"
 #include "text/utf8.h"
 
 namespace sluice::eval {
@@ -19,95 +15,61 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-constexpr std::string_view kBlank = "___";
+constexpr std::string_view kBlank = "___", kMark = "<extra_id_";
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;
+
+// A blank or a mark at `begin`.
+struct Blank {
+  std::size_t begin = 0, end = 0;
+  std::string_view number = {};  // of a mark
+};
+
+// The first one in `text`; begin is npos if there is none.
+Blank first_blank(std::string_view text) {
+  constexpr std::size_t kNone = std::string_view::npos;
+  const std::size_t underscores = text.find(kBlank);
+  for (std::size_t at = text.find(kMark); at < underscores; at = text.find(kMark, at + 1)) {
+    const std::size_t first = at + kMark.size(), last = text.find_first_not_of("0123456789", first);
+    if (last != kNone && last > first && text[last] == '>')
+      return {at, last + 1, text.substr(first, last - first)};
+  }
+  if (underscores == kNone) return {kNone, kNone};
+  return {underscores, std::min(text.find_first_not_of('_', underscores), text.size())};
+}
 
 // The text around the blanks: one more part than there are blanks.
-std::vector<std::string_view> parts_of(std::string_view prompt) {
+std::vector<std::string_view> parts_of(const Prompt& from) {
+  std::string_view prompt = from.text;
   std::vector<std::string_view> parts;
-  for (std::size_t at = prompt.find(kBlank); at != std::string_view::npos;
-       at = prompt.find(kBlank)) {
-    std::string_view before = prompt.substr(0, at);
+  for (Blank blank = first_blank(prompt); blank.begin != std::string_view::npos;
+       blank = first_blank(prompt)) {
+    if (!blank.number.empty() && blank.number != cat(parts.size()))
+      fail(from.origin.code, from.origin.name, prompt.substr(blank.begin, blank.end - blank.begin),
+           cat(kMark, parts.size(), ">, since blanks are numbered in their order from 0"));
+    std::string_view before = prompt.substr(0, blank.begin);
     if (before.ends_with(' ')) before.remove_suffix(1);
     parts.push_back(before);
-    prompt.remove_prefix(std::min(prompt.find_first_not_of('_', at), prompt.size()));
+    prompt.remove_prefix(blank.end);
   }
   parts.push_back(prompt);
   return parts;
 }
 
 std::vector<Ids> encode_parts(const text::Tokenizer& tokenizer, const data::SpanRules& rules,
-                              std::string_view prompt) {
-  require(text::is_valid_utf8(prompt), ExitCode::kUsage, "prompt", printable(prompt),
-          "valid UTF-8");
+                              const Prompt& prompt) {
+  const auto& [name, code] = prompt.origin;
+  require(text::is_valid_utf8(prompt.text), code, name, printable(prompt.text), "valid UTF-8");
   const std::vector<std::string_view> parts = parts_of(prompt);
   const auto num_blanks = static_cast<std::int64_t>(parts.size()) - 1;
   if (num_blanks == 0)
-    fail(ExitCode::kUsage, "prompt", printable(prompt),
+    fail(code, name, printable(prompt.text),
          "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
   if (num_blanks > rules.num_sentinels)
-    fail(ExitCode::kUsage, "prompt", cat(num_blanks, " blanks"),
+    fail(code, name, cat(num_blanks, " blanks"),
          cat("at most ", rules.num_sentinels, ", the number of sentinels"));
   std::vector<Ids> encoded;
   for (const std::string_view part : parts) tokenizer.encode(part, encoded.emplace_back());
   return encoded;
-}
-
-at::Tensor row_of(const Ids& ids, c10::Device device) {
-  const at::Tensor row = at::empty({1, static_cast<std::int64_t>(ids.size())}, at::kLong);
-  std::copy(ids.begin(), ids.end(), static_cast<std::int64_t*>(row.mutable_data_ptr()));
-  return row.to(device);
-}
-
-// Masks all logits but those allowed in span `span` of `num_spans`: pieces and the end of the span.
-void mask_logits(std::vector<float>& logits, const text::Tokenizer& tokenizer,
-                 const data::SpanRules& rules, std::int64_t span, std::int64_t num_spans) {
-  constexpr float kNever = -std::numeric_limits<float>::infinity();
-  const auto at = [&](std::int32_t id) -> float& { return logits[static_cast<std::size_t>(id)]; };
-  const bool last = span + 1 == num_spans;
-  const float end = last ? at(rules.eos) : at(rules.sentinel(span + 1));
-  // sentinels and padded rows of the embedding
-  std::fill(logits.begin() + rules.num_pieces, logits.end(), kNever);
-  if (tokenizer.pad()) at(*tokenizer.pad()) = kNever;
-  at(rules.eos) = kNever;
-  at(last ? rules.eos : rules.sentinel(span + 1)) = end;
-}
-
-struct Spans {
-  std::vector<Ids> ids;
-  bool interrupted = false, ended = false;
-};
-
-Spans generate_spans(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
-                     const data::SpanRules& rules, const Ids& inputs,
-                     const SamplingConfig& config) {
-  const c10::Device device = model.parameters().master().device();
-  const ops::Context context = ops::inference_context(device);
-  const std::uint64_t key = random_key(config.seed, "sample");
-  const auto num_spans = static_cast<std::int64_t>(std::count_if(
-      inputs.begin(), inputs.end(), [&](std::int32_t id) { return id >= rules.num_pieces; }));
-  const at::Tensor encoded = model.encode(row_of(inputs, device), context);
-  std::vector<Ids> spans(1);
-  bool interrupted = false, ended = false;
-  Ids written{rules.sentinel(0)};
-  for (std::int64_t n = 1; n < config.num_tokens; ++n) {
-    if ((interrupted = stop_requested())) break;
-    const at::Tensor logits =
-        model.logits_after(encoded, row_of(written, device), context).to(at::kCPU).contiguous();
-    const auto* values = static_cast<const float*>(logits.const_data_ptr());
-    std::vector<float> allowed(values, values + logits.numel());
-    mask_logits(allowed, tokenizer, rules, static_cast<std::int64_t>(spans.size()) - 1, num_spans);
-    const auto token = static_cast<std::int32_t>(choose_token(
-        std::move(allowed), config, random_uniform(key, static_cast<std::uint64_t>(n))));
-    if ((ended = token == rules.eos)) break;
-    written.push_back(token);
-    if (token < rules.num_pieces) {
-      spans.back().push_back(token);
-    } else {
-      spans.emplace_back();
-    }
-  }
-  spans.resize(static_cast<std::size_t>(num_spans));
-  return {std::move(spans), interrupted, ended};
 }
 
 std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
@@ -115,30 +77,127 @@ std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
   return std::string(stream.add(tokenizer.decode(ids), /*finished=*/true));
 }
 
+// Writes the spans of one prompt.
+class SpanWriter final : public Writer {
+ public:
+  struct Task {
+    const text::Tokenizer& tokenizer;
+    const data::SpanRules& rules;
+    std::int64_t num_tokens = 0;
+    bool log_probabilities = false;
+    std::optional<std::int32_t> start_id = {};
+  };
+  SpanWriter(const Task& task, const Prompt& prompt)
+      : task_(task),
+        seed_(prompt.seed),
+        parts_(encode_parts(task.tokenizer, task.rules, prompt)),
+        spans_(1) {
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      inputs_.insert(inputs_.end(), parts_[i].begin(), parts_[i].end());
+      inputs_.push_back(i < num_spans() ? rules().sentinel(static_cast<std::int64_t>(i))
+                                        : rules().eos);
+    }
+    if (task.start_id) ids_.push_back(*task.start_id);
+    first_written_ = ids_.size();
+    ids_.push_back(rules().sentinel(0));
+    finish_if_complete();
+  }
+
+  std::span<const std::int32_t> encoder_ids() const override { return inputs_; }
+  std::span<const std::int32_t> ids() const override { return ids_; }
+  std::span<const std::int32_t> repeated() const override {
+    return std::span(ids_).subspan(first_written_);
+  }
+  std::uint64_t seed() const override { return seed_; }
+  bool complete() const override { return complete_; }
+
+  // Only pieces and the end of the span may follow.
+  void restrict(std::vector<float>& logits) const override {
+    constexpr float kNever = -std::numeric_limits<float>::infinity();
+    const auto at = [&](std::int32_t id) -> float& { return logits[static_cast<std::size_t>(id)]; };
+    const std::int32_t end_id = spans_.size() == num_spans()
+                                    ? rules().eos
+                                    : rules().sentinel(static_cast<std::int64_t>(spans_.size()));
+    const float end = at(end_id);
+    // sentinels and padded rows of the embedding
+    std::fill(logits.begin() + rules().num_pieces, logits.end(), kNever);
+    if (task_.tokenizer.pad()) at(*task_.tokenizer.pad()) = kNever;
+    at(rules().eos) = kNever;
+    at(end_id) = end;
+  }
+
+  void add(std::int32_t token, double log_probability) override {
+    result_.ended = token == rules().eos;
+    if (!result_.ended) {
+      ids_.push_back(token);
+      result_.tokens.push_back(token);
+      if (task_.log_probabilities) result_.log_probabilities.push_back(log_probability);
+      if (token < rules().num_pieces) {
+        spans_.back().push_back(token);
+      } else {
+        spans_.emplace_back();
+      }
+    }
+    finish_if_complete();
+  }
+  void interrupt() override {
+    result_.interrupted = true;
+    finish_if_complete();
+  }
+  const Filled& result() const { return result_; }
+
+ private:
+  const data::SpanRules& rules() const { return task_.rules; }
+  std::size_t num_spans() const { return parts_.size() - 1; }
+
+  void finish_if_complete() {
+    const auto written = static_cast<std::int64_t>(ids_.size() - first_written_);
+    if (complete_ || !(written >= task_.num_tokens || result_.ended || result_.interrupted)) return;
+    complete_ = true;
+    spans_.resize(num_spans());
+    // Decoded as a whole, because the text of a token can depend on the tokens before it.
+    Ids all = parts_.front();
+    for (std::size_t i = 0; i < spans_.size(); ++i) {
+      result_.spans.push_back(as_text(task_.tokenizer, spans_[i]));
+      all.insert(all.end(), spans_[i].begin(), spans_[i].end());
+      all.insert(all.end(), parts_[i + 1].begin(), parts_[i + 1].end());
+    }
+    result_.text = as_text(task_.tokenizer, all);
+  }
+
+  Task task_;
+  std::uint64_t seed_;
+  std::vector<Ids> parts_, spans_;
+  Ids inputs_, ids_;  // of the encoder and of the decoder
+  std::size_t first_written_ = 0;
+  Filled result_;
+  bool complete_ = false;
+};
+
 }  // namespace
+
+void fill_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
+              const data::SpanRules& rules, const Prompts& prompts, const SamplingConfig& config,
+              const std::function<void(std::size_t, const Filled&)>& on_done) {
+  check(config);
+  require(config.stop.empty(), ExitCode::kUsage, "stop",
+          "cannot be combined with blanks, whose spans end with the next sentinel");
+  const SpanWriter::Task task{tokenizer, rules, config.num_tokens, config.log_probabilities,
+                              model.start_id()};
+  std::vector<std::unique_ptr<SpanWriter>> writers;
+  for (const Prompt& prompt : prompts.all)
+    writers.push_back(std::make_unique<SpanWriter>(task, prompt));
+  write_in_order(model, writers, config,
+                 {prompts.batch, std::min(config.num_tokens, kMostTokens) + 2}, on_done);
+}
 
 Filled fill_blanks(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
                    const data::SpanRules& rules, std::string_view prompt,
                    const SamplingConfig& config) {
-  check(config);
-  const at::NoGradGuard no_grad;
-  const std::vector<Ids> parts = encode_parts(tokenizer, rules, prompt);
-  Ids inputs;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    inputs.insert(inputs.end(), parts[i].begin(), parts[i].end());
-    inputs.push_back(i + 1 < parts.size() ? rules.sentinel(static_cast<std::int64_t>(i))
-                                          : rules.eos);
-  }
-  const auto [spans, interrupted, ended] = generate_spans(model, tokenizer, rules, inputs, config);
-  // Decoded as a whole, because the text of a token can depend on the tokens before it.
-  Ids all = parts.front();
-  Filled filled{.interrupted = interrupted, .ended = ended};
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    filled.spans.push_back(as_text(tokenizer, spans[i]));
-    all.insert(all.end(), spans[i].begin(), spans[i].end());
-    all.insert(all.end(), parts[i + 1].begin(), parts[i + 1].end());
-  }
-  filled.text = as_text(tokenizer, all);
+  const Prompt one{std::string(prompt), config.seed};
+  Filled filled;
+  fill_all(model, tokenizer, rules, {std::span(&one, 1)}, config,
+           [&](std::size_t, const Filled& result) { filled = result; });
   return filled;
 }
 

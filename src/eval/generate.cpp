@@ -1,154 +1,116 @@
 #include "eval/generate.h"
 
-#include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
-#include <vector>
+#include <memory>
 
 #include "base/error.h"
-#include "base/random.h"
-#include "base/signals.h"
 #include "base/text_format.h"
 #include "eval/sampling.h"
-#include "ops/cuda.h"
+#include "eval/writer.h"
 #include "text/utf8.h"
 
 namespace sluice::eval {
 namespace {
 
-// The logits of the token that follows `ids`.
-std::vector<float> next_logits(const model::LanguageModel& model,
-                               const std::vector<std::int32_t>& ids, std::int64_t context_length) {
-  const auto length = std::min(static_cast<std::int64_t>(ids.size()), context_length);
-  const at::Tensor inputs = at::empty({1, length}, at::kLong);
-  std::copy(ids.end() - length, ids.end(), static_cast<std::int64_t*>(inputs.mutable_data_ptr()));
-  const at::Device device = model.parameters().master().device();
-  const at::Tensor logits = model.next_logits(inputs.to(device), ops::inference_context(device))
-                                .to(at::kCPU)
-                                .contiguous();
-  const auto* values = static_cast<const float*>(logits.const_data_ptr());
-  return {values, values + logits.numel()};
-}
-
-std::vector<std::int32_t> prompt_ids(const text::Tokenizer& tokenizer, std::string_view prompt) {
-  require(text::is_valid_utf8(prompt), ExitCode::kUsage, "prompt", printable(prompt),
-          "valid UTF-8");
+std::vector<std::int32_t> prompt_ids(const text::Tokenizer& tokenizer, const Prompt& prompt) {
+  const auto& [name, code] = prompt.origin;
+  require(text::is_valid_utf8(prompt.text), code, name, printable(prompt.text), "valid UTF-8");
   std::vector<std::int32_t> ids;
   // In training, a document follows an end token.
   if (tokenizer.eos()) ids.push_back(*tokenizer.eos());
-  tokenizer.encode(prompt, ids);
-  require(!ids.empty(), ExitCode::kUsage, "prompt",
+  tokenizer.encode(prompt.text, ids);
+  require(!ids.empty(), code, name,
           "no tokens; expected text, because the tokenizer has no end token to start from");
   return ids;
 }
 
+// Continues one prompt.
+class Continuation final : public Writer {
+ public:
+  Continuation(const text::Tokenizer& tokenizer, const Prompt& prompt, const SamplingConfig& config,
+               std::function<void(std::string_view)> on_text = {})
+      : tokenizer_(tokenizer),
+        config_(config),
+        seed_(prompt.seed),
+        on_text_(std::move(on_text)),
+        ids_(prompt_ids(tokenizer, prompt)),
+        // Decoded too, because the text of a token can depend on the tokens before it.
+        num_prompt_bytes_(tokenizer.decode(ids_).size()),
+        filter_(config.stop) {
+    finish_if_complete();
+  }
+
+  std::span<const std::int32_t> ids() const override { return ids_; }
+  std::uint64_t seed() const override { return seed_; }
+  bool complete() const override { return complete_; }
+  void interrupt() override {
+    result_.interrupted = true;
+    finish_if_complete();
+  }
+  void add(std::int32_t token, double log_probability) override {
+    result_.ended = tokenizer_.eos() && token == *tokenizer_.eos();
+    if (!result_.ended) {
+      ids_.push_back(token);
+      result_.tokens.push_back(token);
+      if (config_.log_probabilities) result_.log_probabilities.push_back(log_probability);
+      if (on_text_ || !config_.stop.empty()) update(/*finished=*/false);
+    }
+    finish_if_complete();
+  }
+  const Generated& result() const { return result_; }
+
+ private:
+  void finish_if_complete() {
+    const bool enough = static_cast<std::int64_t>(result_.tokens.size()) >= config_.num_tokens;
+    if (result_.stopped) complete_ = true;
+    if (complete_ || !(enough || result_.ended || result_.interrupted)) return;
+    complete_ = true;
+    update(/*finished=*/true);
+  }
+
+  // Decodes, looks for stop strings and passes on the text that is final.
+  void update(bool finished) {
+    const std::string decoded = tokenizer_.decode(ids_);
+    stream_.add(decoded.substr(std::min(num_prompt_bytes_, decoded.size())), finished);
+    const std::size_t sure = filter_.final_length(stream_.text(), finished);
+    result_.stopped = filter_.found();
+    const std::size_t before = result_.text.size();
+    result_.text.append(stream_.text(), before, sure - before);
+    if (on_text_ && sure > before) on_text_(std::string_view(result_.text).substr(before));
+  }
+
+  const text::Tokenizer& tokenizer_;
+  const SamplingConfig& config_;
+  std::uint64_t seed_;
+  std::function<void(std::string_view)> on_text_;
+  std::vector<std::int32_t> ids_;
+  std::size_t num_prompt_bytes_;
+  TextStream stream_;
+  StopFilter filter_;
+  Generated result_;
+  bool complete_ = false;
+};
+
 }  // namespace
-
-void check(const SamplingConfig& config) {
-  const auto reject = [](std::string_view subject, const auto& received,
-                         std::string_view expected) {
-    fail(ExitCode::kUsage, subject, cat(received), expected);
-  };
-  if (config.num_tokens < 0) reject("tokens", config.num_tokens, "0 or more");
-  if (!(config.temperature >= 0) || std::isinf(config.temperature))
-    reject("temperature", config.temperature, "0 or a positive number");
-  if (config.top_k < 0) reject("top-k", config.top_k, "0 (all) or a positive number");
-  if (!(config.top_p > 0 && config.top_p <= 1))
-    reject("top-p", config.top_p, "a number above 0, at most 1");
-  invariant(config.context_length > 0, "SamplingConfig: context_length is positive");
-}
-
-std::int64_t choose_token(std::vector<float> logits, const SamplingConfig& config, double uniform) {
-  for (float& logit : logits)
-    if (std::isnan(logit)) logit = -std::numeric_limits<float>::infinity();
-  const auto best =
-      static_cast<std::int64_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  if (config.temperature == 0 || !std::isfinite(logits[static_cast<std::size_t>(best)]))
-    return best;
-
-  std::vector<std::int64_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
-  });
-  if (config.top_k > 0 && config.top_k < static_cast<std::int64_t>(order.size()))
-    order.resize(static_cast<std::size_t>(config.top_k));
-
-  std::vector<double> weights(order.size());
-  const double highest = logits[static_cast<std::size_t>(order.front())];
-  std::transform(order.begin(), order.end(), weights.begin(), [&](std::int64_t id) {
-    return std::exp((static_cast<double>(logits[static_cast<std::size_t>(id)]) - highest) /
-                    config.temperature);
-  });
-  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-  std::size_t kept = 0;
-  double mass = 0;
-  while (kept < weights.size() && (kept == 0 || mass < config.top_p * total))
-    mass += weights[kept++];
-
-  double left = uniform * mass;
-  for (std::size_t i = 0; i < kept; ++i) {
-    left -= weights[i];
-    if (left < 0) return order[i];
-  }
-  return order[kept - 1];
-}
-
-std::string_view TextStream::add(const std::string& decoded, bool finished) {
-  std::string valid;
-  std::size_t at = 0;
-  while (at < decoded.size()) {
-    const std::size_t good = text::valid_utf8_prefix(std::string_view(decoded).substr(at));
-    valid.append(decoded, at, good);
-    at += good;
-    if (at == decoded.size()) break;
-    valid += text::kReplacementCharacter;
-    at += text::invalid_utf8_length(std::string_view(decoded).substr(at));
-  }
-  std::size_t sure = valid.size();
-  constexpr std::size_t kSize = text::kReplacementCharacter.size();
-  while (!finished && sure >= kSize &&
-         std::string_view(valid).substr(sure - kSize, kSize) == text::kReplacementCharacter)
-    sure -= kSize;
-  const std::size_t before = text_.size();
-  if (sure <= before) return {};
-  text_.append(valid, before, sure - before);
-  return std::string_view(text_).substr(before);
-}
 
 Generated generate(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
                    std::string_view prompt, const SamplingConfig& config,
                    const std::function<void(std::string_view)>& on_text) {
   check(config);
-  const at::NoGradGuard no_grad;
-  std::vector<std::int32_t> ids = prompt_ids(tokenizer, prompt);
-  const std::size_t num_prompt_ids = ids.size();
-  const std::uint64_t key = random_key(config.seed, "sample");
-  // The prompt is decoded too, because the text of a token can depend on the tokens before it.
-  const std::size_t num_prompt_bytes = tokenizer.decode(ids).size();
-  TextStream stream;
-  const auto emit = [&](bool finished) {
-    const std::string decoded = tokenizer.decode(ids);
-    const std::string_view piece =
-        stream.add(decoded.substr(std::min(num_prompt_bytes, decoded.size())), finished);
-    if (on_text && !piece.empty()) on_text(piece);
-  };
-  bool interrupted = false, ended = false;
-  for (std::int64_t n = 0; n < config.num_tokens; ++n) {
-    if ((interrupted = stop_requested())) break;
-    const auto token = static_cast<std::int32_t>(
-        choose_token(next_logits(model, ids, config.context_length), config,
-                     random_uniform(key, static_cast<std::uint64_t>(n))));
-    if ((ended = tokenizer.eos() && token == *tokenizer.eos())) break;
-    ids.push_back(token);
-    emit(false);
-  }
-  if (ids.size() > num_prompt_ids) emit(true);
-  return {stream.text(), interrupted, ended};
+  Continuation continuation(tokenizer, {std::string(prompt), config.seed}, config, on_text);
+  Writer* const writer = &continuation;
+  write_all(model, std::span(&writer, 1), config, {1, config.context_length}, [](std::size_t) {});
+  return continuation.result();
+}
+
+void generate_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
+                  const Prompts& prompts, const SamplingConfig& config,
+                  const std::function<void(std::size_t, const Generated&)>& on_done) {
+  check(config);
+  std::vector<std::unique_ptr<Continuation>> continuations;
+  for (const Prompt& prompt : prompts.all)
+    continuations.push_back(std::make_unique<Continuation>(tokenizer, prompt, config));
+  write_in_order(model, continuations, config, {prompts.batch, config.context_length}, on_done);
 }
 
 }  // namespace sluice::eval

@@ -1,5 +1,7 @@
 #include "model/block.h"
 
+#include <vector>
+
 #include "ops/dropout.h"
 
 namespace sluice::model {
@@ -60,6 +62,38 @@ ops::Residual Block::forward(const ops::Residual& residual_BTD, const nn::Attent
   x_BTD = ffn_norm_.forward(next_BTD, compute, context);
   const at::Tensor fed_BTD = ffn_.forward(x_BTD.y, hidden_dropout_, context);
   return {x_BTD.sum, ops::dropout(fed_BTD, ffn_dropout_, context)};
+}
+
+void Block::step(const ops::Rows& x, const BlockStep& step, StepBuffers& buffers) const {
+  const ops::Rows normed = buffers.normed.rows(x.count, x.width),
+                  update = buffers.update.rows(x.count, x.width);
+  std::vector<ops::KeyValues*> caches;
+  for (BlockCache* cache : step.caches) caches.push_back(&cache->self);
+  attention_norm_.step(x, normed);
+  attention_.step(normed, {caches, step.positions, step.num_keys, step.rotary, step.bias_HR},
+                  buffers.attention, update);
+  ops::add_rows(x, update);
+  if (cross_) {
+    caches.clear();
+    for (BlockCache* cache : step.caches) caches.push_back(&*cache->cross);
+    cross_->norm.step(x, normed);
+    cross_->attention.step(normed, {caches, step.positions, step.num_encoded}, buffers.attention,
+                           update);
+    ops::add_rows(x, update);
+  }
+  ffn_norm_.step(x, normed);
+  ffn_.step(normed, buffers.ffn, update);
+  ops::add_rows(x, update);
+}
+
+BlockCache Block::make_cache() const {
+  BlockCache cache{.self = attention_.make_cache()};
+  if (cross_) cache.cross = cross_->attention.make_cache();
+  return cache;
+}
+
+void Block::read_encoded(const ops::Rows& encoded, BlockCache& cache, StepBuffers& buffers) const {
+  if (cross_) cross_->attention.read_encoded(encoded, buffers.attention, *cache.cross);
 }
 
 }  // namespace sluice::model

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "nn/attention.h"
@@ -31,6 +32,27 @@ struct BlockConfig {
   double inner_dropout = 0;  // of attention probabilities and feed-forward hidden layers
 };
 
+// What a block keeps of the tokens that one sequence has read.
+struct BlockCache {
+  ops::KeyValues self;
+  std::optional<ops::KeyValues> cross;  // of the encoded sequence
+};
+
+// One step of generation: row n is the token at positions[n] of the sequence with caches[n], see
+// nn::AttentionStep. The caller keeps the buffers between steps.
+struct StepBuffers {
+  ops::RowBuffer normed, update;
+  nn::Attention::StepBuffers attention;
+  nn::Ffn::StepBuffers ffn;
+};
+struct BlockStep {
+  std::span<BlockCache* const> caches;
+  std::span<const std::int64_t> positions, num_keys;
+  std::span<const std::int64_t> num_encoded;  // cross-attention: tokens of the encoded sequence
+  ops::Rotary rotary = {};
+  at::Tensor bias_HR = {};
+};
+
 class Block {
  public:
   // Logical names PREFIX.{attention_norm,attention,cross_norm,cross,ffn_norm,ffn}. Dropout sites:
@@ -43,6 +65,12 @@ class Block {
   // rotary and bias for self-attention, encoded sequence for cross-attention.
   ops::Residual forward(const ops::Residual& residual_BTD, const nn::AttentionSources& sources,
                         at::ScalarType compute, const ops::Context& context) const;
+
+  // The same for generation: x [N, d_model] is the residual stream, updated in place.
+  void step(const ops::Rows& x, const BlockStep& step, StepBuffers& buffers) const;
+  BlockCache make_cache() const;  // empty, for one sequence
+  // Cross-attention: reads the encoded sequence.
+  void read_encoded(const ops::Rows& encoded, BlockCache& cache, StepBuffers& buffers) const;
 
  private:
   struct Cross {

@@ -63,10 +63,13 @@ at::Tensor Decoder::hidden_of_targets(const Batch& batch, const ops::Context& co
   return hidden(batch.inputs_BT, context);
 }
 
-at::Tensor Decoder::hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn,
-                                 const ops::Context& context) const {
-  const at::Tensor read_BT = at::cat({inputs_BS, generated_Bn}, 1);
-  return hidden(read_BT, context).select(1, read_BT.size(1) - 1);
+CachedModel Decoder::cached(std::int64_t max_length) const {
+  return {.decoder = {.embedding = embedding_,
+                      .blocks = &blocks_,
+                      .final_norm = &*final_norm_,
+                      .position_vectors = position_->vectors(max_length, at::kCPU),
+                      .rotary = position_->rotary(max_length, at::kCPU)},
+          .head = {head_.weight, head_.vocab_size}};
 }
 
 std::unique_ptr<LanguageModel> make(const DecoderConfig& config, std::int64_t rows,

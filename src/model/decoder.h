@@ -22,8 +22,7 @@ class Decoder final : public TransformerModel {
  private:
   at::Tensor hidden(const at::Tensor& inputs_BT, const ops::Context& context) const;
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
-  at::Tensor hidden_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn,
-                          const ops::Context& context) const override;
+  CachedModel cached(std::int64_t max_length) const override;
 
   ops::Dropout embedding_dropout_;
   const ops::Weight* embedding_;

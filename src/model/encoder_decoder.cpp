@@ -103,13 +103,16 @@ at::Tensor EncoderDecoder::hidden_of_targets(const Batch& batch,
   return hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
 }
 
-at::Tensor EncoderDecoder::hidden_after(const at::Tensor& encoded_BSD,
-                                        const at::Tensor& generated_Bn,
-                                        const ops::Context& context) const {
-  const at::Tensor start_B1 =
-      at::full({generated_Bn.size(0), 1}, start_id_, generated_Bn.options());
-  return hidden(encoded_BSD, at::cat({start_B1, generated_Bn}, 1), context)
-      .select(1, generated_Bn.size(1));
+CachedModel EncoderDecoder::cached(std::int64_t) const {
+  const auto view = [&](const Stack& stack) {
+    return StackView{.embedding = embedding_,
+                     .blocks = &stack.blocks,
+                     .final_norm = &stack.final_norm,
+                     .bias = &stack.position};
+  };
+  return {.decoder = view(decoder_),
+          .encoder = view(encoder_),
+          .head = {head_.weight, head_.vocab_size, head_.weight == embedding_ ? head_scale_ : 1.0}};
 }
 
 std::unique_ptr<LanguageModel> make(const EncoderDecoderConfig& config, std::int64_t rows,

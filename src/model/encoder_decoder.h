@@ -25,8 +25,9 @@ class EncoderDecoder final : public TransformerModel {
   // `vocab_size`: rows of the embedding. `start_id`: the decoder's input before the first target.
   EncoderDecoder(const EncoderDecoderConfig& config, std::int64_t vocab_size,
                  std::int64_t start_id);
-  // [B, S, d_model] in the compute dtype.
-  at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const override;
+  std::optional<std::int32_t> start_id() const override {
+    return static_cast<std::int32_t>(start_id_);
+  }
 
  private:
   struct Stack {
@@ -40,13 +41,14 @@ class EncoderDecoder final : public TransformerModel {
   // undefined in the encoder.
   at::Tensor run_stack(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD,
                        const ops::Context& context) const;
+  // [B, S, d_model] in the compute dtype.
+  at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const;
   // The input of the head, [B, T, d_model] in the compute dtype, for decoder inputs `ids`.
   at::Tensor hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT,
                     const ops::Context& context) const;
   // Decoder inputs are start_id and all targets but the last; unscored targets become start_id.
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
-  at::Tensor hidden_after(const at::Tensor& encoded_BSD, const at::Tensor& generated_Bn,
-                          const ops::Context& context) const override;
+  CachedModel cached(std::int64_t max_length) const override;
   at::Tensor shifted_right(const at::Tensor& targets_BT) const;
 
   double head_scale_;

@@ -12,6 +12,7 @@
 #include "base/text_format.h"
 #include "config/field.h"
 #include "model/model_config.h"
+#include "ops/cuda.h"
 
 namespace sluice::model {
 namespace {
@@ -71,13 +72,10 @@ ModelSizes sizes_of(const LanguageModel& model, const FlopTerms& flops,
 
 }  // namespace
 
-at::Tensor LanguageModel::encode(const at::Tensor& inputs_BS, const ops::Context&) const {
-  return inputs_BS;
-}
-
-at::Tensor LanguageModel::logits_after(const at::Tensor& inputs_BS, const at::Tensor& generated_Bn,
-                                       const ops::Context& context) const {
-  return next_logits(at::cat({inputs_BS, generated_Bn}, 1), context);
+std::unique_ptr<Decoding> LanguageModel::make_decoding(std::int64_t num_sequences,
+                                                       std::int64_t) const {
+  return make_recomputed_decoding(*this, num_sequences,
+                                  ops::inference_context(parameters_.master().device()));
 }
 
 std::string_view kind_of(const ModelConfig& config) {

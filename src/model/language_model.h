@@ -11,6 +11,7 @@
 
 #include "model/architecture.h"
 #include "model/batch.h"
+#include "model/decoding.h"
 #include "model/model_config.h"
 #include "ops/context.h"
 #include "ops/parameters.h"
@@ -38,19 +39,16 @@ class LanguageModel {
   // The cross-entropy of each target, float64 [B, T] on the device, 0 for unscored targets. Without
   // gradients; sums to `loss`.
   virtual at::Tensor target_nats(const Batch& batch, const ops::Context& context) const = 0;
-  // Logits of the first token after the inputs, fp32 [B, vocab_size], without padded decoder rows.
-  virtual at::Tensor next_logits(const at::Tensor& inputs_BT,
-                                 const ops::Context& context) const = 0;
-  // Logits of every target, fp32 [B, T, vocab_size]. For tests and tools, since the tensor is
-  // large. A decoder ignores the targets.
+  // Logits of every target, fp32 [B, T, vocab_size], without padded decoder rows. For tests and
+  // tools, since the tensor is large. A decoder ignores the targets.
   virtual at::Tensor logits(const Batch& batch, const ops::Context& context) const = 0;
 
-  // Incremental generation, step 1: an encoder-decoder returns its encoder's output, a decoder the
-  // inputs.
-  virtual at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const;
-  // Step 2: logits of the token after `generated` [B, n] (int64, n may be 0), as in next_logits.
-  virtual at::Tensor logits_after(const at::Tensor& encoded, const at::Tensor& generated_Bn,
-                                  const ops::Context& context) const;
+  // Reads `num_sequences` sequences of at most `max_length` ids each; refers to this model, whose
+  // parameters must not change meanwhile. InvariantError if learned positions are fewer.
+  virtual std::unique_ptr<Decoding> make_decoding(std::int64_t num_sequences,
+                                                  std::int64_t max_length) const;
+  // The decoder's first input; a decoder-only model has none.
+  virtual std::optional<std::int32_t> start_id() const { return std::nullopt; }
 
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }

@@ -1,4 +1,4 @@
-// Shapes: B sequences, T targets, n generated tokens, D d_model.
+// Shapes: B sequences, T targets, D d_model.
 #include "model/transformer_model.h"
 
 #include <ATen/ATen.h>
@@ -41,15 +41,10 @@ at::Tensor TransformerModel::logits(const Batch& batch, const ops::Context& cont
   return logits_of(hidden_of_targets(batch, context), context);
 }
 
-at::Tensor TransformerModel::next_logits(const at::Tensor& inputs_BT,
-                                         const ops::Context& context) const {
-  return logits_after(encode(inputs_BT, context),
-                      at::empty({inputs_BT.size(0), 0}, inputs_BT.options()), context);
-}
-
-at::Tensor TransformerModel::logits_after(const at::Tensor& encoded, const at::Tensor& generated_Bn,
-                                          const ops::Context& context) const {
-  return logits_of(hidden_after(encoded, generated_Bn, context), context);
+std::unique_ptr<Decoding> TransformerModel::make_decoding(std::int64_t num_sequences,
+                                                          std::int64_t max_length) const {
+  if (!can_cache(*head_.weight)) return LanguageModel::make_decoding(num_sequences, max_length);
+  return make_cached_decoding(cached(max_length), num_sequences, max_length);
 }
 
 }  // namespace sluice::model

@@ -1,6 +1,7 @@
 // Shared by decoder and encoder-decoder: everything after the input of the head.
 #pragma once
 
+#include "model/cached_decoding.h"
 #include "model/language_model.h"
 
 namespace sluice::model {
@@ -10,10 +11,10 @@ class TransformerModel : public LanguageModel {
  public:
   Loss loss(const Batch& batch, const LossScale& scale, const ops::Context& context) const final;
   at::Tensor target_nats(const Batch& batch, const ops::Context& context) const final;
-  at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const final;
   at::Tensor logits(const Batch& batch, const ops::Context& context) const final;
-  at::Tensor logits_after(const at::Tensor& encoded, const at::Tensor& generated_Bn,
-                          const ops::Context& context) const final;
+  // With cached keys and values on a CPU (model/cached_decoding.h).
+  std::unique_ptr<Decoding> make_decoding(std::int64_t num_sequences,
+                                          std::int64_t max_length) const final;
 
  protected:
   // The head matrix, [rows, d_model], of which the first vocab_size rows are used. Set by the
@@ -22,11 +23,10 @@ class TransformerModel : public LanguageModel {
     const ops::Weight* weight = nullptr;
     std::int64_t vocab_size = 0;
   };
-  // The input of the head in the compute dtype: for each target of the batch, [B, T, d_model]; for
-  // the token after `generated`, [B, d_model].
+  // The input of the head for each target of the batch, [B, T, d_model] in the compute dtype.
   virtual at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const = 0;
-  virtual at::Tensor hidden_after(const at::Tensor& encoded, const at::Tensor& generated_Bn,
-                                  const ops::Context& context) const = 0;
+  // The stacks for generation. `max_length`: of a sequence.
+  virtual CachedModel cached(std::int64_t max_length) const = 0;
 
   Head head_;
 

@@ -56,4 +56,35 @@ at::Tensor Attention::forward(const at::Tensor& x_BTD, const AttentionSources& s
                      context);
 }
 
+void Attention::step(const ops::Rows& x, const AttentionStep& step, StepBuffers& buffers,
+                     const ops::Rows& y) const {
+  const ops::AttentionShape& shape = config_.shape;
+  const std::int64_t q_columns = shape.query_columns(), D = shape.head_dim,
+                     kv_columns = shape.num_kv_heads * D;
+  const ops::Rows projected = buffers.projected.rows(x.count, q_->value.size(0)),
+                  attended = buffers.attended.rows(x.count, q_columns);
+  ops::row_linear(x, *q_, q_bias_, projected);
+  for (std::int64_t n = 0; n < x.count && !config_.cross; ++n) {
+    const std::int64_t position = step.positions[static_cast<std::size_t>(n)];
+    float *q = projected.row(n), *k = q + q_columns;
+    // q and k are adjacent
+    if (step.rotary.defined())
+      ops::rotate_heads(q, shape.num_heads + shape.num_kv_heads, step.rotary, position);
+    step.cache[static_cast<std::size_t>(n)]->write(position, k, k + kv_columns);
+  }
+  ops::attend({projected, step.cache, step.num_keys, step.positions}, shape,
+              {config_.rule.divisor, step.bias_HR}, attended);
+  ops::row_linear(attended, *o_, o_bias_, y);
+}
+
+void Attention::read_encoded(const ops::Rows& encoded, StepBuffers& buffers,
+                             ops::KeyValues& cache) const {
+  invariant(config_.cross, "only cross-attention reads an encoded sequence");
+  const ops::Rows projected =
+      buffers.projected.rows(encoded.count, config_.shape.key_value_columns());
+  ops::row_linear(encoded, *kv_, kv_bias_, projected);
+  for (std::int64_t n = 0; n < encoded.count; ++n)
+    cache.write(n, projected.row(n), projected.row(n) + projected.width / 2);
+}
+
 }  // namespace sluice::nn

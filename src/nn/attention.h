@@ -5,11 +5,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "nn/init.h"
 #include "ops/attention.h"
 #include "ops/context.h"
+#include "ops/key_values.h"
 #include "ops/parameters.h"
 
 namespace sluice::nn {
@@ -29,6 +31,16 @@ struct AttentionSources {
   at::Tensor encoded_BSD = {};  // cross-attention only: [B, S, d_model] in the compute dtype
 };
 
+// One step of generation (ops/rows.h): row n is the token at positions[n] of a sequence and attends
+// to the first num_keys[n] positions of cache[n], in self-attention after its own key and value are
+// written there. The positions are not used in cross-attention.
+struct AttentionStep {
+  std::span<ops::KeyValues* const> cache;
+  std::span<const std::int64_t> positions, num_keys;
+  ops::Rotary rotary = {};
+  at::Tensor bias_HR = {};  // see ops::Scoring
+};
+
 // Logical names PREFIX.{q,k,v,o}.{weight,bias}. q, k and v share a slot, so that one matrix product
 // computes all three; in cross-attention, only k and v do.
 class Attention {
@@ -38,6 +50,17 @@ class Attention {
   // x [B, T, d_model] in the compute dtype -> [B, T, d_model].
   at::Tensor forward(const at::Tensor& x_BTD, const AttentionSources& sources,
                      const ops::Context& context) const;
+
+  // The same without dropout, for generation: x [N, d_model] -> y [N, d_model].
+  struct StepBuffers {
+    ops::RowBuffer projected, attended;
+  };
+  void step(const ops::Rows& x, const AttentionStep& step, StepBuffers& buffers,
+            const ops::Rows& y) const;
+  // Cross-attention: writes the keys and values of the encoded sequence.
+  void read_encoded(const ops::Rows& encoded, StepBuffers& buffers, ops::KeyValues& cache) const;
+  // Empty memory for one sequence.
+  ops::KeyValues make_cache() const { return ops::KeyValues(config_.shape); }
 
  private:
   AttentionConfig config_;

@@ -42,4 +42,12 @@ at::Tensor Ffn::forward(const at::Tensor& x, const ops::Dropout& hidden,
   return ops::linear(ops::dropout(h, hidden, context), *w2_, w2_bias_, context);
 }
 
+void Ffn::step(const ops::Rows& x, StepBuffers& buffers, const ops::Rows& y) const {
+  const ops::Rows ab = buffers.ab.rows(x.count, wv_->value.size(0)),
+                  hidden = buffers.hidden.rows(x.count, w2_->value.size(1));
+  ops::row_linear(x, *wv_, wv_bias_, ab);
+  ops::row_activation(ab, variant_->activation, variant_->gated, hidden);
+  ops::row_linear(hidden, *w2_, w2_bias_, y);
+}
+
 }  // namespace sluice::nn

@@ -17,6 +17,7 @@
 #include "ops/context.h"
 #include "ops/dropout.h"
 #include "ops/parameters.h"
+#include "ops/rows.h"
 
 namespace sluice::nn {
 
@@ -37,6 +38,11 @@ class Ffn {
   at::Tensor forward(const at::Tensor& x, const ops::Context& context) const {
     return forward(x, {}, context);
   }
+  // The same without dropout, for generation (ops/rows.h).
+  struct StepBuffers {
+    ops::RowBuffer ab, hidden;
+  };
+  void step(const ops::Rows& x, StepBuffers& buffers, const ops::Rows& y) const;
 
  private:
   const FfnVariant* variant_;

@@ -27,4 +27,13 @@ ops::NormOutput Norm::forward(const ops::Residual& residual, at::ScalarType out,
   return {};
 }
 
+void Norm::step(const ops::Rows& x, const ops::Rows& y) const {
+  ops::row_norm(x,
+                {.scale = scale_,
+                 .bias = bias_,
+                 .eps = config_.eps,
+                 .centered = config_.type == NormType::kLayerNorm},
+                y);
+}
+
 }  // namespace sluice::nn

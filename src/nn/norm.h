@@ -13,6 +13,7 @@
 #include "ops/context.h"
 #include "ops/norm.h"
 #include "ops/parameters.h"
+#include "ops/rows.h"
 
 namespace sluice::nn {
 
@@ -46,6 +47,8 @@ class Norm {
   // Adds the update to the residual stream first.
   ops::NormOutput forward(const ops::Residual& residual, at::ScalarType out,
                           const ops::Context& context) const;
+  // The same for generation (ops/rows.h).
+  void step(const ops::Rows& x, const ops::Rows& y) const;
 
  private:
   NormConfig config_;

@@ -64,6 +64,16 @@ ops::Rotary Position::rotary(std::int64_t length, at::Device device) const {
   return rotary_;
 }
 
+at::Tensor Position::vectors(std::int64_t length, at::Device device) const {
+  if (learned_ != nullptr) {
+    invariant(length <= sizes_.sequence_length,
+              "the input is at most as long as the learned position table");
+    return learned_->value;
+  }
+  return std::holds_alternative<SinusoidalConfig>(config_) ? sinusoids(length, device)
+                                                           : at::Tensor();
+}
+
 at::Tensor Position::sinusoids(std::int64_t length, at::Device device) const {
   if (length > sizes_.sequence_length) return make_sinusoids(length, sizes_.d_model, device);
   if (!sinusoids_TD_.defined() || sinusoids_TD_.device() != device) {

@@ -59,6 +59,9 @@ class Position {
   at::Tensor add_to(const at::Tensor& x_BTD, const ops::Context& context) const;
   // The rotation of queries and keys for at least `length` positions; undefined unless rope.
   ops::Rotary rotary(std::int64_t length, at::Device device) const;
+  // The vectors that add_to() adds, fp32 [at least length, d_model]; undefined if none.
+  // InvariantError if length > max_length.
+  at::Tensor vectors(std::int64_t length, at::Device device) const;
 
  private:
   at::Tensor sinusoids(std::int64_t length, at::Device device) const;

@@ -29,22 +29,20 @@ class ScriptedModel final : public model::LanguageModel {
     return {};
   }
   at::Tensor target_nats(const model::Batch&, const ops::Context&) const override { return {}; }
-  at::Tensor next_logits(const at::Tensor&, const ops::Context&) const override { return {}; }
-  at::Tensor logits(const model::Batch&, const ops::Context&) const override { return {}; }
-  at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context&) const override {
-    const auto* ids = static_cast<const std::int64_t*>(inputs_BS.const_data_ptr());
-    read_.assign(ids, ids + inputs_BS.numel());
-    return inputs_BS;
-  }
   // The next token of the script has the highest logit; otherwise lower ids have higher logits.
-  at::Tensor logits_after(const at::Tensor&, const at::Tensor& generated_Bn,
-                          const ops::Context&) const override {
-    at::Tensor logits = at::arange(0, -kPadded, -1, at::kFloat).view({1, kPadded});
-    // generated_Bn begins with the first sentinel
-    const auto place = static_cast<std::size_t>(generated_Bn.size(1)) - 1;
-    logits.select(1, place < script_.size() ? script_[place] : kEnd).fill_(1000);
+  at::Tensor logits(const model::Batch& batch, const ops::Context&) const override {
+    const auto* ids = static_cast<const std::int64_t*>(batch.inputs_BT.const_data_ptr());
+    read_.assign(ids, ids + batch.inputs_BT.numel());
+    const std::int64_t T = batch.targets_BT.size(1);
+    at::Tensor logits = at::arange(0, -kPadded, -1, at::kFloat).repeat({1, T, 1});
+    // the first target is the first sentinel
+    for (std::int64_t t = 1; t < T; ++t) {
+      const auto place = static_cast<std::size_t>(t) - 1;
+      logits.select(1, t).select(1, place < script_.size() ? script_[place] : kEnd).fill_(1000);
+    }
     return logits;
   }
+  std::optional<std::int32_t> start_id() const override { return 0; }
   const std::vector<std::int64_t>& read() const { return read_; }
 
  private:
@@ -87,8 +85,35 @@ TEST(FillBlanks, EachSpanFillsTheBlankOfItsSentinel) {
 
 TEST(FillBlanks, TheEncoderInputHasSentinelsAndTheEndToken) {
   const ScriptedModel model(script_of("\3"));
-  fill_blanks(model, *text::make_bytes_tokenizer(), rules(), "a ___ b____c", {.num_tokens = 1});
+  fill_blanks(model, *text::make_bytes_tokenizer(), rules(), "a ___ b____c", {.num_tokens = 2});
   EXPECT_EQ(model.read(), (std::vector<std::int64_t>{'a', 259, ' ', 'b', 258, 'c', kEnd}));
+}
+
+TEST(FillBlanks, SentinelNamesAreBlanks) {
+  const Filled filled = fill(" cat\1 mat\3", "The <extra_id_0> sat on the <extra_id_1>.");
+  EXPECT_EQ(filled.text, "The cat sat on the mat.");
+  EXPECT_EQ(fill("a\1b\3", "___ and <extra_id_1>").text, "a andb");
+  EXPECT_EQ(fill("x\3", "<extra_id_> <extra_id_x> ___").text, "<extra_id_> <extra_id_x>x");
+  EXPECT_EQ(refusal("1 <extra_id_1> 2"),
+            "prompt: received <extra_id_1>; expected <extra_id_0>, since blanks are numbered in "
+            "their order from 0");
+  EXPECT_NE(refusal("<extra_id_0> <extra_id_00000000000000000000001>").find("<extra_id_1>"),
+            std::string::npos);
+}
+
+TEST(FillBlanks, ReturnsTheTokensAndTheirLogProbabilities) {
+  const ScriptedModel model(script_of("ab\3"));
+  const Filled filled = fill_blanks(model, *text::make_bytes_tokenizer(), rules(), "1 ___",
+                                    {.num_tokens = 9, .temperature = 0, .log_probabilities = true});
+  EXPECT_EQ(filled.tokens, (std::vector<std::int32_t>{'a', 'b'}));
+  ASSERT_EQ(filled.log_probabilities.size(), 2u);
+  EXPECT_NEAR(filled.log_probabilities[0], 0, 1e-9);  // its logit is 1000, that of others below 0
+}
+
+TEST(FillBlanks, RejectsStopStrings) {
+  const ScriptedModel model({});
+  EXPECT_THROW(fill_blanks(model, *text::make_bytes_tokenizer(), rules(), "___", {.stop = {"x"}}),
+               UserError);
 }
 
 TEST(FillBlanks, BlanksMayBeAnywhere) {
@@ -145,6 +170,23 @@ TEST(FillBlanks, IsRepeatableAndDependsOnTheSeed) {
   EXPECT_EQ(once(3).text, once(3).text);
   EXPECT_NE(once(3).text, once(4).text);
   EXPECT_TRUE(text::is_valid_utf8(once(3).text));
+
+  // The spans of a prompt do not depend on the batch.
+  const std::vector<Prompt> prompts{
+      {"The ___ sat on the ___.", 3}, {"A longer text with one ___ in it", 5}, {"___", 3}};
+  for (const std::int64_t batch : {1, 2, 3}) {
+    std::vector<Filled> all;
+    fill_all(*model, *tokenizer, rules(), {prompts, batch}, {.num_tokens = 30},
+             [&](std::size_t i, const Filled& filled) {
+               EXPECT_EQ(i, all.size());
+               all.push_back(filled);
+             });
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_EQ(all[0].text, once(3).text) << batch;
+    EXPECT_EQ(all[1].text, fill_blanks(*model, *tokenizer, rules(), prompts[1].text,
+                                       {.num_tokens = 30, .seed = 5})
+                               .text);
+  }
 }
 
 }  // namespace

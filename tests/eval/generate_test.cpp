@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -60,6 +61,65 @@ TEST(ChooseToken, TopPKeepsTheSmallestSetThatReachesIt) {
   EXPECT_EQ(found.size(), 2u);
   EXPECT_NEAR(found.at(1), 4.0 / 7, 1e-3);
   EXPECT_EQ(shares(kLogits, {.top_p = 1e-9}).size(), 1u);
+}
+
+TEST(ChooseToken, MinPKeepsTokensNearTheMostLikely) {
+  const auto found = shares(kLogits, {.min_p = 0.6});  // at least 0.6 · 0.4
+  EXPECT_EQ(found.size(), 2u);
+  EXPECT_NEAR(found.at(1), 4.0 / 7, 1e-3);
+  EXPECT_EQ(shares(kLogits, {.min_p = 1}).size(), 1u);
+  EXPECT_EQ(shares(kLogits, {.min_p = 0.2}).size(), 4u);
+  // The temperature comes first: probabilities proportional to 1, 16, 4, 9.
+  EXPECT_EQ(shares(kLogits, {.temperature = 0.5, .min_p = 0.5}).size(), 2u);
+}
+
+TEST(ChooseToken, TopPIsAShareOfTheTopK) {
+  // of 4/9, 3/9 and 2/9
+  EXPECT_EQ(shares(kLogits, {.top_k = 3, .top_p = 0.5}).size(), 2u);
+  EXPECT_EQ(shares(kLogits, {.top_k = 3, .top_p = 0.8}).size(), 3u);
+  EXPECT_EQ(shares(kLogits, {.top_k = 3, .top_p = 0.8, .min_p = 0.6}).size(), 2u);
+}
+
+TEST(ChooseToken, TiesAreBrokenTowardTheLowerId) {
+  EXPECT_EQ(shares({1, 2, 2, 2}, {.top_k = 1}),
+            (std::map<std::int64_t, double>{{1, shares({1, 2, 2, 2}, {.top_k = 1}).at(1)}}));
+  EXPECT_EQ(choose_token({2, 2}, {.temperature = 0}, 0.9), 0);
+}
+
+TEST(Penalize, DividesPositiveAndMultipliesNegativeLogitsOnce) {
+  std::vector<float> logits{3, -3, 3, -3};
+  penalize(logits, std::vector<std::int32_t>{0, 1, 0, 1, 99, -1}, 1.5);
+  EXPECT_EQ(logits, (std::vector<float>{2, -4.5f, 3, -3}));
+}
+
+TEST(LogProbability, IsTheLogSoftmax) {
+  for (const auto& [token, share] :
+       std::map<std::int64_t, double>{{0, 0.1}, {1, 0.4}, {2, 0.2}, {3, 0.3}})
+    EXPECT_NEAR(log_probability(kLogits, token), std::log(share), 1e-7) << token;
+}
+
+TEST(StopFilter, EndsBeforeTheFirstStopStringWhereverTextIsDivided) {
+  const std::vector<std::string> stop{"\n\n", "END", "<|im"};
+  const std::string text = "one\ntwo EN <|END";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    StopFilter filter(stop);
+    const std::size_t sure = filter.final_length(text.substr(0, cut), false);
+    EXPECT_FALSE(cut < text.size() && filter.found());
+    EXPECT_LE(sure, text.find("END"));
+    EXPECT_EQ(filter.final_length(text, false), text.find("END"));
+    EXPECT_TRUE(filter.found());
+  }
+}
+
+TEST(StopFilter, HoldsBackOnlyWhatMayBecomeAStopString) {
+  const std::vector<std::string> stop{"abc", "bd"};
+  StopFilter filter(stop);
+  EXPECT_EQ(filter.final_length("xa", false), 1u);
+  EXPECT_EQ(filter.final_length("xab", false), 1u);
+  EXPECT_EQ(filter.final_length("xabx", false), 4u);
+  EXPECT_EQ(filter.final_length("xabxab", false), 4u);
+  EXPECT_EQ(filter.final_length("xabxab", true), 6u);
+  EXPECT_FALSE(filter.found());
 }
 
 TEST(ChooseToken, HandlesNonFiniteLogits) {
@@ -161,6 +221,97 @@ TEST(Generate, AStopTruncatesTheTextAndIsReported) {
   EXPECT_LT(cut.text.size(), whole.text.size());
 }
 
+// A byte model without training is likely to generate any byte.
+TEST(Generate, TheTextOfAPromptDoesNotDependOnTheBatch) {
+  const auto model = byte_model();
+  const auto tokenizer = text::make_bytes_tokenizer();
+  // Longer than the context of 32 tokens together with the text, in part.
+  const std::vector<Prompt> prompts{{"In the beginning", 1},
+                                    {"", 2},
+                                    {"A prompt that is longer than the window of the model", 3},
+                                    {"In the beginning", 1},
+                                    {"x", 5}};
+  for (const double temperature : {0.0, 1.0}) {
+    SamplingConfig config{.num_tokens = 40,
+                          .temperature = temperature,
+                          .repetition_penalty = 1.2,
+                          .log_probabilities = true,
+                          .context_length = 32};
+    std::vector<Generated> alone;
+    for (const Prompt& prompt : prompts) {
+      config.seed = prompt.seed;
+      alone.push_back(generate(*model, *tokenizer, prompt.text, config));
+    }
+    for (const std::int64_t batch : {1, 2, 5, 9}) {
+      std::size_t next = 0;
+      generate_all(*model, *tokenizer, {prompts, batch}, config,
+                   [&](std::size_t i, const Generated& got) {
+                     EXPECT_EQ(i, next++);
+                     EXPECT_EQ(got.text, alone[i].text) << "prompt " << i << ", batch " << batch;
+                     EXPECT_EQ(got.log_probabilities, alone[i].log_probabilities);
+                   });
+      EXPECT_EQ(next, prompts.size());
+    }
+    EXPECT_EQ(alone[0].text, alone[3].text);
+  }
+}
+
+// The reference: one forward pass of the whole context per token, with the training's forms.
+TEST(Generate, GreedyTextEqualsThatOfFullForwardPasses) {
+  const auto model = byte_model();
+  const auto tokenizer = text::make_bytes_tokenizer();
+  const at::NoGradGuard no_grad;
+  std::vector<std::int64_t> ids{256, 'I', 'n'};
+  for (int n = 0; n < 50; ++n) {
+    const std::vector<std::int64_t> window(
+        ids.end() - std::min<std::ptrdiff_t>(32, std::ssize(ids)), ids.end());
+    ids.push_back(model->logits({at::tensor(window).unsqueeze(0), {}}, {})[0][-1]
+                      .argmax()
+                      .item<std::int64_t>());
+    if (ids.back() == 256) break;
+  }
+  const Generated got = generate(*model, *tokenizer, "In",
+                                 {.num_tokens = 50, .temperature = 0, .context_length = 32});
+  std::vector<std::int64_t> all{256, 'I', 'n'};
+  all.insert(all.end(), got.tokens.begin(), got.tokens.end());
+  if (got.ended) all.push_back(256);
+  EXPECT_EQ(all, ids);
+}
+
+TEST(Generate, StopsBeforeAStopStringAndReportsIt) {
+  const auto model = byte_model();
+  const auto tokenizer = text::make_bytes_tokenizer();
+  SamplingConfig config{.num_tokens = 60, .seed = 3, .context_length = 32};
+  const std::string whole = generate(*model, *tokenizer, "In the beginning", config).text;
+  ASSERT_GT(whole.size(), 20u);
+  const std::size_t at = text::character_boundary(whole, 10),
+                    end = text::character_boundary(whole, 16);
+  config.stop = {"not in the text at all", whole.substr(at, end - at)};
+  std::string pieces;
+  const Generated cut = generate(*model, *tokenizer, "In the beginning", config,
+                                 [&](std::string_view piece) { pieces += piece; });
+  EXPECT_EQ(cut.text, whole.substr(0, whole.find(config.stop[1])));
+  EXPECT_EQ(pieces, cut.text);
+  EXPECT_TRUE(cut.stopped);
+  EXPECT_FALSE(cut.ended);
+  EXPECT_EQ(generate(*model, *tokenizer, "In the beginning", config).text, cut.text);
+}
+
+TEST(Generate, AStopSignalInterruptsAllPrompts) {
+  const auto model = byte_model();
+  const auto tokenizer = text::make_bytes_tokenizer();
+  const std::vector<Prompt> prompts{{"a", 1}, {"b", 2}, {"c", 3}};
+  request_stop(SIGTERM);
+  std::size_t count = 0;
+  generate_all(*model, *tokenizer, {prompts, 2}, {.num_tokens = 9, .context_length = 8},
+               [&](std::size_t, const Generated& got) {
+                 EXPECT_TRUE(got.interrupted);
+                 ++count;
+               });
+  clear_stop();
+  EXPECT_EQ(count, 3u);
+}
+
 TEST(Generate, NeverSamplesPaddedRowsOfTheVocabulary) {
   const auto model = byte_model(1024);
   model->parameters().master().fill_(0.3f);  // padded rows too, as in a damaged file
@@ -186,6 +337,10 @@ TEST(Generate, RejectsInvalidSettings) {
   expect_usage("a", {.top_p = 0});
   expect_usage("a", {.top_p = 1.5});
   expect_usage("a", {.num_tokens = -1});
+  expect_usage("a", {.min_p = 1.5});
+  expect_usage("a", {.repetition_penalty = 0});
+  expect_usage("a", {.stop = {""}});
+  expect_usage("a", {.stop = {"\xFF"}});
   EXPECT_EQ(generate(*model, *tokenizer, "a", {.num_tokens = 0}).text, "");
 }
 

@@ -51,7 +51,7 @@ std::vector<double> nats_of_tokens(const model::LanguageModel& model,
     std::vector<std::int64_t> context;
     for (std::size_t at = window; at <= i; ++at) context.push_back(at == 0 ? start : ids[at - 1]);
     const at::Tensor logits =
-        model.next_logits(at::tensor(context).unsqueeze(0), {}).to(at::kDouble).flatten();
+        model.logits({at::tensor(context).unsqueeze(0), {}}, {})[0][-1].to(at::kDouble);
     nats.push_back(-at::log_softmax(logits, 0)[ids[i]].item<double>());
   }
   return nats;
@@ -215,7 +215,6 @@ class NotedModel final : public model::LanguageModel {
                    const ops::Context&) const override {
     return {};
   }
-  at::Tensor next_logits(const at::Tensor&, const ops::Context&) const override { return {}; }
   at::Tensor logits(const model::Batch&, const ops::Context&) const override { return {}; }
 };
 

@@ -93,20 +93,6 @@ TEST_P(Decoders, PaddedVocabularyRowsHaveNoEffect) {
   }
 }
 
-TEST_P(Decoders, NextLogitsEqualThoseOfTheLastPosition) {
-  const auto model = build({.config = with_position("rope"), .setting = GetParam()});
-  fill_with_numbers(*model, 0.25);
-  const at::NoGradGuard no_grad;
-  for (const std::int64_t length : {1, 12, 30}) {  // including beyond the training window
-    const at::Tensor inputs = random_batch(2, length, 3, GetParam().device).inputs_BT;
-    const at::Tensor next = model->next_logits(inputs, GetParam().context());
-    ASSERT_EQ(next.sizes(), (std::vector<std::int64_t>{2, kVocabulary}));
-    EXPECT_EQ(next.scalar_type(), at::kFloat);
-    expect_near(next, model->logits({inputs, {}}, GetParam().context()).select(1, length - 1),
-                GetParam().dtype, "last logits");
-  }
-}
-
 TEST_P(Decoders, LossIsTheSameWithAndWithoutGradients) {
   const auto model = build({.config = small_decoder(), .setting = GetParam()});
   const Batch batch = random_batch(3, 12, 3, GetParam().device);
@@ -297,7 +283,8 @@ TEST(Decoder, InitialValuesHaveTheDocumentedStd) {
 
 TEST(Decoder, RejectsGenerationBeyondTheLearnedPositions) {
   const auto model = build({.config = with_position("learned"), .sequence_length = 12});
-  EXPECT_THROW(model->next_logits(random_batch(1, 13, 1, at::kCPU).inputs_BT, {}), InvariantError);
+  EXPECT_THROW(model->logits(random_batch(1, 13, 1, at::kCPU), {}), InvariantError);
+  EXPECT_THROW(model->make_decoding(1, 13), InvariantError);
 }
 
 }  // namespace

@@ -68,23 +68,6 @@ TEST_P(EncoderDecoders, EveryTargetSeesAllOfTheInput) {
   }
 }
 
-TEST_P(EncoderDecoders, IncrementalLogitsMatchTheFullForwardPass) {
-  const auto model = filled(GetParam());
-  Batch batch = random_pair(2, GetParam().device);
-  batch.targets_BT.clamp_min_(0);
-  const at::NoGradGuard no_grad;
-  const at::Tensor all = model->logits(batch, GetParam().context());
-  ASSERT_EQ(all.sizes(), (std::vector<std::int64_t>{2, T, V}));
-  EXPECT_EQ(all.scalar_type(), at::kFloat);
-  const at::Tensor encoded = model->encode(batch.inputs_BT, GetParam().context());
-  for (const std::int64_t known : {0, 1, 19})
-    expect_near(
-        model->logits_after(encoded, batch.targets_BT.narrow(1, 0, known), GetParam().context()),
-        all.select(1, known), GetParam().dtype, cat("after ", known));
-  expect_near(model->next_logits(batch.inputs_BT, GetParam().context()), all.select(1, 0),
-              GetParam().dtype, "first");
-}
-
 TEST_P(EncoderDecoders, TargetLossesAddUp) {
   const auto model = filled(GetParam());
   const Batch batch = random_pair(2, GetParam().device);

@@ -61,11 +61,6 @@ at::Tensor BigramModel::logits(const model::Batch& batch, const ops::Context&) c
   return at::matmul(at::embedding(embedding_->value, batch.inputs_BT), head_->value.t());
 }
 
-at::Tensor BigramModel::next_logits(const at::Tensor& inputs_BT,
-                                    const ops::Context& context) const {
-  return logits({inputs_BT, {}}, context).select(1, inputs_BT.size(1) - 1);
-}
-
 model::Loss BigramModel::loss(const model::Batch& batch, const model::LossScale& scale,
                               const ops::Context& context) const {
   const at::Tensor rows = logits(batch, context).flatten(0, 1);

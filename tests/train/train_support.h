@@ -29,7 +29,6 @@ class BigramModel final : public model::LanguageModel {
   model::Loss loss(const model::Batch& batch, const model::LossScale& scale,
                    const ops::Context& context) const override;
   at::Tensor target_nats(const model::Batch& batch, const ops::Context& context) const override;
-  at::Tensor next_logits(const at::Tensor& inputs_BT, const ops::Context& context) const override;
   at::Tensor logits(const model::Batch& batch, const ops::Context& context) const override;
 
  private:

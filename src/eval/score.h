@@ -1,0 +1,53 @@
+// The log-probability of each token of given texts.
+//
+// A text is read as in training and `eval` (docs/metrics.md): after the end token, if the tokenizer
+// has one, in windows of at most context_length tokens; the first token of a later window is the
+// last one of the window before, and every token is scored once. Σ over the tokens of a text equals
+// `eval` of the same tokens with its default stride.
+//
+// A continuation is scored after its context, as the harness of EleutherAI does (`loglikelihood`):
+// blanks at the end of the context are moved to the continuation, and context and continuation are
+// encoded together; the tokens of the continuation are those after the first n, n being the number
+// of tokens of the context alone. The model reads at most the last context_length tokens.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eval/generate.h"
+#include "model/language_model.h"
+#include "text/tokenizer.h"
+
+namespace sluice::eval {
+
+struct ScoreRequest {
+  std::optional<std::string> context;  // nullopt: `text` is a whole text
+  std::string text;                    // the text or the continuation
+  Origin origin = {"text"};
+};
+
+struct Score {
+  std::vector<std::int32_t> tokens;       // those scored
+  std::vector<double> log_probabilities;  // of each, in nats
+  double sum = 0;
+  // each token is the most likely one (ties: the lowest id), so that greedy decoding yields them
+  bool is_greedy = true;
+};
+
+struct ScoreSettings {
+  std::int64_t context_length = 256;  // maximum number of tokens that the model reads
+  std::int64_t batch = 8;             // sequences computed together; does not change the scores
+};
+
+// `on_done` receives the scores in the order of the requests. Errors: text that is not
+// UTF-8 or has no tokens to score, a continuation longer than context_length; kUsage for an
+// encoder-decoder. Polls base/signals.h and throws kInterrupted.
+void score_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
+               std::span<const ScoreRequest> requests, const ScoreSettings& settings,
+               const std::function<void(std::size_t, const Score&)>& on_done);
+
+}  // namespace sluice::eval

@@ -1,0 +1,175 @@
+#include "eval/score.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/signals.h"
+#include "data/causal_batches.h"
+#include "eval/perplexity.h"
+
+namespace sluice::eval {
+namespace {
+
+constexpr std::int64_t kContext = 16;
+constexpr std::int32_t kEnd = 256;
+
+std::unique_ptr<model::LanguageModel> scoring_model(at::ScalarType compute = at::kFloat) {
+  model::DecoderConfig config;
+  config.num_layers = 2;
+  config.d_model = 16;
+  config.num_heads = 2;
+  config.d_ff = std::int64_t{24};
+  auto made = model::make_model(config, 257, kContext);
+  made->parameters().allocate(at::kCPU, compute, false);
+  made->parameters().initialize(1);
+  made->parameters().master().mul_(3);
+  made->parameters().refresh_compute();
+  return made;
+}
+
+const std::string kText = "In the beginning God created the heaven and the earth. \xE2\x82\xAC!";
+
+std::vector<Score> scores_of(const model::LanguageModel& model,
+                             const std::vector<ScoreRequest>& requests, std::int64_t batch = 8) {
+  std::vector<Score> scores;
+  score_all(model, *text::make_bytes_tokenizer(), requests,
+            {.context_length = kContext, .batch = batch}, [&](std::size_t i, const Score& score) {
+              EXPECT_EQ(i, scores.size());
+              scores.push_back(score);
+            });
+  return scores;
+}
+
+// ln p of each id after the ids before it, by a forward pass of training of at most kContext ids.
+std::vector<double> expected(const model::LanguageModel& model, const std::string& context,
+                             const std::string& text) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::int64_t> ids{kEnd};
+  for (const char c : context) ids.push_back(static_cast<unsigned char>(c));
+  std::vector<double> all;
+  std::vector<std::int64_t> whole = ids;
+  for (const char c : text) whole.push_back(static_cast<unsigned char>(c));
+  const std::size_t first = whole.size() - 1 > kContext ? whole.size() - 1 - kContext : 0;
+  for (std::size_t i = ids.size(); i < whole.size(); ++i) {
+    const std::vector<std::int64_t> read(whole.begin() + static_cast<std::ptrdiff_t>(first),
+                                         whole.begin() + static_cast<std::ptrdiff_t>(i));
+    const at::Tensor logits =
+        model.logits({at::tensor(read).unsqueeze(0), {}}, {})[0][-1].to(at::kDouble);
+    all.push_back(at::log_softmax(logits, 0)[whole[i]].item<double>());
+  }
+  return all;
+}
+
+TEST(Score, EqualsEvalOnTheSameText) {
+  for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
+    const auto model = scoring_model(compute);
+    std::vector<std::int32_t> ids;
+    text::make_bytes_tokenizer()->encode(kText, ids);
+    const data::TokenStream stream(ids);
+    const data::EvaluationWindows windows(stream, {.sequence_length = kContext,
+                                                   .stride = kContext,
+                                                   .batch_sequences = 3,
+                                                   .max_tokens = 0,
+                                                   .start = kEnd});
+    const Perplexity eval = measure_perplexity(
+        *model, windows, {.num_documents = 1, .num_bytes = kText.size()}, at::kCPU, {});
+    const Score score = scores_of(*model, {{std::nullopt, kText}}).at(0);
+    EXPECT_EQ(score.tokens, ids);
+    ASSERT_EQ(eval.num_tokens, ids.size());
+    // Training rounds the operands of its products to bf16, scoring only the weights.
+    EXPECT_NEAR(-score.sum / static_cast<double>(ids.size()), *eval.figures.log_perplexity,
+                compute == at::kFloat ? 1e-5 : 5e-3);
+    EXPECT_NEAR(
+        std::accumulate(score.log_probabilities.begin(), score.log_probabilities.end(), 0.0),
+        score.sum, 1e-9);
+  }
+}
+
+TEST(Score, AContinuationIsScoredAfterItsContext) {
+  const auto model = scoring_model();
+  for (const auto& [context, text] : std::vector<std::pair<std::string, std::string>>{
+           {"In the", " b"}, {"", "In"}, {"A context that is longer than the window", " is"}}) {
+    const Score score = scores_of(*model, {{context, text}}).at(0);
+    const std::vector<double> want = expected(*model, context, text);
+    ASSERT_EQ(score.log_probabilities.size(), want.size());
+    for (std::size_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(score.log_probabilities[i], want[i], 1e-5) << context << ", token " << i;
+  }
+}
+
+TEST(Score, BlanksAfterTheContextBelongToTheContinuation) {
+  const auto model = scoring_model();
+  const auto scores = scores_of(*model, {{"In the ", "end"}, {"In the", " end"}, {"  ", "a"}});
+  EXPECT_EQ(scores[0].tokens, scores[1].tokens);
+  EXPECT_EQ(scores[0].sum, scores[1].sum);
+  EXPECT_EQ(scores[2].tokens, (std::vector<std::int32_t>{' ', ' ', 'a'}));
+}
+
+TEST(Score, DoesNotDependOnTheBatch) {
+  const auto model = scoring_model();
+  const std::vector<ScoreRequest> requests{
+      {std::nullopt, kText}, {"In", " the"}, {std::nullopt, "x"}, {"longer context", "y"}};
+  const auto want = scores_of(*model, requests, 1);
+  for (const std::int64_t batch : {2, 3, 50}) {
+    const auto got = scores_of(*model, requests, batch);
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      EXPECT_EQ(got[i].log_probabilities, want[i].log_probabilities) << i << ", batch " << batch;
+  }
+}
+
+TEST(Score, KnowsWhetherAContinuationIsGreedy) {
+  const auto model = scoring_model();
+  int num_checked = 0;
+  for (char letter = 'a'; letter <= 'z'; ++letter) {
+    const std::string context(1, letter);
+    const Generated greedy =
+        generate(*model, *text::make_bytes_tokenizer(), context,
+                 {.num_tokens = 1, .temperature = 0, .context_length = kContext});
+    // the continuation must be valid UTF-8 and not a blank
+    if (greedy.tokens.empty() || greedy.tokens[0] < '!' || greedy.tokens[0] > '~') continue;
+    const std::string best(1, static_cast<char>(greedy.tokens[0]));
+    EXPECT_TRUE(scores_of(*model, {{context, best}}).at(0).is_greedy) << letter;
+    EXPECT_FALSE(scores_of(*model, {{context, best == "q" ? "z" : "q"}}).at(0).is_greedy);
+    ++num_checked;
+  }
+  EXPECT_GT(num_checked, 3);
+}
+
+TEST(Score, RejectsWhatCannotBeScored) {
+  const auto model = scoring_model();
+  const auto refusal = [&](const ScoreRequest& request) {
+    try {
+      scores_of(*model, {request});
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kBadData);
+      return std::string(error.what());
+    }
+    ADD_FAILURE() << "no UserError";
+    return std::string();
+  };
+  const Origin origin{"f.jsonl:2", ExitCode::kBadData};
+  EXPECT_EQ(refusal({std::nullopt, "", origin}),
+            "f.jsonl:2: received no tokens to score; expected a text");
+  EXPECT_EQ(refusal({"a", "", origin}),
+            "f.jsonl:2: received no tokens to score; expected a continuation that adds tokens to "
+            "its context");
+  EXPECT_NE(refusal({std::nullopt, "\xFF", origin}).find("valid UTF-8"), std::string::npos);
+  EXPECT_EQ(refusal({"a", std::string(17, 'x'), origin}),
+            "f.jsonl:2: received a continuation of 17 tokens; expected at most 16, the tokens that "
+            "the model reads");
+}
+
+TEST(Score, AStopSignalEndsIt) {
+  const auto model = scoring_model();
+  request_stop(SIGTERM);
+  EXPECT_THROW(scores_of(*model, {{std::nullopt, kText}}), UserError);
+  clear_stop();
+}
+
+}  // namespace
+}  // namespace sluice::eval
