@@ -10,6 +10,7 @@
 
 #include "app/action.h"
 #include "app/add_compare.h"
+#include "app/add_generate.h"
 #include "app/add_interop.h"
 #include "app/commands.h"
 #include "app/options.h"
@@ -100,12 +101,6 @@ void add_prepare(CLI::App& app, Action& action) {
   });
 }
 
-void add_allow_older(CLI::App& command, bool& allow_older) {
-  command.add_flag("--allow-older-checkpoint", allow_older,
-                   "If the newest checkpoint is damaged or missing, use the newest valid one "
-                   "instead of failing with exit code 78");
-}
-
 void add_eval(CLI::App& app, Action& action) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command = app.add_subcommand(
@@ -142,44 +137,6 @@ void add_eval(CLI::App& app, Action& action) {
   add_allow_older(*command, options->allow_older);
   command->footer("Example:\n  sluice eval runs/quickstart --stride 64 --json");
   command->callback([=, &action] { action = [=] { eval_command(*options); }; });
-}
-
-void add_generate(CLI::App& app, Action& action) {
-  auto options = std::make_shared<GenerateOptions>();
-  CLI::App* command = app.add_subcommand(
-      "generate", "Sample text from a trained model: continue a prompt or fill its blanks");
-  command
-      ->add_option("RUN", options->run,
-                   "Run directory (its newest checkpoint) or a checkpoint directory")
-      ->required()
-      ->transform(home_path())
-      ->check(not_empty("a directory"));
-  command
-      ->add_option("--prompt", options->prompt,
-                   "Text to continue; for an encoder-decoder, text whose blanks ___ are filled")
-      ->required()
-      ->type_name("TEXT");
-  const GenerateOptions defaults;
-  add_value(*command, "--tokens", options->num_tokens, kPositive,
-            "Maximum number of generated tokens, over all blanks")
-      ->default_str(cat(defaults.num_tokens));
-  add_value(*command, "--temperature", options->temperature, kNotNegative,
-            "Divides the logits; 0 takes the most likely token")
-      ->default_str(cat(defaults.temperature));
-  add_value(*command, "--top-k", options->top_k, kNotNegative,
-            "Sample from the k most likely tokens; 0 samples from all")
-      ->default_str(cat(defaults.top_k));
-  add_value(*command, "--top-p", options->top_p, {.low = 0, .high = 1, .low_open = true},
-            "Sample from the smallest set of most likely tokens with at least this probability")
-      ->default_str(cat(defaults.top_p));
-  add_value(*command, "--seed", options->seed, {}, "Sampling seed")
-      ->default_str(cat(defaults.seed));
-  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
-  add_allow_older(*command, options->allow_older);
-  command->footer(
-      "Example:\n  sluice generate runs/quickstart --prompt \"In the beginning\" --tokens 100 "
-      "--temperature 0.8 --top-k 40");
-  command->callback([=, &action] { action = [=] { generate_command(*options); }; });
 }
 
 void add_plan(CLI::App& app, Action& action) {
@@ -352,6 +309,7 @@ int run(int argc, char** argv) {
   add_generate(app, action);
   add_export(app, action);
   add_import(app, action, command_line, program);
+  add_score(app, action);
   add_plan(app, action);
   add_compare(app, action, command_line);
   add_worker(app, action, program);

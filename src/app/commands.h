@@ -55,16 +55,30 @@ void eval_command(const EvalOptions& options);
 
 struct GenerateOptions {
   std::string run;
-  std::string prompt;
+  std::optional<std::string> prompt;
+  std::string input, output;  // JSON lines; empty: `prompt`, stdout
+  std::int64_t batch = 8;     // prompts generated together
   std::int64_t num_tokens = 128;
   double temperature = 0.8;
   std::int64_t top_k = 0;
-  double top_p = 1.0;
+  double top_p = 1.0, min_p = 0;
+  double repetition_penalty = 1;
+  std::vector<std::string> stop;
   std::uint64_t seed = 1;
   bool allow_older = false;
   bool json = false;
 };
 void generate_command(const GenerateOptions& options);
+
+struct ScoreOptions {
+  std::string run;
+  std::optional<std::string> text, context;
+  std::string input, output;  // JSON lines; empty: `text`, stdout
+  std::int64_t batch = 8;     // texts scored together
+  bool allow_older = false;
+  bool json = false;
+};
+void score_command(const ScoreOptions& options);
 
 struct PlanOptions {
   ConfigOptions config;

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <iostream>
 #include <utility>
-#include <variant>
 
 #include "app/commands.h"
-#include "app/outputs.h"
+#include "app/json_lines.h"
 #include "app/run_argument.h"
+#include "app/text_records.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -41,51 +41,94 @@ void fail_if_interrupted(bool interrupted, const GenerateOptions& options) {
              ", text is truncated; repeat the command for the full text"));
 }
 
-// Why generation ended: `eos` by the model, `length` by --tokens.
-template <class Generated>
-std::string_view stop_reason(const Generated& generated) {
-  return generated.interrupted ? "interrupted" : generated.ended ? "eos" : "length";
+GenerateOutput output_of(const eval::Prompt& prompt, const eval::Generated& generated) {
+  return {.prompt = prompt.text,
+          .text = generated.text,
+          .tokens = {generated.tokens.begin(), generated.tokens.end()},
+          .log_probabilities = generated.log_probabilities,
+          .stop = generated.interrupted ? "interrupted"
+                  : generated.stopped   ? "stop_string"
+                  : generated.ended     ? "eos"
+                                        : "length",
+          .interrupted = generated.interrupted};
 }
 
-void fill(const GenerateOptions& options, const run::OpenedCheckpoint& opened,
-          const data::SpanRules& rules, const eval::SamplingConfig& sampling) {
-  const eval::Filled filled =
-      eval::fill_blanks(*opened.model, *opened.tokenizer, rules, options.prompt, sampling);
-  if (!options.json) {
-    std::cout << terminal_safe(filled.text) << "\n" << std::flush;
-    if (filled.ended && std::all_of(filled.spans.begin(), filled.spans.end(),
-                                    [](const auto& span) { return span.empty(); }))
-      log::info("the model ended immediately, all blanks are empty; try another --seed");
-    return fail_if_interrupted(filled.interrupted, options);
+GenerateOutput output_of(const eval::Prompt& prompt, const eval::Filled& filled) {
+  return {.prompt = prompt.text,
+          .text = filled.text,
+          .spans = filled.spans,
+          .tokens = {filled.tokens.begin(), filled.tokens.end()},
+          .log_probabilities = filled.log_probabilities,
+          .stop = filled.interrupted ? "interrupted"
+                  : filled.ended     ? "eos"
+                                     : "length",
+          .interrupted = filled.interrupted};
+}
+
+std::vector<eval::Prompt> prompts_of(const GenerateOptions& options) {
+  if (options.input.empty()) return {{options.prompt.value_or(""), options.seed}};
+  std::vector<eval::Prompt> prompts;
+  for (const JsonLine& line : read_json_lines(options.input)) {
+    auto read = config::from_json<GenerateInput>(line.text, line.origin);
+    prompts.push_back({std::move(read.prompt),
+                       read.seed.value_or(options.seed),
+                       {line.origin, ExitCode::kBadData}});
   }
-  std::cout << config::to_json(GenerateOutput{.prompt = options.prompt,
-                                              .text = filled.text,
-                                              .spans = filled.spans,
-                                              .stop = std::string(stop_reason(filled)),
-                                              .interrupted = filled.interrupted,
-                                              .step = opened.state.progress.step});
+  return prompts;
+}
+
+// A model, and whether it fills blanks.
+struct Generator {
+  const run::OpenedCheckpoint& opened;
+  const std::optional<data::SpanRules>& rules;
+  const eval::SamplingConfig& sampling;
+};
+
+// Writes one JSON object per prompt.
+void write_json(const GenerateOptions& options, const Generator& generator,
+                const std::vector<eval::Prompt>& prompts) {
+  const run::OpenedCheckpoint& opened = generator.opened;
+  JsonLineWriter out(options.output);
+  bool interrupted = false;
+  const auto write = [&](std::size_t i, const auto& result) {
+    GenerateOutput output = output_of(prompts[i], result);
+    output.step = opened.state.progress.step;
+    interrupted = interrupted || result.interrupted;
+    out.write(config::to_json(output));
+  };
+  const eval::Prompts all{prompts, options.batch};
+  if (generator.rules) {
+    eval::fill_all(*opened.model, *opened.tokenizer, *generator.rules, all, generator.sampling,
+                   write);
+  } else {
+    eval::generate_all(*opened.model, *opened.tokenizer, all, generator.sampling, write);
+  }
+  out.close();
+  fail_if_interrupted(interrupted, options);
+}
+
+void print_filled(const GenerateOptions& options, const Generator& generator,
+                  const std::string& prompt) {
+  const eval::Filled filled =
+      eval::fill_blanks(*generator.opened.model, *generator.opened.tokenizer, *generator.rules,
+                        prompt, generator.sampling);
+  std::cout << terminal_safe(filled.text) << "\n" << std::flush;
+  if (filled.ended && std::all_of(filled.spans.begin(), filled.spans.end(),
+                                  [](const auto& span) { return span.empty(); }))
+    log::info("the model ended immediately, all blanks are empty; try another --seed");
   fail_if_interrupted(filled.interrupted, options);
 }
 
-void continue_prompt(const GenerateOptions& options, const run::OpenedCheckpoint& opened,
-                     const eval::SamplingConfig& sampling) {
-  if (options.json) {
-    const eval::Generated generated =
-        eval::generate(*opened.model, *opened.tokenizer, options.prompt, sampling);
-    std::cout << config::to_json(GenerateOutput{.prompt = options.prompt,
-                                                .text = generated.text,
-                                                .stop = std::string(stop_reason(generated)),
-                                                .interrupted = generated.interrupted,
-                                                .step = opened.state.progress.step});
-    return fail_if_interrupted(generated.interrupted, options);
-  }
+void print_continued(const GenerateOptions& options, const Generator& generator,
+                     const std::string& prompt) {
   // Print the prompt together with the first piece, so that an error prints nothing.
-  std::string unprinted = options.prompt;
-  const eval::Generated generated = eval::generate(
-      *opened.model, *opened.tokenizer, options.prompt, sampling, [&](std::string_view piece) {
-        std::cout << terminal_safe(std::exchange(unprinted, "")) << terminal_safe(piece)
-                  << std::flush;
-      });
+  std::string unprinted = prompt;
+  const eval::Generated generated =
+      eval::generate(*generator.opened.model, *generator.opened.tokenizer, prompt,
+                     generator.sampling, [&](std::string_view piece) {
+                       std::cout << terminal_safe(std::exchange(unprinted, ""))
+                                 << terminal_safe(piece) << std::flush;
+                     });
   std::cout << terminal_safe(unprinted) << "\n" << std::flush;
   if (generated.text.empty() && generated.ended)
     log::info(
@@ -97,24 +140,36 @@ void continue_prompt(const GenerateOptions& options, const run::OpenedCheckpoint
 }  // namespace
 
 void generate_command(const GenerateOptions& options) {
+  require(options.prompt.has_value() || !options.input.empty(), ExitCode::kUsage, "--prompt",
+          "missing argument");
+  require(!options.prompt || options.input.empty(), ExitCode::kUsage, "--prompt",
+          "cannot be combined with --input");
+  require(options.output.empty() || !options.input.empty(), ExitCode::kUsage, "--output",
+          "requires --input");
+  const std::vector<eval::Prompt> prompts = prompts_of(options);
   check_run_argument(options.run);
   const run::OpenedCheckpoint opened =
       run::open_checkpoint(options.run, options.allow_older ? run::OlderCheckpoint::kAccept
                                                             : run::OlderCheckpoint::kRefuse);
+  const bool writes_json = options.json || !options.input.empty();
   // stdout contains only the text
-  if (!options.json)
+  if (!writes_json)
     log::info(cat("step ", with_commas(opened.state.progress.step), " of ", options.run));
   const eval::SamplingConfig sampling{.num_tokens = options.num_tokens,
                                       .temperature = options.temperature,
                                       .top_k = options.top_k,
                                       .top_p = options.top_p,
+                                      .min_p = options.min_p,
+                                      .repetition_penalty = options.repetition_penalty,
+                                      .stop = options.stop,
+                                      .log_probabilities = writes_json,
                                       .seed = options.seed,
                                       .context_length = opened.run.objective->segment_length()};
-  if (const auto rules = opened.run.objective->blanks(*opened.tokenizer)) {
-    fill(options, opened, *rules, sampling);
-  } else {
-    continue_prompt(options, opened, sampling);
-  }
+  const auto rules = opened.run.objective->blanks(*opened.tokenizer);
+  const Generator generator{opened, rules, sampling};
+  if (writes_json) return write_json(options, generator, prompts);
+  if (rules) return print_filled(options, generator, prompts.front().text);
+  print_continued(options, generator, prompts.front().text);
 }
 
 }  // namespace sluice::app

@@ -161,6 +161,12 @@ class ArgumentChecker {
 
 }  // namespace
 
+void add_allow_older(CLI::App& command, bool& allow_older) {
+  command.add_flag("--allow-older-checkpoint", allow_older,
+                   "If the newest checkpoint is damaged or missing, use the newest valid one "
+                   "instead of failing with exit code 78");
+}
+
 CLI::Validator not_empty(const std::string& expected) {
   return {[=](const std::string& word) {
             return word.empty() ? cat("received empty text; expected ", expected) : "";

@@ -44,6 +44,8 @@ void add_config(CLI::App& command, ConfigOptions& options,
 // Throws kUsage if CONFIG is missing.
 void require_config(const ConfigOptions& options);
 
+void add_allow_older(CLI::App& command, bool& allow_older);
+
 // Rejects empty text. `expected`: the expected value, for the message.
 CLI::Validator not_empty(const std::string& expected);
 

@@ -103,29 +103,6 @@ struct EvalOutput {
   }
 };
 
-struct GenerateOutput {
-  static constexpr auto record =
-      output("generate", "`sluice generate --json`", "A prompt and the generated text.");
-  std::string prompt, text;
-  std::optional<std::vector<std::string>> spans;
-  std::string stop;
-  bool interrupted = false;
-  std::int64_t step = 0;
-
-  static constexpr auto fields() {
-    using config::field;
-    using O = GenerateOutput;
-    return std::tuple{
-        field<&O::prompt>("The prompt."),
-        field<&O::text>(
-            "The continuation; for a model that fills blanks, the prompt with its blanks filled."),
-        field<&O::spans>("The text of each blank.", config::MayBeMissing{}),
-        field<&O::stop>("Why generation ended: eos, length or interrupted."),
-        field<&O::interrupted>("Whether a signal truncated the text."),
-        field<&O::step>("Step of the checkpoint.")};
-  }
-};
-
 struct ExportOutput {
   static constexpr auto record =
       output("export", "`sluice export --json`", "A model written for another program.");

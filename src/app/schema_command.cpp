@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/doctor_output.h"
 #include "app/outputs.h"
+#include "app/text_records.h"
 #include "base/error.h"
 #include "base/text_format.h"
 #include "compare/cell.h"
@@ -32,8 +33,9 @@ constexpr auto kKinds =
              store::Manifest, train::CheckpointState, compare::ComparisonRecord,
              compare::CellRecord, report::ResultsRecord, compare::StepTimesRecord,
              compare::JobsRecord, data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput,
-             GenerateOutput, ExportOutput, ImportOutput, PlanOutput, MeasuredPlanOutput,
-             CompareOutput, ForecastOutput, VerifyOutput, DoctorOutput>();
+             GenerateInput, GenerateOutput, ScoreInput, ScoreOutput, ExportOutput, ImportOutput,
+             PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput, VerifyOutput,
+             DoctorOutput>();
 
 }  // namespace
 

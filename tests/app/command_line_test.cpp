@@ -8,20 +8,10 @@ namespace {
 
 class CommandLine : public ProgramTest {};
 
-const std::vector<std::vector<std::string>> kCommands = {{"train"},
-                                                         {"prepare"},
-                                                         {"eval"},
-                                                         {"generate"},
-                                                         {"export"},
-                                                         {"import"},
-                                                         {"plan"},
-                                                         {"verify"},
-                                                         {"config", "show"},
-                                                         {"config", "check"},
-                                                         {"config", "schema"},
-                                                         {"config", "docs"},
-                                                         {"doctor"},
-                                                         {"compare"}};
+const std::vector<std::vector<std::string>> kCommands = {
+    {"train"},           {"prepare"},          {"eval"},           {"generate"}, {"score"},
+    {"export"},          {"import"},           {"plan"},           {"verify"},   {"config", "show"},
+    {"config", "check"}, {"config", "schema"}, {"config", "docs"}, {"doctor"},   {"compare"}};
 
 TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   for (std::vector<std::string> command : kCommands) {

@@ -71,6 +71,11 @@ TEST_F(Formats, EveryRecordMatchesItsSchema) {
                         {"generate", "run", "--prompt", "The", "--tokens", "4", "--json"});
   expect_output_matches("export", {"export", "run", "--to", "hf", "--out", "hf", "--json"});
   expect_output_matches("import", {"import", "hf", "--out", "imported", "--json"});
+  expect_output_matches("score", {"score", "run", "--text", "The", "--json"});
+  write("prompts.jsonl", R"({"prompt": "a", "seed": 3})");
+  expect_file_matches("generate-input", "prompts.jsonl");
+  write("texts.jsonl", R"({"context": "a", "continuation": "b"})");
+  expect_file_matches("score-input", "texts.jsonl");
   expect_output_matches("verify", {"verify", "run", "--json"});
   expect_output_matches("doctor", {"doctor", "--json"});
   expect_file_matches("result", "run/result.json");
