@@ -49,6 +49,19 @@ template <class T>
   for (std::int64_t i = 0; i < count; ++i) elements[i] = from[i];
   load(elements, to);
 }
+// The last `count` elements before `end`, 0 < count < 16, after zeros. Reads 16 elements; those of
+// bf16 weights are not zeroed, since the factors in x are.
+constexpr float kZerosThenOnes[2 * kLanes] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                              1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+[[gnu::always_inline]] inline void load_last(const float* end, std::int64_t count, Lanes& to) {
+  Lanes ones;
+  load(end - kLanes, to);
+  load(kZerosThenOnes + count, ones);
+  for (int i = 0; i < kParts; ++i) to.part[i] *= ones.part[i];
+}
+[[gnu::always_inline]] inline void load_last(const StoredBf16* end, std::int64_t, Lanes& to) {
+  load(end - kLanes, to);
+}
 [[gnu::always_inline]] inline void store(const Lanes& from, float* to) {
   for (int i = 0; i < kParts; ++i)
     *reinterpret_cast<UnalignedPart*>(to + i * kPartLanes) = from.part[i];
