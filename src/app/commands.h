@@ -1,5 +1,5 @@
 // One function per command. Results go to stdout, everything else to stderr. With `json`, stdout
-// contains exactly one JSON object.
+// contains exactly one JSON object; with the `input` of generate and score, one per line.
 #pragma once
 
 #include <cstdint>
