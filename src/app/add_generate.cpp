@@ -86,7 +86,10 @@ void add_generate(CLI::App& app, Action& action) {
   command->footer(
       "Example:\n  sluice generate runs/quickstart --prompt \"In the beginning\" --tokens 100 "
       "--temperature 0.8 --top-k 40");
-  command->callback([=, &action] { action = [=] { generate_command(*options); }; });
+  command->callback([=, &action] {
+    if (!options->prompt && options->input.empty()) throw CLI::RequiredError("--prompt");
+    action = [=] { generate_command(*options); };
+  });
 }
 
 void add_score(CLI::App& app, Action& action) {
@@ -110,7 +113,10 @@ void add_score(CLI::App& app, Action& action) {
   command->footer(
       "Example:\n  sluice score runs/quickstart --context \"In the beginning God\" --text "
       "\" created the heaven\"");
-  command->callback([=, &action] { action = [=] { score_command(*options); }; });
+  command->callback([=, &action] {
+    if (!options->text && options->input.empty()) throw CLI::RequiredError("--text");
+    action = [=] { score_command(*options); };
+  });
 }
 
 }  // namespace sluice::app

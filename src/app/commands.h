@@ -55,9 +55,9 @@ void eval_command(const EvalOptions& options);
 
 struct GenerateOptions {
   std::string run;
-  std::optional<std::string> prompt;
-  std::string input, output;  // JSON lines; empty: `prompt`, stdout
-  std::int64_t batch = 8;     // prompts generated together
+  std::optional<std::string> prompt;  // one of prompt and input is given
+  std::string input, output;          // JSON lines; empty: `prompt`, stdout
+  std::int64_t batch = 8;             // prompts generated together
   std::int64_t num_tokens = 128;
   double temperature = 0.8;
   std::int64_t top_k = 0;
@@ -72,9 +72,9 @@ void generate_command(const GenerateOptions& options);
 
 struct ScoreOptions {
   std::string run;
-  std::optional<std::string> text, context;
-  std::string input, output;  // JSON lines; empty: `text`, stdout
-  std::int64_t batch = 8;     // texts scored together
+  std::optional<std::string> text, context;  // one of text and input is given
+  std::string input, output;                 // JSON lines; empty: `text`, stdout
+  std::int64_t batch = 8;                    // texts scored together
   bool allow_older = false;
   bool json = false;
 };

@@ -140,8 +140,6 @@ void print_continued(const GenerateOptions& options, const Generator& generator,
 }  // namespace
 
 void generate_command(const GenerateOptions& options) {
-  require(options.prompt.has_value() || !options.input.empty(), ExitCode::kUsage, "--prompt",
-          "missing argument");
   require(!options.prompt || options.input.empty(), ExitCode::kUsage, "--prompt",
           "cannot be combined with --input");
   require(options.output.empty() || !options.input.empty(), ExitCode::kUsage, "--output",

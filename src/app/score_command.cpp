@@ -65,8 +65,6 @@ void print(const ScoreOutput& output, const text::Tokenizer& tokenizer) {
 }  // namespace
 
 void score_command(const ScoreOptions& options) {
-  require(options.text.has_value() || !options.input.empty(), ExitCode::kUsage, "--text",
-          "missing argument");
   require(options.input.empty() || (!options.text && !options.context), ExitCode::kUsage, "--input",
           "cannot be combined with --text and --context");
   require(options.output.empty() || !options.input.empty(), ExitCode::kUsage, "--output",
