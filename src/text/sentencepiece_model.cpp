@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "base/wire_format.h"
 #include "text/charsmap_check.h"
 #include "text/utf8.h"
-#include "text/wire_format.h"
 
 namespace sluice::text {
 

@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "base/wire_format.h"
 #include "text/cut_rules.h"
 #include "text/sentencepiece_model.h"
 #include "text/utf8.h"
-#include "text/wire_format.h"
 #include "text/word_cache.h"
 
 namespace sluice::text {

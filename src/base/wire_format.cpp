@@ -1,6 +1,8 @@
-#include "text/wire_format.h"
+#include "base/wire_format.h"
 
-namespace sluice::text {
+#include <bit>
+
+namespace sluice {
 
 bool WireReader::read_varint(std::uint64_t& value) {
   value = 0;
@@ -56,4 +58,49 @@ std::optional<WireField> WireReader::next() {
   }
 }
 
-}  // namespace sluice::text
+void WireWriter::write_varint(std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>((value & 0x7F) | 0x80);
+  bytes_ += static_cast<char>(value);
+}
+
+void WireWriter::write_fixed(std::uint64_t value, int num_bytes) {
+  for (int i = 0; i < num_bytes; ++i, value >>= 8) bytes_ += static_cast<char>(value & 0xFF);
+}
+
+void WireWriter::write_key(std::uint32_t id, WireField::Type type) {
+  write_varint(std::uint64_t{id} << 3 | static_cast<std::uint64_t>(type));
+}
+
+WireWriter& WireWriter::add_varint(std::uint32_t id, std::uint64_t value) {
+  write_key(id, WireField::Type::kVarint);
+  write_varint(value);
+  return *this;
+}
+
+WireWriter& WireWriter::add_double(std::uint32_t id, double value) {
+  write_key(id, WireField::Type::kFixed64);
+  write_fixed(std::bit_cast<std::uint64_t>(value), 8);
+  return *this;
+}
+
+WireWriter& WireWriter::add_float(std::uint32_t id, float value) {
+  write_key(id, WireField::Type::kFixed32);
+  write_fixed(std::bit_cast<std::uint32_t>(value), 4);
+  return *this;
+}
+
+WireWriter& WireWriter::add_bytes(std::uint32_t id, std::string_view value) {
+  write_key(id, WireField::Type::kBytes);
+  write_varint(value.size());
+  bytes_ += value;
+  return *this;
+}
+
+WireWriter& WireWriter::add_packed_doubles(std::uint32_t id, std::span<const double> values) {
+  write_key(id, WireField::Type::kBytes);
+  write_varint(values.size() * sizeof(double));
+  for (const double value : values) write_fixed(std::bit_cast<std::uint64_t>(value), 8);
+  return *this;
+}
+
+}  // namespace sluice
