@@ -4,8 +4,9 @@
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
 # --tests    also RapidCheck (property tests) and the Python packages used as test references;
-#            transformers in two versions, the newer one in build/oracles5; NVIDIA's run-time
-#            compiler, which needs no GPU, in build/nvrtc unless LibTorch contains it
+#            transformers in two versions, the newer one in build/oracles5; TensorBoard and trackio
+#            in build/tensorboard; NVIDIA's run-time compiler, which needs no GPU, in build/nvrtc
+#            unless LibTorch contains it
 # --lint     also clang-format and, in .venv, ruff and clang-tidy
 # --corpus   also the King James Bible if available; succeeds without it
 #
@@ -310,6 +311,23 @@ python_oracles() {
   fi
 }
 
+# --- Readers of event files -----------------------------------------------------------------------
+
+# trackio reads event files through tbparse. They have their own folder because they need other
+# versions of packages that transformers uses.
+readonly tensorboard_packages="tensorboard==2.21.0 tbparse==0.0.9 trackio==0.43.0"
+
+# Writes build/tensorboard/python3.
+install_tensorboard() {
+  local here="$PWD/build/tensorboard" base
+  base=$(realpath -s "$(command -v "$python")")
+  make_wrapper "$here" "$base" "$here/packages"
+  [ "$(cat "$here/version" 2> /dev/null)" != "$tensorboard_packages" ] || return 0
+  # shellcheck disable=SC2086
+  install_oracles "$base" "$here/packages" $tensorboard_packages
+  echo "$tensorboard_packages" > "$here/version"
+}
+
 # --- NVRTC ----------------------------------------------------------------------------------------
 
 readonly nvrtc_version=13.0.88
@@ -362,5 +380,5 @@ if [ "$corpus" = yes ] && ! command -v bible > /dev/null; then
 fi
 find_torch
 [ "$lint" = no ] || install_lint_tools
-[ "$tests" = no ] || { python_oracles; install_nvrtc; }
+[ "$tests" = no ] || { python_oracles; install_tensorboard; install_nvrtc; }
 write_record

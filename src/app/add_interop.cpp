@@ -17,20 +17,25 @@ void add_export(CLI::App& app, Action& action) {
   auto options = std::make_shared<ExportOptions>();
   auto step = std::make_shared<std::int64_t>(0);
   CLI::App* command =
-      app.add_subcommand("export", "Write a trained model in the format of another program");
+      app.add_subcommand("export", "Write a trained model or its metrics for another program");
   command
       ->add_option("RUN", options->run,
                    "Run directory (its newest checkpoint) or a checkpoint directory")
       ->required()
       ->transform(home_path())
       ->check(not_empty("a directory"));
-  command->add_option("--to", options->to, "hf: Hugging Face transformers; gguf: llama.cpp")
+  command
+      ->add_option(
+          "--to", options->to,
+          "hf: Hugging Face transformers; gguf: llama.cpp; tensorboard: an event file with "
+          "the metrics")
       ->required()
-      ->type_name("hf|gguf")
-      ->check(not_empty("hf or gguf"));
+      ->type_name("hf|gguf|tensorboard")
+      ->check(not_empty("hf, gguf or tensorboard"));
   command
       ->add_option("--out", options->out,
-                   "hf: directory to write, new or empty; gguf: file to write, new")
+                   "hf: directory to write, new or empty; gguf: file to write, new; tensorboard: "
+                   "directory of the new file")
       ->required()
       ->type_name("PATH")
       ->transform(home_path())

@@ -106,6 +106,7 @@ train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const 
     config.train.epochs.reset();
   }
   config.train.threads = config.train.threads.value_or(request.threads);
+  config.train.tensorboard = config.train.tensorboard.value_or(false);
   if (request.on_tuning_split) {
     require(config.corpus.tune_holdout > 0, ExitCode::kUsage, "corpus.tune_holdout", "0",
             "a share of the training text for compare.tune, e.g. 0.05");

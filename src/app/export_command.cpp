@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "app/export_tensorboard.h"
 #include "app/outputs.h"
 #include "app/run_argument.h"
 #include "base/error.h"
@@ -18,12 +19,18 @@ interop::Exported write(const ExportOptions& options) {
       .run = options.run, .step = options.step, .out = options.out};
   if (options.to == "hf") return interop::export_huggingface(request);
   if (options.to == "gguf") return interop::export_gguf(request);
-  fail(ExitCode::kUsage, "--to", printable(options.to), "hf or gguf");
+  fail(ExitCode::kUsage, "--to", printable(options.to), "hf, gguf or tensorboard");
 }
 
 }  // namespace
 
 void export_command(const ExportOptions& options) {
+  if (options.to == "tensorboard") {
+    require(!options.step, ExitCode::kUsage, "--checkpoint",
+            "cannot be combined with --to tensorboard");
+    require(!options.json, ExitCode::kUsage, "--json", "cannot be combined with --to tensorboard");
+    return export_tensorboard(options.run, options.out);
+  }
   const RunArgument kind = check_run_argument(options.run);
   require(!options.step || kind == RunArgument::kRun, ExitCode::kUsage, "--checkpoint",
           "cannot be combined with a checkpoint directory");

@@ -204,6 +204,15 @@ train::StepClock clock_of(c10::Device device) {
   return {.synchronize = [device] { ops::synchronize(device); }};
 }
 
+std::unique_ptr<train::TensorBoardLog> events_of(const RunConfig& config,
+                                                 const store::RunPaths& paths) {
+  return std::make_unique<train::TensorBoardLog>(
+      train::TensorBoardFiles{.events = paths.events(),
+                              .metrics = paths.metrics(),
+                              .is_written = config.train.tensorboard.value_or(true)},
+      train::shown_settings(config));
+}
+
 std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPaths& paths,
                                   const Start* start) {
   const RunConfig* stored = start != nullptr ? &start->config : nullptr;
@@ -313,7 +322,8 @@ MemoryUser memory_user(const SessionOptions& options, const Parts& parts) {
 Outcome train_parts(const SessionOptions& options, const Parts& parts,
                     train::Checkpointer& checkpointer, const store::RunPaths& paths,
                     const Start* from) {
-  Metrics metrics(paths.metrics(), utilization_of(parts), clock_of(parts.device));
+  Metrics metrics(paths.metrics(), utilization_of(parts), clock_of(parts.device),
+                  events_of(parts.run.config, paths));
   const train::TrainerParts trainer_parts{.model = *parts.model,
                                           .optimizer = *parts.optimizer,
                                           .batches = *parts.batches,

@@ -29,8 +29,9 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
 // files of a run is a run, even if it crashed before run.json (NAME.* are temporaries of atomic
 // writes). With run.json and config.yaml, other files are allowed as well.
 Content content_of(const fs::path& path) {
-  constexpr std::array kOurs = {"config.yaml", "run.json",    "log.txt", "metrics.jsonl",
-                                "result.json", "checkpoints", "lock"};
+  constexpr std::array<std::string_view, 8> kOurs = {"config.yaml",   "run.json",   "log.txt",
+                                                     "metrics.jsonl", kEventFile,   "lock",
+                                                     "result.json",   "checkpoints"};
   std::vector<std::string> names = names_in(path);
   std::erase(names, "lock");
   if (names.empty()) return Content::kNothing;

@@ -4,6 +4,8 @@
 //   RUN/run.json        versions, machine, hashes
 //   RUN/log.txt         console output
 //   RUN/metrics.jsonl   one JSON object per line (metrics_log.h)
+//   RUN/events.out.tfevents.0.sluice
+//                       the same for TensorBoard (train/tensorboard.h), unless turned off
 //   RUN/checkpoints/    step-N/ (checkpoint_store.h)
 //   RUN/result.json     results of a finished run (run_result.h)
 //   RUN/lock            the writing process
@@ -14,10 +16,13 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/file.h"
 
 namespace sluice::store {
+
+inline constexpr std::string_view kEventFile = "events.out.tfevents.0.sluice";
 
 struct RunPaths {
   fs::path root;
@@ -25,6 +30,8 @@ struct RunPaths {
   fs::path run_json() const { return root / "run.json"; }
   fs::path log() const { return root / "log.txt"; }
   fs::path metrics() const { return root / "metrics.jsonl"; }
+  // Readers look for "tfevents" and take what follows as a time, then a host.
+  fs::path events() const { return root / kEventFile; }
   fs::path result() const { return root / "result.json"; }
   fs::path checkpoints() const { return root / "checkpoints"; }
   fs::path lock() const { return root / "lock"; }

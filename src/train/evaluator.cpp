@@ -35,6 +35,7 @@ void Evaluator::evaluate(std::int64_t step, Metrics& metrics) {
   const eval::Perplexity result = measure(step);
   last_s_ = monotonic_s() - begin_s;
   metrics.add_evaluation(step, result);
+  metrics.add_weights(step, model_.parameters());
   if (run_.is_last(step)) final_result_ = result;
   record(step, *result.figures.log_perplexity);
   const auto count = [](std::uint64_t tokens) {

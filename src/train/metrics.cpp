@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/resident_memory.h"
 #include "train/divergence.h"
 
 namespace sluice::train {
@@ -36,6 +37,7 @@ void Metrics::return_to(std::int64_t step) {
   last_step_ = step;
   latest_.reset();
   log_.truncate_after(step);
+  if (events_) events_->return_to(step, wall_clock_s());
   if (started_s_) begin_s_ = clock_.now();
 }
 
@@ -82,18 +84,21 @@ std::optional<double> Metrics::mfu() const {
 void Metrics::write(const Line& line, const StepValues& values, double log_perplexity) {
   const double tokens_per_s =
       line.step_s > 0 ? static_cast<double>(line.stats.num_targets) / line.step_s : 0;
-  log_.append(line_of(StepLine{.step = line.step,
-                               .tokens = line.tokens,
-                               .loss = values.loss,
-                               .log_perplexity = log_perplexity,
-                               .perplexity = std::exp(log_perplexity),
-                               .grad_norm = values.grad_norm,
-                               .lr = line.lr,
-                               .time = {.seconds = line.seconds,
-                                        .step_seconds = line.step_s,
-                                        .tokens_per_s = tokens_per_s,
-                                        .mfu = mfu_at(tokens_per_s),
-                                        .mfu_denominator = utilization_.peak_flop_per_s}}));
+  const StepLine written{.step = line.step,
+                         .tokens = line.tokens,
+                         .loss = values.loss,
+                         .log_perplexity = log_perplexity,
+                         .perplexity = std::exp(log_perplexity),
+                         .grad_norm = values.grad_norm,
+                         .lr = line.lr,
+                         .time = {.seconds = line.seconds,
+                                  .step_seconds = line.step_s,
+                                  .tokens_per_s = tokens_per_s,
+                                  .mfu = mfu_at(tokens_per_s),
+                                  .mfu_denominator = utilization_.peak_flop_per_s,
+                                  .resident_bytes = resident_memory_bytes()}};
+  log_.append(line_of(written));
+  if (events_) events_->add(written);
   latest_ = {line.step, values.loss, log_perplexity,
              training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
 }
@@ -127,14 +132,21 @@ void Metrics::write_out() {
 void Metrics::flush() {
   write_out();
   log_.flush();
+  if (events_) events_->flush();
 }
 
 void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result) {
   write_out();
-  log_.append(line_of(EvaluationLine{.step = step,
-                                     .eval = {.figures = result.figures,
-                                              .num_tokens = result.num_tokens,
-                                              .num_dropped_tokens = result.num_dropped_tokens}}));
+  const EvaluationLine line{.step = step,
+                            .eval = {.figures = result.figures,
+                                     .num_tokens = result.num_tokens,
+                                     .num_dropped_tokens = result.num_dropped_tokens}};
+  log_.append(line_of(line));
+  if (events_) events_->add(line);
+}
+
+void Metrics::add_weights(std::int64_t step, const ops::Parameters& parameters) {
+  if (events_) events_->add_weights(step, parameters);
 }
 
 std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "store/metrics_log.h"
 #include "train/event.h"
 #include "train/metrics_lines.h"
+#include "train/tensorboard.h"
 
 namespace sluice::train {
 
@@ -37,11 +39,14 @@ struct StepClock {
 // Keeps device values and reads them a few steps later. Not thread-safe.
 class Metrics {
  public:
-  explicit Metrics(std::filesystem::path path, Utilization utilization = {}, StepClock clock = {})
+  // `events`: receives the same figures; may be nullptr.
+  explicit Metrics(std::filesystem::path path, Utilization utilization = {}, StepClock clock = {},
+                   std::unique_ptr<TensorBoardLog> events = nullptr)
       : path_(std::move(path)),
         log_(path_),
         utilization_(std::move(utilization)),
-        clock_(std::move(clock)) {}
+        clock_(std::move(clock)),
+        events_(std::move(events)) {}
   const std::filesystem::path& path() const { return path_; }
   // Drops the lines after `step`, because these steps are repeated, and the time since the last
   // line.
@@ -49,6 +54,8 @@ class Metrics {
 
   void add(const Event& event);  // ignores a second event of a step
   void add_evaluation(std::int64_t step, const eval::Perplexity& result);
+  // Histograms for TensorBoard, if it is on.
+  void add_weights(std::int64_t step, const ops::Parameters& parameters);
   // Writes every pending line; synchronizes with the device. Call before work that is not part of
   // a step, so that its time is not counted as the steps'.
   void write_out();
@@ -84,6 +91,7 @@ class Metrics {
   store::MetricsLog log_;
   Utilization utilization_;
   StepClock clock_;
+  std::unique_ptr<TensorBoardLog> events_;
   std::vector<Line> pending_;
   std::int64_t last_step_ = -1;
   std::optional<Latest> latest_;

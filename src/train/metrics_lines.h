@@ -13,6 +13,7 @@ namespace sluice::train {
 struct StepTime {
   double seconds = 0, step_seconds = 0, tokens_per_s = 0;
   std::optional<double> mfu, mfu_denominator;
+  std::optional<std::uint64_t> resident_bytes;
 
   static constexpr auto fields() {
     using config::field;
@@ -26,7 +27,9 @@ struct StepTime {
             "Model FLOPs utilization: FLOPs per second as a fraction of `mfu_denominator`."),
         field<&StepTime::mfu_denominator>(
             "FLOPs per second of matrix products on this device, in the run's precision, "
-            "measured at the start; docs/metrics.md names the product.")};
+            "measured at the start; docs/metrics.md names the product."),
+        field<&StepTime::resident_bytes>("Main memory of this process when the line was written.",
+                                         config::MayBeMissing{})};
   }
 };
 

@@ -79,6 +79,7 @@ ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* s
   c.threads = resolve_threads(c, stored);
   c.device = resolve_device(c, stored);
   c.precision = resolve_precision(c, stored);
+  decide(c.tensorboard, member_of(stored_train, &TrainConfig::tensorboard), [] { return true; });
   model::resolve(config.model, member_of(stored, &RunConfig::model),
                  {.vocab_size = facts.vocab_size, .sequence_length = *c.sequence_length});
   decide(c.micro_batch_sequences, member_of(stored_train, &TrainConfig::micro_batch_sequences),

@@ -89,6 +89,7 @@ struct TrainConfig {
   double z_loss = 0;
   DivergenceConfig divergence;
   config::Seconds log_interval{10};
+  config::Auto<bool> tensorboard;
 
   static constexpr auto fields() {
     using config::field;
@@ -134,7 +135,11 @@ struct TrainConfig {
                           config::NonNegative{}),
         field<&C::divergence>("What to do when training diverges.", config::Affects::kFuture),
         field<&C::log_interval>("Time between progress lines if the console is not a terminal.",
-                                config::Affects::kCadence)};
+                                config::Affects::kCadence),
+        field<&C::tensorboard>(
+            "Whether the run directory also has an event file for TensorBoard. `auto`: yes, except "
+            "for the runs of a comparison, whose report has the curves.",
+            config::Affects::kCadence)};
   }
   static void check(const TrainConfig& c, config::Problems& problems);
 };
