@@ -71,6 +71,8 @@ class Writer {
       return {{"type", Json::array({"number", "null"})}};
     Json schema = {{"type", info.json_type}};
     if (info.json_type == "string") {
+      // In YAML a plain number is text, too.
+      if (!is_record_ && info.pattern.empty()) schema["type"] = Json::array({"string", "number"});
       if (limits.non_empty) schema["minLength"] = 1;
       return schema;
     }

@@ -52,6 +52,9 @@ bool valid_object(const Json& schema, const Json& value) {
 bool valid_keyword(const std::string& keyword, const Json& schema, const Json& value) {
   const Json& rule = schema[keyword];
   const bool is_number = value.is_number();
+  if (keyword == "type" && rule.is_array())
+    return std::any_of(rule.begin(), rule.end(),
+                       [&](const Json& type) { return has_type(value, type); });
   if (keyword == "type")
     return has_type(value, rule) && (!value.is_object() || valid_object(schema, value));
   if (keyword == "const") return value == rule;
@@ -113,6 +116,8 @@ constexpr Instance kInstances[] = {
     {R"({"model": []})", nullptr, false},
     {R"({"model": null})", nullptr, false},
     {R"({"run": {"name": ""}})", nullptr, false},
+    {R"({"run": {"name": 5}})", nullptr, true},
+    {R"({"run": {"name": ["x"]}})", nullptr, false},
     {R"({"run": {"name": "x", "seed": 18446744073709551615, "files": ["a"], "note": null,)"
      R"( "limit": 0.5, "device": "cuda", "format": "lines"}})",
      nullptr, true},
