@@ -12,28 +12,19 @@
 namespace sluice::report {
 namespace {
 
-constexpr std::size_t kMaxPoints = 120, kPanelPoints = 60, kNumColors = 7, kNameCharacters = 22;
-constexpr double kNameGap = 15, kDodge = 6, kMaxDodge = 60;
+constexpr std::size_t kMaxPoints = 120, kPanelPoints = 60;
+constexpr double kDodge = 6, kMaxDodge = 60;
 
 using Bands = std::vector<Band>;
 
-Bands bands_of(const Comparison& comparison, const Analysis& analysis, CurveKind kind) {
-  Bands bands;
+std::vector<PlotLine> lines_of(const Comparison& comparison, const Analysis& analysis,
+                               CurveKind kind) {
+  std::vector<PlotLine> lines;
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
-    bands.push_back(band_of(comparison, analysis, v, kind, kMaxPoints));
-  return bands;
-}
-
-// A single point is not a curve.
-bool any_curve(const Bands& bands) {
-  return std::any_of(bands.begin(), bands.end(), [](const Band& band) { return band.size() > 1; });
-}
-
-double label_space(const Analysis& analysis, PlotSize size) {
-  double width = 0;
-  for (const std::string& label : analysis.labels)
-    width = std::max(width, text_width(shortened(label, kNameCharacters)));
-  return std::min(width + 26, size.width * 0.4);
+    lines.push_back({.label = analysis.labels[v],
+                     .css_class = variant_class(comparison, v),
+                     .points = band_of(comparison, analysis, v, kind, kMaxPoints)});
+  return lines;
 }
 
 struct Polylines {
@@ -50,40 +41,6 @@ Polylines polylines(const Band& band, const Frame& frame, AtX at_x) {
     lines.high.push_back({x, frame.y.at(point.high)});
   }
   return lines;
-}
-
-// All bands below all lines, the baseline on top.
-template <class AtX>
-void draw_bands(Svg& svg, const Comparison& comparison, const Bands& bands, const Frame& frame,
-                AtX at_x) {
-  const Box& box = frame.box;
-  svg.open_viewport({box.left, box.top - 3, box.right + 4, box.bottom});
-  for (const bool lines : {false, true}) {
-    for (std::size_t i = 0; i < bands.size(); ++i) {
-      const std::size_t v = (comparison.baseline + 1 + i) % bands.size();
-      const Polylines drawn = polylines(bands[v], frame, at_x);
-      svg.open_group(variant_class(comparison, v));
-      if (lines) svg.path(drawn.mean, "line");
-      if (!lines) svg.band(drawn.high, drawn.low, "band");
-      svg.close_group();
-    }
-  }
-  svg.close_viewport();
-}
-
-// Excludes the steep start, which would flatten the rest.
-Range loss_range(const Bands& bands) {
-  Range range{.low = INFINITY, .high = -INFINITY};
-  for (const Band& band : bands) {
-    if (band.empty()) continue;
-    const double last_step = band.back().step;
-    for (const BandPoint& point : band) {
-      range.low = std::min(range.low, point.low);
-      if (point.step >= 0.12 * last_step) range.high = std::max(range.high, point.high);
-    }
-  }
-  const double margin = 0.04 * std::max(range.high - range.low, 1e-3);
-  return {range.low - margin, range.high + margin};
 }
 
 // Common to all panels; includes 0. Ignores the first tenth, which fluctuates widely.
@@ -206,52 +163,24 @@ Range end_range(const std::vector<End>& ends) {
 
 std::string variant_class(const Comparison& comparison, std::size_t v) {
   if (v == comparison.baseline) return "base";
-  const std::size_t place = v < comparison.baseline ? v : v - 1;
-  return cat("v", place % kNumColors, place >= kNumColors ? " dashed" : "");
-}
-
-void draw_labels(Svg& svg, const Comparison& comparison, const Analysis& analysis,
-                 const Frame& frame, std::span<const LineEnd> ends) {
-  std::vector<double> wanted;
-  for (const LineEnd& end : ends) wanted.push_back(end.at.y);
-  const std::vector<double> places =
-      spread_labels(wanted, kNameGap, frame.box.top, frame.box.bottom);
-  for (std::size_t i = 0; i < ends.size(); ++i) {
-    const double x = frame.box.right + 20;
-    svg.open_group(variant_class(comparison, ends[i].variant));
-    const std::array leader = {Point{ends[i].at.x + 4, ends[i].at.y},
-                               Point{frame.box.right + 6, ends[i].at.y}, Point{x - 4, places[i]}};
-    svg.path(leader, "leader");
-    svg.text({x, places[i] + 4}, shortened(analysis.labels[ends[i].variant], kNameCharacters),
-             "name");
-    svg.close_group();
-  }
+  return color_class(v < comparison.baseline ? v : v - 1);
 }
 
 std::string loss_plot(const Comparison& comparison, const Analysis& analysis, CurveKind kind,
                       PlotSize size) {
-  const Bands bands = bands_of(comparison, analysis, kind);
-  if (!any_curve(bands)) return "";
+  std::vector<PlotLine> lines = lines_of(comparison, analysis, kind);
   const std::string what = kind == CurveKind::kTraining
                                ? "training log-perplexity"
                                : cat("held-out ", metric_title(comparison));
   const std::string_view unit =
       kind == CurveKind::kTraining ? "nats per target token" : metric_unit(comparison);
-  Svg svg(size.width, size.height, cat("Curves of ", what, ", one line per variant"));
-  double last_step = 0;
-  for (const Band& band : bands)
-    last_step = std::max(last_step, band.empty() ? 0 : band.back().step);
-  const Box box = {48, 26, size.width - label_space(analysis, size), size.height - 42};
-  const Frame frame = draw_frame(svg, box, {0, last_step}, loss_range(bands),
-                                 {"steps", cat(what, what.ends_with(unit) ? "" : cat(", ", unit))});
-  draw_bands(svg, comparison, bands, frame, [](const BandPoint& point) { return point.step; });
-  std::vector<LineEnd> ends;
-  for (std::size_t v = 0; v < bands.size(); ++v) {
-    if (!bands[v].empty())
-      ends.push_back({v, {frame.x.at(bands[v].back().step), frame.y.at(bands[v].back().mean)}});
-  }
-  draw_labels(svg, comparison, analysis, frame, ends);
-  return svg.finish();
+  const Range y = range_without_start(lines);
+  return line_plot({.name = cat("Curves of ", what, ", one line per variant"),
+                    .y_title = cat(what, what.ends_with(unit) ? "" : cat(", ", unit)),
+                    .lines = std::move(lines),
+                    .first = comparison.baseline + 1,
+                    .y = y},
+                   size);
 }
 
 std::vector<std::string> difference_panels(const Comparison& comparison, const Analysis& analysis) {
@@ -277,20 +206,20 @@ std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Co
   const Unit unit = unit_of(cost, largest);
   Svg svg(size.width, size.height,
           cat("Held-out ", metric_title(comparison), " versus ", unit.title));
-  const Box box = {54, 26, size.width - label_space(analysis, size), size.height - 42};
+  std::vector<PlotLine> lines = lines_of(comparison, analysis, CurveKind::kHeldOut);
+  const Box box = {54, 26, size.width - label_space(lines, size), size.height - 42};
   const Frame frame =
       draw_frame(svg, box, {0.4 * largest / unit.size, 1.07 * largest / unit.size}, end_range(ends),
                  {unit.title, cat("held-out ", metric_title(comparison))});
-  Bands bands = bands_of(comparison, analysis, CurveKind::kHeldOut);
-  for (Band& band : bands) {
+  for (PlotLine& line : lines) {
     // overlapping ranges would be unreadable here
-    for (BandPoint& point : band) point.low = point.high = point.mean;
+    for (BandPoint& point : line.points) point.low = point.high = point.mean;
   }
   svg.open_group("faint");
-  draw_bands(svg, comparison, bands, frame,
+  draw_lines(svg, lines, comparison.baseline + 1, frame,
              [&](const BandPoint& point) { return cost_of(point, cost) / unit.size; });
   svg.close_group();
-  std::vector<LineEnd> names;
+  std::vector<LineLabel> names;
   const std::vector<double> offsets = dodges(ends, 1e-3 * largest);
   for (std::size_t i = 0; i < ends.size(); ++i) {
     const End& end = ends[i];
@@ -300,9 +229,9 @@ std::string cost_plot(const Comparison& comparison, const Analysis& analysis, Co
              "line");
     svg.dot(at, 4, "end", cat(analysis.labels[end.variant], " ", number_text(end.mean, 4)));
     svg.close_group();
-    names.push_back({end.variant, at});
+    names.push_back({analysis.labels[end.variant], variant_class(comparison, end.variant), at});
   }
-  draw_labels(svg, comparison, analysis, frame, names);
+  draw_labels(svg, frame, names);
   return svg.finish();
 }
 

@@ -7,16 +7,12 @@
 #include "report/analysis.h"
 #include "report/comparison.h"
 #include "report/curves.h"
+#include "report/line_plot.h"
 #include "report/svg.h"
 
 namespace sluice::report {
 
-struct PlotSize {
-  double width = 0;
-  double height = 0;
-};
 inline constexpr std::size_t kMaxSeedDots = 40;  // more dots under an interval would overlap
-inline constexpr PlotSize kWide = {540, 370}, kNarrow = {356, 340};
 
 // Mean and range over the seeds versus steps, without the steep start. Empty if no cell has a curve
 // of that kind.
@@ -41,13 +37,5 @@ std::vector<std::string> tuning_panels(const Comparison& comparison, const Analy
 
 // CSS classes of variant `v`: "v3", "v3 dashed" from the ninth variant on, "base".
 std::string variant_class(const Comparison& comparison, std::size_t v);
-
-// The end of a variant's line, where its label is drawn.
-struct LineEnd {
-  std::size_t variant = 0;
-  Point at;
-};
-void draw_labels(Svg& svg, const Comparison& comparison, const Analysis& analysis,
-                 const Frame& frame, std::span<const LineEnd> ends);
 
 }  // namespace sluice::report
