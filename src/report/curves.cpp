@@ -51,6 +51,8 @@ Band thinned(const Band& points, std::size_t max_points) {
   return kept;
 }
 
+}  // namespace
+
 Band averaged(const Band& points, std::size_t max_points) {
   if (points.size() <= max_points) return points;
   Band kept;
@@ -70,8 +72,6 @@ Band averaged(const Band& points, std::size_t max_points) {
   }
   return kept;
 }
-
-}  // namespace
 
 Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant,
              CurveKind kind, std::size_t max_points) {

@@ -23,6 +23,9 @@ enum class CurveKind { kTraining, kHeldOut };
 Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t variant,
              CurveKind kind, std::size_t max_points);
 
+// Means of neighboring points, for noisy curves; every point if there are at most `max_points`.
+Band averaged(const Band& points, std::size_t max_points);
+
 // Held-out difference from the baseline over the compared seeds, at steps that both have. Only for
 // variants with a difference in the table.
 Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant,

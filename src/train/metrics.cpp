@@ -96,7 +96,7 @@ void Metrics::write(const Line& line, const StepValues& values, double log_perpl
                                   .tokens_per_s = tokens_per_s,
                                   .mfu = mfu_at(tokens_per_s),
                                   .mfu_denominator = utilization_.peak_flop_per_s,
-                                  .resident_bytes = resident_memory_bytes()}};
+                                  .resident_bytes = resident_bytes_}};
   log_.append(line_of(written));
   if (events_) events_->add(written);
   latest_ = {line.step, values.loss, log_perplexity,
@@ -124,6 +124,9 @@ void Metrics::write_out() {
   }
   const std::vector<StepValues> values = read_values(stats);
   const at::Tensor host = lines.empty() ? at::Tensor() : at::stack(log_perplexities).to(at::kCPU);
+  // Once, because reading it is a noticeable part of a tiny step.
+  const std::uint64_t resident_bytes = lines.empty() ? 0 : resident_memory_bytes();
+  resident_bytes_ = resident_bytes > 0 ? std::optional(resident_bytes) : std::nullopt;
   for (std::size_t i = 0; i < lines.size(); ++i)
     write(lines[i], values[i], static_cast<const double*>(host.const_data_ptr())[i]);
   written_s_ = clock_.now();

@@ -99,6 +99,7 @@ class Metrics {
   double begin_s_ = 0;  // of the first step whose time is not known yet
   double training_s_ = 0, written_s_ = 0;
   std::uint64_t num_tokens_ = 0;
+  std::optional<std::uint64_t> resident_bytes_;  // when lines are written
 };
 
 // By step.
