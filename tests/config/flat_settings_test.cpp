@@ -32,5 +32,23 @@ TEST(FlatSettings, AreCompleteOverrides) {
   EXPECT_EQ(to_yaml(load<sample::Root>({.file = {}, .overrides = overrides})), to_yaml(root));
 }
 
+TEST(SettingPaths, HaveEveryFieldOnceWithItsNamedValues) {
+  std::map<std::string, std::vector<std::string>> paths;
+  for (const SettingPath& one : setting_paths<sample::Root>()) {
+    EXPECT_TRUE(paths.emplace(one.path, one.values).second) << one.path;
+    EXPECT_TRUE(affects_of<sample::Root>(one.path)) << one.path;
+  }
+  EXPECT_EQ(paths.at("model.bias"), (std::vector<std::string>{"true", "false"}));
+  EXPECT_EQ(paths.at("model.d_ff"), std::vector<std::string>{"match"});
+  EXPECT_EQ(paths.at("run.format"), (std::vector<std::string>{"text", "lines", "paragraphs"}));
+  EXPECT_EQ(paths.at("optimizer.type"), (std::vector<std::string>{"adamw", "muon", "plain"}));
+  EXPECT_TRUE(paths.contains("optimizer.momentum"));  // only of muon
+  EXPECT_TRUE(paths.contains("run.extra.lr"));
+  EXPECT_FALSE(paths.contains("model"));
+  // A configuration has no other fields.
+  for (const auto& [path, value] : flat_settings(sample::Root{}))
+    EXPECT_TRUE(paths.contains(path)) << path;
+}
+
 }  // namespace
 }  // namespace sluice::config
