@@ -3,7 +3,8 @@
 #
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
-# --tests    also RapidCheck (property tests) and the Python packages used as test references;
+# --tests    also RapidCheck (property tests), zsh, fish and mandoc (completion and man pages), and
+#            the Python packages used as test references;
 #            transformers in two versions, the newer one in build/oracles5; TensorBoard and trackio
 #            in build/tensorboard; NVIDIA's run-time compiler, which needs no GPU, in build/nvrtc
 #            unless LibTorch contains it
@@ -54,6 +55,9 @@ build   h:boost/version.hpp              libboost-dev          boost-devel      
 build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel          cli11
 build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest
 tests   h:rapidcheck.h                   librapidcheck-dev     rapidcheck-devel     -
+tests   c:zsh                            zsh                   zsh                  zsh
+tests   c:fish                           fish                  fish                 fish
+tests   c:mandoc                         mandoc                mandoc               mandoc
 lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
 corpus  c:bible                          bible-kjv             -                    -
 END

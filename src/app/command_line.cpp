@@ -10,6 +10,7 @@
 
 #include "app/action.h"
 #include "app/add_compare.h"
+#include "app/add_following.h"
 #include "app/add_generate.h"
 #include "app/add_interop.h"
 #include "app/commands.h"
@@ -316,6 +317,7 @@ int run(int argc, char** argv) {
   add_verify(app, action);
   add_config_commands(app, action);
   add_schema(app, action);
+  add_following(app, action);
   add_doctor(app, action);
   if (argc > 1 && argv[1][0] != '-' && reject_unknown_command(app, argv[1]))
     return static_cast<int>(ExitCode::kUsage);

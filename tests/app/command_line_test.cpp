@@ -8,10 +8,24 @@ namespace {
 
 class CommandLine : public ProgramTest {};
 
-const std::vector<std::vector<std::string>> kCommands = {
-    {"train"},           {"prepare"},          {"eval"},           {"generate"}, {"score"},
-    {"export"},          {"import"},           {"plan"},           {"verify"},   {"config", "show"},
-    {"config", "check"}, {"config", "schema"}, {"config", "docs"}, {"doctor"},   {"compare"}};
+const std::vector<std::vector<std::string>> kCommands = {{"train"},
+                                                         {"prepare"},
+                                                         {"eval"},
+                                                         {"generate"},
+                                                         {"score"},
+                                                         {"export"},
+                                                         {"import"},
+                                                         {"plan"},
+                                                         {"verify"},
+                                                         {"config", "show"},
+                                                         {"config", "check"},
+                                                         {"config", "schema"},
+                                                         {"config", "docs"},
+                                                         {"doctor"},
+                                                         {"compare"},
+                                                         {"report"},
+                                                         {"completion"},
+                                                         {"man"}};
 
 TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   for (std::vector<std::string> command : kCommands) {
