@@ -277,7 +277,8 @@ make_wrapper() {
 # is "".
 install_oracles() {
   local -a pip=("$1" -m pip install --disable-pip-version-check --quiet)
-  [ -z "$2" ] || pip+=(--no-compile --upgrade --target "$2")
+  # Packages there hide those of the interpreter, which pip compares them with.
+  [ -z "$2" ] || pip+=(--no-compile --no-warn-conflicts --upgrade --target "$2")
   shift 2
   say "installing for the tests: $*"
   "${pip[@]}" "$@" || die "pip could not install: $*"

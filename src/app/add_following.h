@@ -1,4 +1,4 @@
-// The commands for following runs and for shells: `export`, `report`, `completion`, `man`.
+// Options of `sluice report`, `sluice completion` and `sluice man`.
 #pragma once
 
 #include <CLI/CLI.hpp>

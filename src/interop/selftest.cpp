@@ -71,19 +71,16 @@ struct Inputs {
 at::Tensor prediction(const model::LanguageModel& model, const Inputs& inputs,
                       const std::string& stack) {
   const ops::Context context = ops::inference_context(at::kCPU);
-  const at::Tensor encoded = model.encode(inputs.inputs_BT, context);
   if (stack == "encoder") {
     const std::vector<ops::Parameters::Named> all = model.parameters().named();
     const auto embedding = std::find_if(
         all.begin(), all.end(),
         [](const ops::Parameters::Named& one) { return one.spec->name == "embedding.weight"; });
     invariant(embedding != all.end(), "an encoder has an embedding");
+    const at::Tensor encoded = model.encode(inputs.inputs_BT, context);
     return at::mv(embedding->value, encoded[0][encoded.size(1) - 1]);
   }
-  const at::Tensor generated = stack.empty()
-                                   ? inputs.inputs_BT.narrow(1, 0, 0)
-                                   : inputs.targets_BT.narrow(1, 0, inputs.targets_BT.size(1) - 1);
-  return model.logits_after(encoded, generated, context)[0];
+  return model.logits({inputs.inputs_BT, inputs.targets_BT}, context)[0][-1];
 }
 
 struct Points {

@@ -28,6 +28,7 @@ class EncoderDecoder final : public TransformerModel {
   std::optional<std::int32_t> start_id() const override {
     return static_cast<std::int32_t>(start_id_);
   }
+  at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const override;
 
  private:
   struct Stack {
@@ -41,8 +42,6 @@ class EncoderDecoder final : public TransformerModel {
   // undefined in the encoder.
   at::Tensor run_stack(const Stack& stack, const at::Tensor& ids_BT, const at::Tensor& encoded_BSD,
                        const ops::Context& context) const;
-  // [B, S, d_model] in the compute dtype.
-  at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const;
   // The input of the head, [B, T, d_model] in the compute dtype, for decoder inputs `ids`.
   at::Tensor hidden(const at::Tensor& encoded_BSD, const at::Tensor& ids_BT,
                     const ops::Context& context) const;

@@ -72,6 +72,11 @@ ModelSizes sizes_of(const LanguageModel& model, const FlopTerms& flops,
 
 }  // namespace
 
+at::Tensor LanguageModel::encode(const at::Tensor&, const ops::Context&) const {
+  invariant(false, "only an encoder-decoder encodes");
+  return {};
+}
+
 std::unique_ptr<Decoding> LanguageModel::make_decoding(std::int64_t num_sequences,
                                                        std::int64_t) const {
   return make_recomputed_decoding(*this, num_sequences,

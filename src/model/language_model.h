@@ -43,6 +43,9 @@ class LanguageModel {
   // tools, since the tensor is large. A decoder ignores the targets.
   virtual at::Tensor logits(const Batch& batch, const ops::Context& context) const = 0;
 
+  // The encoder's output in the compute dtype, [B, S, d_model]. InvariantError without an encoder.
+  virtual at::Tensor encode(const at::Tensor& inputs_BS, const ops::Context& context) const;
+
   // Reads `num_sequences` sequences of at most `max_length` ids each; refers to this model, whose
   // parameters must not change meanwhile. InvariantError if learned positions are fewer.
   virtual std::unique_ptr<Decoding> make_decoding(std::int64_t num_sequences,

@@ -26,9 +26,11 @@ struct AdamWConfig {
         field<&C::betas>("Decay rates of the first and second moment.",
                          config::Between{0, 0.999999}),
         field<&C::eps>("Added to the root of the second moment.", config::Positive{}),
-        field<&C::weight_decay>("Decoupled decay (Loshchilov & Hutter 2019), matrices only: each "
-                                "step subtracts lr·weight_decay times the weights.",
-                                config::NonNegative{}),
+        field<&C::weight_decay>(
+            "Decoupled decay (Loshchilov & Hutter 2019), matrices only, without "
+            "those of relative positions: each step subtracts "
+            "lr·weight_decay times the weights.",
+            config::NonNegative{}),
         field<&C::clip_norm>("Gradients are clipped to this global norm; 0: no clipping.",
                              config::NonNegative{}),
         field<&C::scale_by_rms>(

@@ -12,6 +12,7 @@
 #include "base/text_format.h"
 #include "config/config.h"
 #include "interop/export_source.h"
+#include "model/decoding.h"
 #include "ops/cuda.h"
 #include "optim/optimizer.h"
 #include "tests/model/model_support.h"
@@ -74,15 +75,19 @@ std::vector<std::int64_t> greedy_tokens(const std::filesystem::path& checkpoint,
                                         const std::vector<std::int64_t>& prompt) {
   const at::NoGradGuard no_grad;
   const ExportSource source = open_source({.run = checkpoint});
-  const ops::Context context = ops::inference_context(c10::kCPU);
-  const auto row = [](const std::vector<std::int64_t>& ids) {
-    return at::tensor(ids, at::kLong).view({1, static_cast<std::int64_t>(ids.size())});
-  };
-  const at::Tensor encoded = source.model->encode(row(prompt), context);
+  const std::vector<std::int32_t> inputs(prompt.begin(), prompt.end());
+  constexpr std::int64_t kTokens = 64;
+  const auto decoding =
+      source.model->make_decoding(1, static_cast<std::int64_t>(inputs.size()) + kTokens);
+  const std::optional<std::int32_t> start = source.model->start_id();
+  decoding->start(0, start ? inputs : std::vector<std::int32_t>());
+  std::vector<std::int32_t> next = start ? std::vector{*start} : inputs;
   std::vector<std::int64_t> tokens;
-  while (tokens.size() < 64)
-    tokens.push_back(
-        source.model->logits_after(encoded, row(tokens), context).argmax(-1).item<std::int64_t>());
+  while (tokens.size() < kTokens) {
+    const std::vector<model::Feed> feeds{{.sequence = 0, .ids = next}};
+    tokens.push_back(decoding->append(feeds).argmax(-1).item<std::int64_t>());
+    next = {static_cast<std::int32_t>(tokens.back())};
+  }
   return tokens;
 }
 
