@@ -16,7 +16,7 @@ namespace sluice::eval {
 namespace {
 
 constexpr std::int64_t kContext = 16;
-constexpr std::int32_t kEnd = 256;
+constexpr std::int32_t kEndToken = 256;
 
 std::unique_ptr<model::LanguageModel> scoring_model(at::ScalarType compute = at::kFloat) {
   model::DecoderConfig config;
@@ -49,7 +49,7 @@ std::vector<Score> scores_of(const model::LanguageModel& model,
 std::vector<double> expected(const model::LanguageModel& model, const std::string& context,
                              const std::string& text) {
   const at::NoGradGuard no_grad;
-  std::vector<std::int64_t> ids{kEnd};
+  std::vector<std::int64_t> ids{kEndToken};
   for (const char c : context) ids.push_back(static_cast<unsigned char>(c));
   std::vector<double> all;
   std::vector<std::int64_t> whole = ids;
@@ -75,7 +75,7 @@ TEST(Score, EqualsEvalOnTheSameText) {
                                                    .stride = kContext,
                                                    .batch_sequences = 3,
                                                    .max_tokens = 0,
-                                                   .start = kEnd});
+                                                   .start = kEndToken});
     const Perplexity eval = measure_perplexity(
         *model, windows, {.num_documents = 1, .num_bytes = kText.size()}, at::kCPU, {});
     const Score score = scores_of(*model, {{std::nullopt, kText}}).at(0);

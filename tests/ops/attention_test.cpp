@@ -61,7 +61,7 @@ const Sizes kSizes[] = {
 
 TEST_P(Attention, EqualsFloat64) {
   for (const Sizes& size : kSizes) {
-    SCOPED_TRACE(testing::Message()
+    SCOPED_TRACE(::testing::Message()
                  << "length " << size.length << ", heads " << size.shape.num_heads << "/"
                  << size.shape.num_kv_heads << " of " << size.shape.head_dim);
     expect_equals_float64(

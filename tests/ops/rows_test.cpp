@@ -58,7 +58,7 @@ TEST(RowProduct, MatchesFloat64AndDoesNotDependOnOtherRowsOrColumns) {
     for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
       for (const auto& [inner, outputs] : std::vector<std::pair<std::int64_t, std::int64_t>>{
                {1, 1}, {24, 37}, {64, 16}, {131, 9}}) {
-        SCOPED_TRACE(testing::Message() << set.name << " " << type << " " << inner);
+        SCOPED_TRACE(::testing::Message() << set.name << " " << type << " " << inner);
         const std::int64_t N = 11;
         const at::Tensor x = floats({N, inner}, 1), w = floats({outputs, inner}, 2).to(type),
                          y = at::empty({N, outputs}), alone = at::empty({1, outputs});
@@ -147,7 +147,7 @@ TEST(RowActivation, EqualsTheReference) {
 TEST(Attend, EqualsCausalAttention) {
   for (const std::int64_t D : {6, 64, 80}) {
     for (const bool relative : {false, true}) {
-      SCOPED_TRACE(testing::Message() << D << " " << relative);
+      SCOPED_TRACE(::testing::Message() << D << " " << relative);
       const AttentionShape shape{.num_heads = 4, .num_kv_heads = 2, .head_dim = D};
       const std::int64_t T = 75, columns = shape.query_columns();
       const at::Tensor qkv = floats({T, shape.packed_columns()}, 1), y = at::empty({T, columns});
