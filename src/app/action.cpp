@@ -18,9 +18,7 @@ namespace {
 
 ExitCode report_out_of_memory(const ops::OutOfMemory& shortage) {
   log::end_progress();
-  log::error(cat(run::describe(shortage),
-                 "; use a smaller model, train.micro_batch_sequences or vocabulary (see `sluice "
-                 "plan`)",
+  log::error(cat(run::describe(shortage), "; expected more free memory",
                  shortage.on_gpu ? ", or run on the CPU with CUDA_VISIBLE_DEVICES=" : ""));
   return ExitCode::kIo;
 }

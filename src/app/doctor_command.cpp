@@ -33,12 +33,17 @@ GpuSoftware gpu_software() {
           .driver_release = gpu::driver_release(first_line_of("/proc/driver/nvidia/version"))};
 }
 
+std::optional<double> gflops(c10::ScalarType dtype, c10::Device device = c10::kCPU) {
+  const std::optional<double> rate = ops::measure_product_rate(dtype, kMeasured_s, device);
+  return rate ? std::optional(1e-9 * *rate) : std::nullopt;
+}
+
 void use_gpu(DoctorOutput::Card& card) {
   const c10::Device device(c10::kCUDA, 0);
   const ops::DeviceScope scope(device);
   card.free_memory_bytes = ops::memory_of(device).free_bytes;
-  card.fp32_gflops = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s, device);
-  card.bf16_gflops = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s, device);
+  card.fp32_gflops = gflops(c10::kFloat, device);
+  card.bf16_gflops = gflops(c10::kBFloat16, device);
 }
 
 DoctorOutput inspect_machine() {
@@ -54,8 +59,8 @@ DoctorOutput inspect_machine() {
   f.num_cpus = m.num_cpus;
   f.memory_bytes = m.memory_bytes;
   f.free_disk_bytes = real_files().free_bytes(".");
-  f.fp32_gflops = 1e-9 * ops::measure_product_rate(c10::kFloat, kMeasured_s);
-  f.bf16_gflops = 1e-9 * ops::measure_product_rate(c10::kBFloat16, kMeasured_s);
+  f.fp32_gflops = gflops(c10::kFloat).value();
+  f.bf16_gflops = gflops(c10::kBFloat16).value();
   describe_gpu(f, ops::gpu_support(c10::kCUDA), gpu_software());
   if (f.gpu) use_gpu(*f.card);
   advise(f, m);

@@ -36,6 +36,8 @@ std::string gpu_text(const DoctorOutput& f) {
   if (card.fp32_gflops && card.bf16_gflops)
     text += cat("on the GPU  ", rates_text(*card.fp32_gflops, *card.bf16_gflops),
                 " (4096 x 4096 x 4096, measured now)\n");
+  else if (f.gpu)
+    text += "on the GPU  products not measured: too little free memory\n";
   return text;
 }
 

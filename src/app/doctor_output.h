@@ -42,7 +42,8 @@ struct DoctorOutput {
           field<&Card::nvrtc>("Version of NVRTC, which compiles the kernels; null if not found."),
           field<&Card::nvrtc_path>("The file of NVRTC."),
           field<&Card::fp32_gflops>("Measured speed of fp32 matrix products of 4096 x 4096 x 4096; "
-                                    "null if the card cannot be used."),
+                                    "null if the card cannot be used or has too little free "
+                                    "memory."),
           field<&Card::bf16_gflops>("The same for bf16.")};
     }
   };

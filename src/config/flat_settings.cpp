@@ -69,8 +69,7 @@ class PathLister {
 
   void list(const Maybe* maybe, const std::string& path) {
     list_type(maybe->inner, path);
-    if (!std::holds_alternative<const Section*>(maybe->inner))
-      add(path, maybe->word.empty() ? "null" : std::string(maybe->word));
+    add(path, maybe->word.empty() ? "null" : std::string(maybe->word));
   }
 
   void list(const List*, const std::string& path) { add(path); }

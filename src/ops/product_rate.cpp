@@ -63,11 +63,17 @@ double measure_product_rate(const ProductMeasurement& m) {
   return m.size.flops() / best_s;
 }
 
-double measure_product_rate(c10::ScalarType dtype, double seconds, c10::Device device) {
+std::optional<double> measure_product_rate(c10::ScalarType dtype, double seconds,
+                                           c10::Device device) {
   ProductMeasurement measurement{
       .dtype = dtype, .size = product_size(device), .seconds = seconds, .device = device};
   if (device.is_cuda()) measurement.synchronize = [device] { synchronize(device); };
-  const double rate = measure_product_rate(measurement);
+  std::optional<double> rate;
+  try {
+    rate = measure_product_rate(measurement);
+  } catch (const std::exception& error) {
+    if (device.is_cpu() || !find_out_of_memory(error)) throw;
+  }
   release_cached_memory(device);
   return rate;
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace sluice::ops {
@@ -27,8 +28,10 @@ std::string describe_product(c10::ScalarType dtype, c10::Device device);
 
 // FLOP/s of that product in `dtype`, with the current number of threads of a CPU. The best
 // repetition within `seconds`; at least one after a warm-up. Draws no random numbers and leaves no
-// memory reserved. A GPU runs products alone at a higher clock than within a step.
-double measure_product_rate(c10::ScalarType dtype, double seconds, c10::Device device = c10::kCPU);
+// memory reserved. A GPU runs products alone at a higher clock than within a step. nullopt if its
+// free memory does not suffice.
+std::optional<double> measure_product_rate(c10::ScalarType dtype, double seconds,
+                                           c10::Device device = c10::kCPU);
 
 // The measurement for any size and device. `synchronize` waits for the device; empty: products have
 // finished when the call returns. With it, a repetition starts several products of at most 10 ms in

@@ -42,6 +42,8 @@ std::string key_of(const RunConfig& config, std::int64_t vocab_size, const Card&
   only.train.precision = config.train.precision;
   only.train.reductions = config.train.reductions;
   only.train.z_loss = config.train.z_loss;
+  // An evaluation needs memory.
+  if (config.evaluate.every_steps.is_word()) only.evaluate.every_steps = {};
   return cat("card: ", card.name, ", ", total_bytes, " bytes\nlibtorch: ", ops::torch_version(),
              "\nsluice: ", version(), " ", git_revision(), "\nvocabulary: ", vocab_size, "\n",
              config::to_yaml(only, config::Comments::kNone));
@@ -157,9 +159,12 @@ std::int64_t fit_micro_batch(const RunConfig& config, std::int64_t vocab_size, c
     const std::uint64_t bytes = estimated_bytes(with_micro_batch(run, sequences), vocab_size);
     return static_cast<double>(bytes) <= share * static_cast<double>(memory.available_bytes());
   };
+  const auto is_candidate = [&](std::int64_t sequences) {
+    return std::find(candidates.begin(), candidates.end(), sequences) != candidates.end();
+  };
   const Record record(card.records, key_of(config, vocab_size, card, memory.total_bytes));
   if (const std::optional<std::int64_t> known = record.read();
-      known && is_expected(*known, kOverestimate))
+      known && is_candidate(*known) && is_expected(*known, kOverestimate))
     return *known;
   const MicroBatchTest fits = [&](std::int64_t sequences) {
     return card.fits(with_micro_batch(run, sequences));

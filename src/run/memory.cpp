@@ -99,18 +99,19 @@ std::vector<MemoryPart> gpu_memory_parts(const train::ResolvedRun& run, const Gp
   const std::uint64_t in_flight = step.peak - step.kept;
   const std::uint64_t logits = std::min(step.logits, in_flight);
   // Evaluation does not share memory with a recorded step.
-  return {{"weights, fp32", 4 * sizes.arena_elements},
-          {"gradients, fp32", 4 * sizes.arena_elements},
-          {"weights, bf16 copy", bf16 ? 2 * sizes.arena_elements : 0},
-          {"optimizer state, fp32", sizes.optimizer_bytes},
-          {"tokens of a step", tokens},
-          {"activations kept for backward", step.kept},
-          {"logits, one chunk", logits},
-          {"gradients in flight", in_flight - logits},
-          {"evaluation", step.evaluation},
-          {"allocator and cuBLAS, assumed",
-           kWorkspaceBytes + (step.peak + step.evaluation) / kGapsShare},
-          {"CUDA context, assumed", kContextBytes}};
+  const std::uint64_t evaluation = run.evaluate_every_steps > 0 ? step.evaluation : 0;
+  return {
+      {"weights, fp32", 4 * sizes.arena_elements},
+      {"gradients, fp32", 4 * sizes.arena_elements},
+      {"weights, bf16 copy", bf16 ? 2 * sizes.arena_elements : 0},
+      {"optimizer state, fp32", sizes.optimizer_bytes},
+      {"tokens of a step", tokens},
+      {"activations kept for backward", step.kept},
+      {"logits, one chunk", logits},
+      {"gradients in flight", in_flight - logits},
+      {"evaluation", evaluation},
+      {"allocator and cuBLAS, assumed", kWorkspaceBytes + (step.peak + evaluation) / kGapsShare},
+      {"CUDA context, assumed", kContextBytes}};
 }
 
 std::uint64_t gpu_context_bytes() { return kContextBytes; }

@@ -23,6 +23,7 @@
 #include "ops/torch_compat.h"
 #include "run/dump_batches.h"
 #include "run/fit_micro_batch.h"
+#include "run/log_file.h"
 #include "run/open_checkpoint.h"
 #include "run/out_of_memory.h"
 #include "run/peak_rate.h"
@@ -54,14 +55,6 @@ struct Start {
   store::Checkpoint checkpoint;
   RunConfig config;  // resolved, without paths
   train::CheckpointState state;
-};
-
-class LogFile {
- public:
-  explicit LogFile(const fs::path& path) { log::open_file(path.string()); }
-  ~LogFile() { log::close_file(); }
-  LogFile(const LogFile&) = delete;
-  LogFile& operator=(const LogFile&) = delete;
 };
 
 // Steps recorded in metrics.jsonl.
@@ -191,11 +184,13 @@ Outcome outcome_of(const Parts& parts, Summary summary) {
 Utilization utilization_of(const Parts& parts) {
   constexpr double kMeasured_s = 0.05;
   const c10::ScalarType type = train::compute_type(parts.run.precision);
+  const std::optional<double> rate = ops::measure_product_rate(type, kMeasured_s, parts.device);
+  if (!rate) log::info("mfu is not reported: too little free GPU memory to measure products");
   return {
       .flops_per_token = train::sizes_of(parts.run.config,
                                          train::vocabulary(parts.run.config, *parts.data.tokenizer))
                              .flops_per_token,
-      .peak_flop_per_s = ops::measure_product_rate(type, kMeasured_s, parts.device),
+      .peak_flop_per_s = rate,
       .product = ops::describe_product(type, parts.device)};
 }
 

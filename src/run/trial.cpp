@@ -86,7 +86,7 @@ bool fits(const train::ResolvedRun& run, std::int64_t vocab_size, const Place& p
       trial.start_step(batches, static_cast<std::uint64_t>(step));
       trial.wait();
     }
-    trial.evaluate(batches.front());
+    if (run.evaluate_every_steps > 0) trial.evaluate(batches.front());
   } catch (const std::exception& error) {
     if (!ops::find_out_of_memory(error)) throw;
     fit = false;

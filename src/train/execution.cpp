@@ -70,9 +70,12 @@ bool has_device(const std::string& name) {
 
 c10::Device device_of(const std::string& name) {
   const c10::Device device(name);
-  if (!has_device(name))
+  if (!has_device(name)) {
+    const bool has_another = device.index() > 0 && has_device("cuda:0");
     fail(ExitCode::kUsage, "train.device", name,
-         cat("cpu, because ", ops::gpu_support(device).obstacle));
+         cat(has_another ? "cuda:0 or cpu" : "cpu", ", because ",
+             ops::gpu_support(device).obstacle));
+  }
   return device;
 }
 

@@ -63,6 +63,8 @@ checkpoint: {every_steps: 4}
         continue;
       std::ifstream file(entry.path(), std::ios::binary);
       std::string text{std::istreambuf_iterator<char>(file), {}};
+      // Binary, with times; made of metrics.jsonl.
+      if (name.find("/events.out.tfevents.") != std::string::npos) text.clear();
       const std::string extension = entry.path().extension();
       if (extension == ".jsonl" || extension == ".txt" || extension == ".json" ||
           name == "run/lock") {

@@ -129,9 +129,23 @@ TEST_F(FakeGpu, ExhaustedMemorySaysWhatWouldFit) {
             std::string::npos)
       << outcome.err;
   EXPECT_NE(outcome.err.find("; expected at most "), std::string::npos) << outcome.err;
+  EXPECT_NE(read("run/log.txt").find("error: train.micro_batch_sequences"), std::string::npos);
   const Outcome plan = on_gpu({"plan", "tiny.yaml", "--set", "train.device=cuda", "--json"});
   ASSERT_EQ(plan.exit_code, 0) << plan.err;
   EXPECT_NE(plan.out.find("gpu"), std::string::npos);
+}
+
+// The product for mfu, 4096 x 4096, takes 100 MB.
+TEST_F(FakeGpu, ASmallCardTrainsWithoutMfu) {
+  const Words memory{"SLUICE_FAKE_CUDA_BYTES=50000000"};
+  const Outcome outcome = on_gpu({"train", "tiny.yaml", "--set", "train.device=cuda"}, memory);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("mfu is not reported"), std::string::npos) << outcome.err;
+  EXPECT_NE(on_gpu({"doctor"}, memory).out.find("products not measured"), std::string::npos);
+  const Outcome other = on_gpu({"train", "tiny.yaml", "--set", "train.device=cuda:1"}, memory);
+  EXPECT_NE(other.err.find("expected cuda:0 or cpu, because this machine has 1 GPU"),
+            std::string::npos)
+      << other.err;
 }
 
 TEST_F(FakeGpu, RunsThatShareTheGpuGiveTheBitsOfSeparateOnes) {

@@ -127,6 +127,13 @@ TEST_F(FakeCardTest, ADamagedRecordIsReplaced) {
   EXPECT_EQ(tried_.size(), 3u);
   fit();
   EXPECT_EQ(tried_.size(), 0u);
+  // No part of the batch.
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ / "micro_batches")) {
+    const std::string text = read_file(entry.path());
+    real_files().write_atomically(entry.path(), "7" + text.substr(text.find('\n')));
+  }
+  EXPECT_EQ(fit(), 6);
+  EXPECT_EQ(tried_.size(), 3u);
 }
 
 TEST_F(FakeCardTest, PredictionRunsNothingAndIsNotKept) {
