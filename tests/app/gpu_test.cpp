@@ -142,7 +142,8 @@ TEST_F(FakeGpu, ASmallCardTrainsWithoutMfu) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.err.find("mfu is not reported"), std::string::npos) << outcome.err;
   EXPECT_NE(on_gpu({"doctor"}, memory).out.find("products not measured"), std::string::npos);
-  const Outcome other = on_gpu({"train", "tiny.yaml", "--set", "train.device=cuda:1"}, memory);
+  const Outcome other =
+      on_gpu({"train", "tiny.yaml", "--set", "run.dir=other", "train.device=cuda:1"}, memory);
   EXPECT_NE(other.err.find("expected cuda:0 or cpu, because this machine has 1 GPU"),
             std::string::npos)
       << other.err;
