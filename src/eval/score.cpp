@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "base/error.h"
@@ -37,6 +38,25 @@ struct Encoded {
   std::size_t num_scored = 0;
 };
 
+// The text without the whitespace at its end, as by Python's str.rstrip.
+std::string_view without_final_blanks(std::string_view text) {
+  static constexpr std::string_view kAscii = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
+  // U+0085, U+00A0, U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000
+  static constexpr std::array<std::string_view, 19> kOthers = {
+      "\u0085", "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+      "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A",
+      "\u2028", "\u2029", "\u202F", "\u205F", "\u3000"};
+  while (true) {
+    const std::size_t last = text.find_last_not_of(kAscii);
+    text = text.substr(0, last == std::string_view::npos ? 0 : last + 1);
+    const auto* const other =
+        std::find_if(kOthers.begin(), kOthers.end(),
+                     [&](std::string_view blank) { return text.ends_with(blank); });
+    if (other == kOthers.end()) return text;
+    text.remove_suffix(other->size());
+  }
+}
+
 Encoded encode(const text::Tokenizer& tokenizer, const ScoreRequest& request) {
   const auto& [name, code] = request.origin;
   for (const std::string& text : {request.context.value_or(""), request.text})
@@ -48,10 +68,9 @@ Encoded encode(const text::Tokenizer& tokenizer, const ScoreRequest& request) {
   if (!request.context) {
     tokenizer.encode(request.text, encoded.ids);
   } else {
-    const std::size_t last = request.context->find_last_not_of(" \t\r\n\v\f");
-    const std::size_t kept = last == std::string::npos ? 0 : last + 1;
+    const std::string_view kept = without_final_blanks(*request.context);
     Ids context;
-    if (kept > 0) tokenizer.encode(std::string_view(*request.context).substr(0, kept), context);
+    if (!kept.empty()) tokenizer.encode(kept, context);
     tokenizer.encode(*request.context + request.text, encoded.ids);
     first += context.size();
   }
@@ -73,8 +92,10 @@ std::vector<Window> windows_of(const Encoded& encoded, std::size_t index,
   std::vector<Window> windows;
   if (!request.context) {
     for (std::size_t begin = 0; begin < num_inputs; begin += length) {
-      const std::size_t count = std::min(length, num_inputs - begin);
-      windows.push_back({index, ids.subspan(begin, count), ids.subspan(begin + 1, count)});
+      const std::size_t end = std::min(begin + length, num_inputs);
+      const std::size_t num_read = std::min(length, end);  // the last window is full, too
+      windows.push_back(
+          {index, ids.subspan(end - num_read, num_read), ids.subspan(begin + 1, end - begin)});
     }
     return windows;
   }

@@ -1,14 +1,18 @@
 // The log-probability of each token of given texts.
 //
-// A text is read as in training and `eval` (docs/metrics.md): after the end token, if the tokenizer
-// has one, in windows of at most context_length tokens; the first token of a later window is the
-// last one of the window before, and every token is scored once. Σ over the tokens of a text equals
-// `eval` of the same tokens with its default stride.
+// Both kinds are defined as in EleutherAI's lm-evaluation-harness 0.4.13. A text or a context
+// follows the end token, if the tokenizer has one.
 //
-// A continuation is scored after its context, as the harness of EleutherAI does (`loglikelihood`):
-// blanks at the end of the context are moved to the continuation, and context and continuation are
-// encoded together; the tokens of the continuation are those after the first n, n being the number
-// of tokens of the context alone. The model reads at most the last context_length tokens.
+// A text (`loglikelihood_rolling`) is read in windows of at most context_length tokens; the first
+// token of a window is the last one of the window before, and every token is scored once. The last
+// window reads as many tokens as the others and scores only those that are left. With `eval` and
+// its default stride (docs/metrics.md) the last window is shorter, so the sums are equal only if
+// the windows divide the tokens evenly.
+//
+// A continuation (`loglikelihood`) is scored after its context: whitespace at the end of the
+// context is moved to the continuation, and context and continuation are encoded together; the
+// tokens of the continuation are those after the first n, n being the number of tokens of the
+// context alone. The model reads at most the last context_length tokens.
 #pragma once
 
 #include <cstdint>

@@ -65,11 +65,13 @@ std::vector<double> expected(const model::LanguageModel& model, const std::strin
   return all;
 }
 
+// In windows that the text fills; the last window of other texts reads more than that of `eval`.
 TEST(Score, EqualsEvalOnTheSameText) {
+  const std::string text = kText.substr(0, 3 * kContext);
   for (const at::ScalarType compute : {at::kFloat, at::kBFloat16}) {
     const auto model = scoring_model(compute);
     std::vector<std::int32_t> ids;
-    text::make_bytes_tokenizer()->encode(kText, ids);
+    text::make_bytes_tokenizer()->encode(text, ids);
     const data::TokenStream stream(ids);
     const data::EvaluationWindows windows(stream, {.sequence_length = kContext,
                                                    .stride = kContext,
@@ -77,8 +79,8 @@ TEST(Score, EqualsEvalOnTheSameText) {
                                                    .max_tokens = 0,
                                                    .start = kEndToken});
     const Perplexity eval = measure_perplexity(
-        *model, windows, {.num_documents = 1, .num_bytes = kText.size()}, at::kCPU, {});
-    const Score score = scores_of(*model, {{std::nullopt, kText}}).at(0);
+        *model, windows, {.num_documents = 1, .num_bytes = text.size()}, at::kCPU, {});
+    const Score score = scores_of(*model, {{std::nullopt, text}}).at(0);
     EXPECT_EQ(score.tokens, ids);
     ASSERT_EQ(eval.num_tokens, ids.size());
     // Training rounds the operands of its products to bf16, scoring only the weights.
@@ -87,6 +89,22 @@ TEST(Score, EqualsEvalOnTheSameText) {
     EXPECT_NEAR(
         std::accumulate(score.log_probabilities.begin(), score.log_probabilities.end(), 0.0),
         score.sum, 1e-9);
+  }
+}
+
+// Each window by passes of training. The harness reads 16 tokens in each of the four windows,
+// and scores the remaining 11 of the last one.
+TEST(Score, TheLastWindowOfATextIsFull) {
+  const auto model = scoring_model();
+  const Score score = scores_of(*model, {{std::nullopt, kText}}).at(0);
+  ASSERT_EQ(kText.size(), 59);
+  ASSERT_EQ(score.log_probabilities.size(), kText.size());
+  for (const auto& [begin, end] :
+       std::vector<std::pair<std::size_t, std::size_t>>{{0, 16}, {16, 32}, {32, 48}, {48, 59}}) {
+    const std::vector<double> want =
+        expected(*model, kText.substr(0, begin), kText.substr(begin, end - begin));
+    for (std::size_t i = begin; i < end; ++i)
+      EXPECT_NEAR(score.log_probabilities[i], want[i - begin], 1e-5) << "token " << i;
   }
 }
 
@@ -104,10 +122,13 @@ TEST(Score, AContinuationIsScoredAfterItsContext) {
 
 TEST(Score, BlanksAfterTheContextBelongToTheContinuation) {
   const auto model = scoring_model();
-  const auto scores = scores_of(*model, {{"In the ", "end"}, {"In the", " end"}, {"  ", "a"}});
+  const auto scores = scores_of(
+      *model, {{"In the ", "end"}, {"In the", " end"}, {"  ", "a"}, {"a \u3000\x1f\u00A0", "b"}});
   EXPECT_EQ(scores[0].tokens, scores[1].tokens);
   EXPECT_EQ(scores[0].sum, scores[1].sum);
   EXPECT_EQ(scores[2].tokens, (std::vector<std::int32_t>{' ', ' ', 'a'}));
+  EXPECT_EQ(scores[3].tokens,
+            (std::vector<std::int32_t>{' ', 0xE3, 0x80, 0x80, 0x1F, 0xC2, 0xA0, 'b'}));
 }
 
 TEST(Score, DoesNotDependOnTheBatch) {
