@@ -109,6 +109,8 @@ struct Names {
 
 Json special_tokens(const Names& names, const Options& options) {
   Json map = Json::object();
+  // A document of a decoder follows an end token. Loaders add it only on request (add_bos_token).
+  if (!names.eos.empty() && options.num_sentinels == 0) map["bos_token"] = names.eos;
   if (!names.eos.empty()) map["eos_token"] = names.eos;
   if (!names.pad.empty()) map["pad_token"] = names.pad;
   if (!names.unk.empty()) map["unk_token"] = names.unk;
