@@ -6,8 +6,8 @@
 # --tests    also RapidCheck (property tests), zsh, fish and mandoc (completion and man pages), and
 #            the Python packages used as test references;
 #            transformers in two versions, the newer one in build/oracles5; TensorBoard and trackio
-#            in build/tensorboard; NVIDIA's run-time compiler, which needs no GPU, in build/nvrtc
-#            unless LibTorch contains it
+#            in build/tensorboard; lm-evaluation-harness in build/lm_eval; NVIDIA's run-time
+#            compiler, which needs no GPU, in build/nvrtc unless LibTorch contains it
 # --lint     also clang-format and, in .venv, ruff and clang-tidy
 # --corpus   also the King James Bible if available; succeeds without it
 #
@@ -316,7 +316,7 @@ python_oracles() {
   fi
 }
 
-# --- Readers of event files -----------------------------------------------------------------------
+# --- Programs with their own packages -------------------------------------------------------------
 
 # trackio reads event files through tbparse. They have their own folder because they need other
 # versions of packages that transformers uses.
@@ -331,6 +331,15 @@ install_tensorboard() {
   # shellcheck disable=SC2086
   install_oracles "$base" "$here/packages" $tensorboard_packages
   echo "$tensorboard_packages" > "$here/version"
+}
+
+# Writes build/lm_eval/python3, which has the torch and transformers of build/oracles5.
+install_lm_eval() {
+  local here="$PWD/build/lm_eval" packages=scripts/harness/requirements.txt
+  make_wrapper "$here" "$PWD/build/oracles5/python3" "$here/packages"
+  cmp -s $packages "$here/installed" && return 0
+  install_oracles "$python" "$here/packages" --no-deps --requirement $packages
+  cp $packages "$here/installed"
 }
 
 # --- NVRTC ----------------------------------------------------------------------------------------
@@ -385,5 +394,5 @@ if [ "$corpus" = yes ] && ! command -v bible > /dev/null; then
 fi
 find_torch
 [ "$lint" = no ] || install_lint_tools
-[ "$tests" = no ] || { python_oracles; install_tensorboard; install_nvrtc; }
+[ "$tests" = no ] || { python_oracles; install_tensorboard; install_lm_eval; install_nvrtc; }
 write_record
