@@ -37,31 +37,32 @@ const ActivationKernelsOf<Bf16>& kernels_for(const ActivationKernels& kernels, B
 }
 
 // `width`: elements per row of x; `n`: elements per row of the result (width / 2 if gated).
-struct Rows {
+struct GluRows {
   std::int64_t rows, width, n;
   bool gated() const { return width != n; }
 };
 
-Rows glu_rows_of(const at::Tensor& x, bool gated) {
+GluRows glu_rows_of(const at::Tensor& x, bool gated) {
   const std::int64_t width = x.size(-1);
   return {width == 0 ? 0 : x.numel() / width, width, gated ? width / 2 : width};
 }
 
 template <typename Body>
-void for_rows(const Rows& size, const Body& body) {
+void for_rows(const GluRows& size, const Body& body) {
   const std::int64_t rows_per_task =
       std::max<std::int64_t>(1, kElementsPerTask / std::max<std::int64_t>(1, size.width));
   at::parallel_for(0, size.rows, rows_per_task,
                    [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
 }
 
-std::vector<std::int64_t> result_shape(const at::Tensor& x, const Rows& size) {
+std::vector<std::int64_t> result_shape(const at::Tensor& x, const GluRows& size) {
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape.back() = size.n;
   return shape;
 }
 
-at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, const Rows& size) {
+at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels,
+                        const GluRows& size) {
   const at::Tensor y = at::empty(result_shape(x, size), x.options());
   with_stored_type(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
@@ -75,7 +76,7 @@ at::Tensor forward_pass(const at::Tensor& x, const ActivationKernels& kernels, c
 }
 
 at::Tensor backward_pass(const at::Tensor& x, const at::Tensor& dy,
-                         const ActivationKernels& kernels, const Rows& size) {
+                         const ActivationKernels& kernels, const GluRows& size) {
   const at::Tensor dx = at::empty_like(x);
   with_stored_type(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
@@ -100,13 +101,13 @@ struct FusedActivation : torch::autograd::Function<FusedActivation> {
     ctx->saved_data["gated"] = gated;
     ctx->saved_data["type"] = std::string(f.type);
     ctx->saved_data["device"] = reinterpret_cast<std::int64_t>(device);
-    const Rows size = glu_rows_of(x, gated);
+    const GluRows size = glu_rows_of(x, gated);
     return device != nullptr ? GpuActivation{*device, f.type, gated}.forward(x)
                              : forward_pass(x, *f.kernels, size);
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const at::Tensor x = ctx->get_saved_variables()[0], dy = gradients[0].contiguous();
-    const Rows size = glu_rows_of(x, ctx->saved_data["gated"].toBool());
+    const GluRows size = glu_rows_of(x, ctx->saved_data["gated"].toBool());
     auto* device = reinterpret_cast<gpu::Device*>(ctx->saved_data["device"].toInt());
     if (device != nullptr)
       return {GpuActivation{*device, ctx->saved_data["type"].toStringRef(), size.gated()}.backward(

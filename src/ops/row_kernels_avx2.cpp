@@ -2,6 +2,6 @@
 
 namespace sluice::ops {
 
-const RowKernels kAvx2RowKernels = kKernels;
+const RowKernels kAvx2RowKernels = row_kernels_body::kKernels;
 
 }  // namespace sluice::ops

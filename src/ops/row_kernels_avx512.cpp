@@ -2,6 +2,6 @@
 
 namespace sluice::ops {
 
-const RowKernels kAvx512RowKernels = kKernels;
+const RowKernels kAvx512RowKernels = row_kernels_body::kKernels;
 
 }  // namespace sluice::ops

@@ -2,6 +2,6 @@
 
 namespace sluice::ops {
 
-const RowKernels kBaselineRowKernels = kKernels;
+const RowKernels kBaselineRowKernels = row_kernels_body::kKernels;
 
 }  // namespace sluice::ops

@@ -5,7 +5,8 @@
 
 #include "ops/row_kernels.h"
 
-namespace sluice::ops {
+// A namespace of its own: other files of ops have functions of these names.
+namespace sluice::ops::row_kernels_body {
 namespace {
 
 // Sixteen fp32 numbers in native vectors: GCC keeps a vector wider than the registers in memory.
@@ -183,4 +184,4 @@ constexpr RowKernels kKernels{.product_f32 = &multiply<float>,
                               .weighted_sum = &sum_weighted};
 
 }  // namespace
-}  // namespace sluice::ops
+}  // namespace sluice::ops::row_kernels_body
