@@ -86,11 +86,8 @@ RunTime parse_timing(const TimingTask& task, const fs::path& output, int code) {
               .peak_gpu_bytes = gpu_bytes_of(json)};
     if (!line.empty()) last = line;
   }
-  constexpr std::string_view kError = "error: ";
-  if (last.starts_with(kError)) last.erase(0, kError.size());
-  // As the child: 74 if memory runs out, for example.
-  fail(code == static_cast<int>(ExitCode::kIo) ? ExitCode::kIo : ExitCode::kUsage,
-       cat("timing ", task.label), cat("exit code ", code, ": ", printable(last, 400)));
+  fail(ExitCode::kUsage, cat("timing ", task.label),
+       cat("exit code ", code, ": ", printable(last, 400)));
 }
 
 }  // namespace

@@ -238,7 +238,7 @@ TEST_F(MpsSessionTest, MeasuresWithoutMpsIfItsClientsFail) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(run_session(options_, runs_).num_finished, 4u);
   EXPECT_NE(::testing::internal::GetCapturedStderr().find(
-                "warning: measuring again without MPS: timing relu: exit code 1: MPS server "
+                "warning: measuring again without MPS: timing relu: exit code 1: error: MPS server "
                 "failed"),
             std::string::npos);
 }
