@@ -10,13 +10,6 @@
 namespace sluice::app {
 namespace {
 
-void add_run(CLI::App& command, std::string& run) {
-  command.add_option("RUN", run, "Run directory (its newest checkpoint) or a checkpoint directory")
-      ->required()
-      ->transform(home_path())
-      ->check(not_empty("a directory"));
-}
-
 void add_file(CLI::App& command, const char* name, std::string& path, const char* description) {
   command.add_option(name, path, description)
       ->type_name("FILE")

@@ -18,12 +18,7 @@ void add_export(CLI::App& app, Action& action) {
   auto step = std::make_shared<std::int64_t>(0);
   CLI::App* command =
       app.add_subcommand("export", "Write a trained model or its metrics for another program");
-  command
-      ->add_option("RUN", options->run,
-                   "Run directory (its newest checkpoint) or a checkpoint directory")
-      ->required()
-      ->transform(home_path())
-      ->check(not_empty("a directory"));
+  add_run(*command, options->run);
   command
       ->add_option(
           "--to", options->to,

@@ -106,12 +106,7 @@ void add_eval(CLI::App& app, Action& action) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command = app.add_subcommand(
       "eval", "Compute perplexity on the held-out set of a run or on other text");
-  command
-      ->add_option("RUN", options->run,
-                   "Run directory (its newest checkpoint) or a checkpoint directory")
-      ->required()
-      ->transform(home_path())
-      ->check(not_empty("a directory"));
+  add_run(*command, options->run);
   command
       ->add_option("--data", options->data,
                    "Text files to score instead of the held-out set; --format defaults to the "

@@ -84,9 +84,7 @@ Result evaluate(const EvalOptions& options) {
   require(!options.data.empty() || (options.format.empty() && options.text_field.empty()),
           ExitCode::kUsage, options.format.empty() ? "--text-field" : "--format",
           "requires --data FILE, since the held-out set is already prepared");
-  const run::OpenedCheckpoint opened =
-      run::open_checkpoint(options.run, options.allow_older ? run::OlderCheckpoint::kAccept
-                                                            : run::OlderCheckpoint::kRefuse);
+  const run::OpenedCheckpoint opened = open_run_argument(options.run, options.allow_older);
   check_stride(options, opened.run);
   const auto measure = [&](const data::TokenStream& stream, const data::SplitCounts& counts) {
     const auto batches = train::make_evaluation_batches(

@@ -146,9 +146,7 @@ void generate_command(const GenerateOptions& options) {
           "requires --input");
   const std::vector<eval::Prompt> prompts = prompts_of(options);
   check_run_argument(options.run);
-  const run::OpenedCheckpoint opened =
-      run::open_checkpoint(options.run, options.allow_older ? run::OlderCheckpoint::kAccept
-                                                            : run::OlderCheckpoint::kRefuse);
+  const run::OpenedCheckpoint opened = open_run_argument(options.run, options.allow_older);
   const bool writes_json = options.json || !options.input.empty();
   // stdout contains only the text
   if (!writes_json)

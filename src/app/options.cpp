@@ -161,6 +161,13 @@ class ArgumentChecker {
 
 }  // namespace
 
+void add_run(CLI::App& command, std::string& run) {
+  command.add_option("RUN", run, "Run directory (its newest checkpoint) or a checkpoint directory")
+      ->required()
+      ->transform(home_path())
+      ->check(not_empty("a directory"));
+}
+
 void add_allow_older(CLI::App& command, bool& allow_older) {
   command.add_flag("--allow-older-checkpoint", allow_older,
                    "If the newest checkpoint is damaged or missing, use the newest valid one "

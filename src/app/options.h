@@ -44,6 +44,8 @@ void add_config(CLI::App& command, ConfigOptions& options,
 // Throws kUsage if CONFIG is missing.
 void require_config(const ConfigOptions& options);
 
+// Adds RUN: a run or one of its checkpoints.
+void add_run(CLI::App& command, std::string& run);
 void add_allow_older(CLI::App& command, bool& allow_older);
 
 // Rejects empty text. `expected`: the expected value, for the message.

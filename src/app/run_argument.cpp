@@ -10,7 +10,6 @@
 #include "base/text_format.h"
 #include "compare/comparison_file.h"
 #include "config/config.h"
-#include "run/open_checkpoint.h"
 #include "store/checkpoint_store.h"
 #include "store/run_directory.h"
 
@@ -134,6 +133,11 @@ RunArgument check_run_argument(const std::string& given) {
   if (!path_exists(path)) fail(ExitCode::kMissingInput, given, not_found(path));
   const Mismatch mismatch = fs::is_directory(path, ignored) ? directory(path) : file(path);
   fail(ExitCode::kMissingInput, given, mismatch.received, mismatch.expected);
+}
+
+run::OpenedCheckpoint open_run_argument(const std::string& path, bool allow_older) {
+  return run::open_checkpoint(
+      path, allow_older ? run::OlderCheckpoint::kAccept : run::OlderCheckpoint::kRefuse);
 }
 
 }  // namespace sluice::app

@@ -71,9 +71,7 @@ void score_command(const ScoreOptions& options) {
           "requires --input");
   const std::vector<eval::ScoreRequest> requests = requests_of(options);
   check_run_argument(options.run);
-  const run::OpenedCheckpoint opened =
-      run::open_checkpoint(options.run, options.allow_older ? run::OlderCheckpoint::kAccept
-                                                            : run::OlderCheckpoint::kRefuse);
+  const run::OpenedCheckpoint opened = open_run_argument(options.run, options.allow_older);
   const bool writes_json = options.json || !options.input.empty();
   JsonLineWriter out(options.output);
   eval::score_all(

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "base/little_endian.h"
+
 namespace sluice {
 
 bool WireReader::read_varint(std::uint64_t& value) {
@@ -19,9 +21,7 @@ bool WireReader::read_varint(std::uint64_t& value) {
 
 bool WireReader::read_fixed(std::size_t num_bytes, std::uint64_t& value) {
   if (rest_.size() < num_bytes) return false;
-  value = 0;
-  for (std::size_t i = num_bytes; i-- > 0;)
-    value = value << 8 | static_cast<unsigned char>(rest_[i]);
+  value = read_little_endian(rest_, 0, num_bytes);
   rest_.remove_prefix(num_bytes);
   return true;
 }
@@ -63,8 +63,8 @@ void WireWriter::write_varint(std::uint64_t value) {
   bytes_ += static_cast<char>(value);
 }
 
-void WireWriter::write_fixed(std::uint64_t value, int num_bytes) {
-  for (int i = 0; i < num_bytes; ++i, value >>= 8) bytes_ += static_cast<char>(value & 0xFF);
+void WireWriter::write_fixed(std::uint64_t value, std::size_t num_bytes) {
+  append_little_endian(bytes_, value, num_bytes);
 }
 
 void WireWriter::write_key(std::uint32_t id, WireField::Type type) {

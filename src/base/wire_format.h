@@ -55,7 +55,7 @@ class WireWriter {
  private:
   void write_key(std::uint32_t id, WireField::Type type);
   void write_varint(std::uint64_t value);
-  void write_fixed(std::uint64_t value, int num_bytes);
+  void write_fixed(std::uint64_t value, std::size_t num_bytes);
 
   std::string bytes_;
 };

@@ -68,7 +68,7 @@ struct Prompt {
   std::uint64_t seed = 1;  // instead of SamplingConfig::seed
   Origin origin = {"prompt"};
 };
-// Continued `batch` at a time; a finished one makes room for the next.
+// Continued `batch` at a time; a finished one is replaced by the next.
 struct Prompts {
   std::span<const Prompt> all;
   std::int64_t batch = 1;

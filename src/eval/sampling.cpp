@@ -156,16 +156,7 @@ double log_probability(std::span<const float> logits, std::int64_t token) {
 }
 
 std::string_view TextStream::add(const std::string& decoded, bool finished) {
-  std::string valid;
-  std::size_t at = 0;
-  while (at < decoded.size()) {
-    const std::size_t good = text::valid_utf8_prefix(std::string_view(decoded).substr(at));
-    valid.append(decoded, at, good);
-    at += good;
-    if (at == decoded.size()) break;
-    valid += text::kReplacementCharacter;
-    at += text::invalid_utf8_length(std::string_view(decoded).substr(at));
-  }
+  const std::string valid = text::with_valid_utf8(decoded);
   std::size_t sure = valid.size();
   constexpr std::size_t kSize = text::kReplacementCharacter.size();
   while (!finished && sure >= kSize &&

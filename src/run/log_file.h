@@ -8,8 +8,8 @@
 
 namespace sluice::run {
 
-// Appends what is logged to the file. It stays open if an exception ends the session: whoever
-// reports the error logs it as the last line.
+// Appends what is logged to the file. It stays open if an exception ends the session, so that the
+// error, logged by the caller, is its last line.
 class LogFile {
  public:
   explicit LogFile(const std::filesystem::path& path) { log::open_file(path.string()); }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/little_endian.h"
 #include "base/wire_format.h"
 
 namespace sluice::store {
@@ -15,19 +16,6 @@ std::uint32_t masked_crc(std::string_view bytes) {
   boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
   crc.process_bytes(bytes.data(), bytes.size());
   return std::rotr(crc.checksum(), 15) + 0xA282EAD8U;
-}
-
-std::string little_endian(std::uint64_t value, int num_bytes) {
-  std::string bytes;
-  for (int i = 0; i < num_bytes; ++i, value >>= 8) bytes += static_cast<char>(value & 0xFF);
-  return bytes;
-}
-
-std::uint64_t number_at(std::string_view bytes, std::size_t position, int num_bytes) {
-  std::uint64_t value = 0;
-  for (int i = num_bytes; i-- > 0;)
-    value = value << 8 | static_cast<unsigned char>(bytes[position + static_cast<std::size_t>(i)]);
-  return value;
 }
 
 // Event: wall_time 1, step 2, file_version 3, summary 5.
@@ -162,21 +150,23 @@ std::string hparams_event(double wall_s,
 }
 
 std::string framed(std::string_view event) {
-  std::string frame = little_endian(event.size(), 8);
-  frame += little_endian(masked_crc(frame), 4);
+  std::string frame;
+  append_little_endian(frame, event.size(), 8);
+  append_little_endian(frame, masked_crc(frame), 4);
   frame += event;
-  return frame + little_endian(masked_crc(event), 4);
+  append_little_endian(frame, masked_crc(event), 4);
+  return frame;
 }
 
 EventFrames read_event_frames(std::string_view content) {
   EventFrames found;
   while (content.size() - found.num_valid_bytes >= kHeadBytes + kTailBytes) {
     const std::string_view rest = content.substr(found.num_valid_bytes);
-    const std::uint64_t size = number_at(rest, 0, 8);
-    if (masked_crc(rest.substr(0, 8)) != number_at(rest, 8, 4)) break;
+    const std::uint64_t size = read_little_endian(rest, 0, 8);
+    if (masked_crc(rest.substr(0, 8)) != read_little_endian(rest, 8, 4)) break;
     if (size > rest.size() - kHeadBytes - kTailBytes) break;
     const std::string_view event = rest.substr(kHeadBytes, size);
-    if (masked_crc(event) != number_at(rest, kHeadBytes + size, 4)) break;
+    if (masked_crc(event) != read_little_endian(rest, kHeadBytes + size, 4)) break;
     std::optional<EventFrame> frame = parsed(event);
     if (!frame) break;
     frame->frame = rest.substr(0, kHeadBytes + size + kTailBytes);

@@ -1,7 +1,6 @@
 // Looks texts up in a SentencePiece "precompiled charsmap" (charsmap_check.h has the layout).
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,8 +15,6 @@ class Charsmap {
   std::optional<std::string_view> replacement(std::string_view text) const;
 
  private:
-  std::uint32_t number_at(std::size_t byte) const;
-
   std::string table_;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "text/charsmap_unit.h"
 #include "text/utf8.h"
 
 namespace sluice::text {
@@ -13,12 +14,6 @@ namespace {
 // Size of the library's array for the matches along one path.
 constexpr int kMaxMatchesOnPath = 32;
 constexpr int kMaxDepth = 1024;
-
-std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
-  return value;
-}
 
 class TrieWalk {
  public:
@@ -37,12 +32,7 @@ class TrieWalk {
  private:
   static constexpr int kUnseen = -1, kOnPath = -2;
 
-  std::uint32_t unit(std::uint64_t index) const { return read_u32(units_, index * 4); }
-  static std::uint32_t offset_of(std::uint32_t unit) {
-    return (unit >> 10) << ((unit & (1U << 9)) >> 6);
-  }
-  static std::uint32_t label_of(std::uint32_t unit) { return unit & ((1U << 31) | 0xFF); }
-  static bool has_leaf(std::uint32_t unit) { return (unit >> 8 & 1) == 1; }
+  CharsmapUnit unit(std::uint64_t index) const { return {charsmap_number(units_, index * 4)}; }
 
   int set_fault(std::string_view fault) {
     if (fault_.empty()) fault_ = fault;
@@ -57,16 +47,16 @@ class TrieWalk {
     if (matches_below_[node] != kUnseen) return matches_below_[node];
     if (depth > kMaxDepth) return set_fault("a normalization table deeper than 1024 levels");
     matches_below_[node] = kOnPath;
-    const std::uint32_t here = unit(node);
-    const std::uint64_t base = node ^ offset_of(here);
+    const CharsmapUnit here = unit(node);
+    const std::uint64_t base = node ^ here.offset();
     if ((base | 0xFF) >= num_units_)
       return set_fault("an out-of-range offset in the normalization table");
-    const bool match = depth > 0 && has_leaf(here);
-    if (has_leaf(here)) check_value(unit(base));
+    const bool match = depth > 0 && here.has_leaf();
+    if (here.has_leaf()) check_value(unit(base));
     int below = 0;
     for (std::uint32_t byte = 0; byte < 256 && fault_.empty(); ++byte) {
       const std::uint64_t child = base ^ byte;
-      if (label_of(unit(child)) == byte) below = std::max(below, visit(child, depth + 1));
+      if (unit(child).label() == byte) below = std::max(below, visit(child, depth + 1));
     }
     const int matches = below + (match ? 1 : 0);
     if (matches > kMaxMatchesOnPath)
@@ -75,8 +65,8 @@ class TrieWalk {
     return matches;
   }
 
-  void check_value(std::uint32_t value_unit) {
-    if ((value_unit & 0x7FFFFFFF) >= replacements_.size())
+  void check_value(CharsmapUnit unit) {
+    if (unit.value() >= replacements_.size())
       set_fault("an out-of-range replacement in the normalization table");
   }
 
@@ -91,7 +81,7 @@ class TrieWalk {
 
 std::string_view fault_of_charsmap(std::string_view table) {
   if (table.size() <= 4) return "a truncated normalization table";
-  const std::uint64_t trie_bytes = read_u32(table, 0);
+  const std::uint64_t trie_bytes = charsmap_number(table, 0);
   table.remove_prefix(4);
   if (trie_bytes >= table.size() || trie_bytes % 4 != 0)
     return "a wrong size of the normalization table";
