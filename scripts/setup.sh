@@ -246,15 +246,16 @@ install_lint_tools() {
 
 # --- Test references ------------------------------------------------------------------------------
 
-# xllamacpp is llama.cpp as a wheel; llama-cpp-python would have to be compiled for minutes.
-readonly oracle_modules="numpy scipy yaml safetensors sentencepiece jsonschema gguf xllamacpp"
-readonly llama_cpp_version=2026.10.11549
+readonly oracle_modules="numpy scipy yaml safetensors sentencepiece jsonschema gguf llama_cpp"
+# PyPI has llama-cpp-python as source only; it compiles in two minutes at these levels.
+readonly llama_cpp_version=0.3.36
+export CMAKE_ARGS="-DCMAKE_C_FLAGS_RELEASE=-O2 -DCMAKE_CXX_FLAGS_RELEASE=-O1 -DLLAVA_BUILD=OFF"
 # Two versions: transformers 5 always ties T5's embeddings and scales the decoder's outputs by a
 # different rule. Neither depends on torch.
 readonly transformers_version=4.57.6
 readonly transformers5_version=5.24.0
 oracle_packages="${oracle_modules/yaml/pyyaml} transformers==$transformers_version"
-readonly oracle_packages="${oracle_packages/xllamacpp/xllamacpp==$llama_cpp_version}"
+readonly oracle_packages="${oracle_packages/llama_cpp/llama-cpp-python==$llama_cpp_version}"
 
 # True if interpreter $1 has transformers $2 and the modules $3.
 has_oracles() {
