@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Runs the commands in the code blocks of README.md, in order, from the project's root.
 
-A command is a line that begins with `make `, `build/sluice ` or `.venv/bin/python `. Skips
+A command is a line that begins with `make `, `build/sluice ` or `.venv/bin/python `, or a block of
+Python, which .venv runs with the packages of the tests. Skips
 `make test` and `make lint`, which .ci/run runs itself. Shortens the long training run, which takes
 minutes, to a few steps; README.md shows the figures of the full run.
 """
 
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -30,9 +32,11 @@ def blocks_of(text):
 
 
 def commands_of(text):
-    """The commands of the fenced blocks without a language, comments stripped."""
+    """The commands of the fenced blocks without a language, comments stripped; Python blocks."""
     commands = []
     for language, lines in blocks_of(text):
+        if language == "python":
+            commands.append(f".venv/bin/python -c {shlex.quote(chr(10).join(lines))}")
         for line in lines if language == "" else []:
             command = re.sub(r"\s+#.*", "", line).strip()
             if (

@@ -98,7 +98,8 @@ Json config_json(const model::ModelConfig& config, const ModelFacts& facts) {
 Json generation_config_json(const ModelFacts& facts) {
   Json json = {{"_from_model_config", true},
                {"eos_token_id", or_null(facts.eos)},
-               {"pad_token_id", or_null(facts.pad)}};
+               // Without one, `generate` takes the end token and says so in a warning.
+               {"pad_token_id", or_null(facts.pad ? facts.pad : facts.eos)}};
   if (facts.decoder_start) json["decoder_start_token_id"] = *facts.decoder_start;
   return json;
 }

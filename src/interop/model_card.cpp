@@ -47,15 +47,16 @@ std::optional<Held> held_out_of(const store::RunPaths& run, std::int64_t step) {
 std::string usage_text(const Layout& layout, const ModelFacts& facts) {
   const bool has_encoder = facts.decoder_start.has_value();
   const std::string_view kind = has_encoder ? "AutoModelForSeq2SeqLM" : "AutoModelForCausalLM";
-  const std::string_view ids =
-      has_encoder ? "tokenizer(\"You may <extra_id_0> copies.\").input_ids"
-      : facts.eos ? "[tokenizer.eos_token_id, *tokenizer(\"In the beginning\").input_ids]"
-                  : "tokenizer(\"In the beginning\").input_ids";
-  return cat("```python\nimport torch\nfrom transformers import ", kind, ", AutoTokenizer\n\n",
+  const std::string_view prompt = has_encoder ? "You may <extra_id_0> copies." : "In the beginning";
+  return cat("```python\nfrom transformers import ", kind, ", AutoTokenizer\n",
              "tokenizer = AutoTokenizer.from_pretrained(\"FOLDER\")\nmodel = ", kind,
-             ".from_pretrained(\"FOLDER\")\nids = torch.tensor([", ids,
-             "])\nprint(tokenizer.decode(model.generate(ids, max_new_tokens=50)[0]))\n```\n\n",
-             has_encoder || !facts.eos ? "" : "In training, a document follows an end token.\n",
+             ".from_pretrained(\"FOLDER\")\ninputs = tokenizer(\"", prompt,
+             "\", return_tensors=\"pt\")\n",
+             "print(tokenizer.decode(model.generate(**inputs, max_new_tokens=50)[0]))\n```\n\n",
+             has_encoder || !facts.eos
+                 ? ""
+                 : "In training, a document follows an end token. `sluice generate` puts one "
+                   "before the prompt; the tokenizer does not.\n",
              "Class: `", layout.class_name, "`. `python check_export.py` compares its logits with ",
              "those of Sluice, stored in `selftest.safetensors`.\n");
 }

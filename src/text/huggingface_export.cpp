@@ -124,6 +124,8 @@ Json tokenizer_config(const Json& special, const Options& options) {
   Json config = special;
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
   config["clean_up_tokenization_spaces"] = false;
+  // By default also token_type_ids, which `generate` of version 4 rejects.
+  config["model_input_names"] = {"input_ids", "attention_mask"};
   if (options.context_length > 0) config["model_max_length"] = options.context_length;
   // Text such as `</s>` stays text, as in Sluice. Sentinels, however, are written as text.
   if (options.num_sentinels == 0) config["split_special_tokens"] = true;

@@ -33,10 +33,15 @@ build/sluice doctor
 
 
 class Commands(unittest.TestCase):
-    def test_finds_commands_in_blocks_without_a_language(self):
+    def test_finds_commands_and_python(self):
         self.assertEqual(
             run_readme.commands_of(PAGE),
-            ["make quickstart", "build/sluice plan configs/quickstart.yaml", "build/sluice doctor"],
+            [
+                "make quickstart",
+                "build/sluice plan configs/quickstart.yaml",
+                ".venv/bin/python -c 'make = 1'",
+                "build/sluice doctor",
+            ],
         )
 
     def test_finds_all_commands_of_the_readme(self):
@@ -51,8 +56,13 @@ class Commands(unittest.TestCase):
             for line in text.splitlines()
             if line.startswith(("make ", "build/sluice ", ".venv/bin/python "))
         ]
+        found = run_readme.commands_of(text)
+        programs = [command for command in found if "\n" in command]
+        self.assertEqual(len(programs), 1)
+        self.assertIn("AutoModelForCausalLM", programs[0])
         self.assertEqual(
-            run_readme.commands_of(text), [line for line in plain if line not in run_readme.SKIPPED]
+            [command for command in found if command not in programs],
+            [line for line in plain if line not in run_readme.SKIPPED],
         )
 
 
