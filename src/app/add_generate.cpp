@@ -92,7 +92,8 @@ void add_score(CLI::App& app, Action& action) {
   add_run(*command, options->run);
   add_text(*command, "--text", options->text, "Text to score");
   add_text(*command, "--context", options->context,
-           "Text before --text that is read but not scored");
+           "Text before --text that is read but not scored; for an encoder-decoder, the text with "
+           "blanks that --text fills: \"You may <extra_id_0> copies.\"");
   add_file(*command, "--input", options->input,
            "File with one JSON object per line instead of --text: {\"text\": \"...\"} or "
            "{\"context\": \"...\", \"continuation\": \"...\"}; prints one JSON object per line");

@@ -74,17 +74,19 @@ void score_command(const ScoreOptions& options) {
   const run::OpenedCheckpoint opened = open_run_argument(options.run, options.allow_older);
   const bool writes_json = options.json || !options.input.empty();
   JsonLineWriter out(options.output);
-  eval::score_all(
-      *opened.model, *opened.tokenizer, requests,
-      {.context_length = opened.run.objective->segment_length(), .batch = options.batch},
-      [&](std::size_t i, const eval::Score& score) {
-        const ScoreOutput output = output_of(requests[i], score, opened.state.progress.step);
-        if (writes_json) {
-          out.write(config::to_json(output));
-        } else {
-          print(output, *opened.tokenizer);
-        }
-      });
+  eval::score_all(*opened.model, *opened.tokenizer, requests,
+                  {.context_length = opened.run.objective->segment_length(),
+                   .batch = options.batch,
+                   .blanks = opened.run.objective->blanks(*opened.tokenizer)},
+                  [&](std::size_t i, const eval::Score& score) {
+                    const ScoreOutput output =
+                        output_of(requests[i], score, opened.state.progress.step);
+                    if (writes_json) {
+                      out.write(config::to_json(output));
+                    } else {
+                      print(output, *opened.tokenizer);
+                    }
+                  });
   out.close();
 }
 

@@ -6,71 +6,16 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "eval/blanks.h"
 #include "eval/sampling.h"
 #include "eval/writer.h"
-#include "text/utf8.h"
 
 namespace sluice::eval {
 namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-constexpr std::string_view kBlank = "___", kMark = "<extra_id_";
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;
-
-// A blank or a mark at `begin`.
-struct Blank {
-  std::size_t begin = 0, end = 0;
-  std::string_view number = {};  // of a mark
-};
-
-// The first one in `text`; begin is npos if there is none.
-Blank first_blank(std::string_view text) {
-  constexpr std::size_t kNone = std::string_view::npos;
-  const std::size_t underscores = text.find(kBlank);
-  for (std::size_t at = text.find(kMark); at < underscores; at = text.find(kMark, at + 1)) {
-    const std::size_t first = at + kMark.size(), last = text.find_first_not_of("0123456789", first);
-    if (last != kNone && last > first && text[last] == '>')
-      return {at, last + 1, text.substr(first, last - first)};
-  }
-  if (underscores == kNone) return {kNone, kNone};
-  return {underscores, std::min(text.find_first_not_of('_', underscores), text.size())};
-}
-
-// The text around the blanks: one more part than there are blanks.
-std::vector<std::string_view> parts_of(const Prompt& from) {
-  std::string_view prompt = from.text;
-  std::vector<std::string_view> parts;
-  for (Blank blank = first_blank(prompt); blank.begin != std::string_view::npos;
-       blank = first_blank(prompt)) {
-    if (!blank.number.empty() && blank.number != cat(parts.size()))
-      fail(from.origin.code, from.origin.name, prompt.substr(blank.begin, blank.end - blank.begin),
-           cat(kMark, parts.size(), ">, since blanks are numbered in their order from 0"));
-    std::string_view before = prompt.substr(0, blank.begin);
-    if (before.ends_with(' ')) before.remove_suffix(1);
-    parts.push_back(before);
-    prompt.remove_prefix(blank.end);
-  }
-  parts.push_back(prompt);
-  return parts;
-}
-
-std::vector<Ids> encode_parts(const text::Tokenizer& tokenizer, const data::SpanRules& rules,
-                              const Prompt& prompt) {
-  const auto& [name, code] = prompt.origin;
-  require(text::is_valid_utf8(prompt.text), code, name, printable(prompt.text), "valid UTF-8");
-  const std::vector<std::string_view> parts = parts_of(prompt);
-  const auto num_blanks = static_cast<std::int64_t>(parts.size()) - 1;
-  if (num_blanks == 0)
-    fail(code, name, printable(prompt.text),
-         "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
-  if (num_blanks > rules.num_sentinels)
-    fail(code, name, cat(num_blanks, " blanks"),
-         cat("at most ", rules.num_sentinels, ", the number of sentinels"));
-  std::vector<Ids> encoded;
-  for (const std::string_view part : parts) tokenizer.encode(part, encoded.emplace_back());
-  return encoded;
-}
 
 std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
   TextStream stream;
@@ -90,13 +35,13 @@ class SpanWriter final : public Writer {
   SpanWriter(const Task& task, const Prompt& prompt)
       : task_(task),
         seed_(prompt.seed),
-        parts_(encode_parts(task.tokenizer, task.rules, prompt)),
+        parts_(encode_around_blanks(task.tokenizer, task.rules, prompt)),
         spans_(1) {
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-      inputs_.insert(inputs_.end(), parts_[i].begin(), parts_[i].end());
-      inputs_.push_back(i < num_spans() ? rules().sentinel(static_cast<std::int64_t>(i))
-                                        : rules().eos);
-    }
+    if (parts_.size() == 1)
+      fail(prompt.origin.code, prompt.origin.name, printable(prompt.text),
+           "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
+    inputs_ = joined_by_sentinels(parts_, rules());
+    inputs_.push_back(rules().eos);
     if (task.start_id) ids_.push_back(*task.start_id);
     first_written_ = ids_.size();
     ids_.push_back(rules().sentinel(0));

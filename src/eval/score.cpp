@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/signals.h"
 #include "base/text_format.h"
+#include "eval/blanks.h"
 #include "eval/sampling.h"
 #include "text/utf8.h"
 
@@ -25,15 +26,17 @@ constexpr std::int64_t kMostLogits = 1 << 26;
 // scored.
 struct Window {
   std::size_t request = 0;
+  std::span<const std::int32_t> encoder_inputs;
   std::span<const std::int32_t> inputs, targets;
   std::size_t num_read = 0;
   Score score = {};
   std::size_t num_unscored() const { return inputs.size() - targets.size(); }
 };
 
-// The ids of a request: all that the model reads or predicts, and the number of scored ones at the
-// end.
+// The ids of a request: all that the (decoder) model reads or predicts, and the number of scored
+// ones at the end.
 struct Encoded {
+  Ids encoder_inputs;
   Ids ids;
   std::size_t num_scored = 0;
 };
@@ -55,6 +58,26 @@ std::string_view without_final_blanks(std::string_view text) {
     if (other == kOthers.end()) return text;
     text.remove_suffix(other->size());
   }
+}
+
+Encoded encode_pair(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
+                    const data::SpanRules& rules, const ScoreRequest& request) {
+  const auto& [name, code] = request.origin;
+  require(request.context.has_value(), code, name, "a text without context",
+          "a context and its continuation, since the model is an encoder-decoder");
+  const auto ids_of = [&](const std::string& text) {
+    return joined_by_sentinels(encode_around_blanks(tokenizer, rules, {text, 0, request.origin}),
+                               rules);
+  };
+  Encoded encoded;
+  encoded.encoder_inputs = ids_of(*request.context);
+  encoded.encoder_inputs.push_back(rules.eos);
+  encoded.ids.push_back(*model.start_id());
+  const Ids scored = ids_of(request.text);
+  require(!scored.empty(), code, name, "no tokens to score", "a continuation");
+  encoded.ids.insert(encoded.ids.end(), scored.begin(), scored.end());
+  encoded.num_scored = scored.size();
+  return encoded;
 }
 
 Encoded encode(const text::Tokenizer& tokenizer, const ScoreRequest& request) {
@@ -95,7 +118,7 @@ std::vector<Window> windows_of(const Encoded& encoded, std::size_t index,
       const std::size_t end = std::min(begin + length, num_inputs);
       const std::size_t num_read = std::min(length, end);  // the last window is full, too
       windows.push_back(
-          {index, ids.subspan(end - num_read, num_read), ids.subspan(begin + 1, end - begin)});
+          {index, {}, ids.subspan(end - num_read, num_read), ids.subspan(begin + 1, end - begin)});
     }
     return windows;
   }
@@ -103,7 +126,8 @@ std::vector<Window> windows_of(const Encoded& encoded, std::size_t index,
           cat("a continuation of ", encoded.num_scored, " tokens"),
           cat("at most ", length, ", the tokens that the model reads"));
   const std::size_t count = std::min(length, num_inputs);
-  windows.push_back({index, ids.subspan(num_inputs - count, count), ids.last(encoded.num_scored)});
+  windows.push_back({index, encoded.encoder_inputs, ids.subspan(num_inputs - count, count),
+                     ids.last(encoded.num_scored)});
   return windows;
 }
 
@@ -126,7 +150,8 @@ model::Feed next_feed(const Window& window, std::int64_t sequence, std::size_t m
 
 // Scores the windows together.
 void score_windows(model::Decoding& decoding, std::span<Window> windows) {
-  for (std::size_t w = 0; w < windows.size(); ++w) decoding.start(static_cast<std::int64_t>(w), {});
+  for (std::size_t w = 0; w < windows.size(); ++w)
+    decoding.start(static_cast<std::int64_t>(w), windows[w].encoder_inputs);
   std::size_t most_ids = 1;  // per feed; more as soon as the size of the vocabulary is known
   while (true) {
     throw_if_stopped("scoring");
@@ -167,21 +192,28 @@ void merge(Score& score, const Score& next) {
 void score_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
                std::span<const ScoreRequest> requests, const ScoreSettings& settings,
                const std::function<void(std::size_t, const Score&)>& on_done) {
-  require(!model.start_id(), ExitCode::kUsage, "score",
-          "not available for an encoder-decoder, which predicts spans of a text, not the text");
+  invariant(model.start_id().has_value() == settings.blanks.has_value(),
+            "an encoder-decoder needs the rules of its blanks");
   const at::NoGradGuard no_grad;
   std::vector<Encoded> encoded;
-  for (const ScoreRequest& request : requests) encoded.push_back(encode(tokenizer, request));
+  for (const ScoreRequest& request : requests)
+    encoded.push_back(settings.blanks ? encode_pair(model, tokenizer, *settings.blanks, request)
+                                      : encode(tokenizer, request));
   std::vector<Window> windows;
+  std::size_t longest = 0;
   for (std::size_t i = 0; i < encoded.size(); ++i) {
-    for (Window& window :
-         windows_of(encoded[i], i, requests[i], static_cast<std::size_t>(settings.context_length)))
+    // An encoder-decoder reads continuations of any length.
+    const std::size_t length =
+        settings.blanks ? encoded[i].ids.size() : static_cast<std::size_t>(settings.context_length);
+    for (Window& window : windows_of(encoded[i], i, requests[i], length)) {
+      longest = std::max(longest, window.inputs.size());
       windows.push_back(std::move(window));
+    }
   }
   const auto batch = std::min(static_cast<std::size_t>(settings.batch), windows.size());
   if (batch == 0) return;
   const auto decoding =
-      model.make_decoding(static_cast<std::int64_t>(batch), settings.context_length);
+      model.make_decoding(static_cast<std::int64_t>(batch), static_cast<std::int64_t>(longest));
   Score score;
   for (std::size_t first = 0; first < windows.size(); first += batch) {
     const auto group = std::span(windows).subspan(first, std::min(batch, windows.size() - first));

@@ -13,6 +13,10 @@
 // context is moved to the continuation, and context and continuation are encoded together; the
 // tokens of the continuation are those after the first n, n being the number of tokens of the
 // context alone. The model reads at most the last context_length tokens.
+//
+// An encoder-decoder scores continuations only: the encoder reads the context and an end token, and
+// the decoder the continuation, which gets no end token. Both may have blanks (eval/fill.h), so the
+// continuation of "You may <extra_id_0> copies." is "<extra_id_0> reproduce".
 #pragma once
 
 #include <cstdint>
@@ -22,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "data/span_rules.h"
 #include "eval/generate.h"
 #include "model/language_model.h"
 #include "text/tokenizer.h"
@@ -45,11 +50,12 @@ struct Score {
 struct ScoreSettings {
   std::int64_t context_length = 256;  // maximum number of tokens that the model reads
   std::int64_t batch = 8;             // sequences computed together; does not change the scores
+  std::optional<data::SpanRules> blanks = {};  // for an encoder-decoder
 };
 
 // `on_done` receives the scores in the order of the requests. Errors: text that is not
-// UTF-8 or has no tokens to score, a continuation longer than context_length; kUsage for an
-// encoder-decoder. Polls base/signals.h and throws kInterrupted.
+// UTF-8 or has no tokens to score, a continuation longer than context_length, a whole text or blanks
+// out of order for an encoder-decoder. Polls base/signals.h and throws kInterrupted.
 void score_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
                std::span<const ScoreRequest> requests, const ScoreSettings& settings,
                const std::function<void(std::size_t, const Score&)>& on_done);

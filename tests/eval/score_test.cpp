@@ -185,6 +185,52 @@ TEST(Score, RejectsWhatCannotBeScored) {
             "the model reads");
 }
 
+// An encoder-decoder: blanks of the context are in the encoder's input, those of the continuation
+// in the decoder's. The reference is the forward pass of training.
+TEST(Score, ScoresPairsOfAnEncoderDecoder) {
+  const data::SpanRules rules{.num_pieces = 257, .num_sentinels = 3, .eos = kEndToken};
+  model::EncoderDecoderConfig config;
+  config.num_layers = 1;
+  config.d_model = 16;
+  config.num_heads = 2;
+  config.d_ff = std::int64_t{24};
+  const auto made = model::make_model(config, rules.vocab_size(), {32, 16, kEndToken});
+  made->parameters().allocate(at::kCPU, at::kFloat, false);
+  made->parameters().initialize(1);
+  const std::vector<ScoreRequest> requests{{"a ___ c ___.", "<extra_id_0>xy<extra_id_1>z"},
+                                           {"no blanks", "plain"},
+                                           {"", "<extra_id_0>"}};
+  const std::int64_t s0 = rules.sentinel(0), s1 = rules.sentinel(1), end = kEndToken;
+  const std::vector<std::vector<std::int64_t>> inputs{
+      {'a', s0, ' ', 'c', s1, '.', end}, {'n', 'o', ' ', 'b', 'l', 'a', 'n', 'k', 's', end}, {end}};
+  const std::vector<std::vector<std::int64_t>> targets{
+      {s0, 'x', 'y', s1, 'z'}, {'p', 'l', 'a', 'i', 'n'}, {s0}};
+  const auto bytes = text::make_bytes_tokenizer();
+  const auto scored = [&](const std::vector<ScoreRequest>& of, std::int64_t batch) {
+    std::vector<Score> scores;
+    score_all(*made, *bytes, of, {.context_length = 4, .batch = batch, .blanks = rules},
+              [&](std::size_t, const Score& score) { scores.push_back(score); });
+    return scores;
+  };
+  const auto scores = scored(requests, 8);
+  ASSERT_EQ(scores.size(), 3u);
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const at::Tensor x = at::tensor(inputs[i]).unsqueeze(0), y = at::tensor(targets[i]);
+    const at::Tensor nats =
+        at::log_softmax(made->logits({x, y.unsqueeze(0)}, {}).squeeze(0).to(at::kDouble), 1)
+            .gather(1, y.unsqueeze(1));
+    ASSERT_EQ(scores[i].tokens, std::vector<std::int32_t>(targets[i].begin(), targets[i].end()));
+    for (std::size_t n = 0; n < targets[i].size(); ++n)
+      EXPECT_NEAR(scores[i].log_probabilities[n], nats[static_cast<std::int64_t>(n)].item<double>(),
+                  1e-5);
+    EXPECT_EQ(scored({requests[i]}, 1)[0].log_probabilities, scores[i].log_probabilities);
+  }
+  EXPECT_THROW(scored({{std::nullopt, "text"}}, 1), UserError);
+  EXPECT_THROW(scored({{"a ___", "<extra_id_1>b"}}, 1), UserError);
+  EXPECT_THROW(scored({{"a ___", ""}}, 1), UserError);
+}
+
 TEST(Score, AStopSignalEndsIt) {
   const auto model = scoring_model();
   request_stop(SIGTERM);
