@@ -52,7 +52,11 @@ void read_metrics_of(const store::RunPaths& paths, report::ShownRun& run) {
   const std::string name = paths.metrics().string();
   store::read_metrics(paths.metrics(), [&](std::int64_t, const Json& line) {
     if (line.contains("eval")) {
-      run.evaluations.push_back(shown(config::from_json_object<train::EvaluationLine>(line, name)));
+      auto evaluation = config::from_json_object<train::EvaluationLine>(line, name);
+      run.evaluations.push_back(shown(evaluation));
+      for (train::SampleText& sample :
+           evaluation.samples.value_or(std::vector<train::SampleText>{}))
+        run.samples.push_back({evaluation.step, std::move(sample.prompt), std::move(sample.text)});
       return;
     }
     const auto step = config::from_json_object<train::StepLine>(line, name);

@@ -17,6 +17,15 @@ using Ids = std::vector<std::int32_t>;
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;
 
+std::vector<Ids> encode_blanks(const text::Tokenizer& tokenizer, const data::SpanRules& rules,
+                               const Prompt& prompt) {
+  std::vector<Ids> parts = encode_around_blanks(tokenizer, rules, prompt);
+  if (parts.size() == 1)
+    fail(prompt.origin.code, prompt.origin.name, printable(prompt.text),
+         "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
+  return parts;
+}
+
 std::string as_text(const text::Tokenizer& tokenizer, const Ids& ids) {
   TextStream stream;
   return std::string(stream.add(tokenizer.decode(ids), /*finished=*/true));
@@ -35,11 +44,8 @@ class SpanWriter final : public Writer {
   SpanWriter(const Task& task, const Prompt& prompt)
       : task_(task),
         seed_(prompt.seed),
-        parts_(encode_around_blanks(task.tokenizer, task.rules, prompt)),
+        parts_(encode_blanks(task.tokenizer, task.rules, prompt)),
         spans_(1) {
-    if (parts_.size() == 1)
-      fail(prompt.origin.code, prompt.origin.name, printable(prompt.text),
-           "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
     inputs_ = joined_by_sentinels(parts_, rules());
     inputs_.push_back(rules().eos);
     if (task.start_id) ids_.push_back(*task.start_id);
@@ -120,6 +126,11 @@ class SpanWriter final : public Writer {
 };
 
 }  // namespace
+
+void check_blanks(const text::Tokenizer& tokenizer, const data::SpanRules& rules,
+                  const Prompt& prompt) {
+  encode_blanks(tokenizer, rules, prompt);
+}
 
 void fill_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
               const data::SpanRules& rules, const Prompts& prompts, const SamplingConfig& config,

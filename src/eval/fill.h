@@ -35,6 +35,9 @@ struct Filled {
 Filled fill_blanks(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
                    const data::SpanRules& rules, std::string_view prompt,
                    const SamplingConfig& config);
+// Throws what fill_blanks() throws for the prompt.
+void check_blanks(const text::Tokenizer& tokenizer, const data::SpanRules& rules,
+                  const Prompt& prompt);
 // Several prompts, as generate_all() (eval/generate.h).
 void fill_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
               const data::SpanRules& rules, const Prompts& prompts, const SamplingConfig& config,

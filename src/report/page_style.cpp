@@ -119,6 +119,7 @@ svg svg { overflow: hidden; }
 }
 .key span { display: inline-flex; align-items: center; gap: .4rem; }
 .key svg { display: inline-block; flex: none; }
+.samples td { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 18rem; }
 pre {
   background: var(--tint); padding: .8rem 1rem; overflow: auto;
   font: .82rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;

@@ -26,6 +26,11 @@ struct ShownEvaluation {
   std::optional<double> log_perplexity, perplexity, bits_per_byte, word_perplexity;
 };
 
+struct ShownSample {
+  std::int64_t step = 0;
+  std::string prompt, text;
+};
+
 struct ShownRun {
   std::string name, directory;
   config::FlatSettings settings;
@@ -34,6 +39,7 @@ struct ShownRun {
   bool is_finished = false;
   std::vector<ShownStep> steps;  // by step
   std::vector<ShownEvaluation> evaluations;
+  std::vector<ShownSample> samples;  // by step
   std::uint64_t tokens = 0;         // target tokens trained on
   std::int64_t num_parameters = 0;  // 0: unknown
   // empty if unknown

@@ -38,6 +38,7 @@
 #include "train/batches.h"
 #include "train/execution.h"
 #include "train/resolve.h"
+#include "train/samples.h"
 #include "train/trainer.h"
 
 namespace sluice::run {
@@ -227,6 +228,7 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
     check_changes(paths, *stored, run.config);
     check_tokenizer(data, *start);
   }
+  train::check_samples(run, data);
   // Held-out text that is too short fails before the first step.
   if (run.evaluate_every_steps > 0)
     train::make_evaluation_batches(run, train::held_out(run.config, data).stream, *data.tokenizer,

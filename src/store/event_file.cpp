@@ -84,7 +84,7 @@ std::optional<EventFrame> parsed(std::string_view event) {
     const std::optional<ValueParts> value = first_value(field->bytes);
     if (!value) return std::nullopt;
     frame.tag = value->tag;
-    frame.is_header = frame.is_header || value->has_metadata;
+    frame.is_header = frame.is_header || (value->has_metadata && value->tag != kSamplesTag);
   }
   return fields.failed() ? std::nullopt : std::optional(frame);
 }

@@ -40,6 +40,8 @@ std::string version_event(double wall_s);  // must be the first of a file
 std::string scalar_event(EventTime time, std::span<const Scalar> scalars);
 std::string histogram_event(EventTime time,
                             std::span<const std::pair<std::string, Histogram>> histograms);
+// The tag of texts that belong to a step; other texts describe the run.
+inline constexpr std::string_view kSamplesTag = "samples/text_summary";
 std::string text_event(EventTime time, std::string_view tag, std::string_view markdown);
 // The settings of a run for the HPARAMS tab: numbers and booleans as such, anything else as text.
 std::string hparams_event(double wall_s,

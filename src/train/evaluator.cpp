@@ -7,6 +7,7 @@
 #include "base/text_format.h"
 #include "ops/cuda.h"
 #include "train/batches.h"
+#include "train/samples.h"
 
 namespace sluice::train {
 
@@ -33,8 +34,9 @@ eval::Perplexity Evaluator::measure_tokens(std::uint64_t max_tokens) const {
 void Evaluator::evaluate(std::int64_t step, Metrics& metrics) {
   const double begin_s = monotonic_s();
   const eval::Perplexity result = measure(step);
+  const std::vector<SampleText> samples = write_samples(model_, run_, data_);
   last_s_ = monotonic_s() - begin_s;
-  metrics.add_evaluation(step, result);
+  metrics.add_evaluation(step, result, samples);
   metrics.add_weights(step, model_.parameters());
   if (run_.is_last(step)) final_result_ = result;
   record(step, *result.figures.log_perplexity);

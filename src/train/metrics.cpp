@@ -138,12 +138,14 @@ void Metrics::flush() {
   if (events_) events_->flush();
 }
 
-void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result) {
+void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result,
+                             const std::vector<SampleText>& samples) {
   write_out();
-  const EvaluationLine line{.step = step,
-                            .eval = {.figures = result.figures,
-                                     .num_tokens = result.num_tokens,
-                                     .num_dropped_tokens = result.num_dropped_tokens}};
+  EvaluationLine line{.step = step,
+                      .eval = {.figures = result.figures,
+                               .num_tokens = result.num_tokens,
+                               .num_dropped_tokens = result.num_dropped_tokens}};
+  if (!samples.empty()) line.samples = samples;
   log_.append(line_of(line));
   if (events_) events_->add(line);
 }

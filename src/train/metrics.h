@@ -53,7 +53,8 @@ class Metrics {
   void return_to(std::int64_t step);
 
   void add(const Event& event);  // ignores a second event of a step
-  void add_evaluation(std::int64_t step, const eval::Perplexity& result);
+  void add_evaluation(std::int64_t step, const eval::Perplexity& result,
+                      const std::vector<SampleText>& samples = {});
   // Histograms for TensorBoard, if it is on.
   void add_weights(std::int64_t step, const ops::Parameters& parameters);
   // Writes every pending line; synchronizes with the device. Call before work that is not part of

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <tuple>
+#include <vector>
 
 #include "config/record.h"
 #include "store/held_out_figures.h"
@@ -75,6 +77,16 @@ struct EvaluationFigures {
   }
 };
 
+struct SampleText {
+  std::string prompt, text;
+  static constexpr auto fields() {
+    return std::tuple{
+        config::field<&SampleText::prompt>("The prompt."),
+        config::field<&SampleText::text>("What the model wrote: the continuation, or the prompt "
+                                         "with its blanks filled.")};
+  }
+};
+
 struct EvaluationLine {
   static constexpr config::RecordFormat record{
       .name = "metrics-evaluation",
@@ -84,10 +96,14 @@ struct EvaluationLine {
       .indent = -1};
   std::int64_t step = 0;
   EvaluationFigures eval;
+  std::optional<std::vector<SampleText>> samples;
 
   static constexpr auto fields() {
     return std::tuple{config::field<&EvaluationLine::step>("Finished optimizer steps."),
-                      config::field<&EvaluationLine::eval>("The figures.")};
+                      config::field<&EvaluationLine::eval>("The figures."),
+                      config::field<&EvaluationLine::samples>(
+                          "One object per prompt of `evaluate.samples`; missing without prompts.",
+                          config::MayBeMissing{})};
   }
 };
 

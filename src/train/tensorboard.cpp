@@ -58,13 +58,29 @@ std::string event_of(const EvaluationLine& line, double wall_s) {
   return store::scalar_event({wall_s, line.step}, scalars);
 }
 
+std::string samples_event(const EvaluationLine& line, double wall_s) {
+  std::string markdown;
+  for (const SampleText& sample : *line.samples)
+    markdown += cat("**", sample.prompt, "**\n\n", sample.text, "\n\n");
+  return store::text_event({wall_s, line.step}, store::kSamplesTag, markdown);
+}
+
 // A line of metrics.jsonl; exactly one is set.
 struct Line {
   std::optional<StepLine> step;
   std::optional<EvaluationLine> evaluation;
   std::int64_t number() const { return step ? step->step : evaluation->step; }
-  std::string_view prefix() const { return step ? kTrain : kHeldOut; }
   double seconds() const { return step ? step->time.step_seconds : 0; }
+  // With what the first tags of its events begin.
+  std::vector<std::string_view> prefixes() const {
+    if (step) return {kTrain};
+    if (!evaluation->samples) return {kHeldOut};
+    return {kHeldOut, store::kSamplesTag};
+  }
+  std::string event(std::string_view prefix, double wall_s) const {
+    if (step) return event_of(*step, wall_s);
+    return prefix == kHeldOut ? event_of(*evaluation, wall_s) : samples_event(*evaluation, wall_s);
+  }
 };
 
 std::vector<Line> read_lines(const fs::path& metrics, std::int64_t last_step) {
@@ -96,24 +112,24 @@ std::vector<Entry> merged(std::span<const store::EventFrame> kept, const std::ve
   std::vector<std::pair<Key, double>> known;  // sorted below: wall time of each scalar event
   for (const store::EventFrame& frame : kept) {
     entries.push_back({frame.time, std::string(frame.frame)});
-    for (const std::string_view prefix : {kTrain, kHeldOut})
+    for (const std::string_view prefix : {kTrain, kHeldOut, store::kSamplesTag})
       if (frame.tag.starts_with(prefix))
         known.push_back({{frame.time.step, prefix}, frame.time.wall_s});
   }
   std::sort(known.begin(), known.end());
   double wall_s = begin_s;
   for (const Line& line : lines) {
-    const std::pair<Key, double> wanted{{line.number(), line.prefix()},
-                                        -std::numeric_limits<double>::infinity()};
-    const auto found = std::lower_bound(known.begin(), known.end(), wanted);
-    if (found != known.end() && found->first == wanted.first) {
-      wall_s = found->second;
-      continue;
+    for (const std::string_view prefix : line.prefixes()) {
+      const std::pair<Key, double> wanted{{line.number(), prefix},
+                                          -std::numeric_limits<double>::infinity()};
+      const auto found = std::lower_bound(known.begin(), known.end(), wanted);
+      if (found != known.end() && found->first == wanted.first) {
+        wall_s = found->second;
+        continue;
+      }
+      wall_s += line.seconds();
+      entries.push_back({{wall_s, line.number()}, store::framed(line.event(prefix, wall_s))});
     }
-    wall_s += line.seconds();
-    const std::string event =
-        line.step ? event_of(*line.step, wall_s) : event_of(*line.evaluation, wall_s);
-    entries.push_back({{wall_s, line.number()}, store::framed(event)});
   }
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry& a, const Entry& b) { return a.time.step < b.time.step; });
@@ -204,7 +220,10 @@ void TensorBoardLog::append(const std::string& event) {
 
 void TensorBoardLog::add(const StepLine& line) { append(event_of(line, wall_clock_s())); }
 
-void TensorBoardLog::add(const EvaluationLine& line) { append(event_of(line, wall_clock_s())); }
+void TensorBoardLog::add(const EvaluationLine& line) {
+  append(event_of(line, wall_clock_s()));
+  if (line.samples) append(samples_event(line, wall_clock_s()));
+}
 
 void TensorBoardLog::add_weights(std::int64_t step, const ops::Parameters& parameters) {
   if (!files_.is_written) return;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "config/field.h"
 #include "data/splits.h"
@@ -144,11 +145,32 @@ struct TrainConfig {
   static void check(const TrainConfig& c, config::Problems& problems);
 };
 
+// Texts that show what the model writes.
+struct SamplesConfig {
+  std::vector<std::string> prompts;
+  std::int64_t tokens = 48;
+  double temperature = 0.8;
+  static constexpr auto fields() {
+    using config::field;
+    using C = SamplesConfig;
+    return std::tuple{
+        field<&C::prompts>("Texts that the model continues, or whose blanks it fills, after every "
+                           "evaluation. Shown by `sluice report` and TensorBoard.",
+                           config::Affects::kCadence),
+        field<&C::tokens>("Length of each sample.", config::Between{1, 4096},
+                          config::Affects::kCadence),
+        field<&C::temperature>("0: the most likely tokens. Otherwise all evaluations use the same "
+                               "random numbers, derived from `run.seed`.",
+                               config::NonNegative{}, config::Affects::kCadence)};
+  }
+};
+
 struct EvaluateConfig {
   Split split = Split::kValid;
   config::WordOr<"never", std::int64_t> every_steps{100};
   config::WordOr<"all", std::int64_t> max_tokens;
   config::WordOr<"all", std::int64_t> final_max_tokens;
+  SamplesConfig samples;
   static constexpr auto fields() {
     using config::field;
     using C = EvaluateConfig;
@@ -164,7 +186,8 @@ struct EvaluateConfig {
             "Held-out tokens of the periodic evaluations, evenly spaced; `all`: the whole set.",
             config::Positive{}),
         field<&C::final_max_tokens>("Held-out tokens of the evaluation after the last step.",
-                                    config::Positive{}, config::Affects::kFigures)};
+                                    config::Positive{}, config::Affects::kFigures),
+        field<&C::samples>("Texts written after every evaluation.")};
   }
 };
 

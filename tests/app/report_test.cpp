@@ -39,6 +39,37 @@ TEST_F(ReportOfRuns, OneAndTwoRuns) {
   EXPECT_NE(read("run/report.html").find("finished, 6 steps"), std::string::npos);
 }
 
+// The samples of the evaluations are those of `generate`, and nothing else in the run changes.
+TEST_F(ReportOfRuns, ShowsSamplesOverTime) {
+  train({"tiny.yaml"});
+  const auto with_samples = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--set", "evaluate.samples.prompts=[The, \"<&>\"]",
+                                       "evaluate.samples.tokens=7"});
+    return arguments;
+  };
+  train(with_samples({"tiny.yaml", "--run-dir", "shown"}));
+  EXPECT_EQ(read("shown/checkpoints/step-4/model.safetensors"),
+            read("run/checkpoints/step-4/model.safetensors"));
+  std::vector<nlohmann::json> samples;
+  std::istringstream lines(read("shown/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (json.contains("eval")) samples.push_back(json.at("samples"));
+  }
+  ASSERT_GE(samples.size(), 2u);
+  EXPECT_NE(samples.front(), samples.back());
+  for (const auto& sample : samples.back()) {
+    const Outcome generated =
+        sluice({"generate", "shown", "--json", "--prompt", sample.at("prompt"), "--tokens", "7",
+                "--temperature", "0.8"});
+    EXPECT_EQ(generated.json().at("text"), sample.at("text"));
+  }
+  ASSERT_EQ(sluice({"report", "shown", "run", "--out", "samples.html"}).exit_code, 0);
+  expect_valid("samples.html");
+  EXPECT_NE(read("samples.html").find("<h3>&lt;&amp;&gt;</h3>"), std::string::npos);
+  EXPECT_EQ(read("run/report.html").find("id=\"samples\""), std::string::npos);
+}
+
 TEST_F(ReportOfRuns, RefusesWhatIsNoRun) {
   train({"tiny.yaml"});
   for (const auto& [run, part] :

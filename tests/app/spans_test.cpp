@@ -33,7 +33,14 @@ checkpoint: {every_steps: 10}
 };
 
 TEST_F(Spans, TrainsEvaluatesAndFillsBlanks) {
-  const Outcome trained = sluice({"train", "spans.yaml", "--json"});
+  const Outcome refused =
+      sluice({"train", "spans.yaml", "--set", "evaluate.samples.prompts=[\"no blank\"]"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.err.find("evaluate.samples.prompts: received no blank; expected at least one"),
+            std::string::npos)
+      << refused.err;
+  const Outcome trained =
+      sluice({"train", "spans.yaml", "--json", "--set", "evaluate.samples.prompts=[\"a ___ b\"]"});
   ASSERT_EQ(trained.exit_code, 0) << trained.err;
   EXPECT_LT(trained.json().at("log_perplexity").get<double>(),
             trained.json().at("initial_log_perplexity").get<double>() - 0.5);

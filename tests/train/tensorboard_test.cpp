@@ -22,8 +22,11 @@ StepLine step_line(std::int64_t step) {
           .time = {.seconds = 1, .step_seconds = 0.5, .tokens_per_s = 20}};
 }
 
+// Every second one has samples.
 EvaluationLine evaluation_line(std::int64_t step) {
-  return {.step = step, .eval = {.figures = {.log_perplexity = 2.0}, .num_tokens = 5}};
+  EvaluationLine line{.step = step, .eval = {.figures = {.log_perplexity = 2.0}, .num_tokens = 5}};
+  if (step % 4 == 0) line.samples = {{"In the", cat(" beginning ", step)}};
+  return line;
 }
 
 class TensorBoard : public ::testing::Test {
@@ -68,6 +71,7 @@ class TensorBoard : public ::testing::Test {
     for (std::int64_t step = 1; step <= last; ++step) {
       all.push_back(cat(step, " train/loss"));
       if (step % 2 == 0) all.push_back(cat(step, " held_out/num_tokens"));
+      if (step % 4 == 0) all.push_back(cat(step, " samples/text_summary"));
     }
     return all;
   }
