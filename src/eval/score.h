@@ -53,9 +53,9 @@ struct ScoreSettings {
   std::optional<data::SpanRules> blanks = {};  // for an encoder-decoder
 };
 
-// `on_done` receives the scores in the order of the requests. Errors: text that is not
-// UTF-8 or has no tokens to score, a continuation longer than context_length, a whole text or blanks
-// out of order for an encoder-decoder. Polls base/signals.h and throws kInterrupted.
+// `on_done` receives the scores in the order of the requests. Errors: text that is not UTF-8 or has
+// no tokens to score; a continuation longer than context_length; for an encoder-decoder, a whole
+// text or blanks out of order. Polls base/signals.h and throws kInterrupted.
 void score_all(const model::LanguageModel& model, const text::Tokenizer& tokenizer,
                std::span<const ScoreRequest> requests, const ScoreSettings& settings,
                const std::function<void(std::size_t, const Score&)>& on_done);

@@ -27,7 +27,8 @@ class Evaluator {
   // Held-out perplexity with the token limit configured for `step`. kInterrupted if a stop is
   // requested.
   eval::Perplexity measure(std::int64_t step) const;
-  // Measures and writes samples, writes both to the metrics and logs. kInterrupted as above; a resume then repeats it.
+  // Measures, and adds the figures and samples of text to the metrics and the log. kInterrupted as
+  // above; a resume then repeats it.
   void evaluate(std::int64_t step, Metrics& metrics);
   // Updates the best evaluation with a result that is already in the metrics.
   void record(std::int64_t step, double log_perplexity);

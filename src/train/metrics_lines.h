@@ -83,7 +83,7 @@ struct SampleText {
     return std::tuple{
         config::field<&SampleText::prompt>("The prompt."),
         config::field<&SampleText::text>("What the model wrote: the continuation, or the prompt "
-                                         "with its blanks filled.")};
+                                         "with its blanks filled; NUL as U+FFFD.")};
   }
 };
 

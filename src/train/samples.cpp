@@ -17,6 +17,13 @@ std::vector<eval::Prompt> prompts_of(const ResolvedRun& run) {
   return prompts;
 }
 
+// Records have no text with NUL.
+std::string without_nul(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == '\0' ? "\uFFFD" : std::string(1, c);
+  return out;
+}
+
 }  // namespace
 
 void check_samples(const ResolvedRun& run, const data::PreparedData& data) {
@@ -38,7 +45,7 @@ std::vector<SampleText> write_samples(const model::LanguageModel& model, const R
                                       .context_length = run.objective->segment_length()};
   std::vector<SampleText> samples;
   const auto add = [&](std::size_t i, const auto& result) {
-    samples.push_back({prompts[i].text, result.text});
+    samples.push_back({prompts[i].text, without_nul(result.text)});
   };
   if (prompts.empty()) return samples;
   if (const auto blanks = run.objective->blanks(*data.tokenizer)) {
