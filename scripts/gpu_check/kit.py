@@ -21,8 +21,10 @@ PACKAGES = {
 def unpack(archive, folder):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    # Python before 3.11.4 has no filters.
+    options = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
     with tarfile.open(archive) as content:
-        content.extractall(folder, filter="tar")
+        content.extractall(folder, **options)
     missing = missing_modules(*PACKAGES)
     if missing and (folder / "wheels").exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index"]
