@@ -48,7 +48,7 @@ void add_sampling(CLI::App& command, GenerateOptions& options) {
       ->default_str(cat(defaults.repetition_penalty));
   command
       .add_option("--stop", options.stop,
-                  "End before this text, which is not printed. May be repeated")
+                  "End before this text, which is not printed. Repeat the option for more")
       ->allow_extra_args(false)
       ->type_name("TEXT")
       ->check(not_empty("a text that ends the output"));

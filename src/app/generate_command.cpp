@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/json_lines.h"
+#include "app/output_file.h"
 #include "app/run_argument.h"
 #include "app/text_records.h"
 #include "base/error.h"
@@ -66,7 +67,7 @@ GenerateOutput output_of(const eval::Prompt& prompt, const eval::Filled& filled)
 }
 
 std::vector<eval::Prompt> prompts_of(const GenerateOptions& options) {
-  if (options.input.empty()) return {{options.prompt.value_or(""), options.seed}};
+  if (options.input.empty()) return {{options.prompt.value_or(""), options.seed, {"--prompt"}}};
   std::vector<eval::Prompt> prompts;
   for (const JsonLine& line : read_json_lines(options.input)) {
     auto read = config::from_json<GenerateInput>(line.text, line.origin);
@@ -94,6 +95,8 @@ void write_json(const GenerateOptions& options, const Generator& generator,
     GenerateOutput output = output_of(prompts[i], result);
     output.step = opened.state.progress.step;
     interrupted = interrupted || result.interrupted;
+    // Of a file of prompts, only finished texts.
+    if (result.interrupted && !options.input.empty()) return;
     out.write(config::to_json(output));
   };
   const eval::Prompts all{prompts, options.batch};
@@ -144,6 +147,7 @@ void generate_command(const GenerateOptions& options) {
           "cannot be combined with --input");
   require(options.output.empty() || !options.input.empty(), ExitCode::kUsage, "--output",
           "requires --input");
+  check_output_file("--output", options.output, options.input);
   const std::vector<eval::Prompt> prompts = prompts_of(options);
   check_run_argument(options.run);
   const run::OpenedCheckpoint opened = open_run_argument(options.run, options.allow_older);

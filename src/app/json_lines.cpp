@@ -14,9 +14,12 @@ constexpr std::uint64_t kMostInputBytes = std::uint64_t{1} << 30;
 
 }  // namespace
 
-std::vector<JsonLine> read_json_lines(const std::string& path) {
-  text::require_regular_file(path);
-  const std::string content = read_file(path, kMostInputBytes);
+std::vector<JsonLine> read_json_lines(const std::string& given) {
+  const bool is_stdin = given == "-";
+  const std::string path = is_stdin ? "standard input" : given;
+  std::error_code ignored;
+  if (fs::is_directory(given, ignored)) text::require_regular_file(given);
+  const std::string content = read_file(is_stdin ? "/dev/stdin" : given, kMostInputBytes);
   std::vector<JsonLine> lines;
   std::string_view rest = content;
   for (std::size_t number = 1; !rest.empty(); ++number) {

@@ -17,8 +17,8 @@ struct JsonLine {
   std::string text;
   std::string origin;  // "prompts.jsonl:3"
 };
-// The lines of the file that are not empty. kMissingInput if it cannot be read or is not a regular
-// file, kBadData if it is larger than 1 GiB or has no lines.
+// The lines of a file or pipe that are not empty; `-` is standard input. kMissingInput if it cannot
+// be read, kBadData if it is larger than 1 GiB or has no lines.
 std::vector<JsonLine> read_json_lines(const std::string& path);
 
 // Writes lines to a file, or to stdout without a path. Each line is written at once.

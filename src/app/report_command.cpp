@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "app/output_file.h"
 #include "app/run_argument.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -100,6 +101,7 @@ report::ShownRun read_shown_run(const std::string& directory) {
 }  // namespace
 
 void report_command(const ReportOptions& options) {
+  check_output_file("--out", options.out);
   std::vector<report::ShownRun> runs;
   for (const std::string& directory : options.runs) runs.push_back(read_shown_run(directory));
   fs::path out = options.out;

@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "app/json_lines.h"
+#include "app/output_file.h"
 #include "app/run_argument.h"
 #include "app/text_records.h"
 #include "base/error.h"
@@ -32,28 +33,35 @@ std::vector<eval::ScoreRequest> requests_of(const ScoreOptions& options) {
   return requests;
 }
 
-ScoreOutput output_of(const eval::ScoreRequest& request, const eval::Score& score,
-                      std::int64_t step) {
+ScoreOutput output_of(const eval::Score& score, std::int64_t step) {
   const auto num_tokens = static_cast<double>(score.tokens.size()),
-             num_bytes = static_cast<double>(request.text.size());
+             num_bytes = static_cast<double>(score.num_bytes);
   return {.log_probability = score.sum,
           .log_perplexity = -score.sum / num_tokens,
           .bits_per_byte = -score.sum / (std::numbers::ln2 * num_bytes),
           .is_greedy = score.is_greedy,
           .num_tokens = score.tokens.size(),
-          .num_bytes = request.text.size(),
+          .num_bytes = score.num_bytes,
           .tokens = {score.tokens.begin(), score.tokens.end()},
           .log_probabilities = score.log_probabilities,
           .step = step};
 }
 
-// One line per token: its log-probability and its text, as far as one token has a text.
-void print(const ScoreOutput& output, const text::Tokenizer& tokenizer) {
+// The text of a token, as far as one token has a text; of a sentinel, its mark.
+std::string text_of(std::int32_t id, const text::Tokenizer& tokenizer,
+                    const std::optional<data::SpanRules>& blanks) {
+  if (blanks && id >= blanks->num_pieces) return cat("<extra_id_", blanks->sentinel(0) - id, ">");
+  return printable(tokenizer.decode(std::span(&id, 1)));
+}
+
+// One line per token: its log-probability and its text.
+void print(const ScoreOutput& output, const text::Tokenizer& tokenizer,
+           const std::optional<data::SpanRules>& blanks) {
   std::cout << "log-probability  token\n";
   for (std::size_t i = 0; i < output.tokens.size(); ++i) {
     const auto id = static_cast<std::int32_t>(output.tokens[i]);
     std::cout << std::setw(15) << fixed(output.log_probabilities[i], 4) << "  "
-              << printable(tokenizer.decode(std::span(&id, 1))) << "\n";
+              << text_of(id, tokenizer, blanks) << "\n";
   }
   std::cout << "log_probability  " << fixed(output.log_probability, 4) << " nats, "
             << with_commas(static_cast<std::int64_t>(output.num_tokens)) << " tokens\n"
@@ -69,22 +77,23 @@ void score_command(const ScoreOptions& options) {
           "cannot be combined with --text and --context");
   require(options.output.empty() || !options.input.empty(), ExitCode::kUsage, "--output",
           "requires --input");
+  check_output_file("--output", options.output, options.input);
   const std::vector<eval::ScoreRequest> requests = requests_of(options);
   check_run_argument(options.run);
   const run::OpenedCheckpoint opened = open_run_argument(options.run, options.allow_older);
   const bool writes_json = options.json || !options.input.empty();
+  const auto blanks = opened.run.objective->blanks(*opened.tokenizer);
   JsonLineWriter out(options.output);
   eval::score_all(*opened.model, *opened.tokenizer, requests,
                   {.context_length = opened.run.objective->segment_length(),
                    .batch = options.batch,
-                   .blanks = opened.run.objective->blanks(*opened.tokenizer)},
-                  [&](std::size_t i, const eval::Score& score) {
-                    const ScoreOutput output =
-                        output_of(requests[i], score, opened.state.progress.step);
+                   .blanks = blanks},
+                  [&](std::size_t, const eval::Score& score) {
+                    const ScoreOutput output = output_of(score, opened.state.progress.step);
                     if (writes_json) {
                       out.write(config::to_json(output));
                     } else {
-                      print(output, *opened.tokenizer);
+                      print(output, *opened.tokenizer, blanks);
                     }
                   });
   out.close();

@@ -16,7 +16,7 @@ constexpr config::RecordFormat input(std::string_view name, std::string_view opt
   return {.name = name,
           .place = option,
           .summary = summary,
-          .expected = "line of the input file",
+          .expected = "a line as described in docs/formats.md",
           .indent = -1};
 }
 
@@ -99,7 +99,8 @@ struct ScoreOutput {
         field<&O::bits_per_byte>("−log_probability / (ln 2 · num_bytes)."),
         field<&O::is_greedy>("Whether each scored token is the most likely one."),
         field<&O::num_tokens>("Number of scored tokens."),
-        field<&O::num_bytes>("UTF-8 bytes of the text or continuation."),
+        field<&O::num_bytes>(
+            "UTF-8 bytes of the text or the continuation, with whitespace moved to it."),
         field<&O::tokens>("Ids of the scored tokens."),
         field<&O::log_probabilities>("Log-probability of each of these tokens in nats."),
         field<&O::step>("Step of the checkpoint.")};

@@ -21,7 +21,8 @@ std::vector<Ids> encode_blanks(const text::Tokenizer& tokenizer, const data::Spa
                                const Prompt& prompt) {
   std::vector<Ids> parts = encode_around_blanks(tokenizer, rules, prompt);
   if (parts.size() == 1)
-    fail(prompt.origin.code, prompt.origin.name, printable(prompt.text),
+    fail(prompt.origin.code, prompt.origin.name,
+         prompt.text.empty() ? "empty text" : printable(prompt.text),
          "at least one blank, written as three underscores, e.g. \"The ___ sat on the mat.\"");
   return parts;
 }

@@ -38,6 +38,7 @@ struct Window {
 struct Encoded {
   Ids encoder_inputs;
   Ids ids;
+  std::size_t num_bytes = 0;
   std::size_t num_scored = 0;
 };
 
@@ -77,6 +78,7 @@ Encoded encode_pair(const model::LanguageModel& model, const text::Tokenizer& to
   require(!scored.empty(), code, name, "no tokens to score", "a continuation");
   encoded.ids.insert(encoded.ids.end(), scored.begin(), scored.end());
   encoded.num_scored = scored.size();
+  encoded.num_bytes = request.text.size();
   return encoded;
 }
 
@@ -84,7 +86,7 @@ Encoded encode(const text::Tokenizer& tokenizer, const ScoreRequest& request) {
   const auto& [name, code] = request.origin;
   for (const std::string& text : {request.context.value_or(""), request.text})
     require(text::is_valid_utf8(text), code, name, printable(text), "valid UTF-8");
-  Encoded encoded;
+  Encoded encoded{.num_bytes = request.text.size()};
   if (tokenizer.eos()) encoded.ids.push_back(*tokenizer.eos());
   const std::size_t start = encoded.ids.size();
   std::size_t first = start;
@@ -92,6 +94,7 @@ Encoded encode(const text::Tokenizer& tokenizer, const ScoreRequest& request) {
     tokenizer.encode(request.text, encoded.ids);
   } else {
     const std::string_view kept = without_final_blanks(*request.context);
+    encoded.num_bytes += request.context->size() - kept.size();
     Ids context;
     if (!kept.empty()) tokenizer.encode(kept, context);
     tokenizer.encode(*request.context + request.text, encoded.ids);
@@ -224,6 +227,7 @@ void score_all(const model::LanguageModel& model, const text::Tokenizer& tokeniz
       window.score = {};
       const std::size_t next = first + i + 1;
       if (next < windows.size() && windows[next].request == window.request) continue;
+      score.num_bytes = encoded[window.request].num_bytes;
       on_done(window.request, score);
       score = {};
     }

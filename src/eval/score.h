@@ -43,6 +43,7 @@ struct Score {
   std::vector<std::int32_t> tokens;       // those scored
   std::vector<double> log_probabilities;  // of each, in nats
   double sum = 0;
+  std::size_t num_bytes = 0;  // of the scored text, with whitespace moved from the context
   // each token is the most likely one (ties: the lowest id), so that greedy decoding yields them
   bool is_greedy = true;
 };

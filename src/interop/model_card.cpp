@@ -119,18 +119,25 @@ std::string model_card(const ExportSource& source, const Layout& layout) {
   const std::optional<train::RunConfig> own =
       source.run ? run::own_config(*source.run) : std::nullopt;
   const std::optional<Held> held = source.run ? held_out_of(*source.run, step) : std::nullopt;
+  // Neither data nor settings of its training are known.
+  const bool is_imported = source.state.fingerprint.empty();
   const std::string ffn(std::visit([](const auto& c) { return c.ffn->name; }, source.config.model));
-  return cat("---\nlibrary_name: transformers\npipeline_tag: ",
-             has_encoder ? "text2text-generation" : "text-generation", "\ntags: [sluice, ", ffn,
-             "]\n---\n\n# ", printable(source.config.run.name, 200), "\n\nA ",
-             has_encoder ? "T5 encoder-decoder" : "decoder-only Transformer",
-             " with the feed-forward layer ", ffn, ", ",
-             with_commas(source.model->parameters().num_parameters()), " parameters, trained for ",
-             with_commas(step), " steps with Sluice ", build_name(), ".\n\n",
-             usage_text(layout, source.facts), "\n## Held-out perplexity\n\n",
-             perplexity_text(held), "\n## Data\n\n", data_text(source, own),
-             comparison_text(source.run), "\n## Settings\n\n```yaml\n",
-             config::to_yaml(source.config, config::Comments::kNone), "```\n");
+  return cat(
+      "---\nlibrary_name: transformers\npipeline_tag: ",
+      has_encoder ? "text2text-generation" : "text-generation", "\ntags: [sluice, ", ffn,
+      "]\n---\n\n# ", printable(source.config.run.name, 200), "\n\nA ",
+      has_encoder ? "T5 encoder-decoder" : "decoder-only Transformer",
+      " with the feed-forward layer ", ffn, ", ",
+      with_commas(source.model->parameters().num_parameters()), " parameters, ",
+      is_imported ? cat("imported by Sluice ", build_name())
+                  : cat("trained for ", with_commas(step), " steps with Sluice ", build_name()),
+      ".\n\n", usage_text(layout, source.facts), "\n## Held-out perplexity\n\n",
+      perplexity_text(held), is_imported ? "" : cat("\n## Data\n\n", data_text(source, own)),
+      comparison_text(source.run),
+      is_imported
+          ? ""
+          : cat("\n## Settings\n\n```yaml\n",
+                config::to_yaml(own.value_or(source.config), config::Comments::kNone), "```\n"));
 }
 
 }  // namespace sluice::interop

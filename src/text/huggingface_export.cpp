@@ -27,8 +27,9 @@ void add_sentinels(const Tokenizer& tokenizer, const Options& options, Json& pip
     for (const Json& token : pipeline["added_tokens"])
       require(token["content"] != name, ExitCode::kUsage, "tokenizer", cat("a piece `", name, '`'),
               "a tokenizer without sentinels");
-    pipeline["added_tokens"].push_back(
-        added_token(tokenizer.vocab_size() + i, name, TokenRole::kSpecial));
+    Json token = added_token(tokenizer.vocab_size() + i, name, TokenRole::kSpecial);
+    token["lstrip"] = true;  // the blank before a sentinel belongs to the span
+    pipeline["added_tokens"].push_back(std::move(token));
   }
 }
 

@@ -86,10 +86,24 @@ TEST_F(Generation, ScoresAgreeWithGenerationAndWithEachOther) {
   EXPECT_NE(text.out.find("is_greedy        "), std::string::npos) << text.out;
 }
 
+// JSON lines may come from another program.
+TEST_F(Generation, ReadsJsonLinesFromPipes) {
+  write("good.jsonl", "{\"text\": \"You may not\"}\n");
+  const std::string want = sluice({"score", "run", "--input", "good.jsonl"}).out;
+  const auto shell = [&](const std::string& arguments) {
+    const Outcome outcome = run({"bash", "-c", SLUICE_PROGRAM + arguments});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.out;
+  };
+  EXPECT_EQ(shell(" score run --input - < good.jsonl"), want);
+  EXPECT_EQ(shell(" score run --input <(cat good.jsonl)"), want);
+}
+
 TEST_F(Generation, RejectsInvalidInput) {
   write("bad.jsonl", "{\"prompt\": \"a\"}\n{\"text\": 3}\n");
   write("syntax.jsonl", "{\"prompt\": \"a\"\n");
   write("empty.jsonl", "\n\n");
+  write("good.jsonl", "{\"prompt\": \"a\"}\n");
   write("pair.jsonl", "{\"context\": \"a\"}\n");
   write("nothing.jsonl", "{\"context\": \"a\", \"continuation\": \"\"}\n");
   const std::vector<std::tuple<std::vector<std::string>, int, std::string>> cases{
@@ -102,6 +116,13 @@ TEST_F(Generation, RejectsInvalidInput) {
        2,
        "--prompt: cannot be combined with --input"},
       {{"generate", "run", "--prompt", "a", "--output", "o"}, 2, "--output: requires --input"},
+      {{"generate", "run", "--input", "good.jsonl", "--output", "./good.jsonl"},
+       2,
+       "--output: received ./good.jsonl, the input file"},
+      {{"score", "run", "--input", "pair.jsonl", "--output", "run/checkpoints/../metrics.jsonl"},
+       2,
+       "a file of the run "},
+      {{"report", "run", "--out", "run/config.yaml"}, 2, "--out: received run/config.yaml, a file"},
       {{"generate", "run", "--prompt", "a", "--stop="}, 2, "--stop: received empty text"},
       {{"score", "run"}, 2, "--text: missing argument"},
       {{"score", "run", "--input", "pair.jsonl"}, 65, "pair.jsonl:1: wrong keys"},

@@ -126,6 +126,8 @@ TEST(Score, BlanksAfterTheContextBelongToTheContinuation) {
       *model, {{"In the ", "end"}, {"In the", " end"}, {"  ", "a"}, {"a \u3000\x1f\u00A0", "b"}});
   EXPECT_EQ(scores[0].tokens, scores[1].tokens);
   EXPECT_EQ(scores[0].sum, scores[1].sum);
+  EXPECT_EQ(scores[0].num_bytes, 4u);
+  EXPECT_EQ(scores[1].num_bytes, 4u);
   EXPECT_EQ(scores[2].tokens, (std::vector<std::int32_t>{' ', ' ', 'a'}));
   EXPECT_EQ(scores[3].tokens,
             (std::vector<std::int32_t>{' ', 0xE3, 0x80, 0x80, 0x1F, 0xC2, 0xA0, 'b'}));

@@ -147,10 +147,10 @@ class ExportTest(unittest.TestCase):
         self.assertEqual(len(tokenizer), 2100)
         self.assertEqual(tokenizer.convert_tokens_to_ids("<extra_id_0>"), 2099)
         self.assertEqual(tokenizer.convert_tokens_to_ids("<extra_id_99>"), 2000)
-        (before, after), _ = encode(model, ["In the ", " God created"])
+        (before, after), _ = encode(model, ["In the", " God created"])
         ids = tokenizer("In the <extra_id_0> God created")["input_ids"]
         self.assertEqual(ids, [*before, 2099, *after, tokenizer.eos_token_id])
-        self.assertEqual(tokenizer.decode(ids, skip_special_tokens=True), "In the  God created")
+        self.assertEqual(tokenizer.decode(ids, skip_special_tokens=True), "In the God created")
 
     def test_model_types(self):
         """The class of the model's usual tokenizer must not replace the pipeline."""
