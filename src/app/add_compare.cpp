@@ -19,7 +19,7 @@ namespace {
 // --report only reads existing runs; options that select or start runs contradict it.
 void require_only_report(const CLI::App& command) {
   for (const char* name :
-       {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--runs-in", "--dry-run"})
+       {"CONFIG", "--set", "--seeds", "--only", "--jobs", "--runs-in", "--dry-run", "--noise"})
     require(command.get_option(name)->count() == 0, ExitCode::kUsage, "--report",
             cat("cannot be combined with ", name));
 }
@@ -69,6 +69,11 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
                         "Print the grid, its cost and the detectable difference; run nothing");
   command->add_flag("--measure", options->measure, "With --dry-run: time a few steps per variant")
       ->needs(dry_run);
+  command
+      ->add_flag("--noise", options->noise,
+                 "Train only the baseline, varying one source of randomness at a time: initial "
+                 "values, data order, dropout, rounding. Prints the share of each in the variance")
+      ->excludes(dry_run);
   add_selection(*command, *options);
   command
       ->add_option("--report", options->report,

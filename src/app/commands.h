@@ -97,6 +97,7 @@ struct CompareOptions {
   int jobs = 1;                      // 0: auto
   compare::RunsIn runs_in = compare::RunsIn::kAuto;
   bool dry_run = false, measure = false;
+  bool noise = false;  // where the variation between seeds comes from (app/noise_study.h)
   std::vector<std::string> report;  // not empty: only merge these directories into a report
   bool json = false;
   std::string command_line;

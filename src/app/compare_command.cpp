@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/comparison_config.h"
 #include "app/comparison_runs.h"
+#include "app/noise_study.h"
 #include "app/outputs.h"
 #include "base/error.h"
 #include "base/signals.h"
@@ -216,6 +217,7 @@ void compare_command(const CompareOptions& options) {
   if (!config.compare)
     fail(ExitCode::kUsage, options.config.config,
          "missing section `compare`, e.g. `compare: {vary: {model.ffn: [relu, geglu]}}`");
+  if (options.noise) return noise_command(options, config);
   const compare::SessionOptions session = session_of(options, config);
   ComparisonRuns runs(options.config);
   if (options.dry_run) {

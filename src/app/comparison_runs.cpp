@@ -99,7 +99,9 @@ train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const 
     if (comparison.compare->equalize == compare::Equalize::kTime)
       require_own_schedule(config.schedule);
   }
-  config.run = {.name = request.name, .dir = request.run_dir.string(), .seed = request.seed};
+  config.run.name = request.name;
+  config.run.dir = request.run_dir.string();
+  config.run.seed = request.seed;
   if (request.steps) {
     config.train.steps = request.steps;
     config.train.tokens.reset();

@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "app/doctor_output.h"
+#include "app/noise_study.h"
 #include "app/outputs.h"
 #include "app/text_records.h"
 #include "base/error.h"
@@ -34,8 +35,8 @@ constexpr auto kKinds =
              compare::CellRecord, report::ResultsRecord, compare::StepTimesRecord,
              compare::JobsRecord, data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput,
              GenerateInput, GenerateOutput, ScoreInput, ScoreOutput, ExportOutput, ImportOutput,
-             PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput, VerifyOutput,
-             DoctorOutput>();
+             PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput, NoiseOutput,
+             VerifyOutput, DoctorOutput>();
 
 }  // namespace
 

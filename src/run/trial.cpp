@@ -53,7 +53,7 @@ Trial::Trial(const train::ResolvedRun& run, std::int64_t vocab_size, const Place
   config_.lr = 1e-5;
   model_->parameters().allocate(place.device, train::compute_type(run.precision),
                                 /*with_gradients=*/true);
-  if (initialize) model_->parameters().initialize(run.config.run.seed);
+  if (initialize) model_->parameters().initialize(run.config.run.initial_values_seed());
   optimizer_ = optim::make_optimizer(run.config.optimizer, model_->parameters(), place.gpu);
   runner_ = std::make_unique<train::StepRunner>(*model_, *optimizer_, place.make_recorder);
 }

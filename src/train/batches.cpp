@@ -28,7 +28,7 @@ std::unique_ptr<data::TrainingBatches> make_training_batches(const RunConfig& co
                                                              const data::PreparedData& data) {
   return objective_of(config)->training_batches(
       data.train(), *data.tokenizer,
-      {.seed = config.run.seed, .batch_sequences = config.train.batch_sequences});
+      {.seed = config.run.data_seed(), .batch_sequences = config.train.batch_sequences});
 }
 
 HeldOut held_out(const RunConfig& config, const data::PreparedData& data) {

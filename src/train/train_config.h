@@ -39,10 +39,26 @@ constexpr auto names_of(Split) {
                     std::pair{Split::kTune, data::split_name(data::Split::kTune)}};
 }
 
+// The streams of random numbers of a run, each with its own seed, to vary one at a time.
+struct StreamSeeds {
+  config::WordOr<"seed", std::uint64_t> initial_values, data, dropout;
+  static constexpr auto fields() {
+    using config::field;
+    using C = StreamSeeds;
+    return std::tuple{field<&C::initial_values>("Of the initial weights."),
+                      field<&C::data>("Of the order of training windows and of masked spans."),
+                      field<&C::dropout>("Of the dropout masks.")};
+  }
+};
+
 struct RunSection {
   std::string name = "run";
   std::string dir = "runs/run";
   std::uint64_t seed = 1;
+  StreamSeeds seeds;
+  std::uint64_t initial_values_seed() const { return seeds.initial_values.value_or(seed); }
+  std::uint64_t data_seed() const { return seeds.data.value_or(seed); }
+  std::uint64_t dropout_seed() const { return seeds.dropout.value_or(seed); }
   static constexpr auto fields() {
     using config::field;
     using C = RunSection;
@@ -51,7 +67,9 @@ struct RunSection {
                                      config::Affects::kPlace, config::Path{}),
                       field<&C::seed>("Determines initial weights, order of training windows and "
                                       "dropout, but not split, tokenizer or evaluation.",
-                                      config::Affects::kShared)};
+                                      config::Affects::kShared),
+                      field<&C::seeds>("Seeds of single streams of random numbers instead of "
+                                       "`seed`, as `sluice compare --noise` uses them.")};
   }
 };
 

@@ -65,7 +65,7 @@ void warn_of_missing_metrics(const std::filesystem::path& metrics, std::int64_t 
 }  // namespace
 
 StepConfig step_config_of(const RunConfig& config, at::Device device) {
-  return {.seed = config.run.seed,
+  return {.seed = config.run.dropout_seed(),
           .z_loss = config.train.z_loss,
           .device = device,
           .gpu = ops::gpu_of(device),
@@ -87,7 +87,7 @@ Progress Trainer::begin(const std::optional<std::filesystem::path>& checkpoint) 
     evaluator_.set_best(state.best);
     log::info(cat("continuing from step ", progress.step));
   } else {
-    parts_.model.parameters().initialize(parts_.run.config.run.seed);
+    parts_.model.parameters().initialize(parts_.run.config.run.initial_values_seed());
   }
   metrics_.return_to(checkpoint ? progress.step : -1);
   if (checkpoint) warn_of_missing_metrics(metrics_.path(), progress.step);

@@ -24,6 +24,21 @@ class Formats : public ProgramTest {
   void expect_file_matches(const std::string& name, const std::string& file) {
     expect_match(name, read(file));
   }
+  // Each source starts from the first seed; only its own stream changes.
+  void expect_noise_by_source() const {
+    const auto noise = nlohmann::json::parse(read("two/noise/noise.json"));
+    std::vector<std::string> names;
+    for (const auto& source : noise.at("sources")) {
+      names.push_back(source.at("source"));
+      const auto values = source.at("values").get<std::vector<double>>();
+      ASSERT_EQ(values.size(), 2u) << names.back();
+      EXPECT_EQ(values[0], noise["sources"][0]["values"][0]) << names.back();
+      if (names.back() != "rounding") EXPECT_NE(values[0], values[1]) << names.back();
+    }
+    EXPECT_EQ(names.front(), "initial_values");
+    EXPECT_EQ(names.back(), "all");
+    EXPECT_GE(names.size(), 3u);
+  }
   void expect_output_matches(const std::string& name, const std::vector<std::string>& arguments) {
     const Outcome outcome = sluice(arguments);
     EXPECT_EQ(outcome.exit_code, 0) << name << outcome.err;
@@ -102,6 +117,8 @@ corpus: {tune_holdout: 0.2}
 )");
   expect_output_matches("compare-dry-run", {"compare", "compare.yaml", "--dry-run", "--json"});
   expect_output_matches("compare", {"compare", "compare.yaml", "--json"});
+  expect_output_matches("noise", {"compare", "compare.yaml", "--noise", "--json"});
+  expect_noise_by_source();
   expect_file_matches("comparison", "two/comparison.json");
   expect_file_matches("results", "two/results.json");
   for (const auto& entry : fs::directory_iterator(path("two/cells")))
