@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "stats/sign_flip.h"
 #include "stats/student_t.h"
 
 namespace sluice::stats {
@@ -21,7 +22,8 @@ void check(const Design& design) {
 }
 
 bool has_test(const Design& design) {
-  return design.num_variants >= 2 && design.num_seeds >= 2 && design.std > 0;
+  return design.num_variants >= 2 && design.std > 0 &&
+         design.num_seeds >= static_cast<std::int64_t>(min_seeds(design.level));
 }
 
 // The test of one comparison: degrees of freedom and critical value.
@@ -31,7 +33,7 @@ struct Test {
 
 Test test_of(const Design& design) {
   const double comparisons = static_cast<double>(design.num_variants - 1),
-               df = comparisons * static_cast<double>(design.num_seeds - 1);
+               df = static_cast<double>(design.num_seeds - 1);
   return {.df = df, .critical = t_quantile(1 - design.level / (2 * comparisons), df)};
 }
 
@@ -75,7 +77,7 @@ std::optional<double> detectable_difference(const Design& design) {
 }
 
 std::optional<std::int64_t> seeds_needed(const Design& design, double difference) {
-  constexpr std::int64_t kMinSeeds = 2, kMaxSeeds = 1'000'000;
+  constexpr std::int64_t kMaxSeeds = 1'000'000;
   if (!(difference > 0))
     fail(ExitCode::kUsage, "difference to detect", cat(difference), "a number above 0");
   const auto suffices = [&](std::int64_t num_seeds) {
@@ -84,8 +86,10 @@ std::optional<std::int64_t> seeds_needed(const Design& design, double difference
     const std::optional<double> detectable = detectable_difference(with);
     return detectable && *detectable <= difference;
   };
-  if (suffices(kMinSeeds)) return kMinSeeds;
-  std::int64_t low = kMinSeeds, high = 2 * kMinSeeds;  // low never suffices
+  check(design);
+  const auto min = static_cast<std::int64_t>(min_seeds(design.level));
+  if (suffices(min)) return min;
+  std::int64_t low = min, high = 2 * min;  // low never suffices
   while (high < kMaxSeeds && !suffices(high)) {
     low = high;
     high *= 2;

@@ -1,16 +1,16 @@
 // Statistical power of a comparison: the smallest difference to the baseline that is found
 // significant with a given probability.
 //
-// For one comparison of the block model (block_model.h), tested two-sided at level/(v − 1)
-// (Bonferroni):
+// The sign-flip test with max-T (sign_flip.h) has no closed form of its power. It is approximated
+// by the paired t-test at level/(v − 1) (Bonferroni), for normal differences:
 //
-//   δ(D) = D / (σ √(2/s))      f = (v − 1)(s − 1)      c = t_{1 − level/(2(v − 1)), f}
+//   δ(D) = D / (σ √(2/s))      f = s − 1      c = t_{1 − level/(2(v − 1)), f}
 //   power(D) = P(T_{f,δ} > c) + P(T_{f,δ} < −c)
 //
 // with T noncentral t (Johnson, Kotz & Balakrishnan 1995, chapter 31; Lenth 2001, "Some practical
-// guidelines for effective sample size determination"). The detectable difference is the D with
-// power(D) = `power`. Holm's rule rejects whatever Bonferroni's rejects, so its power is at least
-// as high. This is the power for one difference chosen in advance, not for all simultaneously.
+// guidelines for effective sample size determination"). docs/statistics.md compares it with
+// simulations. With fewer than min_seeds(level) seeds nothing can be significant. This is the power
+// for one difference chosen in advance, not for all simultaneously.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +32,13 @@ struct Design {
 // outside (0, 1), or a power that is not above the level.
 
 // Probability of detecting a true difference (of either sign). None for fewer than two variants or
-// seeds, or a std of 0.
+// min_seeds(level) seeds, or a std of 0.
 std::optional<double> power_of(const Design& design, double difference);
 
 // In units of the metric. None if power_of returns none.
 std::optional<double> detectable_difference(const Design& design);
 
-// The smallest number of seeds (at least 2; `design.num_seeds` is ignored) with
+// The smallest number of seeds (at least min_seeds(level); `design.num_seeds` is ignored) with
 // detectable_difference ≤ `difference`. None for fewer than two variants, a std of 0, or more than
 // a million seeds. UserError kUsage unless `difference` > 0.
 std::optional<std::int64_t> seeds_needed(const Design& design, double difference);

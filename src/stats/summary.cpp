@@ -7,10 +7,8 @@
 #include "base/error.h"
 #include "base/text_format.h"
 #include "stats/blocks.h"
-#include "stats/holm.h"
-#include "stats/letters.h"
+#include "stats/judge.h"
 #include "stats/moments.h"
-#include "stats/paired_test.h"
 
 namespace sluice::stats {
 namespace {
@@ -36,22 +34,43 @@ VariantSummary describe(const Table& table, std::size_t variant) {
   return result;
 }
 
-// Input of the tests: the analyzed variants and their values in the blocks.
-struct Blocks {
-  std::vector<std::size_t> variants;  // of the table
-  std::vector<double> values;         // variants × blocks
-  std::size_t num_seeds = 0;
-  std::optional<std::size_t> baseline;  // index into `variants`
+// Whether the first `num_seeds` seeds of a variant have finished.
+bool has_finished(const Table& table, std::size_t variant, std::size_t num_seeds) {
+  for (std::size_t seed = 0; seed < num_seeds; ++seed)
+    if (!table.value(variant, seed)) return false;
+  return true;
+}
 
-  std::span<const double> row(std::size_t i) const {
-    return std::span(values).subspan(i * num_seeds, num_seeds);
+BlockChoice first_seeds(std::vector<std::size_t> variants, std::size_t num_seeds) {
+  BlockChoice block{.variants = std::move(variants), .seeds = std::vector<std::size_t>(num_seeds)};
+  std::iota(block.seeds.begin(), block.seeds.end(), std::size_t{0});
+  return block;
+}
+
+// The block that the plan allows to test: all seeds, or those of a look. None before and between.
+std::optional<BlockChoice> planned_block(const Table& table, const Plan& plan, Summary& summary) {
+  std::vector<std::size_t> intact, finished;
+  for (std::size_t i = 0; i < table.num_variants(); ++i) {
+    if (summary.variants[i].num_broken > 0) continue;
+    intact.push_back(i);
+    if (has_finished(table, i, table.num_seeds())) finished.push_back(i);
   }
-};
+  if (plan.looks.empty())
+    return finished.size() < 2 ? std::nullopt
+                               : std::optional(first_seeds(finished, table.num_seeds()));
+  std::size_t num_seeds = 0;
+  while (num_seeds < table.num_seeds() &&
+         std::all_of(intact.begin(), intact.end(),
+                     [&](std::size_t i) { return table.value(i, num_seeds).has_value(); }))
+    ++num_seeds;
+  const auto look =
+      std::find(plan.looks.begin(), plan.looks.end(), static_cast<std::int64_t>(num_seeds));
+  if (look == plan.looks.end() || intact.size() < 2) return std::nullopt;
+  summary.look = static_cast<std::size_t>(look - plan.looks.begin());
+  return first_seeds(intact, num_seeds);
+}
 
-Blocks blocks_of(const Table& table, Summary& summary) {
-  std::vector<bool> eligible;
-  for (const VariantSummary& variant : summary.variants) eligible.push_back(variant.remark.empty());
-  BlockChoice choice = choose_block(table, eligible, summary.baseline);
+Blocks blocks_of(const Table& table, BlockChoice choice, Summary& summary) {
   Blocks blocks{.variants = std::move(choice.variants),
                 .values = {},
                 .num_seeds = choice.seeds.size(),
@@ -73,7 +92,31 @@ Blocks blocks_of(const Table& table, Summary& summary) {
   return blocks;
 }
 
-std::string untested_reason(const Table& table, const Summary& summary) {
+std::size_t num_waiting(const Summary& summary) {
+  std::size_t count = 0;
+  for (const VariantSummary& variant : summary.variants) count += variant.num_waiting;
+  return count;
+}
+
+std::string runs_left(const Summary& summary) {
+  const std::size_t count = num_waiting(summary);
+  return count == 1 ? "one run is not finished" : cat(count, " runs are not finished");
+}
+
+// Why a table with results is not tested at this point.
+std::string unplanned_reason(const Table& table, const Plan& plan, const Summary& summary) {
+  if (plan.looks.empty())
+    return cat("preliminary, ", runs_left(summary), "; tests are made on all ", table.num_seeds(),
+               " seeds");
+  const auto next = std::find_if(plan.looks.begin(), plan.looks.end(), [&](std::int64_t look) {
+    return look > static_cast<std::int64_t>(summary.blocks.size());
+  });
+  return cat("between looks, ", runs_left(summary), "; the next test is made on ",
+             next == plan.looks.end() ? plan.looks.back() : *next, " seeds");
+}
+
+std::string untested_reason(const Table& table, const Plan& plan, const Summary& summary,
+                            bool is_planned) {
   if (table.num_variants() < 2) return "only one variant";
   const auto is_broken = [](const VariantSummary& variant) { return variant.num_broken > 0; };
   const auto has_value = [](const VariantSummary& variant) {
@@ -85,10 +128,7 @@ std::string untested_reason(const Table& table, const Summary& summary) {
                : "fewer than two variants have a finished run";
   if (table.num_seeds() < 2)
     return "only one seed: no standard deviations, confidence intervals, tests or ranking";
-  if (summary.blocks.size() < 2)
-    return cat("fewer than two seeds are finished for every variant (", summary.blocks.size(),
-               " of ", table.num_seeds(), "): no confidence intervals, tests or ranking");
-  return {};
+  return is_planned ? "" : unplanned_reason(table, plan, summary);
 }
 
 void add_differences(const Blocks& blocks, Summary& summary) {
@@ -102,87 +142,41 @@ void add_differences(const Blocks& blocks, Summary& summary) {
   }
 }
 
-// Interval and both p-values for every difference to the baseline.
-void test_against_baseline(const Blocks& blocks, const BlockModel& model, Summary& summary) {
-  if (!blocks.baseline) return;
-  const std::size_t baseline = *blocks.baseline;
-  const double level_per_comparison =
-      summary.level / static_cast<double>(blocks.variants.size() - 1);
-  std::vector<Difference*> compared;
-  std::vector<double> p, paired_p;
-  for (std::size_t i = 0; i < blocks.variants.size(); ++i) {
-    if (i == baseline) continue;
-    Difference& difference = *summary.variants[blocks.variants[i]].difference;
-    const PairedTest paired = paired_t_test(blocks.row(i), blocks.row(baseline));
-    difference.interval = model.interval(i, baseline, level_per_comparison);
-    if (paired.std_error == 0)
-      difference.remark = difference.value == 0
-                              ? "identical results in every seed"
-                              : "the same difference in every seed: zero variance, paired p = 1";
-    compared.push_back(&difference);
-    p.push_back(model.p(i, baseline));
-    paired_p.push_back(paired.p);
-  }
-  const std::vector<double> p_holm = holm_adjusted(p), paired_p_holm = holm_adjusted(paired_p);
-  for (std::size_t k = 0; k < compared.size(); ++k) {
-    compared[k]->p = p[k];
-    compared[k]->p_holm = p_holm[k];
-    compared[k]->paired_p = paired_p[k];
-    compared[k]->paired_p_holm = paired_p_holm[k];
-  }
-}
-
-void add_letters(const Blocks& blocks, const BlockModel& model, Summary& summary) {
-  const std::size_t n = blocks.variants.size();
-  std::vector<std::pair<std::size_t, std::size_t>> pairs, significant;
-  std::vector<double> p;
-  for (std::size_t a = 0; a < n; ++a)
-    for (std::size_t b = a + 1; b < n; ++b) {
-      pairs.emplace_back(a, b);
-      p.push_back(model.p(a, b));
-    }
-  const std::vector<double> adjusted = holm_adjusted(p);
-  for (std::size_t k = 0; k < pairs.size(); ++k)
-    if (adjusted[k] <= summary.level) significant.push_back(pairs[k]);
-  std::vector<std::size_t> order(n);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return mean_of(blocks.row(a)) < mean_of(blocks.row(b));
-  });
-  const std::vector<std::string> letters = compact_letters(order, significant);
-  for (std::size_t i = 0; i < n; ++i) summary.variants[blocks.variants[i]].letters = letters[i];
-}
-
 void add_remarks(const Blocks& blocks, Summary& summary) {
   const VariantSummary& baseline = summary.variants[summary.baseline];
   if (!blocks.baseline && !baseline.remark.empty())
     summary.remarks.push_back(cat("no differences; baseline: ", baseline.remark));
-  std::size_t num_waiting = 0;
-  for (const VariantSummary& variant : summary.variants) num_waiting += variant.num_waiting;
-  if (num_waiting == 1) summary.remarks.emplace_back("preliminary: one run is not finished");
-  if (num_waiting > 1)
-    summary.remarks.push_back(cat("preliminary: ", num_waiting, " runs are not finished"));
+  // otherwise part of `untested`
+  if (summary.untested.empty() && num_waiting(summary) > 0)
+    summary.remarks.push_back(cat("preliminary: ", runs_left(summary)));
   if (summary.untested.empty() && *summary.residual_std == 0)
     summary.remarks.emplace_back("zero residual variance, so every p-value is 1");
 }
 
 }  // namespace
 
-Summary summarize(const Table& table, std::size_t baseline, double level) {
+Summary summarize(const Table& table, std::size_t baseline, const Plan& plan) {
   invariant(baseline < table.num_variants(), "summarize: the baseline is not in the table");
-  invariant(level > 0 && level < 1, "summarize: level outside (0, 1)");
-  Summary summary{.baseline = baseline, .level = level};
+  invariant(plan.level > 0 && plan.level < 1, "summarize: level outside (0, 1)");
+  invariant(plan.looks.empty() || plan.looks.back() == static_cast<std::int64_t>(table.num_seeds()),
+            "summarize: the last look is not at the number of seeds");
+  Summary summary{.baseline = baseline, .level = plan.level, .test_level = plan.level};
   for (std::size_t i = 0; i < table.num_variants(); ++i)
     summary.variants.push_back(describe(table, i));
-  const Blocks blocks = blocks_of(table, summary);
+  std::optional<BlockChoice> planned = planned_block(table, plan, summary);
+  std::vector<bool> eligible;
+  for (const VariantSummary& variant : summary.variants) eligible.push_back(variant.remark.empty());
+  const bool is_planned = planned.has_value();
+  const Blocks blocks = blocks_of(
+      table, planned ? std::move(*planned) : choose_block(table, eligible, baseline), summary);
   add_differences(blocks, summary);
-  summary.untested = untested_reason(table, summary);
+  summary.untested = untested_reason(table, plan, summary, is_planned);
   if (summary.untested.empty()) {
-    const BlockModel model(blocks.variants.size(), blocks.num_seeds, blocks.values);
-    summary.residual_std = model.residual_std();
-    summary.residual_df = model.df();
-    test_against_baseline(blocks, model, summary);
-    add_letters(blocks, model, summary);
+    const std::vector<double> levels = plan.looks.empty()
+                                           ? std::vector<double>{plan.level}
+                                           : look_levels(plan.looks, plan.spending, plan.level);
+    summary.test_level = levels[summary.look.value_or(0)];
+    judge(blocks, plan, levels, summary);
   }
   add_remarks(blocks, summary);
   return summary;

@@ -4,34 +4,57 @@
 // - A variant with a broken cell gets no verdict: dropping the broken seed would bias the result.
 //   It keeps the mean and std of its finished seeds; `remark` gives the reason. A variant without a
 //   finished cell is not analyzed either.
-// - Differences, p and letters use one complete block (stats/blocks.h): the analyzed variants under
-//   the seeds that all of them have finished. A variant that lacks some of these seeds is pending,
-//   as its `remark` states, and does not affect the others. Mean and std use all finished seeds of
-//   the variant, so the two may differ slightly until the last cell is finished; until then
-//   `remarks` reports that figures are preliminary.
-// - With fewer than two seeds in the block there is no interval, p or letter, and `untested` gives
-//   the reason.
+// - Tests are made only when they were planned: on all seeds, by all variants that have finished
+//   them, or at a look (stats/looks.h) on its seeds, once every variant has finished them. A
+//   variant that lacks some of these seeds is pending, as its `remark` states, and does not affect
+//   the others. Before and between, differences and means describe what has finished
+//   (stats/blocks.h), and `untested` says that there is no verdict.
+// - Mean and std use all finished seeds of the variant.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "stats/block_model.h"
+#include "stats/looks.h"
 #include "stats/table.h"
 
 namespace sluice::stats {
 
-// variant − baseline over the blocks. Negative: the variant is better, if lower is better.
+// What was fixed before the first result.
+struct Plan {
+  double level = 0.05;                // family-wise, over all comparisons and looks
+  std::vector<std::int64_t> looks{};  // numbers of seeds; empty: one look, at all seeds
+  Spending spending = Spending::kObrienFleming;
+  std::optional<double> margin{};  // differences below it are practically 0
+  std::uint64_t key = 0;           // of the sampled flips (sign_flip.h)
+};
+
+// kEquivalent: the interval lies within the margin, whether or not 0 is inside it. kBetter and
+// kWorse: significant; lower values are better. kNone: not tested.
+enum class Conclusion { kNone, kBetter, kWorse, kEquivalent, kUndecided };
+
+// variant − baseline over the blocks. Negative: the variant is better.
 struct Difference {
   double value = 0;
-  // simultaneous over all comparisons with the baseline (Bonferroni)
+  // simultaneous over all comparisons with the baseline, by inverting the sign-flip test; a bound
+  // may be infinite
   std::optional<Interval> interval;
-  // block model; Holm over the comparisons with the baseline
+  std::optional<double> flip_p;  // sign-flip test, adjusted over the comparisons (max-T)
+  Conclusion conclusion = Conclusion::kNone;
+  std::optional<std::size_t> found_at_look;  // index of the first look with a significant result
+  // Seeds with which the interval would exclude 0 or lie within the margin, if the difference and
+  // its spread stay as they are; none if concluded, without spread, or above a million.
+  std::optional<std::int64_t> seeds_to_decide;
+  std::size_t num_better = 0;           // seeds in which the variant is better than the baseline
+  std::optional<Interval> better_rate;  // Clopper-Pearson, 1 − level, for this variant alone
+  // Secondary. Block model; Holm over the comparisons with the baseline
   std::optional<double> p, p_holm;
   std::optional<double> paired_p, paired_p_holm;  // paired t-tests; Holm over the same comparisons
-  // "the same difference in every seed: zero variance, paired p = 1", else empty
+  // "the same difference in every seed: zero variance, p = 1", else empty
   std::string remark;
 };
 
@@ -45,7 +68,8 @@ struct VariantSummary {
   std::string remark;
   // none for the baseline, if it or the variant is not analyzed, or if no block is complete
   std::optional<Difference> difference;
-  // all pairs of analyzed variants, Holm; letter a has the lowest mean; empty if untested
+  // all pairs of analyzed variants, sign-flip test with max-T; letter a has the lowest mean; empty
+  // if untested
   std::string letters;
 };
 
@@ -53,19 +77,27 @@ struct Summary {
   std::vector<VariantSummary> variants;  // in the order of the table
   std::size_t baseline = 0;
   std::size_t num_analyzed = 0;
-  // with the baseline; Holm's rule and the intervals adjust for this number
+  // with the baseline; the tests and the intervals adjust for this number
   std::size_t num_comparisons = 0;
   // indices of the seeds over which the analyzed variants are compared
   std::vector<std::size_t> blocks;
   std::optional<double> residual_std;  // σ̂ of the block model; the std of a Design (power.h)
   double residual_df = 0;
-  double level = 0.05;
+  double level = 0.05;              // of the plan
+  double test_level = 0.05;         // at this look; equal to `level` without looks
+  std::optional<std::size_t> look;  // index of this look; none without looks or between them
+  // the smallest p of the sign-flip test with these seeds; none if untested
+  std::optional<double> smallest_p;
   // reason if there are no tests, in one line; otherwise empty
   std::string untested;
   std::vector<std::string> remarks;  // other remarks for the reader, one line each
+
+  // Whether these seeds are too few for any significant result.
+  bool is_powerless() const { return smallest_p && *smallest_p > test_level; }
 };
 
-// InvariantError if `baseline` is not in the table or `level` is not in (0, 1).
-Summary summarize(const Table& table, std::size_t baseline, double level = 0.05);
+// InvariantError if `baseline` is not in the table, the level is not in (0, 1), or the looks do not
+// ascend to the number of seeds.
+Summary summarize(const Table& table, std::size_t baseline, const Plan& plan = {});
 
 }  // namespace sluice::stats

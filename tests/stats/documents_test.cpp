@@ -18,10 +18,11 @@ struct Row {
   std::vector<double> values;
 };
 
-const std::vector<Row> kRows = {{"relu", {4.244, 4.252, 4.239, 4.247, 4.241}},
-                                {"gelu", {4.240, 4.251, 4.237, 4.242, 4.238}},
-                                {"geglu", {4.201, 4.214, 4.203, 4.206, 4.199}},
-                                {"swiglu", {4.203, 4.213, 4.208, 4.209, 4.202}}};
+const std::vector<Row> kRows = {
+    {"relu", {4.244, 4.252, 4.239, 4.247, 4.241, 4.249, 4.243, 4.246}},
+    {"gelu", {4.240, 4.251, 4.237, 4.242, 4.238, 4.250, 4.240, 4.244}},
+    {"geglu", {4.201, 4.214, 4.203, 4.206, 4.199, 4.208, 4.205, 4.204}},
+    {"swiglu", {4.203, 4.213, 4.208, 4.209, 4.202, 4.211, 4.204, 4.209}}};
 
 Table example() {
   Table table(kRows.size(), kRows.front().values.size());
@@ -52,7 +53,7 @@ TEST(Documents, ExampleTable) {
 }
 
 TEST(Documents, ExampleSummary) {
-  const Summary summary = summarize(example(), 0);
+  const Summary summary = summarize(example(), 0, {.margin = 0.01});
   expect_in_page(cat("σ̂ = ", fixed(*summary.residual_std, 5), " with ", summary.residual_df,
                      " degrees of freedom"));
   for (std::size_t i = 0; i < kRows.size(); ++i) {
@@ -63,25 +64,45 @@ TEST(Documents, ExampleSummary) {
       texts.push_back(fixed(difference.value, 4));
       texts.push_back(fixed(difference.interval->low, 4) + " to " +
                       fixed(difference.interval->high, 4));
-      for (const auto& p :
-           {difference.p, difference.p_holm, difference.paired_p, difference.paired_p_holm})
+      texts.push_back(probability(*difference.flip_p));
+      texts.push_back(cat(difference.num_better, " of 8"));
+      texts.push_back(variant.letters);
+      for (const auto& p : {difference.p_holm, difference.paired_p_holm})
         texts.push_back(probability(*p));
     } else {
-      texts.insert(texts.end(), {"", "", "", "", "", ""});
+      texts.insert(texts.end(), {"", "", "", "", variant.letters, "", ""});
     }
-    texts.push_back(variant.letters);
     expect_in_page(cells(texts));
   }
 }
 
+// Conclusions with the margin of the example, the interval of the rate, and the levels of looks.
+TEST(Documents, ExampleConclusions) {
+  const Summary summary = summarize(example(), 0, {.margin = 0.01});
+  EXPECT_EQ(summary.variants[1].difference->conclusion, Conclusion::kEquivalent);
+  EXPECT_EQ(summary.variants[2].difference->conclusion, Conclusion::kBetter);
+  EXPECT_EQ(summary.variants[3].difference->conclusion, Conclusion::kBetter);
+  const Interval rate = *summary.variants[2].difference->better_rate;
+  expect_in_page(cat("8 of 8 seeds: ", fixed(rate.low, 2), " to ", fixed(rate.high, 2)));
+  for (const auto& [name, spending] :
+       {std::pair("obrien_fleming", Spending::kObrienFleming), {"pocock", Spending::kPocock}})
+    for (const std::vector<std::int64_t>& looks :
+         {std::vector<std::int64_t>{4, 8, 12}, std::vector<std::int64_t>{6, 9, 12}}) {
+      std::vector<std::string> texts{name, cat(looks[0], ", ", looks[1], ", ", looks[2])};
+      for (const double level : look_levels(looks, spending, 0.05))
+        texts.push_back(fixed(level, 4));
+      expect_in_page(cells(texts));
+    }
+}
+
 TEST(Documents, DetectableDifferences) {
   const Summary summary = summarize(example(), 0);
-  const Design measured{.num_variants = 4, .num_seeds = 5, .std = *summary.residual_std};
+  const Design measured{.num_variants = 4, .num_seeds = 8, .std = *summary.residual_std};
   expect_in_page(cat("a difference of ", fixed(*detectable_difference(measured), 4)));
   expect_in_page(cat("for 0.01 it takes ", *seeds_needed(measured, 0.01), " seeds"));
   for (const double std : {0.003, 0.005, 0.010}) {
     std::vector<std::string> texts{fixed(std, 3)};
-    for (const std::int64_t num_seeds : {2, 3, 4, 5, 10})
+    for (const std::int64_t num_seeds : {6, 8, 10, 12, 16})
       texts.push_back(fixed(
           *detectable_difference({.num_variants = 8, .num_seeds = num_seeds, .std = std}), 4));
     texts.push_back(cat(*seeds_needed({.num_variants = 8, .std = std}, 0.01)));

@@ -3,6 +3,7 @@
 Reads JSON on stdin, writes JSON on stdout.
 """
 
+import itertools
 import json
 import sys
 
@@ -40,6 +41,72 @@ def fit(values):
     return coefficients, residual * np.linalg.inv(x.T @ x), residual, df
 
 
+def flips(num_seeds):
+    return np.array(list(itertools.product([1.0, -1.0], repeat=num_seeds)))
+
+
+def t_values(differences, signs):
+    """|t| of every flip (rows) and comparison (columns)."""
+    n = differences.shape[1]
+    with np.errstate(divide="ignore"):
+        flipped = signs[:, None, :] * differences[None, :, :]
+        return np.abs(flipped.mean(axis=2)) / (flipped.std(axis=2, ddof=1) / np.sqrt(n))
+
+
+def max_t(differences):
+    """Westfall & Young's step-down adjusted p-values over all sign flips."""
+    t = t_values(differences, flips(differences.shape[1]))
+    observed, order = t[0], np.argsort(-t[0], kind="stable")
+    adjusted, last = np.empty(len(observed)), 0.0
+    for k, i in enumerate(order):
+        largest = t[:, order[k:]].max(axis=1)
+        last = max(last, float(np.mean(largest >= observed[i] * (1 - 1e-9))))
+        adjusted[i] = last
+    return adjusted.tolist()
+
+
+def flip_interval(differences, i, level):
+    """The interval of comparison i by bisection of its p; None for an unbounded side."""
+    signs = flips(differences.shape[1])
+    centered = np.delete(differences, i, axis=0)
+    centered = centered - centered.mean(axis=1, keepdims=True)
+    others = t_values(centered, signs).max(axis=1) if len(centered) else np.zeros(len(signs))
+    mean, std = differences[i].mean(), differences[i].std(ddof=1)
+
+    def is_inside(theta):
+        t = t_values(differences[i : i + 1] - theta, signs)[:, 0]
+        return np.mean(np.maximum(t, others) >= t[0] * (1 - 1e-12)) > level
+
+    bounds = []
+    for side in (-1, 1):
+        inside, outside = 0.0, std
+        while is_inside(mean + side * outside) and outside < 1e4 * std:
+            inside, outside = outside, 4 * outside
+        if outside >= 1e4 * std:
+            bounds.append(None)
+            continue
+        for _ in range(50):
+            middle = (inside + outside) / 2
+            inside, outside = (
+                (middle, outside) if is_inside(mean + side * middle) else (inside, middle)
+            )
+        bounds.append(mean + side * inside)
+    return bounds
+
+
+def permutation_p(differences):
+    """The p of scipy's own exact paired test of one comparison."""
+    row = differences[0]
+    result = stats.permutation_test(
+        (row, np.zeros(len(row))),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+    )
+    return result.pvalue
+
+
 def table(request):
     values = np.array(request["values"])
     v, level = len(values), request["level"]
@@ -57,7 +124,8 @@ def table(request):
     baseline = request["baseline"]
     others = [i for i in range(v) if i != baseline]
     compared = [compare(i, baseline) for i in others]
-    half = stats.t.ppf(1 - level / (2 * len(others)), df)
+    differences = np.array([values[i] - values[baseline] for i in others])
+    intervals = [flip_interval(differences, k, level) for k in range(len(others))]
     p = [c[2] for c in compared]
     paired_p = [stats.ttest_rel(values[i], values[baseline]).pvalue for i in others]
     pairs = [(a, b) for a in range(v) for b in range(a + 1, v)]
@@ -67,18 +135,20 @@ def table(request):
         "residual_std": np.sqrt(residual),
         "df": int(df),
         "difference": [c[0] for c in compared],
-        "low": [c[0] - half * c[1] for c in compared],
-        "high": [c[0] + half * c[1] for c in compared],
+        "low": [bounds[0] for bounds in intervals],
+        "high": [bounds[1] for bounds in intervals],
+        "flip_p": max_t(differences),
+        "permutation_p": permutation_p(differences) if v == 2 else None,
         "p": p,
         "p_holm": holm(p),
         "paired_p": paired_p,
         "paired_p_holm": holm(paired_p),
-        "pairs_p_holm": holm([compare(a, b)[2] for a, b in pairs]),
+        "pairs_p": max_t(np.array([values[a] - values[b] for a, b in pairs])),
     }
 
 
 def power(v, s, std, level, difference):
-    df, delta = (v - 1) * (s - 1), difference / (std * np.sqrt(2 / s))
+    df, delta = s - 1, difference / (std * np.sqrt(2 / s))
     critical = stats.t.ppf(1 - level / (2 * (v - 1)), df)
     return stats.nct.sf(critical, df, delta) + stats.nct.sf(critical, df, -delta)
 
@@ -89,8 +159,9 @@ def design(request):
     while power(v, s, std, level, high) < wanted:  # small steps: scipy's nct is NaN far beyond
         high *= 1.5
     detectable = optimize.brentq(lambda d: power(v, s, std, level, d) - wanted, 0, high, xtol=1e-15)
+    fewest = next(n for n in range(2, 100) if 2 / 2**n <= level)
     needed = next(
-        n for n in range(2, 10_000) if power(v, n, std, level, request["difference"]) >= wanted
+        n for n in range(fewest, 10_000) if power(v, n, std, level, request["difference"]) >= wanted
     )
     return {
         "power": power(v, s, std, level, request["difference"]),

@@ -48,7 +48,7 @@ std::vector<TableCase> table_cases() {
   for (std::uint64_t trial = 0; trial < 40; ++trial) {
     const std::uint64_t key = random_key(trial, "table");
     const std::size_t v = 2 + random_below(key, 0, 8);
-    testing::Truth truth{.seed_std = 0.02, .num_seeds = 2 + random_below(key, 1, 6)};
+    testing::Truth truth{.seed_std = 0.02, .num_seeds = 2 + random_below(key, 1, 9)};
     for (std::size_t i = 0; i < v; ++i) {
       truth.effects.push_back(0.01 * random_normal(key, 10 + i));
       truth.stds.push_back(0.002 + 0.008 * random_uniform(key, 30 + i));
@@ -70,6 +70,12 @@ Json rows_of(const TableCase& c) {
   return rows;
 }
 
+void expect_bound(double ours, const Json& theirs, const std::string& what) {
+  EXPECT_EQ(std::isfinite(ours), !theirs.is_null()) << what;
+  if (theirs.is_null()) return;
+  EXPECT_NEAR(ours, theirs.get<double>(), 1e-8) << what;
+}
+
 bool share_a_letter(const std::string& a, const std::string& b) {
   return a.find_first_of(b) != std::string::npos;
 }
@@ -80,7 +86,7 @@ void expect_equal(const TableCase& c, const Json& theirs, const std::string& nam
   for (std::size_t i = 0; i < c.num_variants + c.num_pending; ++i)
     for (std::size_t j = i < c.num_variants ? 0 : num_seeds - 1; j < num_seeds; ++j)
       table.set(i, j, c.values[(i % c.num_variants) * num_seeds + j]);
-  const Summary ours = summarize(table, c.baseline, c.level);
+  const Summary ours = summarize(table, c.baseline, {.level = c.level});
   EXPECT_EQ(ours.num_comparisons, c.num_variants - 1) << name;
   expect_near(*ours.residual_std, theirs.at("residual_std"), name + "residual");
   EXPECT_EQ(ours.residual_df, theirs.at("df").get<double>());
@@ -90,7 +96,7 @@ void expect_equal(const TableCase& c, const Json& theirs, const std::string& nam
     expect_near(*variant.mean, theirs.at("mean")[i], name + "mean");
     expect_near(*variant.std, theirs.at("std")[i], name + "std");
     for (std::size_t other = i + 1; other < c.num_variants; ++other, ++pair) {
-      const bool differ = theirs.at("pairs_p_holm")[pair].get<double>() <= c.level;
+      const bool differ = theirs.at("pairs_p")[pair].get<double>() <= c.level;
       EXPECT_EQ(share_a_letter(variant.letters, ours.variants[other].letters), !differ)
           << name << i << " and " << other;
     }
@@ -98,8 +104,11 @@ void expect_equal(const TableCase& c, const Json& theirs, const std::string& nam
     if (i == c.baseline) continue;
     const Difference& difference = *variant.difference;
     expect_near(difference.value, theirs.at("difference")[k], name + "difference");
-    expect_near(difference.interval->low, theirs.at("low")[k], name + "low");
-    expect_near(difference.interval->high, theirs.at("high")[k], name + "high");
+    expect_bound(difference.interval->low, theirs.at("low")[k], name + "low");
+    expect_bound(difference.interval->high, theirs.at("high")[k], name + "high");
+    expect_near(*difference.flip_p, theirs.at("flip_p")[k], name + "flip_p");
+    if (!theirs.at("permutation_p").is_null())
+      expect_near(*difference.flip_p, theirs.at("permutation_p"), name + "permutation_p");
     expect_near(*difference.p, theirs.at("p")[k], name + "p");
     expect_near(*difference.p_holm, theirs.at("p_holm")[k], name + "p_holm");
     expect_near(*difference.paired_p, theirs.at("paired_p")[k], name + "paired_p");
@@ -111,12 +120,12 @@ void expect_equal(const TableCase& c, const Json& theirs, const std::string& nam
 std::vector<Design> designs() {
   std::vector<Design> result;
   for (const std::int64_t variants : {2, 3, 8, 12})
-    for (const std::int64_t seeds : {2, 3, 5, 20})
+    for (const std::int64_t seeds : {8, 9, 12, 20})
       result.push_back({.num_variants = variants,
                         .num_seeds = seeds,
                         .std = 0.005 + 0.001 * static_cast<double>(seeds),
                         .level = variants == 3 ? 0.01 : 0.05,
-                        .power = seeds == 3 ? 0.95 : 0.8});
+                        .power = seeds == 9 ? 0.95 : 0.8});
   return result;
 }
 

@@ -18,7 +18,8 @@ using testing::table_of;
 using testing::Truth;
 
 const Truth kEight{.effects = {0, -0.01, 0, -0.012, -0.03, -0.05, -0.048, -0.04},
-                   .stds = std::vector<double>(8, 0.005)};
+                   .stds = std::vector<double>(8, 0.005),
+                   .num_seeds = 8};
 
 void expect_untested(const Summary& summary, const std::string& why) {
   EXPECT_NE(summary.untested.find(why), std::string::npos) << summary.untested;
@@ -27,27 +28,33 @@ void expect_untested(const Summary& summary, const std::string& why) {
     EXPECT_EQ(variant.letters, "");
     if (!variant.difference) continue;
     EXPECT_FALSE(variant.difference->interval);
-    EXPECT_FALSE(variant.difference->p || variant.difference->p_holm ||
-                 variant.difference->paired_p || variant.difference->paired_p_holm);
+    EXPECT_FALSE(variant.difference->flip_p || variant.difference->p ||
+                 variant.difference->p_holm || variant.difference->paired_p ||
+                 variant.difference->paired_p_holm);
   }
 }
 
 TEST(Summary, OfACompleteTable) {
   const Summary summary = summarize(random_table(kEight, 1), 0);
   EXPECT_EQ(summary.num_analyzed, 8);
-  EXPECT_EQ(summary.blocks.size(), 5);
-  EXPECT_EQ(summary.residual_df, 28);
+  EXPECT_EQ(summary.blocks.size(), 8);
+  EXPECT_EQ(summary.residual_df, 49);
   EXPECT_EQ(summary.untested, "");
+  EXPECT_FALSE(summary.is_powerless());
   EXPECT_TRUE(summary.remarks.empty());
   EXPECT_FALSE(summary.variants[0].difference);
   for (const VariantSummary& variant : summary.variants) {
-    EXPECT_EQ(variant.num_finished, 5);
+    EXPECT_EQ(variant.num_finished, 8);
     EXPECT_TRUE(variant.analyzed);
     EXPECT_FALSE(variant.letters.empty());
   }
   const Difference& geglu = *summary.variants[5].difference;
+  EXPECT_EQ(*geglu.flip_p, 2.0 / 256);
   EXPECT_LT(*geglu.p_holm, 0.001);
   EXPECT_LT(geglu.interval->high, 0);
+  EXPECT_EQ(geglu.conclusion, Conclusion::kBetter);
+  EXPECT_EQ(geglu.num_better, 8U);
+  EXPECT_NEAR(geglu.better_rate->low, 0.6305833524471, 1e-12);
   EXPECT_EQ(geglu.remark, "");
 }
 
@@ -59,6 +66,7 @@ TEST(Summary, IdenticalVariantsDifferByExactlyZero) {
   const Summary summary = summarize(table_of(3, values), 0);
   const Difference& difference = *summary.variants[1].difference;
   EXPECT_EQ(difference.value, 0);
+  EXPECT_EQ(difference.flip_p, 1.0);
   EXPECT_EQ(difference.p, 1.0);
   EXPECT_EQ(difference.p_holm, 1.0);
   EXPECT_EQ(difference.paired_p, 1.0);
@@ -86,7 +94,8 @@ TEST(Summary, NoSpreadGivesAPOfOne) {
   EXPECT_FALSE(difference.interval);
   EXPECT_EQ(difference.p_holm, 1.0);
   EXPECT_EQ(difference.paired_p_holm, 1.0);
-  EXPECT_EQ(difference.remark, "the same difference in every seed: zero variance, paired p = 1");
+  EXPECT_EQ(difference.remark, "the same difference in every seed: zero variance, p = 1");
+  EXPECT_EQ(difference.flip_p, 1.0);
   ASSERT_EQ(summary.remarks.size(), 1);
   EXPECT_EQ(summary.remarks[0], "zero residual variance, so every p-value is 1");
 }
@@ -110,13 +119,13 @@ TEST(Summary, ABrokenVariantGetsNoVerdict) {
   const Summary summary = summarize(table, 0);
   const VariantSummary& broken = summary.variants[7];
   EXPECT_FALSE(broken.analyzed);
-  EXPECT_EQ(broken.remark, "1 of 5 seeds diverged or failed: no verdict");
+  EXPECT_EQ(broken.remark, "1 of 8 seeds diverged or failed: no verdict");
   EXPECT_FALSE(broken.difference);
   EXPECT_EQ(broken.letters, "");
-  EXPECT_EQ(broken.num_finished, 4);
+  EXPECT_EQ(broken.num_finished, 7);
   EXPECT_TRUE(broken.mean && broken.std);
-  EXPECT_EQ(summary.blocks.size(), 5);
-  values.resize(7 * 5);
+  EXPECT_EQ(summary.blocks.size(), 8);
+  values.resize(7 * 8);
   const Summary without = summarize(table_of(7, values), 0);
   EXPECT_EQ(summary.residual_std, without.residual_std);
   for (std::size_t i = 1; i < 7; ++i) {
@@ -136,7 +145,7 @@ TEST(Summary, ABrokenBaselineLeavesLettersOnly) {
   EXPECT_NE(summary.variants[1].letters, "");
   ASSERT_EQ(summary.remarks.size(), 1);
   EXPECT_EQ(summary.remarks[0],
-            "no differences; baseline: 1 of 5 seeds diverged or failed: no verdict");
+            "no differences; baseline: 1 of 8 seeds diverged or failed: no verdict");
 }
 
 void expect_same_verdicts(const Summary& a, const Summary& b, std::size_t num_variants) {
@@ -149,52 +158,62 @@ void expect_same_verdicts(const Summary& a, const Summary& b, std::size_t num_va
     ASSERT_EQ(ours.difference.has_value(), theirs.difference.has_value()) << i;
     if (!ours.difference) continue;
     EXPECT_EQ(ours.difference->value, theirs.difference->value) << i;
+    EXPECT_EQ(ours.difference->flip_p, theirs.difference->flip_p) << i;
     EXPECT_EQ(ours.difference->p_holm, theirs.difference->p_holm) << i;
     EXPECT_EQ(ours.difference->paired_p_holm, theirs.difference->paired_p_holm) << i;
     EXPECT_EQ(ours.difference->interval->low, theirs.difference->interval->low) << i;
   }
 }
 
-// Three of eight variants have finished seeds 3 and 4: the tests ignore them, the means do not.
-TEST(Summary, TestsUseTheCommonSeeds) {
+// Tests are made on all seeds only; differences before are descriptive.
+TEST(Summary, UnfinishedSeedsGiveNoVerdict) {
   const std::vector<double> values = random_values(kEight, 6);
-  Table table(8, 5), three(8, 3);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (i % 5 < 3 || i / 5 < 3) table.set(i / 5, i % 5, values[i]);
-    if (i % 5 < 3) three.set(i / 5, i % 5, values[i]);
-  }
-  const Summary summary = summarize(table, 1), of_three = summarize(three, 1);
-  EXPECT_EQ(summary.blocks, (std::vector<std::size_t>{0, 1, 2}));
-  EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: 10 runs are not finished"});
+  Table table(8, 8);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (i % 8 < 6 || i / 8 < 1) table.set(i / 8, i % 8, values[i]);
+  const Summary summary = summarize(table, 0);
+  expect_untested(summary, "preliminary, 14 runs are not finished; tests are made on all 8 seeds");
+  EXPECT_EQ(summary.blocks.size(), 6U);
+  EXPECT_TRUE(summary.variants[3].difference);
   EXPECT_EQ(summary.variants[3].num_waiting, 2);
-  EXPECT_TRUE(summary.variants[3].analyzed);
-  expect_same_verdicts(summary, of_three, 8);
-  EXPECT_EQ(summary.variants[2].num_finished, 5);
-  EXPECT_NE(summary.variants[2].mean, of_three.variants[2].mean);
+  EXPECT_TRUE(summary.remarks.empty());
+}
+
+// Two variants have finished all seeds, six have not: the two are judged.
+TEST(Summary, FinishedVariantsAreJudged) {
+  const std::vector<double> values = random_values(kEight, 6);
+  Table table(8, 8);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (i % 8 < 7 || i / 8 < 2) table.set(i / 8, i % 8, values[i]);
+  const Summary summary = summarize(table, 1),
+                alone = summarize(table_of(2, {values.begin(), values.begin() + 16}), 1);
+  EXPECT_EQ(summary.remarks, std::vector<std::string>{"preliminary: 6 runs are not finished"});
+  expect_same_verdicts(summary, alone, 2);
+  EXPECT_EQ(summary.variants[3].remark, "pending: 7 of 8 seeds finished");
 }
 
 // Until a variant added later has all seeds, the results of the others are bit-identical.
 TEST(Summary, AVariantAddedLaterDoesNotAffectFinishedOnes) {
   const std::vector<double> values = random_values(kEight, 6);
-  const Summary before = summarize(table_of(7, {values.begin(), values.begin() + 35}), 0);
-  for (std::size_t num_done = 0; num_done <= 5; ++num_done) {
-    Table table(8, 5);
-    for (std::size_t i = 0; i < 35 + num_done; ++i) table.set(i / 5, i % 5, values[i]);
+  const Summary before = summarize(table_of(7, {values.begin(), values.begin() + 56}), 0);
+  for (std::size_t num_done = 0; num_done <= 8; ++num_done) {
+    Table table(8, 8);
+    for (std::size_t i = 0; i < 56 + num_done; ++i) table.set(i / 8, i % 8, values[i]);
     const Summary summary = summarize(table, 0);
-    if (num_done == 5) {
+    if (num_done == 8) {
       EXPECT_EQ(summary.num_analyzed, 8);
       EXPECT_EQ(summary.num_comparisons, 7);
       continue;
     }
     expect_same_verdicts(summary, before, 7);
     EXPECT_EQ(summary.num_comparisons, 6);
-    EXPECT_EQ(summary.blocks.size(), 5);
+    EXPECT_EQ(summary.blocks.size(), 8);
     EXPECT_FALSE(summary.variants[7].analyzed);
     EXPECT_FALSE(summary.variants[7].difference);
     EXPECT_EQ(summary.variants[7].letters, "");
     EXPECT_EQ(summary.variants[7].remark,
               num_done == 0 ? "no seed has finished yet"
-                            : "pending: " + std::to_string(num_done) + " of 5 seeds finished");
+                            : "pending: " + std::to_string(num_done) + " of 8 seeds finished");
     EXPECT_EQ(summary.variants[7].mean.has_value(), num_done > 0);
   }
 }
@@ -215,33 +234,33 @@ TEST(Summary, AVariantAddedLaterDoesNotAffectTheSmallestTest) {
 
 TEST(Summary, APendingBaselineDoesNotAffectTheLettersOfOthers) {
   const std::vector<double> values = random_values(kEight, 6);
-  Table table(8, 5);
-  for (std::size_t i = 4; i < values.size(); ++i) table.set(i / 5, i % 5, values[i]);
+  Table table(8, 8);
+  for (std::size_t i = 7; i < values.size(); ++i) table.set(i / 8, i % 8, values[i]);
   const Summary summary = summarize(table, 0),
-                others = summarize(table_of(7, {values.begin() + 5, values.end()}), 0);
+                others = summarize(table_of(7, {values.begin() + 8, values.end()}), 0);
   EXPECT_EQ(summary.untested, "");
   EXPECT_EQ(summary.num_comparisons, 0);
-  EXPECT_EQ(summary.variants[0].remark, "pending: 1 of 5 seeds finished");
+  EXPECT_EQ(summary.variants[0].remark, "pending: 1 of 8 seeds finished");
   for (std::size_t i = 0; i < 7; ++i) {
     EXPECT_FALSE(summary.variants[i + 1].difference);
     EXPECT_EQ(summary.variants[i + 1].letters, others.variants[i].letters);
   }
-  EXPECT_EQ(summary.remarks[0], "no differences; baseline: pending: 1 of 5 seeds finished");
+  EXPECT_EQ(summary.remarks[0], "no differences; baseline: pending: 1 of 8 seeds finished");
 }
 
 // A variant with a diverged run and a pending one have no verdict; the others are analyzed without
 // them.
 TEST(Summary, BrokenAndPendingVariantsTogether) {
   const std::vector<double> values = random_values(kEight, 6);
-  Table table(8, 5);
-  for (std::size_t i = 0; i < 37; ++i)
-    if (i != 32) table.set(i / 5, i % 5, values[i]);
+  Table table(8, 8);
+  for (std::size_t i = 0; i < 58; ++i)
+    if (i != 50) table.set(i / 8, i % 8, values[i]);
   table.set_broken(6, 2);
   const Summary summary = summarize(table, 0),
-                before = summarize(table_of(6, {values.begin(), values.begin() + 30}), 0);
+                before = summarize(table_of(6, {values.begin(), values.begin() + 48}), 0);
   expect_same_verdicts(summary, before, 6);
-  EXPECT_EQ(summary.variants[6].remark, "1 of 5 seeds diverged or failed: no verdict");
-  EXPECT_EQ(summary.variants[7].remark, "pending: 2 of 5 seeds finished");
+  EXPECT_EQ(summary.variants[6].remark, "1 of 8 seeds diverged or failed: no verdict");
+  EXPECT_EQ(summary.variants[7].remark, "pending: 2 of 8 seeds finished");
 }
 
 TEST(Summary, AVariantWithoutSeedsDoesNotBlockOthers) {
@@ -264,12 +283,12 @@ TEST(Summary, TooLittleToTest) {
   one_block.set(1, 1, 1.2);
   one_block.set(1, 2, 1.3);
   expect_untested(summarize(one_block, 0),
-                  "fewer than two seeds are finished for every variant (1 of 3)");
+                  "preliminary, 2 runs are not finished; tests are made on all 3 seeds");
   EXPECT_NEAR(summarize(one_block, 0).variants[1].difference->value, 0.1, 1e-15);
   Table no_block(2, 2);
   no_block.set(0, 0, 1.0);
   no_block.set(1, 1, 1.2);
-  expect_untested(summarize(no_block, 0), "(0 of 2)");
+  expect_untested(summarize(no_block, 0), "preliminary, 2 runs are not finished");
   EXPECT_FALSE(summarize(no_block, 0).variants[1].difference);
   expect_untested(summarize(table_of(1, {1, 2, 3}), 0), "one variant");
   Table broken = table_of(2, {1, 2, 3, 4});
@@ -286,16 +305,16 @@ TEST(Summary, PermutationsChangeNothing) {
   for (std::uint64_t trial = 0; trial < 20; ++trial) {
     const std::uint64_t key = random_key(trial, "permutation");
     const std::vector<double> values = random_values(kEight, key);
-    std::vector<std::size_t> variants(8), seeds(5);
+    std::vector<std::size_t> variants(8), seeds(8);
     std::iota(variants.begin(), variants.end(), std::size_t{0});
     std::iota(seeds.begin(), seeds.end(), std::size_t{0});
     for (std::size_t i = 8; i > 1; --i)
       std::swap(variants[i - 1], variants[random_below(key, 5000 + i, i)]);
-    for (std::size_t j = 5; j > 1; --j)
+    for (std::size_t j = 8; j > 1; --j)
       std::swap(seeds[j - 1], seeds[random_below(key, 6000 + j, j)]);
-    Table moved(8, 5);
+    Table moved(8, 8);
     for (std::size_t i = 0; i < 8; ++i)
-      for (std::size_t j = 0; j < 5; ++j) moved.set(i, j, values[variants[i] * 5 + seeds[j]]);
+      for (std::size_t j = 0; j < 8; ++j) moved.set(i, j, values[variants[i] * 8 + seeds[j]]);
     const std::size_t baseline =
         static_cast<std::size_t>(std::find(variants.begin(), variants.end(), 0) - variants.begin());
     const Summary a = summarize(table_of(8, values), 0), b = summarize(moved, baseline);
@@ -309,6 +328,7 @@ TEST(Summary, PermutationsChangeNothing) {
       if (!before.difference) continue;
       EXPECT_NEAR(before.difference->value, after.difference->value, 1e-14);
       EXPECT_NEAR(before.difference->interval->low, after.difference->interval->low, 1e-13);
+      EXPECT_EQ(*before.difference->flip_p, *after.difference->flip_p);
       EXPECT_NEAR(*before.difference->p_holm, *after.difference->p_holm, 1e-9);
       EXPECT_NEAR(*before.difference->paired_p_holm, *after.difference->paired_p_holm, 1e-9);
     }
@@ -316,8 +336,9 @@ TEST(Summary, PermutationsChangeNothing) {
 }
 
 TEST(Summary, LettersStartAtTheLowestMean) {
-  const Summary summary =
-      summarize(random_table({.effects = {0.1, 0, 0.2}, .stds = {0.001, 0.001, 0.001}}, 7), 0);
+  const Summary summary = summarize(
+      random_table({.effects = {0.1, 0, 0.2}, .stds = {0.001, 0.001, 0.001}, .num_seeds = 8}, 7),
+      0);
   EXPECT_EQ(summary.variants[1].letters, "a");
   EXPECT_EQ(summary.variants[0].letters, "b");
   EXPECT_EQ(summary.variants[2].letters, "c");
@@ -326,8 +347,9 @@ TEST(Summary, LettersStartAtTheLowestMean) {
 TEST(Summary, RejectsInvalidArguments) {
   const Table table = random_table(kEight, 8);
   EXPECT_THROW(summarize(table, 8), InvariantError);
-  EXPECT_THROW(summarize(table, 0, 0), InvariantError);
-  EXPECT_THROW(summarize(table, 0, 1), InvariantError);
+  EXPECT_THROW(summarize(table, 0, {.level = 0}), InvariantError);
+  EXPECT_THROW(summarize(table, 0, {.level = 1}), InvariantError);
+  EXPECT_THROW(summarize(table, 0, {.looks = {4, 6}}), InvariantError);
 }
 
 }  // namespace
