@@ -41,14 +41,20 @@ ExitCode end_by_closed_pipe() {
 
 ExitCode run_action(const Action& action) {
   bool is_cut_off = false;
+  int outcome = 0;
   const ExitCode code = run_reporting([&] {
-    action();
+    try {
+      action();
+    } catch (const OtherOutcome& other) {
+      outcome = other.code;
+    }
     std::cout.flush();
     is_cut_off = !std::cout.good() && has_no_reader(STDOUT_FILENO);
     require(std::cout.good() || is_cut_off, ExitCode::kIo, "stdout",
             "write failed; check the free space");
   });
-  return is_cut_off ? end_by_closed_pipe() : code;
+  if (is_cut_off) return end_by_closed_pipe();
+  return code == ExitCode::kOk ? static_cast<ExitCode>(outcome) : code;
 }
 
 ExitCode run_reporting(const Action& action) {

@@ -9,6 +9,11 @@ namespace sluice::app {
 
 using Action = std::function<void()>;
 
+// Thrown by an action that has done its work and ends with a code other than 0, without a message.
+struct OtherOutcome {
+  int code;
+};
+
 // Runs `action` and flushes stdout. Reports an exception as one message on stderr and an exit code.
 // Terminates the process by SIGPIPE if stdout is a pipe without a reader.
 ExitCode run_action(const Action& action);

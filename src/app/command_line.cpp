@@ -16,6 +16,7 @@
 #include "app/commands.h"
 #include "app/options.h"
 #include "app/path_option.h"
+#include "app/verdict_command.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/shell.h"
@@ -169,6 +170,21 @@ void add_verify(CLI::App& app, Action& action) {
   command->callback([=, &action] { action = [=] { verify_command(*options); }; });
 }
 
+void add_verdict(CLI::App& app, Action& action) {
+  auto options = std::make_shared<VerdictOptions>();
+  CLI::App* command = app.add_subcommand(
+      "verdict", "Print the outcome of a comparison, one line per variant; the exit code tells it");
+  command->add_option("DIR", options->directory, "Directory of a comparison")
+      ->required()
+      ->transform(home_path())
+      ->check(not_empty("a directory"));
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer(
+      "Exit codes: 80 differs, 81 equivalent, 82 undecided, 83 broken (docs/exit-codes.md).\n"
+      "Example:\n  sluice verdict runs/compare_t5_prose");
+  command->callback([=, &action] { action = [=] { verdict_command(*options); }; });
+}
+
 void add_config_commands(CLI::App& app, Action& action) {
   CLI::App* group = app.add_subcommand("config", "Show, check and document configurations");
   group->require_subcommand(1);
@@ -309,6 +325,7 @@ int run(int argc, char** argv) {
   add_plan(app, action);
   add_compare(app, action, command_line);
   add_worker(app, action, program);
+  add_verdict(app, action);
   add_verify(app, action);
   add_config_commands(app, action);
   add_schema(app, action);

@@ -7,6 +7,7 @@
 #include "app/comparison_runs.h"
 #include "app/noise_study.h"
 #include "app/outputs.h"
+#include "app/verdict_command.h"
 #include "base/error.h"
 #include "base/signals.h"
 #include "base/text_format.h"
@@ -14,6 +15,7 @@
 #include "compare/session.h"
 #include "report/report.h"
 #include "report/text_table.h"
+#include "stats/sign_flip.h"
 
 namespace sluice::app {
 namespace {
@@ -42,7 +44,9 @@ ForecastOutput output_of(const compare::Forecast& forecast) {
                         .seconds = forecast.seconds,
                         .assumed_std = forecast.std,
                         .detectable_difference = forecast.detectable_difference,
-                        .seeds_for_a_hundredth = forecast.seeds_for_0_01};
+                        .seeds_for_a_hundredth = forecast.seeds_for_0_01,
+                        .smallest_p = forecast.smallest_p,
+                        .min_seeds = forecast.min_seeds};
   for (const compare::VariantForecast& v : forecast.variants)
     output.variants.push_back(
         {.settings = v.settings,
@@ -94,6 +98,26 @@ std::string_view time_remark(const compare::Forecast& f) {
                          "not prepared yet";
 }
 
+// What the tests can find, before any run.
+void print_plan(const compare::Forecast& f, const compare::CompareConfig& config) {
+  const auto num_seeds = static_cast<std::int64_t>(config.seeds.size());
+  std::cout << "verdict    ";
+  if (num_seeds < f.min_seeds) {
+    std::cout << "none possible: with " << count_of(num_seeds, "seed")
+              << " p is never 0.05 or less; needs at least " << f.min_seeds << " seeds\n";
+    return;
+  }
+  std::cout << "sign-flip test on " << num_seeds << " seeds, smallest p "
+            << short_number(f.smallest_p) << "\n";
+  for (std::size_t k = 0; k < f.look_levels.size(); ++k) {
+    const std::size_t look = config.looks[k];
+    std::cout << "           look " << k + 1 << ", " << look << " seeds: level "
+              << fixed(f.look_levels[k], 4)
+              << (stats::smallest_p(look) > f.look_levels[k] ? ", nothing can be found" : "")
+              << "\n";
+  }
+}
+
 void print(const compare::Forecast& f, const compare::CompareConfig& config) {
   std::cout << report::console_text_table(table_of(f)) << "\nruns       " << f.num_cells;
   if (f.num_tuning_cells > 0)
@@ -105,6 +129,7 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
             << (f.seconds ? cat("about ", human_duration(*f.seconds))
                           : "unknown (--measure times the steps)")
             << (f.seconds ? time_remark(f) : "") << "\n";
+  print_plan(f, config);
   if (f.detectable_difference) {
     std::cout << "detectable " << fixed(*f.detectable_difference, 4) << " "
               << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits")
@@ -114,8 +139,8 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
               << fixed(*f.std, 4) << "\n";
   } else {
     std::cout << "detectable unknown: requires "
-              << (f.std ? "at least two seeds and two variants"
-                        : "compare.assumed_std, a number or the directory of a pilot")
+              << (f.std ? cat("two variants and at least ", f.min_seeds, " seeds")
+                        : std::string("compare.assumed_std, a number or the directory of a pilot"))
               << "\n";
   }
   if (f.seeds_for_0_01)
@@ -150,13 +175,16 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
          cat("cannot write the report: ", error.what(), "; pass a writable directory first"));
   }
   if (json) {
+    VerdictOutput verdict = verdict_output(comparison, target.string());
     std::cout << config::to_json(CompareOutput{.directory = target.string(),
                                                .finished = counts.finished,
                                                .diverged = counts.diverged,
                                                .failed = counts.failed,
                                                .waiting = counts.waiting,
                                                .results = (target / "results.json").string(),
-                                               .report = (target / "report.html").string()});
+                                               .report = (target / "report.html").string(),
+                                               .outcome = verdict.outcome,
+                                               .comparisons = std::move(verdict.comparisons)});
   } else {
     std::cout << "\nreport  " << printable((target / "report.html").string(), std::string::npos)
               << "\n";

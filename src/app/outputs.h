@@ -13,6 +13,7 @@
 #include "data/token_stream.h"
 #include "model/language_model.h"
 #include "report/comparison.h"
+#include "report/outcome.h"
 #include "run/session.h"
 #include "store/held_out_figures.h"
 
@@ -254,6 +255,57 @@ struct VerifyOutput {
   }
 };
 
+// One comparison of a variant with the baseline. Not nested: see PaperRecord (results_record.h).
+struct VerdictRecord {
+  report::Settings settings;
+  report::Outcome verdict = report::Outcome::kUndecided;
+  std::optional<std::string> reason;
+  std::optional<double> difference, difference_low, difference_high, p;
+  std::uint64_t seeds = 0;
+  std::optional<std::uint64_t> seeds_better;
+  std::optional<std::int64_t> seeds_to_decide;
+
+  static constexpr auto fields() {
+    using config::field;
+    using V = VerdictRecord;
+    return std::tuple{
+        field<&V::settings>("Values of the varied keys."),
+        field<&V::verdict>("better, worse, equivalent, undecided or broken."),
+        field<&V::reason>("Why it is undecided or broken."),
+        field<&V::difference>("Mean difference from the baseline; null if unknown."),
+        field<&V::difference_low>("Lower bound of its simultaneous confidence interval; null if "
+                                  "untested or unbounded."),
+        field<&V::difference_high>("Upper bound."),
+        field<&V::p>("Adjusted p-value of the sign-flip test; null if untested."),
+        field<&V::seeds>("Number of seeds compared."),
+        field<&V::seeds_better>("Seeds in which the variant is better."),
+        field<&V::seeds_to_decide>("Seeds that would decide, if difference and spread stay as "
+                                   "they are.")};
+  }
+};
+
+struct VerdictOutput {
+  static constexpr auto record =
+      output("verdict", "`sluice verdict --json`", "The outcome of a comparison, for programs.");
+  std::string directory;
+  report::Overall outcome = report::Overall::kUndecided;
+  std::int64_t exit_code = 0;
+  std::vector<VerdictRecord> comparisons;
+  std::string conditions;
+
+  static constexpr auto fields() {
+    using config::field;
+    using O = VerdictOutput;
+    return std::tuple{
+        field<&O::directory>("Directory of the comparison."),
+        field<&O::outcome>("The first that applies: broken if any comparison is; undecided if any "
+                           "is; differs; equivalent."),
+        field<&O::exit_code>("Exit code of the command: docs/exit-codes.md."),
+        field<&O::comparisons>("One object per variant other than the baseline."),
+        field<&O::conditions>("Conditions of the verdict, as text.")};
+  }
+};
+
 struct CompareOutput {
   static constexpr auto record =
       output("compare", "`sluice compare --json`",
@@ -261,6 +313,8 @@ struct CompareOutput {
   std::string directory;
   std::uint64_t finished = 0, diverged = 0, failed = 0, waiting = 0;
   std::string results, report;
+  report::Overall outcome = report::Overall::kUndecided;
+  std::vector<VerdictRecord> comparisons;
 
   static constexpr auto fields() {
     using config::field;
@@ -271,7 +325,10 @@ struct CompareOutput {
                       field<&O::failed>("Cells with a failed run."),
                       field<&O::waiting>("Cells not finished yet."),
                       field<&O::results>("DIR/results.json."),
-                      field<&O::report>("DIR/report.html.")};
+                      field<&O::report>("DIR/report.html."),
+                      field<&O::outcome>("differs, equivalent, undecided or broken, as `sluice "
+                                         "verdict`."),
+                      field<&O::comparisons>("One object per variant other than the baseline.")};
   }
 };
 
@@ -300,6 +357,8 @@ struct ForecastOutput {
   std::optional<std::uint64_t> cells_done;
   std::optional<double> flops, seconds, assumed_std, detectable_difference;
   std::optional<std::int64_t> seeds_for_a_hundredth;
+  double smallest_p = 1;
+  std::int64_t min_seeds = 0;
 
   static constexpr auto fields() {
     using config::field;
@@ -317,7 +376,10 @@ struct ForecastOutput {
         field<&O::detectable_difference>(
             "Smallest difference from the baseline detected with 80 % power."),
         field<&O::seeds_for_a_hundredth>("Seeds required to detect a difference of 0.01.",
-                                         config::Key{"seeds_for_0.01"})};
+                                         config::Key{"seeds_for_0.01"}),
+        field<&O::smallest_p>("Smallest p that the seeds can give; above 0.05 no difference can "
+                              "be significant."),
+        field<&O::min_seeds>("Number of seeds needed for any significant difference.")};
   }
 };
 

@@ -36,7 +36,7 @@ constexpr auto kKinds =
              compare::JobsRecord, data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput,
              GenerateInput, GenerateOutput, ScoreInput, ScoreOutput, ExportOutput, ImportOutput,
              PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput, NoiseOutput,
-             VerifyOutput, DoctorOutput>();
+             VerdictOutput, VerifyOutput, DoctorOutput>();
 
 }  // namespace
 

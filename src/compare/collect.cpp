@@ -103,6 +103,8 @@ void require_same(const ComparisonFile& first, const ComparisonFile& other,
   if (a.equalize != b.equalize)
     difference = cat("equal ", config::name_of(b.equalize), " instead of equal ",
                      config::name_of(a.equalize));
+  if (a.looks != b.looks || a.spending != b.spending) difference = "different looks";
+  if (a.margin != b.margin) difference = "a different margin";
   if (a.data_fingerprint != b.data_fingerprint) difference = "different data";
   if (a.baseline != b.baseline) difference = "a different baseline";
   if (a.tuning_note.empty() != b.tuning_note.empty())
@@ -152,6 +154,8 @@ void copy_missing_tuning(report::Comparison& into, const report::Comparison& fro
 }
 
 void merge(report::Comparison& into, report::Comparison from) {
+  into.plan_changes.insert(into.plan_changes.end(), from.plan_changes.begin(),
+                           from.plan_changes.end());
   copy_missing_tuning(into, from);
   for (const std::uint64_t seed : from.seeds) {
     if (std::find(into.seeds.begin(), into.seeds.end(), seed) == into.seeds.end())

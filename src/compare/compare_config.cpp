@@ -55,6 +55,18 @@ void check_seeds(const std::vector<std::uint64_t>& seeds, std::string_view field
   }
 }
 
+void check_looks(const CompareConfig& c, config::Problems& problems) {
+  if (c.looks.empty()) return;
+  std::uint64_t last = 1;
+  for (const std::uint64_t look : c.looks) {
+    if (look <= last) problems.add("looks", cat(look), "ascending numbers of seeds, at least 2");
+    last = look;
+  }
+  if (last != c.seeds.size())
+    problems.add("looks", cat(last, " as the last look"),
+                 cat(c.seeds.size(), ", as many as seeds"));
+}
+
 void check_baseline(const CompareConfig& c, config::Problems& problems) {
   if (c.baseline.items.empty()) return;
   for (const auto& [key, values] : c.vary.items) {
@@ -93,6 +105,10 @@ void check_tune(const CompareConfig& c, config::Problems& problems) {
 
 }  // namespace
 
+std::vector<std::int64_t> looks_of(const CompareConfig& config) {
+  return {config.looks.begin(), config.looks.end()};
+}
+
 std::optional<double> assumed_number(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -104,6 +120,7 @@ std::optional<double> assumed_number(std::string_view text) {
 void CompareConfig::check(const CompareConfig& c, config::Problems& problems) {
   check_lists(c.vary, "vary", problems);
   check_seeds(c.seeds, "seeds", problems);
+  check_looks(c, problems);
   check_baseline(c, problems);
   check_tokenizers(c, problems);
   if (c.tune) check_tune(c, problems);

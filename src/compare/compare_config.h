@@ -12,6 +12,7 @@
 #include "config/field.h"
 #include "data/splits.h"
 #include "report/comparison.h"
+#include "stats/looks.h"
 
 namespace sluice::compare {
 
@@ -51,6 +52,9 @@ struct CompareConfig {
   config::Entries<config::Word> baseline;
   Metric metric = Metric::kLogPerplexity;
   Equalize equalize = Equalize::kSteps;
+  std::vector<std::uint64_t> looks{};
+  stats::Spending spending = stats::Spending::kObrienFleming;
+  std::optional<double> margin;
   std::optional<std::string> assumed_std;
   std::optional<TuneConfig> tune;
 
@@ -69,6 +73,15 @@ struct CompareConfig {
         field<&C::equalize>("`steps`: the same number of steps for all variants; at matched widths "
                             "also the same arithmetic. `time`: each variant gets as many steps as "
                             "fit into the training time of the baseline."),
+        field<&C::looks>("Numbers of seeds at which one may judge, in ascending order; the last is "
+                         "the number of all seeds: `[4, 8, 12]`. Fixed before the first run. "
+                         "Empty: judged once, when all seeds are finished."),
+        field<&C::spending>("How the level of 5 % is divided among the looks: `obrien_fleming` "
+                            "spends almost nothing early, `pocock` about the same at each look."),
+        field<&C::margin>("Differences below it, in units of the metric, are practically 0: the "
+                          "verdict then also tells equivalent variants from undecided ones. "
+                          "Fixed before the first run.",
+                          config::Positive{}),
         field<&C::assumed_std>("For the detectable difference in `--dry-run`: the standard "
                                "deviation of a run within its seed, or the directory of a "
                                "finished comparison to estimate it from.",
@@ -77,6 +90,9 @@ struct CompareConfig {
   }
   static void check(const CompareConfig& c, config::Problems& problems);
 };
+
+// compare.looks, as stats::Plan has them.
+std::vector<std::int64_t> looks_of(const CompareConfig& config);
 
 // The value of an assumed_std that is a number; nullopt if it is a directory.
 std::optional<double> assumed_number(std::string_view text);

@@ -1,6 +1,7 @@
 #include "compare/comparison_file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <utility>
@@ -45,9 +46,21 @@ ComparisonRecord record_from(const ComparisonFile& file) {
   return r;
 }
 
-// What report/ relies on: one cell per variant and seed, and tuning points only for these variants.
+// Looks ascend from 2 to the number of seeds; the margin is above 0.
+bool has_valid_plan(const report::Comparison& c) {
+  std::int64_t last = 1;
+  for (const std::int64_t look : c.looks) {
+    if (look <= last) return false;
+    last = look;
+  }
+  const bool reaches_end = c.looks.empty() || last == static_cast<std::int64_t>(c.seeds.size());
+  return reaches_end && (!c.margin || (std::isfinite(*c.margin) && *c.margin > 0));
+}
+
+// What report/ relies on: valid looks, one cell per variant and seed, and tuning points only for
+// these variants.
 bool is_consistent(const report::Comparison& c) {
-  if (c.baseline >= c.variants.size()) return false;
+  if (c.baseline >= c.variants.size() || !has_valid_plan(c)) return false;
   std::set<std::pair<report::Settings, std::uint64_t>> places;
   for (const report::Variant& variant : c.variants)
     for (const std::uint64_t seed : c.seeds) places.emplace(variant.settings, seed);
@@ -85,7 +98,7 @@ ComparisonFile read_comparison(const std::filesystem::path& directory) {
   ComparisonFile file =
       file_from(config::from_json<ComparisonRecord>(read_file(path, kMaxBytes), path.string()));
   require(is_consistent(file.comparison), ExitCode::kBadData, path.string(),
-          "inconsistent variants, seeds or cells", ComparisonRecord::record.expected);
+          "inconsistent variants, seeds, looks or cells", ComparisonRecord::record.expected);
   return file;
 }
 

@@ -17,6 +17,7 @@
 #include "compare/tuning.h"
 #include "report/analysis.h"
 #include "stats/power.h"
+#include "stats/sign_flip.h"
 
 namespace sluice::compare {
 namespace {
@@ -206,6 +207,13 @@ Forecast forecast(const SessionOptions& options, RunFactory& factory, bool measu
   if (options.config.equalize == Equalize::kTime)
     set_equal_time_steps(forecast, variants, known_step_times(options.directory), measure);
   add_costs(forecast, planner, variants, options, threads);
+  constexpr double kLevel = 0.05;
+  if (options.config.seeds.size() >= 2)
+    forecast.smallest_p = stats::smallest_p(options.config.seeds.size());
+  forecast.min_seeds = static_cast<std::int64_t>(stats::min_seeds(kLevel));
+  if (!options.config.looks.empty())
+    forecast.look_levels =
+        stats::look_levels(looks_of(options.config), options.config.spending, kLevel);
   forecast.std = assumed_std(options.config);
   if (forecast.std) {
     const stats::Design design{.num_variants = static_cast<std::int64_t>(variants.size()),

@@ -33,11 +33,11 @@ std::uintmax_t size_of(const std::filesystem::path& file) {
 
 // The last "error: " line after `begin`, the start of this run's output; otherwise the last line.
 std::string last_message(const std::filesystem::path& output, std::uintmax_t begin) {
-  constexpr std::streamoff kTailBytes = 4096;
+  constexpr std::streamoff kMaxTailBytes = 4096;
   std::ifstream file(output, std::ios::binary | std::ios::ate);
   if (!file) return "";
   file.seekg(
-      std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kTailBytes));
+      std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kMaxTailBytes));
   std::string last, error;
   for (std::string line; std::getline(file, line);) {
     if (!line.empty()) last = line;

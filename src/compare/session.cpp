@@ -15,6 +15,7 @@
 #include "base/text_format.h"
 #include "base/threads.h"
 #include "compare/comparison_file.h"
+#include "compare/plan_guard.h"
 #include "compare/planner.h"
 #include "compare/seed_consistency.h"
 #include "compare/sharing.h"
@@ -158,6 +159,7 @@ struct Decision {
   // By variant: why it is undecided; empty if decided.
   std::vector<std::string> undecided;
   std::vector<report::TuningPoint> points;
+  std::vector<std::string> plan_changes;  // plan_guard.h
 };
 
 Decision decide(const Context& context, const Grid& grid, Decision decision = {}) {
@@ -231,6 +233,10 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   c.tuning_note = tuning_note(config.tune);
   c.config = context.options.config_text;
   c.commands = commands;
+  c.looks = looks_of(config);
+  c.spending = config.spending;
+  c.margin = config.margin;
+  c.plan_changes = decision.plan_changes;
   const auto is_shared = [&](std::string RunFacts::*fact) {
     return std::all_of(grid.variants.begin(), grid.variants.end(),
                        [&](const PlannedVariant& v) { return v.facts.*fact == facts.*fact; });
@@ -256,6 +262,15 @@ bool add_command(std::vector<std::string>& commands, const std::string& command,
     return false;
   commands.push_back(command);
   return true;
+}
+
+std::vector<std::string> plan_changes_of(const SessionOptions& options, const Grid& grid) {
+  std::vector<std::string> hashes;
+  for (const PlannedVariant& variant : grid.variants) hashes.push_back(variant.hash);
+  std::vector<std::string> changes = check_plan(options.config, hashes, options.directory);
+  for (const std::string& change : changes)
+    log::warn(cat(options.directory.string(), ": ", change, "; its error rate no longer holds"));
+  return changes;
 }
 
 // ---- third and fourth stage: runs ----
@@ -327,6 +342,7 @@ Tally run_session(const SessionOptions& options, RunFactory& factory) {
   const std::vector<Cell> tuning = session_tuning_cells(context, grid);
   if (options.config.tune) require_consistent_seeds(tuning, options.directory / "tune");
   Decision decision = decide(context, grid);
+  decision.plan_changes = plan_changes_of(options, grid);
   check_seeds(context, decision, /*more_cells_follow=*/will_tune(context, decision));
   directory.keep();
 

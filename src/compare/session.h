@@ -70,6 +70,9 @@ struct Forecast {
   bool is_prepared = true;        // all data is prepared, so `seconds` includes the evaluations
   std::optional<double> std, detectable_difference;
   std::optional<std::int64_t> seeds_for_0_01;  // to detect a difference of 0.01
+  double smallest_p = 1;                       // that the seeds of the whole comparison can give
+  std::int64_t min_seeds = 0;                  // for any significant result
+  std::vector<double> look_levels;             // of each look of compare.looks
 };
 
 // Cost of run_session(). Writes nothing into the directory. Step times are measured if `measure` is

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/text_format.h"
 #include "stats/power.h"
 
@@ -69,6 +70,27 @@ std::optional<stats::SampleError> sample_error(const Comparison& comparison,
   return stats::held_out_error(pairs);
 }
 
+// Identifies the comparison, so that its sample of flips is fixed before the results.
+std::uint64_t key_of(const Comparison& comparison) {
+  Hasher hasher;
+  hasher.update(comparison.data_fingerprint).update_number(comparison.baseline);
+  for (const Variant& variant : comparison.variants)
+    hasher.update(label_of(variant.settings)).update("\n");
+  return hasher.digest().low;
+}
+
+stats::Plan plan_of(const Comparison& comparison) {
+  stats::Plan plan{.looks = comparison.looks,
+                   .spending = comparison.spending,
+                   .margin = comparison.margin,
+                   .key = key_of(comparison)};
+  // Directories with further seeds were merged: judged at the end only.
+  if (!plan.looks.empty() &&
+      plan.looks.back() != static_cast<std::int64_t>(comparison.seeds.size()))
+    plan.looks = {static_cast<std::int64_t>(comparison.seeds.size())};
+  return plan;
+}
+
 void add_power(Analysis& analysis) {
   const stats::Summary& summary = analysis.summary;
   if (!summary.residual_std || *summary.residual_std <= 0 || summary.num_comparisons == 0) return;
@@ -94,7 +116,8 @@ Analysis analyze(const Comparison& comparison) {
   for (const Variant& variant : comparison.variants)
     analysis.labels.push_back(label_of(variant.settings));
   analysis.grid = grid_of(comparison);
-  analysis.summary = stats::summarize(table_of(comparison, analysis.grid), comparison.baseline);
+  analysis.summary = stats::summarize(table_of(comparison, analysis.grid), comparison.baseline,
+                                      plan_of(comparison));
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
     analysis.sample_error.push_back(sample_error(comparison, analysis, v));
   add_power(analysis);
@@ -135,9 +158,20 @@ std::string_view no_verdict(const Analysis& analysis, std::size_t variant) {
 
 Verdict verdict_of(const Analysis& analysis, std::size_t variant) {
   const auto& difference = analysis.summary.variants[variant].difference;
-  if (!analysis.is_tested() || !difference || !difference->p_holm) return Verdict::kNone;
-  if (*difference->p_holm > analysis.summary.level) return Verdict::kNotSignificant;
-  return difference->value < 0 ? Verdict::kLower : Verdict::kHigher;
+  if (!analysis.is_tested() || !difference) return Verdict::kNone;
+  switch (difference->conclusion) {
+    case stats::Conclusion::kBetter:
+      return Verdict::kLower;
+    case stats::Conclusion::kWorse:
+      return Verdict::kHigher;
+    case stats::Conclusion::kEquivalent:
+      return Verdict::kEquivalent;
+    case stats::Conclusion::kUndecided:
+      return Verdict::kNotSignificant;
+    case stats::Conclusion::kNone:
+      return Verdict::kNone;
+  }
+  return Verdict::kNone;
 }
 
 }  // namespace sluice::report

@@ -23,7 +23,8 @@ struct Analysis {
   stats::Summary summary;
   // of each variant's difference; nullopt for the baseline and for other metrics
   std::vector<std::optional<stats::SampleError>> sample_error;
-  // two-sided, 5 % family-wise, 80 % power, at the measured residual standard deviation
+  // two-sided, 5 % family-wise, 80 % power, at the measured residual standard deviation; by the t
+  // approximation of stats/power.h, none with too few seeds
   std::optional<double> detectable_difference;
   // seeds needed to detect a difference of 0.01
   std::optional<std::int64_t> seeds_for_a_hundredth;
@@ -44,9 +45,10 @@ double flops_per_step(const Comparison& comparison, const Analysis& analysis, st
 // "no verdict" if a run diverged or failed; "no verdict yet" if runs are only waiting.
 std::string_view no_verdict(const Analysis& analysis, std::size_t variant);
 
-// Significantly lower (better) or higher (worse) than the baseline, or not significantly different,
-// at a family-wise error rate of 5 % (Holm); kNone: not tested.
-enum class Verdict { kNone, kLower, kHigher, kNotSignificant };
+// Significantly lower (better) or higher (worse) than the baseline by the sign-flip test,
+// equivalent within the margin, or none of these, at a family-wise error rate of 5 %; kNone: not
+// tested.
+enum class Verdict { kNone, kLower, kHigher, kEquivalent, kNotSignificant };
 Verdict verdict_of(const Analysis& analysis, std::size_t variant);
 
 // verdict(): the result in a few sentences. conditions(): its conditions in one sentence: steps,

@@ -13,6 +13,7 @@
 
 #include "config/field.h"
 #include "stats/held_out_error.h"
+#include "stats/looks.h"
 
 namespace sluice::report {
 
@@ -175,9 +176,14 @@ struct ComparisonInfo {
   std::vector<std::string> commands;
   std::string data_fingerprint, tokenizer_hash;
   std::vector<TuningPoint> tuning;
+  // Of the verdict, fixed before the first result; see stats::Plan.
+  std::vector<std::int64_t> looks;
+  stats::Spending spending = stats::Spending::kObrienFleming;
+  std::optional<double> margin;
+  std::vector<std::string> plan_changes;  // changes of the seeds that void the error rate
 
   static constexpr auto fields() {
-    using config::field;
+    using config::field, config::MayBeMissing;
     using C = ComparisonInfo;
     return std::tuple{
         field<&C::name>("run.name."),
@@ -191,7 +197,14 @@ struct ComparisonInfo {
         field<&C::commands>("Commands that reproduce the comparison."),
         field<&C::data_fingerprint>("Empty if the variants use different data."),
         field<&C::tokenizer_hash>("Empty if the variants use different tokenizers."),
-        field<&C::tuning>("Results of all tuning candidates.")};
+        field<&C::tuning>("Results of all tuning candidates."),
+        field<&C::looks>("Numbers of seeds at which one may judge; empty: only at the end.",
+                         MayBeMissing{}),
+        field<&C::spending>("How the level is divided among the looks.", MayBeMissing{}),
+        field<&C::margin>("Differences below it are practically 0; null: no such claim.",
+                          MayBeMissing{}),
+        field<&C::plan_changes>("Changes of the seeds after results were known, as text.",
+                                MayBeMissing{})};
   }
 };
 

@@ -43,11 +43,21 @@ void add_untested(std::string& text, const Comparison& comparison, const Analysi
       "are pending and excluded from the verdict");
 }
 
+bool is_concluded(const Analysis& analysis) {
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const Verdict verdict = verdict_of(analysis, v);
+    if (verdict != Verdict::kNone && verdict != Verdict::kNotSignificant) return true;
+  }
+  return false;
+}
+
 std::string verdict_text(const Comparison& comparison, const Analysis& analysis) {
   const std::string& baseline = analysis.labels[comparison.baseline];
   if (comparison.seeds.size() == 1)
     return "Only one seed: no significance tests, variants are not ranked.";
   if (!analysis.is_tested()) return sentence(cat("No verdict: ", analysis.summary.untested));
+  if (analysis.summary.is_powerless() && !is_concluded(analysis))
+    return sentence(cat("No verdict is possible ", powerless_text(analysis)));
   std::string text;
   if (!analysis.summary.variants[comparison.baseline].analyzed)
     text = cat("No comparison with the baseline ", baseline, " (",
@@ -56,10 +66,17 @@ std::string verdict_text(const Comparison& comparison, const Analysis& analysis)
   const std::string better = cat("significantly better than ", baseline, " (lower held-out ",
                                  metric_title(comparison), ")");
   const std::string worse = cat("significantly worse than ", baseline, " (higher)");
-  const std::string not_significant = cat("not significantly different from ", baseline, " (",
+  const std::string equivalent =
+      cat("equivalent to ", baseline, ": less than ", short_number(comparison.margin.value_or(0)),
+          " ", metric_unit(comparison), " apart");
+  const std::string not_significant = cat(comparison.margin ? "undecided: neither different from "
+                                                            : "not significantly different from ",
+                                          baseline, comparison.margin ? " nor equivalent (" : " (",
                                           analysis.summary.blocks.size(), " seeds)");
   add(text, labels_with(analysis, Verdict::kLower), cat("is ", better), cat("are ", better));
   add(text, labels_with(analysis, Verdict::kHigher), cat("is ", worse), cat("are ", worse));
+  add(text, labels_with(analysis, Verdict::kEquivalent), cat("is ", equivalent),
+      cat("are ", equivalent));
   add(text, labels_with(analysis, Verdict::kNotSignificant), cat("is ", not_significant),
       cat("are ", not_significant));
   add_untested(text, comparison, analysis);
@@ -135,7 +152,10 @@ std::string verdict(const Comparison& comparison, const Analysis& analysis) {
     if (!seeds.empty())
       without_learning.push_back(cat(analysis.labels[v], " (", seeds_text(seeds), ")"));
   }
-  const std::string text = verdict_text(comparison, analysis);
+  std::string text = verdict_text(comparison, analysis);
+  if (!comparison.plan_changes.empty())
+    text = cat("The error rate does not hold: ", listed(comparison.plan_changes, "changes"), ". ",
+               text);
   return without_learning.empty()
              ? text
              : cat(text, " Runs that did not learn: ", listed(without_learning), ".");

@@ -1,6 +1,9 @@
 // Writes results.json (report.h).
+#include <cmath>
 #include <set>
 
+#include "config/names.h"
+#include "report/outcome.h"
 #include "report/published.h"
 #include "report/report.h"
 #include "report/results_record.h"
@@ -17,6 +20,10 @@ std::optional<std::string> if_any(std::string text) {
 template <class T>
 std::optional<T> if_positive(T value) {
   return value > 0 ? std::optional(value) : std::nullopt;
+}
+
+std::optional<double> if_finite(double value) {
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
 ResultsRecord::CellRecord record_of(const CellResult& cell) {
@@ -65,13 +72,24 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
       .tuned = variant.tuned};
   if (const auto& difference = summary.difference) {
     record.difference = difference->value;
+    record.sign_flip_p = difference->flip_p;
+    record.seeds_to_decide = difference->seeds_to_decide;
+    if (difference->found_at_look)
+      record.found_at_seeds = comparison.looks.empty()
+                                  ? static_cast<std::int64_t>(analysis.summary.blocks.size())
+                                  : comparison.looks.at(*difference->found_at_look);
+    if (difference->better_rate) {
+      record.seeds_better = difference->num_better;
+      record.better_rate_low = difference->better_rate->low;
+      record.better_rate_high = difference->better_rate->high;
+    }
     record.p = difference->p;
     record.p_holm = difference->p_holm;
     record.paired_p = difference->paired_p;
     record.paired_p_holm = difference->paired_p_holm;
     if (difference->interval) {
-      record.difference_low = difference->interval->low;
-      record.difference_high = difference->interval->high;
+      record.difference_low = if_finite(difference->interval->low);
+      record.difference_high = if_finite(difference->interval->high);
     }
   }
   if (const auto& error = analysis.sample_error[v]) {
@@ -113,6 +131,10 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                        .residual_std = analysis.summary.residual_std,
                        .detectable_difference = analysis.detectable_difference,
                        .seeds_for_a_hundredth = analysis.seeds_for_a_hundredth,
+                       .outcome = overall(outcomes(comparison, analysis)),
+                       .margin = comparison.margin,
+                       .looks = comparison.looks,
+                       .plan_changes = comparison.plan_changes,
                        .tuning_note = if_any(comparison.tuning_note),
                        .config = comparison.config,
                        .commands = comparison.commands,
@@ -123,6 +145,14 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
     record.seeds_compared.push_back(comparison.seeds[s]);
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
     record.summary.push_back(summary_of(comparison, analysis, v));
+  for (const VariantOutcome& one : outcomes(comparison, analysis))
+    record.summary[one.variant].verdict = one.outcome;
+  if (analysis.is_tested()) {
+    record.test_level = analysis.summary.test_level;
+    record.smallest_p = analysis.summary.smallest_p;
+  }
+  if (!comparison.looks.empty())
+    record.spending = std::string(config::name_of(comparison.spending));
   for (const CellResult& cell : comparison.cells) record.cells.push_back(record_of(cell));
   for (const TuningPoint& point : comparison.tuning)
     record.tuning.push_back({point.settings, point.candidate, point.log_perplexity,

@@ -33,16 +33,79 @@ std::vector<std::uint64_t> compared_seeds(const Comparison& comparison, const An
 }
 
 std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
+  const stats::Summary& summary = analysis.summary;
   return cat("Differences are variant − baseline in ", metric_unit(comparison),
-             "; negative values favor the variant. Differences, p-values and simultaneous 95 % "
-             "confidence intervals (Bonferroni) are from the additive variant + seed model over ",
-             seeds_text(compared_seeds(comparison, analysis)),
-             ". A difference is significant if its p-value, Holm-adjusted for ",
-             count_of(static_cast<std::int64_t>(analysis.summary.num_comparisons), "comparison"),
-             " with the baseline, is at most 0.05 (family-wise error rate 5 %). Paired p-values "
-             "(also Holm-adjusted) are from paired t-tests, which do not assume equal variances. "
-             "Variants that share a letter are not significantly different (all pairs, "
-             "Holm-adjusted).");
+             "; negative values favor the variant. p is from the paired sign-flip test over ",
+             seeds_text(compared_seeds(comparison, analysis)), ", adjusted for ",
+             count_of(static_cast<std::int64_t>(summary.num_comparisons), "comparison"),
+             " with the baseline (max-T). A difference is significant if p is at most ",
+             short_number(summary.test_level), summary.look ? " (the level of this look)" : "",
+             "; the family-wise error rate is then 5 %, whatever the spreads and the shape of the "
+             "distributions. The simultaneous ",
+             interval_percent(analysis),
+             " % intervals invert this test. \"Better in\" counts the seeds in which the variant "
+             "is better than the baseline. Variants that share a letter are not significantly "
+             "different (all pairs, the same test). The two t-tests (Holm-adjusted) are secondary: "
+             "the pooled one assumes normal results and equal variances, the paired one normal "
+             "differences.");
+}
+
+std::string looks_note(const Comparison& comparison, const Analysis& analysis) {
+  if (comparison.looks.empty()) return "";
+  std::vector<std::string> looks;
+  for (const std::int64_t look : comparison.looks) looks.push_back(cat(look));
+  std::string text =
+      cat("Looks were fixed before the first run: at ", listed(looks, "looks"), " seeds (",
+          comparison.spending == stats::Spending::kPocock ? "Pocock" : "O'Brien-Fleming",
+          " spending). ");
+  if (!analysis.summary.look) return text + "Between looks there is no test.";
+  text += cat("This is look ", *analysis.summary.look + 1, " of ", looks.size(), ".");
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const auto& difference = analysis.summary.variants[v].difference;
+    if (difference && difference->found_at_look &&
+        *difference->found_at_look < *analysis.summary.look)
+      text += cat(" ", analysis.labels[v], " was decided at look ", *difference->found_at_look + 1,
+                  ".");
+  }
+  return text;
+}
+
+std::string powerless_note(const Analysis& analysis) {
+  return analysis.is_tested() && analysis.summary.is_powerless()
+             ? sentence(cat("No difference can be significant ", powerless_text(analysis)))
+             : "";
+}
+
+std::string margin_note(const Comparison& comparison, const Analysis& analysis) {
+  if (!comparison.margin || !analysis.is_tested()) return "";
+  std::string text = cat("Equivalent means that the whole interval lies within ±",
+                         short_number(*comparison.margin), " ", metric_unit(comparison),
+                         ", the margin fixed before the first run (two one-sided tests).");
+  std::vector<std::string> also;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v)
+    if (verdict_of(analysis, v) == Verdict::kEquivalent &&
+        analysis.summary.variants[v].difference->found_at_look)
+      also.push_back(analysis.labels[v]);
+  if (!also.empty())
+    text += cat(" Significant as well, but smaller than the margin: ", listed(also), ".");
+  return text;
+}
+
+// How many seeds would decide the undecided variants.
+std::string undecided_note(const Analysis& analysis) {
+  std::vector<std::string> variants;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const auto& difference = analysis.summary.variants[v].difference;
+    if (difference && difference->seeds_to_decide)
+      variants.push_back(cat(analysis.labels[v], " (", *difference->seeds_to_decide, ")"));
+  }
+  return variants.empty() ? ""
+                          : cat("Seeds that would decide, if differences and spreads stay as they "
+                                "are (t approximation): ",
+                                listed(variants),
+                                analysis.summary.is_powerless()
+                                    ? "."
+                                    : ". They belong to a new comparison or to declared looks.");
 }
 
 // Variants and seeds excluded from the verdict until they have finished.
@@ -95,37 +158,38 @@ std::string learning_note(const Comparison& comparison, const Analysis& analysis
   return text;
 }
 
-// docs/statistics.md: if the two p-values disagree, trust the paired one.
+// Verdicts on which the pooled t-test disagrees.
 std::string disagreement_note(const Analysis& analysis) {
-  std::vector<std::string> pooled_only, paired_only;
+  if (analysis.summary.is_powerless()) return "";
+  std::vector<std::string> flip_only, pooled_only;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
-    const Verdict verdict = verdict_of(analysis, v);
-    if (verdict == Verdict::kNone) continue;
-    const bool is_significant = verdict != Verdict::kNotSignificant;
-    const auto& p = analysis.summary.variants[v].difference->paired_p_holm;
-    if (p && (*p <= analysis.summary.level) != is_significant)
-      (is_significant ? pooled_only : paired_only).push_back(analysis.labels[v]);
+    const auto& difference = analysis.summary.variants[v].difference;
+    if (!analysis.is_tested() || !difference || !difference->p_holm) continue;
+    const bool is_found = difference->found_at_look.has_value(),
+               is_pooled = *difference->p_holm <= analysis.summary.test_level;
+    if (is_found && !is_pooled) flip_only.push_back(analysis.labels[v]);
+    if (!is_found && is_pooled) pooled_only.push_back(analysis.labels[v]);
   }
   std::string text;
   if (!pooled_only.empty())
-    text =
-        cat("Significant in the block model but not in the paired t-test, which does not assume "
-            "equal variances: ",
-            listed(pooled_only), ". ");
-  if (!paired_only.empty())
-    text += cat("Significant only in the paired t-test, which does not assume equal variances: ",
-                listed(paired_only), ". ");
-  return text.empty() ? "" : text + "More seeds would resolve the disagreement.";
+    text = cat("Significant only in the pooled t-test, which assumes equal variances: ",
+               listed(pooled_only), ". ");
+  if (!flip_only.empty())
+    text += cat("Not significant in the pooled t-test, which assumes equal variances: ",
+                listed(flip_only), ". ");
+  return text.empty() ? "" : text + "The verdict is that of the sign-flip test.";
 }
 
 std::string power_note(const Analysis& analysis) {
-  if (!analysis.detectable_difference) return "";
+  if (!analysis.seeds_for_a_hundredth && !analysis.detectable_difference) return "";
   std::string text =
       cat("Residual standard deviation ", fixed(*analysis.summary.residual_std, 4), " (",
           fixed(analysis.summary.residual_df, 0),
-          analysis.summary.residual_df == 1 ? " degree" : " degrees",
-          " of freedom): a true difference of ", fixed(*analysis.detectable_difference, 4),
-          " would be detected with 80 % power (two-sided, family-wise error rate 5 %)");
+          analysis.summary.residual_df == 1 ? " degree" : " degrees", " of freedom)");
+  if (analysis.detectable_difference)
+    text += cat(": a true difference of ", fixed(*analysis.detectable_difference, 4),
+                " would be detected with 80 % power (two-sided, family-wise error rate 5 %, t "
+                "approximation)");
   if (analysis.seeds_for_a_hundredth)
     text += cat("; detecting 0.01 requires ", *analysis.seeds_for_a_hundredth, " seeds");
   return text + ".";
@@ -255,6 +319,12 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
     add(analysis.is_tested() ? tests_note(comparison, analysis)
                              : sentence(cat("No tests: ", analysis.summary.untested)));
   }
+  add(powerless_note(analysis));
+  add(looks_note(comparison, analysis));
+  for (const std::string& change : comparison.plan_changes)
+    add(sentence(cat("The error rate does not hold: ", change)));
+  add(margin_note(comparison, analysis));
+  add(undecided_note(analysis));
   add(pending_note(comparison, analysis));
   add(learning_note(comparison, analysis));
   add(disagreement_note(analysis));

@@ -11,6 +11,7 @@
 #include "report/report.h"
 #include "report/tables.h"
 #include "report/text.h"
+#include "report/wording.h"
 
 namespace sluice::report {
 namespace {
@@ -82,8 +83,9 @@ std::string result_section(const Comparison& comparison, const Analysis& analysi
     out += figure(
         wide, interval_plot(comparison, analysis, kNarrow.width),
         cat("Difference from ", analysis.labels[comparison.baseline], " in held-out ",
-            metric_title(comparison),
-            " after the last step, with simultaneous 95 % confidence intervals.",
+            metric_title(comparison), " after the last step, with simultaneous ",
+            interval_percent(analysis), " % confidence intervals.",
+            comparison.margin ? " Dashed: the margin of equivalence." : "",
             analysis.summary.blocks.size() > kMaxSeedDots ? "" : " Small dots: single seeds."));
     out += cat(dot_plot_key(),
                paper ? "<span><svg width=\"12\" height=\"12\" viewBox=\"0 0 12 12\" "

@@ -143,6 +143,7 @@ text { fill: var(--ink); }
 .m { text-anchor: middle; }
 .grid { stroke: var(--rule); stroke-width: 1; }
 .axis { stroke: var(--soft); stroke-width: 1; }
+.margin { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 4; }
 .zero { stroke: var(--ink); stroke-width: 1.2; }
 .v0 { --c: var(--c0); } .v1 { --c: var(--c1); } .v2 { --c: var(--c2); } .v3 { --c: var(--c3); }
 .v4 { --c: var(--c4); } .v5 { --c: var(--c5); } .v6 { --c: var(--c6); } .base { --c: var(--ink); }

@@ -9,13 +9,23 @@ std::string_view how_to_read() {
 its best evaluation. Log-perplexity is the mean cross-entropy in nats over all target tokens, so a
 difference of 0.01 is 1&#160;% in perplexity; bits per byte divide the same nats by the bytes of the
 text. Lower is better.</li>
-<li><b>Significance.</b> A difference is significant if its <a href="#holm">Holm-adjusted</a>
-<i>p</i>-value is at most 0.05. The family-wise error rate, the probability of even one false
-positive among all comparisons with the baseline, is then at most 5&#160;%. Significant does not
-mean large: see the confidence interval.</li>
-<li><b>Not significant does not mean equal.</b> The data do not establish a difference. The
-<a href="#power">detectable difference</a> is the size that would be detected with 80&#160;%
-power.</li>
+<li><b>Verdict.</b> <i>Better</i> or <i>worse</i>: the variant beats the baseline, or loses, in
+nearly every seed and by amounts that chance would rarely produce. <i>Equivalent</i>: whatever the
+difference is, it is smaller than the margin that was fixed beforehand. <i>Undecided</i>: these
+seeds show neither; it does not mean equal.</li>
+<li><b>The test.</b> If a variant had no effect, each seed could as well have given the opposite
+difference. The <a href="#flips">sign-flip test</a> flips the signs of the seeds in all ways and
+counts how often the flipped results look at least as extreme as the real ones: that share is
+<i>p</i>. A difference is significant if <i>p</i> is at most 0.05. The family-wise error rate, the
+probability of even one false positive among all comparisons with the baseline, is then at most
+5&#160;%. Fewer than six seeds can never reach 0.05. Significant does not mean large: see the
+interval.</li>
+<li><b>Better in.</b> The number of seeds in which the variant is better than the baseline: what to
+expect from a single run of each.</li>
+<li><b>When to judge.</b> Tests are made when all seeds are finished, or at the looks that the
+configuration declares. Stopping as soon as <i>p</i> is small would produce false positives.</li>
+<li><b>Power.</b> The <a href="#power">detectable difference</a> is the size that would be detected
+with 80&#160;% power.</li>
 <li><b>Conditions.</b> The verdict holds only under the conditions stated below it: number of steps,
 learning rate, and whether the curves were still falling. A learning rate that was not tuned can
 favor a variant, and curves that are still falling can cross.</li>
@@ -23,14 +33,13 @@ favor a variant, and curves that are still falling can cross.</li>
 same tokens in the same order, and everything outside the feed-forward layers starts from the same
 values. Effects of a seed that all variants share cancel in the differences, which are therefore
 more precise than the standard deviations suggest.</li>
-<li><b>Two tests.</b> The <a href="#blocks">block model</a> pools the variance of all variants and
-detects smaller differences; the <a href="#paired">paired t-test</a> does not assume equal variances
-but has little power with few seeds. If they disagree, check the standard deviations: if one variant
-has a larger variance than the others, trust the paired test; better still, run more seeds.</li>
-<li><b>Multiple comparisons.</b> Intervals, <i>p</i>-values and letters are adjusted differently and
-can disagree in borderline cases. The intervals use Bonferroni's adjustment, and Holm's procedure is
-more powerful: a <i>p</i>-value can be below 0.05 although the interval just includes 0. The letters
-compare all pairs, not only those with the baseline, and are the most conservative.</li>
+<li><b>Secondary tests.</b> The <a href="#blocks">pooled t-test</a> assumes that all variants have
+the same variance and errs more often than stated if they do not; the <a href="#paired">paired
+t-test</a> assumes normal differences only. They are shown for comparison; the verdict does not use
+them.</li>
+<li><b>Multiple comparisons.</b> Intervals and <i>p</i>-values are adjusted for the comparisons with
+the baseline, the letters for all pairs. They can disagree in borderline cases: a <i>p</i>-value can
+be below 0.05 although the interval just includes 0, and the letters are the most conservative.</li>
 <li><b>Coverage.</b> Intervals account for the randomness of training: they cover another draw of
 seeds, but not other data, another model size, another learning rate or longer training. The
 <a href="#heldout">held-out error</a> is the uncertainty of a difference due to the choice of
@@ -51,27 +60,31 @@ std::string_view page_formulas() {
 <code>docs/statistics.md</code> in the source code of Sluice. <i>y</i><sub>ij</sub> is the result of
 variant <i>i</i> under seed <i>j</i>, for <i>v</i> variants and the <i>s</i> seeds that all of them
 have finished.</p>
-<h3 id="blocks">Block model: differences and confidence intervals</h3>
+<h3 id="flips">Sign-flip test</h3>
+<p class="formula">d<sub>ij</sub> = y<sub>ij</sub> − y<sub>baseline j</sub>, &#160;
+T<sub>i</sub>(e) = |Σ<sub>j</sub> e<sub>j</sub> d<sub>ij</sub>| / √(Σ<sub>j</sub>
+d<sub>ij</sub>²), &#160; e<sub>j</sub> = ±1<br/>
+p<sub>(i)</sub> = share of the flips e with max<sub>k ≥ i</sub> T<sub>(k)</sub>(e) ≥
+T<sub>(i)</sub>, &#160; adjusted p<sub>(i)</sub> = max<sub>k ≤ i</sub> p<sub>(k)</sub></p>
+<p>Max-T step-down (Westfall and Young 1993), T<sub>(1)</sub> the largest. Signs are flipped per
+seed, jointly for all comparisons; all 2<sup>s</sup> flips up to 16 seeds, otherwise a fixed sample.
+Exact if differences without effect are symmetric around 0. The intervals contain the true
+differences that the test does not reject; the other comparisons are then centered at their means.
+Equivalence: the interval lies within the margin. The letters use the same test over all pairs
+(display: Piepho 2004).</p>
+<h3 id="blocks">Pooled t-test (secondary)</h3>
 <p class="formula">y<sub>ij</sub> = μ + variant<sub>i</sub> + seed<sub>j</sub> + ε<sub>ij</sub>,
 &#160; σ̂² = Σ (y<sub>ij</sub> − ȳ<sub>i·</sub> − ȳ<sub>·j</sub> + ȳ<sub>··</sub>)² /
 ((v − 1)(s − 1))<br/>
-D<sub>i</sub> = ȳ<sub>i·</sub> − ȳ<sub>baseline·</sub>, &#160; interval D<sub>i</sub> ±
-t<sub>1 − 0.05/(2(v − 1)), (v − 1)(s − 1)</sub> · √(2σ̂²/s)</p>
-<p>Randomized complete block design (Cochran and Cox 1957). The level is divided among the
-<i>v</i> − 1 comparisons (Bonferroni), so the simultaneous coverage is at least 95&#160;%. If
-there is no variance at all, <i>p</i> = 1.</p>
-<h3 id="holm">Holm-adjusted p-values</h3>
-<p class="formula">p<sub>(1)</sub> ≤ … ≤ p<sub>(m)</sub>, &#160; adjusted p<sub>(i)</sub> =
-max<sub>k ≤ i</sub> min(1, (m − k + 1) p<sub>(k)</sub>)</p>
-<p>Holm 1979. <i>m</i> = <i>v</i> − 1 for the differences from the baseline and
-<i>m</i> = <i>v</i>(<i>v</i> − 1)/2 for the letters, which compare all pairs. Two variants share a
-letter if and only if their difference is not significant (Piepho 2004).</p>
-<h3 id="paired">Paired t-test</h3>
-<p class="formula">d<sub>j</sub> = y<sub>ij</sub> − y<sub>baseline j</sub>, &#160;
-t = d̄ / (std(d) / √s) with s − 1 degrees of freedom</p>
+t = (ȳ<sub>i·</sub> − ȳ<sub>baseline·</sub>) / √(2σ̂²/s) with (v − 1)(s − 1) degrees of freedom</p>
+<p>Randomized complete block design (Cochran and Cox 1957). <i>p</i>-values of both t-tests are
+adjusted by Holm's procedure (1979).</p>
+<h3 id="paired">Paired t-test (secondary)</h3>
+<p class="formula">t = d̄ / (std(d) / √s) with s − 1 degrees of freedom</p>
 <h3 id="power">Detectable difference</h3>
-<p>The true difference that the block model finds significant with 80&#160;% power at the two-sided
-level 0.05/(<i>v</i> − 1), from the noncentral <i>t</i> distribution with the measured σ̂.</p>
+<p>The true difference that a paired t-test finds significant with 80&#160;% power at the two-sided
+level 0.05/(<i>v</i> − 1), from the noncentral <i>t</i> distribution with the measured σ̂: an
+approximation of the sign-flip test.</p>
 <h3 id="heldout">Held-out error</h3>
 <p class="formula">R = Σ d<sub>k</sub> / Σ m<sub>k</sub>, &#160;
 SE(R) = √(K/(K − 1) · Σ (d<sub>k</sub> − R m<sub>k</sub>)²) / Σ m<sub>k</sub></p>
@@ -91,7 +104,10 @@ std::string_view dot_plot_key() {
 </svg>significantly worse</span>
 <span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="base">
 <line class="interval" x1="1" y1="6" x2="29" y2="6"/>
-<circle class="mark open" cx="15" cy="6" r="4.5"/></g></svg>not significantly different</span>
+<circle class="mark open" cx="15" cy="6" r="4.5"/></g></svg>undecided</span>
+<span><svg width="30" height="12" viewBox="0 0 30 12" aria-hidden="true"><g class="base">
+<line class="interval" x1="1" y1="6" x2="29" y2="6"/>
+<circle class="mark" cx="15" cy="6" r="4.5"/></g></svg>equivalent within the margin</span>
 <span><svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><g class="base">
 <circle class="seed" cx="6" cy="6" r="2.5"/></g></svg>one seed</span>
 )html";

@@ -10,6 +10,7 @@
 #include "report/published.h"
 #include "report/tables.h"
 #include "report/text.h"
+#include "report/wording.h"
 #include "stats/moments.h"
 
 namespace sluice::report {
@@ -44,7 +45,12 @@ std::vector<std::size_t> tested_variants(const Analysis& analysis) {
   return tested;
 }
 
-// Includes all intervals, seeds, published differences, and 0.
+bool is_bounded(const stats::Difference& difference) {
+  return difference.interval && std::isfinite(difference.interval->low) &&
+         std::isfinite(difference.interval->high);
+}
+
+// Includes all bounded intervals, seeds, published differences, and 0.
 Range range_of_differences(const Comparison& comparison, const Analysis& analysis,
                            const std::vector<std::size_t>& variants) {
   Range range{.low = 0, .high = 0};
@@ -55,8 +61,8 @@ Range range_of_differences(const Comparison& comparison, const Analysis& analysi
   for (const std::size_t v : variants) {
     const stats::Difference& difference = *analysis.summary.variants[v].difference;
     include(difference.value);
-    if (difference.interval) include(difference.interval->low);
-    if (difference.interval) include(difference.interval->high);
+    if (is_bounded(difference)) include(difference.interval->low);
+    if (is_bounded(difference)) include(difference.interval->high);
     for (const double value : drawn_seeds(comparison, analysis, v)) include(value);
     if (const auto published = published_difference(comparison, v)) include(*published);
   }
@@ -65,11 +71,11 @@ Range range_of_differences(const Comparison& comparison, const Analysis& analysi
 }
 
 // Colors identify variants, so the verdict is a shape: a triangle pointing to the better or to the
-// worse side, or a ring.
+// worse side, a disc for equivalent, or a ring.
 void draw_verdict(Svg& svg, Verdict verdict, Point at, const std::string& tip) {
   if (verdict == Verdict::kLower) return svg.triangle(at, 6, Svg::Pointing::kLeft, "mark", tip);
   if (verdict == Verdict::kHigher) return svg.triangle(at, 6, Svg::Pointing::kRight, "mark", tip);
-  svg.dot(at, 4.5, "mark open", tip);
+  svg.dot(at, 4.5, verdict == Verdict::kEquivalent ? "mark" : "mark open", tip);
 }
 
 void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analysis,
@@ -82,7 +88,10 @@ void draw_interval(Svg& svg, const Comparison& comparison, const Analysis& analy
   }
   for (const double value : drawn_seeds(comparison, analysis, v))
     svg.dot({frame.x.at(value), y + 9}, 1.8, "seed");
-  if (difference.interval) {
+  // An unbounded interval crosses the whole plot and has no ends.
+  if (difference.interval && !is_bounded(difference))
+    svg.line({frame.box.left, y}, {frame.box.right, y}, "interval");
+  if (is_bounded(difference)) {
     const double low = frame.x.at(difference.interval->low),
                  high = frame.x.at(difference.interval->high);
     svg.line({low, y}, {high, y}, "interval");
@@ -203,8 +212,8 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
   const double left = std::min(names + 16, width * 0.35), right = wide ? 188 : 10;
   const double height = 34 + kRow * static_cast<double>(variants.size()) + 44;
   Svg svg(width, height,
-          cat("Differences from ", analysis.labels[comparison.baseline],
-              " with simultaneous 95 % confidence intervals"));
+          cat("Differences from ", analysis.labels[comparison.baseline], " with simultaneous ",
+              interval_percent(analysis), " % confidence intervals"));
   const Box box = {left, 34, width - right, height - 44};
   const Range x = range_of_differences(comparison, analysis, tested);
   const Frame frame = {.x = {x.low, x.high, box.left, box.right}, .y = {}, .box = box};
@@ -215,6 +224,11 @@ std::string interval_plot(const Comparison& comparison, const Analysis& analysis
     svg.text({frame.x.at(value), box.bottom + 17}, signed_text(value, ticks.digits), "tick m");
   }
   svg.line({frame.x.at(0), box.top - 6}, {frame.x.at(0), box.bottom}, "zero");
+  for (const double side : {-1.0, 1.0})
+    if (comparison.margin && x.low < side * *comparison.margin &&
+        side * *comparison.margin < x.high)
+      svg.line({frame.x.at(side * *comparison.margin), box.top},
+               {frame.x.at(side * *comparison.margin), box.bottom}, "margin");
   const bool zero_is_right = frame.x.at(0) > (box.left + box.right) / 2;
   svg.text({frame.x.at(0), box.top - 12}, shortened(analysis.labels[comparison.baseline], 26),
            zero_is_right ? "name e" : "name");

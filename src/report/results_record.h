@@ -9,6 +9,7 @@
 
 #include "config/record.h"
 #include "report/comparison.h"
+#include "report/outcome.h"
 
 namespace sluice::report {
 
@@ -41,8 +42,11 @@ struct ResultsRecord {
     std::optional<std::string> status;
     bool compared = false;
     std::vector<std::uint64_t> pending_seeds, seeds_without_learning;
-    std::optional<double> mean, std, difference, difference_low, difference_high, p, p_holm,
-        paired_p, paired_p_holm;
+    std::optional<double> mean, std, difference, difference_low, difference_high, sign_flip_p;
+    Outcome verdict = Outcome::kUndecided;
+    std::optional<std::int64_t> found_at_seeds, seeds_to_decide;
+    std::optional<std::uint64_t> seeds_better;
+    std::optional<double> better_rate_low, better_rate_high, p, p_holm, paired_p, paired_p_holm;
     std::optional<std::string> letters;
     std::optional<double> held_out_error, effective_documents;
     std::optional<std::uint64_t> num_documents;
@@ -69,8 +73,20 @@ struct ResultsRecord {
           field<&V::std>("Sample standard deviation; null for fewer than two seeds."),
           field<&V::difference>("Mean difference from the baseline over `seeds_compared`; null for "
                                 "the baseline and without a verdict."),
-          field<&V::difference_low>("Lower bound of its simultaneous 95 % confidence interval."),
-          field<&V::difference_high>("Upper bound."),
+          field<&V::difference_low>("Lower bound of its simultaneous confidence interval, by "
+                                    "inverting the sign-flip test; null if unbounded."),
+          field<&V::difference_high>("Upper bound; null if unbounded."),
+          field<&V::sign_flip_p>("p-value of the sign-flip test, adjusted over the comparisons."),
+          field<&V::verdict>("better, worse, equivalent, undecided or broken; undecided for the "
+                             "baseline."),
+          field<&V::found_at_seeds>("Number of seeds at which the difference was first "
+                                    "significant; null if it is not."),
+          field<&V::seeds_to_decide>("Seeds that would decide an undecided variant, if difference "
+                                     "and spread stay as they are."),
+          field<&V::seeds_better>("Compared seeds in which the variant is better."),
+          field<&V::better_rate_low>("Lower bound of the 95 % interval (Clopper-Pearson) for the "
+                                     "probability that the variant is better in a seed."),
+          field<&V::better_rate_high>("Upper bound."),
           field<&V::p>("p-value from the block model (variant + seed)."),
           field<&V::p_holm>("The same, Holm-adjusted."),
           field<&V::paired_p>("p-value of the paired t-test."),
@@ -156,7 +172,7 @@ struct ResultsRecord {
   };
 
   struct Versions {
-    std::int64_t format = 1;
+    std::int64_t format = 2;
     std::string sluice;
     std::vector<std::string> builds, libtorch;
     static constexpr auto fields() {
@@ -180,6 +196,11 @@ struct ResultsRecord {
   std::vector<std::string> notes;
   std::optional<double> residual_std, detectable_difference;
   std::optional<std::int64_t> seeds_for_a_hundredth;
+  Overall outcome = Overall::kUndecided;
+  std::optional<double> test_level, smallest_p, margin;
+  std::vector<std::int64_t> looks;
+  std::optional<std::string> spending;
+  std::vector<std::string> plan_changes;
   std::vector<VariantSummary> summary;
   std::vector<CellRecord> cells;
   std::vector<TuningRecord> tuning;
@@ -210,6 +231,14 @@ struct ResultsRecord {
             "Difference from the baseline that would be detected with 80 % power."),
         field<&R::seeds_for_a_hundredth>("Number of seeds needed to detect a difference of 0.01.",
                                          config::Key{"seeds_for_0.01"}),
+        field<&R::outcome>("differs, equivalent, undecided or broken, as `sluice verdict`."),
+        field<&R::test_level>("Level of the tests; with looks, that of this look. Null if "
+                              "nothing is tested."),
+        field<&R::smallest_p>("Smallest p that these seeds can give."),
+        field<&R::margin>("compare.margin."),
+        field<&R::looks>("compare.looks."),
+        field<&R::spending>("compare.spending; null without looks."),
+        field<&R::plan_changes>("Changes of the seeds after results were known, as text."),
         field<&R::summary>("One object per variant, in the order of the configuration."),
         field<&R::cells>("One object per variant and seed."),
         field<&R::tuning>("Results of all tuning candidates."),

@@ -43,14 +43,27 @@ std::vector<std::string> result_row(const Comparison& comparison, const Analysis
       std::to_string(variant.num_finished), mean_text(variant),
       variant.difference ? difference_text(difference) : no_difference(comparison, analysis, v)};
   if (analysis.is_tested()) {
-    row.push_back(p_text(difference.p_holm));
-    row.push_back(p_text(difference.paired_p_holm));
+    row.push_back(verdict_word(verdict_of(analysis, v)));
+    row.push_back(p_text(difference.flip_p));
+    row.push_back(difference.better_rate
+                      ? cat(difference.num_better, " of ", analysis.summary.blocks.size())
+                      : unknown);
     row.push_back(variant.letters.empty() ? unknown : variant.letters);
   }
   if (analysis.has_sample_errors())
     row.push_back(error && error->std_error ? cat("±", fixed(*error->std_error, kDigits))
                                             : unknown);
   return row;
+}
+
+// The secondary tests.
+void add_t_tests(TextTable& table, const Analysis& analysis) {
+  table.columns.insert(table.columns.end(), {{"pooled t-test, p"}, {"paired t-test, p"}});
+  for (std::size_t v = 0; v < table.rows.size(); ++v) {
+    const auto& difference = analysis.summary.variants[v].difference;
+    table.rows[v].push_back(p_text(difference ? difference->p_holm : std::nullopt));
+    table.rows[v].push_back(p_text(difference ? difference->paired_p_holm : std::nullopt));
+  }
 }
 
 void add_published(TextTable& table, const Comparison& comparison) {
@@ -119,6 +132,8 @@ std::string hash_text(const std::string& hash) {
 std::string difference_text(const stats::Difference& difference) {
   const std::string value = signed_text(difference.value, kDigits);
   if (!difference.interval) return value;
+  if (!std::isfinite(difference.interval->low) || !std::isfinite(difference.interval->high))
+    return cat(value, " [unbounded]");
   return cat(value, " [", signed_text(difference.interval->low, kDigits), ", ",
              signed_text(difference.interval->high, kDigits), "]");
 }
@@ -138,11 +153,12 @@ TextTable short_result_table(const Comparison& comparison, const Analysis& analy
                               {"n"},
                               {cat(metric_title(comparison), has_std ? ", mean (std)" : "")}},
                   .rows = {}};
-  table.columns.push_back({cat("difference from ", shortened(baseline, 40),
-                               analysis.is_tested() ? " [95 % interval]" : "")});
+  table.columns.push_back(
+      {cat("difference from ", shortened(baseline, 40),
+           analysis.is_tested() ? cat(" [", interval_percent(analysis), " % interval]") : "")});
   if (analysis.is_tested()) {
     table.columns.insert(table.columns.end(),
-                         {{"p, Holm"}, {"paired p, Holm"}, {"letters", false}});
+                         {{"verdict", false}, {"p"}, {"better in"}, {"letters", false}});
   }
   if (analysis.has_sample_errors()) table.columns.push_back({"held-out error"});
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
@@ -152,6 +168,7 @@ TextTable short_result_table(const Comparison& comparison, const Analysis& analy
 
 TextTable result_table(const Comparison& comparison, const Analysis& analysis) {
   TextTable table = short_result_table(comparison, analysis);
+  if (analysis.is_tested()) add_t_tests(table, analysis);
   if (has_published(comparison)) add_published(table, comparison);
   return table;
 }

@@ -26,6 +26,7 @@ TextTable failure_table(const Comparison& comparison);
 std::string settings_text(const Settings& settings);
 // unchanged; "differs by variant" if empty
 std::string hash_text(const std::string& hash);
-std::string difference_text(const stats::Difference& difference);  // "−0.0131 [−0.0205, −0.0057]"
+// "−0.0131 [−0.0205, −0.0057]", "−0.0131 [unbounded]"
+std::string difference_text(const stats::Difference& difference);
 
 }  // namespace sluice::report

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/text_format.h"
+#include "report/text.h"
+#include "stats/sign_flip.h"
 
 namespace sluice::report {
 
@@ -48,6 +50,43 @@ std::vector<std::uint64_t> seeds_without_learning(const Comparison& comparison,
     if (cell != nullptr && did_not_learn(*cell)) seeds.push_back(comparison.seeds[s]);
   }
   return seeds;
+}
+
+std::string powerless_text(const Analysis& analysis) {
+  const stats::Summary& summary = analysis.summary;
+  const std::string smallest =
+      cat("with ", summary.blocks.size(), " seeds: the smallest p of the sign-flip test is ",
+          fixed(summary.smallest_p.value_or(1), 4));
+  return summary.look
+             ? cat(smallest, ", above the level of this look, ", fixed(summary.test_level, 4))
+             : cat(smallest, ", so at least ", stats::min_seeds(summary.level),
+                   " seeds are needed");
+}
+
+std::string interval_percent(const Analysis& analysis) {
+  return short_number(100 * (1 - analysis.summary.test_level));
+}
+
+std::string verdict_word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kLower:
+      return "better";
+    case Verdict::kHigher:
+      return "worse";
+    case Verdict::kEquivalent:
+      return "equivalent";
+    case Verdict::kNotSignificant:
+      return "undecided";
+    case Verdict::kNone:
+      return std::string(kUnknown);
+  }
+  return std::string(kUnknown);
+}
+
+std::string seeds_to_decide_text(const stats::Difference& difference) {
+  return difference.seeds_to_decide
+             ? cat("about ", with_commas(*difference.seeds_to_decide), " seeds would decide")
+             : "";
 }
 
 bool is_rate_tuned(const Comparison& comparison) {

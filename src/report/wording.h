@@ -22,6 +22,16 @@ std::vector<std::uint64_t> waiting_seeds(const Comparison& comparison, const Ana
 std::vector<std::uint64_t> seeds_without_learning(const Comparison& comparison,
                                                   const Analysis& analysis, std::size_t variant);
 
+// Why these seeds cannot give a significant result: "with 5 seeds: the smallest p of the sign-flip
+// test is 0.063, so at least 6 seeds are needed".
+std::string powerless_text(const Analysis& analysis);
+// "95"; with looks, of this look
+std::string interval_percent(const Analysis& analysis);
+// Of a difference: "better", "worse", "equivalent", "undecided"; "–" for kNone.
+std::string verdict_word(Verdict verdict);
+// "about 14 seeds would decide"; empty if decided or unknown
+std::string seeds_to_decide_text(const stats::Difference& difference);
+
 bool is_rate_tuned(const Comparison& comparison);  // whether the learning rate was tuned
 bool varies(const Comparison& comparison, std::string_view key);  // whether `key` is varied
 

@@ -109,12 +109,26 @@ TEST_F(ComparisonTest, RunsFromTextToReport) {
     EXPECT_FALSE(cell["cpu"].get<std::string>().empty());
   }
 
+  // Two seeds decide nothing.
+  const Outcome verdict = sluice({"verdict", "two"}),
+                as_json = sluice({"verdict", "two", "--json"});
+  EXPECT_EQ(verdict.exit_code, 82) << verdict.err;
+  EXPECT_EQ(verdict.err, "");
+  EXPECT_NE(verdict.out.find("geglu: undecided against relu"), std::string::npos) << verdict.out;
+  EXPECT_NE(verdict.out.find("verdict  undecided\n"), std::string::npos) << verdict.out;
+  EXPECT_EQ(as_json.exit_code, 82);
+  EXPECT_EQ(as_json.json()["exit_code"], 82);
+  EXPECT_EQ(as_json.json()["comparisons"][0]["verdict"], "undecided");
+  EXPECT_EQ(sluice({"verdict", "nowhere"}).exit_code, 66);
+
   // Nothing is run twice.
   ASSERT_EQ(cells().size(), 4U);
   const auto before = fs::last_write_time(cells()[0] / "run" / "result.json");
   const Outcome again = sluice({"compare", "compare.yaml", "--jobs", "2", "--json"});
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(again.json()["finished"], 4);
+  EXPECT_EQ(again.json()["outcome"], "undecided");
+  EXPECT_EQ(again.json()["comparisons"], as_json.json()["comparisons"]);
   EXPECT_EQ(fs::last_write_time(cells()[0] / "run" / "result.json"), before);
   EXPECT_EQ(nlohmann::json::parse(read("two/results.json"))["cells"], results["cells"]);
 

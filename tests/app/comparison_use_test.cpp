@@ -18,11 +18,21 @@ TEST_F(ComparisonUse, DryRunTrainsNothing) {
   EXPECT_EQ(json["cells"], 4);
   EXPECT_EQ(json["variants"][1]["settings"]["model.ffn"], "geglu");
   EXPECT_GT(json["variants"][0]["seconds_per_step"].get<double>(), 0);
-  EXPECT_GT(json["detectable_difference"].get<double>(), 0.005);
+  EXPECT_TRUE(json["detectable_difference"].is_null());
+  EXPECT_EQ(json["min_seeds"], 6);
+  EXPECT_EQ(json["smallest_p"], 0.5);
   EXPECT_FALSE(fs::exists(path("two")));
   const Outcome text = sluice({"compare", "compare.yaml", "--dry-run"});
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_NE(text.out.find("relu (baseline)"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("verdict    none possible: with 2 seeds"), std::string::npos) << text.out;
+  const Outcome looks = sluice({"compare", "compare.yaml", "--dry-run", "--set",
+                                "compare.seeds=[1, 2, 3, 4, 5, 6, 7, 8]", "compare.looks=[4, 8]",
+                                "compare.assumed_std=0.005"});
+  EXPECT_NE(looks.out.find("look 1, 4 seeds: level 0.0056, nothing can be found"),
+            std::string::npos)
+      << looks.out;
+  EXPECT_NE(looks.out.find("detectable 0.0"), std::string::npos) << looks.out;
 }
 
 TEST_F(ComparisonUse, RejectsWrongUse) {
@@ -39,6 +49,11 @@ TEST_F(ComparisonUse, RejectsWrongUse) {
           "(did you mean `geglu`?)");
   refused({"config", "check", "compare.yaml", "--set", "compare.vary={model.fnn: [relu]}"},
           "compare.yaml: compare.vary.model.fnn: unknown key");
+  refused({"compare", "compare.yaml", "--set", "compare.looks=[2, 1]"},
+          "compare.looks: received 1");
+  refused({"compare", "compare.yaml", "--set", "compare.looks=[2, 3]"},
+          "compare.looks: received 3 as the last look; expected 2, as many as seeds");
+  refused({"compare", "compare.yaml", "--set", "compare.margin=0"}, "compare.margin");
   refused({"compare", "compare.yaml", "--only", "swish"}, "--only: received `swish`");
   refused({"compare", "compare.yaml", "--set", "evaluate.every_steps=never"},
           "evaluate.every_steps");

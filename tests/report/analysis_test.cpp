@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "report/outcome.h"
 #include "tests/report/example.h"
 
 namespace sluice::report {
@@ -40,7 +41,7 @@ TEST(Analysis, RejectsDifferentHeldOutDocuments) {
   EXPECT_THROW(analyze(comparison), UserError);
 }
 
-TEST(Analysis, VerdictsUseHolmAdjustedPValues) {
+TEST(Analysis, VerdictsUseTheSignFlipTest) {
   const Comparison comparison = example_comparison({});
   const Analysis analysis = analyze(comparison);
   EXPECT_EQ(verdict_of(analysis, 0), Verdict::kNone);            // the baseline
@@ -60,11 +61,11 @@ TEST(Analysis, AVariantWithADivergedRunHasNoVerdict) {
   Comparison comparison = example_comparison({});
   break_cell(cell_at(comparison, 5, 2), CellState::kDiverged, "NaN");
   const Analysis analysis = analyze(comparison);
-  EXPECT_EQ(status_of(comparison, analysis, 5), "1 of 5 diverged");
+  EXPECT_EQ(status_of(comparison, analysis, 5), "1 of 8 diverged");
   EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
   EXPECT_FALSE(analysis.summary.variants[5].difference);
   EXPECT_EQ(verdict_of(analysis, 6), Verdict::kLower);
-  EXPECT_TRUE(has_note(comparison, "geglu: 1 of 5 diverged; no verdict."));
+  EXPECT_TRUE(has_note(comparison, "geglu: 1 of 8 diverged; no verdict."));
   EXPECT_NE(
       headline(comparison, analysis).find("geglu has no verdict because a run diverged or failed."),
       std::string::npos);
@@ -72,10 +73,10 @@ TEST(Analysis, AVariantWithADivergedRunHasNoVerdict) {
 
 TEST(Analysis, WaitingRunsAreNotFailures) {
   Comparison comparison = example_comparison({});
-  for (std::size_t seed = 0; seed < 5; ++seed)
+  for (std::size_t seed = 0; seed < 8; ++seed)
     cell_at(comparison, 5, seed) = {.settings = comparison.variants[5].settings,
                                     .seed = comparison.seeds[seed]};
-  EXPECT_TRUE(has_note(comparison, "geglu: 5 of 5 waiting; no verdict yet."));
+  EXPECT_TRUE(has_note(comparison, "geglu: 8 of 8 waiting; no verdict yet."));
   for (CellResult& cell : comparison.cells) cell = {.settings = cell.settings, .seed = cell.seed};
   EXPECT_EQ(analyze(comparison).summary.untested, "fewer than two variants have a finished run");
 }
@@ -100,32 +101,103 @@ TEST(Analysis, ReportsTheLearningRateSelection) {
       "Learning rate: the same for all variants, not tuned. Other settings: chosen for each"));
 }
 
-TEST(Analysis, ReportsDisagreementWithThePairedTest) {
+TEST(Analysis, ReportsDisagreementWithThePooledTest) {
   Comparison comparison = example_comparison({});
-  const auto set = [&](std::size_t variant, const std::array<double, 5>& differences) {
+  const auto set = [&](std::size_t variant, const std::array<double, 8>& differences) {
     for (std::size_t seed = 0; seed < differences.size(); ++seed)
       cell_at(comparison, variant, seed).log_perplexity =
           *cell_at(comparison, 0, seed).log_perplexity + differences.at(seed);
   };
   for (std::size_t variant = 1; variant < 8; ++variant)
-    set(variant, {-0.031, -0.029, -0.030, -0.032, -0.028});
-  EXPECT_FALSE(has_note(comparison, "Significant in the block model but not"));
+    set(variant, {-0.031, -0.029, -0.030, -0.032, -0.028, -0.033, -0.027, -0.030});
+  EXPECT_FALSE(has_note(comparison, "pooled t-test, which assumes"));
   // pooled with variants of small variance, its own variance has little weight
-  set(5, {-0.06, -0.02, 0.005, -0.055, -0.01});
-  const Analysis analysis = analyze(comparison);
-  ASSERT_EQ(verdict_of(analysis, 5), Verdict::kLower);
-  ASSERT_GT(analysis.summary.variants[5].difference->paired_p_holm.value(), 0.05);
-  EXPECT_TRUE(has_note(comparison,
-                       "Significant in the block model but not in the paired t-test, which does "
-                       "not assume equal variances: geglu."));
-  // Among variants of large variance, a consistent difference is not significant.
-  for (std::size_t variant = 1; variant < 8; ++variant)
-    set(variant, {-0.06, 0.09, -0.08, 0.07, -0.05});
-  set(5, {-0.0055, -0.0045, -0.0050, -0.0052, -0.0048});
+  set(5, {-0.06, -0.02, 0.005, -0.055, -0.01, 0.01, -0.05, -0.01});
   ASSERT_EQ(verdict_of(analyze(comparison), 5), Verdict::kNotSignificant);
   EXPECT_TRUE(has_note(comparison,
-                       "Significant only in the paired t-test, which does not assume equal "
-                       "variances: geglu."));
+                       "Significant only in the pooled t-test, which assumes equal variances: "
+                       "geglu. The verdict is that of the sign-flip test."));
+  // Among variants of large variance, a consistent difference is not significant in that test.
+  for (std::size_t variant = 1; variant < 8; ++variant)
+    set(variant, {-0.06, 0.09, -0.08, 0.07, -0.05, 0.08, -0.09, 0.06});
+  set(5, {-0.0055, -0.0045, -0.0050, -0.0052, -0.0048, -0.0051, -0.0049, -0.0053});
+  ASSERT_EQ(verdict_of(analyze(comparison), 5), Verdict::kLower);
+  EXPECT_TRUE(has_note(comparison,
+                       "Not significant in the pooled t-test, which assumes equal variances: "
+                       "geglu."));
+}
+
+TEST(Analysis, FiveSeedsHaveNoVerdict) {
+  const Comparison comparison = example_comparison({.num_seeds = 5});
+  const Analysis analysis = analyze(comparison);
+  EXPECT_EQ(headline(comparison, analysis)
+                .find("No verdict is possible with 5 seeds: the smallest p of the sign-flip test "
+                      "is 0.0625, so at least 6 seeds are needed."),
+            0U);
+  EXPECT_TRUE(has_note(comparison, "No difference can be significant with 5 seeds"));
+  for (const VariantOutcome& outcome : outcomes(comparison, analysis))
+    EXPECT_EQ(outcome.outcome, Outcome::kUndecided);
+  EXPECT_EQ(overall(outcomes(comparison, analysis)), Overall::kUndecided);
+}
+
+TEST(Analysis, EquivalenceAndOutcomes) {
+  Comparison comparison = example_comparison({.num_variants = 3});
+  const auto set = [&](std::size_t variant, double difference, double spread) {
+    for (std::size_t seed = 0; seed < 8; ++seed)
+      cell_at(comparison, variant, seed).log_perplexity =
+          *cell_at(comparison, 0, seed).log_perplexity + difference +
+          spread * (static_cast<double>(seed * seed % 7) - 2.5);
+  };
+  set(1, 0.0001, 0.0002);
+  set(2, -0.05, 0.0002);
+  comparison.margin = 0.01;
+  const auto outcome_of = [&](std::size_t v) {
+    return outcomes(comparison, analyze(comparison))[v - 1].outcome;
+  };
+  EXPECT_EQ(outcome_of(1), Outcome::kEquivalent);
+  EXPECT_EQ(outcome_of(2), Outcome::kBetter);
+  const auto all = [&] { return overall(outcomes(comparison, analyze(comparison))); };
+  EXPECT_EQ(all(), Overall::kDiffers);
+  EXPECT_NE(headline(comparison, analyze(comparison))
+                .find("gelu is equivalent to relu: less than 0.01 nats per target token apart."),
+            std::string::npos);
+  set(2, 0.0002, 0.0002);
+  EXPECT_EQ(all(), Overall::kEquivalent);
+  set(2, 0.0002, 0.02);
+  EXPECT_EQ(all(), Overall::kUndecided);
+  EXPECT_NE(headline(comparison, analyze(comparison)).find("swish is undecided: neither different"),
+            std::string::npos);
+  comparison.plan_changes = {"seeds were added after a verdict on 6 seeds was possible"};
+  EXPECT_EQ(all(), Overall::kBroken);
+  EXPECT_EQ(headline(comparison, analyze(comparison))
+                .find("The error rate does not hold: seeds were added after a verdict"),
+            0U);
+  comparison.plan_changes.clear();
+  break_cell(cell_at(comparison, 1, 2), CellState::kDiverged, "NaN");
+  EXPECT_EQ(outcome_of(1), Outcome::kBroken);
+  EXPECT_EQ(all(), Overall::kBroken);
+}
+
+// Between looks there are no tests; at a look, those of its seeds.
+TEST(Analysis, LooksAreReported) {
+  Comparison comparison = example_comparison({});
+  comparison.looks = {4, 6, 8};
+  comparison.spending = stats::Spending::kPocock;
+  EXPECT_TRUE(has_note(comparison, "at 4, 6 and 8 seeds (Pocock spending). This is look 3 of 3."));
+  for (std::size_t v = 0; v < 8; ++v)
+    break_cell(cell_at(comparison, v, 7), CellState::kWaiting, "");
+  const Analysis between = analyze(comparison);
+  EXPECT_FALSE(between.is_tested());
+  EXPECT_EQ(
+      verdict(comparison, between),
+      "No verdict: between looks, 8 runs are not finished; the next test is made on 8 seeds.");
+  EXPECT_TRUE(has_note(comparison, "Between looks there is no test."));
+  for (std::size_t v = 0; v < 8; ++v)
+    break_cell(cell_at(comparison, v, 6), CellState::kWaiting, "");
+  const Analysis look = analyze(comparison);
+  EXPECT_TRUE(look.is_tested());
+  EXPECT_EQ(look.summary.blocks.size(), 6U);
+  EXPECT_TRUE(has_note(comparison, "This is look 2 of 3."));
 }
 
 TEST(Analysis, ReportsChoicesAtTheEdgeOfTheGrid) {
@@ -146,7 +218,7 @@ TEST(Analysis, AFinishedCellWithoutAResultHasDiverged) {
   Comparison comparison = example_comparison({});
   cell_at(comparison, 5, 2).log_perplexity.reset();
   const Analysis analysis = analyze(comparison);
-  EXPECT_EQ(status_of(comparison, analysis, 5), "1 of 5 diverged");
+  EXPECT_EQ(status_of(comparison, analysis, 5), "1 of 8 diverged");
   EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
 }
 
@@ -157,17 +229,20 @@ TEST(Analysis, AFailedBaselineGivesNoDifferences) {
   for (std::size_t v = 0; v < 8; ++v) EXPECT_EQ(verdict_of(analysis, v), Verdict::kNone);
 }
 
-TEST(Analysis, WaitingCellsMakeTheResultPreliminary) {
+TEST(Analysis, WaitingCellsGiveNoVerdict) {
   Comparison comparison = example_comparison({});
   for (std::size_t v = 0; v < 8; ++v)
-    break_cell(cell_at(comparison, v, 4), CellState::kWaiting, "");
+    break_cell(cell_at(comparison, v, 7), CellState::kWaiting, "");
   // a missing cell counts as waiting
-  comparison.cells.erase(comparison.cells.begin() + 39);
+  comparison.cells.pop_back();
   const Analysis analysis = analyze(comparison);
-  EXPECT_EQ(status_of(comparison, analysis, 3), "1 of 5 waiting");
-  EXPECT_EQ(status_of(comparison, analysis, 7), "1 of 5 waiting");
-  EXPECT_EQ(analysis.summary.blocks.size(), 4U);
-  EXPECT_EQ(verdict_of(analysis, 5), Verdict::kLower);
+  EXPECT_EQ(status_of(comparison, analysis, 3), "1 of 8 waiting");
+  EXPECT_EQ(status_of(comparison, analysis, 7), "1 of 8 waiting");
+  EXPECT_EQ(analysis.summary.blocks.size(), 7U);
+  EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
+  EXPECT_TRUE(analysis.summary.variants[5].difference);
+  EXPECT_EQ(verdict(comparison, analysis),
+            "No verdict: preliminary, 8 runs are not finished; tests are made on all 8 seeds.");
   EXPECT_TRUE(has_note(comparison, "reliminary"));
 }
 
@@ -188,12 +263,11 @@ TEST(Analysis, OneSeedHasNoTests) {
 TEST(Analysis, OneCompleteSeedGivesNoVerdictYet) {
   Comparison comparison = example_comparison({});
   for (std::size_t v = 0; v < 8; ++v)
-    for (std::size_t s = v == 0 ? 5 : 1; s < 5; ++s)
+    for (std::size_t s = v == 0 ? 8 : 1; s < 8; ++s)
       break_cell(cell_at(comparison, v, s), CellState::kWaiting, "");
   const Analysis analysis = analyze(comparison);
-  EXPECT_EQ(headline(comparison, analysis)
-                .find("No verdict: fewer than two seeds are finished for every variant (1 of 5)"),
-            0U);
+  EXPECT_EQ(
+      headline(comparison, analysis).find("No verdict: preliminary, 49 runs are not finished"), 0U);
   EXPECT_FALSE(has_note(comparison, "no standard deviation"));
 }
 
@@ -202,39 +276,29 @@ TEST(Analysis, APendingVariantIsListedAndDoesNotAffectTheOthers) {
   const Comparison finished = example_comparison({.num_variants = 7});
   const Analysis before = analyze(finished);
   Comparison comparison = example_comparison({});
-  for (const std::size_t s : {0U, 1U, 3U, 4U})
+  for (const std::size_t s : {0U, 1U, 3U, 4U, 5U, 6U, 7U})
     break_cell(cell_at(comparison, 7, s), CellState::kWaiting, "");
   const Analysis analysis = analyze(comparison);
   for (std::size_t v = 0; v < 7; ++v)
     EXPECT_EQ(verdict_of(analysis, v), verdict_of(before, v)) << v;
-  EXPECT_EQ(verdict(comparison, analysis),
-            cat(verdict(finished, before),
-                " reglu (missing seeds 1, 2, 4 and 5) is pending and excluded from the verdict."));
-  EXPECT_TRUE(has_note(comparison, "Holm-adjusted for 6 comparisons with the baseline"));
+  EXPECT_EQ(verdict(comparison, analysis), cat(verdict(finished, before),
+                                               " reglu (missing seeds 1, 2, 4, 5, 6, 7 and 8) is "
+                                               "pending and excluded from the verdict."));
+  EXPECT_TRUE(has_note(comparison, "adjusted for 6 comparisons with the baseline (max-T)"));
   EXPECT_TRUE(has_note(comparison,
                        "Variants excluded until their runs have finished: reglu (missing seeds 1, "
-                       "2, 4 and 5)."));
-  EXPECT_TRUE(has_note(comparison, "reglu: 4 of 5 waiting; no verdict yet."));
+                       "2, 4, 5, 6, 7 and 8)."));
+  EXPECT_TRUE(has_note(comparison, "reglu: 7 of 8 waiting; no verdict yet."));
   EXPECT_FALSE(has_note(finished, "excluded"));
-}
-
-TEST(Analysis, AnExcludedSeedIsListed) {
-  Comparison comparison = example_comparison({.num_variants = 4});
-  for (const std::size_t v : {1U, 2U, 3U})
-    break_cell(cell_at(comparison, v, 4), CellState::kWaiting, "");
-  EXPECT_TRUE(has_note(comparison,
-                       "Seeds excluded until all compared variants have finished them: 5 (missing "
-                       "for gelu, swish and glu)."));
-  EXPECT_TRUE(has_note(comparison, "model over seeds 1, 2, 3 and 4."));
 }
 
 TEST(Analysis, APendingBaselineGivesOnlyLetters) {
   Comparison comparison = example_comparison({.num_variants = 4});
-  for (std::size_t s = 1; s < 5; ++s)
+  for (std::size_t s = 1; s < 8; ++s)
     break_cell(cell_at(comparison, 0, s), CellState::kWaiting, "");
   const Analysis analysis = analyze(comparison);
   EXPECT_EQ(verdict(comparison, analysis),
-            "No comparison with the baseline relu (4 of 5 waiting); the letters compare the other "
+            "No comparison with the baseline relu (7 of 8 waiting); the letters compare the other "
             "variants.");
   EXPECT_NE(analysis.summary.variants[2].letters, "");
   EXPECT_FALSE(analysis.detectable_difference);  // no comparison is made

@@ -12,7 +12,7 @@ namespace sluice::report {
 
 struct ExampleSize {
   std::size_t num_variants = 8;  // in the order of the paper
-  std::size_t num_seeds = 5;
+  std::size_t num_seeds = 8;
   std::size_t num_points = 60;  // per curve
 };
 

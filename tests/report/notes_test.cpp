@@ -78,13 +78,13 @@ TEST(Notes, NoRunHasFinishedYet) {
   for (CellResult& cell : comparison.cells) cell = {.settings = cell.settings, .seed = cell.seed};
   const Analysis analysis = analyze(comparison);
   EXPECT_FALSE(analysis.is_tested());
-  EXPECT_EQ(status_of(comparison, analysis, 0), "5 of 5 waiting");
+  EXPECT_EQ(status_of(comparison, analysis, 0), "8 of 8 waiting");
   EXPECT_EQ(headline(comparison, analysis).find("No verdict: "), 0U);
 }
 
 TEST(Notes, TwoNamesOfOneLayerHaveIdenticalResults) {
   Comparison comparison = example_comparison({.num_variants = 2});
-  for (std::size_t s = 0; s < 5; ++s) {
+  for (std::size_t s = 0; s < 8; ++s) {
     CellResult copy = cell_at(comparison, 0, s);
     copy.settings = comparison.variants[1].settings;
     cell_at(comparison, 1, s) = copy;
@@ -133,7 +133,7 @@ TEST(Notes, ReportsFewHeldOutDocuments) {
 TEST(Notes, FlopsDependOnStepsAndBatches) {
   for (const bool longer : {true, false}) {
     Comparison comparison = example_comparison({});
-    for (std::size_t s = 0; s < 5; ++s) {
+    for (std::size_t s = 0; s < 8; ++s) {
       CellResult& cell = cell_at(comparison, 2, s);
       cell.tokens *= 2;
       if (longer) cell.steps *= 2;
@@ -163,7 +163,7 @@ TEST(Notes, BitsPerByteAsTheMetric) {
   EXPECT_FALSE(has_note(comparison, "held-out error"));
   EXPECT_TRUE(has_note(comparison, "variant − baseline in bits per byte"));
   cell_at(comparison, 1, 0).bits_per_byte.reset();
-  EXPECT_EQ(status_of(comparison, analyze(comparison), 1), "1 of 5 diverged");
+  EXPECT_EQ(status_of(comparison, analyze(comparison), 1), "1 of 8 diverged");
 }
 
 TEST(Published, OnlyForThePapersObjectiveAndLayers) {

@@ -75,7 +75,7 @@ TEST(Report, JsonContainsTheStatistics) {
     const Json& row = json["summary"][v];
     const auto& figures = analysis.summary.variants[v];
     EXPECT_EQ(row.at("settings").at("model.ffn"), comparison.variants[v].settings[0].second);
-    EXPECT_EQ(row.at("n"), 5);
+    EXPECT_EQ(row.at("n"), 8);
     EXPECT_EQ(row.at("mean").get<double>(), *figures.mean);
     EXPECT_EQ(row.at("std").get<double>(), *figures.std);
     EXPECT_EQ(row.at("letters"), figures.letters);
@@ -84,6 +84,9 @@ TEST(Report, JsonContainsTheStatistics) {
     EXPECT_EQ(row.at("difference").get<double>(), figures.difference->value);
     EXPECT_EQ(row.at("difference_low").get<double>(), figures.difference->interval->low);
     EXPECT_EQ(row.at("difference_high").get<double>(), figures.difference->interval->high);
+    EXPECT_EQ(row.at("sign_flip_p").get<double>(), *figures.difference->flip_p);
+    EXPECT_EQ(row.at("seeds_better"), figures.difference->num_better);
+    EXPECT_EQ(row.at("better_rate_low").get<double>(), figures.difference->better_rate->low);
     EXPECT_EQ(row.at("p").get<double>(), *figures.difference->p);
     EXPECT_EQ(row.at("p_holm").get<double>(), *figures.difference->p_holm);
     EXPECT_EQ(row.at("paired_p").get<double>(), *figures.difference->paired_p);
@@ -93,8 +96,8 @@ TEST(Report, JsonContainsTheStatistics) {
               analysis.sample_error[v]->effective_documents);
     EXPECT_EQ(row.at("num_documents").get<std::size_t>(), comparison.cells[0].documents.size());
   }
-  for (const char* key :
-       {"difference", "difference_low", "p", "p_holm", "paired_p", "paired_p_holm"}) {
+  for (const char* key : {"difference", "difference_low", "sign_flip_p", "p", "p_holm", "paired_p",
+                          "paired_p_holm"}) {
     EXPECT_TRUE(json["summary"][0].at(key).is_null()) << key;
   }
   EXPECT_EQ(json["summary"][5].at("paper").at("mean_65536"), 1.942);
@@ -107,8 +110,8 @@ TEST(Report, JsonContainsEveryCell) {
   break_cell(cell_at(comparison, 2, 3), CellState::kDiverged, "NaN");
   cell_at(comparison, 1, 0) = {.settings = comparison.variants[1].settings, .seed = 1};
   const Json json = Json::parse(json_report(comparison, analyze(comparison)));
-  ASSERT_EQ(json.at("cells").size(), 40U);
-  const Json& cell = json["cells"][5 * 5 + 1];
+  ASSERT_EQ(json.at("cells").size(), 64U);
+  const Json& cell = json["cells"][5 * 8 + 1];
   EXPECT_EQ(cell.at("settings").at("model.ffn"), "geglu");
   EXPECT_EQ(cell.at("seed"), 2);
   EXPECT_EQ(cell.at("status"), "finished");
@@ -116,11 +119,11 @@ TEST(Report, JsonContainsEveryCell) {
   EXPECT_EQ(cell.at("hash"), "7f3a2c95");
   EXPECT_EQ(cell.at("build"), "0.1.0 (9ce2175)");
   EXPECT_EQ(cell.at("cpu"), "AMD EPYC 9R14");
-  const Json& diverged = json["cells"][2 * 5 + 3];
+  const Json& diverged = json["cells"][2 * 8 + 3];
   EXPECT_EQ(diverged.at("status"), "diverged");
   EXPECT_EQ(diverged.at("remark"), "NaN");
   EXPECT_TRUE(diverged.at("log_perplexity").is_null());
-  const Json& waiting = json["cells"][5];
+  const Json& waiting = json["cells"][8];
   EXPECT_EQ(waiting.at("status"), "waiting");
   for (const char* key : {"log_perplexity", "hash", "build", "cpu", "steps", "training_seconds"})
     EXPECT_TRUE(waiting.at(key).is_null()) << key;
@@ -148,7 +151,7 @@ TEST(Report, JsonListsPendingSeedsAndRunsThatDidNotLearn) {
   const Json json = Json::parse(json_report(comparison, analyze(comparison)));
   EXPECT_EQ(json.at("comparisons"), 6);
   EXPECT_EQ(json.at("conditions").get<std::string>().find("After 2,400 steps; "), 0U);
-  EXPECT_EQ(json.at("seeds_compared"), Json::array({1, 2, 3, 4, 5}));
+  EXPECT_EQ(json.at("seeds_compared"), Json::array({1, 2, 3, 4, 5, 6, 7, 8}));
   const Json &pending = json["summary"][7], &marked = json["summary"][2];
   EXPECT_EQ(pending.at("compared"), false);
   EXPECT_EQ(pending.at("pending_seeds"), Json::array({2, 3, 4, 5}));
@@ -156,8 +159,8 @@ TEST(Report, JsonListsPendingSeedsAndRunsThatDidNotLearn) {
   EXPECT_EQ(marked.at("compared"), true);
   EXPECT_EQ(marked.at("pending_seeds"), Json::array());
   EXPECT_EQ(marked.at("seeds_without_learning"), Json::array({4}));
-  EXPECT_EQ(json["cells"][2 * 5 + 3].at("learned_nothing"), true);
-  EXPECT_EQ(json["cells"][2 * 5 + 3].at("uniform_log_perplexity"), 8.3178);
+  EXPECT_EQ(json["cells"][2 * 8 + 3].at("learned_nothing"), true);
+  EXPECT_EQ(json["cells"][2 * 8 + 3].at("uniform_log_perplexity"), 8.3178);
   EXPECT_TRUE(json["cells"][0].at("learned_nothing").is_null());
 }
 
@@ -167,8 +170,8 @@ TEST(Report, PageContainsTheResults) {
   const std::string page = page_of(comparison);
   EXPECT_NE(page.find(cat("<td class=\"n\">", fixed(*analysis.summary.variants[5].mean, 4), " (")),
             std::string::npos);
-  // Wide and narrow: a line and its two ends for each of 7 differences, and once in the legend.
-  EXPECT_EQ(count(page, "class=\"interval\" x1"), 3U * (2 * 7 + 1));
+  // Wide and narrow: a line and its two ends for each of 7 differences; four in the legend.
+  EXPECT_EQ(count(page, "class=\"interval\" x1"), 3U * 2 * 7 + 4U);
   // Dot plot, two curve plots and two cost plots, each wide and narrow; a panel for each of 7
   // differences and 8 variants' tuning.
   EXPECT_EQ(count(page, "<svg xmlns"), 2U * 5 + 7 + 8);
@@ -200,12 +203,13 @@ TEST(Report, ColorsOnlyIdentifyVariants) {
 TEST(Report, WideTablesHaveAScrollHint) {
   const std::string hint = "\">\n<p class=\"swipe\">More columns: scroll the table sideways",
                     page = page_of(example_comparison({}));
-  EXPECT_EQ(count(page, cat("<div class=\"table many more", hint)), 3U);  // results, sizes, cells
-  EXPECT_EQ(count(page, cat("<div class=\"table many", hint)), 1U);       // tuning
+  EXPECT_EQ(count(page, cat("<div class=\"table many more", hint)), 2U);       // sizes, cells
+  EXPECT_EQ(count(page, cat("<div class=\"table many more most", hint)), 1U);  // results
+  EXPECT_EQ(count(page, cat("<div class=\"table many", hint)), 1U);            // tuning
   EXPECT_NE(page.find(".many .swipe, .many::after { display: block; }"), std::string::npos);
   const std::string wide = page_of(example_comparison({.num_variants = 12}));
   EXPECT_EQ(count(wide, cat("<div class=\"table many more most", hint)),
-            1U);  // cells: at every width
+            2U);  // results and cells: at every width
   const std::string small = page_of(example_comparison({.num_variants = 2}));
   EXPECT_EQ(count(small, cat("<div class=\"table", hint)), 1U);  // three columns fit
 }
@@ -239,7 +243,7 @@ TEST(Report, PagesOfUnfinishedComparisonsAreValid) {
   Comparison broken = example_comparison({});
   break_cell(cell_at(broken, 2, 3), CellState::kDiverged, "loss is NaN at step 812");
   const std::string with_broken = page_of(broken);
-  EXPECT_EQ(count(with_broken, ">1 of 5 diverged: no verdict</text>"), 2U);  // in both dot plots
+  EXPECT_EQ(count(with_broken, ">1 of 8 diverged: no verdict</text>"), 2U);  // in both dot plots
   EXPECT_NE(with_broken.find("loss is NaN at step 812"), std::string::npos);
 
   Comparison single = example_comparison({.num_variants = 1});
@@ -269,7 +273,7 @@ TEST(Report, EscapesHostileNames) {
 
   const Analysis analysis = analyze(comparison);
   const Json json = Json::parse(json_report(comparison, analysis));
-  EXPECT_EQ(json.at("summary")[2].at("n"), 4);
+  EXPECT_EQ(json.at("summary")[2].at("n"), 7);
   for (const std::string& text :
        {markdown_report(comparison, analysis), latex_report(comparison, analysis),
         csv_report(comparison), console_table(comparison), page}) {

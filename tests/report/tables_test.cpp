@@ -49,19 +49,22 @@ TEST(Tables, MarkdownHasThePapersLayoutAndResults) {
   const std::string text = markdown_report(comparison, analysis);
   const auto& geglu = analysis.summary.variants[5];
   const auto fields = fields_of(text, "| geglu |", "|");
-  ASSERT_EQ(fields.size(), 13U);
-  EXPECT_EQ(fields[2], "5");
+  ASSERT_EQ(fields.size(), 16U);
+  EXPECT_EQ(fields[2], "8");
   EXPECT_EQ(fields[3], cat(fixed(*geglu.mean, 4), " (", fixed(*geglu.std, 4), ")"));
   EXPECT_EQ(fields[4], cat(signed_text(geglu.difference->value, 4), " \\[",
                            signed_text(geglu.difference->interval->low, 4), ", ",
                            signed_text(geglu.difference->interval->high, 4), "\\]"));
-  EXPECT_EQ(fields[5], markdown_text(p_text(geglu.difference->p_holm)));
-  EXPECT_EQ(fields[6], markdown_text(p_text(geglu.difference->paired_p_holm)));
-  EXPECT_EQ(fields[7], geglu.letters);
-  EXPECT_EQ(fields[8], cat("±", fixed(*analysis.sample_error[5]->std_error, 4)));
-  EXPECT_EQ(fields[9], "1.942 (0.004)");
-  EXPECT_EQ(fields[10], "−0.055");
-  EXPECT_EQ(fields[11], "1.633");
+  EXPECT_EQ(fields[5], "better");
+  EXPECT_EQ(fields[6], markdown_text(p_text(geglu.difference->flip_p)));
+  EXPECT_EQ(fields[7], "8 of 8");
+  EXPECT_EQ(fields[8], geglu.letters);
+  EXPECT_EQ(fields[9], cat("±", fixed(*analysis.sample_error[5]->std_error, 4)));
+  EXPECT_EQ(fields[10], markdown_text(p_text(geglu.difference->p_holm)));
+  EXPECT_EQ(fields[11], markdown_text(p_text(geglu.difference->paired_p_holm)));
+  EXPECT_EQ(fields[12], "1.942 (0.004)");
+  EXPECT_EQ(fields[13], "−0.055");
+  EXPECT_EQ(fields[14], "1.633");
   EXPECT_EQ(fields_of(text, "| relu |", "|")[4], "baseline");
   EXPECT_NE(text.find("equal steps mean equal FLOPs"), std::string::npos);
   EXPECT_NE(text.find("are approximate"), std::string::npos);
@@ -79,7 +82,7 @@ TEST(Tables, MarkdownHasSizesTuningAndEveryCell) {
   EXPECT_EQ(fields_of(tuning, "| geglu |", "|")[5], "3e-3");
   const std::string cells = text.substr(text.find("## All runs"));
   EXPECT_EQ(fields_of(cells, "| 3 |", "|")[7],
-            fixed(*comparison.cells[5 * 5 + 2].log_perplexity, 4));
+            fixed(*comparison.cells[5 * 8 + 2].log_perplexity, 4));
 }
 
 TEST(Tables, NoPublishedResultsForAnotherObjective) {
@@ -97,7 +100,7 @@ TEST(Tables, OneSeedHasNoStdNoTestsAndNoRanking) {
   const std::string table = markdown_table(short_result_table(comparison, analysis));
   EXPECT_EQ(table.find("std"), std::string::npos);
   EXPECT_EQ(table.find("interval"), std::string::npos);
-  EXPECT_EQ(table.find("Holm"), std::string::npos);
+  EXPECT_EQ(table.find("verdict"), std::string::npos);
   EXPECT_EQ(table.find("letters"), std::string::npos);
   EXPECT_EQ(fields_of(table, "| geglu |", "|")[3], fixed(*comparison.cells[5].log_perplexity, 4));
   EXPECT_LT(table.find("| relu |"), table.find("| geglu |"));
@@ -116,14 +119,14 @@ TEST(Tables, DivergedAndFailedCellsAreShown) {
   break_cell(cell_at(comparison, 4, 1), CellState::kFailed, "killed by signal 9");
   const Analysis analysis = analyze(comparison);
   const std::string text = markdown_report(comparison, analysis);
-  EXPECT_EQ(fields_of(text, "| swish |", "|")[4], "1 of 5 diverged: no verdict");
+  EXPECT_EQ(fields_of(text, "| swish |", "|")[4], "1 of 8 diverged: no verdict");
   EXPECT_EQ(fields_of(text, "| swish |", "|")[5], "–");
-  EXPECT_EQ(fields_of(text, "| bilinear |", "|")[4], "1 of 5 failed: no verdict");
+  EXPECT_EQ(fields_of(text, "| bilinear |", "|")[4], "1 of 8 failed: no verdict");
   EXPECT_NE(text.find("loss is NaN at step 812"), std::string::npos);
   EXPECT_NE(text.find("killed by signal 9"), std::string::npos);
   const std::string console = console_table(comparison);
-  EXPECT_NE(console.find("swish: 1 of 5 diverged\n"), std::string::npos);
-  EXPECT_EQ(num_lines_with(latex_report(comparison, analysis), "1 of 5 diverged: no verdict"), 1U);
+  EXPECT_NE(console.find("swish: 1 of 8 diverged\n"), std::string::npos);
+  EXPECT_EQ(num_lines_with(latex_report(comparison, analysis), "1 of 8 diverged: no verdict"), 1U);
 }
 
 TEST(Tables, DivergedCandidatesAreShown) {
@@ -143,8 +146,8 @@ TEST(Tables, DivergedCandidatesAreShown) {
 TEST(Tables, LatexRowsHaveAllColumns) {
   const Comparison comparison = example_comparison({});
   const std::string text = latex_report(comparison, analyze(comparison));
-  EXPECT_EQ(fields_of(text, "geglu &", " & ").size(), 11U);
-  EXPECT_EQ(fields_of(text, "geglu &", " & ")[9], "$-$0.055");
+  EXPECT_EQ(fields_of(text, "geglu &", " & ").size(), 14U);
+  EXPECT_EQ(fields_of(text, "geglu &", " & ")[12], "$-$0.055");
   for (const char* part : {"\\toprule", "\\midrule", "\\bottomrule", "\\begin{tabular}",
                            "\\end{tabular}", "\\begin{table}", "\\end{table}"}) {
     EXPECT_EQ(num_lines_with(text, part), 2U) << part;
@@ -182,7 +185,7 @@ TEST(Tables, RunsThatDidNotLearnAreMarkedEverywhere) {
   const Analysis analysis = analyze(comparison);
   const std::string text = markdown_report(comparison, analysis),
                     cells = text.substr(text.find("## All runs"));
-  EXPECT_EQ(fields_of(text, "| gelu † |", "|").size(), 13U);
+  EXPECT_EQ(fields_of(text, "| gelu † |", "|").size(), 16U);
   EXPECT_EQ(fields_of(cells, "| 2 |", "|")[3],
             cat(fixed(*cell_at(comparison, 1, 1).log_perplexity, 4), " †"));
   EXPECT_EQ(fields_of(cells, "| 2 |", "|")[2], fixed(*cell_at(comparison, 0, 1).log_perplexity, 4));
@@ -200,7 +203,7 @@ TEST(Tables, CsvHasOneRowPerCell) {
   break_cell(cell_at(comparison, 2, 3), CellState::kDiverged, "NaN, \"loss\"");
   const std::string text = csv_report(comparison);
   EXPECT_TRUE(text.starts_with("model.ffn,seed,status,log_perplexity,"));
-  EXPECT_EQ(num_lines_with(text, "\r"), 41U);
+  EXPECT_EQ(num_lines_with(text, "\r"), 65U);
   const auto fields = fields_of(text, "geglu,2,", ",");
   EXPECT_EQ(fields[2], "finished");
   EXPECT_EQ(std::stod(fields[3]), *cell_at(comparison, 5, 1).log_perplexity);  // every bit
@@ -213,7 +216,7 @@ TEST(Tables, ConsoleColumnsLineUp) {
   std::istringstream lines(text);
   std::string title, row;
   std::getline(lines, title);
-  const std::size_t column = title.find("p, Holm") + std::string("p, Holm").size();
+  const std::size_t column = title.find("  p  ") + std::string("  p").size();
   while (std::getline(lines, row) && !row.empty()) {
     const std::string_view ends = row.find("baseline") == std::string::npos ? "0123456789" : "-";
     EXPECT_NE(ends.find(row[column - 1]), std::string_view::npos) << row;
