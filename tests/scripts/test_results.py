@@ -1,5 +1,6 @@
 """docs/results/: the commands plan the same runs, and the tables follow from the committed runs."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import tarfile
 import tempfile
 import unittest
 
+import numpy as np
 from run_readme import commands_of
 from scipy import stats
 
@@ -51,14 +53,17 @@ class Results(unittest.TestCase):
     def test_the_commands_plan_the_same_runs(self):
         sizes = ("settings", "num_parameters", "multiply_adds_per_token", "flops_per_token", "d_ff")
         for arguments in comparisons():
-            done = sluice(*arguments, "--dry-run", "--json")
-            self.assertEqual(done.returncode, 0, done.stderr)
             if "--only" in arguments:  # not a whole comparison
+                done = sluice(*arguments, "--dry-run", "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
                 continue
-            planned = json.loads(done.stdout)
             committed = json.loads(
                 (RESULTS / pathlib.Path(arguments[1]).stem / "results.json").read_text()
             )
+            seeds = ",".join(map(str, committed["seeds"]))  # the first of the configuration's
+            done = sluice(*arguments, "--seeds", seeds, "--dry-run", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            planned = json.loads(done.stdout)
             self.assertEqual(
                 [[row[key] for key in sizes] for row in planned["variants"]],
                 [[row[key] for key in sizes] for row in committed["summary"]],
@@ -97,6 +102,23 @@ class Results(unittest.TestCase):
                 self.assertEqual(new["summary"], old["summary"])
                 self.assertEqual(new["cells"], old["cells"])
 
+    @staticmethod
+    def sign_flip_p(results, values, row):
+        """Westfall & Young's step-down p over all flips, from the studentized differences."""
+        base = json.dumps(results["baseline"])
+        names = [name for name in values if name != base]
+        d = np.array([[values[n][s] - values[base][s] for s in results["seeds"]] for n in names])
+        signs = np.array(list(itertools.product([1.0, -1.0], repeat=d.shape[1])))
+        flipped = signs[:, None, :] * d[None]
+        t = np.abs(flipped.mean(axis=2)) / flipped.std(axis=2, ddof=1)
+        mine, p = t[0, names.index(json.dumps(row["settings"]))], 0.0
+        for k in np.argsort(-t[0], kind="stable"):
+            if t[0, k] < mine:
+                break
+            rest = t[:, t[0] <= t[0, k]].max(axis=1)
+            p = max(p, float(np.mean(rest >= t[0, k] * (1 - 1e-9))))
+        return p
+
     def test_the_figures_match_scipy(self):
         for folder in FOLDERS:
             results = json.loads((folder / "results.json").read_text())
@@ -113,6 +135,9 @@ class Results(unittest.TestCase):
                 self.assertAlmostEqual(row["mean"], statistics.mean(mine.values()), places=12)
                 self.assertAlmostEqual(row["std"], statistics.stdev(mine.values()), places=12)
                 if not row["baseline"]:
+                    self.assertAlmostEqual(
+                        row["sign_flip_p"], self.sign_flip_p(results, values, row), places=12
+                    )
                     p = stats.ttest_rel(
                         [mine[s] for s in sorted(mine)], [base[s] for s in sorted(mine)]
                     ).pvalue

@@ -40,9 +40,7 @@ class Verdict(unittest.TestCase):
             for cell in [c for c in comparison["cells"] if c["seed"] <= 3]:
                 folder = cell["directory"] + "-again"
                 shutil.copytree(self.place / cell["directory"], self.place / folder)
-                comparison["cells"].append(
-                    {**cell, "seed": cell["seed"] + 5, "directory": folder}
-                )
+                comparison["cells"].append({**cell, "seed": cell["seed"] + 5, "directory": folder})
             comparison["seeds"] = list(range(1, 9))
 
         self.edit(change)
