@@ -90,7 +90,9 @@ class Study {
     compared.vary.items = std::move(vary);
     compared.seeds = std::move(seeds);
     compared.baseline = {};
-    compared.tune.reset();
+    compared.looks.clear();
+  compared.margin.reset();
+  compared.tune.reset();
     ComparisonRuns runs(changed);
     const compare::Tally tally =
         compare::run_session({.config = compared,
