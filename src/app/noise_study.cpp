@@ -91,8 +91,8 @@ class Study {
     compared.seeds = std::move(seeds);
     compared.baseline = {};
     compared.looks.clear();
-  compared.margin.reset();
-  compared.tune.reset();
+    compared.margin.reset();
+    compared.tune.reset();
     ComparisonRuns runs(changed);
     const compare::Tally tally =
         compare::run_session({.config = compared,
