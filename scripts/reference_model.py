@@ -23,7 +23,52 @@ import yaml
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-# name -> (activation, gated)
+
+class SwishBeta(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.beta = nn.Parameter(torch.ones(1))
+
+    def forward(self, a):
+        return a * torch.sigmoid(self.beta * a)
+
+
+class Xielu(nn.Module):
+    """Huang & Schlag 2024, arXiv 2411.13010, section 3."""
+
+    def __init__(self):
+        super().__init__()
+        self.alpha_p = nn.Parameter(torch.tensor([0.8]).expm1().log())
+        self.alpha_n = nn.Parameter(torch.tensor([0.3]).expm1().log())
+
+    def forward(self, a):
+        negative = a.clamp(max=0)
+        return 0.5 * a + torch.where(
+            a > 0,
+            F.softplus(self.alpha_p) * a.square(),
+            (0.5 + F.softplus(self.alpha_n)) * (torch.expm1(negative) - negative),
+        )
+
+
+class PolyNorm(nn.Module):
+    """Zhuo et al. 2024, arXiv 2411.03884, equation 5; the first weight is that of the cube."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((3,), 1 / 3))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, a):
+        powers = [F.rms_norm(a**k, a.shape[-1:], eps=1e-6) for k in (3, 2, 1)]
+        return sum(w * p for w, p in zip(self.weight, powers, strict=True)) + self.bias
+
+
+def clamped_swish(a):
+    a = a.clamp(max=7)
+    return a * torch.sigmoid(1.702 * a)
+
+
+# name -> (activation or the class of its module, gated)
 FFN_VARIANTS = {
     "relu": (F.relu, False),
     "gelu": (lambda a: F.gelu(a, approximate="tanh"), False),
@@ -37,7 +82,15 @@ FFN_VARIANTS = {
     "squared_reglu": (lambda a: F.relu(a).square(), True),
     "gelu_erf": (F.gelu, False),
     "geglu_erf": (F.gelu, True),
+    "drelu": (F.relu, True),
+    "swiglu_clamped": (clamped_swish, True),
+    "swish_beta": (SwishBeta, False),
+    "swiglu_beta": (SwishBeta, True),
+    "xielu": (Xielu, False),
+    "polynorm": (PolyNorm, False),
 }
+# Gated variants whose second factor is not x V itself.
+FACTORS = {"drelu": F.relu, "swiglu_clamped": lambda b: b.clamp(-7, 7) + 1}
 
 
 @dataclasses.dataclass
@@ -150,7 +203,9 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     def __init__(self, shape):
         super().__init__()
-        self.activation, self.gated = FFN_VARIANTS[shape.ffn]
+        activation, self.gated = FFN_VARIANTS[shape.ffn]
+        self.activation = activation() if isinstance(activation, type) else activation
+        self.factor = FACTORS.get(shape.ffn, lambda b: b)
         self.wv = nn.Linear(shape.d_model, (2 if self.gated else 1) * shape.d_ff, bias=shape.bias)
         self.w2 = nn.Linear(shape.d_ff, shape.d_model, bias=shape.bias)
 
@@ -158,7 +213,7 @@ class FeedForward(nn.Module):
         if not self.gated:
             return self.w2(self.activation(self.wv(x_BTD)))
         a, b = self.wv(x_BTD).chunk(2, dim=-1)
-        return self.w2(self.activation(a) * b)
+        return self.w2(self.activation(a) * self.factor(b))
 
 
 class Block(nn.Module):

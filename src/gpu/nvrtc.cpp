@@ -34,7 +34,10 @@ template <class To, class From> inline To bit_cast(From from) {
 }
 })"},
                                                Text{"cmath", R"(#pragma once
-namespace std { inline float abs(float x) { return fabsf(x); } })"},
+namespace std {
+inline float abs(float x) { return fabsf(x); }
+inline float log1p(float x) { return log1pf(x); }
+})"},
                                                Text{"cstdint", R"(#pragma once
 namespace std {
 using uint16_t = unsigned short;

@@ -27,7 +27,8 @@ struct FfnSizes {
 };
 
 // y = f(x Wᵀ) W2ᵀ, or (f(x Wᵀ) * x Vᵀ) W2ᵀ for gated variants. Logical names
-// PREFIX.{w,v,w2}.{weight,bias}; w and v share a slot.
+// PREFIX.{w,v,w2}.{weight,bias}; w and v share a slot. The learned scalars of f, if any, are
+// PREFIX.activation.NAME.
 class Ffn {
  public:
   Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVariant& variant,
@@ -46,7 +47,7 @@ class Ffn {
 
  private:
   const FfnVariant* variant_;
-  const ops::Weight *wv_, *w2_, *wv_bias_ = nullptr, *w2_bias_ = nullptr;
+  const ops::Weight *wv_, *w2_, *wv_bias_ = nullptr, *w2_bias_ = nullptr, *scalars_ = nullptr;
 };
 
 }  // namespace sluice::nn

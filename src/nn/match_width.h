@@ -2,7 +2,7 @@
 // multiply-adds as a two-matrix reference layer.
 //
 // A gated layer has three matrices, so its width is 2/3 of the reference width: 8/3·d_model instead
-// of 4·d_model (Shazeer 2020, section 3.1).
+// of 4·d_model (Shazeer 2020, section 3.1). Learned scalars of an activation count as parameters.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace sluice::nn {
 struct WidthMatch {
   std::int64_t d_ff = 0;
   double mismatch = 0;               // parameters of the layer / parameters of the reference − 1
-  double multiply_add_mismatch = 0;  // the same for multiply-adds; differs only with biases
+  double multiply_add_mismatch = 0;  // the same for multiply-adds; differs with biases or scalars
 };
 
 inline constexpr double kMaxMismatch = 0.01;

@@ -17,6 +17,7 @@ struct ActivationLinear {
   bool gated = false;
   const Weight& weight;
   const Weight* bias = nullptr;
+  const Weight* scalars = nullptr;  // of f (ops/glu.h)
 };
 at::Tensor activation_linear(const at::Tensor& ab, const ActivationLinear& layer,
                              const Context& context);

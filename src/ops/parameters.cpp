@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -61,6 +62,19 @@ double draw(std::uint64_t key, std::uint64_t i, const Init& init) {
       value = random_normal(key, attempt << 40 | i);
   }
   return init.std * value;
+}
+
+std::optional<double> constant_of(const Init& init) {
+  switch (init.kind) {
+    case Init::Kind::kZeros:
+      return 0.0;
+    case Init::Kind::kOnes:
+      return 1.0;
+    case Init::Kind::kConstant:
+      return init.value;
+    default:
+      return std::nullopt;
+  }
 }
 
 void fill_random(const at::Tensor& host, std::uint64_t key, const Init& init) {
@@ -127,8 +141,8 @@ void Parameters::initialize(std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   for (const Named& parameter : named()) {
     const Init& init = parameter.spec->init;
-    if (init.kind == Init::Kind::kZeros || init.kind == Init::Kind::kOnes) {
-      parameter.value.fill_(init.kind == Init::Kind::kOnes ? 1.0 : 0.0);
+    if (const std::optional<double> value = constant_of(init)) {
+      parameter.value.fill_(*value);
       continue;
     }
     const Hash128 name = hash_of(std::string_view(parameter.spec->name));

@@ -26,10 +26,18 @@ struct Weight {
 };
 
 struct Init {
-  enum class Kind { kZeros, kOnes, kNormal, kTruncatedNormal, kUniform } kind = Kind::kZeros;
+  enum class Kind {
+    kZeros,
+    kOnes,
+    kNormal,
+    kTruncatedNormal,
+    kUniform,
+    kConstant
+  } kind = Kind::kZeros;
   double std = 0;  // of the normal distributions, before truncation
   // kTruncatedNormal: values beyond limit · std are redrawn; kUniform: values are in ± limit
   double limit = 0;
+  double value = 0;  // kConstant
 };
 
 struct ParameterSpec {

@@ -86,10 +86,15 @@ void row_norm(const Rows& x, const RowNorm& norm, const Rows& y) {
   });
 }
 
-void row_activation(const Rows& ab, const Activation& f, bool gated, const Rows& y) {
+void row_activation(const Rows& ab, const Activation& f, bool gated, const Rows& y,
+                    const Weight* scalars) {
   invariant(ab.width == (gated ? 2 : 1) * y.width, "a gated activation halves the width");
+  invariant(f.scalars.empty() == (scalars == nullptr),
+            "an activation receives its learned scalars");
+  const ActivationScalars values{.values =
+                                     scalars != nullptr ? read<float>(scalars->value) : nullptr};
   const auto kernel = gated ? f.kernels->f32.gated : f.kernels->f32.plain;
-  for_each_row(y, [&](std::int64_t n) { kernel(ab.row(n), y.row(n), 1, y.width); });
+  for_each_row(y, [&](std::int64_t n) { kernel(ab.row(n), y.row(n), 1, y.width, values); });
 }
 
 }  // namespace sluice::ops

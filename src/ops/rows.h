@@ -46,6 +46,7 @@ struct RowNorm {
 void row_norm(const Rows& x, const RowNorm& norm, const Rows& y);
 
 // As glu (ab has twice the width of y) and activate (ops/glu.h).
-void row_activation(const Rows& ab, const Activation& f, bool gated, const Rows& y);
+void row_activation(const Rows& ab, const Activation& f, bool gated, const Rows& y,
+                    const Weight* scalars = nullptr);
 
 }  // namespace sluice::ops

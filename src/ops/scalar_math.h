@@ -3,6 +3,7 @@
 // normal distribution 1e-6 down to -5, growing with x² below (5e-6 at -12, value 1e-33).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/exponential.h"
@@ -10,6 +11,9 @@
 namespace sluice::ops {
 
 inline float sigmoid(float x) { return divide(1.0f, 1.0f + fast_exp(-x)); }
+
+// ln(1 + e^x). Calls the library: for the scalars of a layer, not for its elements.
+inline float softplus(float x) { return std::max(x, 0.0f) + std::log1p(fast_exp(-std::abs(x))); }
 
 // Φ(x) = ½ erfc(−x/√2); erfc(z) = e^(−z²) t P(2t − 1) with t = 1/(1 + 0.3 z) for z >= 0. P is a fit
 // with relative error 2e-8 over [0, 10].

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -25,11 +26,11 @@ struct Softsign {
 };
 constexpr FfnVariant kNewRows[] = {
     {.name = "softsign",
-     .activation = ops::activation_of<Softsign>(&Softsign::reference),
+     .activation = ops::activation_of<Softsign, &Softsign::reference>(),
      .gated = false,
      .summary = "softsign(xW) W2"},
     {.name = "softsign_glu",
-     .activation = ops::activation_of<Softsign>(&Softsign::reference),
+     .activation = ops::activation_of<Softsign, &Softsign::reference>(),
      .gated = true,
      .summary = "(softsign(xW) * xV) W2"},
 };
@@ -46,11 +47,12 @@ double relu(double a) { return a > 0 ? a : 0; }
 double gelu_tanh(double a) {
   return 0.5 * a * (1 + std::tanh(std::sqrt(2 / M_PI) * (a + 0.044715 * a * a * a)));
 }
+double softplus(double a) { return std::log(1 + std::exp(a)); }
 double gelu_erf(double a) { return 0.5 * a * (1 + std::erf(a / std::sqrt(2.0))); }
 
 // Shazeer 2020, equations 1 to 6, and the other variants, by YAML name. Unlisted variants use their
 // reference implementation.
-double hidden(const FfnVariant& variant, double a, double b) {
+double hidden(const FfnVariant& variant, double a, double b, const Arrays& p) {
   const std::string_view name = variant.name;
   if (name == "relu") return relu(a);
   if (name == "gelu") return gelu_tanh(a);
@@ -64,8 +66,38 @@ double hidden(const FfnVariant& variant, double a, double b) {
   if (name == "squared_reglu") return relu(a) * relu(a) * b;
   if (name == "gelu_erf") return gelu_erf(a);
   if (name == "geglu_erf") return gelu_erf(a) * b;
-  const double f = variant.activation.reference(at::scalar_tensor(a, at::kDouble)).item<double>();
+  if (name == "drelu") return relu(a) * relu(b);
+  if (name == "swiglu_clamped") {
+    const double gate = std::fmin(a, 7);
+    return gate / (1 + std::exp(-1.702 * gate)) * (std::fmax(std::fmin(b, 7), -7) + 1);
+  }
+  if (name.ends_with("_beta")) {
+    const double f = a / (1 + std::exp(-p.at("ffn.activation.beta")[0] * a));
+    return variant.gated ? f * b : f;
+  }
+  if (name == "xielu")
+    return 0.5 * a +
+           (a > 0 ? softplus(p.at("ffn.activation.alpha_p")[0]) * a * a
+                  : (0.5 + softplus(p.at("ffn.activation.alpha_n")[0])) * (std::exp(a) - 1 - a));
+  const double f =
+      variant.activation.reference(at::scalar_tensor(a, at::kDouble), {}).item<double>();
   return variant.gated ? f * b : f;
+}
+
+// Zhuo et al. 2024, equation 5: a row of n numbers after another.
+Array poly_norm(const Array& a, std::size_t n, const Arrays& p) {
+  const Array &weight = p.at("ffn.activation.weight"), &bias = p.at("ffn.activation.bias");
+  Array h(a.size(), bias[0]);
+  for (std::size_t row = 0; row < a.size(); row += n) {
+    for (int power = 1; power <= 3; ++power) {
+      double square = 0;
+      for (std::size_t i = row; i < row + n; ++i) square += std::pow(a[i], 2 * power);
+      const double rms = std::sqrt(square / static_cast<double>(n) + 1e-6);
+      for (std::size_t i = row; i < row + n; ++i)
+        h[i] += weight[static_cast<std::size_t>(3 - power)] * std::pow(a[i], power) / rms;
+    }
+  }
+  return h;
 }
 
 constexpr std::int64_t kFfnWidth = 10, kHidden = 14, kRows = 6;
@@ -76,8 +108,11 @@ Array formula(const FfnVariant& variant, const Arrays& p, bool bias) {
   const Array b = variant.gated
                       ? product(p.at("x"), p.at("ffn.v.weight"), bias_of("ffn.v.bias"), kFfnWidth)
                       : Array(a.size());
+  if (variant.name == "polynorm")
+    return product(poly_norm(a, kHidden, p), p.at("ffn.w2.weight"), bias_of("ffn.w2.bias"),
+                   kHidden);
   Array h(a.size());
-  for (std::size_t i = 0; i < a.size(); ++i) h[i] = hidden(variant, a[i], b[i]);
+  for (std::size_t i = 0; i < a.size(); ++i) h[i] = hidden(variant, a[i], b[i], p);
   return product(h, p.at("ffn.w2.weight"), bias_of("ffn.w2.bias"), kHidden);
 }
 
@@ -132,8 +167,8 @@ TEST(FfnVariantTable, HasThePapersVariantsAndNoDuplicates) {
   for (const FfnVariant& variant : kFfnVariants) {
     names.insert(variant.name);
     formulas.insert(variant.summary);
-    const bool gated =
-        variant.name.find("glu") != std::string_view::npos || variant.name == "bilinear";
+    const bool gated = variant.name.find("glu") != std::string_view::npos ||
+                       variant.name == "bilinear" || variant.name == "drelu";
     EXPECT_EQ(variant.gated, gated) << variant.name;
   }
   const std::set<std::string_view> paper = {"relu",     "gelu",  "swish", "glu",
@@ -156,6 +191,31 @@ TEST(Ffn, DeclaresTheMatricesOfThePaperByName) {
                                              "f.w2.weight", "f.w2.bias"}));
   EXPECT_EQ(gated.num_parameters(), 3 * 8 * 12 + 2 * 12 + 8);
   EXPECT_EQ(plain.num_parameters(), 2 * 8 * 12);
+}
+
+TEST(Ffn, DeclaresLearnedScalarsWithTheirInitialValuesAndWithoutDecay) {
+  const std::map<std::string, std::map<std::string, Array>> wanted = {
+      {"relu", {}},
+      {"swiglu_beta", {{"f.activation.beta", {1}}}},
+      {"xielu",
+       {{"f.activation.alpha_p", {std::log(std::expm1(0.8))}},
+        {"f.activation.alpha_n", {std::log(std::expm1(0.3))}}}},
+      {"polynorm",
+       {{"f.activation.weight", {1.0 / 3, 1.0 / 3, 1.0 / 3}}, {"f.activation.bias", {0}}}}};
+  for (const auto& [name, scalars] : wanted) {
+    ops::Parameters parameters;
+    const Ffn ffn(parameters, "f", *FfnName(name), {.d_model = 8, .d_ff = 12}, {});
+    parameters.allocate(at::kCPU, at::kFloat, true);
+    parameters.initialize(1);
+    std::map<std::string, Array> got;
+    for (const auto& parameter : parameters.named()) {
+      if (parameter.spec->name.find(".activation.") == std::string::npos) continue;
+      EXPECT_FALSE(parameter.spec->decay);
+      got[parameter.spec->name] = array_of(parameter.value);
+    }
+    ASSERT_EQ(got.size(), scalars.size()) << name;
+    for (const auto& [scalar, values] : scalars) expect_close(got.at(scalar), values, 1e-7, scalar);
+  }
 }
 
 TEST(Ffn, RejectsAnInputOfAnotherWidth) {

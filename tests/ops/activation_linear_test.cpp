@@ -14,13 +14,19 @@ Run run_of(const Activation& f, bool gated, bool has_bias, std::int64_t n) {
   return [=](const Setting& setting) {
     const at::Tensor ab = leaf(numbers({2, 53, gated ? 2 * n : n}, 7), setting, setting.dtype);
     const Weight weight = weight_of(numbers({10, n}, 2, 0.3), setting),
-                 bias = weight_of(numbers({10}, 3), setting);
-    const at::Tensor y = activation_linear(
-        ab, {.f = f, .gated = gated, .weight = weight, .bias = has_bias ? &bias : nullptr},
-        setting.context());
+                 bias = weight_of(numbers({10}, 3), setting),
+                 scalars = weight_of(numbers({f.num_scalars()}, 4), setting);
+    const at::Tensor y = activation_linear(ab,
+                                           {.f = f,
+                                            .gated = gated,
+                                            .weight = weight,
+                                            .bias = has_bias ? &bias : nullptr,
+                                            .scalars = f.scalars.empty() ? nullptr : &scalars},
+                                           setting.context());
     y.backward(numbers({2, 53, 10}, 8).to(y.options()));
     std::vector<at::Tensor> all{y, ab.grad(), weight.value.grad()};
     if (has_bias) all.push_back(bias.value.grad());
+    if (!f.scalars.empty()) all.push_back(scalars.value.grad());
     return all;
   };
 }
@@ -30,6 +36,10 @@ TEST_P(ActivationLinears, EqualFloat64) {
   expect_equals_float64(GetParam(), run_of(kSwish, true, false, 37), 2);
   expect_equals_float64(GetParam(), run_of(kGeluTanh, true, true, 64), 2);
   expect_equals_float64(GetParam(), run_of(kSquaredRelu, false, true, 40), 2);
+  expect_equals_float64(GetParam(), run_of(kClampedSwish, true, false, 37), 2);
+  expect_equals_float64(GetParam(), run_of(kSwishBeta, true, true, 37), 2);
+  expect_equals_float64(GetParam(), run_of(kXielu, false, true, 40), 2);
+  expect_equals_float64(GetParam(), run_of(kPolyNorm, false, false, 37), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ActivationLinears, ::testing::ValuesIn(all_settings()), setting_name);

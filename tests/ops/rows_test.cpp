@@ -142,6 +142,22 @@ TEST(RowActivation, EqualsTheReference) {
   expect_close(plain, squared_relu_reference(ab).to(at::kDouble), 1e-6);
 }
 
+TEST(RowActivation, TakesLearnedScalarsAndASecondFactor) {
+  const at::Tensor ab = floats({3, 50}, 1, 2), gated = at::empty({3, 25}),
+                   plain = at::empty({3, 50});
+  const Weight two = weight_of(floats({2}, 4), at::kFloat),
+               four = weight_of(floats({4}, 4), at::kFloat);
+  row_activation(rows_in(ab), kXielu, false, rows_in(plain), &two);
+  expect_close(plain, xielu_reference(ab, two.value).to(at::kDouble), 1e-6);
+  row_activation(rows_in(ab), kPolyNorm, false, rows_in(plain), &four);
+  expect_close(plain, poly_norm_reference(ab, four.value).to(at::kDouble), 1e-6);
+  row_activation(rows_in(ab), kDoubleRelu, true, rows_in(gated));
+  expect_close(gated,
+               (at::relu(ab.narrow(1, 0, 25)) * at::relu(ab.narrow(1, 25, 25))).to(at::kDouble),
+               1e-6);
+  EXPECT_THROW(row_activation(rows_in(ab), kXielu, false, rows_in(plain)), InvariantError);
+}
+
 // Attention of all positions against the reference form in float64, with grouped queries, rotary
 // positions and a relative bias.
 TEST(Attend, EqualsCausalAttention) {

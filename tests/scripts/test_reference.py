@@ -28,7 +28,26 @@ def sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-# Closed forms of Shazeer 2020, eq. 1-6, and of the four further variants.
+def clamped_swish(a):
+    a = np.minimum(a, 7)
+    return a * sigmoid(1.702 * a)
+
+
+def softplus(p):
+    return np.log1p(np.exp(p))
+
+
+def xielu(a, p):
+    alpha_p, alpha_n = softplus(p["alpha_p"]), 0.5 + softplus(p["alpha_n"])
+    return np.where(a > 0, alpha_p * a**2, alpha_n * (np.exp(a) - 1 - a)) + a / 2
+
+
+def poly_norm(a, p):
+    powers = [a**k / np.sqrt((a ** (2 * k)).mean(-1, keepdims=True) + 1e-6) for k in (3, 2, 1)]
+    return np.tensordot(p["weight"], powers, 1) + p["bias"]
+
+
+# Closed forms of Shazeer 2020, eq. 1-6, and of the other variants.
 HIDDEN = {
     "relu": lambda a, b: np.maximum(a, 0),
     "gelu": lambda a, b: gelu_tanh(a),
@@ -42,6 +61,17 @@ HIDDEN = {
     "squared_reglu": lambda a, b: np.maximum(a, 0) ** 2 * b,
     "gelu_erf": lambda a, b: 0.5 * a * (1 + erf(a / math.sqrt(2))),
     "geglu_erf": lambda a, b: 0.5 * a * (1 + erf(a / math.sqrt(2))) * b,
+    "drelu": lambda a, b: np.maximum(a, 0) * np.maximum(b, 0),
+    "swiglu_clamped": lambda a, b: clamped_swish(a) * (np.clip(b, -7, 7) + 1),
+}
+
+
+# Those with learned scalars p.
+LEARNED = {
+    "swish_beta": lambda a, b, p: a * sigmoid(p["beta"] * a),
+    "swiglu_beta": lambda a, b, p: a * sigmoid(p["beta"] * a) * b,
+    "xielu": lambda a, b, p: xielu(a, p),
+    "polynorm": lambda a, b, p: poly_norm(a, p),
 }
 
 
@@ -95,9 +125,10 @@ class NumpyDecoder:
 
     def ffn(self, x, name):
         gated = f"{name}.v.weight" in self.tensors
-        hidden = HIDDEN[self.shape.ffn](
-            self.linear(x, f"{name}.w"), self.linear(x, f"{name}.v") if gated else None
-        )
+        a, b = self.linear(x, f"{name}.w"), self.linear(x, f"{name}.v") if gated else None
+        start = f"{name}.activation."
+        scalars = {k[len(start) :]: v for k, v in self.tensors.items() if k.startswith(start)}
+        hidden = LEARNED[self.shape.ffn](a, b, scalars) if scalars else HIDDEN[self.shape.ffn](a, b)
         return self.linear(hidden, f"{name}.w2")
 
     def __call__(self, ids):
@@ -163,8 +194,8 @@ class Forward(unittest.TestCase):
         )
 
     def test_every_ffn_variant(self):
-        self.assertEqual(set(HIDDEN), set(reference_model.FFN_VARIANTS))
-        for ffn in HIDDEN:
+        self.assertEqual(set(HIDDEN) | set(LEARNED), set(reference_model.FFN_VARIANTS))
+        for ffn in reference_model.FFN_VARIANTS:
             self.check(ffn=ffn)
 
     def test_positions_norms_biases_heads(self):
