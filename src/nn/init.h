@@ -9,6 +9,7 @@
 //   ffn.w2.weight                        N(0, std²/2L)      N(0, 1/(2L · d_ff))
 //   head.weight (untied)                 N(0, std²)         N(0, 1/d_model)
 //   biases; norm scales                  0; 1               0; 1
+//   ffn.activation.* (learned scalars)   constants of ops/activations.h
 //
 // `t5` of the encoder-decoder (Mesh TensorFlow, February 2020; the factor 1/sqrt(head_dim) is part
 // of the initial q instead of the attention logits):

@@ -1,5 +1,6 @@
 // What cannot be exported is refused, naming the field; a failed export leaves nothing.
 #include "base/error.h"
+#include "base/text_format.h"
 #include "interop/export_gguf.h"
 #include "interop/export_huggingface.h"
 #include "tests/interop/interop_support.h"
@@ -65,6 +66,23 @@ TEST(Export, RefusesWhatTransformersLacks) {
     EXPECT_EQ(error_of([&] { export_huggingface({.run = checkpoint, .out = directory / "out"}); }),
               message);
     EXPECT_FALSE(fs::exists(directory / "out"));
+  }
+  for (const std::string name :
+       {"drelu", "swiglu_clamped", "swish_beta", "swiglu_beta", "xielu", "polynorm"}) {
+    const bool gated = nn::FfnName(name)->gated;
+    const auto expect_refused = [&](const train::RunConfig& config, std::string_view layout) {
+      const fs::path run = save_random(config, directory.path(), cat(name, layout));
+      EXPECT_EQ(error_of([&] { export_huggingface({.run = run, .out = directory / "out"}); }),
+                cat("model.ffn: received ", name, "; expected a variant whose activation ", layout,
+                    " has"));
+      EXPECT_FALSE(fs::exists(directory / "out"));
+    };
+    expect_refused(decoder("ffn: " + name), gated ? "LlamaForCausalLM" : "ArceeForCausalLM");
+    expect_refused(encoder_decoder("ffn: " + name), "T5ForConditionalGeneration");
+    if (!gated)
+      expect_refused(
+          decoder("position: {type: learned}, norm: {type: layernorm}, bias: true, ffn: " + name),
+          "GPT2LMHeadModel");
   }
   const fs::path t5 =
       save_random(encoder_decoder("norm: {type: layernorm}"), directory.path(), "t");

@@ -77,7 +77,9 @@ void run_reference(const std::filesystem::path& folder) {
 // square root of a rounding.
 double allowed(const DecoderConfig& config, at::ScalarType dtype) {
   if (dtype != at::kBFloat16) return 64 * 1.1920929e-7;
-  return config.ffn->activation.name == ops::kRelu.name ? std::sqrt(1.0 / 256) : 8.0 / 256;
+  const std::string_view name = config.ffn->activation.name;
+  return name == ops::kRelu.name || name == ops::kDoubleRelu.name ? std::sqrt(1.0 / 256)
+                                                                  : 8.0 / 256;
 }
 
 double distance(const at::Tensor& got, const at::Tensor& want) {

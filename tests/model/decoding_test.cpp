@@ -47,7 +47,10 @@ const Case kCases[] = {
     {"none", "{position: {type: none}, ffn: geglu_erf, bias: true}"},
     {"grouped", "{num_kv_heads: 2, head_dim: 10, ffn: reglu}"},
     {"multi_query", "{num_kv_heads: 1, ffn: bilinear, norm: {type: layernorm}}"},
+    {"learned_scalars", "{ffn: xielu}"},
+    {"row_wise", "{ffn: polynorm}"},
     {"t5", "{ffn: geglu}", true},
+    {"t5_clamped", "{ffn: swiglu_clamped}", true},
     {"t5_untied", "{ffn: relu, tie_embeddings: false, head_dim: 9, d_ff: 50}", true},
 };
 

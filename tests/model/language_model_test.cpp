@@ -92,12 +92,15 @@ TEST(ModelSizes, MatchTheAllocatedParameters) {
   }
 }
 
-// All variants have the same number of parameters and operations.
+// All variants have the same number of operations, and of parameters except learned scalars.
 TEST(ModelSizes, AreEqualForAllVariantsAtMatchedWidth) {
   const ModelSizes relu = model_sizes(small_decoder("{ffn: relu}"), 100, 16);
   for (const nn::FfnVariant& variant : nn::kFfnVariants) {
-    const ModelSizes sizes = model_sizes(small_decoder(cat("{ffn: ", variant.name, "}")), 100, 16);
-    EXPECT_EQ(sizes.num_parameters, relu.num_parameters) << variant.name;
+    const DecoderConfig config = small_decoder(cat("{ffn: ", variant.name, "}"));
+    const ModelSizes sizes = model_sizes(config, 100, 16);
+    EXPECT_EQ(sizes.num_parameters,
+              relu.num_parameters + config.num_layers * variant.activation.num_scalars())
+        << variant.name;
     EXPECT_EQ(sizes.flops_per_token, relu.flops_per_token) << variant.name;
   }
 }

@@ -298,7 +298,10 @@ const optim::T5Schedule kT5{.constant_steps = 400, .decay_fraction = 0.2};
 INSTANTIATE_TEST_SUITE_P(Recipes, PlainPyTorch,
                          ::testing::Values(Recipe{"SwiGluAdamW", "swiglu", kAdamW, kCosine, 0.5},
                                            Recipe{"ReluAdamW", "relu", kAdamW, kCosine, 0.5},
-                                           Recipe{"GeGluAdafactor", "geglu", kAdafactor, kT5, 0.5}),
+                                           Recipe{"GeGluAdafactor", "geglu", kAdafactor, kT5, 0.5},
+                                           Recipe{"XieluAdamW", "xielu", kAdamW, kCosine, 0.5},
+                                           Recipe{"PolyNormAdafactor", "polynorm", kAdafactor, kT5,
+                                                  0.5}),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
