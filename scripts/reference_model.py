@@ -34,7 +34,7 @@ class SwishBeta(nn.Module):
 
 
 class Xielu(nn.Module):
-    """Huang & Schlag 2024, arXiv 2411.13010, section 3."""
+    """Huang & Schlag 2024, arXiv 2411.13010."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +51,7 @@ class Xielu(nn.Module):
 
 
 class PolyNorm(nn.Module):
-    """Zhuo et al. 2024, arXiv 2411.03884, equation 5; the first weight is that of the cube."""
+    """Zhuo et al. 2024, arXiv 2411.03884; the first weight is that of the cube."""
 
     def __init__(self):
         super().__init__()

@@ -90,7 +90,7 @@ struct ClampedSwish {
   static float factor_slope(float b) { return std::abs(b) > kLimit ? 0.0f : 1.0f; }
 };
 
-// relu on both halves (Song et al. 2024, "Turbo Sparse", arXiv 2406.05955, equation 3).
+// relu on both halves (Song et al. 2024, "Turbo Sparse", arXiv 2406.05955, section 3.2).
 struct DoubleRelu {
   static constexpr char name[] = "drelu";
   static float value(float x) { return std::max(x, 0.0f); }
@@ -120,9 +120,9 @@ struct SwishBeta {
   }
 };
 
-// xIELU (Huang & Schlag 2024, arXiv 2411.13010, section 3): alpha_p x² + x / 2 for x > 0, else
-// alpha_n (e^x − 1 − x) + x / 2; alpha_p = softplus(a), alpha_n = 1/2 + softplus(b) with learned a
-// and b.
+// xIELU (Huang & Schlag 2024, arXiv 2411.13010, and its form in `transformers`): alpha_p x² + x / 2
+// for x > 0, else alpha_n (e^x − 1 − x) + x / 2; alpha_p = softplus(a), alpha_n = 1/2 + softplus(b)
+// with learned a and b.
 struct Xielu {
   static constexpr char name[] = "xielu";
   static constexpr int kNumScalars = 2;
@@ -157,7 +157,7 @@ struct Xielu {
   }
 };
 
-// PolyNorm (Zhuo et al. 2024, arXiv 2411.03884, equation 5), a function of a row:
+// PolyNorm (Zhuo et al. 2024, arXiv 2411.03884), a function of a row:
 // ops/poly_norm_kernels.h.
 struct PolyNorm {
   static constexpr char name[] = "polynorm";

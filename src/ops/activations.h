@@ -79,12 +79,12 @@ const ActivationKernels ActivationTable<PolyNorm>::kernels;
 
 // beta = 1: swish.
 inline constexpr LearnedScalar kSwishBetaScalars[] = {{.name = "beta", .initial = 1.0}};
-// softplus^-1(0.8), softplus^-1(0.8 - 1/2): alpha_p = alpha_n = 0.8 (the paper, section 3, and
-// XIELUActivation of `transformers`).
+// softplus^-1(0.8), softplus^-1(0.8 - 1/2): alpha_p = alpha_n = 0.8, as XIELUActivation of
+// `transformers`.
 inline constexpr LearnedScalar kXieluScalars[] = {
     {.name = "alpha_p", .initial = 0.2033823208110246},
     {.name = "alpha_n", .initial = -1.0502256128148468}};
-// The paper, section 3, and the authors' code.
+// As the authors' code.
 inline constexpr LearnedScalar kPolyNormScalars[] = {
     {.name = "weight", .size = 3, .initial = 1.0 / 3}, {.name = "bias", .initial = 0.0}};
 

@@ -1,4 +1,4 @@
-// Row kernels of PolyNorm (Zhuo et al. 2024, arXiv 2411.03884, equation 5):
+// Row kernels of PolyNorm (Zhuo et al. 2024, arXiv 2411.03884; github.com/BryceZhuo/PolyCom):
 //
 //   y = w₀ n₃ + w₁ n₂ + w₂ n₁ + b,  nₖ = xᵏ rₖ,  rₖ = 1/sqrt(mean(x²ᵏ) + eps)
 //

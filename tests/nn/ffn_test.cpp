@@ -84,7 +84,7 @@ double hidden(const FfnVariant& variant, double a, double b, const Arrays& p) {
   return variant.gated ? f * b : f;
 }
 
-// Zhuo et al. 2024, equation 5: a row of n numbers after another.
+// Zhuo et al. 2024: a row of n numbers after another.
 Array poly_norm(const Array& a, std::size_t n, const Arrays& p) {
   const Array &weight = p.at("ffn.activation.weight"), &bias = p.at("ffn.activation.bias");
   Array h(a.size(), bias[0]);
