@@ -11,10 +11,11 @@ With --bench also an encoder-decoder, unmodified T5 of `transformers`.
 written by `sluice train CONFIG --dump-batches FILE`. Targets below 0 are not scored. Without it,
 tokens are random.
 
-Optimizer: AdamW (Loshchilov & Hutter 2019) with decay on two-dimensional tensors only, or Adafactor
-from numpy_adafactor.py. Gradients are clipped to the global norm clip_norm. The learning rate is
-lr * factor(step), with steps counted from 0 (formulas: src/optim/schedule.h). Sums over
-micro-batches are divided by the number of scored targets in the whole step.
+Optimizer: AdamW (Loshchilov & Hutter 2019) with decay on two-dimensional tensors only, Adafactor
+from numpy_adafactor.py or Muon from numpy_muon.py. Gradients are clipped to the global norm
+clip_norm. The learning rate is lr * factor(step), with steps counted from 0 (formulas:
+src/optim/schedule.h). Sums over micro-batches are divided by the number of scored targets in the
+whole step.
 
 Tuned for speed as a user would: SDPA, fused AdamW, autocast for bf16, packed projections, and glibc
 configured to retain freed memory (MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_; the script
@@ -87,18 +88,13 @@ class Trainer:
         import torch
 
         self.torch, self.model, self.dtype, self.device = torch, model, dtype, device
-        self.adafactor = None
-        if optimizer_config.get("type", "adamw") == "adafactor":
-            import numpy_adafactor
-            import reference_model
-
-            self.logical_parameters = reference_model.logical_parameters
-            self.lr = float(optimizer_config.get("lr", 1.0))
-            self.adafactor = numpy_adafactor.Optimizer(
-                {n: tuple(v.shape) for n, v in self.logical_parameters(model).items()},
-                optimizer_config,
-            )
+        self.in_numpy = None
+        kind = optimizer_config.get("type", "adamw")
+        if kind in ("adafactor", "muon"):
+            self.use_numpy(kind, optimizer_config)
             return
+        if kind != "adamw":
+            raise ValueError(f"optimizer.type: {kind}; expected adamw, adafactor or muon")
         self.lr = float(optimizer_config.get("lr", 2e-3))
         self.clip_norm = float(optimizer_config.get("clip_norm", 1.0))
         decays, others = [], []
@@ -119,6 +115,25 @@ class Trainer:
             fused=True,
         )
 
+    def use_numpy(self, kind, optimizer_config):
+        import numpy_adafactor
+        import numpy_muon
+        import reference_model
+
+        self.logical_parameters = reference_model.logical_parameters
+        shapes = {n: tuple(v.shape) for n, v in self.logical_parameters(self.model).items()}
+        if kind == "adafactor":
+            self.lr = float(optimizer_config.get("lr", 1.0))
+            self.in_numpy = numpy_adafactor.Optimizer(shapes, optimizer_config)
+            return
+        self.lr = float(optimizer_config.get("lr", 2e-3))
+        decays = {
+            name
+            for name, shape in shapes.items()
+            if len(shape) == 2 and not name.endswith("relative_attention_bias.weight")
+        }
+        self.in_numpy = numpy_muon.Optimizer(shapes, decays, optimizer_config)
+
     def step(self, inputs_BT, targets_BT, micro_batch, factor):
         """Takes an optimizer step.
 
@@ -134,8 +149,8 @@ class Trainer:
                 part = self.model.loss_sum(inputs_BT[rows], targets_BT[rows]) / num_targets
             part.backward()
             loss = loss + part.detach()
-        if self.adafactor is not None:
-            return loss, self.step_adafactor(factor)
+        if self.in_numpy is not None:
+            return loss, self.step_in_numpy(factor)
         norm = self.torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters()])
         if self.clip_norm > 0:
             scale = self.torch.clamp(self.clip_norm / norm, max=1.0)
@@ -146,10 +161,10 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         return loss, norm
 
-    def step_adafactor(self, factor):
+    def step_in_numpy(self, factor):
         values = self.logical_parameters(self.model)
         gradients = self.logical_parameters(self.model, of=lambda parameter: parameter.grad)
-        updated, norm = self.adafactor.step(
+        updated, norm = self.in_numpy.step(
             {n: v.cpu().numpy() for n, v in values.items()},
             {n: g.cpu().numpy() for n, g in gradients.items()},
             self.lr * factor,

@@ -42,8 +42,7 @@ struct AdafactorTensors {
 // Shared by all parameters of an update: float64 device scalars; `applied` is bool. If false,
 // weights and statistics do not change.
 struct AdafactorScalars {
-  double lr = 0;
-  at::Tensor one_minus_beta, clip, applied;
+  at::Tensor lr, one_minus_beta, clip, applied;
 };
 void adafactor_step(const AdafactorConfig& config, const AdafactorScalars& scalars,
                     const AdafactorTensors& tensors);

@@ -64,26 +64,31 @@ std::vector<double> AdamW::squares_of_pieces(const float* flat) const {
   return sums;
 }
 
-std::vector<AdamWCoefficients> AdamW::segment_coefficients(double lr, double clip,
-                                                           double num_updates) const {
-  const auto [beta1, beta2] = config_.betas;
-  const double step_size = lr / (1 - std::pow(beta1, num_updates)),
-               root_scale = 1 / std::sqrt(1 - std::pow(beta2, num_updates));
+AdamWCoefficients adamw_coefficients(const AdamWConfig& config, double lr, double clip,
+                                     double num_updates, bool decay) {
+  const auto [beta1, beta2] = config.betas;
   AdamWCoefficients coefficients;
   coefficients.clip = static_cast<float>(clip);
   coefficients.beta1 = static_cast<float>(beta1);
   coefficients.beta2 = static_cast<float>(beta2);
   coefficients.one_minus_beta1 = static_cast<float>(1 - beta1);
   coefficients.one_minus_beta2 = static_cast<float>(1 - beta2);
-  coefficients.step_size = static_cast<float>(step_size);
-  coefficients.root_scale = static_cast<float>(root_scale);
-  coefficients.eps =
-      static_cast<float>(config_.scale_by_rms ? config_.eps * root_scale : config_.eps);
-  std::vector<AdamWCoefficients> all(segments_.size(), coefficients);
-  for (std::size_t i = 0; i < segments_.size(); ++i)
-    if (segments_[i].decay) all[i].keep = static_cast<float>(1 - lr * config_.weight_decay);
+  coefficients.step_size = static_cast<float>(lr / (1 - std::pow(beta1, num_updates)));
+  coefficients.root_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, num_updates)));
+  coefficients.eps = static_cast<float>(config.eps);
+  if (decay) coefficients.keep = static_cast<float>(1 - lr * config.weight_decay);
+  return coefficients;
+}
+
+std::vector<AdamWCoefficients> AdamW::segment_coefficients(double lr, double clip,
+                                                           double num_updates) const {
+  std::vector<AdamWCoefficients> all;
+  for (const Segment& segment : segments_)
+    all.push_back(adamw_coefficients(config_, lr, clip, num_updates, segment.decay));
   if (!config_.scale_by_rms) return all;
 
+  const double step_size = lr / (1 - std::pow(config_.betas[0], num_updates)),
+               root_scale = 1 / std::sqrt(1 - std::pow(config_.betas[1], num_updates));
   const std::vector<double> parts =
       squares_of_pieces(parameters().master().const_data_ptr<float>());
   std::vector<double> squares(segments_.size());
@@ -92,6 +97,7 @@ std::vector<AdamWCoefficients> AdamW::segment_coefficients(double lr, double cli
     const double rms =
         std::sqrt(squares[i] / static_cast<double>(segments_[i].end - segments_[i].begin));
     all[i].step_size = static_cast<float>(step_size * std::max(kMinScale, rms));
+    all[i].eps = static_cast<float>(config_.eps * root_scale);
   }
   return all;
 }
@@ -157,7 +163,7 @@ void AdamW::apply_masked(const MaskedStep& masked) {
                     .sqrt()
                     .clamp_min(kMinScale)
                     .to(at::kFloat));
-  const at::Tensor keep = choose(constant(1 - masked.lr * config_.weight_decay), 1);
+  const at::Tensor keep = choose(1 - masked.lr * config_.weight_decay, 1);
   for (const Segment& segment : segments_)
     if (segment.decay) part(weight, segment).mul_(keep);
   const at::Tensor step_size = choose(masked.lr / (1 - at::pow(at::full_like(n, beta1), n)), 0);

@@ -33,6 +33,10 @@ std::vector<Segment> decay_segments(const ops::Parameters& parameters);
 // One segment per logical parameter, without gaps and padded rows.
 std::vector<Segment> parameter_segments(const ops::Parameters& parameters);
 
+// Factors of one step, without scale_by_rms. `decay`: weight decay applies.
+AdamWCoefficients adamw_coefficients(const AdamWConfig& config, double lr, double clip,
+                                     double num_updates, bool decay);
+
 class AdamW final : public Optimizer {
  public:
   // See Optimizer. The kernels for CPUs and GPUs update in one pass over the arena.

@@ -10,6 +10,7 @@
 #include "optim/adafactor.h"
 #include "optim/adamw.h"
 #include "optim/gpu_update.h"
+#include "optim/muon.h"
 #include "optim/update_guard.h"
 
 namespace sluice::optim {
@@ -91,7 +92,7 @@ UpdateReport Optimizer::update_masked(const Update& update) {
       should_apply(update, norm).logical_and(norm * clip <= limits_.max_norm);
   num_updates_.add_(applied.to(at::kDouble));
   // The clamp matters only if no update has been applied yet, including this one.
-  apply_masked({.lr = update.lr,
+  apply_masked({.lr = update.device_lr.defined() ? update.device_lr : scalar_like(norm, update.lr),
                 .clip = clip,
                 .num_updates = num_updates_.clamp_min(1),
                 .applied = applied});

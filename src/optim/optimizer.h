@@ -20,10 +20,10 @@ struct GpuUpdate;  // optim/gpu_update.h
 
 // Inputs of one update. Tensors are device scalars; the host never waits for them.
 struct Update {
-  double lr = 0;                          // schedule included; not used by the GPU form
+  double lr = 0;                          // schedule included; not used if device_lr is defined
   at::Tensor loss{};                      // float64: mean loss of the step
   at::Tensor loss_limit{}, norm_limit{};  // float64: larger is a spike; +inf or undefined: no limit
-  at::Tensor device_lr{};                 // float64: the learning rate of the GPU form
+  at::Tensor device_lr{};                 // float64: lr on the device; required by the GPU form
 };
 
 // Outcome of an update, as device scalars. The GPU form returns the same tensors each time and
@@ -37,9 +37,9 @@ struct UpdateReport {
 // Inputs of a masked update in plain ATen calls, as device scalars. If `applied` is false, weights
 // and state must stay bit-identical.
 struct MaskedStep {
-  double lr = 0;
-  // float64: gradient factor; number of applied updates including this one, at least 1
-  at::Tensor clip, num_updates;
+  // float64: learning rate; gradient factor; number of applied updates including this one, at
+  // least 1
+  at::Tensor lr, clip, num_updates;
   at::Tensor applied;  // bool
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "config/field.h"
@@ -72,6 +73,65 @@ struct AdafactorConfig {
   }
 };
 
-using OptimizerConfig = std::variant<AdamWConfig, AdafactorConfig>;
+enum class MuonScale { kMatchRmsAdamW, kOriginal };
+constexpr auto names_of(MuonScale) {
+  return std::array{std::pair{MuonScale::kMatchRmsAdamW, std::string_view("match_rms_adamw")},
+                    std::pair{MuonScale::kOriginal, std::string_view("original")}};
+}
+
+enum class NewtonSchulzType { kBf16, kFp32 };
+constexpr auto names_of(NewtonSchulzType) {
+  return std::array{std::pair{NewtonSchulzType::kBf16, std::string_view("bf16")},
+                    std::pair{NewtonSchulzType::kFp32, std::string_view("fp32")}};
+}
+
+// Jordan et al. 2024; defaults from Liu et al. 2025, arXiv 2502.16982. Formulas: optim/muon.h.
+struct MuonConfig {
+  static constexpr std::string_view kind = "muon";
+  double lr = 2e-3;
+  double momentum = 0.95;
+  bool nesterov = true;
+  MuonScale scale = MuonScale::kMatchRmsAdamW;
+  std::int64_t newton_schulz_steps = 5;
+  NewtonSchulzType newton_schulz_type = NewtonSchulzType::kBf16;
+  double weight_decay = 0.1;
+  double adamw_lr_factor = 1.0;
+  std::array<double, 2> betas{0.9, 0.95};
+  double eps = 1e-8;
+  double clip_norm = 1.0;
+  static constexpr auto fields() {
+    using config::field;
+    using C = MuonConfig;
+    return std::tuple{
+        field<&C::lr>("Peak learning rate.", config::Positive{}),
+        field<&C::momentum>("Decay rate of the momentum of the matrices of attention and "
+                            "feed-forward layers.",
+                            config::Between{0, 0.999999}),
+        field<&C::nesterov>("Nesterov momentum."),
+        field<&C::scale>(
+            "Factor of the orthogonalized step of a matrix [rows, columns]: `match_rms_adamw`, "
+            "0.2·sqrt(max(rows, columns)), so that rates of AdamW apply (Liu et al. 2025); "
+            "`original`, sqrt(max(1, rows / columns)) (Jordan et al. 2024), with lr about 0.02 and "
+            "adamw_lr_factor about 0.015."),
+        field<&C::newton_schulz_steps>("Newton-Schulz iterations.", config::Between{1, 20}),
+        field<&C::newton_schulz_type>(
+            "Type of the matrix products of the iteration, whatever train.precision is: `bf16` as "
+            "in the papers; `fp32` is faster on CPUs without bf16 instructions, with other bits."),
+        field<&C::weight_decay>("Decoupled decay, matrices only, without those of relative "
+                                "positions: each step subtracts lr·weight_decay times the weights, "
+                                "with the learning rate of AdamW for what AdamW trains.",
+                                config::NonNegative{}),
+        field<&C::adamw_lr_factor>("AdamW trains embeddings, output matrix, norms, biases and "
+                                   "other vectors with adamw_lr_factor·lr.",
+                                   config::Positive{}),
+        field<&C::betas>("AdamW: decay rates of the first and second moment.",
+                         config::Between{0, 0.999999}),
+        field<&C::eps>("AdamW: added to the root of the second moment.", config::Positive{}),
+        field<&C::clip_norm>("Gradients are clipped to this global norm; 0: no clipping.",
+                             config::NonNegative{})};
+  }
+};
+
+using OptimizerConfig = std::variant<AdamWConfig, AdafactorConfig, MuonConfig>;
 
 }  // namespace sluice::optim

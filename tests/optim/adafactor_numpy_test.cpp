@@ -188,7 +188,7 @@ TEST(AdafactorReference, InFloat64MatchesNumPyTo1em12) {
     tensors.push_back(t);
   }
   for (int step = 0; step < kSteps; ++step) {
-    const AdafactorScalars scalars{.lr = lr_of(step),
+    const AdafactorScalars scalars{.lr = scalar(lr_of(step)),
                                    .one_minus_beta = scalar(std::pow(step + 1, -config.decay_rate)),
                                    .clip = scalar(1),
                                    .applied = at::ones({}, at::kBool)};

@@ -91,7 +91,8 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, EveryOptimizer,
                          ::testing::Values(optim::AdamWConfig{},
                                            optim::AdamWConfig{.scale_by_rms = true},
                                            optim::AdafactorConfig{},
-                                           optim::AdafactorConfig{.factored_min_dim = 24}),
+                                           optim::AdafactorConfig{.factored_min_dim = 24},
+                                           optim::MuonConfig{}),
                          [](const auto& test) { return std::to_string(test.index); });
 
 TEST_F(CheckpointTest, HoldsMasterWeightsByLogicalNameWithoutPaddedRows) {

@@ -80,6 +80,7 @@ const Strings& pool() {
                                  "geglu_erf",
                                  "adafactor",
                                  "adamw",
+                                 "muon",
                                  "sentencepiece",
                                  "decoder",
                                  "encoder_decoder",

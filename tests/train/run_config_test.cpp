@@ -53,6 +53,11 @@ TEST(RunConfig, RejectsInvalidValuesByName) {
        "optimizer.factored_min_dim"},
       {"train: {steps: 5}\noptimizer: {type: adafactor, weight_decay: 0.1}",
        "optimizer.weight_decay"},
+      {"train: {steps: 5}\noptimizer: {type: muon, newton_schulz_steps: 0}",
+       "optimizer.newton_schulz_steps"},
+      {"train: {steps: 5}\noptimizer: {type: muon, newton_schulz_type: fp16}",
+       "optimizer.newton_schulz_type"},
+      {"train: {steps: 5}\noptimizer: {type: muon, scale: none}", "optimizer.scale"},
   };
   for (const auto& [text, path] : bad) {
     const std::string message = test::error_of(ExitCode::kUsage, [&] { parse(text); });

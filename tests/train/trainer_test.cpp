@@ -97,7 +97,8 @@ TEST_F(Train, ResumingIsExactWithEveryOptimizerAndSchedule) {
                optim::T5Schedule{.constant_steps = 20, .decay_fraction = 0.5}},
         Recipe{"full", optim::AdafactorConfig{.lr = 0.3}, optim::ConstantSchedule{}},
         Recipe{"scaled", optim::AdamWConfig{.lr = 0.02, .scale_by_rms = true},
-               optim::CosineSchedule{.warmup_steps = 4}}}) {
+               optim::CosineSchedule{.warmup_steps = 4}},
+        Recipe{"muon", optim::MuonConfig{}, optim::CosineSchedule{.warmup_steps = 4}}}) {
     RunConfig config = small_config();
     config.optimizer = recipe.optimizer;
     config.schedule = recipe.schedule;
