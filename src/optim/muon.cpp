@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/machine.h"
 #include "ops/choose.h"
 #include "optim/pieces.h"
 #include "optim/update_guard.h"
@@ -64,21 +65,25 @@ bool is_hidden_matrix(const ops::ParameterSpec& spec) {
          !name.starts_with("position.") && !name.starts_with("head.");
 }
 
-at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps,
-                         NewtonSchulzType type) {
+at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps, NewtonSchulzType type,
+                         bool bf16_products) {
   const bool is_tall = update_RC.size(0) > update_RC.size(1);
+  const at::ScalarType stored = update_RC.scalar_type();
+  const auto rounded = [&](const at::Tensor& x) {
+    if (type != NewtonSchulzType::kBf16) return x;
+    return bf16_products ? x.to(at::kBFloat16) : x.to(at::kBFloat16).to(stored);
+  };
   const at::Tensor norm =
       at::linalg_vector_norm(update_RC, 2, std::nullopt, false, at::kDouble).clamp_min(kMinNorm);
-  at::Tensor x = update_RC / norm;
-  if (type == NewtonSchulzType::kBf16) x = x.to(at::kBFloat16);
+  at::Tensor x = rounded(update_RC / norm);
   if (is_tall) x = x.t().contiguous();
   for (std::int64_t step = 0; step < num_steps; ++step) {
-    const at::Tensor a = at::mm(x, x.t());
-    const at::Tensor b = at::addmm(a, a, a, kB, kC);
-    x = at::addmm(x, b, x, kA, 1);
+    const at::Tensor a = rounded(at::mm(x, x.t()));
+    const at::Tensor b = rounded(at::addmm(a, a, a, kB, kC));
+    x = rounded(at::addmm(x, b, x, kA, 1));
   }
   if (is_tall) x = x.t();
-  return x.to(update_RC.scalar_type());
+  return x.to(stored);
 }
 
 void muon_step(const MuonConfig& config, const MuonScalars& scalars, const MuonTensors& tensors) {
@@ -86,8 +91,9 @@ void muon_step(const MuonConfig& config, const MuonScalars& scalars, const MuonT
   const at::Tensor g = clipped(tensors.gradient, scalars.clip, applied) * (1 - config.momentum);
   const at::Tensor momentum = tensors.momentum * config.momentum + g;
   const at::Tensor update = config.nesterov ? momentum * config.momentum + g : momentum;
+  const bool bf16_products = !weight.is_cpu() || machine().has_fast_bf16();
   const at::Tensor direction =
-      orthogonalize(update, config.newton_schulz_steps, config.newton_schulz_type);
+      orthogonalize(update, config.newton_schulz_steps, config.newton_schulz_type, bf16_products);
   const double scale = scale_of(config.scale, static_cast<double>(weight.size(0)),
                                 static_cast<double>(weight.size(1)));
   assign_if(applied, weight,

@@ -10,7 +10,10 @@
 //   X = U / max(‖U‖, 1e-7) (Frobenius norm), transposed if rows > columns; then repeatedly
 //   A = X Xᵀ,  X = 3.4445 X + (−4.7750 A + 2.0315 A²) X
 // which takes singular values to about 0.7 .. 1.2, not to 1. M, U and ‖U‖ are fp32 or better; X, A
-// and each product are rounded to newton_schulz_type.
+// and −4.7750 A + 2.0315 A² are rounded to newton_schulz_type, with sums in fp32. CPUs without bf16
+// instructions multiply the rounded values in fp32: products of bf16 numbers are exact there, so
+// only the order of sums differs, and emulated bf16 products would take twenty times as long. The
+// choice is a CPU feature, which is part of what an exact resume requires (src/README.md).
 //
 // Each logical matrix is orthogonalized by itself, also if several share a slot: q, k and v (all
 // heads of one together), and w and v of a gated layer. AdamW (optim/adamw.h) trains everything
@@ -30,10 +33,10 @@ namespace sluice::optim {
 // Whether Muon's own rule trains the parameter; otherwise AdamW does.
 bool is_hidden_matrix(const ops::ParameterSpec& spec);
 
-// orthogonalize() above, in the type of `update_RC`. kFp32: products in that type (tests use
-// float64); kBf16: products in bf16.
-at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps,
-                         NewtonSchulzType type);
+// orthogonalize() above; returns the type of `update_RC`. kFp32: rounds to that type (tests use
+// float64). `bf16_products`: for kBf16, the device multiplies bf16 tensors; otherwise fp32 products.
+at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps, NewtonSchulzType type,
+                         bool bf16_products = true);
 
 // One hidden matrix in plain ATen calls, for any device and floating-point type.
 struct MuonTensors {

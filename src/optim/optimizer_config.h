@@ -115,8 +115,8 @@ struct MuonConfig {
             "adamw_lr_factor about 0.015."),
         field<&C::newton_schulz_steps>("Newton-Schulz iterations.", config::Between{1, 20}),
         field<&C::newton_schulz_type>(
-            "Type of the matrix products of the iteration, whatever train.precision is: `bf16` as "
-            "in the papers; `fp32` is faster on CPUs without bf16 instructions, with other bits."),
+            "Type to which the iteration rounds, whatever train.precision is: `bf16` as in the "
+            "papers (CPUs without bf16 instructions multiply the rounded values in fp32); `fp32`."),
         field<&C::weight_decay>("Decoupled decay, matrices only, without those of relative "
                                 "positions: each step subtracts lr·weight_decay times the weights, "
                                 "with the learning rate of AdamW for what AdamW trains.",

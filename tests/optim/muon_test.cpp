@@ -305,10 +305,16 @@ TEST(MuonOrthogonalize, AppliesThePolynomialToSingularValues) {
     EXPECT_LT(error(orthogonalize(matrix, 5, NewtonSchulzType::kFp32)), 1e-10);
     const at::Tensor single = matrix.to(at::kFloat);
     EXPECT_LT(error(orthogonalize(single, 5, NewtonSchulzType::kFp32)), 1e-4);
-    const at::Tensor rounded = orthogonalize(single, 5, NewtonSchulzType::kBf16);
-    EXPECT_EQ(rounded.scalar_type(), at::kFloat);
-    EXPECT_LT(error(rounded), 0.05);
-    EXPECT_GT(error(rounded), 1e-4);  // it did iterate in bf16
+    const at::Tensor rounded = orthogonalize(single, 5, NewtonSchulzType::kBf16),
+                     in_fp32 = orthogonalize(single, 5, NewtonSchulzType::kBf16, false);
+    for (const at::Tensor& x : {rounded, in_fp32}) {
+      EXPECT_EQ(x.scalar_type(), at::kFloat);
+      EXPECT_TRUE(at::equal(x, x.to(at::kBFloat16).to(at::kFloat)));
+      EXPECT_LT(error(x), 0.05);
+      EXPECT_GT(error(x), 1e-4);  // it did round to bf16
+    }
+    // Both round the same values; only sums in another order differ.
+    EXPECT_LT(((rounded - in_fp32).norm() / in_fp32.norm()).item<double>(), 0.01);
   }
 }
 
