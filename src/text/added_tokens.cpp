@@ -33,7 +33,8 @@ AddedTokens::AddedTokens(const JsonField& list, const Normalizer& normalizer) {
     const AddedToken& token = tokens_.back();
     if (!contents.insert(token.content).second || !ids.insert(token.id).second)
       list.item(i).fail_here("a token with a content and an id of its own");
-    normalized.push_back(token.is_normalized ? normalizer.apply(token.content, Place::kStart)
+    Place place;
+    normalized.push_back(token.is_normalized ? normalizer.apply(token.content, place)
                                              : std::string());
   }
   std::vector<std::pair<std::string_view, std::int32_t>> raw_pieces, normalized_pieces;
@@ -52,7 +53,7 @@ void AddedTokens::split_by(const PieceTrie& trie, std::string_view text, Place p
                            const Visit& visit) const {
   std::size_t done = 0;
   const auto flush = [&](std::size_t end) {
-    if (end > done) visit.text(text.substr(done, end - done), done == 0 ? place : Place::kInside);
+    if (end > done) visit.text(text.substr(done, end - done), place.after(done));
   };
   for (std::size_t at = 0; !trie.empty() && at < text.size();) {
     std::size_t length = 0;

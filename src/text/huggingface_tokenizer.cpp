@@ -52,10 +52,10 @@ class HuggingFaceTokenizer : public Tokenizer {
   }
 
   void encode(std::string_view text, std::vector<std::int32_t>& out) const override {
-    encode_at(text, Place::kStart, out);
+    encode_at(text, Place::start(text), out);
   }
   void encode_continuation(std::string_view text, std::vector<std::int32_t>& out) const override {
-    encode_at(text, Place::kContinuation, out);
+    encode_at(text, Place::continuation(), out);
   }
   bool joins_blocks() const override { return true; }
   bool cut_may_change_ids(std::string_view before, std::string_view after) const override {
@@ -141,7 +141,9 @@ class HuggingFaceTokenizer : public Tokenizer {
     if (!is_valid_utf8(text)) return encode_at(with_valid_utf8(text), place, out);
     auto table = tables_.borrow();
     const auto add_token = [&](std::int32_t id) { out.push_back(id); };
-    const auto add_part = [&](std::string_view part, Place) { encode_part(part, *table, out); };
+    const auto add_part = [&](std::string_view part, const Place&) {
+      encode_part(part, *table, out);
+    };
     const auto add_normalized = [&](std::string_view part, Place where) {
       pre_tokenizer_.split(part, where, add_part);
     };

@@ -21,24 +21,74 @@ namespace {
 // Limits of what a hostile normalizer can produce; NFKC makes at most 18 characters of one.
 constexpr std::size_t kFreeBytes = 1 << 20, kMaxGrowth = 32;
 
-std::string replace_matches(const Regex& regex, std::string text, std::string_view content) {
-  std::string out;
-  std::size_t done = 0;
-  regex.each_match(text, [&](std::size_t begin, std::size_t end) {
-    out.append(text, done, begin - done).append(content);
-    done = end;
-  });
-  if (done == 0 && out.empty()) return text;
-  return out.append(text, done);
+// A text with replaced matches. In the library, the new text comes from the last character that it
+// replaces (NormalizedString::replace).
+class Replacement {
+ public:
+  Replacement(const std::string& text, std::string_view content, Place& place)
+      : text_(text), content_(content), place_(place), num_first_(place.num_first_bytes) {
+    place_.num_first_bytes = 0;
+  }
+  void add(std::size_t begin, std::size_t end) {
+    copy_to(begin);
+    const bool is_first = num_first_ > 0 && (end == 0 || end <= num_first_);
+    append(content_, is_first ? content_.size() : 0);
+    done_ = end;
+    any_ = true;
+  }
+  std::string finish() {
+    if (!any_) {
+      place_.num_first_bytes = num_first_;
+      return text_;
+    }
+    copy_to(text_.size());
+    return std::move(out_);
+  }
+
+ private:
+  void copy_to(std::size_t end) {
+    const std::size_t first = std::min(end, num_first_);
+    append(std::string_view(text_).substr(done_, end - done_), first > done_ ? first - done_ : 0);
+  }
+  void append(std::string_view part, std::size_t num_first) {
+    if (place_.num_first_bytes == out_.size()) place_.num_first_bytes += num_first;
+    out_ += part;
+  }
+
+  const std::string& text_;
+  std::string_view content_;
+  Place& place_;
+  std::size_t num_first_, done_ = 0;
+  bool any_ = false;
+  std::string out_;
+};
+
+std::string replace_matches(const Regex& regex, const std::string& text, std::string_view content,
+                            Place& place) {
+  Replacement replacement(text, content, place);
+  regex.each_match(text, [&](std::size_t begin, std::size_t end) { replacement.add(begin, end); });
+  return replacement.finish();
 }
 
-std::string replace_text(std::string text, std::string_view from, std::string_view to) {
-  std::string out;
-  std::size_t done = 0;
-  for (std::size_t at = 0; (at = text.find(from, done)) != std::string::npos;
-       done = at + from.size())
-    out.append(text, done, at - done).append(to);
-  return done == 0 ? text : out.append(text, done);
+std::string replace_text(const std::string& text, std::string_view from, std::string_view to,
+                         Place& place) {
+  Replacement replacement(text, to, place);
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += from.size())
+    replacement.add(at, at + from.size());
+  return replacement.finish();
+}
+
+// Normalizes with a function of each character and its neighbours.
+template <class Normalize>
+std::string normalize_from(const std::string& text, Place& place, const Normalize& normalize) {
+  std::string out = normalize(text);
+  if (!place.is_first() || out.empty()) {
+    place.num_first_bytes = 0;
+    return out;
+  }
+  const std::string first = normalize(text.substr(0, place.num_first_bytes));
+  place.num_first_bytes = std::max(first.size(), character_length(out));
+  return out;
 }
 
 bool is_ascii(std::string_view text) {
@@ -100,6 +150,10 @@ int unicode_options(std::string_view type) {
 
 }  // namespace
 
+Place Place::start(std::string_view text) {
+  return {.num_first_bytes = text.empty() ? 0 : character_length(text)};
+}
+
 Normalizer::Normalizer(const JsonField& normalizer) { add(normalizer); }
 
 void Normalizer::add(const JsonField& normalizer) {
@@ -114,38 +168,45 @@ void Normalizer::add(const JsonField& normalizer) {
     const std::string content = normalizer.at("content").string();
     const JsonField pattern = normalizer.at("pattern");
     if (const auto text = pattern.find("String"); text.has_value() && !text->string().empty()) {
-      steps_.push_back([from = text->string(), content](std::string input, Place) {
-        return replace_text(std::move(input), from, content);
+      steps_.push_back([from = text->string(), content](const std::string& input, Place& place) {
+        return replace_text(input, from, content, place);
       });
     } else {
-      steps_.push_back([regex = pattern_regex(pattern), content](std::string input, Place) {
-        return replace_matches(regex, std::move(input), content);
-      });
+      steps_.push_back(
+          [regex = pattern_regex(pattern), content](const std::string& input, Place& place) {
+            return replace_matches(regex, input, content, place);
+          });
     }
   } else if (type == "Prepend") {
-    steps_.push_back([text = normalizer.at("prepend").string()](std::string input, Place place) {
-      return input.empty() || place == Place::kContinuation ? input : text + input;
+    steps_.push_back([text = normalizer.at("prepend").string()](std::string input, Place& place) {
+      if (input.empty() || place.is_continuation) return input;
+      if (place.is_first()) place.num_first_bytes += text.size();
+      return text + input;
     });
   } else if (type == "Strip") {
     for (const auto& [key, pattern] :
          {std::pair{"strip_left", "\\A\\s+"}, {"strip_right", "\\s+\\z"}})
       if (normalizer.flag_or(key, true))
-        steps_.push_back([regex = Regex(pattern, type)](std::string input, Place) {
-          return replace_matches(regex, std::move(input), "");
+        steps_.push_back([regex = Regex(pattern, type)](const std::string& input, Place& place) {
+          return replace_matches(regex, input, "", place);
         });
   } else if (type == "Precompiled") {
-    steps_.push_back(
-        [map = charsmap_of(normalizer), graphemes = Regex("\\X", type)](
-            const std::string& input, Place) { return precompiled(map, graphemes, input); });
+    steps_.push_back([map = charsmap_of(normalizer), graphemes = Regex("\\X", type)](
+                         const std::string& input, Place& place) {
+      return normalize_from(
+          input, place, [&](const std::string& part) { return precompiled(map, graphemes, part); });
+    });
   } else if (const int options = unicode_options(type); options != 0) {
-    steps_.push_back(
-        [options](const std::string& input, Place) { return unicode_form(input, options); });
+    steps_.push_back([options](const std::string& input, Place& place) {
+      return normalize_from(input, place,
+                            [&](const std::string& part) { return unicode_form(part, options); });
+    });
   } else {
     type_field.fail_here("Sequence, Replace, Prepend, Strip, NFC, NFD, NFKC, NFKD or Precompiled");
   }
 }
 
-std::string Normalizer::apply(std::string text, Place place) const {
+std::string Normalizer::apply(std::string text, Place& place) const {
   const std::size_t limit = kFreeBytes + kMaxGrowth * text.size();
   for (const Step& step : steps_) {
     text = step(std::move(text), place);

@@ -48,8 +48,7 @@ class Joiner {
     any_ = true;
   }
   void flush() {
-    if (end_ > begin_)
-      visit_(text_.substr(begin_, end_ - begin_), begin_ == 0 ? place_ : Place::kInside);
+    if (end_ > begin_) visit_(text_.substr(begin_, end_ - begin_), place_.after(begin_));
     begin_ = end_ = 0;
   }
 
@@ -106,7 +105,7 @@ class ByteLevelStep : public PreTokenizer::Step {
   bool is_byte_level() const override { return true; }
 
   void split(std::string_view part, Place place, const PreTokenizer::Visit& visit) const override {
-    if (add_prefix_space_ && place != Place::kContinuation && !part.starts_with(' '))
+    if (add_prefix_space_ && !place.is_continuation && !part.starts_with(' '))
       return split_words(" " + std::string(part), place, visit);
     split_words(part, place, visit);
   }
@@ -140,9 +139,8 @@ class MetaspaceStep : public PreTokenizer::Step {
         text += replacement_;
       else
         text += c;
-    const bool adds = scheme_ == Scheme::kAlways
-                          ? place != Place::kContinuation
-                          : scheme_ == Scheme::kFirst && place == Place::kStart;
+    const bool adds = scheme_ == Scheme::kAlways ? !place.is_continuation
+                                                 : scheme_ == Scheme::kFirst && place.is_first();
     if (adds && !text.starts_with(replacement_)) text.insert(0, replacement_);
     if (splits_)
       words_.split(text, place, visit);

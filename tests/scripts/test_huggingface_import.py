@@ -144,6 +144,40 @@ class ImportTest(unittest.TestCase):
                     record = self.check(tokenizer, self.odd)
                     self.assertEqual((record["pad"], record["eos"], record["unk"]), (0, 1, 2))
 
+    def test_metaspace_at_the_start(self):
+        """`first` is decided by the character of the original text, not of the normalized one."""
+        replace, prepend = normalizers.Replace, normalizers.Prepend
+        cases = [
+            [normalizers.Strip(right=False)],
+            [replace("ab", "abab")],
+            [replace("a", "")],
+            [replace("a", "xyz")],
+            [replace(Regex("(a|b)+"), "xy")],
+            [replace(Regex(r"\s+"), "_"), prepend("1a")],
+            [prepend("ab1"), normalizers.Strip(right=False)],
+            [normalizers.NFKD(), prepend("1a")],
+            [normalizers.NFC(), replace("a", "")],
+        ]
+        pre = [
+            pre_tokenizers.Metaspace(prepend_scheme="first"),
+            pre_tokenizers.Metaspace(prepend_scheme="first", split=False),
+        ]
+        starts = ["", " ", "a", "ab", "ab ", "ba", " a", "  b", "é", "e\u0301", "ﬁx", "1", "12 a"]
+        texts = self.odd[:200] + [first + rest for first in starts for rest in ["", "a", " b1"]]
+        for steps in cases:
+            for metaspace in pre:
+                for before in [[], [pre_tokenizers.Digits(True)]]:
+                    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+                    trainer = trainers.BpeTrainer(
+                        vocab_size=300, special_tokens=["<unk>", "</s>"], show_progress=False
+                    )
+                    tokenizer.normalizer = normalizers.Sequence(steps)
+                    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*before, metaspace])
+                    tokenizer.decoder = decoders.Fuse()
+                    tokenizer.train_from_iterator(self.lines[:200] + texts, trainer)
+                    with self.subTest(steps=str(steps), before=str(before)):
+                        self.check(tokenizer, texts)
+
     def test_t5(self):
         """The normalization table and the sentinels of T5, as its own conversion writes them."""
         model = self.folder / "spiece.model"
