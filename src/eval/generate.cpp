@@ -16,8 +16,8 @@ std::vector<std::int32_t> prompt_ids(const text::Tokenizer& tokenizer, const Pro
   const auto& [name, code] = prompt.origin;
   require(text::is_valid_utf8(prompt.text), code, name, printable(prompt.text), "valid UTF-8");
   std::vector<std::int32_t> ids;
-  // In training, a document follows an end token.
-  if (tokenizer.eos()) ids.push_back(*tokenizer.eos());
+  // In training, a document follows an end token; an imported model may have a start token.
+  if (tokenizer.start()) ids.push_back(*tokenizer.start());
   tokenizer.encode(prompt.text, ids);
   require(!ids.empty(), code, name,
           "no tokens; expected text, because the tokenizer has no end token to start from");

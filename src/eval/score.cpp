@@ -87,7 +87,7 @@ Encoded encode(const text::Tokenizer& tokenizer, const ScoreRequest& request) {
   for (const std::string& text : {request.context.value_or(""), request.text})
     require(text::is_valid_utf8(text), code, name, printable(text), "valid UTF-8");
   Encoded encoded{.num_bytes = request.text.size()};
-  if (tokenizer.eos()) encoded.ids.push_back(*tokenizer.eos());
+  if (tokenizer.start()) encoded.ids.push_back(*tokenizer.start());
   const std::size_t start = encoded.ids.size();
   std::size_t first = start;
   if (!request.context) {

@@ -1,7 +1,7 @@
 // The log-probability of each token of given texts.
 //
 // Both kinds are defined as in EleutherAI's lm-evaluation-harness 0.4.13. A text or a context
-// follows the end token, if the tokenizer has one.
+// follows the start token, or else the end token, if the tokenizer has one.
 //
 // A text (`loglikelihood_rolling`) is read in windows of at most context_length tokens; the first
 // token of a window is the last one of the window before, and every token is scored once. The last

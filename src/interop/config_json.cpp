@@ -86,7 +86,7 @@ Json config_json(const model::ModelConfig& config, const ModelFacts& facts) {
       {"vocab_size", facts.vocab_rows},
       {std::string(layout.activation_key), std::string(layout.activation_of(ffn_of(config).name))}};
   std::visit([&](const auto& c) { add_rest(json, c, facts); }, config);
-  json["bos_token_id"] = nullptr;  // texts do not begin with a special token
+  json["bos_token_id"] = or_null(facts.bos);  // null: AutoTokenizer adds none to a text
   json["eos_token_id"] = or_null(facts.eos);
   json["pad_token_id"] = or_null(facts.pad);
   json["use_cache"] = true;
@@ -100,6 +100,7 @@ Json generation_config_json(const ModelFacts& facts) {
                {"eos_token_id", or_null(facts.eos)},
                // Without one, `generate` takes the end token and says so in a warning.
                {"pad_token_id", or_null(facts.pad ? facts.pad : facts.eos)}};
+  if (facts.bos) json["bos_token_id"] = *facts.bos;
   if (facts.decoder_start) json["decoder_start_token_id"] = *facts.decoder_start;
   return json;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "interop/layout.h"
 #include "model/model_config.h"
@@ -19,7 +20,7 @@ struct ModelFacts {
   std::int64_t vocab_rows = 0;      // rows of the embedding, padding of a T5 included
   std::int64_t context_length = 0;  // positions of a decoder, inputs of an encoder-decoder
   std::int64_t num_sentinels = 0;   // encoder-decoder: ids after the tokenizer's pieces
-  std::optional<std::int64_t> eos, pad;
+  std::optional<std::int64_t> bos, eos, pad;  // bos: if not the end token
   std::optional<std::int64_t> decoder_start;  // encoder-decoder
 };
 
@@ -34,6 +35,7 @@ struct HuggingFaceConfig {
   // Widths and heads are numbers; vocab_size is `auto`, because it follows from the tokenizer.
   model::ModelConfig model;
   ModelFacts facts;
+  std::vector<std::int64_t> end_tokens;  // eos_token_id, a number or a list
 };
 
 // kBadData naming the key of `source`: not JSON, a value of the wrong type or out of range, a model

@@ -109,10 +109,10 @@ void add_tokenizer(const text::Tokenizer& tokenizer, GgufKeys& keys) {
     if (id) keys.emplace_back(cat("tokenizer.ggml.", name, "_token_id"), number(*id));
   };
   add_id("eos", tokenizer.eos());
-  add_id("bos", tokenizer.eos());  // in training, a document follows an end token
+  add_id("bos", tokenizer.start());
   add_id("unknown", tokenizer.unk());
   add_id("padding", tokenizer.pad());
-  keys.emplace_back("tokenizer.ggml.add_bos_token", tokenizer.eos().has_value());
+  keys.emplace_back("tokenizer.ggml.add_bos_token", tokenizer.start().has_value());
   keys.emplace_back("tokenizer.ggml.add_eos_token", false);
   keys.emplace_back("tokenizer.ggml.add_space_prefix", model.normalizer.add_dummy_prefix);
 }

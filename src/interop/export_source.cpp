@@ -30,7 +30,8 @@ fs::path checkpoint_path(const ExportRequest& request) {
 
 ModelFacts facts_of(const train::RunConfig& config, const text::Tokenizer& tokenizer) {
   const std::int64_t used = train::vocabulary(config, tokenizer);
-  ModelFacts facts{.vocab_rows = used, .eos = tokenizer.eos(), .pad = tokenizer.pad()};
+  ModelFacts facts{
+      .vocab_rows = used, .bos = tokenizer.bos(), .eos = tokenizer.eos(), .pad = tokenizer.pad()};
   const data::SequenceShape shape = train::sequence_shape(config);
   facts.context_length = shape.input_length;
   // A learned table may have more positions than the training windows.

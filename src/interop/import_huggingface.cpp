@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -16,6 +17,7 @@
 #include "data/prepared.h"
 #include "interop/config_json.h"
 #include "interop/staged_directory.h"
+#include "interop/start_token.h"
 #include "interop/tensors.h"
 #include "interop/tokenizer_files.h"
 #include "ops/torch_compat.h"
@@ -77,12 +79,42 @@ void fit_vocabulary(const std::string& source, const text::Tokenizer& tokenizer,
          cat(start, ", the pad or end token of the tokenizer"));
 }
 
+// The end token of the tokenizer is the one that ends a text here.
+void check_end_token(const std::string& source, const text::Tokenizer& tokenizer,
+                     const std::vector<std::int64_t>& end_tokens) {
+  if (end_tokens.empty()) return;
+  const std::optional<std::int32_t> eos = tokenizer.eos();
+  if (eos && std::find(end_tokens.begin(), end_tokens.end(), *eos) != end_tokens.end()) return;
+  std::string received;
+  for (const std::int64_t id : end_tokens) received += cat(received.empty() ? "" : ", ", id);
+  fail(ExitCode::kBadData, cat(source, ": eos_token_id"), received,
+       !eos                     ? "null, since the tokenizer has no end token"
+       : end_tokens.size() == 1 ? cat(*eos, ", the end token of the tokenizer")
+                                : cat("a list with ", *eos, ", the end token of the tokenizer"));
+}
+
+// Puts the start token of a decoder into its tokenizer.
+void add_start_token(const ModelFiles& files, const HuggingFaceConfig& config,
+                     ReadTokenizer& read) {
+  if (std::holds_alternative<EncoderDecoderConfig>(config.model)) return;
+  const std::optional<std::int64_t> id = config.facts.bos;
+  const std::optional<std::string> token = find_start_token(files.tokenizer, *read.tokenizer, id);
+  if (!token) return;
+  read = with_start(std::move(read), *token);
+  const std::optional<std::int32_t> bos = read.tokenizer->bos();
+  if (bos && id && *id != *bos)
+    fail(ExitCode::kBadData, cat(files.config.string(), ": bos_token_id"), cat(*id),
+         cat(*bos, ", `", printable(*token), "`, which the tokenizer puts before a text"));
+}
+
 Read read_model(const ModelFiles& files) {
   const std::string source = files.config.string();
   Read read{read_config_json(read_file(files.config, kMaxConfigBytes), source),
             read_tokenizer_file(files.tokenizer)};
   if (read.tokenizer.num_sentinels > 0)
     read.config.facts.num_sentinels = read.tokenizer.num_sentinels;
+  check_end_token(source, *read.tokenizer.tokenizer, read.config.end_tokens);
+  add_start_token(files, read.config, read.tokenizer);
   fit_vocabulary(source, *read.tokenizer.tokenizer, read.config);
   return read;
 }
@@ -195,7 +227,8 @@ Imported import_huggingface(const ImportRequest& request) {
   const WeightFiles files(request.files.weights);
   const RunConfig config = config_of(request, read);
   const Layout& layout = *read.config.layout;
-  check_tensors(layout, files, declare(config, tokenizer)->parameters());
+  check_tensors(layout, files, declare(config, tokenizer)->parameters(),
+                read.config.facts.vocab_rows);
   StagedDirectory directory(request.out, "--out");
   const Data data = resolve(request, config, tokenizer);
   const std::unique_ptr<model::LanguageModel> model = declare(data.run.config, tokenizer);

@@ -70,6 +70,20 @@ class Keys {
       refuse(key, "a token id");
     return found->get<std::int64_t>();
   }
+  // One token id, or a list of them; none if it is missing or null.
+  std::vector<std::int64_t> ids(std::string_view key) const {
+    const Value* found = find(key);
+    if (found == nullptr) return {};
+    if (!found->is_array()) return {*id(key)};
+    std::vector<std::int64_t> all;
+    for (const Value& one : *found) {
+      if (!one.is_number_integer() || one.get<std::int64_t>() < 0 ||
+          one.get<std::int64_t>() > std::numeric_limits<std::int32_t>::max())
+        refuse(key, "a list of token ids");
+      all.push_back(one.get<std::int64_t>());
+    }
+    return all;
+  }
   // Features that Sluice does not have: missing, null, false, 0 or empty.
   void require_unused(std::string_view key) const {
     const Value* found = find(key);
@@ -212,6 +226,7 @@ ModelFacts read_facts(const Keys& keys, const Layout& layout) {
                    .context_length = t5     ? keys.count("n_positions", 65536, 512)
                                      : gpt2 ? keys.count("n_positions", 16777216)
                                             : keys.count("max_position_embeddings", 16777216, 2048),
+                   .bos = keys.id("bos_token_id"),
                    .eos = keys.id("eos_token_id"),
                    .pad = keys.id("pad_token_id")};
   if (!t5) return facts;
@@ -230,6 +245,7 @@ HuggingFaceConfig read_config_json(std::string_view text, const std::string& sou
   for (const std::string_view key : kUnsupported) keys.require_unused(key);
   const nn::FfnName ffn = read_ffn(keys, *read.layout);
   read.facts = read_facts(keys, *read.layout);
+  read.end_tokens = keys.ids("eos_token_id");
   if (read.layout->model_type == "t5") {
     EncoderDecoderConfig c = read_t5(keys);
     c.ffn = ffn;

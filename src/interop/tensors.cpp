@@ -61,6 +61,14 @@ class Reader {
     return view;
   }
 
+  // The same, and that a tensor with a row per token has those of config.json.
+  void check_rows(const TensorRule& rule, std::int64_t vocab_size) {
+    const store::TensorView& view = check(rule);
+    if (has_row_per_token(rule) && view.shape[0] != vocab_size)
+      fail(ExitCode::kBadData, cat(files_.source(), ": ", rule.theirs), cat(view.shape[0], " rows"),
+           cat(vocab_size, ", the vocab_size of config.json"));
+  }
+
   // fp32, in the layout of the files.
   at::Tensor read(const TensorRule& rule) {
     const store::TensorView& view = check(rule);
@@ -95,10 +103,11 @@ class Reader {
 
  private:
   // Embedding and head may be padded.
+  static bool has_row_per_token(const TensorRule& rule) {
+    return rule.ours.front() == "embedding.weight" || rule.ours.front() == "head.weight";
+  }
   static bool has_more_rows(const TensorRule& rule, const store::TensorView& view) {
-    const bool has_row_per_token =
-        rule.ours.front() == "embedding.weight" || rule.ours.front() == "head.weight";
-    return has_row_per_token && view.shape.size() == 2 && view.shape[0] > rule.shape[0] &&
+    return has_row_per_token(rule) && view.shape.size() == 2 && view.shape[0] > rule.shape[0] &&
            view.shape[1] == rule.shape[1];
   }
 
@@ -165,9 +174,10 @@ HostTensors export_tensors(const Layout& layout, const ops::Parameters& paramete
 }
 
 void check_tensors(const Layout& layout, const WeightFiles& files,
-                   const ops::Parameters& parameters) {
+                   const ops::Parameters& parameters, std::int64_t vocab_size) {
   Reader reader(layout, files);
-  for (const TensorRule& rule : rules_for(layout, files, parameters)) reader.check(rule);
+  for (const TensorRule& rule : rules_for(layout, files, parameters))
+    reader.check_rows(rule, vocab_size);
 }
 
 void import_tensors(const Layout& layout, const WeightFiles& files, ops::Parameters& parameters) {

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,11 @@ struct HostTensors {
 // All parameters under their names in the layout, fp32.
 HostTensors export_tensors(const Layout& layout, const ops::Parameters& parameters);
 
-// Checks that the files have all tensors in their shapes. The parameters need not be allocated: a
+// Checks that the files have all tensors in their shapes, and `vocab_size` rows of those with a row
+// per token. The parameters need not be allocated: a
 // configuration that asks for more memory than the files fill fails here. Errors as below.
 void check_tensors(const Layout& layout, const WeightFiles& files,
-                   const ops::Parameters& parameters);
+                   const ops::Parameters& parameters, std::int64_t vocab_size);
 // Fills all parameters of an allocated arena; refreshes the compute copy. The files may hold fp32,
 // fp16 or bf16; their embedding may have more rows than ours, which are dropped with a warning.
 // kBadData names the file and the first tensor that is missing, unexpected, not finite, or of

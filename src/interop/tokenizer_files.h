@@ -18,5 +18,7 @@ struct ReadTokenizer {
 // A SentencePiece model, or tokenizer.json with the tokenizer_config.json next to it. kMissingInput
 // or kBadData, naming the file.
 ReadTokenizer read_tokenizer_file(const std::filesystem::path& file);
+// The same with a start token (text/tokenizer.h). kBadData if the tokenizer does not have it.
+ReadTokenizer with_start(ReadTokenizer read, const std::string& token);
 
 }  // namespace sluice::interop

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text_format.h"
 #include "text/byte_level.h"
+#include "text/sentencepiece_model.h"
 #include "text/sentencepiece_pipeline.h"
 
 namespace sluice::text {
@@ -33,16 +34,20 @@ void add_sentinels(const Tokenizer& tokenizer, const Options& options, Json& pip
   }
 }
 
-Json append_eos_rule(const std::string& eos, std::int32_t id) {
-  const auto text = [](std::string_view name) {
-    return Json{{"Sequence", {{"id", name}, {"type_id", 0}}}};
+// A post-processor that adds the token after each text, or before it.
+Json template_rule(const std::string& name, std::int32_t id, bool before) {
+  const Json token{{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
+  const auto with_token = [&](std::string_view text) {
+    const Json sequence{{"Sequence", {{"id", text}, {"type_id", 0}}}};
+    return before ? Json::array({token, sequence}) : Json::array({sequence, token});
   };
-  const Json end{{"SpecialToken", {{"id", eos}, {"type_id", 0}}}};
+  Json pair = with_token("A");
+  for (const Json& part : with_token("B")) pair.push_back(part);
   return {{"type", "TemplateProcessing"},
-          {"single", Json::array({text("A"), end})},
-          {"pair", Json::array({text("A"), end, text("B"), end})},
+          {"single", with_token("A")},
+          {"pair", pair},
           {"special_tokens",
-           {{eos, {{"id", eos}, {"ids", Json::array({id})}, {"tokens", Json::array({eos})}}}}}};
+           {{name, {{"id", name}, {"ids", Json::array({id})}, {"tokens", Json::array({name})}}}}}};
 }
 
 Json bytes_pipeline() {
@@ -95,6 +100,17 @@ std::string name_of_token(const Json& pipeline, std::optional<std::int32_t> id) 
   return {};
 }
 
+// The same of a token that may be in the vocabulary only.
+std::string name_of_any_token(const Json& pipeline, std::optional<std::int32_t> id) {
+  const std::string added = name_of_token(pipeline, id);
+  if (!added.empty() || !id.has_value()) return added;
+  const Json& vocab = pipeline["model"]["vocab"];
+  if (vocab.is_array()) return vocab.at(static_cast<std::size_t>(*id)).at(0);
+  for (const auto& [text, number] : vocab.items())
+    if (number == *id) return text;
+  return {};
+}
+
 // The name of the token for unknown text; empty if there is none.
 std::string name_of_unknown(const Json& pipeline) {
   const Json& model = pipeline["model"];
@@ -105,13 +121,14 @@ std::string name_of_unknown(const Json& pipeline) {
 }
 
 struct Names {
-  std::string eos, pad, unk;
+  std::string bos, eos, pad, unk;
 };
 
 Json special_tokens(const Names& names, const Options& options) {
   Json map = Json::object();
   // A document of a decoder follows an end token. Loaders add it only on request (add_bos_token).
-  if (!names.eos.empty() && options.num_sentinels == 0) map["bos_token"] = names.eos;
+  const std::string& start = names.bos.empty() ? names.eos : names.bos;
+  if (!start.empty() && options.num_sentinels == 0) map["bos_token"] = start;
   if (!names.eos.empty()) map["eos_token"] = names.eos;
   if (!names.pad.empty()) map["pad_token"] = names.pad;
   if (!names.unk.empty()) map["unk_token"] = names.unk;
@@ -150,21 +167,25 @@ Json pipeline_of(const Tokenizer& tokenizer) {
 std::vector<TokenizerFile> huggingface_tokenizer_files(const Tokenizer& tokenizer,
                                                        const Options& options) {
   Json pipeline = pipeline_of(tokenizer);
-  const Names names{.eos = name_of_token(pipeline, tokenizer.eos()),
+  const Names names{.bos = name_of_any_token(pipeline, tokenizer.bos()),
+                    .eos = name_of_token(pipeline, tokenizer.eos()),
                     .pad = name_of_token(pipeline, tokenizer.pad()),
                     .unk = name_of_unknown(pipeline)};
   add_sentinels(tokenizer, options, pipeline);
   if (options.append_eos) {
     require(!names.eos.empty(), ExitCode::kUsage, "tokenizer", "no end token",
             "a tokenizer with an end token");
-    pipeline["post_processor"] = append_eos_rule(names.eos, *tokenizer.eos());
+    pipeline["post_processor"] = template_rule(names.eos, *tokenizer.eos(), /*before=*/false);
+  } else if (!names.bos.empty()) {
+    pipeline["post_processor"] = template_rule(names.bos, *tokenizer.bos(), /*before=*/true);
   }
   const Json special = special_tokens(names, options);
   std::vector<TokenizerFile> files{
       {"tokenizer.json", file_content(in_usual_order(nlohmann::json(pipeline)))},
       {"tokenizer_config.json", file_content(tokenizer_config(special, options))},
       {"special_tokens_map.json", file_content(special)}};
-  if (is_sentencepiece(tokenizer)) files.push_back({"tokenizer.model", tokenizer.serialized()});
+  if (is_sentencepiece(tokenizer))
+    files.push_back({"tokenizer.model", with_start_piece(tokenizer.serialized(), "")});
   return files;
 }
 

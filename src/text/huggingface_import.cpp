@@ -135,6 +135,16 @@ std::unique_ptr<Tokenizer> parse_huggingface_tokenizer(std::string_view serializ
   return make_huggingface_tokenizer(json, std::string(serialized), name);
 }
 
+std::unique_ptr<Tokenizer> huggingface_tokenizer_with_start(const Tokenizer& tokenizer,
+                                                            std::string_view token,
+                                                            std::string_view subject) {
+  Json json = Json::parse(tokenizer.serialized());
+  require(has_token(JsonField(json, std::string(subject)), token), ExitCode::kUsage, subject,
+          printable(token), "a token of the tokenizer");
+  json[std::string(kRolesKey)]["bos"] = token;
+  return make_huggingface_tokenizer(json, json.dump() + "\n", subject);
+}
+
 ImportedTokenizer load_huggingface_tokenizer(const std::filesystem::path& tokenizer_json) {
   require_regular_file(tokenizer_json);
   const auto config = tokenizer_json.parent_path() / "tokenizer_config.json";

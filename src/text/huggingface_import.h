@@ -35,8 +35,14 @@ ImportedTokenizer import_huggingface_tokenizer(std::string_view tokenizer_json,
 ImportedTokenizer load_huggingface_tokenizer(const std::filesystem::path& tokenizer_json);
 
 // Parses the serialized form of an imported tokenizer: tokenizer.json without sentinels, with a
-// member `sluice` that names the end and padding tokens. kBadData if it is invalid.
+// member `sluice` that names the end, padding and start tokens. kBadData if it is invalid.
 std::unique_ptr<Tokenizer> parse_huggingface_tokenizer(std::string_view serialized,
                                                        std::string_view name);
+
+// An imported tokenizer with another start token. kUsage, with `subject`, if `token` is not in the
+// vocabulary.
+std::unique_ptr<Tokenizer> huggingface_tokenizer_with_start(const Tokenizer& tokenizer,
+                                                            std::string_view token,
+                                                            std::string_view subject);
 
 }  // namespace sluice::text

@@ -48,6 +48,7 @@ class HuggingFaceTokenizer : public Tokenizer {
     const JsonField roles = root.at(kRolesKey);
     eos_ = id_of_role(roles, "eos");
     pad_ = id_of_role(roles, "pad");
+    bos_ = id_of_role(roles, "bos");
     lossless_ = is_lossless();
   }
 
@@ -74,6 +75,7 @@ class HuggingFaceTokenizer : public Tokenizer {
 
   std::int64_t vocab_size() const override { return static_cast<std::int64_t>(tokens_.size()); }
   std::optional<std::int32_t> eos() const override { return eos_; }
+  std::optional<std::int32_t> bos() const override { return bos_; }
   std::optional<std::int32_t> pad() const override { return pad_; }
   std::optional<std::int32_t> unk() const override {
     return encodes_bytes() ? std::nullopt : model_->unk();
@@ -177,7 +179,7 @@ class HuggingFaceTokenizer : public Tokenizer {
   TokenDecoder decoder_;
   std::unique_ptr<SubwordModel> model_;
   std::vector<Token> tokens_;  // by id; ids without a token have an empty text
-  std::optional<std::int32_t> eos_, pad_;
+  std::optional<std::int32_t> bos_, eos_, pad_;
   bool lossless_ = false;
   mutable WordTables tables_;
   mutable std::mutex long_parts_;

@@ -11,7 +11,8 @@
 
 namespace sluice::text {
 
-// The member of the serialized form that names the end and padding tokens: {"eos": …, "pad": …}.
+// The member of the serialized form that names the end and padding tokens, and the start token if
+// it is not the end token: {"eos": …, "pad": …, "bos": …}.
 inline constexpr std::string_view kRolesKey = "sluice";
 
 inline constexpr std::size_t kMaxTokenizerJsonBytes = 64 << 20;

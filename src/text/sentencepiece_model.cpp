@@ -1,5 +1,6 @@
 #include "text/sentencepiece_model.h"
 
+#include <algorithm>
 #include <bitset>
 #include <cmath>
 #include <cstring>
@@ -21,6 +22,9 @@ constexpr std::size_t kMaxPieceBytes = 64 << 10;
 constexpr float kMaxScore = 1e9F;
 // Size of the library's array for user-defined pieces that are prefixes of each other.
 constexpr int kMaxNestedUserPieces = 64;
+
+// Extension fields start at 200.
+constexpr std::uint32_t kStartPieceField = 1000;
 
 using Type = WireField::Type;
 
@@ -213,6 +217,10 @@ SentencePieceModel ModelReader::read(std::string_view serialized) {
   // The library would merge repeated messages; valid models have none.
   std::bitset<6> seen;
   each_field(serialized, [&](const WireField& field) {
+    if (field.id == kStartPieceField) {
+      if (!model.start_piece.empty()) damaged("two start pieces");
+      model.start_piece = text_of(field);
+    }
     if (field.id < 1 || field.id > 5) return;
     expect(field, Type::kBytes);
     if (field.id != 1 && seen.test(field.id)) damaged(cat("duplicate field ", field.id));
@@ -240,6 +248,11 @@ SentencePieceModel ModelReader::read(std::string_view serialized) {
   if (model.pieces.empty()) damaged("no pieces");
   check_pieces(model);
   check_user_pieces(model);
+  const bool has_start = model.start_piece.empty() ||
+                         std::any_of(model.pieces.begin(), model.pieces.end(), [&](const Piece& p) {
+                           return p.type == PieceType::kControl && p.text == model.start_piece;
+                         });
+  if (!has_start) damaged("a start piece that is not a control piece");
   return model;
 }
 
@@ -255,6 +268,20 @@ int byte_of_piece(std::string_view text) {
   if (text.size() != 6 || !text.starts_with("<0x") || text.back() != '>') return -1;
   const int high = hex_digit(text[3]), low = hex_digit(text[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+std::string with_start_piece(std::string_view serialized, std::string_view piece) {
+  // The field is the last one: nothing else is written anew.
+  std::string model(serialized);
+  const std::string_view old = check_model(serialized, "tokenizer").start_piece;
+  if (!old.empty()) {
+    const std::string field = WireWriter().add_bytes(kStartPieceField, old).bytes();
+    require(model.ends_with(field), ExitCode::kBadData, "tokenizer",
+            "a start piece that is not the last field", "a model written by Sluice");
+    model.resize(model.size() - field.size());
+  }
+  if (!piece.empty()) model += WireWriter().add_bytes(kStartPieceField, piece).bytes();
+  return model;
 }
 
 SentencePieceModel check_model(std::string_view serialized, std::string_view name) {

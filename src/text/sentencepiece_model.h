@@ -45,6 +45,9 @@ struct SentencePieceModel {
   bool byte_fallback = false;
   bool whitespace_as_suffix = false;
   std::string_view eos_piece = "</s>", pad_piece = "<pad>";
+  // Ours, an extension field of the message (200 and above are free for those): the control piece
+  // before each text of an imported model. Empty if there is none.
+  std::string_view start_piece;
   NormalizerRules normalizer, denormalizer;
   bool has_self_tests = false;
   bool trained_by_sluice = false;  // detected by trainer settings (sentencepiece_training.cpp)
@@ -54,6 +57,10 @@ struct SentencePieceModel {
 // empty, unique), exactly one unknown piece, types, finite scores, all 256 byte pieces or none,
 // in-bounds normalization tables, sizes. kBadData if invalid; `name` is the subject of the message.
 SentencePieceModel check_model(std::string_view serialized, std::string_view name);
+
+// A valid model with another start piece; with none, and byte for byte the original model, if it is
+// empty.
+std::string with_start_piece(std::string_view serialized, std::string_view piece);
 
 // The value of a byte piece ("<0x0A>"); -1 for any other text.
 int byte_of_piece(std::string_view text);

@@ -105,6 +105,7 @@ class SentencePieceTokenizer : public Tokenizer {
 
   std::int64_t vocab_size() const override { return vocab_size_; }
   std::optional<std::int32_t> eos() const override { return eos_; }
+  std::optional<std::int32_t> bos() const override { return bos_; }
   std::optional<std::int32_t> pad() const override { return pad_; }
   std::optional<std::int32_t> unk() const override { return unk_; }
   bool lossless() const override { return lossless_; }
@@ -116,6 +117,7 @@ class SentencePieceTokenizer : public Tokenizer {
     const Piece& piece = model.pieces[static_cast<std::size_t>(id)];
     if (piece.type == PieceType::kControl && piece.text == model.eos_piece) eos_ = id;
     if (piece.type == PieceType::kControl && piece.text == model.pad_piece) pad_ = id;
+    if (piece.type == PieceType::kControl && piece.text == model.start_piece) bos_ = id;
     // With byte fallback the unknown piece is never produced.
     if (piece.type == PieceType::kUnknown && !model.byte_fallback) unk_ = id;
   }
@@ -173,7 +175,7 @@ class SentencePieceTokenizer : public Tokenizer {
   bool joins_blocks_ = false;
   mutable WordCache cache_;
   std::int64_t vocab_size_ = 0;
-  std::optional<std::int32_t> eos_, pad_, unk_;
+  std::optional<std::int32_t> bos_, eos_, pad_, unk_;
   bool lossless_ = false;
 };
 

@@ -37,6 +37,10 @@ class Tokenizer {
   virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
   virtual std::int64_t vocab_size() const = 0;
   virtual std::optional<std::int32_t> eos() const = 0;
+  // The token before each text of an imported model, if that is another than its end token.
+  virtual std::optional<std::int32_t> bos() const { return std::nullopt; }
+  // What a text that is generated or scored begins with.
+  std::optional<std::int32_t> start() const { return bos().has_value() ? bos() : eos(); }
   // Never produced by encode(); a decoder may start from it.
   virtual std::optional<std::int32_t> pad() const = 0;
   virtual std::optional<std::int32_t> unk() const = 0;  // nullopt if no text is unknown
@@ -53,6 +57,11 @@ class Tokenizer {
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view serialized, std::string_view name);
 // Loads a file in one of the formats of serialized().
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
+// The same tokenizer with the start token `token`, which becomes part of the serialized form and
+// the hash; without one if it is the end token. kUsage, with `subject`, if `token` is not a control
+// piece (SentencePiece) or a token of the vocabulary.
+std::unique_ptr<Tokenizer> with_start_token(std::unique_ptr<Tokenizer> tokenizer,
+                                            std::string_view token, std::string_view subject);
 // The tokenizer that `config` names; null if it has to be trained.
 std::unique_ptr<Tokenizer> load_given_tokenizer(const TokenizerConfig& config);
 std::unique_ptr<Tokenizer> make_bytes_tokenizer();

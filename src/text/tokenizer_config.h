@@ -16,12 +16,20 @@ constexpr auto names_of(Algorithm) {
                     std::pair{Algorithm::kUnigram, std::string_view("unigram")}};
 }
 
+inline constexpr std::string_view kStartTokenHelp =
+    "Token before each text that is generated or scored, e.g. `<s>`, for an existing model. "
+    "`sluice "
+    "import` sets it for models that expect one. Training and `eval` do not use it: documents "
+    "follow the end token (`corpus.separator`). `null`: generation and scores use the end token, "
+    "too.";
+
 struct SentencePieceConfig {
   static constexpr std::string_view kind = "sentencepiece";
   Algorithm algorithm = Algorithm::kBpe;
   std::int64_t vocab_size = 4096;
   double character_coverage = 0.9995;
   std::optional<std::string> model;
+  std::optional<std::string> start_token;
   config::Bytes max_sample{32 << 20};
 
   static constexpr auto fields() {
@@ -45,6 +53,7 @@ struct SentencePieceConfig {
             "splits that may change ids are counted and reported. A resumed run may name another "
             "path to the same model.",
             config::Path{"tokenizer.model"}),
+        field<&C::start_token>(kStartTokenHelp, config::NonEmpty{}),
         field<&C::max_sample>(
             "Maximum amount of training text sampled, evenly, to train the tokenizer. `unigram` "
             "uses at most 8 MiB of it, as it needs 25 bytes of memory per byte.",
@@ -62,17 +71,23 @@ struct BytesConfig {
 struct HuggingFaceConfig {
   static constexpr std::string_view kind = "huggingface";
   std::string model;
+  std::optional<std::string> start_token;
 
   static constexpr auto fields() {
-    return std::tuple{config::field<&HuggingFaceConfig::model>(
-        "Path of a tokenizer.json of a Hugging Face model: BPE on bytes (GPT-2, Llama 3, Qwen), "
-        "BPE "
-        "with byte fallback (Llama 2) or Unigram (T5). A tokenizer_config.json next to it names "
-        "the "
-        "end and padding tokens. No text becomes a special token. The sentinels of T5 "
-        "(`<extra_id_0>`) are not part of the tokenizer: see `objective.sentinels`. If the model "
-        "also has a tokenizer.model, prefer `type: sentencepiece` with that file.",
-        config::NonEmpty{}, config::Path{"tokenizer.model"})};
+    return std::tuple{
+        config::field<&HuggingFaceConfig::model>(
+            "Path of a tokenizer.json of a Hugging Face model: BPE on bytes (GPT-2, Llama 3, "
+            "Qwen), "
+            "BPE "
+            "with byte fallback (Llama 2) or Unigram (T5). A tokenizer_config.json next to it "
+            "names "
+            "the "
+            "end and padding tokens. No text becomes a special token. The sentinels of T5 "
+            "(`<extra_id_0>`) are not part of the tokenizer: see `objective.sentinels`. If the "
+            "model "
+            "also has a tokenizer.model, prefer `type: sentencepiece` with that file.",
+            config::NonEmpty{}, config::Path{"tokenizer.model"}),
+        config::field<&HuggingFaceConfig::start_token>(kStartTokenHelp, config::NonEmpty{})};
   }
 };
 

@@ -37,6 +37,19 @@ class Import : public ::testing::Test {
   fs::path llama() const { return exported("llama", decoder("ffn: swiglu")); }
   fs::path t5() const { return exported("t5", encoder_decoder("ffn: geglu")); }
 
+  // The model with another tokenizer_config.json and post-processor of tokenizer.json (empty: no
+  // such file) and another bos_token_id.
+  fs::path start_token_files(const std::string& config, const std::string& processor,
+                             std::int64_t bos_id) const {
+    const fs::path model = llama();
+    for (const char* file : {"tokenizer_config.json", "tokenizer.json"}) fs::remove(model / file);
+    if (!config.empty()) write(model / "tokenizer_config.json", config);
+    if (!processor.empty())
+      write(model / "tokenizer.json", cat("{\"post_processor\": ", processor, "}"));
+    replace(model / "config.json", "\"bos_token_id\": null", cat("\"bos_token_id\": ", bos_id));
+    return model;
+  }
+
   // Expects that the import fails with `code` and a message that ends so, and leaves nothing.
   void expect_error(const fs::path& model, ExitCode code, const std::string& end) const {
     const fs::path out = directory_ / "imported";
@@ -85,6 +98,18 @@ TEST_F(Import, RefusesConfigurationsNamingTheKey) {
        "num_key_value_heads: received 3; expected a divisor of num_attention_heads 4"},
       {"\"vocab_size\": 360", "\"vocab_size\": 300",
        "vocab_size: received 300; expected at least 360, the pieces of the tokenizer"},
+      // More rows than the tensor has.
+      {"\"vocab_size\": 360", "\"vocab_size\": 361",
+       "model.embed_tokens.weight: received 360 rows; expected 361, the vocab_size of "
+       "config.json"},
+      {"\"eos_token_id\": 2", "\"eos_token_id\": 5",
+       "eos_token_id: received 5; expected 2, the end token of the tokenizer"},
+      {"\"eos_token_id\": 2", "\"eos_token_id\": 100000",
+       "eos_token_id: received 100000; expected 2, the end token of the tokenizer"},
+      {"\"eos_token_id\": 2", "\"eos_token_id\": [5, 7]",
+       "eos_token_id: received 5, 7; expected a list with 2, the end token of the tokenizer"},
+      {"\"eos_token_id\": 2", "\"eos_token_id\": [2, \"x\"]",
+       "eos_token_id: received [2,\"x\"]; expected a list of token ids"},
       {"\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": \"x\"",
        "rms_norm_eps: received \"x\"; expected a number from 1e-30 to 1"},
       {"\"tie_word_embeddings\": true", "\"tie_word_embeddings\": 1",
@@ -202,25 +227,108 @@ TEST_F(Import, ReadsTokenizerJson) {
   }
 }
 
-TEST_F(Import, TheRunVerifiesAndTrainsOn) {
-  const fs::path model = llama(), run = directory_ / "run", plain = directory_ / "plain";
-  import_huggingface({.files = find_model_files({model}), .out = plain});
-  for (const run::Finding& finding : run::verify_run(plain).findings)
-    EXPECT_EQ(finding.fault, "") << finding.subject;
-  EXPECT_THROW(run::open_data(run::open_checkpoint(plain)), UserError);
+TEST_F(Import, AcceptsAListOfEndTokensWithTheOneOfTheTokenizer) {
+  const fs::path model = llama();
+  replace(model / "config.json", "\"eos_token_id\": 2", "\"eos_token_id\": [7, 2]");
+  import_huggingface({.files = find_model_files({model}), .out = directory_ / "run"});
+  EXPECT_EQ(run::open_checkpoint(directory_ / "run").tokenizer->eos(), 2);
+}
 
-  train::RunConfig config = decoder("");
-  config.corpus.train = {std::string(SLUICE_SOURCE_DIR) + "/LICENSE"};
-  config.corpus.prepared_dir = (directory_ / "prepared").string();
-  config.train.steps = 4;
-  config.train.threads = 1;
-  import_huggingface({.files = find_model_files({model}), .out = run, .config = config});
-  const auto resumed = config::load<train::RunConfig>({.file = run / "config.yaml"});
-  const run::Outcome outcome =
-      run::run_training({.config = resumed, .mode = store::StartMode::kResume});
-  EXPECT_EQ(outcome.summary.step, 4);
-  for (const run::Finding& finding : run::verify_run(run).findings)
-    EXPECT_EQ(finding.fault, "") << finding.subject;
+// Where the start token is found, and what is refused. `<s>` is piece 1 of the tokenizer.
+TEST_F(Import, FindsTheStartToken) {
+  struct Case {
+    std::string config, processor;  // tokenizer_config.json; post_processor; empty: no such file
+    std::int64_t bos_id;
+    std::optional<std::int32_t> bos;
+  };
+  const std::string before = R"({"type": "TemplateProcessing", "single":
+      [{"SpecialToken": {"id": "s"}}, {"Sequence": {"id": "A"}}],
+      "special_tokens": {"s": {"tokens": ["<s>"]}}})";
+  const std::string plain = R"({"bos_token": "<s>"})";
+  const std::vector<Case> cases{
+      {"", "", 1, 1},
+      {"", "", 2, std::nullopt},
+      {"", "", 300, std::nullopt},
+      {plain, "", 1, std::nullopt},
+      {R"({"bos_token": "<s>", "add_bos_token": true})", "", 1, 1},
+      {R"({"bos_token": "<s>", "add_bos_token": false})", "", 1, std::nullopt},
+      {R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizer"})", "", 1, 1},
+      {plain, before, 1, 1},
+      {plain, "null", 1, std::nullopt},
+      {plain, R"({"type": "RobertaProcessing", "cls": ["<s>", 1], "sep": ["</s>", 2]})", 1, 1},
+      {plain, R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}, )" + before + "]}", 1,
+       1},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(cat(c.config, " ", c.processor, " ", c.bos_id));
+    const fs::path model = start_token_files(c.config, c.processor, c.bos_id);
+    const fs::path run = directory_ / "run";
+    fs::remove_all(run);
+    import_huggingface({.files = find_model_files({model}), .out = run});
+    const run::OpenedCheckpoint opened = run::open_checkpoint(run);
+    EXPECT_EQ(opened.tokenizer->bos(), c.bos);
+    EXPECT_EQ(opened.tokenizer->start(), c.bos.value_or(2));
+    // Without a start token, the file and its hash are unchanged.
+    if (!c.bos)
+      EXPECT_EQ(opened.tokenizer->serialized(),
+                text::load_tokenizer(model / "tokenizer.model")->serialized());
+  }
+}
+
+TEST_F(Import, RefusesStartTokensNamingTheField) {
+  struct Fault {
+    std::string config, processor;
+    std::int64_t bos_id;
+    std::string message;
+  };
+  const std::string two = R"({"type": "TemplateProcessing", "single":
+      [{"SpecialToken": {"id": "<s>"}}, {"SpecialToken": {"id": "<s>"}}],
+      "special_tokens": {"<s>": {"tokens": ["<s>"]}}})";
+  const std::vector<Fault> faults{
+      {R"({"bos_token": "<x>", "add_bos_token": true})", "", 1,
+       "start token: received <x>; expected a control piece of the tokenizer, e.g. <s>"},
+      {R"({"add_bos_token": true})", "", 1,
+       "bos_token: received no value; expected the token that add_bos_token puts before a text"},
+      {R"({"bos_token": "<s>", "add_bos_token": true})", "", 5,
+       "bos_token_id: received 5; expected 1, `<s>`, which the tokenizer puts before a text"},
+      {"{}", two, 1, "expected at most one token before the text"},
+      {"{}", R"({"type": "Other"})", 1,
+       "post_processor.type: received `\"Other\"`; expected TemplateProcessing, BertProcessing, "
+       "RobertaProcessing, ByteLevel or Sequence"},
+      {R"({"add_bos_token": false})", R"({"type": "RobertaProcessing", "cls": ["<s>", 1]})", 1,
+       "add_bos_token: received `false`; expected true or no such key, since tokenizer.json puts "
+       "`<s>` before a text"},
+  };
+  for (const Fault& fault : faults)
+    expect_error(start_token_files(fault.config, fault.processor, fault.bos_id), ExitCode::kBadData,
+                 fault.message);
+}
+
+TEST_F(Import, TheRunVerifiesAndTrainsOn) {
+  for (const bool has_start : {false, true}) {
+    const std::string tokenizer = R"({"bos_token": "<s>", "add_bos_token": true})";
+    const fs::path model = has_start ? start_token_files(tokenizer, "", 1) : llama(),
+                   folder = directory_ / (has_start ? "start" : "plain"), run = folder / "run";
+    fs::create_directories(folder);
+    import_huggingface({.files = find_model_files({model}), .out = folder / "plain"});
+    for (const run::Finding& finding : run::verify_run(folder / "plain").findings)
+      EXPECT_EQ(finding.fault, "") << finding.subject;
+    EXPECT_THROW(run::open_data(run::open_checkpoint(folder / "plain")), UserError);
+
+    train::RunConfig config = decoder("");
+    config.corpus.train = {std::string(SLUICE_SOURCE_DIR) + "/LICENSE"};
+    config.corpus.prepared_dir = (folder / "prepared").string();
+    config.train.steps = 4;
+    config.train.threads = 1;
+    import_huggingface({.files = find_model_files({model}), .out = run, .config = config});
+    const auto resumed = config::load<train::RunConfig>({.file = run / "config.yaml"});
+    const run::Outcome outcome =
+        run::run_training({.config = resumed, .mode = store::StartMode::kResume});
+    EXPECT_EQ(outcome.summary.step, 4);
+    EXPECT_EQ(run::open_checkpoint(run).tokenizer->bos().has_value(), has_start);
+    for (const run::Finding& finding : run::verify_run(run).findings)
+      EXPECT_EQ(finding.fault, "") << finding.subject;
+  }
 }
 
 }  // namespace

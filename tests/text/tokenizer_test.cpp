@@ -295,5 +295,53 @@ TEST(GivenModel, OfT5) {
   EXPECT_EQ(t5->unk(), 2);
 }
 
+TEST(StartToken, IsPartOfTheSerializedForm) {
+  const auto plain = train(Algorithm::kBpe, 300, {plain_text(1, 2000)});
+  EXPECT_EQ(plain->bos(), std::nullopt);
+  EXPECT_EQ(plain->start(), plain->eos());
+  const auto started =
+      with_start_token(parse_tokenizer(plain->serialized(), "a"), "<s>", "start_token");
+  const auto again = parse_tokenizer(started->serialized(), "b");
+  sentencepiece::SentencePieceProcessor library;
+  ASSERT_TRUE(library.LoadFromSerializedProto(started->serialized()).ok());
+  EXPECT_EQ(again->start(), library.PieceToId("<s>"));
+  EXPECT_EQ(again->eos(), plain->eos());
+  EXPECT_NE(again->hash().hex(), plain->hash().hex());
+  std::mt19937_64 random(3);
+  const std::string text = random_text(random, 200);
+  EXPECT_EQ(encode(*again, text), encode(*plain, text));
+  EXPECT_EQ(again->decode(Ids{*again->start()}), "");
+  // Not stored twice; the end token needs no mark.
+  EXPECT_EQ(with_start_token(parse_tokenizer(started->serialized(), "c"), "<s>", "start_token")
+                ->serialized(),
+            started->serialized());
+  EXPECT_EQ(with_start_token(parse_tokenizer(plain->serialized(), "d"), "</s>", "start_token")
+                ->serialized(),
+            plain->serialized());
+}
+
+TEST(StartToken, RejectsWhatIsNotAControlPiece) {
+  for (const char* token : {"<unk>", "a", "<none>"})
+    EXPECT_NE(message_of(ExitCode::kUsage,
+                         [&] {
+                           with_start_token(train(Algorithm::kBpe, 300, {plain_text(1, 2000)}),
+                                            token, "tokenizer.start_token");
+                         })
+                  .find("expected a control piece of the tokenizer"),
+              std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kUsage,
+                       [] { with_start_token(make_bytes_tokenizer(), "</s>", "start_token"); })
+                .find("start_token: received </s>"),
+            std::string::npos);
+  EXPECT_NE(message_of(ExitCode::kUsage,
+                       [] { load_given_tokenizer(SentencePieceConfig{.start_token = "<s>"}); })
+                .find("tokenizer.start_token: received <s>; expected null"),
+            std::string::npos);
+  // A damaged file: the field names no piece.
+  const auto plain = train(Algorithm::kBpe, 300, {plain_text(1, 2000)});
+  const std::string damaged = plain->serialized() + std::string("\xC2\x3E\x01x", 4);
+  message_of(ExitCode::kBadData, [&] { parse_tokenizer(damaged, "damaged"); });
+}
+
 }  // namespace
 }  // namespace sluice::text
