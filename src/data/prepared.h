@@ -27,6 +27,8 @@ struct PreparedData {
   std::shared_ptr<const text::Tokenizer> tokenizer;
   PerSplit<TokenStream> streams;  // Split::kTune is empty without corpus.tune_holdout
   PerSplit<SplitCounts> counts;
+  // SHA-256 of the hashes of its shards (prepared.json), a line each
+  PerSplit<std::string> hashes;
   Overlap overlap;
 
   const TokenStream& train() const { return streams[Split::kTrain]; }

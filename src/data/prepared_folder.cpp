@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/text_format.h"
 #include "data/shard.h"
 
@@ -121,6 +122,9 @@ PreparedData open_folder(const std::filesystem::path& directory) {
   for (const Split split : kSplits) {
     data.streams[split] = open_split(directory, split, manifest.split(split));
     data.counts[split] = counts_of(manifest.split(split));
+    std::string lines;
+    for (const std::string& hash : manifest.split(split).shards) lines += hash + '\n';
+    data.hashes[split] = sha256_of(lines);
   }
   return data;
 }
