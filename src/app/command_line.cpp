@@ -121,6 +121,9 @@ void add_eval(CLI::App& app, Action& action) {
   add_value(*command, "--max-tokens", options->max_tokens, kPositive,
             "Score at most this many tokens, evenly spaced. Span corruption scores whole segments, "
             "at least one");
+  add_value(*command, "--overlap-above", options->overlap_above, {.low = 0, .high = 1},
+            "Also print the figure without documents of which more than this share is contained in "
+            "the training text (default 0.5)");
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command
       ->add_option("--format", options->format,

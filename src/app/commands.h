@@ -48,6 +48,7 @@ struct EvalOptions {
   std::string text_field;         // corpus.text_field of `data`; empty: the run's
   std::int64_t stride = 0;        // 0: the sequence length
   std::int64_t max_tokens = 0;    // 0: all
+  double overlap_above = 0.5;     // documents that the second figure leaves out
   bool allow_older = false;  // if the newest checkpoint is damaged or missing, use an older one
   bool json = false;
 };

@@ -12,6 +12,7 @@
 #include "config/names.h"
 #include "data/corpus_checks.h"
 #include "data/prepared.h"
+#include "data/token_overlap.h"
 #include "eval/perplexity.h"
 #include "ops/cuda.h"
 #include "run/open_checkpoint.h"
@@ -20,10 +21,17 @@
 namespace sluice::app {
 namespace {
 
+// The figure over the documents with little overlap (data/token_overlap.h).
+struct WithoutOverlap {
+  std::uint64_t num_left_out = 0;
+  std::optional<double> log_perplexity;  // nullopt if nothing is left
+};
+
 struct Result {
   eval::Perplexity perplexity;
   std::int64_t step = 0;
   bool lossless = true;
+  std::optional<WithoutOverlap> without_overlap{};
 };
 
 void check_stride(const EvalOptions& options, const train::ResolvedRun& run) {
@@ -79,6 +87,31 @@ data::EncodedText encode(const EvalOptions& options, const run::OpenedCheckpoint
   }
 }
 
+// nullopt if only a part of the set was scored.
+std::optional<WithoutOverlap> without_overlap(const EvalOptions& options,
+                                              const run::OpenedCheckpoint& opened,
+                                              const data::PreparedData& prepared,
+                                              const eval::Perplexity& perplexity) {
+  const data::OverlapRecord record =
+      data::overlap_of(prepared, static_cast<int>(opened.run.threads));
+  const bool is_tune = train::split_of(opened.run.config.evaluate.split) == data::Split::kTune;
+  const std::vector<data::DocumentOverlap>& overlaps = is_tune ? record.tune : record.valid;
+  if (perplexity.documents.size() != overlaps.size()) return std::nullopt;
+  WithoutOverlap result;
+  double nats = 0;
+  std::uint64_t num_targets = 0;
+  for (std::size_t i = 0; i < overlaps.size(); ++i) {
+    if (overlaps[i].share() > options.overlap_above) {
+      ++result.num_left_out;
+      continue;
+    }
+    nats += perplexity.documents[i].nats;
+    num_targets += perplexity.documents[i].num_targets;
+  }
+  if (num_targets > 0) result.log_perplexity = nats / static_cast<double>(num_targets);
+  return result;
+}
+
 Result evaluate(const EvalOptions& options) {
   check_run_argument(options.run);
   require(!options.data.empty() || (options.format.empty() && options.text_field.empty()),
@@ -109,6 +142,7 @@ Result evaluate(const EvalOptions& options) {
       data::warn_of_overlap(prepared.overlap, prepared.counts[data::Split::kValid]);
     text.stream.verify();  // do not score corrupted tokens
     result.perplexity = measure(text.stream, text.counts);
+    result.without_overlap = without_overlap(options, opened, prepared, result.perplexity);
   } else {
     const data::EncodedText text = encode(options, opened);
     check_length(options, *opened.run.objective, text.stream.num_tokens());
@@ -128,15 +162,20 @@ void eval_command(const EvalOptions& options) {
   const StopNotice notice("stopping after this batch");
   const Result result = evaluate(options);
   const eval::Perplexity& p = result.perplexity;
+  const std::optional<WithoutOverlap>& without = result.without_overlap;
   if (options.json) {
-    std::cout << config::to_json(EvalOutput{.figures = p.figures,
-                                            .num_tokens = p.num_tokens,
-                                            .num_bytes = of_whole(p, p.num_bytes),
-                                            .num_words = of_whole(p, p.num_words),
-                                            .num_unknown = p.num_unknown,
-                                            .num_dropped_tokens = p.num_dropped_tokens,
-                                            .lossless = result.lossless,
-                                            .step = result.step});
+    std::cout << config::to_json(EvalOutput{
+        .figures = p.figures,
+        .num_tokens = p.num_tokens,
+        .num_bytes = of_whole(p, p.num_bytes),
+        .num_words = of_whole(p, p.num_words),
+        .num_unknown = p.num_unknown,
+        .num_dropped_tokens = p.num_dropped_tokens,
+        .lossless = result.lossless,
+        .step = result.step,
+        .overlap_above = options.overlap_above,
+        .num_documents_left_out = without ? std::optional(without->num_left_out) : std::nullopt,
+        .log_perplexity_without_overlap = without ? without->log_perplexity : std::nullopt});
     return;
   }
   std::cout << "step             " << with_commas(result.step) << "\nlog_perplexity   "
@@ -148,6 +187,13 @@ void eval_command(const EvalOptions& options) {
   if (const auto per_word =
           p.figures.word_perplexity ? perplexity_text(*p.figures.word_perplexity, 2) : std::nullopt)
     std::cout << "word_perplexity  " << *per_word << "\n";
+  if (without && without->num_left_out > 0)
+    std::cout << "without overlap  "
+              << (without->log_perplexity ? fixed(*without->log_perplexity, 4) : "none")
+              << " nats per token, leaving out "
+              << count_of(static_cast<std::int64_t>(without->num_left_out), "document")
+              << " of which more than " << shortest(100 * options.overlap_above)
+              << " % is in the training text\n";
   std::cout << "num_tokens       " << with_commas(static_cast<std::int64_t>(p.num_tokens)) << "\n";
   if (p.whole)
     std::cout << "num_bytes        " << with_commas(static_cast<std::int64_t>(p.num_bytes)) << "\n";

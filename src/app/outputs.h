@@ -59,6 +59,7 @@ struct PrepareOutput {
   bool lossless = true;
   std::uint64_t num_documents_in_both = 0;
   std::optional<std::uint64_t> num_bytes_in_both;
+  std::uint64_t num_contained_tokens = 0, num_near_duplicates = 0;
   std::map<std::string, data::SplitCounts> splits;
 
   static constexpr auto fields() {
@@ -75,6 +76,10 @@ struct PrepareOutput {
             "Held-out documents also contained in the training files."),
         field<&O::num_bytes_in_both>(
             "Bytes of held-out text also contained in the training files; null if unknown."),
+        field<&O::num_contained_tokens>("Held-out tokens contained in the training text, in "
+                                        "sequences of 13; overlap.json lists them by document."),
+        field<&O::num_near_duplicates>(
+            "Held-out documents of which at least 80 % of the tokens are."),
         field<&O::splits>("One per split: train, valid, tune.", config::Rest{})};
   }
 };
@@ -88,6 +93,9 @@ struct EvalOutput {
   std::uint64_t num_unknown = 0, num_dropped_tokens = 0;
   bool lossless = true;
   std::int64_t step = 0;
+  double overlap_above = 0;
+  std::optional<std::uint64_t> num_documents_left_out;
+  std::optional<double> log_perplexity_without_overlap;
 
   static constexpr auto fields() {
     using config::field;
@@ -100,7 +108,12 @@ struct EvalOutput {
         field<&O::num_unknown>("Number of unknown tokens."),
         field<&O::num_dropped_tokens>("Tokens at the end of the text that do not fill a segment."),
         field<&O::lossless>("Whether decoding restores the text exactly."),
-        field<&O::step>("Step of the checkpoint.")};
+        field<&O::step>("Step of the checkpoint."),
+        field<&O::overlap_above>("Value of --overlap-above."),
+        field<&O::num_documents_left_out>("Documents whose overlap with the training text is "
+                                          "larger; null with --data or if only a part was scored."),
+        field<&O::log_perplexity_without_overlap>("`log_perplexity` of the other documents; null "
+                                                  "if there are none or unknown.")};
   }
 };
 

@@ -9,6 +9,7 @@
 #include "base/text_format.h"
 #include "config/names.h"
 #include "data/preparation.h"
+#include "data/token_overlap.h"
 
 namespace sluice::data {
 namespace {
@@ -76,6 +77,19 @@ void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid) {
 void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus) {
   warn_of_overlap(manifest.overlap(), counts_of(manifest.split(Split::kValid)));
   warn_of_few_documents(manifest, corpus);
+}
+
+std::string overlap_words(const OverlapTotals& totals) {
+  return cat(percent(totals.num_contained, totals.num_tokens),
+             " of the held-out tokens are contained in the training text, and ",
+             count(totals.num_near_duplicates), " of ", count(totals.num_documents),
+             " documents are near duplicates");
+}
+
+void check_max_overlap(const OverlapTotals& totals, const text::CorpusConfig& corpus) {
+  if (totals.share() <= corpus.max_overlap) return;
+  fail(ExitCode::kBadData, "corpus.max_overlap", overlap_words(totals),
+       cat("at most ", shortest(100 * corpus.max_overlap), " % of the tokens"));
 }
 
 void fail_full_overlap(std::string_view received) {

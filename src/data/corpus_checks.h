@@ -1,6 +1,7 @@
 // Warnings and errors about a corpus, before training.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "data/input_files.h"
@@ -10,6 +11,7 @@
 namespace sluice::data {
 
 struct Inputs;
+struct OverlapTotals;
 
 // Faults in the text, counted by the readers.
 void warn_of_faults(const text::FaultReport& faults);
@@ -17,6 +19,12 @@ void warn_of_faults(const text::FaultReport& faults);
 void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid);
 // warn_of_overlap(), and a warning about splits with too few documents for statistics.
 void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus);
+
+// "3.1 % of the held-out tokens are contained in the training text, and 4 of 500 documents are near
+// duplicates"; see token_overlap.h.
+std::string overlap_words(const OverlapTotals& totals);
+// kBadData if the totals exceed corpus.max_overlap.
+void check_max_overlap(const OverlapTotals& totals, const text::CorpusConfig& corpus);
 
 // kBadData: all of corpus.valid is training text.
 [[noreturn]] void fail_full_overlap(std::string_view received);

@@ -12,6 +12,7 @@
 #include "data/preparation.h"
 #include "data/prepared_folder.h"
 #include "data/split_reader.h"
+#include "data/token_overlap.h"
 
 namespace sluice::data {
 
@@ -77,8 +78,15 @@ PreparedData open_checked(const Located& located, const PrepareSettings& setting
 
 PreparedData prepare(const PrepareSettings& settings) {
   const Located located = locate(settings);
-  if (!is_finished(located.directory)) prepare_folder(settings, located);
-  return open_checked(located, settings);
+  const bool is_new = !is_finished(located.directory);
+  if (is_new) prepare_folder(settings, located);
+  PreparedData data = open_checked(located, settings);
+  if (is_new || settings.corpus.max_overlap < 1) {
+    const OverlapTotals totals = totals_of(overlap_of(data, settings.num_threads).valid);
+    if (is_new && totals.num_contained > 0) log::info(overlap_words(totals));
+    check_max_overlap(totals, settings.corpus);
+  }
+  return data;
 }
 
 std::optional<PreparedData> find_prepared(const PrepareSettings& settings) {

@@ -46,7 +46,8 @@ struct PrepareSettings {
 
 // Prepares missing data, then opens it. Polls base/signals.h: kInterrupted leaves the folder
 // resumable. Logs its progress, and warns about overlap and small splits. Needs only read access if
-// the data is already prepared. kBadData if the training files contain all text of corpus.valid.
+// the data is already prepared. kBadData if the training files contain all text of corpus.valid, or
+// more of the held-out tokens than corpus.max_overlap (token_overlap.h).
 PreparedData prepare(const PrepareSettings& settings);
 // Opens the data if it is already prepared; otherwise nullopt.
 std::optional<PreparedData> find_prepared(const PrepareSettings& settings);

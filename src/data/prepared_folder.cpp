@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "base/text_format.h"
 #include "data/shard.h"
+#include "data/token_overlap.h"
 
 namespace sluice::data {
 
@@ -100,6 +101,7 @@ bool is_finished(const std::filesystem::path& directory) {
 
 void PreparedData::verify() const {
   for (const Split split : kSplits) streams[split].verify();
+  verify_overlap(directory);
 }
 
 PreparedData open_folder(const std::filesystem::path& directory) {

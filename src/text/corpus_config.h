@@ -48,6 +48,7 @@ struct CorpusConfig {
   Policy broken_json = Policy::kError;
   Policy long_lines = Policy::kError;
   config::Bytes max_line{64 << 20};
+  double max_overlap = 1;
   std::string prepared_dir = "data/prepared";
 
   static constexpr auto fields() {
@@ -108,6 +109,11 @@ struct CorpusConfig {
             "Lines longer than `max_line`: `error` stops, `replace` splits the line into parts of "
             "that size, `skip` drops it."),
         field<&C::max_line>("Maximum length of a line."),
+        field<&C::max_overlap>(
+            "Refuses text of which a larger share of the held-out tokens is contained in the "
+            "training text, in sequences of 13 tokens (docs/metrics.md). 1: never. Does not change "
+            "the prepared data.",
+            config::Between{0, 1}, config::Affects::kLabel),
         field<&C::prepared_dir>(
             "Directory of the token shards, with one folder per fingerprint; shared by runs and "
             "users. Read permission suffices if all data is prepared.",

@@ -103,8 +103,9 @@ TEST_F(Formats, EveryRecordMatchesItsSchema) {
     expect_file_matches("train-state", checkpoint + "/train_state.json");
   }
   for (const auto& entry : fs::recursive_directory_iterator(path("prepared")))
-    if (entry.path().filename() == "prepared.json")
-      expect_file_matches("prepared", fs::relative(entry.path(), path("")).string());
+    for (const std::string name : {"prepared", "overlap"})
+      if (entry.path().filename() == name + ".json")
+        expect_file_matches(name, fs::relative(entry.path(), path("")).string());
   write("compare.yaml", R"(extends: [tiny.yaml]
 run:        {name: two, dir: two}
 model:      {num_layers: 1, d_model: 32}
