@@ -100,4 +100,32 @@ void add_compare(CLI::App& app, Action& action, std::string command_line) {
   });
 }
 
+void add_audit(CLI::App& app, Action& action) {
+  auto options = std::make_shared<AuditOptions>();
+  auto seed = std::make_shared<std::uint64_t>(0);
+  CLI::App* command = app.add_subcommand(
+      "audit", "Check the files of a comparison and train some of its runs again");
+  command
+      ->add_option("DIR", options->directories,
+                   "Directory of the comparison; several if its report merges several")
+      ->required()
+      ->transform(home_path())
+      ->check(not_empty("a directory"));
+  add_value(*command, "--cells", options->cells, {.low = 0, .high = 10'000},
+            "Number of finished runs to train again; 0: only check the files (default 1)");
+  CLI::Option* const given = add_value(*command, "--seed", *seed, {},
+                                       "Seed of the choice of runs (default: random, printed)");
+  command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
+  command->footer(
+      "See docs/comparison.md.\n"
+      "Example:\n  sluice audit runs/quickstart_compare --cells 2");
+  command->callback([=, &action] {
+    action = [=] {
+      if (given->count() > 0) options->seed = *seed;
+      log_ignored_stops();
+      audit_command(*options);
+    };
+  });
+}
+
 }  // namespace sluice::app

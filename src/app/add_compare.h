@@ -1,4 +1,4 @@
-// Options of `sluice compare`.
+// Options of `sluice compare` and `sluice audit`.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,5 +10,6 @@
 namespace sluice::app {
 
 void add_compare(CLI::App& app, Action& action, std::string command_line);
+void add_audit(CLI::App& app, Action& action);
 
 }  // namespace sluice::app

@@ -327,6 +327,7 @@ int run(int argc, char** argv) {
   add_score(app, action);
   add_plan(app, action);
   add_compare(app, action, command_line);
+  add_audit(app, action);
   add_worker(app, action, program);
   add_verdict(app, action);
   add_verify(app, action);

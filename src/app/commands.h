@@ -105,6 +105,14 @@ struct CompareOptions {
 };
 void compare_command(const CompareOptions& options);
 
+struct AuditOptions {
+  std::vector<std::string> directories;  // as for compare --report
+  std::int64_t cells = 1;                // trained again; 0: only the files are checked
+  std::optional<std::uint64_t> seed;     // of their choice; none: random
+  bool json = false;
+};
+void audit_command(const AuditOptions& options);
+
 // The process of compare whose threads are runs. Reads jobs from stdin, four words each that end
 // with a zero byte: a number, a configuration, its run directory (empty: measure its steps) and a
 // file for the output. Each is started at once; when it ends, "NUMBER CODE" is printed as a line.

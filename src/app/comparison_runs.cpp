@@ -56,14 +56,6 @@ std::optional<compare::GpuFacts> gpu_facts(const std::string& device) {
   return compare::GpuFacts{.name = card->name, .memory_bytes = card->memory_bytes};
 }
 
-// A rollback returns to the last checkpoint, so the checkpoint interval is part of the experiment.
-std::string identity_of(const train::RunConfig& config) {
-  const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
-  return cat(
-      config::identity(config),
-      rolls_back ? cat("checkpoint.every_steps: ", config.checkpoint.every_steps, "\n") : "");
-}
-
 // Every run must end with the compared metric, measured on text not used for tuning.
 void require_final_metric(const train::RunConfig& config, const compare::CompareConfig& compare) {
   require(config.evaluate.every_steps.value.has_value(), ExitCode::kUsage, "evaluate.every_steps",
@@ -89,6 +81,14 @@ void require_own_schedule(const optim::ScheduleConfig& schedule) {
 }
 
 }  // namespace
+
+// A rollback returns to the last checkpoint, so the checkpoint interval is part of the experiment.
+std::string identity_of(const train::RunConfig& config) {
+  const bool rolls_back = config.train.divergence.policy == train::DivergencePolicy::kRollback;
+  return cat(
+      config::identity(config),
+      rolls_back ? cat("checkpoint.every_steps: ", config.checkpoint.every_steps, "\n") : "");
+}
 
 train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
   ComparisonConfig comparison = load_comparison(
@@ -124,7 +124,8 @@ const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& conf
   try {
     if (const auto prepared = data::find_prepared(settings_of(config)))
       data = {.fingerprint = prepared->fingerprint,
-              .tokenizer_hash = prepared->tokenizer->hash().hex()};
+              .tokenizer_hash = prepared->tokenizer->hash().hex(),
+              .hashes = prepared->hashes};
   } catch (const UserError& error) {  // a missing corpus is an error only once it is needed
     if (error.code() != ExitCode::kMissingInput && error.code() != ExitCode::kUsage) throw;
   }
@@ -139,7 +140,8 @@ void ComparisonRuns::prepare(const compare::RunRequest& request) {
     return;
   const data::PreparedData prepared = data::prepare(settings_of(config));
   data_.insert_or_assign(key, Data{.fingerprint = prepared.fingerprint,
-                                   .tokenizer_hash = prepared.tokenizer->hash().hex()});
+                                   .tokenizer_hash = prepared.tokenizer->hash().hex(),
+                                   .hashes = prepared.hashes});
   plans_.clear();  // made before the data was known
 }
 
@@ -160,6 +162,7 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
           .identity = identity_of(resolved),
           .data_fingerprint = data.fingerprint,
           .tokenizer_hash = data.tokenizer_hash,
+          .held_out_hash = data.hashes[train::split_of(resolved.evaluate.split)],
           .objective = std::string(data::kind_of(resolved.objective)),
           .targets_are_text = p.run.objective->targets_are_text(),
           .env = {.cpu = machine().cpu_model,

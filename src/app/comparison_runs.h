@@ -13,6 +13,9 @@
 
 namespace sluice::app {
 
+// RunFacts::identity of a resolved configuration.
+std::string identity_of(const train::RunConfig& config);
+
 class ComparisonRuns final : public compare::RunFactory {
  public:
   explicit ComparisonRuns(ConfigOptions options) : options_(std::move(options)) {}
@@ -30,6 +33,7 @@ class ComparisonRuns final : public compare::RunFactory {
  private:
   struct Data {
     std::string fingerprint, tokenizer_hash;  // empty if not prepared
+    data::PerSplit<std::string> hashes{};
   };
   const Data& data_of(const train::RunConfig& config);
 

@@ -319,6 +319,50 @@ struct VerdictOutput {
   }
 };
 
+struct AuditOutput {
+  static constexpr auto record =
+      output("audit", "`sluice audit --json`", "Checks of a comparison and its repeated runs.");
+  struct Checked {
+    std::string subject;
+    std::optional<std::string> fault, note;
+    static constexpr auto fields() {
+      using config::field;
+      return std::tuple{field<&Checked::subject>("The checked file, directory or property."),
+                        field<&Checked::fault>("What is wrong; null if nothing."),
+                        field<&Checked::note>("Worth knowing, but no fault; null if nothing.")};
+    }
+  };
+  struct Repeated {
+    std::string cell, directory;
+    std::vector<std::string> kind_differences, faults;
+    static constexpr auto fields() {
+      using config::field;
+      using R = Repeated;
+      return std::tuple{
+          field<&R::cell>("Variant and seed."), field<&R::directory>("Directory of the cell."),
+          field<&R::kind_differences>("How machine and program differ from those of the run; if "
+                                      "empty, the bits had to be equal."),
+          field<&R::faults>("What differs from the run; empty if it is reproduced.")};
+    }
+  };
+  bool ok = true;
+  std::optional<std::string> seal;
+  std::uint64_t unsealed_cells = 0, seed = 0;
+  std::vector<Checked> checked;
+  std::vector<Repeated> repeated;
+
+  static constexpr auto fields() {
+    using config::field;
+    using O = AuditOutput;
+    return std::tuple{field<&O::ok>("Whether nothing is wrong."),
+                      field<&O::seal>("SHA-256 of DIR/seal.txt; null if no cell is sealed."),
+                      field<&O::unsealed_cells>("Ended cells without a seal."),
+                      field<&O::seed>("Seed of the choice of cells."),
+                      field<&O::checked>("One entry per check."),
+                      field<&O::repeated>("Cells that were trained again.")};
+  }
+};
+
 struct CompareOutput {
   static constexpr auto record =
       output("compare", "`sluice compare --json`",

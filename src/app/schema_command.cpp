@@ -13,6 +13,7 @@
 #include "compare/comparison_file.h"
 #include "compare/step_times.h"
 #include "data/prepared_folder.h"
+#include "data/token_overlap.h"
 #include "report/results_record.h"
 #include "run/run_record.h"
 #include "store/manifest.h"
@@ -33,10 +34,10 @@ constexpr auto kKinds =
     kinds_of<store::RunResult, run::RunRecord, train::StepLine, train::EvaluationLine,
              store::Manifest, train::CheckpointState, compare::ComparisonRecord,
              compare::CellRecord, report::ResultsRecord, compare::StepTimesRecord,
-             compare::JobsRecord, data::PreparedManifest, TrainOutput, PrepareOutput, EvalOutput,
-             GenerateInput, GenerateOutput, ScoreInput, ScoreOutput, ExportOutput, ImportOutput,
-             PlanOutput, MeasuredPlanOutput, CompareOutput, ForecastOutput, NoiseOutput,
-             VerdictOutput, VerifyOutput, DoctorOutput>();
+             compare::JobsRecord, data::PreparedManifest, data::OverlapRecord, TrainOutput,
+             PrepareOutput, EvalOutput, GenerateInput, GenerateOutput, ScoreInput, ScoreOutput,
+             ExportOutput, ImportOutput, PlanOutput, MeasuredPlanOutput, CompareOutput,
+             ForecastOutput, NoiseOutput, VerdictOutput, AuditOutput, VerifyOutput, DoctorOutput>();
 
 }  // namespace
 

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "compare/run_factory.h"
+#include "compare/seal.h"
 #include "config/record.h"
 
 namespace sluice::compare {
@@ -43,6 +44,7 @@ struct CellRecord {
   ExecutionEnv env;
   std::string build;
   double wall_seconds = 0;
+  std::optional<CellSeal> seal;
 
   static constexpr auto fields() {
     using config::field;
@@ -57,7 +59,9 @@ struct CellRecord {
         field<&R::family>("The same hash without the precision."),
         field<&R::env>("Processor, device, precision, threads.", config::Key{"maker"}),
         field<&R::build>("Program version of the last start.", config::MayBeMissing{}),
-        field<&R::wall_seconds>("Duration of the last start in seconds.")};
+        field<&R::wall_seconds>("Duration of the last start in seconds."),
+        field<&R::seal>("Hashes of the ended run; missing if an earlier version ran it.",
+                        config::MayBeMissing{})};
   }
 };
 

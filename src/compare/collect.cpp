@@ -71,6 +71,7 @@ void read_cell(report::CellResult& cell, const fs::path& directory,
   cell.held_out = curves.held_out;
   cell.env = record->env;
   cell.build = record->build;
+  if (record->seal) cell.seal_lines = seal_lines(*record);
   if (record->state == CellState::kDiverged) set_state(cell, CellState::kDiverged, record->remark);
   if (record->state == CellState::kFailed) set_state(cell, CellState::kFailed, record->remark);
   if (record->state == CellState::kFinished)
@@ -203,6 +204,7 @@ report::Comparison collect(std::span<const fs::path> directories) {
   }
   if (directories.size() > 1) require_consistent_seeds(first.comparison);
   first.comparison.version = build_name();
+  seal_comparison(first.comparison);
   return std::move(first.comparison);
 }
 

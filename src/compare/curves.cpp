@@ -4,8 +4,11 @@
 #include <optional>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/file.h"
+#include "base/text_format.h"
 #include "compare/collect.h"
+#include "store/metrics_log.h"
 
 namespace sluice::compare {
 namespace {

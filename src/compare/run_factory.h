@@ -37,6 +37,7 @@ struct RunFacts {
   std::string identity;
   std::string data_fingerprint;  // empty if the data is not prepared
   std::string tokenizer_hash;    // empty if the data is not prepared
+  std::string held_out_hash{};   // of the evaluated split; empty if the data is not prepared
   std::string objective;         // "causal_lm"
   bool targets_are_text = true;
   ExecutionEnv env;

@@ -33,11 +33,11 @@ std::uintmax_t size_of(const std::filesystem::path& file) {
 
 // The last "error: " line after `begin`, the start of this run's output; otherwise the last line.
 std::string last_message(const std::filesystem::path& output, std::uintmax_t begin) {
-  constexpr std::streamoff kMaxTailBytes = 4096;
+  constexpr std::streamoff kMessageBytes = 4096;
   std::ifstream file(output, std::ios::binary | std::ios::ate);
   if (!file) return "";
   file.seekg(
-      std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kMaxTailBytes));
+      std::max<std::streamoff>(static_cast<std::streamoff>(begin), file.tellg() - kMessageBytes));
   std::string last, error;
   for (std::string line; std::getline(file, line);) {
     if (!line.empty()) last = line;
@@ -127,6 +127,7 @@ class Runner {
     record.build = build_name();
     record.state = CellState::kStarted;
     record.remark.clear();
+    record.seal.reset();
     real_files().write_atomically(cell.config_file(), cell.facts.config);
     write_record(record, cell.record_file());
     display_.started(i);
@@ -171,6 +172,8 @@ class Runner {
       outcome = cat("failed: ", record.remark);
       count_failure(code);
     }
+    if (record.state == CellState::kFinished || record.state == CellState::kDiverged)
+      record.seal = make_seal(record, cell);
     write_record(record, cell.record_file());
     display_.ended(end.number, outcome);
   }

@@ -101,7 +101,8 @@ struct CellResult {
   std::string hash;                            // of everything that determines the result
   ExecutionEnv env;
   std::string build, libtorch;
-  std::string directory;  // run directory, relative to the comparison's directory
+  std::string directory;   // run directory, relative to the comparison's directory
+  std::string seal_lines;  // compare/seal.h; empty if not sealed
 };
 
 // Size and cost of a variant's model; see model::ModelSizes.
@@ -214,6 +215,9 @@ struct Comparison : ComparisonInfo {
   std::vector<Variant> variants;
   std::vector<CellResult> cells;  // variants × seeds, including waiting ones
   std::string version;            // of the program that writes the report
+  // compare/seal.h: seal.txt and its SHA-256, empty if no cell is sealed; ended cells without seal
+  std::string seal_text, seal;
+  std::size_t num_unsealed = 0;
 };
 
 // The metric of a finished cell; nullopt if it is missing or not finite.

@@ -140,6 +140,8 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                        .commands = comparison.commands,
                        .data_fingerprint = if_any(comparison.data_fingerprint),
                        .tokenizer_hash = if_any(comparison.tokenizer_hash),
+                       .seal = if_any(comparison.seal),
+                       .unsealed_cells = comparison.num_unsealed,
                        .versions = versions_of(comparison)};
   for (const std::size_t s : analysis.summary.blocks)
     record.seeds_compared.push_back(comparison.seeds[s]);

@@ -37,7 +37,8 @@ std::string markdown_report(const Comparison& comparison, const Analysis& analys
   if (!commands.empty()) out += code_block(commands) + "\n";
   out += code_block(console_lines(comparison.config));
   out += cat("\nData fingerprint: ", markdown_text(hash_text(comparison.data_fingerprint)),
-             "; tokenizer hash: ", markdown_text(hash_text(comparison.tokenizer_hash)), "; Sluice ",
+             "; tokenizer hash: ", markdown_text(hash_text(comparison.tokenizer_hash)),
+             "; seal: ", markdown_text(seal_text(comparison)), "; Sluice ",
              markdown_text(comparison.version), ". Formulas: docs/statistics.md.\n");
   return out;
 }

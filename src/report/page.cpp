@@ -175,7 +175,8 @@ std::string reproduction_section(const Comparison& comparison) {
   return out + cat("<p class=\"small\">Data fingerprint <code>",
                    html_text(hash_text(comparison.data_fingerprint)),
                    "</code>, tokenizer hash <code>",
-                   html_text(hash_text(comparison.tokenizer_hash)), "</code>, Sluice ",
+                   html_text(hash_text(comparison.tokenizer_hash)), "</code>, seal <code>",
+                   html_text(seal_text(comparison)), "</code>, Sluice ",
                    html_text(comparison.version), ".</p>\n");
 }
 

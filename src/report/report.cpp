@@ -17,6 +17,8 @@ void write_report(const Comparison& comparison, const std::filesystem::path& dir
   files.write_atomically(directory / "results.csv", csv_report(comparison));
   files.write_atomically(directory / "results.json", json_report(comparison, analysis));
   files.write_atomically(directory / "report.html", html_report(comparison, analysis));
+  if (!comparison.seal.empty())
+    files.write_atomically(directory / "seal.txt", comparison.seal_text);
 }
 
 std::string console_table(const Comparison& comparison) {

@@ -6,6 +6,7 @@
 //   results.csv   one row per cell
 //   results.json  cells, statistics and their provenance; its keys are stable (docs/reports.md)
 //   report.html   one self-contained page without scripts
+//   seal.txt      the sealed values of all cells, unless no cell is sealed
 //
 // All files are functions of the comparison alone: the same comparison gives the same bytes.
 // Errors: those of analyze(); kIo if a file cannot be written.

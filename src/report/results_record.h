@@ -207,7 +207,8 @@ struct ResultsRecord {
   std::optional<std::string> tuning_note;
   std::string config;
   std::vector<std::string> commands;
-  std::optional<std::string> data_fingerprint, tokenizer_hash;
+  std::optional<std::string> data_fingerprint, tokenizer_hash, seal;
+  std::uint64_t unsealed_cells = 0;
   Versions versions;
 
   static constexpr auto fields() {
@@ -247,6 +248,8 @@ struct ResultsRecord {
         field<&R::commands>("Commands that reproduce the comparison."),
         field<&R::data_fingerprint>("Null if the variants use different data."),
         field<&R::tokenizer_hash>("Null if the variants use different tokenizers."),
+        field<&R::seal>("SHA-256 of DIR/seal.txt; null if no cell is sealed."),
+        field<&R::unsealed_cells>("Ended cells without a seal, run by an earlier version."),
         field<&R::versions>("Versions of the programs involved.")};
   }
 };

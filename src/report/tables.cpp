@@ -125,6 +125,16 @@ std::string cell_text(const Comparison& comparison, const CellResult* cell) {
 
 }  // namespace
 
+std::string seal_text(const Comparison& comparison) {
+  const std::string unsealed =
+      comparison.num_unsealed == 0
+          ? ""
+          : cat(count_of(static_cast<std::int64_t>(comparison.num_unsealed), "run"),
+                " without a seal, of an earlier version");
+  if (comparison.seal.empty()) return unsealed.empty() ? "none" : cat("none; ", unsealed);
+  return cat(comparison.seal, unsealed.empty() ? "" : cat("; ", unsealed));
+}
+
 std::string hash_text(const std::string& hash) {
   return hash.empty() ? "differs by variant" : hash;
 }

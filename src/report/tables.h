@@ -26,6 +26,8 @@ TextTable failure_table(const Comparison& comparison);
 std::string settings_text(const Settings& settings);
 // unchanged; "differs by variant" if empty
 std::string hash_text(const std::string& hash);
+// The seal, or why there is none.
+std::string seal_text(const Comparison& comparison);
 // "−0.0131 [−0.0205, −0.0057]", "−0.0131 [unbounded]"
 std::string difference_text(const stats::Difference& difference);
 

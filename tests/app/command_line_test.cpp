@@ -8,11 +8,26 @@ namespace {
 
 class CommandLine : public ProgramTest {};
 
-const std::vector<std::vector<std::string>> kCommands = {
-    {"train"},           {"prepare"},          {"eval"},           {"generate"}, {"score"},
-    {"export"},          {"import"},           {"plan"},           {"verify"},   {"config", "show"},
-    {"config", "check"}, {"config", "schema"}, {"config", "docs"}, {"doctor"},   {"compare"},
-    {"verdict"},         {"report"},           {"completion"},     {"man"}};
+const std::vector<std::vector<std::string>> kCommands = {{"train"},
+                                                         {"prepare"},
+                                                         {"eval"},
+                                                         {"generate"},
+                                                         {"score"},
+                                                         {"export"},
+                                                         {"import"},
+                                                         {"plan"},
+                                                         {"verify"},
+                                                         {"config", "show"},
+                                                         {"config", "check"},
+                                                         {"config", "schema"},
+                                                         {"config", "docs"},
+                                                         {"doctor"},
+                                                         {"compare"},
+                                                         {"verdict"},
+                                                         {"audit"},
+                                                         {"report"},
+                                                         {"completion"},
+                                                         {"man"}};
 
 TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   for (std::vector<std::string> command : kCommands) {

@@ -120,6 +120,7 @@ corpus: {tune_holdout: 0.2}
   expect_output_matches("compare", {"compare", "compare.yaml", "--json"});
   expect_output_matches("noise", {"compare", "compare.yaml", "--noise", "--json"});
   expect_noise_by_source();
+  expect_output_matches("audit", {"audit", "two", "--json"});
   expect_file_matches("comparison", "two/comparison.json");
   expect_file_matches("results", "two/results.json");
   for (const auto& entry : fs::directory_iterator(path("two/cells")))

@@ -203,8 +203,11 @@ TEST_F(CollectTest, DamagedResultCountsAsFailed) {
 TEST_F(CollectTest, ReportsWhetherRunsLearned) {
   const fs::path directory = session("a", {1, 2});
   const auto set = [&](const std::string& start, double figure, std::optional<double> guess) {
-    const fs::path path =
-        testing::cells_like(directory / "cells", start).at(0) / "run" / "result.json";
+    const fs::path cell = testing::cells_like(directory / "cells", start).at(0),
+                   path = cell / "run" / "result.json";
+    CellRecord record = *read_record(cell / "cell.json");
+    record.seal.reset();  // as written by earlier versions
+    write_record(record, cell / "cell.json");
     store::RunResult result = store::read_run_result(path);
     EXPECT_FALSE(result.uniform_log_perplexity.has_value());
     result.step = 100;

@@ -38,7 +38,7 @@ while [ "$step" -lt "$steps" ]; do
   fi
   [ "$behavior" = slow ] && sleep 0.05
 done
-echo "{\"step\":$step,\"eval\":{\"log_perplexity\":3.5}}" >> "$2/metrics.jsonl"
+echo "{\"step\":$step,\"eval\":{\"log_perplexity\":$figure}}" >> "$2/metrics.jsonl"
 [ "$behavior" = nothing ] || cp "$result" "$2/result.json"
 echo '{"step":10}'
 )";
@@ -102,23 +102,24 @@ RunFacts FakeRuns::make(const RunRequest& request) {
                            .threads = env.threads,
                            .documents = {{.nats = 30, .num_targets = 10}}},
                           result);
-  RunFacts facts{.config = cat("steps=", run_steps,
-                               "\nbehavior=", value_or<std::string>(behavior, name, "fast"),
-                               "\nresult='", result.string(), "'\nbefore_measure='", before_measure,
-                               "'\nstep_s=", value_or(step_s, label, 0.1), "\nother_s=",
-                               value_or(other_s, label, 0.0), "\nmeasured='", measured, "'\n"),
-                 .identity = identity,
-                 .data_fingerprint = num_prepared > 0 ? "f1" : "",
-                 .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
-                 .objective = "causal_lm",
-                 .env = env,
-                 .gpu = gpu,
-                 .sizes = {.num_parameters = 1000,
-                           .d_ff = 64,
-                           .multiply_adds_per_token = 1e3,
-                           .flops_per_token = 6e3},
-                 .steps = run_steps,
-                 .tokens_per_step = 10};
+  RunFacts facts{
+      .config =
+          cat("steps=", run_steps, "\nbehavior=", value_or<std::string>(behavior, name, "fast"),
+              "\nfigure=", value_or(log_perplexity, name, 3.0), "\nresult='", result.string(),
+              "'\nbefore_measure='", before_measure, "'\nstep_s=", value_or(step_s, label, 0.1),
+              "\nother_s=", value_or(other_s, label, 0.0), "\nmeasured='", measured, "'\n"),
+      .identity = identity,
+      .data_fingerprint = num_prepared > 0 ? "f1" : "",
+      .tokenizer_hash = value_or<std::string>(tokenizer, label, "t1"),
+      .objective = "causal_lm",
+      .env = env,
+      .gpu = gpu,
+      .sizes = {.num_parameters = 1000,
+                .d_ff = 64,
+                .multiply_adds_per_token = 1e3,
+                .flops_per_token = 6e3},
+      .steps = run_steps,
+      .tokens_per_step = 10};
   return facts;
 }
 

@@ -74,7 +74,7 @@ TEST_F(SessionTest, RunsTheGridAndCollectsIt) {
   EXPECT_EQ(comparison.cells[3].env.cpu, "Fake 9000");
   EXPECT_EQ(comparison.cells[0].training.size(), 10U);
   EXPECT_EQ(comparison.cells[0].training.back().seconds, 5.0);
-  EXPECT_EQ(comparison.cells[0].held_out.back().log_perplexity, 3.5);
+  EXPECT_EQ(comparison.cells[0].held_out.back().log_perplexity, 3.0);
   EXPECT_EQ(comparison.name, "test");
   EXPECT_EQ(comparison.config, "the configuration");
   EXPECT_TRUE(

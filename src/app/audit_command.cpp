@@ -1,0 +1,259 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <random>
+#include <vector>
+
+#include "app/commands.h"
+#include "app/comparison_runs.h"
+#include "app/outputs.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/stop_notice.h"
+#include "base/text_format.h"
+#include "compare/audit.h"
+#include "compare/runner.h"
+#include "run/places.h"
+#include "store/run_result.h"
+
+namespace sluice::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return device();
+}
+
+train::RunConfig config_of_cell(const fs::path& place) {
+  return load_comparison({.file = (place / "config.yaml").string(), .overrides = {}}).run;
+}
+
+// An edited config.yaml has another identity, hence another hash.
+void check_config_of(const report::CellResult& cell, const fs::path& place) {
+  const train::RunConfig config = config_of_cell(place);
+  const fs::path result = place / "run" / "result.json";
+  const std::string file = (place / "config.yaml").string();
+  require(config.run.seed == cell.seed, ExitCode::kBadData, cat(file, ": run.seed"),
+          cat(config.run.seed), cat(cell.seed, ", the seed of the cell"));
+  compare::RunFacts facts{.identity = identity_of(config),
+                          .data_fingerprint = store::read_run_result(result).data_fingerprint,
+                          .env = cell.env};
+  const std::string hash = compare::cell_hash(facts);
+  require(hash == cell.hash, ExitCode::kBadData, file, cat("settings with hash ", hash),
+          cat(cell.hash, ", the hash of the cell"));
+}
+
+void check_configs(const report::Comparison& comparison, const fs::path& directory,
+                   std::vector<compare::AuditFinding>& findings) {
+  for (const report::CellResult& cell : comparison.cells) {
+    if (cell.state != report::CellState::kFinished) continue;
+    const fs::path place = directory / cell.directory;
+    try {
+      check_config_of(cell, place);
+    } catch (const UserError& error) {
+      findings.push_back({(place / "config.yaml").string(), error.what()});
+    }
+  }
+}
+
+// The directory of repeated runs; removed unless keep() is called.
+class Scratch {
+ public:
+  Scratch() : path_(fs::temp_directory_path() / cat("sluice-audit-", ::getpid())) {
+    real_files().create_directories(path_);
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    if (!kept_) fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const fs::path& path() const { return path_; }
+  void keep() { kept_ = true; }
+
+ private:
+  fs::path path_;
+  bool kept_ = false;
+};
+
+// The data must be prepared and intact, or the corpus be there to prepare it.
+void require_data(const train::RunConfig& config, const store::RunResult& result,
+                  const compare::CellRecord& record, const fs::path& config_file) {
+  const std::string& fingerprint = result.data_fingerprint;
+  if (data::has_prepared(config.corpus.prepared_dir, fingerprint)) {
+    const data::PreparedData prepared =
+        data::open_prepared(config.corpus.prepared_dir, fingerprint);
+    prepared.verify();
+    const std::string& held_out = prepared.hashes[train::split_of(config.evaluate.split)];
+    if (record.seal && !record.seal->held_out.empty() && record.seal->held_out != held_out)
+      fail(ExitCode::kBadData, cat(prepared.directory.string(), ": held-out set"), held_out,
+           cat(record.seal->held_out, ", as sealed when the run ended"));
+    return;
+  }
+  try {
+    text::expand_paths(config.corpus.train, "corpus.train", text::Notes::kNone);
+    text::expand_paths(config.corpus.valid, "corpus.valid", text::Notes::kNone);
+  } catch (const UserError& error) {
+    fail(ExitCode::kMissingInput, (fs::path(config.corpus.prepared_dir) / fingerprint).string(),
+         cat("no prepared data, and ", error.what(),
+             "; restore the corpus and prepare it with `sluice prepare ", config_file.string(),
+             "`"));
+  }
+}
+
+struct Repetition {
+  std::string label, directory;
+  std::vector<std::string> kind_differences, faults;
+};
+
+// A cell of the same run in `scratch`.
+compare::Cell cell_in(const fs::path& scratch, const report::CellResult& cell,
+                      const fs::path& place, const std::string& run_name, ComparisonRuns& runs) {
+  compare::Cell repeated{.settings = cell.settings, .seed = cell.seed};
+  repeated.name = place.filename().string();
+  repeated.directory = scratch / repeated.name;
+  const compare::RunRequest request{.seed = cell.seed,
+                                    .threads = static_cast<int>(cell.env.threads),
+                                    .run_dir = repeated.run_dir(),
+                                    .name = run_name};
+  runs.prepare(request);
+  repeated.facts = runs.make(request);
+  repeated.hash = compare::cell_hash(repeated.facts);
+  repeated.family = compare::family_hash(repeated.facts);
+  return repeated;
+}
+
+// The standard deviation over the seeds of a variant; 0 with fewer than two.
+double seed_std(const report::Comparison& comparison, const report::Settings& settings) {
+  std::vector<double> values;
+  for (const report::CellResult& cell : comparison.cells)
+    if (cell.settings == settings && cell.log_perplexity) values.push_back(*cell.log_perplexity);
+  if (values.size() < 2) return 0;
+  double mean = 0, squares = 0;
+  for (const double value : values) mean += value / static_cast<double>(values.size());
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+Repetition repeat(const report::Comparison& comparison, const report::CellResult& cell,
+                  const fs::path& directory, Scratch& scratch) {
+  const fs::path place = directory / cell.directory;
+  const store::RunPaths original{place / "run"};
+  const auto record = compare::read_record(place / "cell.json");
+  invariant(record.has_value(), "a finished cell has a record");
+  const store::RunResult result = store::read_run_result(original.result());
+  const train::RunConfig config =
+      run::with_resolved_paths(config_of_cell(place), original, result.data_fingerprint);
+  require_data(config, result, *record, place / "config.yaml");
+  const fs::path config_file = scratch.path() / (place.filename().string() + ".yaml");
+  real_files().write_atomically(config_file, config::to_yaml(config, config::Comments::kNone));
+  ComparisonRuns runs({.config = config_file.string(), .overrides = {}});
+  const std::vector<compare::Cell> cells{
+      cell_in(scratch.path(), cell, place, config.run.name, runs)};
+  const compare::Tally tally =
+      compare::run_cells(cells, runs, {.log_interval_s = config.train.log_interval.count});
+  if (tally.interrupted) fail(ExitCode::kInterrupted, directory.string(), "stopped");
+  Repetition repetition{.label = cells[0].label(), .directory = place.string()};
+  const auto again = compare::read_record(cells[0].record_file());
+  invariant(again.has_value(), "a repeated cell has a record");
+  if (tally.num_finished == 0) {
+    repetition.faults.push_back(cat("received a run that failed: ", again->remark));
+    return repetition;
+  }
+  const compare::RunPair pair{*record, original.root, *again, cells[0].run_dir(),
+                              seed_std(comparison, cell.settings)};
+  repetition.kind_differences = compare::kind_differences(pair);
+  repetition.faults = compare::reproduction_faults(pair);
+  return repetition;
+}
+
+std::string list_of(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += cat(text.empty() ? "" : ", ", part);
+  return text;
+}
+
+void show(const compare::AuditFinding& finding) {
+  if (finding.fault.empty()) {
+    std::cout << "ok        " << printable(finding.subject, std::string::npos) << "\n";
+  } else if (finding.is_note) {
+    log::warn(finding.fault);
+  } else {
+    log::error(finding.fault);
+  }
+}
+
+void show(const Repetition& repetition) {
+  for (const std::string& fault : repetition.faults) log::error(cat(repetition.label, ": ", fault));
+  if (!repetition.faults.empty()) return;
+  std::cout << "repeated  " << repetition.label << ": "
+            << (repetition.kind_differences.empty()
+                    ? "the same bits"
+                    : cat("within the limits for another kind of machine (",
+                          list_of(repetition.kind_differences), ")"))
+            << "\n";
+}
+
+AuditOutput output_of(const compare::AuditedFiles& files, std::uint64_t seed,
+                      const std::vector<Repetition>& repetitions, bool ok) {
+  const report::Comparison& comparison = files.comparison;
+  AuditOutput output{
+      .ok = ok,
+      .seal = comparison.seal.empty() ? std::nullopt : std::optional(comparison.seal),
+      .unsealed_cells = comparison.num_unsealed,
+      .seed = seed};
+  for (const compare::AuditFinding& finding : files.findings) {
+    AuditOutput::Checked& checked = output.checked.emplace_back();
+    checked.subject = finding.subject;
+    if (!finding.fault.empty()) (finding.is_note ? checked.note : checked.fault) = finding.fault;
+  }
+  for (const Repetition& one : repetitions)
+    output.repeated.push_back({one.label, one.directory, one.kind_differences, one.faults});
+  return output;
+}
+
+}  // namespace
+
+void audit_command(const AuditOptions& options) {
+  const StopNotice notice("stopping after the current step");
+  const std::vector<fs::path> directories(options.directories.begin(), options.directories.end());
+  const std::uint64_t seed = options.seed.value_or(options.cells > 0 ? random_seed() : 0);
+  compare::AuditedFiles files = compare::audit_files(directories);
+  check_configs(files.comparison, directories[0], files.findings);
+  if (!options.json)
+    for (const compare::AuditFinding& finding : files.findings) show(finding);
+  std::vector<Repetition> repetitions;
+  std::size_t num_faults = 0;
+  for (const compare::AuditFinding& finding : files.findings)
+    num_faults += !finding.fault.empty() && !finding.is_note;
+  Scratch scratch;
+  for (const std::size_t i :
+       compare::choose_cells(files.comparison, static_cast<std::size_t>(options.cells), seed)) {
+    repetitions.push_back(
+        repeat(files.comparison, files.comparison.cells[i], directories[0], scratch));
+    num_faults += !repetitions.back().faults.empty();
+    if (!repetitions.back().faults.empty()) scratch.keep();
+    if (!options.json) show(repetitions.back());
+  }
+  const std::string& seal = files.comparison.seal;
+  if (options.json) {
+    std::cout << config::to_json(output_of(files, seed, repetitions, num_faults == 0));
+  } else {
+    std::cout << "seal      " << (seal.empty() ? "none" : seal) << "\n";
+    if (!repetitions.empty())
+      std::cout << "choice    --cells " << repetitions.size() << " --seed " << seed << "\n";
+  }
+  const bool differs = std::any_of(repetitions.begin(), repetitions.end(),
+                                   [](const Repetition& one) { return !one.faults.empty(); });
+  if (num_faults > 0)
+    fail(ExitCode::kBadData, options.directories.front(),
+         cat(count_of(static_cast<std::int64_t>(num_faults), "check"), " failed",
+             differs ? cat("; the repeated runs are in ", scratch.path().string()) : ""));
+}
+
+}  // namespace sluice::app
