@@ -72,6 +72,23 @@ void require_final_metric(const train::RunConfig& config, const compare::Compare
           "evaluate.split", "tune", "valid, since compare.tune selects values on the tuning split");
 }
 
+// compare.average_last: enough evaluations of the same tokens as the last one.
+void require_evaluations(const train::RunConfig& config, std::int64_t count) {
+  if (config.evaluate.max_tokens.value != config.evaluate.final_max_tokens.value)
+    fail(ExitCode::kUsage, "evaluate.max_tokens",
+         config.evaluate.max_tokens.value ? cat(*config.evaluate.max_tokens.value) : "all",
+         cat(config.evaluate.final_max_tokens.value ? cat(*config.evaluate.final_max_tokens.value)
+                                                    : "all",
+             ", as in final_max_tokens, since compare.average_last needs evaluations of the same "
+             "tokens"));
+  const std::optional<std::int64_t> steps = config.train.steps;
+  const std::int64_t every = config.evaluate.every_steps.value.value_or(0);
+  if (!steps || every <= 0) return;  // checked again when a run has finished
+  const std::int64_t num_evaluations = *steps / every + (*steps % every != 0);
+  require(num_evaluations >= count, ExitCode::kUsage, "compare.average_last", cat(count),
+          cat("at most ", num_evaluations, ", the evaluations of ", *steps, " steps"));
+}
+
 // Each variant has its own number of steps and finishes its own schedule.
 void require_own_schedule(const optim::ScheduleConfig& schedule) {
   const auto* t5 = std::get_if<optim::T5Schedule>(&schedule);
@@ -96,6 +113,8 @@ train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const 
   train::RunConfig config = std::move(comparison.run);
   if (comparison.compare) {
     require_final_metric(config, *comparison.compare);
+    if (comparison.compare->average_last)
+      require_evaluations(config, *comparison.compare->average_last);
     if (comparison.compare->equalize == compare::Equalize::kTime)
       require_own_schedule(config.schedule);
   }

@@ -45,6 +45,24 @@ void copy_result(report::CellResult& cell, const store::RunResult& result, repor
   cell.env.threads = result.threads;
 }
 
+// Replaces the metric by its mean over the last evaluations (compare.average_last).
+void average_evaluations(report::CellResult& cell, const fs::path& metrics,
+                         std::uint64_t num_targets, std::int64_t count) {
+  const std::vector<double> figures = evaluations_of(metrics, num_targets);
+  const auto wanted = static_cast<std::size_t>(count);
+  if (figures.size() < wanted)
+    return set_state(
+        cell, CellState::kFailed,
+        cat("received ", figures.size(), " evaluations of the ", num_targets,
+            " held-out targets of the last one; expected compare.average_last, ", count));
+  const double last = figures.back();
+  double sum = 0;
+  for (std::size_t i = figures.size() - wanted; i < figures.size(); ++i) sum += figures[i];
+  const double mean = sum / static_cast<double>(wanted);
+  if (cell.bits_per_byte) *cell.bits_per_byte *= mean / last;  // of the same bytes
+  cell.log_perplexity = mean;
+}
+
 bool all_candidates_diverged(const report::Comparison& comparison,
                              const report::Settings& variant) {
   const auto is_ours = [&](const report::TuningPoint& point) { return point.settings == variant; };
@@ -74,8 +92,15 @@ void read_cell(report::CellResult& cell, const fs::path& directory,
   if (record->seal) cell.seal_lines = seal_lines(*record);
   if (record->state == CellState::kDiverged) set_state(cell, CellState::kDiverged, record->remark);
   if (record->state == CellState::kFailed) set_state(cell, CellState::kFailed, record->remark);
-  if (record->state == CellState::kFinished)
-    copy_result(cell, store::read_run_result(place / "run" / "result.json"), comparison.metric);
+  if (record->state == CellState::kFinished) {
+    const store::RunResult result = store::read_run_result(place / "run" / "result.json");
+    copy_result(cell, result, comparison.metric);
+    if (comparison.average_last && cell.state == CellState::kFinished)
+      average_evaluations(cell, place / "run" / "metrics.jsonl", result.num_targets,
+                          *comparison.average_last);
+  }
+  if (const auto faults = seal_faults(*record, place / "run"); !faults.empty())
+    set_state(cell, CellState::kFailed, cat("changed after the run: ", faults.front()));
 }
 
 ComparisonFile read_results(const fs::path& directory, const fs::path& first) {
@@ -101,6 +126,9 @@ void require_same(const ComparisonFile& first, const ComparisonFile& other,
   if (a.metric != b.metric)
     difference =
         cat("metric ", config::name_of(b.metric), " instead of ", config::name_of(a.metric));
+  if (a.average_last != b.average_last)
+    difference = cat("the mean of the last ", b.average_last.value_or(1), " instead of ",
+                     a.average_last.value_or(1), " evaluations");
   if (a.equalize != b.equalize)
     difference = cat("equal ", config::name_of(b.equalize), " instead of equal ",
                      config::name_of(a.equalize));

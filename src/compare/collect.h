@@ -24,4 +24,8 @@ struct Curves {
 };
 Curves read_curves(const std::filesystem::path& metrics);
 
+// The log-perplexities of all evaluations after step 0 that scored `num_targets` targets, in order.
+// kBadData if one has no value or a line is damaged, kMissingInput if there is no such file.
+std::vector<double> evaluations_of(const std::filesystem::path& metrics, std::uint64_t num_targets);
+
 }  // namespace sluice::compare

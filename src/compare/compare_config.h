@@ -51,6 +51,7 @@ struct CompareConfig {
   std::vector<std::uint64_t> seeds{1};
   config::Entries<config::Word> baseline;
   Metric metric = Metric::kLogPerplexity;
+  std::optional<std::int64_t> average_last;
   Equalize equalize = Equalize::kSteps;
   std::vector<std::uint64_t> looks{};
   stats::Spending spending = stats::Spending::kObrienFleming;
@@ -70,6 +71,10 @@ struct CompareConfig {
                             "`vary`. Empty: the first variant."),
         field<&C::metric>("Held-out metric after the last step. Use `bits_per_byte` if tokenizers "
                           "differ."),
+        field<&C::average_last>("Compare the mean of the metric over this number of evaluations, "
+                                "the last one included, instead of the last one alone. All must "
+                                "score the same held-out tokens.",
+                                config::AtLeast{1}),
         field<&C::equalize>("`steps`: the same number of steps for all variants; at matched widths "
                             "also the same arithmetic. `time`: each variant gets as many steps as "
                             "fit into the training time of the baseline."),

@@ -1,4 +1,4 @@
-// read_curves of collect.h.
+// read_curves and evaluations_of of collect.h.
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -92,6 +92,21 @@ Curves read_curves(const std::filesystem::path& metrics) {
     if (const auto point = evaluation_in(evaluations[i])) curves.held_out.push_back(*point);
   }
   return curves;
+}
+
+std::vector<double> evaluations_of(const std::filesystem::path& metrics,
+                                   std::uint64_t num_targets) {
+  std::vector<double> figures;
+  store::read_metrics(metrics, [&](std::int64_t step, const nlohmann::ordered_json& line) {
+    const auto eval = line.find("eval");
+    if (step == 0 || eval == line.end() || !eval->is_object()) return;
+    const auto tokens = eval->find("num_tokens"), figure = eval->find("log_perplexity");
+    if (tokens == eval->end() || *tokens != num_targets) return;
+    require(figure != eval->end() && figure->is_number(), ExitCode::kBadData, metrics.string(),
+            cat("no log_perplexity at step ", step), "a number for each evaluation");
+    figures.push_back(figure->get<double>());
+  });
+  return figures;
 }
 
 }  // namespace sluice::compare

@@ -225,6 +225,7 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   const RunFacts& facts = grid.variants.front().facts;
   c.name = context.options.name;
   c.metric = config.metric;
+  c.average_last = config.average_last;
   c.equalize = config.equalize;
   set_objective(c, facts.objective);
   c.seeds = config.seeds;

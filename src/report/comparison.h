@@ -168,6 +168,7 @@ struct TuningPoint {
 struct ComparisonInfo {
   std::string name;
   Metric metric = Metric::kLogPerplexity;
+  std::optional<std::int64_t> average_last;
   Equalize equalize = Equalize::kSteps;
   std::string objective;  // "causal_lm", "span_corruption"
   std::vector<std::uint64_t> seeds;
@@ -189,6 +190,9 @@ struct ComparisonInfo {
     return std::tuple{
         field<&C::name>("run.name."),
         field<&C::metric>("Metric that is compared."),
+        field<&C::average_last>("Number of last evaluations whose mean it is; missing: only the "
+                                "last one.",
+                                config::MayBeMissing{}),
         field<&C::equalize>("Training budget that all variants have in common: steps or time."),
         field<&C::objective>("Type of the objective."),
         field<&C::seeds>("All requested seeds."),

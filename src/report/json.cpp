@@ -120,6 +120,7 @@ ResultsRecord::Versions versions_of(const Comparison& comparison) {
 std::string json_report(const Comparison& comparison, const Analysis& analysis) {
   ResultsRecord record{.name = comparison.name,
                        .metric = comparison.metric,
+                       .average_last = comparison.average_last,
                        .objective = comparison.objective,
                        .equalize = comparison.equalize,
                        .baseline = comparison.variants[comparison.baseline].settings,

@@ -32,6 +32,12 @@ std::vector<std::uint64_t> compared_seeds(const Comparison& comparison, const An
   return seeds;
 }
 
+std::string average_note(const Comparison& comparison) {
+  if (!comparison.average_last) return "";
+  return cat("Each value is the mean over the last ", *comparison.average_last,
+             " evaluations of its run; the held-out error is that of the last one.");
+}
+
 std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
   const stats::Summary& summary = analysis.summary;
   return cat("Differences are variant − baseline in ", metric_unit(comparison),
@@ -325,6 +331,7 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
     add(sentence(cat("The error rate does not hold: ", change)));
   add(margin_note(comparison, analysis));
   add(undecided_note(analysis));
+  add(average_note(comparison));
   add(pending_note(comparison, analysis));
   add(learning_note(comparison, analysis));
   add(disagreement_note(analysis));

@@ -186,6 +186,7 @@ struct ResultsRecord {
 
   std::string name;
   Metric metric = Metric::kLogPerplexity;
+  std::optional<std::int64_t> average_last;
   std::string objective;
   Equalize equalize = Equalize::kSteps;
   Settings baseline;
@@ -217,6 +218,8 @@ struct ResultsRecord {
     return std::tuple{
         field<&R::name>("run.name."),
         field<&R::metric>("log_perplexity or bits_per_byte."),
+        field<&R::average_last>("Number of last evaluations whose mean the metric is; null: only "
+                                "the last one."),
         field<&R::objective>("Type of the objective."),
         field<&R::equalize>("steps or time."),
         field<&R::baseline>("Settings of the baseline."),

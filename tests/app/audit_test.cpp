@@ -227,5 +227,42 @@ TEST_F(AuditTest, ReadsComparisonsWithoutSeals) {
   expect_fault("log_perplexity 1.5 of step 6; expected ");
 }
 
+class AverageTest : public TwoVariantsTest {};
+
+TEST_F(AverageTest, ComparesTheMeanOfTheLastEvaluations) {
+  const std::vector<std::string> settings{"evaluate.every_steps=2", "compare.average_last=2",
+                                          "compare.seeds=[1]"};
+  std::vector<std::string> command{"compare", "compare.yaml", "--set"};
+  command.insert(command.end(), settings.begin(), settings.end());
+  const Outcome outcome = sluice(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto results = nlohmann::json::parse(read("two/results.json"));
+  EXPECT_EQ(results["average_last"], 2);
+  for (const auto& cell : results["cells"]) {
+    std::vector<double> figures;
+    std::ifstream metrics(
+        path("two/" + cell["directory"].get<std::string>() + "/run/metrics.jsonl"));
+    for (std::string line; std::getline(metrics, line);)
+      if (const auto json = nlohmann::json::parse(line); json.contains("eval"))
+        figures.push_back(json["eval"]["log_perplexity"]);
+    ASSERT_EQ(figures.size(), 4U);  // steps 0, 2, 4, 6
+    EXPECT_EQ(cell["log_perplexity"].get<double>(), (figures[2] + figures[3]) / 2);
+  }
+  EXPECT_NE(read("two/table.md").find("the mean over the last 2 evaluations"), std::string::npos);
+  EXPECT_EQ(sluice({"audit", "two", "--seed", "1"}).exit_code, 0);
+}
+
+TEST_F(AverageTest, RefusesTooFewOrOtherEvaluations) {
+  const Outcome few = sluice({"compare", "compare.yaml", "--set", "compare.average_last=2"});
+  EXPECT_EQ(few.exit_code, 2);
+  EXPECT_NE(few.err.find("compare.average_last: received 2; expected at most 1"), std::string::npos)
+      << few.err;
+  const Outcome other = sluice({"compare", "compare.yaml", "--set", "compare.average_last=2",
+                                "evaluate.every_steps=2", "evaluate.max_tokens=128"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_NE(other.err.find("evaluate.max_tokens: received 128; expected all"), std::string::npos)
+      << other.err;
+}
+
 }  // namespace
 }  // namespace sluice::app

@@ -327,5 +327,46 @@ TEST_F(CollectTest, ReadsAThousandCellsWithinFiveSeconds) {
   EXPECT_LT(seconds, 5 * kSlowdown);
 }
 
+// Evaluations of other tokens and the one before training do not count.
+TEST_F(CollectTest, AveragesTheLastEvaluations) {
+  const fs::path directory = session("a", {1});
+  const fs::path cell = testing::cells_like(directory / "cells", "relu").at(0);
+  CellRecord record = *read_record(cell / "cell.json");
+  record.seal.reset();
+  write_record(record, cell / "cell.json");
+  store::RunResult result = store::read_run_result(cell / "run" / "result.json");
+  result.num_targets = 50;
+  result.figures.log_perplexity = 3.5;
+  result.figures.bits_per_byte = 1.75;
+  store::write_run_result(result, cell / "run" / "result.json");
+  std::ofstream metrics(cell / "run" / "metrics.jsonl");
+  const auto add = [&](int step, double figure, int num_tokens) {
+    metrics << cat("{\"step\":", step, ",\"eval\":{\"log_perplexity\":", figure,
+                   ",\"num_tokens\":", num_tokens, "}}\n");
+  };
+  add(0, 9, 50);
+  add(2, 5, 50);
+  add(4, 4, 50);
+  add(6, 100, 20);
+  add(8, 3.75, 50);
+  add(10, 3.5, 50);
+  metrics.close();
+  const auto averaged = [&](std::int64_t count) {
+    ComparisonFile file = read_comparison(directory);
+    file.comparison.average_last = count;
+    write_comparison(file, directory);
+    return collect(std::vector<fs::path>{directory}).cells[0];
+  };
+  EXPECT_EQ(averaged(1).log_perplexity, 3.5);
+  EXPECT_EQ(averaged(2).log_perplexity, (3.75 + 3.5) / 2);
+  EXPECT_EQ(averaged(4).log_perplexity, (5 + 4 + 3.75 + 3.5) / 4);
+  EXPECT_EQ(averaged(2).bits_per_byte, 1.75 * (3.625 / 3.5));
+  const report::CellResult refused = averaged(5);
+  EXPECT_EQ(refused.state, report::CellState::kFailed);
+  EXPECT_EQ(refused.remark,
+            "received 4 evaluations of the 50 held-out targets of the last one; expected "
+            "compare.average_last, 5");
+}
+
 }  // namespace
 }  // namespace sluice::compare
