@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "app/commands.h"
+#include "app/compare_outputs.h"
 #include "app/comparison_runs.h"
-#include "app/outputs.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"

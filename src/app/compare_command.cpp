@@ -3,10 +3,10 @@
 #include <optional>
 
 #include "app/commands.h"
+#include "app/compare_outputs.h"
 #include "app/comparison_config.h"
 #include "app/comparison_runs.h"
 #include "app/noise_study.h"
-#include "app/outputs.h"
 #include "app/verdict_command.h"
 #include "base/error.h"
 #include "base/signals.h"

@@ -3,9 +3,9 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "app/compare_outputs.h"
 #include "app/doctor_output.h"
 #include "app/noise_study.h"
-#include "app/outputs.h"
 #include "app/text_records.h"
 #include "base/error.h"
 #include "base/text_format.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "app/outputs.h"
+#include "app/compare_outputs.h"
 #include "report/comparison.h"
 
 namespace sluice::app {

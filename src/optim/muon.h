@@ -34,7 +34,7 @@ namespace sluice::optim {
 bool is_hidden_matrix(const ops::ParameterSpec& spec);
 
 // orthogonalize() above; returns the type of `update_RC`. kFp32: rounds to that type (tests use
-// float64). `bf16_products`: for kBf16, the device multiplies bf16 tensors; otherwise fp32 products.
+// float64). `bf16_products`: for kBf16, the device multiplies bf16 tensors; otherwise fp32 ones.
 at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps, NewtonSchulzType type,
                          bool bf16_products = true);
 

@@ -56,9 +56,12 @@ std::string verdict_text(const Comparison& comparison, const Analysis& analysis)
   if (comparison.seeds.size() == 1)
     return "Only one seed: no significance tests, variants are not ranked.";
   if (!analysis.is_tested()) return sentence(cat("No verdict: ", analysis.summary.untested));
-  if (analysis.summary.is_powerless() && !is_concluded(analysis))
-    return sentence(cat("No verdict is possible ", powerless_text(analysis)));
   std::string text;
+  if (analysis.summary.is_powerless() && !is_concluded(analysis)) {
+    text = sentence(cat("No verdict is possible ", powerless_text(analysis)));
+    add_untested(text, comparison, analysis);
+    return text;
+  }
   if (!analysis.summary.variants[comparison.baseline].analyzed)
     text = cat("No comparison with the baseline ", baseline, " (",
                status_of(comparison, analysis, comparison.baseline),

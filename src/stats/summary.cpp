@@ -146,8 +146,8 @@ void add_remarks(const Blocks& blocks, Summary& summary) {
   const VariantSummary& baseline = summary.variants[summary.baseline];
   if (!blocks.baseline && !baseline.remark.empty())
     summary.remarks.push_back(cat("no differences; baseline: ", baseline.remark));
-  // otherwise part of `untested`
-  if (summary.untested.empty() && num_waiting(summary) > 0)
+  // unless `untested` says so
+  if (num_waiting(summary) > 0 && summary.untested.find(runs_left(summary)) == std::string::npos)
     summary.remarks.push_back(cat("preliminary: ", runs_left(summary)));
   if (summary.untested.empty() && *summary.residual_std == 0)
     summary.remarks.emplace_back("zero residual variance, so every p-value is 1");

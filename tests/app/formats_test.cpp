@@ -39,9 +39,10 @@ class Formats : public ProgramTest {
     EXPECT_EQ(names.back(), "all");
     EXPECT_GE(names.size(), 3u);
   }
-  void expect_output_matches(const std::string& name, const std::vector<std::string>& arguments) {
+  void expect_output_matches(const std::string& name, const std::vector<std::string>& arguments,
+                             int exit_code = 0) {
     const Outcome outcome = sluice(arguments);
-    EXPECT_EQ(outcome.exit_code, 0) << name << outcome.err;
+    EXPECT_EQ(outcome.exit_code, exit_code) << name << outcome.err;
     expect_match(name, outcome.out);
   }
   std::string first_line_with(const std::string& file, const std::string& key) const {
@@ -121,6 +122,7 @@ corpus: {tune_holdout: 0.2}
   expect_output_matches("noise", {"compare", "compare.yaml", "--noise", "--json"});
   expect_noise_by_source();
   expect_output_matches("audit", {"audit", "two", "--json"});
+  expect_output_matches("verdict", {"verdict", "two", "--json"}, 82);  // undecided
   expect_file_matches("comparison", "two/comparison.json");
   expect_file_matches("results", "two/results.json");
   for (const auto& entry : fs::directory_iterator(path("two/cells")))
