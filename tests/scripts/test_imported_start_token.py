@@ -128,13 +128,17 @@ class StartTokenTest(unittest.TestCase):
         (self.root / "texts.jsonl").write_text(json.dumps({"text": TEXT}) + "\n")
         line = sluice("score", self.root / "run", "--input", self.root / "texts.jsonl")
         score = json.loads(line.splitlines()[0])
-        self.assertEqual([token["id"] for token in score["tokens"]], prompt[1:])
-        self.assertAlmostEqual(score["sum"], log_probability(model, prompt), delta=1e-3)
+        self.assertEqual(score["tokens"], prompt[1:])
+        self.assertAlmostEqual(score["log_probability"], log_probability(model, prompt), delta=1e-3)
         # The start token matters: with the end token the sum is another one.
         other = log_probability(model, [tokenizer["eos"], *prompt[1:]])
-        self.assertGreater(abs(score["sum"] - other), 0.1)
+        self.assertGreater(abs(score["log_probability"] - other), 0.1)
         expected = model.generate(
-            torch.tensor([prompt]), max_new_tokens=NUM_TOKENS, do_sample=False, pad_token_id=0
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
+            max_new_tokens=NUM_TOKENS,
+            do_sample=False,
+            pad_token_id=tokenizer["eos"],
         )[0].tolist()[len(prompt) :]
         written = json.loads(
             sluice("generate", self.root / "run", "--prompt", TEXT, "--temperature", 0,
