@@ -264,5 +264,43 @@ TEST_F(AverageTest, RefusesTooFewOrOtherEvaluations) {
       << other.err;
 }
 
+class EvalOverlapTest : public ShortRunTest {};
+
+// Against result.json and overlap.json.
+TEST_F(EvalOverlapTest, LeavesOutDocumentsOfTheTrainingText) {
+  const std::string text = read("text.txt");
+  write("valid.txt", text.substr(2000, 1500) + "\n\n" + "Quite other words, zebra xylophone.\n\n" +
+                         "Nothing of it stands above: jumping quivering vexed wizards.\n");
+  train({"tiny.yaml", "--set", "corpus.valid=[valid.txt]"});
+  const auto result = nlohmann::json::parse(read("run/result.json"));
+  nlohmann::json overlap;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path("prepared")))
+    if (entry.path().filename() == "overlap.json")
+      overlap = nlohmann::json::parse(content(entry.path()));
+  ASSERT_EQ(overlap["valid"].size(), result["documents"].size());
+  double nats = 0, num_targets = 0;
+  std::size_t num_left_out = 0;
+  for (std::size_t i = 0; i < result["documents"].size(); ++i) {
+    const double tokens = overlap["valid"][i][0], contained = overlap["valid"][i][1];
+    if (contained > 0.5 * tokens) {
+      ++num_left_out;
+      continue;
+    }
+    nats += result["documents"][i][0].get<double>();
+    num_targets += result["documents"][i][1].get<double>();
+  }
+  ASSERT_GT(num_left_out, 0U);
+  ASSERT_GT(num_targets, 0);
+  const auto json = sluice({"eval", "run", "--json"}).json();
+  EXPECT_EQ(json["num_documents_left_out"], num_left_out);
+  EXPECT_NEAR(json["log_perplexity_without_overlap"].get<double>(), nats / num_targets, 1e-9);
+  EXPECT_EQ(sluice({"eval", "run", "--overlap-above", "1", "--json"}).json()["log_perplexity"],
+            json["log_perplexity"]);
+  EXPECT_EQ(sluice({"train", "tiny.yaml", "--fresh", "--set", "corpus.valid=[valid.txt]",
+                    "corpus.max_overlap=0.1"})
+                .exit_code,
+            65);
+}
+
 }  // namespace
 }  // namespace sluice::app
