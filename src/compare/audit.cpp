@@ -117,7 +117,8 @@ void audit_programs(CellAudit& audit) {
   }
   if (all.size() == 1 && *all.begin() == build_name()) return;
   std::string builds;
-  for (const std::string& build : all) builds += cat(builds.empty() ? "" : ", ", build);
+  for (const std::string& build : all)
+    builds += cat(builds.empty() ? "" : ", ", build.empty() ? "an unknown version" : build);
   if (!all.empty())
     audit.findings.push_back(
         {"programs", cat("programs: the runs are by ", builds, ", the audit by ", build_name()),

@@ -141,7 +141,8 @@ TEST_F(AuditTest, NamesEditedFiles) {
 
   start_over();
   replace(cell("geglu-seed-1") + "/config.yaml", "batch_sequences: 4", "batch_sequences: 8");
-  expect_fault(cell("geglu-seed-1") + "/config.yaml: received settings with hash ");
+  expect_fault(cell("geglu-seed-1") +
+               "/config.yaml: train.batch_sequences: received 8; expected 4");
 
   start_over();
   replace("copy/seal.txt", "state finished", "state diverged");
