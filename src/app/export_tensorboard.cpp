@@ -34,8 +34,7 @@ void export_tensorboard(const std::string& run, const std::string& out) {
           "a directory without it, e.g. a new one");
   const auto config = config::load<train::RunConfig>({.file = paths.config(), .overrides = {}});
   real_files().create_directories(out);
-  if (fs::exists(paths.events()))
-    real_files().write_atomically(events, read_file(paths.events()));
+  if (fs::exists(paths.events())) real_files().write_atomically(events, read_file(paths.events()));
   train::TensorBoardLog log({.events = events, .metrics = paths.metrics()},
                             train::shown_settings(config));
   log.return_to(std::numeric_limits<std::int64_t>::max(), written_s(paths.metrics()));

@@ -40,8 +40,8 @@ struct ShownRun {
   std::vector<ShownStep> steps;  // by step
   std::vector<ShownEvaluation> evaluations;
   std::vector<ShownSample> samples;  // by step
-  std::uint64_t tokens = 0;         // target tokens trained on
-  std::int64_t num_parameters = 0;  // 0: unknown
+  std::uint64_t tokens = 0;          // target tokens trained on
+  std::int64_t num_parameters = 0;   // 0: unknown
   // empty if unknown
   std::string machine, device, precision, build, data_fingerprint, tokenizer_hash;
 };
