@@ -238,7 +238,7 @@ void audit_report(const report::Comparison& comparison, const fs::path& director
     return findings.push_back({directory.string(),
                                cat(directory.string(),
                                    ": report of another version; only its "
-                                   "cells are checked"),
+                                   "cells and means are checked"),
                                /*is_note=*/true});
   const std::vector<std::pair<const char*, std::string>> texts{
       {"results.csv", report::csv_report(comparison)},

@@ -293,6 +293,11 @@ const optim::AdamWConfig kAdamW{.lr = 3e-3, .weight_decay = 0.1, .clip_norm = 0.
 const optim::CosineSchedule kCosine{.warmup_steps = 10, .final_fraction = 0.1};
 // At this width q, k, v and o are factored, and other matrices with both dimensions of at least 24.
 const optim::AdafactorConfig kAdafactor{.factored_min_dim = 24, .clip_norm = 0.5};
+// Unrounded, so that losses agree as closely as with the other optimizers.
+const optim::MuonConfig kMuon{.lr = 3e-3,
+                              .newton_schulz_type = optim::NewtonSchulzType::kFp32,
+                              .adamw_lr_factor = 0.5,
+                              .clip_norm = 0.5};
 const optim::T5Schedule kT5{.constant_steps = 400, .decay_fraction = 0.2};
 
 INSTANTIATE_TEST_SUITE_P(Recipes, PlainPyTorch,
@@ -301,7 +306,9 @@ INSTANTIATE_TEST_SUITE_P(Recipes, PlainPyTorch,
                                            Recipe{"GeGluAdafactor", "geglu", kAdafactor, kT5, 0.5},
                                            Recipe{"XieluAdamW", "xielu", kAdamW, kCosine, 0.5},
                                            Recipe{"PolyNormAdafactor", "polynorm", kAdafactor, kT5,
-                                                  0.5}),
+                                                  0.5},
+                                           Recipe{"SwiGluMuon", "swiglu", kMuon, kCosine, 0.5},
+                                           Recipe{"XieluMuon", "xielu", kMuon, kCosine, 0.5}),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
