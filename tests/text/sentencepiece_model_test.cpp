@@ -170,7 +170,7 @@ TEST_P(Faults, RejectedWithAOneLineMessage) {
 TEST(CheckModel, AcceptsUnknownFields) {
   const std::string newer = bytes_field(
       2, number_field(3, 2) + bytes_field(53, "x") + bytes_field(54, "y") + number_field(200, 1));
-  EXPECT_EQ(check_model(kMeta + piece("a") + newer + kIdentity + bytes_field(1000, "z"), "m")
+  EXPECT_EQ(check_model(kMeta + piece("a") + newer + kIdentity + bytes_field(2000, "z"), "m")
                 .pieces.size(),
             4U);
 }
