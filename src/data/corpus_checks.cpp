@@ -81,7 +81,7 @@ void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& 
 
 std::string overlap_words(const OverlapTotals& totals) {
   return cat(percent(totals.num_contained, totals.num_tokens),
-             " of the held-out tokens are contained in the training text, and ",
+             " of the held-out tokens are also in the training text; ",
              count(totals.num_near_duplicates), " of ", count(totals.num_documents),
              " documents are near duplicates");
 }

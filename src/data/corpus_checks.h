@@ -20,7 +20,7 @@ void warn_of_overlap(const Overlap& overlap, const SplitCounts& valid);
 // warn_of_overlap(), and a warning about splits with too few documents for statistics.
 void warn_of_splits(const PreparedManifest& manifest, const text::CorpusConfig& corpus);
 
-// "3.1 % of the held-out tokens are contained in the training text, and 4 of 500 documents are near
+// "3.1 % of the held-out tokens are also in the training text; 4 of 500 documents are near
 // duplicates"; see token_overlap.h.
 std::string overlap_words(const OverlapTotals& totals);
 // kBadData if the totals exceed corpus.max_overlap.
