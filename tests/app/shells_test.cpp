@@ -21,7 +21,7 @@ const std::vector<Completed> kCompleted = {
     {"sluice config show --s", "sluice config show --set "},
     {"sluice train --re", "sluice train --resume "},
     {"sluice train --set model.ff", "sluice train --set model.ffn="},
-    {"sluice train --set model.ffn=swig", "sluice train --set model.ffn=swiglu "},
+    {"sluice train --set model.ffn=bil", "sluice train --set model.ffn=bilinear "},
     {"sluice train --set run.seed=2 train.ep", "sluice train --set run.seed=2 train.epochs="},
     {"sluice train --set run.seed=2 schedule.type=cos",
      "sluice train --set run.seed=2 schedule.type=cosine "},
