@@ -173,7 +173,7 @@ TEST_F(PreparedOverlap, MaxOverlapRefuses) {
   } catch (const UserError& error) {
     EXPECT_EQ(error.code(), ExitCode::kBadData);
     EXPECT_NE(std::string(error.what()).find("corpus.max_overlap: received "), std::string::npos);
-    EXPECT_NE(std::string(error.what()).find(" % of the held-out tokens are contained"),
+    EXPECT_NE(std::string(error.what()).find(" % of the held-out tokens are also"),
               std::string::npos)
         << error.what();
   }
