@@ -1,7 +1,4 @@
-#include <unistd.h>
-
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <random>
 #include <vector>
@@ -12,12 +9,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/scratch_directory.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "compare/audit.h"
 #include "compare/runner.h"
 #include "config/config.h"
 #include "run/places.h"
+#include "stats/moments.h"
 #include "store/run_result.h"
 #include "train/checkpoint.h"
 
@@ -63,26 +62,6 @@ void check_configs(const report::Comparison& comparison, const fs::path& directo
     }
   }
 }
-
-// The directory of repeated runs; removed unless keep() is called.
-class Scratch {
- public:
-  Scratch() : path_(fs::temp_directory_path() / cat("sluice-audit-", ::getpid())) {
-    real_files().create_directories(path_);
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!kept_) fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const fs::path& path() const { return path_; }
-  void keep() { kept_ = true; }
-
- private:
-  fs::path path_;
-  bool kept_ = false;
-};
 
 // The data must be prepared and intact, or the corpus be there to prepare it.
 void require_data(const train::RunConfig& config, const store::RunResult& result,
@@ -136,15 +115,11 @@ double seed_std(const report::Comparison& comparison, const report::Settings& se
   std::vector<double> values;
   for (const report::CellResult& cell : comparison.cells)
     if (cell.settings == settings && cell.log_perplexity) values.push_back(*cell.log_perplexity);
-  if (values.size() < 2) return 0;
-  double mean = 0, squares = 0;
-  for (const double value : values) mean += value / static_cast<double>(values.size());
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+  return stats::sample_std(values).value_or(0);
 }
 
 Repetition repeat(const report::Comparison& comparison, const report::CellResult& cell,
-                  const fs::path& directory, Scratch& scratch) {
+                  const fs::path& directory, const fs::path& scratch) {
   const fs::path place = directory / cell.directory;
   const store::RunPaths original{place / "run"};
   const auto record = compare::read_record(place / "cell.json");
@@ -153,11 +128,10 @@ Repetition repeat(const report::Comparison& comparison, const report::CellResult
   const train::RunConfig config =
       run::with_resolved_paths(config_of_cell(place), original, result.data_fingerprint);
   require_data(config, result, *record, place / "config.yaml");
-  const fs::path config_file = scratch.path() / (place.filename().string() + ".yaml");
+  const fs::path config_file = scratch / (place.filename().string() + ".yaml");
   real_files().write_atomically(config_file, config::to_yaml(config, config::Comments::kNone));
   ComparisonRuns runs({.config = config_file.string(), .overrides = {}});
-  const std::vector<compare::Cell> cells{
-      cell_in(scratch.path(), cell, place, config.run.name, runs)};
+  const std::vector<compare::Cell> cells{cell_in(scratch, cell, place, config.run.name, runs)};
   const compare::Tally tally =
       compare::run_cells(cells, runs, {.log_interval_s = config.train.log_interval.count});
   if (tally.interrupted) fail(ExitCode::kInterrupted, directory.string(), "stopped");
@@ -234,11 +208,11 @@ void audit_command(const AuditOptions& options) {
   std::size_t num_faults = 0;
   for (const compare::AuditFinding& finding : files.findings)
     num_faults += !finding.fault.empty() && !finding.is_note;
-  Scratch scratch;
+  ScratchDirectory scratch("sluice-audit-");  // of the repeated runs
   for (const std::size_t i :
        compare::choose_cells(files.comparison, static_cast<std::size_t>(options.cells), seed)) {
     repetitions.push_back(
-        repeat(files.comparison, files.comparison.cells[i], directories[0], scratch));
+        repeat(files.comparison, files.comparison.cells[i], directories[0], scratch.path()));
     num_faults += !repetitions.back().faults.empty();
     if (!repetitions.back().faults.empty()) scratch.keep();
     if (!options.json) show(repetitions.back());

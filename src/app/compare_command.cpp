@@ -175,7 +175,8 @@ void show_report(const std::vector<fs::path>& directories, bool json) {
          cat("cannot write the report: ", error.what(), "; pass a writable directory first"));
   }
   if (json) {
-    VerdictOutput verdict = verdict_output(comparison, target.string());
+    VerdictOutput verdict =
+        verdict_output(comparison, report::analyze(comparison), target.string());
     std::cout << config::to_json(CompareOutput{.directory = target.string(),
                                                .finished = counts.finished,
                                                .diverged = counts.diverged,

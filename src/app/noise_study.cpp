@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 
 #include "app/comparison_runs.h"
 #include "base/error.h"

@@ -57,8 +57,8 @@ VerdictRecord verdict_record(const report::Comparison& comparison, const report:
 
 }  // namespace
 
-VerdictOutput verdict_output(const report::Comparison& comparison, const std::string& directory) {
-  const report::Analysis analysis = report::analyze(comparison);
+VerdictOutput verdict_output(const report::Comparison& comparison, const report::Analysis& analysis,
+                             const std::string& directory) {
   const std::vector<report::VariantOutcome> outcomes = report::outcomes(comparison, analysis);
   VerdictOutput output{.directory = directory,
                        .outcome = report::overall(outcomes),
@@ -72,11 +72,11 @@ VerdictOutput verdict_output(const report::Comparison& comparison, const std::st
 void verdict_command(const VerdictOptions& options) {
   const report::Comparison comparison =
       compare::collect(std::vector<std::filesystem::path>{options.directory});
-  const VerdictOutput output = verdict_output(comparison, options.directory);
+  const report::Analysis analysis = report::analyze(comparison);
+  const VerdictOutput output = verdict_output(comparison, analysis, options.directory);
   if (options.json) {
     std::cout << config::to_json(output);
   } else {
-    const report::Analysis analysis = report::analyze(comparison);
     for (const report::VariantOutcome& outcome : report::outcomes(comparison, analysis))
       std::cout << report::console_text(report::outcome_line(comparison, analysis, outcome))
                 << "\n";

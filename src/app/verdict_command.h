@@ -4,6 +4,7 @@
 #include <string>
 
 #include "app/compare_outputs.h"
+#include "report/analysis.h"
 #include "report/comparison.h"
 
 namespace sluice::app {
@@ -20,6 +21,7 @@ struct VerdictOptions {
 void verdict_command(const VerdictOptions& options);
 
 // What verdict --json prints.
-VerdictOutput verdict_output(const report::Comparison& comparison, const std::string& directory);
+VerdictOutput verdict_output(const report::Comparison& comparison, const report::Analysis& analysis,
+                             const std::string& directory);
 
 }  // namespace sluice::app

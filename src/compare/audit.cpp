@@ -288,10 +288,7 @@ AuditedFiles audit_files(std::span<const fs::path> directories) {
                               /*is_note=*/true});
   audit_seal(files.comparison, directories[0], files.findings);
   // A changed cell changes the whole report; it is named above.
-  const bool cells_are_sound = std::none_of(
-      files.findings.begin(), files.findings.end(),
-      [](const AuditFinding& finding) { return !finding.fault.empty() && !finding.is_note; });
-  if (cells_are_sound) audit_report(files.comparison, directories[0], files.findings);
+  if (!files.has_faults()) audit_report(files.comparison, directories[0], files.findings);
   return files;
 }
 

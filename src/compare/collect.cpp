@@ -11,6 +11,7 @@
 #include "compare/seed_consistency.h"
 #include "compare/tuning.h"
 #include "config/names.h"
+#include "stats/moments.h"
 #include "store/run_result.h"
 
 namespace sluice::compare {
@@ -56,9 +57,7 @@ void average_evaluations(report::CellResult& cell, const fs::path& metrics,
         cat("received ", figures.size(), " evaluations of the ", num_targets,
             " held-out targets of the last one; expected compare.average_last, ", count));
   const double last = figures.back();
-  double sum = 0;
-  for (std::size_t i = figures.size() - wanted; i < figures.size(); ++i) sum += figures[i];
-  const double mean = sum / static_cast<double>(wanted);
+  const double mean = stats::mean_of(std::span(figures).last(wanted));
   if (cell.bits_per_byte) *cell.bits_per_byte *= mean / last;  // of the same bytes
   cell.log_perplexity = mean;
 }

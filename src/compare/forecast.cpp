@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/scratch_directory.h"
 #include "base/text_format.h"
 #include "base/threads.h"
 #include "compare/collect.h"
@@ -65,27 +66,6 @@ std::optional<double> assumed_std(const CompareConfig& config) {
           "a number, or a comparison with two variants finished on two seeds");
   return std;
 }
-
-// A temporary directory, removed at the end.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string name = (fs::temp_directory_path() / "sluice-XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, ExitCode::kIo, name,
-            "cannot create a temporary directory; set TMPDIR to a writable directory");
-    path_ = name;
-  }
-  ~ScratchDirectory() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 void time_variants(Forecast& forecast, const Planner& planner,
                    const std::vector<PlannedVariant>& variants, int threads) {

@@ -16,6 +16,7 @@
 #include "base/machine.h"
 #include "base/rendezvous.h"
 #include "base/resident_memory.h"
+#include "base/scratch_directory.h"
 #include "base/signals.h"
 #include "base/stop_notice.h"
 #include "base/text_format.h"
@@ -195,23 +196,12 @@ double time_evaluation_batch(const Plan& plan, const Trial& trial) {
 double time_save(std::uint64_t checkpoint_bytes) {
   constexpr std::uint64_t kMostBytes = 64 << 20;
   const std::string content(std::min(checkpoint_bytes, kMostBytes), 'x');
-  std::string folder = (fs::temp_directory_path() / "sluice-XXXXXX").string();
-  require(::mkdtemp(folder.data()) != nullptr, ExitCode::kIo, folder,
-          "cannot create a directory; set TMPDIR to a directory with free space");
+  const ScratchDirectory scratch;
+  const fs::path file = scratch.path() / "checkpoint";
   const double begin_s = monotonic_s();
-  const auto remove = [&] {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  };
-  try {
-    real_files().write_atomically(fs::path(folder) / "checkpoint", content);
-    hash_of(read_file(fs::path(folder) / "checkpoint"));
-  } catch (...) {
-    remove();
-    throw;
-  }
+  real_files().write_atomically(file, content);
+  hash_of(read_file(file));
   const double seconds = monotonic_s() - begin_s;
-  remove();
   return seconds * static_cast<double>(checkpoint_bytes) / static_cast<double>(content.size());
 }
 

@@ -167,8 +167,8 @@ std::vector<std::optional<Interval>> SignFlips::intervals(double level) const {
       // gives T_i(f) ≥ T_i(1).
       const double kept_mean = (sums[0] + sums[f]) / (2 * kept[f]),
                    flipped_mean = (sums[0] - sums[f]) / (2 * (s - kept[f]));
-      const double t = others[f].without(i), room = s - t * t;
-      const double reach = room > kTie ? t * std::sqrt(comparison.variance / room) : kInfinity;
+      const double t = others[f].without(i), rest = s - t * t;
+      const double reach = rest > kTie ? t * std::sqrt(comparison.variance / rest) : kInfinity;
       const bool is_identity = kept[f] == s || kept[f] == 0;
       low[f] =
           is_identity ? -kInfinity : std::min({kept_mean, flipped_mean, comparison.mean - reach});

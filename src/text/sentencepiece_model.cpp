@@ -271,7 +271,7 @@ int byte_of_piece(std::string_view text) {
 }
 
 std::string with_start_piece(std::string_view serialized, std::string_view piece) {
-  // The field is the last one: nothing else is written anew.
+  // The field is the last one: nothing else changes.
   std::string model(serialized);
   const std::string_view old = check_model(serialized, "tokenizer").start_piece;
   if (!old.empty()) {
