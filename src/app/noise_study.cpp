@@ -34,8 +34,10 @@ bool has_dropout(const train::RunConfig& config) {
 
 std::vector<Source> sources_of(const ComparisonConfig& config) {
   std::vector<Source> sources{{"initial_values", "run.seeds.initial_values"},
-                              {"data", "run.seeds.data"}};
-  if (has_dropout(config.run)) sources.push_back({"dropout", "run.seeds.dropout"});
+                              {"data_order", "run.seeds.data_order"}};
+  if (has_dropout(config.run)) {
+    sources.push_back({"dropout_masks", "run.seeds.dropout_masks"});
+  };
   const auto num_seeds = static_cast<std::int64_t>(config.compare->seeds.size());
   Source rounding{"rounding"};
   for (std::int64_t n = 1; n <= std::min<std::int64_t>(num_seeds, machine().num_cpus); ++n)

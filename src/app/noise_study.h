@@ -22,7 +22,7 @@ struct NoiseRecord {
     using config::field;
     using N = NoiseRecord;
     return std::tuple{
-        field<&N::source>("initial_values, data, dropout, rounding or all."),
+        field<&N::source>("initial_values, data_order, dropout_masks, rounding or all."),
         field<&N::values>("Metric of each finished run."),
         field<&N::std>("Their standard deviation; null for fewer than two runs."),
         field<&N::std_low>("Lower bound of its 95 % confidence interval (chi-squared)."),

@@ -41,13 +41,14 @@ constexpr auto names_of(Split) {
 
 // The streams of random numbers of a run, each with its own seed, to vary one at a time.
 struct StreamSeeds {
-  config::WordOr<"seed", std::uint64_t> initial_values, data, dropout;
+  config::WordOr<"seed", std::uint64_t> initial_values, data_order, dropout_masks;
   static constexpr auto fields() {
     using config::field;
     using C = StreamSeeds;
-    return std::tuple{field<&C::initial_values>("Of the initial weights."),
-                      field<&C::data>("Of the order of training windows and of masked spans."),
-                      field<&C::dropout>("Of the dropout masks.")};
+    return std::tuple{
+        field<&C::initial_values>("Of the initial weights."),
+        field<&C::data_order>("Of the order of training windows and of masked spans."),
+        field<&C::dropout_masks>("Of the dropout masks.")};
   }
 };
 
@@ -57,8 +58,8 @@ struct RunSection {
   std::uint64_t seed = 1;
   StreamSeeds seeds;
   std::uint64_t initial_values_seed() const { return seeds.initial_values.value_or(seed); }
-  std::uint64_t data_seed() const { return seeds.data.value_or(seed); }
-  std::uint64_t dropout_seed() const { return seeds.dropout.value_or(seed); }
+  std::uint64_t data_seed() const { return seeds.data_order.value_or(seed); }
+  std::uint64_t dropout_seed() const { return seeds.dropout_masks.value_or(seed); }
   static constexpr auto fields() {
     using config::field;
     using C = RunSection;

@@ -77,7 +77,7 @@ TEST_F(Suggestions, KeysOfOtherPrograms) {
       {"context_length", "train.sequence_length"},
       {"weight_decay", "optimizer.weight_decay"},
       {"warmup", "schedule.warmup_steps"},
-      {"dropout", "run.seeds.dropout` or `model.dropout"},
+      {"dropout", "model.dropout"},
       {"vocab_size", "tokenizer.vocab_size` or `model.vocab_size"},
       {"model.activation", "model.ffn"},
       {"field", "corpus.text_field"},
