@@ -77,6 +77,7 @@ struct Row {
   Limits limits;
   std::optional<Affects> affects;
   std::optional<Path> path;
+  std::string_view also_sets;                 // the key of AlsoSets; empty without it
   bool rest = false;                          // a Map of all keys without a row
   bool may_be_missing = false;                // in records
   const void* (*get)(const void*) = nullptr;  // from the struct to the member

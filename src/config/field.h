@@ -57,6 +57,11 @@ struct Key {
 // In a record (record.h): the key is optional, because earlier versions did not write it or because
 // there may be no value.
 struct MayBeMissing {};
+// The value may also be written as a mapping that sets another key of the section beside it:
+// `metric: {bits_per_byte, average_last: 4}`.
+struct AlsoSets {
+  std::string_view key;
+};
 // A string, or strings, naming files. `~/` expands to the home directory. Checkpoints store
 // `placeholder` instead of the path (empty: the default value), so that they do not depend on file
 // locations.

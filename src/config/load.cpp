@@ -51,6 +51,7 @@ void parse_into(const Section& section, void* value, std::string_view yaml, std:
   const int source = report.add_source(std::string(name));
   Node root = read_tree(yaml, source, "", report, budget);
   refuse_extends(root, report);
+  split_values(root, section);
   finish(section, value, root, report);
 }
 

@@ -144,13 +144,14 @@ inline void apply(Row& row, MultipleOf c) { row.limits.divisor = c.divisor; }
 inline void apply(Row& row, NonEmpty) { row.limits.non_empty = true; }
 inline void apply(Row& row, Rest) { row.rest = true; }
 inline void apply(Row& row, Affects c) { row.affects = c; }
+inline void apply(Row& row, AlsoSets c) { row.also_sets = c.key; }
 inline void apply(Row& row, Path c) { row.path = c; }
 inline void apply(Row& row, Key c) { row.name = c.name; }
 inline void apply(Row& row, MayBeMissing) { row.may_be_missing = true; }
 template <class Constraint>
 inline constexpr bool is_for_any_type =
     std::is_same_v<Constraint, Affects> || std::is_same_v<Constraint, Key> ||
-    std::is_same_v<Constraint, MayBeMissing>;
+    std::is_same_v<Constraint, MayBeMissing> || std::is_same_v<Constraint, AlsoSets>;
 
 // Text or a list of text, possibly optional.
 template <class T>

@@ -99,7 +99,44 @@ void append_joined(std::vector<Node>& entries, Node node) {
   }
 }
 
+// The section that a value of this type is, if it is one.
+const Section* section_in(const Type& type) {
+  if (const auto* maybe = std::get_if<const Maybe*>(&type)) return section_in((*maybe)->inner);
+  const auto* section = std::get_if<const Section*>(&type);
+  return section == nullptr ? nullptr : *section;
+}
+
+// `entry: {value, key: x}` becomes `entry: value` and `key: x`, unless it has another form.
+void split_value(Node& mapping, std::size_t place, std::string_view key) {
+  std::vector<Node>& parts = mapping.children[place].children;
+  const auto has_key = [&](const Node& part) { return part.key == key; };
+  const auto is_value = [](const Node& part) { return part.form == Node::Form::kNull; };
+  const auto other = std::find_if(parts.begin(), parts.end(), has_key);
+  const auto value = std::find_if(parts.begin(), parts.end(), is_value);
+  if (parts.size() != 2 || other == parts.end() || value == parts.end() || value == other) return;
+  Node beside = std::move(*other);
+  Node& entry = mapping.children[place];
+  entry.form = Node::Form::kPlain;
+  entry.text = std::exchange(value->key, "");
+  entry.mark = value->key_mark;
+  entry.children.clear();
+  mapping.children.push_back(std::move(beside));
+}
+
 }  // namespace
+
+void split_values(Node& mapping, const Section& section) {
+  for (const Row& row : section.rows) {
+    for (std::size_t i = 0; i < mapping.children.size(); ++i) {
+      Node& entry = mapping.children[i];
+      if (entry.key != row.name || !entry.is_mapping()) continue;
+      if (const Section* inner = section_in(row.type)) split_values(entry, *inner);
+      if (!row.also_sets.empty() && mapping.find(row.also_sets) == nullptr)
+        split_value(mapping, i, row.also_sets);
+      break;
+    }
+  }
+}
 
 void join_keys(Node& mapping, const Section* named) {
   std::vector<Node> entries;
@@ -116,6 +153,7 @@ void join_keys(Node& mapping, const Section* named) {
 void merge(Node& base, Node over, const Section& section) {
   if (over.form == Node::Form::kNull) return;
   if (base.is_mapping() && over.is_mapping()) {
+    split_values(over, section);
     merge_mappings(base, std::move(over), Schema{&section, section.defaults()});
   } else {
     base = std::move(over);

@@ -26,6 +26,9 @@ Node read_overrides(const Input& input, Report& report, NodeBudget& budget);
 // (may be nullptr).
 void join_keys(Node& mapping, const Section* named);
 
+// Moves the second key of `entry: {value, key: x}` (AlsoSets) beside `entry`.
+void split_values(Node& mapping, const Section& section);
+
 // Removes `extends` from a mapping that is not from a file, and reports it as a problem.
 void refuse_extends(Node& root, Report& report);
 

@@ -150,12 +150,27 @@ class Writer {
       if (row.rest) continue;
       const void* default_value = value == nullptr ? nullptr : row.get(value);
       Json property = schema_of(row.type, row.limits, default_value);
+      if (!row.also_sets.empty()) property = with_other_key(property, section, row.also_sets);
       if (!row.doc.empty()) property["description"] = row.doc;
       if (default_value != nullptr && !std::holds_alternative<const Section*>(row.type))
         property["default"] = json_value(row.type, default_value);
       properties[std::string(row.name)] = std::move(property);
     }
     return properties;
+  }
+
+  // The form {VALUE: null, key: x} of AlsoSets. `names`: the schema of the values alone.
+  Json with_other_key(const Json& names, const Section& section, std::string_view key) const {
+    const Row& other = *section.find(key);
+    Json properties = {{std::string(key), schema_of(other.type, other.limits, nullptr)}};
+    for (const Json& name : names.at("enum"))
+      properties[name.get<std::string>()] = {{"type", "null"}};
+    return {{"anyOf", Json::array({names, Json{{"type", "object"},
+                                               {"properties", properties},
+                                               {"minProperties", 2},
+                                               {"maxProperties", 2},
+                                               {"required", Json::array({key})},
+                                               {"additionalProperties", false}}})}};
   }
 
   static Json required_in(const Section& section) {

@@ -31,6 +31,51 @@ class Load : public ::testing::Test {
   testing::TemporaryDirectory directory_;
 };
 
+struct Compared {
+  sample::Format metric = sample::Format::kText;
+  std::optional<std::int64_t> average_last;
+  static constexpr auto fields() {
+    return std::tuple{field<&Compared::metric>("Metric.", AlsoSets{"average_last"}),
+                      field<&Compared::average_last>("Average.", AtLeast{1})};
+  }
+};
+struct Inside {
+  std::optional<Compared> compare;
+  static constexpr auto fields() { return std::tuple{field<&Inside::compare>("Section.")}; }
+};
+
+// `metric: {lines, average_last: 4}` sets both keys, in files, below `extends` and in overrides.
+TEST_F(Load, AValueMayNameAnotherKeyBesideIt) {
+  const auto loaded = [&](const std::string& text, std::vector<std::string> overrides = {}) {
+    return *load<Inside>({write("pair.yaml", text), std::move(overrides)}).compare;
+  };
+  const std::string both = "compare: {metric: {lines, average_last: 4}}";
+  EXPECT_EQ(loaded(both).metric, sample::Format::kLines);
+  EXPECT_EQ(loaded(both).average_last, 4);
+  EXPECT_EQ(parse<Inside>(both, "c.yaml").compare->average_last, 4);
+  EXPECT_EQ(loaded("compare: {metric: {average_last: 4, lines}}").average_last, 4);
+  EXPECT_EQ(loaded("compare: {metric: {average_last: 4, lines: }}").metric, sample::Format::kLines);
+  EXPECT_EQ(loaded(both, {"compare.metric=text"}).average_last, 4);
+  EXPECT_EQ(loaded(both, {"compare.average_last=2"}).average_last, 2);
+  EXPECT_EQ(loaded(both, {"compare.metric={text, average_last: 7}"}).average_last, 7);
+  write("base.yaml", both);
+  EXPECT_EQ(loaded("extends: [base.yaml]\ncompare: {metric: text}").average_last, 4);
+  for (const std::string wrong :
+       {"{lines, text}", "{lines, average_last: 4, text}", "{lines, other: 4}", "{lines}", "{}"}) {
+    const std::string problem =
+        sample::error_of([&] { loaded("compare: {metric: " + wrong + "}"); });
+    EXPECT_NE(problem.find("compare.metric: received a mapping; expected one of text, lines"),
+              std::string::npos)
+        << problem;
+  }
+  const std::string word =
+      sample::error_of([&] { loaded("compare: {metric: {line, average_last: 4}}"); });
+  EXPECT_NE(word.find("pair.yaml:1: compare.metric: received `line`"), std::string::npos) << word;
+  const std::string twice = sample::error_of(
+      [&] { loaded("compare: {average_last: 3, metric: {lines, average_last: 4}}"); });
+  EXPECT_NE(twice.find("compare.metric: received a mapping"), std::string::npos) << twice;
+}
+
 TEST_F(Load, GivesTheDefaultsWithoutAFile) { EXPECT_EQ(with_overrides({}).model.d_model, 192); }
 
 TEST_F(Load, AppliesOverridesLast) {
