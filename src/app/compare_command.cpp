@@ -98,22 +98,30 @@ std::string_view time_remark(const compare::Forecast& f) {
                          "not prepared yet";
 }
 
+// What the tests compare: seeds, or the means of groups of seeds.
+std::string unit_of(const compare::CompareConfig& config) {
+  return compare::num_groups(config) == 1 ? "seed" : "group";
+}
+
 // What the tests can find, before any run.
 void print_plan(const compare::Forecast& f, const compare::CompareConfig& config) {
-  const auto num_seeds = static_cast<std::int64_t>(config.seeds.size());
+  const auto num_compared = static_cast<std::int64_t>(config.seeds.size() / group_size(config));
+  const std::string unit = unit_of(config);
   std::cout << "verdict    ";
-  if (num_seeds < f.min_seeds) {
-    std::cout << "none possible: with " << count_of(num_seeds, "seed")
-              << " p is never 0.05 or less; needs at least " << f.min_seeds << " seeds\n";
+  if (num_compared < f.min_seeds) {
+    std::cout << "none possible: with " << count_of(num_compared, unit)
+              << " p is never 0.05 or less; needs at least " << count_of(f.min_seeds, unit) << "\n";
     return;
   }
-  std::cout << "sign-flip test on " << num_seeds << " seeds, smallest p "
+  std::cout << "sign-flip test on " << count_of(num_compared, unit) << ", smallest p "
             << short_number(f.smallest_p) << "\n";
   for (std::size_t k = 0; k < f.look_levels.size(); ++k) {
     const std::size_t look = config.looks[k];
     std::cout << "           look " << k + 1 << ", " << look << " seeds: level "
               << fixed(f.look_levels[k], 4)
-              << (stats::smallest_p(look) > f.look_levels[k] ? ", nothing can be found" : "")
+              << (stats::smallest_p(look / group_size(config)) > f.look_levels[k]
+                      ? ", nothing can be found"
+                      : "")
               << "\n";
   }
 }
@@ -134,7 +142,8 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
     std::cout << "detectable " << fixed(*f.detectable_difference, 4) << " "
               << (config.metric == compare::Metric::kLogPerplexity ? "nats" : "bits")
               << " to the baseline with "
-              << count_of(static_cast<std::int64_t>(config.seeds.size()), "seed")
+              << count_of(static_cast<std::int64_t>(config.seeds.size() / group_size(config)),
+                          unit_of(config))
               << ", two-sided 5 % family-wise and 80 % power, at a standard deviation of "
               << fixed(*f.std, 4) << "\n";
   } else {
@@ -144,7 +153,8 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
               << "\n";
   }
   if (f.seeds_for_0_01)
-    std::cout << "           0.01 requires " << count_of(*f.seeds_for_0_01, "seed") << "\n";
+    std::cout << "           0.01 requires " << count_of(*f.seeds_for_0_01, unit_of(config))
+              << "\n";
 }
 
 struct Counts {

@@ -21,6 +21,7 @@ struct VerdictRecord {
   std::uint64_t seeds = 0;
   std::optional<std::uint64_t> seeds_better;
   std::optional<std::int64_t> seeds_to_decide;
+  std::vector<std::string> grid_doubts;
 
   static constexpr auto fields() {
     using config::field;
@@ -35,9 +36,11 @@ struct VerdictRecord {
         field<&V::difference_high>("Upper bound."),
         field<&V::p>("Adjusted p-value of the sign-flip test; null if untested."),
         field<&V::seeds>("Number of seeds compared."),
-        field<&V::seeds_better>("Seeds in which the variant is better."),
+        field<&V::seeds_better>("Seeds, or groups of seeds (compare.tune.repeat), in which the "
+                                "variant is better."),
         field<&V::seeds_to_decide>("Seeds that would decide, if difference and spread stay as "
-                                   "they are.")};
+                                   "they are."),
+        field<&V::grid_doubts>("How the grid of compare.tune limits the verdict, as text.")};
   }
 };
 

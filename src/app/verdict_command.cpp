@@ -14,6 +14,7 @@
 #include "report/analysis.h"
 #include "report/outcome.h"
 #include "report/text.h"
+#include "report/wording.h"
 
 namespace sluice::app {
 namespace {
@@ -39,15 +40,16 @@ std::optional<double> finite(double value) {
 VerdictRecord verdict_record(const report::Comparison& comparison, const report::Analysis& analysis,
                              const report::VariantOutcome& outcome) {
   VerdictRecord record{.settings = comparison.variants[outcome.variant].settings,
-                       .verdict = outcome.outcome};
+                       .verdict = outcome.outcome,
+                       .grid_doubts = outcome.grid_doubts};
   if (!outcome.reason.empty()) record.reason = outcome.reason;
   const auto& difference = analysis.summary.variants[outcome.variant].difference;
   if (!difference) return record;
   record.difference = difference->value;
   record.p = difference->flip_p;
-  record.seeds = analysis.summary.blocks.size();
+  record.seeds = analysis.compared_seeds().size();
   if (difference->better_rate) record.seeds_better = difference->num_better;
-  record.seeds_to_decide = difference->seeds_to_decide;
+  record.seeds_to_decide = report::seeds_to_decide(analysis, *difference);
   if (difference->interval) {
     record.difference_low = finite(difference->interval->low);
     record.difference_high = finite(difference->interval->high);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 
 #include "base/error.h"
@@ -11,6 +12,7 @@
 #include "compare/seed_consistency.h"
 #include "compare/tuning.h"
 #include "config/names.h"
+#include "report/tuned_values.h"
 #include "stats/moments.h"
 #include "store/run_result.h"
 
@@ -62,9 +64,18 @@ void average_evaluations(report::CellResult& cell, const fs::path& metrics,
   cell.log_perplexity = mean;
 }
 
-bool all_candidates_diverged(const report::Comparison& comparison,
-                             const report::Settings& variant) {
-  const auto is_ours = [&](const report::TuningPoint& point) { return point.settings == variant; };
+// The group of a seed (compare.tune.repeat).
+std::uint64_t group_of(const report::Comparison& comparison, std::uint64_t seed) {
+  const auto place = std::find(comparison.seeds.begin(), comparison.seeds.end(), seed);
+  return static_cast<std::uint64_t>(place - comparison.seeds.begin()) * comparison.seed_groups /
+         comparison.seeds.size();
+}
+
+bool all_candidates_diverged(const report::Comparison& comparison, const report::Settings& variant,
+                             std::uint64_t group) {
+  const auto is_ours = [&](const report::TuningPoint& point) {
+    return point.settings == variant && point.group == group;
+  };
   const auto& points = comparison.tuning;
   return std::any_of(points.begin(), points.end(), is_ours) &&
          std::all_of(points.begin(), points.end(), [&](const report::TuningPoint& point) {
@@ -76,7 +87,7 @@ bool all_candidates_diverged(const report::Comparison& comparison,
 void read_cell(report::CellResult& cell, const fs::path& directory,
                const report::Comparison& comparison) {
   if (cell.directory.empty()) {  // no values chosen yet, or all candidates diverged
-    if (all_candidates_diverged(comparison, cell.settings))
+    if (all_candidates_diverged(comparison, cell.settings, group_of(comparison, cell.seed)))
       set_state(cell, CellState::kDiverged, std::string(kAllDiverged));
     return;
   }
@@ -118,6 +129,19 @@ ComparisonFile read_results(const fs::path& directory, const fs::path& first) {
   return file;
 }
 
+// How the values chosen for a variant differ; empty if they agree or one is missing.
+std::string tuning_difference(const report::Comparison& a, const report::Comparison& b,
+                              const report::Settings& variant) {
+  for (std::size_t group = 0; group < a.seed_groups; ++group) {
+    const report::TuningPoint* ours = report::chosen_point(a, variant, group);
+    const report::TuningPoint* theirs = report::chosen_point(b, variant, group);
+    if (ours != nullptr && theirs != nullptr && ours->candidate != theirs->candidate)
+      return cat(report::label_of(variant), " tuned to ", report::label_of(theirs->candidate),
+                 " instead of ", report::label_of(ours->candidate));
+  }
+  return "";
+}
+
 void require_same(const ComparisonFile& first, const ComparisonFile& other,
                   const fs::path& directory) {
   const report::Comparison &a = first.comparison, &b = other.comparison;
@@ -137,15 +161,14 @@ void require_same(const ComparisonFile& first, const ComparisonFile& other,
   if (a.baseline != b.baseline) difference = "a different baseline";
   if (a.tuning_note.empty() != b.tuning_note.empty())
     difference = b.tuning_note.empty() ? "a comparison without tuning" : "a comparison with tuning";
+  if (a.seed_groups != b.seed_groups) difference = "another compare.tune.repeat";
+  if (a.seed_groups > 1 && a.seeds != b.seeds)
+    difference = "other seeds, which belong to other groups of compare.tune.repeat";
   if (first.variant_hashes != other.variant_hashes) difference = "different variants or settings";
   for (std::size_t i = 0; difference.empty() && i < a.variants.size(); ++i) {
-    const report::Variant &ours = a.variants[i], &theirs = b.variants[i];
-    if (ours.tuned != theirs.tuned && !ours.tuned.empty() && !theirs.tuned.empty())
-      difference =
-          cat(report::label_of(ours.settings), " tuned to ", report::label_of(theirs.tuned),
-              " instead of ", report::label_of(ours.tuned));
+    difference = tuning_difference(a, b, a.variants[i].settings);
     if (first.steps[i] != other.steps[i])
-      difference = cat("a different number of steps for ", report::label_of(ours.settings),
+      difference = cat("a different number of steps for ", report::label_of(a.variants[i].settings),
                        " because of different step times");
   }
   if (!difference.empty())
@@ -168,16 +191,22 @@ int rank(CellState status) {
   return 0;
 }
 
-// Copies the tuning of variants tuned only in `from`.
+// Copies the tuning of variants, and of groups of seeds, tuned only in `from`.
 void copy_missing_tuning(report::Comparison& into, const report::Comparison& from) {
   for (std::size_t i = 0; i < into.variants.size(); ++i) {
     const report::Settings& settings = into.variants[i].settings;
-    if (!into.variants[i].tuned.empty() || from.variants[i].tuned.empty()) continue;
-    into.variants[i].tuned = from.variants[i].tuned;
-    std::erase_if(into.tuning,
-                  [&](const report::TuningPoint& point) { return point.settings == settings; });
-    for (const report::TuningPoint& point : from.tuning)
-      if (point.settings == settings) into.tuning.push_back(point);
+    for (std::size_t group = 0; group < into.seed_groups; ++group) {
+      if (report::chosen_point(into, settings, group) != nullptr ||
+          report::chosen_point(from, settings, group) == nullptr)
+        continue;
+      into.variants[i].tuned = from.variants[i].tuned;
+      const auto is_ours = [&](const report::TuningPoint& point) {
+        return point.settings == settings && point.group == group;
+      };
+      std::erase_if(into.tuning, is_ours);
+      std::copy_if(from.tuning.begin(), from.tuning.end(), std::back_inserter(into.tuning),
+                   is_ours);
+    }
   }
 }
 

@@ -89,7 +89,22 @@ void check_baseline(const CompareConfig& c, config::Problems& problems) {
   }
 }
 
+void check_groups(const CompareConfig& c, config::Problems& problems) {
+  const auto repeat = static_cast<std::uint64_t>(c.tune->repeat);
+  if (c.seeds.size() % repeat != 0)
+    problems.add("tune.repeat", cat(repeat),
+                 cat("a divisor of the number of compare.seeds, ", c.seeds.size()));
+  if (c.tune->seeds.size() % repeat != 0)
+    problems.add("tune.seeds", count_of(static_cast<std::int64_t>(c.tune->seeds.size()), "seed"),
+                 cat("the same number for each of the ", repeat, " groups of tune.repeat"));
+  const std::uint64_t size = std::max<std::uint64_t>(c.seeds.size() / repeat, 1);
+  for (const std::uint64_t look : c.looks)
+    if (repeat > 1 && look % size != 0)
+      problems.add("looks", cat(look), cat("whole groups of tune.repeat, of ", size, " seeds"));
+}
+
 void check_tune(const CompareConfig& c, config::Problems& problems) {
+  check_groups(c, problems);
   check_lists(c.tune->grid, "tune", problems);
   check_seeds(c.tune->seeds, "tune.seeds", problems);
   for (const auto& [key, values] : c.tune->grid.items) {
@@ -104,6 +119,27 @@ void check_tune(const CompareConfig& c, config::Problems& problems) {
 }
 
 }  // namespace
+
+std::size_t num_groups(const CompareConfig& config) {
+  return config.tune ? static_cast<std::size_t>(config.tune->repeat) : 1;
+}
+
+std::size_t group_size(const CompareConfig& config) {
+  return num_groups(config) == 1 ? 1 : config.seeds.size() / num_groups(config);
+}
+
+std::size_t group_of(const CompareConfig& config, std::uint64_t seed) {
+  const auto place = std::find(config.seeds.begin(), config.seeds.end(), seed);
+  return static_cast<std::size_t>(place - config.seeds.begin()) * num_groups(config) /
+         config.seeds.size();
+}
+
+std::vector<std::uint64_t> tuning_seeds(const TuneConfig& config, std::size_t group) {
+  const auto size =
+      static_cast<std::ptrdiff_t>(config.seeds.size()) / static_cast<std::ptrdiff_t>(config.repeat);
+  const auto first = config.seeds.begin() + size * static_cast<std::ptrdiff_t>(group);
+  return {first, first + size};
+}
 
 std::vector<std::int64_t> looks_of(const CompareConfig& config) {
   return {config.looks.begin(), config.looks.end()};

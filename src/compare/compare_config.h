@@ -32,6 +32,7 @@ struct TuneConfig {
   ValueLists grid;
   std::vector<std::uint64_t> seeds;
   TuningSplit split = TuningSplit::kTune;
+  std::int64_t repeat = 1;
   static constexpr auto fields() {
     using config::field;
     using C = TuneConfig;
@@ -42,7 +43,12 @@ struct TuneConfig {
         field<&C::seeds>("Seeds of the tuning runs, disjoint from `compare.seeds`.",
                          config::NonEmpty{}),
         field<&C::split>("Split for choosing: `tune`, the text reserved by `corpus.tune_holdout` "
-                         "and not used for any reported metric.")};
+                         "and not used for any reported metric."),
+        field<&C::repeat>("Number of groups into which `compare.seeds` and these seeds are "
+                          "divided, in order. Each group is tuned by its own seeds and the means "
+                          "of the groups are compared, so that intervals contain the uncertainty "
+                          "of the choice.",
+                          config::AtLeast{1})};
   }
 };
 
@@ -70,10 +76,11 @@ struct CompareConfig {
         field<&C::baseline>("The variant to compare the others with: a value for each key of "
                             "`vary`. Empty: the first variant."),
         field<&C::metric>("Held-out metric after the last step. Use `bits_per_byte` if tokenizers "
-                          "differ."),
+                          "differ. With an average: `{log_perplexity, average_last: 4}`.",
+                          config::AlsoSets{"average_last"}),
         field<&C::average_last>("Compare the mean of the metric over this number of evaluations, "
                                 "the last one included, instead of the last one alone. All must "
-                                "score the same held-out tokens.",
+                                "score the same held-out tokens. May also be written in `metric`.",
                                 config::AtLeast{1}),
         field<&C::equalize>("`steps`: the same number of steps for all variants; at matched widths "
                             "also the same arithmetic. `time`: each variant gets as many steps as "
@@ -95,6 +102,15 @@ struct CompareConfig {
   }
   static void check(const CompareConfig& c, config::Problems& problems);
 };
+
+// Groups of seeds: compare.tune.repeat, or 1.
+std::size_t num_groups(const CompareConfig& config);
+// Seeds whose mean is one value of the tests: 1 without groups.
+std::size_t group_size(const CompareConfig& config);
+// The group of a seed of compare.seeds.
+std::size_t group_of(const CompareConfig& config, std::uint64_t seed);
+// The seeds of compare.tune that tune a group.
+std::vector<std::uint64_t> tuning_seeds(const TuneConfig& config, std::size_t group);
 
 // compare.looks, as stats::Plan has them.
 std::vector<std::int64_t> looks_of(const CompareConfig& config);

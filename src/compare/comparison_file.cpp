@@ -57,10 +57,19 @@ bool has_valid_plan(const report::Comparison& c) {
   return reaches_end && (!c.margin || (std::isfinite(*c.margin) && *c.margin > 0));
 }
 
-// What report/ relies on: valid looks, one cell per variant and seed, and tuning points only for
-// these variants.
+// Groups of equal size, and looks after whole groups.
+bool has_valid_groups(const report::Comparison& c) {
+  if (c.seed_groups == 0 || c.seeds.size() % c.seed_groups != 0) return false;
+  const auto size =
+      c.seed_groups == 1 ? 1 : static_cast<std::int64_t>(c.seeds.size() / c.seed_groups);
+  return size > 0 && std::all_of(c.looks.begin(), c.looks.end(),
+                                 [&](std::int64_t look) { return look % size == 0; });
+}
+
+// What report/ relies on: valid looks and groups, one cell per variant and seed, and tuning points
+// only for these variants and groups.
 bool is_consistent(const report::Comparison& c) {
-  if (c.baseline >= c.variants.size() || !has_valid_plan(c)) return false;
+  if (c.baseline >= c.variants.size() || !has_valid_plan(c) || !has_valid_groups(c)) return false;
   std::set<std::pair<report::Settings, std::uint64_t>> places;
   for (const report::Variant& variant : c.variants)
     for (const std::uint64_t seed : c.seeds) places.emplace(variant.settings, seed);
@@ -72,7 +81,8 @@ bool is_consistent(const report::Comparison& c) {
   return places.empty() &&
          std::all_of(c.tuning.begin(), c.tuning.end(), [&](const report::TuningPoint& point) {
            const auto variant = num_tuned.find(point.settings);
-           return variant != num_tuned.end() &&
+           return variant != num_tuned.end() && point.group < c.seed_groups &&
+                  point.candidate.size() == c.tuning.front().candidate.size() &&
                   (variant->second == 0 || variant->second == point.candidate.size());
          });
 }

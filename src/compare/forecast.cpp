@@ -56,6 +56,13 @@ std::optional<report::Comparison> existing_comparison(const fs::path& directory)
   }
 }
 
+// Of the looks, in groups of seeds if groups are compared.
+std::vector<double> look_levels(const CompareConfig& config, double level) {
+  std::vector<std::int64_t> looks = looks_of(config);
+  for (std::int64_t& look : looks) look /= static_cast<std::int64_t>(group_size(config));
+  return stats::look_levels(looks, config.spending, level);
+}
+
 std::optional<double> assumed_std(const CompareConfig& config) {
   if (!config.assumed_std) return std::nullopt;
   if (const auto number = assumed_number(*config.assumed_std)) return number;
@@ -119,17 +126,20 @@ std::size_t num_done_of(std::span<const Cell> cells) {
 // Number of this session's runs of one variant that are done. With compare.tune, its values are
 // known only after all its tuning runs.
 std::size_t num_done_of(const Planner& planner, const PlannedVariant& variant,
-                        const std::optional<TuneConfig>& tune, int threads) {
+                        const CompareConfig& config, int threads) {
   std::size_t num_done = 0;
-  std::optional<report::Settings> values = report::Settings{};
-  if (tune) {
-    const std::vector<Cell> tuning = planner.tuning_cells(variant, threads);
-    num_done += num_done_of(tuning);
-    values = choose_values(tuning, *tune).values;
+  for (const std::size_t group : planner.groups()) {
+    std::optional<report::Settings> values = report::Settings{};
+    if (config.tune) {
+      const std::vector<Cell> tuning = planner.tuning_cells(variant, group, threads);
+      num_done += num_done_of(tuning);
+      values = choose_values(tuning, *config.tune, group).values;
+    }
+    if (!values) continue;
+    for (const std::uint64_t seed : planner.seeds())
+      if (group_of(config, seed) == group)
+        num_done += num_done_of(std::array{planner.cell(variant, *values, seed, threads)});
   }
-  if (!values) return num_done;
-  for (const std::uint64_t seed : planner.seeds())
-    num_done += num_done_of(std::array{planner.cell(variant, *values, seed, threads)});
   return num_done;
 }
 
@@ -137,8 +147,10 @@ std::size_t num_done_of(const Planner& planner, const PlannedVariant& variant,
 void add_costs(Forecast& forecast, const Planner& planner,
                const std::vector<PlannedVariant>& variants, const SessionOptions& options,
                int threads) {
-  const std::size_t tuning_runs =
-      options.config.tune ? planner.candidates().size() * options.config.tune->seeds.size() : 0;
+  const std::size_t tuning_runs = options.config.tune
+                                      ? planner.candidates().size() * planner.groups().size() *
+                                            tuning_seeds(*options.config.tune, 0).size()
+                                      : 0;
   const std::size_t runs_of_variant = planner.seeds().size() + tuning_runs;
   forecast.num_cells = planner.chosen().size() * planner.seeds().size();
   forecast.num_tuning_cells = planner.chosen().size() * tuning_runs;
@@ -146,7 +158,7 @@ void add_costs(Forecast& forecast, const Planner& planner,
   forecast.num_done = 0;
   for (const std::size_t i : planner.chosen()) {
     const RunFacts& facts = variants[i].facts;
-    const std::size_t num_done = num_done_of(planner, variants[i], options.config.tune, threads);
+    const std::size_t num_done = num_done_of(planner, variants[i], options.config, threads);
     if (facts.data_fingerprint.empty()) {
       forecast.num_done.reset();
       forecast.is_prepared = false;
@@ -188,16 +200,14 @@ Forecast forecast(const SessionOptions& options, RunFactory& factory, bool measu
     set_equal_time_steps(forecast, variants, known_step_times(options.directory), measure);
   add_costs(forecast, planner, variants, options, threads);
   constexpr double kLevel = 0.05;
-  if (options.config.seeds.size() >= 2)
-    forecast.smallest_p = stats::smallest_p(options.config.seeds.size());
+  const std::size_t num_compared = options.config.seeds.size() / group_size(options.config);
+  if (num_compared >= 2) forecast.smallest_p = stats::smallest_p(num_compared);
   forecast.min_seeds = static_cast<std::int64_t>(stats::min_seeds(kLevel));
-  if (!options.config.looks.empty())
-    forecast.look_levels =
-        stats::look_levels(looks_of(options.config), options.config.spending, kLevel);
+  if (!options.config.looks.empty()) forecast.look_levels = look_levels(options.config, kLevel);
   forecast.std = assumed_std(options.config);
   if (forecast.std) {
     const stats::Design design{.num_variants = static_cast<std::int64_t>(variants.size()),
-                               .num_seeds = static_cast<std::int64_t>(options.config.seeds.size()),
+                               .num_seeds = static_cast<std::int64_t>(num_compared),
                                .std = *forecast.std};
     forecast.detectable_difference = stats::detectable_difference(design);
     forecast.seeds_for_0_01 = stats::seeds_needed(design, 0.01);

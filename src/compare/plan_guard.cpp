@@ -68,6 +68,7 @@ std::vector<std::string> check_plan(const CompareConfig& config,
   require_same("compare.spending", std::string(config::name_of(config.spending)),
                std::string(config::name_of(earlier->spending)));
   require_same("compare.margin", text_of(config.margin), text_of(earlier->margin));
+  require_same("compare.tune.repeat", cat(num_groups(config)), cat(earlier->seed_groups));
   if (config.seeds == earlier->seeds) return changes;
   for (const std::uint64_t seed : earlier->seeds) {
     const bool is_known = std::any_of(
@@ -81,7 +82,7 @@ std::vector<std::string> check_plan(const CompareConfig& config,
     return !contains(earlier->seeds, seed);
   });
   if (adds && analysis.is_tested() && !analysis.summary.is_powerless())
-    changes.push_back(cat("seeds were added after a verdict on ", analysis.summary.blocks.size(),
+    changes.push_back(cat("seeds were added after a verdict on ", analysis.compared_seeds().size(),
                           " seeds was possible"));
   return changes;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -80,7 +81,9 @@ void Planner::check() const {
     fail(ExitCode::kUsage, directory.string(),
          "belongs to a single run; choose another run.dir for the comparison");
   const std::vector<PlannedVariant> all = variants(1);
-  for (const PlannedVariant& variant : all) tuning_cells(variant, 1);
+  for (const PlannedVariant& variant : all)
+    for (std::size_t group = 0; group < num_groups(options_.config); ++group)
+      tuning_cells(variant, group, 1);
   warn_of_duplicates(all);
 }
 
@@ -120,10 +123,17 @@ Cell Planner::cell(const PlannedVariant& variant, const report::Settings& candid
   return complete({.settings = variant.settings, .seed = seed}, std::move(run), "cells");
 }
 
-std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, int threads) const {
+std::vector<std::size_t> Planner::groups() const {
+  std::set<std::size_t> groups;
+  for (const std::uint64_t seed : seeds_) groups.insert(group_of(options_.config, seed));
+  return {groups.begin(), groups.end()};
+}
+
+std::vector<Cell> Planner::tuning_cells(const PlannedVariant& variant, std::size_t group,
+                                        int threads) const {
   std::vector<Cell> cells;
   for (const report::Settings& candidate : candidates_) {
-    for (const std::uint64_t seed : options_.config.tune->seeds) {
+    for (const std::uint64_t seed : tuning_seeds(*options_.config.tune, group)) {
       RunRequest run = request(variant, seed, threads);
       add_candidate(run, candidate);
       run.on_tuning_split = true;

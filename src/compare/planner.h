@@ -44,8 +44,11 @@ class Planner {
   // One run of the comparison; `candidate` empty without tuning.
   Cell cell(const PlannedVariant& variant, const report::Settings& candidate, std::uint64_t seed,
             int threads) const;
-  // The tuning runs of a variant, candidate by candidate.
-  std::vector<Cell> tuning_cells(const PlannedVariant& variant, int threads) const;
+  // The groups of compare.tune.repeat with seeds of this session, in order.
+  std::vector<std::size_t> groups() const;
+  // The tuning runs of a variant for a group of seeds, candidate by candidate.
+  std::vector<Cell> tuning_cells(const PlannedVariant& variant, std::size_t group,
+                                 int threads) const;
 
   // The command that times the steps of a variant; writes its configuration to `folder`.
   TimingTask timing_task(const PlannedVariant& variant, int threads,

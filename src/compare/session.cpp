@@ -111,7 +111,8 @@ struct Context {
 // First stage: variants and tuning cells.
 struct Grid {
   std::vector<PlannedVariant> variants;
-  std::vector<std::vector<Cell>> tuning_cells;  // by variant; empty without tuning
+  // By variant and group of seeds (compare.tune.repeat); empty without tuning.
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<Cell>> tuning_cells;
 };
 
 void equalize_time(const Context& context, std::vector<PlannedVariant>& variants) {
@@ -136,56 +137,81 @@ Grid make_grid(const Context& context) {
   Grid grid{.variants = context.planner.variants(context.threads), .tuning_cells = {}};
   if (context.options.config.equalize == Equalize::kTime) equalize_time(context, grid.variants);
   if (!context.options.config.tune) return grid;
-  for (const PlannedVariant& variant : grid.variants)
-    grid.tuning_cells.push_back(context.planner.tuning_cells(variant, context.threads));
+  for (std::size_t i = 0; i < grid.variants.size(); ++i)
+    for (std::size_t group = 0; group < num_groups(context.options.config); ++group)
+      grid.tuning_cells[{i, group}] =
+          context.planner.tuning_cells(grid.variants[i], group, context.threads);
   return grid;
 }
 
 std::vector<Cell> session_tuning_cells(const Context& context, const Grid& grid) {
   std::vector<Cell> cells;
   if (grid.tuning_cells.empty()) return cells;
-  for (const std::size_t i : context.planner.chosen())
-    cells.insert(cells.end(), grid.tuning_cells[i].begin(), grid.tuning_cells[i].end());
+  for (const std::size_t group : context.planner.groups()) {
+    for (const std::size_t i : context.planner.chosen()) {
+      const std::vector<Cell>& more = grid.tuning_cells.at({i, group});
+      cells.insert(cells.end(), more.begin(), more.end());
+    }
+  }
   return cells;
 }
 
 // Second stage, before and after tuning: the values chosen for each variant and the resulting
 // cells. Decisions are never revised.
 struct Decision {
-  // By variant, decided ones only; empty settings without tuning.
-  std::map<std::size_t, report::Settings> tuned;
-  // By variant and seed, decided variants only.
+  // By variant and group of seeds, decided ones only; empty settings without tuning.
+  std::map<std::pair<std::size_t, std::size_t>, report::Settings> tuned;
+  // By variant and seed, decided ones only.
   std::map<std::pair<std::size_t, std::uint64_t>, Cell> cells;
-  // By variant: why it is undecided; empty if decided.
-  std::vector<std::string> undecided;
+  // By variant and group: why it is undecided; empty if decided.
+  std::map<std::pair<std::size_t, std::size_t>, std::string> undecided;
   std::vector<report::TuningPoint> points;
   std::vector<std::string> plan_changes;  // plan_guard.h
 };
 
-Decision decide(const Context& context, const Grid& grid, Decision decision = {}) {
-  decision.undecided.assign(grid.variants.size(), "");
-  decision.points.clear();
-  for (std::size_t i = 0; i < grid.variants.size(); ++i) {
-    Choice choice{.points = {}, .values = report::Settings{}, .undecided = ""};
-    if (context.options.config.tune)
-      choice = choose_values(grid.tuning_cells[i], *context.options.config.tune);
-    decision.undecided[i] = std::move(choice.undecided);
-    std::move(choice.points.begin(), choice.points.end(), std::back_inserter(decision.points));
-    if (!choice.values || !decision.tuned.emplace(i, *choice.values).second) continue;
-    for (const std::uint64_t seed : context.options.config.seeds)
-      decision.cells.emplace(
-          std::pair(i, seed),
-          context.planner.cell(grid.variants[i], *choice.values, seed, context.threads));
+void decide(const Context& context, const Grid& grid, std::size_t variant, std::size_t group,
+            Decision& decision) {
+  const CompareConfig& config = context.options.config;
+  const std::pair place(variant, group);
+  Choice choice{.points = {}, .values = report::Settings{}, .undecided = ""};
+  if (config.tune) choice = choose_values(grid.tuning_cells.at(place), *config.tune, group);
+  decision.undecided[place] = std::move(choice.undecided);
+  std::move(choice.points.begin(), choice.points.end(), std::back_inserter(decision.points));
+  if (!choice.values || !decision.tuned.emplace(place, *choice.values).second) return;
+  for (const std::uint64_t seed : config.seeds) {
+    if (group_of(config, seed) != group) continue;
+    decision.cells.emplace(
+        std::pair(variant, seed),
+        context.planner.cell(grid.variants[variant], *choice.values, seed, context.threads));
   }
+}
+
+Decision decide(const Context& context, const Grid& grid, Decision decision = {}) {
+  decision.points.clear();
+  for (std::size_t i = 0; i < grid.variants.size(); ++i)
+    for (std::size_t group = 0; group < num_groups(context.options.config); ++group)
+      decide(context, grid, i, group, decision);
   return decision;
+}
+
+// Why variants of this session are undecided, with their places.
+std::vector<std::pair<std::size_t, std::string>> undecided(const Context& context,
+                                                           const Decision& decision) {
+  std::vector<std::pair<std::size_t, std::string>> reasons;
+  for (const std::size_t i : context.planner.chosen()) {
+    for (const std::size_t group : context.planner.groups()) {
+      const std::string& reason = decision.undecided.at({i, group});
+      if (!reason.empty()) reasons.emplace_back(i, reason);
+    }
+  }
+  return reasons;
 }
 
 // Whether the tuning runs will decide further variants.
 bool will_tune(const Context& context, const Decision& decision) {
-  const auto is_open = [&](std::size_t i) {
-    return !decision.undecided[i].empty() && decision.undecided[i] != kAllDiverged;
-  };
-  return std::any_of(context.planner.chosen().begin(), context.planner.chosen().end(), is_open);
+  const auto reasons = undecided(context, decision);
+  return std::any_of(reasons.begin(), reasons.end(),
+                     [](const auto& one) { return one.second != kAllDiverged; });
 }
 
 // Checks this session's seeds for all decided variants.
@@ -232,6 +258,7 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   c.baseline = context.planner.baseline();
   c.tuning = decision.points;
   c.tuning_note = tuning_note(config.tune);
+  c.seed_groups = num_groups(config);
   c.config = context.options.config_text;
   c.commands = commands;
   c.looks = looks_of(config);
@@ -245,9 +272,10 @@ void write_file(const Context& context, const Grid& grid, const Decision& decisi
   if (is_shared(&RunFacts::data_fingerprint)) c.data_fingerprint = facts.data_fingerprint;
   if (is_shared(&RunFacts::tokenizer_hash)) c.tokenizer_hash = facts.tokenizer_hash;
   for (std::size_t i = 0; i < grid.variants.size(); ++i) {
-    const auto tuned = decision.tuned.find(i);
-    c.variants.push_back(variant_of(
-        grid.variants[i], tuned == decision.tuned.end() ? report::Settings{} : tuned->second));
+    const auto tuned = decision.tuned.find({i, 0});
+    const bool is_one_choice = c.seed_groups == 1 && tuned != decision.tuned.end();
+    c.variants.push_back(
+        variant_of(grid.variants[i], is_one_choice ? tuned->second : report::Settings{}));
     file.variant_hashes.push_back(grid.variants[i].hash);
     file.steps.push_back(grid.variants[i].steps);
   }
@@ -286,10 +314,9 @@ Tally tune(const Context& context, RunFactory& factory, std::span<const Cell> ce
 
 void warn_of_undecided(const Context& context, const Grid& grid, const Decision& decision) {
   if (stop_requested()) return;
-  for (const std::size_t i : context.planner.chosen())
-    if (!decision.undecided[i].empty())
-      log::warn(cat(report::label_of(grid.variants[i].settings), ": ", decision.undecided[i],
-                    "; its runs are postponed"));
+  for (const auto& [variant, reason] : undecided(context, decision))
+    log::warn(cat(report::label_of(grid.variants[variant].settings), ": ", reason,
+                  "; its runs are postponed"));
 }
 
 // This session's cells, seed by seed, and the number of undecided ones.

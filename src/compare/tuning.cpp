@@ -1,22 +1,20 @@
 #include "compare/tuning.h"
 
-#include <numeric>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text_format.h"
 #include "compare/runner.h"
+#include "stats/moments.h"
 #include "store/run_result.h"
 
 namespace sluice::compare {
 namespace {
 
-report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate,
-                                 const TuneConfig& config) {
+report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate, std::size_t group) {
   report::TuningPoint point{.settings = cells_of_candidate.front().settings,
-                            .candidate = cells_of_candidate.front().candidate};
-  invariant(cells_of_candidate.size() == config.seeds.size(),
-            "a candidate has one cell per tuning seed");
+                            .candidate = cells_of_candidate.front().candidate,
+                            .group = group};
   std::size_t num_diverged = 0, num_open = 0;
   for (const Cell& cell : cells_of_candidate) {
     const CellRecord record = record_of(cell);
@@ -31,26 +29,23 @@ report::TuningPoint tuning_point(std::span<const Cell> cells_of_candidate,
   }
   if (num_diverged > 0) {
     point.diverged = true;
-    point.remark = cat(num_diverged, " of ", config.seeds.size(), " diverged");
+    point.remark = cat(num_diverged, " of ", cells_of_candidate.size(), " diverged");
   } else if (num_open > 0) {
-    point.remark = cat(num_open, " of ", config.seeds.size(), " failed or not finished");
+    point.remark = cat(num_open, " of ", cells_of_candidate.size(), " failed or not finished");
   }
   return point;
 }
 
 // Marks the chosen point, or returns why there is none. A point with learned_nothing ranks below
 // all others, whatever its mean.
-std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneConfig& config) {
+std::string choose(std::span<report::TuningPoint> points_of_variant) {
   std::optional<std::pair<bool, double>> best;
   report::TuningPoint* chosen = nullptr;
   for (report::TuningPoint& point : points_of_variant) {
     if (point.diverged) continue;
     if (!point.remark.empty())
       return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
-    const double mean =
-        std::accumulate(point.log_perplexity.begin(), point.log_perplexity.end(), 0.0) /
-        static_cast<double>(config.seeds.size());
-    const std::pair figure(point.learned_nothing, mean);
+    const std::pair figure(point.learned_nothing, stats::mean_of(point.log_perplexity));
     if (best && figure >= *best) continue;
     best = figure;
     chosen = &point;
@@ -62,12 +57,14 @@ std::string choose(std::span<report::TuningPoint> points_of_variant, const TuneC
 
 }  // namespace
 
-Choice choose_values(std::span<const Cell> cells, const TuneConfig& config) {
-  const std::size_t per_candidate = config.seeds.size();
+Choice choose_values(std::span<const Cell> cells, const TuneConfig& config, std::size_t group) {
+  const std::size_t per_candidate = tuning_seeds(config, group).size();
+  invariant(per_candidate > 0 && cells.size() % per_candidate == 0,
+            "a candidate has one cell per tuning seed");
   Choice choice;
   for (std::size_t i = 0; i < cells.size(); i += per_candidate)
-    choice.points.push_back(tuning_point(cells.subspan(i, per_candidate), config));
-  choice.undecided = choose(choice.points, config);
+    choice.points.push_back(tuning_point(cells.subspan(i, per_candidate), group));
+  choice.undecided = choose(choice.points);
   for (const report::TuningPoint& point : choice.points) {
     if (point.chosen) choice.values = point.candidate;
   }
@@ -83,8 +80,9 @@ std::string tuning_note(const std::optional<TuneConfig>& config) {
     values += cat(values.empty() ? "" : "; ", key, " from ", list);
   }
   for (const std::uint64_t seed : config->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
-  return cat("chosen separately for each variant (", values,
-             ") by the lowest mean log-perplexity on a third split, over seed",
+  return cat("chosen separately for each variant",
+             config->repeat == 1 ? "" : cat(" and each of ", config->repeat, " groups of seeds"),
+             " (", values, ") by the lowest mean log-perplexity on a third split, over seed",
              config->seeds.size() == 1 ? " " : "s ", seeds,
              "; that split and these seeds are not used for any reported metric");
 }

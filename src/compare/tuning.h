@@ -15,7 +15,8 @@ namespace sluice::compare {
 
 inline constexpr std::string_view kAllDiverged = "every candidate of compare.tune diverged";
 
-// Chooses the values of a variant from its tuning cells, in the order of Planner::tuning_cells().
+// Chooses the values of a variant for a group of seeds (compare.tune.repeat) from its tuning cells,
+// in the order of Planner::tuning_cells().
 // Diverged candidates are excluded; candidates with a run no better than a uniform guess
 // (store::learned_nothing) rank last; the earlier one wins a tie. There is no choice if a run
 // failed or is not finished, or if all candidates diverged.
@@ -24,7 +25,7 @@ struct Choice {
   std::optional<report::Settings> values;   // the chosen candidate's
   std::string undecided;                    // why there is no choice
 };
-Choice choose_values(std::span<const Cell> cells, const TuneConfig& config);
+Choice choose_values(std::span<const Cell> cells, const TuneConfig& config, std::size_t group = 0);
 
 // For the report: the tuned keys, their candidates and the seeds; empty without tuning.
 std::string tuning_note(const std::optional<TuneConfig>& config);

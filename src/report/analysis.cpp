@@ -36,21 +36,40 @@ std::vector<std::vector<const CellResult*>> grid_of(const Comparison& comparison
   return grid;
 }
 
-stats::Table table_of(const Comparison& comparison,
-                      const std::vector<std::vector<const CellResult*>>& grid) {
-  stats::Table table(grid.size(), comparison.seeds.size());
-  for (std::size_t v = 0; v < grid.size(); ++v) {
-    for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
-      const CellResult* cell = grid[v][s];
-      if (cell == nullptr || cell->state == CellState::kWaiting) continue;
+// Consecutive groups of equal size; single seeds without compare.tune.repeat.
+std::vector<std::vector<std::size_t>> columns_of(const Comparison& comparison) {
+  const std::size_t num_seeds = comparison.seeds.size(), num_groups = comparison.seed_groups;
+  const std::size_t size = num_groups > 1 ? num_seeds / num_groups : 1;
+  invariant(size > 0 && num_seeds % size == 0, "seeds are divided into groups of equal size");
+  std::vector<std::vector<std::size_t>> columns(num_seeds / size);
+  for (std::size_t s = 0; s < num_seeds; ++s) columns[s / size].push_back(s);
+  return columns;
+}
+
+// The mean of the column's cells, if all have finished.
+void set_column(stats::Table& table, const Comparison& comparison, const Analysis& analysis,
+                std::size_t v, std::size_t column) {
+  double sum = 0;
+  bool is_waiting = false;
+  for (const std::size_t s : analysis.columns[column]) {
+    const CellResult* cell = analysis.grid[v][s];
+    if (cell == nullptr || cell->state == CellState::kWaiting) {
+      is_waiting = true;
+    } else if (const auto value = metric_value(comparison, *cell)) {
+      sum += *value;
+    } else {
       // A cell without a finite metric has diverged, whatever its status.
-      if (const auto value = metric_value(comparison, *cell)) {
-        table.set(v, s, *value);
-      } else {
-        table.set_broken(v, s);
-      }
+      return table.set_broken(v, column);
     }
   }
+  if (!is_waiting) table.set(v, column, sum / static_cast<double>(analysis.columns[column].size()));
+}
+
+stats::Table table_of(const Comparison& comparison, const Analysis& analysis) {
+  stats::Table table(analysis.grid.size(), analysis.columns.size());
+  for (std::size_t v = 0; v < analysis.grid.size(); ++v)
+    for (std::size_t c = 0; c < analysis.columns.size(); ++c)
+      set_column(table, comparison, analysis, v, c);
   return table;
 }
 
@@ -62,7 +81,7 @@ std::optional<stats::SampleError> sample_error(const Comparison& comparison,
   const std::size_t baseline = analysis.summary.baseline;
   if (variant == baseline || !analysis.summary.variants[variant].difference) return std::nullopt;
   std::vector<stats::DocumentPair> pairs;
-  for (const std::size_t s : analysis.summary.blocks) {
+  for (const std::size_t s : analysis.compared_seeds()) {
     const CellResult *ours = analysis.grid[variant][s], *other = analysis.grid[baseline][s];
     if (ours->documents.empty() || other->documents.empty()) return std::nullopt;
     pairs.push_back({.variant = ours->documents, .baseline = other->documents});
@@ -79,7 +98,7 @@ std::uint64_t key_of(const Comparison& comparison) {
   return hasher.digest().low;
 }
 
-stats::Plan plan_of(const Comparison& comparison) {
+stats::Plan plan_of(const Comparison& comparison, std::size_t num_columns) {
   stats::Plan plan{.looks = comparison.looks,
                    .spending = comparison.spending,
                    .margin = comparison.margin,
@@ -88,6 +107,10 @@ stats::Plan plan_of(const Comparison& comparison) {
   if (!plan.looks.empty() &&
       plan.looks.back() != static_cast<std::int64_t>(comparison.seeds.size()))
     plan.looks = {static_cast<std::int64_t>(comparison.seeds.size())};
+  if (num_columns != comparison.seeds.size()) plan.unit = "group";
+  for (std::int64_t& look : plan.looks)
+    look = look * static_cast<std::int64_t>(num_columns) /
+           static_cast<std::int64_t>(comparison.seeds.size());
   return plan;
 }
 
@@ -109,6 +132,13 @@ bool Analysis::has_sample_errors() const {
                      [](const auto& error) { return error && error->std_error; });
 }
 
+std::vector<std::size_t> Analysis::compared_seeds() const {
+  std::vector<std::size_t> seeds;
+  for (const std::size_t column : summary.blocks)
+    seeds.insert(seeds.end(), columns[column].begin(), columns[column].end());
+  return seeds;
+}
+
 Analysis analyze(const Comparison& comparison) {
   invariant(comparison.baseline < comparison.variants.size(),
             "the baseline is not among the comparison's variants");
@@ -116,8 +146,9 @@ Analysis analyze(const Comparison& comparison) {
   for (const Variant& variant : comparison.variants)
     analysis.labels.push_back(label_of(variant.settings));
   analysis.grid = grid_of(comparison);
-  analysis.summary = stats::summarize(table_of(comparison, analysis.grid), comparison.baseline,
-                                      plan_of(comparison));
+  analysis.columns = columns_of(comparison);
+  analysis.summary = stats::summarize(table_of(comparison, analysis), comparison.baseline,
+                                      plan_of(comparison, analysis.columns.size()));
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
     analysis.sample_error.push_back(sample_error(comparison, analysis, v));
   add_power(analysis);

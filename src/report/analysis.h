@@ -19,7 +19,10 @@ struct Analysis {
   std::vector<std::string> labels;  // of the variants, as in the configuration
   // [variant][seed]; nullptr if the comparison has no such cell
   std::vector<std::vector<const CellResult*>> grid;
-  // variants and seeds in the comparison's order
+  // Indices of the seeds in each column of the statistics' table: one, or with compare.tune.repeat
+  // those of a group, whose mean is compared.
+  std::vector<std::vector<std::size_t>> columns;
+  // variants in the comparison's order; its blocks are columns
   stats::Summary summary;
   // of each variant's difference; nullopt for the baseline and for other metrics
   std::vector<std::optional<stats::SampleError>> sample_error;
@@ -30,6 +33,7 @@ struct Analysis {
   std::optional<std::int64_t> seeds_for_a_hundredth;
   bool is_tested() const { return summary.untested.empty(); }
   bool has_sample_errors() const;
+  std::vector<std::size_t> compared_seeds() const;  // indices of the seeds in the blocks
 };
 
 // Borrows the cells of `comparison`. Errors: InvariantError if a cell matches no variant and seed

@@ -128,7 +128,8 @@ struct VariantSizes {
 struct Variant {
   Settings settings;
   VariantSizes sizes;
-  // values chosen on the tuning split: {"optimizer.lr", "3e-3"}; empty without tuning
+  // values chosen on the tuning split: {"optimizer.lr", "3e-3"}; empty without tuning and if groups
+  // of seeds are tuned separately
   Settings tuned;
 
   static constexpr auto fields() {
@@ -136,7 +137,8 @@ struct Variant {
     using V = Variant;
     return std::tuple{field<&V::settings>("Values of the varied keys."),
                       config::rows_of<&V::sizes>(),
-                      field<&V::tuned>("Values chosen by compare.tune; empty without it.")};
+                      field<&V::tuned>("Values chosen by compare.tune; empty without it and with "
+                                       "compare.tune.repeat, see `tuning`.")};
   }
 };
 
@@ -144,6 +146,7 @@ struct Variant {
 struct TuningPoint {
   Settings settings;                   // of the variant
   Settings candidate;                  // {"optimizer.lr", "3e-3"}
+  std::uint64_t group = 0;             // of seeds (compare.tune.repeat)
   std::vector<double> log_perplexity;  // one per tuning seed, whatever the metric
   std::string remark;                  // reason for divergence or failure; else empty
   bool diverged = false;
@@ -156,6 +159,7 @@ struct TuningPoint {
     return std::tuple{
         field<&P::settings>("Values of the varied keys."),
         field<&P::candidate>("Candidate values."),
+        field<&P::group>("Index of the group of seeds that it was tried for.", MayBeMissing{}),
         field<&P::log_perplexity>("On the tuning split, one per tuning seed."),
         field<&P::remark>("Reason for a missing result; else empty."),
         field<&P::diverged>("Whether any of its runs diverged.", MayBeMissing{}),
@@ -178,6 +182,7 @@ struct ComparisonInfo {
   std::vector<std::string> commands;
   std::string data_fingerprint, tokenizer_hash;
   std::vector<TuningPoint> tuning;
+  std::uint64_t seed_groups = 1;  // compare.tune.repeat
   // Of the verdict, fixed before the first result; see stats::Plan.
   std::vector<std::int64_t> looks;
   stats::Spending spending = stats::Spending::kObrienFleming;
@@ -203,6 +208,9 @@ struct ComparisonInfo {
         field<&C::data_fingerprint>("Empty if the variants use different data."),
         field<&C::tokenizer_hash>("Empty if the variants use different tokenizers."),
         field<&C::tuning>("Results of all tuning candidates."),
+        field<&C::seed_groups>("Number of groups into which the seeds are divided, in order; each "
+                               "was tuned separately.",
+                               MayBeMissing{}),
         field<&C::looks>("Numbers of seeds at which one may judge; empty: only at the end.",
                          MayBeMissing{}),
         field<&C::spending>("How the level is divided among the looks.", MayBeMissing{}),

@@ -94,7 +94,8 @@ Band band_of(const Comparison& comparison, const Analysis& analysis, std::size_t
 Band difference_band(const Comparison& comparison, const Analysis& analysis, std::size_t variant,
                      std::size_t max_points) {
   BySteps by_steps;
-  for (const std::size_t s : analysis.summary.blocks) {
+  const std::vector<std::size_t> seeds = analysis.compared_seeds();
+  for (const std::size_t s : seeds) {
     const CellResult &ours = *analysis.grid[variant][s],
                      &other = *analysis.grid[comparison.baseline][s];
     const double our_scale = held_out_scale(comparison, ours),
@@ -110,9 +111,8 @@ Band difference_band(const Comparison& comparison, const Analysis& analysis, std
       by_steps[point.step].seconds.push_back(point.seconds);
     }
   }
-  return thinned(
-      band(by_steps, analysis.summary.blocks.size(), flops_per_step(comparison, analysis, variant)),
-      max_points);
+  return thinned(band(by_steps, seeds.size(), flops_per_step(comparison, analysis, variant)),
+                 max_points);
 }
 
 }  // namespace sluice::report

@@ -6,6 +6,7 @@
 #include "report/analysis.h"
 #include "report/falling.h"
 #include "report/text.h"
+#include "report/tuned_values.h"
 #include "report/wording.h"
 
 namespace sluice::report {
@@ -43,6 +44,17 @@ void add_untested(std::string& text, const Comparison& comparison, const Analysi
       "are pending and excluded from the verdict");
 }
 
+// Variants whose verdict depends on the grid of compare.tune.
+void add_grid_doubts(std::string& text, const Comparison& comparison, const Analysis& analysis) {
+  std::vector<std::string> doubted;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v)
+    if (v != comparison.baseline && !grid_doubts(comparison, analysis, v).empty())
+      doubted.push_back(analysis.labels[v]);
+  if (!doubted.empty())
+    text += cat(" The grid of compare.tune limits the verdict on ", listed(doubted),
+                " (see the notes).");
+}
+
 bool is_concluded(const Analysis& analysis) {
   for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
     const Verdict verdict = verdict_of(analysis, v);
@@ -72,16 +84,18 @@ std::string verdict_text(const Comparison& comparison, const Analysis& analysis)
   const std::string equivalent =
       cat("equivalent to ", baseline, ": less than ", short_number(comparison.margin.value_or(0)),
           " ", metric_unit(comparison), " apart");
-  const std::string not_significant = cat(comparison.margin ? "undecided: neither different from "
-                                                            : "not significantly different from ",
-                                          baseline, comparison.margin ? " nor equivalent (" : " (",
-                                          analysis.summary.blocks.size(), " seeds)");
+  const std::string not_significant =
+      cat(comparison.margin ? "undecided: neither different from "
+                            : "not significantly different from ",
+          baseline, comparison.margin ? " nor equivalent (" : " (", analysis.summary.blocks.size(),
+          " ", units(analysis), ")");
   add(text, labels_with(analysis, Verdict::kLower), cat("is ", better), cat("are ", better));
   add(text, labels_with(analysis, Verdict::kHigher), cat("is ", worse), cat("are ", worse));
   add(text, labels_with(analysis, Verdict::kEquivalent), cat("is ", equivalent),
       cat("are ", equivalent));
   add(text, labels_with(analysis, Verdict::kNotSignificant), cat("is ", not_significant),
       cat("are ", not_significant));
+  add_grid_doubts(text, comparison, analysis);
   add_untested(text, comparison, analysis);
   return text;
 }

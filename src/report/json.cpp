@@ -8,6 +8,7 @@
 #include "report/report.h"
 #include "report/results_record.h"
 #include "report/tables.h"
+#include "report/tuned_values.h"
 #include "report/wording.h"
 
 namespace sluice::report {
@@ -69,14 +70,15 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
       .multiply_adds_per_token = if_positive(variant.sizes.multiply_adds_per_token),
       .flops_per_token = if_positive(variant.sizes.flops_per_token),
       .d_ff = if_positive(variant.sizes.d_ff),
-      .tuned = variant.tuned};
+      .tuned = variant.tuned,
+      .grid_doubts = grid_doubts(comparison, analysis, v)};
   if (const auto& difference = summary.difference) {
     record.difference = difference->value;
     record.sign_flip_p = difference->flip_p;
-    record.seeds_to_decide = difference->seeds_to_decide;
+    record.seeds_to_decide = seeds_to_decide(analysis, *difference);
     if (difference->found_at_look)
       record.found_at_seeds = comparison.looks.empty()
-                                  ? static_cast<std::int64_t>(analysis.summary.blocks.size())
+                                  ? static_cast<std::int64_t>(analysis.compared_seeds().size())
                                   : comparison.looks.at(*difference->found_at_look);
     if (difference->better_rate) {
       record.seeds_better = difference->num_better;
@@ -125,6 +127,7 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                        .equalize = comparison.equalize,
                        .baseline = comparison.variants[comparison.baseline].settings,
                        .seeds = comparison.seeds,
+                       .seed_groups = comparison.seed_groups,
                        .comparisons = analysis.summary.num_comparisons,
                        .headline = headline(comparison, analysis),
                        .conditions = if_any(conditions(comparison, analysis)),
@@ -144,7 +147,7 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                        .seal = if_any(comparison.seal),
                        .unsealed_cells = comparison.num_unsealed,
                        .versions = versions_of(comparison)};
-  for (const std::size_t s : analysis.summary.blocks)
+  for (const std::size_t s : analysis.compared_seeds())
     record.seeds_compared.push_back(comparison.seeds[s]);
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
     record.summary.push_back(summary_of(comparison, analysis, v));
@@ -158,7 +161,7 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
     record.spending = std::string(config::name_of(comparison.spending));
   for (const CellResult& cell : comparison.cells) record.cells.push_back(record_of(cell));
   for (const TuningPoint& point : comparison.tuning)
-    record.tuning.push_back({point.settings, point.candidate, point.log_perplexity,
+    record.tuning.push_back({point.settings, point.candidate, point.group, point.log_perplexity,
                              if_any(point.remark), point.learned_nothing, point.chosen});
   return config::to_json(record);
 }

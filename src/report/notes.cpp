@@ -4,11 +4,11 @@
 #include <optional>
 
 #include "base/text_format.h"
-#include "config/number_text.h"
 #include "report/analysis.h"
 #include "report/published.h"
 #include "report/tables.h"
 #include "report/text.h"
+#include "report/tuned_values.h"
 #include "report/wording.h"
 
 namespace sluice::report {
@@ -28,7 +28,7 @@ bool is_finished(const CellResult* cell) {
 
 std::vector<std::uint64_t> compared_seeds(const Comparison& comparison, const Analysis& analysis) {
   std::vector<std::uint64_t> seeds;
-  for (const std::size_t s : analysis.summary.blocks) seeds.push_back(comparison.seeds[s]);
+  for (const std::size_t s : analysis.compared_seeds()) seeds.push_back(comparison.seeds[s]);
   return seeds;
 }
 
@@ -48,9 +48,10 @@ std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
              short_number(summary.test_level), summary.look ? " (the level of this look)" : "",
              "; the family-wise error rate is then 5 %, whatever the spreads and the shape of the "
              "distributions. The simultaneous ",
-             interval_percent(analysis),
-             " % intervals invert this test. \"Better in\" counts the seeds in which the variant "
-             "is better than the baseline. Variants that share a letter are not significantly "
+             interval_percent(analysis), " % intervals invert this test. \"Better in\" counts the ",
+             units(analysis),
+             " in which the variant is better than the baseline. Variants that share a letter are "
+             "not significantly "
              "different (all pairs, the same test). The two t-tests (Holm-adjusted) are secondary: "
              "the pooled one assumes normal results and equal variances, the paired one normal "
              "differences.");
@@ -106,7 +107,8 @@ std::string undecided_note(const Analysis& analysis) {
       variants.push_back(cat(analysis.labels[v], " (", *difference->seeds_to_decide, ")"));
   }
   return variants.empty() ? ""
-                          : cat("Seeds that would decide, if differences and spreads stay as they "
+                          : cat(analysis.summary.unit == "seed" ? "Seeds" : "Groups",
+                                " that would decide, if differences and spreads stay as they "
                                 "are (t approximation): ",
                                 listed(variants),
                                 analysis.summary.is_powerless()
@@ -124,9 +126,9 @@ std::string pending_note(const Comparison& comparison, const Analysis& analysis)
       variants.push_back(cat(analysis.labels[v], " (missing ",
                              seeds_text(waiting_seeds(comparison, analysis, v)), ")"));
   }
+  const std::vector<std::size_t> compared = analysis.compared_seeds();
   for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
-    const auto& blocks = analysis.summary.blocks;
-    if (std::find(blocks.begin(), blocks.end(), s) != blocks.end()) continue;
+    if (std::find(compared.begin(), compared.end(), s) != compared.end()) continue;
     std::vector<std::string> missing;
     for (std::size_t v = 0; v < analysis.labels.size(); ++v)
       if (analysis.summary.variants[v].analyzed && !is_finished(analysis.grid[v][s]))
@@ -274,42 +276,42 @@ std::string rate_note(const Comparison& comparison) {
                  : sentence(cat(" Other settings: ", comparison.tuning_note)));
 }
 
-std::optional<double> number_of(const std::string& word) {
-  return config::is_number(word) ? config::to_double(word) : std::nullopt;
-}
-
-// All candidate values of a key for a variant; empty if any is not a number.
-std::vector<double> candidate_values(const Comparison& comparison, const Variant& variant,
-                                     std::size_t key) {
-  std::vector<double> numbers;
-  for (const TuningPoint& point : comparison.tuning) {
-    if (point.settings != variant.settings) continue;
-    const auto number = number_of(point.candidate.at(key).second);
-    if (!number) return {};
-    numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-// Chosen values at either end of the grid: the optimum may lie outside.
 std::string edge_note(const Comparison& comparison) {
-  std::string edges;
-  for (const Variant& variant : comparison.variants) {
-    for (std::size_t key = 0; key < variant.tuned.size(); ++key) {
-      const std::vector<double> numbers = candidate_values(comparison, variant, key);
-      if (numbers.empty()) continue;
-      const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
-      const auto& [name, value] = variant.tuned[key];
-      const std::optional<double> chosen = number_of(value);
-      if (*low < *high && (chosen == *low || chosen == *high))
-        edges +=
-            cat(edges.empty() ? "" : ", ", label_of(variant.settings), " (", name, " ", value, ")");
+  std::vector<std::string> edges;
+  for (const Variant& variant : comparison.variants)
+    for (const std::string& value : edge_values(comparison, variant.settings))
+      edges.push_back(cat(label_of(variant.settings), " (", value, ")"));
+  return edges.empty() ? ""
+                       : cat("Chosen at the edge of the grid, so a better value may lie outside: ",
+                             listed(edges, "values"), ".");
+}
+
+// The same text, such as one about the baseline, once for all variants that it concerns.
+std::vector<std::string> coarse_grid_notes(const Comparison& comparison, const Analysis& analysis) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> variants_of;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    for (const std::string& text : coarse_grids(comparison, analysis, v)) {
+      auto same = std::find_if(variants_of.begin(), variants_of.end(),
+                               [&](const auto& one) { return one.first == text; });
+      if (same == variants_of.end()) same = variants_of.insert(variants_of.end(), {text, {}});
+      same->second.push_back(analysis.labels[v]);
     }
   }
-  return edges.empty()
+  std::vector<std::string> notes;
+  for (const auto& [text, variants] : variants_of)
+    notes.push_back(sentence(cat("Verdict on ", listed(variants), ": ", text,
+                                 " (parabola through the chosen value and its neighbors)")));
+  return notes;
+}
+
+// With compare.tune.repeat.
+std::string groups_note(const Comparison& comparison) {
+  return comparison.seed_groups == 1
              ? ""
-             : cat("Chosen at the edge of the grid, so a better value may lie outside: ", edges,
-                   ".");
+             : cat("Compared are the means of ", comparison.seed_groups, " groups of ",
+                   comparison.seeds.size() / comparison.seed_groups,
+                   " consecutive seeds, each tuned by its own runs, so that intervals and p "
+                   "contain the uncertainty of the choice.");
 }
 
 }  // namespace
@@ -358,7 +360,9 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
             few_documents(analysis)));
   add(equal_note(comparison, analysis));
   add(rate_note(comparison));
+  add(groups_note(comparison));
   add(edge_note(comparison));
+  for (std::string& note : coarse_grid_notes(comparison, analysis)) add(std::move(note));
   add("The result of a run is measured after its last step, never at its best evaluation. Values "
       "in the middle of a curve are approximate because the learning rate has not decayed.");
   if (has_published(comparison))

@@ -6,6 +6,7 @@
 #include "config/names.h"
 #include "report/tables.h"
 #include "report/text.h"
+#include "report/tuned_values.h"
 #include "report/wording.h"
 
 namespace sluice::report {
@@ -31,8 +32,9 @@ VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis
       return result(Outcome::kEquivalent);
     case Verdict::kNotSignificant:
       return result(Outcome::kUndecided,
-                    summary.is_powerless() ? powerless_text(analysis)
-                                           : seeds_to_decide_text(*summary.variants[v].difference));
+                    summary.is_powerless()
+                        ? powerless_text(analysis)
+                        : seeds_to_decide_text(analysis, *summary.variants[v].difference));
     case Verdict::kNone:
       break;
   }
@@ -47,7 +49,10 @@ VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis
 std::vector<VariantOutcome> outcomes(const Comparison& comparison, const Analysis& analysis) {
   std::vector<VariantOutcome> all;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v)
-    if (v != comparison.baseline) all.push_back(outcome_of(comparison, analysis, v));
+    if (v != comparison.baseline) {
+      all.push_back(outcome_of(comparison, analysis, v));
+      all.back().grid_doubts = grid_doubts(comparison, analysis, v);
+    }
   return all;
 }
 
@@ -74,8 +79,10 @@ std::string outcome_line(const Comparison& comparison, const Analysis& analysis,
   if (difference) text += cat(", ", difference_text(*difference));
   if (difference && difference->flip_p)
     text += cat(", p ", p_text(difference->flip_p), ", better in ", difference->num_better, " of ",
-                analysis.summary.blocks.size(), " seeds");
-  return outcome.reason.empty() ? text : cat(text, " (", outcome.reason, ")");
+                analysis.summary.blocks.size(), " ", units(analysis));
+  if (!outcome.reason.empty()) text += cat(" (", outcome.reason, ")");
+  for (const std::string& doubt : outcome.grid_doubts) text += cat("; ", doubt);
+  return text;
 }
 
 }  // namespace sluice::report

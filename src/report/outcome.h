@@ -32,7 +32,8 @@ constexpr auto names_of(Overall) {
 struct VariantOutcome {
   std::size_t variant = 0;
   Outcome outcome = Outcome::kUndecided;
-  std::string reason;  // of kUndecided and kBroken, in a few words; else empty
+  std::string reason;                    // of kUndecided and kBroken, in a few words; else empty
+  std::vector<std::string> grid_doubts;  // tuned_values.h
 };
 
 // One per variant other than the baseline, in the order of the configuration.

@@ -86,7 +86,7 @@ std::string result_section(const Comparison& comparison, const Analysis& analysi
             metric_title(comparison), " after the last step, with simultaneous ",
             interval_percent(analysis), " % confidence intervals.",
             comparison.margin ? " Dashed: the margin of equivalence." : "",
-            analysis.summary.blocks.size() > kMaxSeedDots ? "" : " Small dots: single seeds."));
+            analysis.compared_seeds().size() > kMaxSeedDots ? "" : " Small dots: single seeds."));
     out += cat(dot_plot_key(),
                paper ? "<span><svg width=\"12\" height=\"12\" viewBox=\"0 0 12 12\" "
                        "aria-hidden=\"true\"><path class=\"paper\" "

@@ -29,8 +29,9 @@ std::optional<double> published_difference(const Comparison& comparison, std::si
 std::vector<double> drawn_seeds(const Comparison& comparison, const Analysis& analysis,
                                 std::size_t v) {
   std::vector<double> values;
-  if (analysis.summary.blocks.size() > kMaxSeedDots) return values;
-  for (const std::size_t s : analysis.summary.blocks) {
+  const std::vector<std::size_t> seeds = analysis.compared_seeds();
+  if (seeds.size() > kMaxSeedDots) return values;
+  for (const std::size_t s : seeds) {
     values.push_back(*metric_value(comparison, *analysis.grid[v][s]) -
                      *metric_value(comparison, *analysis.grid[comparison.baseline][s]));
   }

@@ -55,6 +55,7 @@ struct ResultsRecord {
     std::optional<std::int64_t> d_ff;
     std::optional<double> d_ff_mismatch;
     Settings tuned;
+    std::vector<std::string> grid_doubts;
     std::optional<PaperRecord> paper;
 
     static constexpr auto fields() {
@@ -63,7 +64,7 @@ struct ResultsRecord {
       return std::tuple{
           field<&V::settings>("Values of the varied keys."),
           field<&V::baseline>("Whether it is the baseline of the comparison."),
-          field<&V::n>("Number of finished seeds."),
+          field<&V::n>("Number of finished seeds; of groups of seeds with compare.tune.repeat."),
           field<&V::status>("States of the unfinished seeds, as text; null if all are finished."),
           field<&V::compared>("Whether it is included in the tests: false if it is pending, a run "
                               "diverged or failed, or nothing is tested."),
@@ -83,7 +84,8 @@ struct ResultsRecord {
                                     "significant; null if it is not."),
           field<&V::seeds_to_decide>("Seeds that would decide an undecided variant, if difference "
                                      "and spread stay as they are."),
-          field<&V::seeds_better>("Compared seeds in which the variant is better."),
+          field<&V::seeds_better>("Compared seeds, or groups of seeds, in which the variant is "
+                                  "better."),
           field<&V::better_rate_low>("Lower bound of the 95 % interval (Clopper-Pearson) for the "
                                      "probability that the variant is better in a seed."),
           field<&V::better_rate_high>("Upper bound."),
@@ -105,7 +107,8 @@ struct ResultsRecord {
           field<&V::d_ff>("Width of the feed-forward layer."),
           field<&V::d_ff_mismatch>(
               "Relative difference between its parameters and those of the reference layer."),
-          field<&V::tuned>("Values chosen by compare.tune."),
+          field<&V::tuned>("Values chosen by compare.tune; with compare.tune.repeat see `tuning`."),
+          field<&V::grid_doubts>("How the grid of compare.tune limits the verdict, as text."),
           field<&V::paper>("Results of Shazeer 2020 for this layer.")};
     }
   };
@@ -155,6 +158,7 @@ struct ResultsRecord {
 
   struct TuningRecord {
     Settings settings, candidate;
+    std::uint64_t group = 0;
     std::vector<double> log_perplexity;
     std::optional<std::string> remark;
     bool learned_nothing = false, chosen = false;
@@ -164,6 +168,7 @@ struct ResultsRecord {
       using T = TuningRecord;
       return std::tuple{field<&T::settings>("Values of the varied keys."),
                         field<&T::candidate>("Candidate values."),
+                        field<&T::group>("Index of the group of seeds (compare.tune.repeat)."),
                         field<&T::log_perplexity>("On the tuning split, one per tuning seed."),
                         field<&T::remark>("Reason for a missing result."),
                         field<&T::learned_nothing>("Whether any of its runs did not learn."),
@@ -191,6 +196,7 @@ struct ResultsRecord {
   Equalize equalize = Equalize::kSteps;
   Settings baseline;
   std::vector<std::uint64_t> seeds, seeds_compared;
+  std::uint64_t seed_groups = 1;
   std::uint64_t comparisons = 0;
   std::string headline;
   std::optional<std::string> conditions;
@@ -225,6 +231,8 @@ struct ResultsRecord {
         field<&R::baseline>("Settings of the baseline."),
         field<&R::seeds>("All requested seeds."),
         field<&R::seeds_compared>("Seeds finished by all compared variants."),
+        field<&R::seed_groups>("Groups of seeds tuned separately, whose means are compared; 1: "
+                               "single seeds are compared."),
         field<&R::comparisons>("Number of comparisons with the baseline, for which p-values and "
                                "intervals are adjusted."),
         field<&R::headline>("Verdict and conditions, as text."),

@@ -8,6 +8,7 @@
 #include "config/names.h"
 #include "report/published.h"
 #include "report/text.h"
+#include "report/tuned_values.h"
 #include "report/wording.h"
 #include "stats/moments.h"
 
@@ -184,8 +185,9 @@ TextTable result_table(const Comparison& comparison, const Analysis& analysis) {
 }
 
 TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
-  const bool tuned = std::any_of(comparison.variants.begin(), comparison.variants.end(),
-                                 [](const Variant& v) { return !v.tuned.empty(); });
+  const bool tuned =
+      std::any_of(comparison.variants.begin(), comparison.variants.end(),
+                  [&](const Variant& v) { return !tuned_text(comparison, v.settings).empty(); });
   const std::string_view token = comparison.targets_are_text ? "token" : "target token";
   TextTable table{.columns = {{"variant", false},
                               {"parameters"},
@@ -208,7 +210,8 @@ TextTable size_table(const Comparison& comparison, const Analysis& analysis) {
            cat(signed_text(100 * variant.sizes.d_ff_mismatch, 3), " %"),
            steps_text(analysis, v),
            mean_seconds(analysis, v)};
-    if (tuned) row.push_back(settings_text(variant.tuned));
+    const std::string values = tuned_text(comparison, variant.settings);
+    if (tuned) row.push_back(values.empty() ? std::string(kUnknown) : values);
   }
   return table;
 }

@@ -55,12 +55,12 @@ std::vector<std::uint64_t> seeds_without_learning(const Comparison& comparison,
 std::string powerless_text(const Analysis& analysis) {
   const stats::Summary& summary = analysis.summary;
   const std::string smallest =
-      cat("with ", summary.blocks.size(), " seeds: the smallest p of the sign-flip test is ",
-          fixed(summary.smallest_p.value_or(1), 4));
+      cat("with ", summary.blocks.size(), " ", units(analysis),
+          ": the smallest p of the sign-flip test is ", fixed(summary.smallest_p.value_or(1), 4));
   return summary.look
              ? cat(smallest, ", above the level of this look, ", fixed(summary.test_level, 4))
-             : cat(smallest, ", so at least ", stats::min_seeds(summary.level),
-                   " seeds are needed");
+             : cat(smallest, ", so at least ", stats::min_seeds(summary.level), " ",
+                   units(analysis), " are needed");
 }
 
 std::string interval_percent(const Analysis& analysis) {
@@ -83,10 +83,19 @@ std::string verdict_word(Verdict verdict) {
   return std::string(kUnknown);
 }
 
-std::string seeds_to_decide_text(const stats::Difference& difference) {
-  return difference.seeds_to_decide
-             ? cat("about ", with_commas(*difference.seeds_to_decide), " seeds would decide")
-             : "";
+std::string units(const Analysis& analysis) { return analysis.summary.unit + "s"; }
+
+std::string seeds_to_decide_text(const Analysis& analysis, const stats::Difference& difference) {
+  return difference.seeds_to_decide ? cat("about ", with_commas(*difference.seeds_to_decide), " ",
+                                          units(analysis), " would decide")
+                                    : "";
+}
+
+std::optional<std::int64_t> seeds_to_decide(const Analysis& analysis,
+                                            const stats::Difference& difference) {
+  const auto size = static_cast<std::int64_t>(analysis.columns.front().size());
+  return difference.seeds_to_decide ? std::optional(*difference.seeds_to_decide * size)
+                                    : std::nullopt;
 }
 
 bool is_rate_tuned(const Comparison& comparison) {

@@ -29,8 +29,13 @@ std::string powerless_text(const Analysis& analysis);
 std::string interval_percent(const Analysis& analysis);
 // Of a difference: "better", "worse", "equivalent", "undecided"; "–" for kNone.
 std::string verdict_word(Verdict verdict);
+// "seeds", or "groups" if groups of seeds are compared
+std::string units(const Analysis& analysis);
 // "about 14 seeds would decide"; empty if decided or unknown
-std::string seeds_to_decide_text(const stats::Difference& difference);
+std::string seeds_to_decide_text(const Analysis& analysis, const stats::Difference& difference);
+// The same number in seeds, also if groups are compared.
+std::optional<std::int64_t> seeds_to_decide(const Analysis& analysis,
+                                            const stats::Difference& difference);
 
 bool is_rate_tuned(const Comparison& comparison);  // whether the learning rate was tuned
 bool varies(const Comparison& comparison, std::string_view key);  // whether `key` is varied

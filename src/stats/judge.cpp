@@ -147,9 +147,9 @@ void add_t_tests(const Blocks& blocks, const BlockModel& model, Summary& summary
     Difference& difference = *summary.variants[blocks.variants[i]].difference;
     const PairedTest paired = paired_t_test(blocks.row(i), blocks.row(baseline));
     if (paired.std_error == 0)
-      difference.remark = difference.value == 0
-                              ? "identical results in every seed"
-                              : "the same difference in every seed: zero variance, p = 1";
+      difference.remark = difference.value == 0 ? cat("identical results in every ", summary.unit)
+                                                : cat("the same difference in every ", summary.unit,
+                                                      ": zero variance, p = 1");
     compared.push_back(&difference);
     p.push_back(model.p(i, baseline));
     paired_p.push_back(paired.p);

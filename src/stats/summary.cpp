@@ -13,7 +13,7 @@
 namespace sluice::stats {
 namespace {
 
-VariantSummary describe(const Table& table, std::size_t variant) {
+VariantSummary describe(const Table& table, std::size_t variant, const std::string& unit) {
   VariantSummary result;
   std::vector<double> values;
   for (std::size_t seed = 0; seed < table.num_seeds(); ++seed) {
@@ -26,11 +26,11 @@ VariantSummary describe(const Table& table, std::size_t variant) {
   if (!values.empty()) result.mean = mean_of(values);
   result.std = sample_std(values);
   if (result.num_broken > 0)
-    result.remark = cat(result.num_broken, " of ",
-                        count_of(static_cast<std::int64_t>(table.num_seeds()), "seed"),
-                        " diverged or failed: no verdict");
+    result.remark =
+        cat(result.num_broken, " of ", count_of(static_cast<std::int64_t>(table.num_seeds()), unit),
+            " diverged or failed: no verdict");
   else if (values.empty())
-    result.remark = "no seed has finished yet";
+    result.remark = cat("no ", unit, " has finished yet");
   return result;
 }
 
@@ -86,8 +86,8 @@ Blocks blocks_of(const Table& table, BlockChoice choice, Summary& summary) {
   }
   for (VariantSummary& variant : summary.variants)
     if (variant.remark.empty() && !variant.analyzed)
-      variant.remark =
-          cat("pending: ", variant.num_finished, " of ", table.num_seeds(), " seeds finished");
+      variant.remark = cat("pending: ", variant.num_finished, " of ", table.num_seeds(), " ",
+                           summary.unit, "s finished");
   if (blocks.baseline) summary.num_comparisons = blocks.variants.size() - 1;
   return blocks;
 }
@@ -107,12 +107,12 @@ std::string runs_left(const Summary& summary) {
 std::string unplanned_reason(const Table& table, const Plan& plan, const Summary& summary) {
   if (plan.looks.empty())
     return cat("preliminary, ", runs_left(summary), "; tests are made on all ", table.num_seeds(),
-               " seeds");
+               " ", plan.unit, "s");
   const auto next = std::find_if(plan.looks.begin(), plan.looks.end(), [&](std::int64_t look) {
     return look > static_cast<std::int64_t>(summary.blocks.size());
   });
   return cat("between looks, ", runs_left(summary), "; the next test is made on ",
-             next == plan.looks.end() ? plan.looks.back() : *next, " seeds");
+             next == plan.looks.end() ? plan.looks.back() : *next, " ", plan.unit, "s");
 }
 
 std::string untested_reason(const Table& table, const Plan& plan, const Summary& summary,
@@ -127,7 +127,8 @@ std::string untested_reason(const Table& table, const Plan& plan, const Summary&
                ? "fewer than two variants have a finished run and no diverged or failed one"
                : "fewer than two variants have a finished run";
   if (table.num_seeds() < 2)
-    return "only one seed: no standard deviations, confidence intervals, tests or ranking";
+    return cat("only one ", plan.unit,
+               ": no standard deviations, confidence intervals, tests or ranking");
   return is_planned ? "" : unplanned_reason(table, plan, summary);
 }
 
@@ -160,9 +161,10 @@ Summary summarize(const Table& table, std::size_t baseline, const Plan& plan) {
   invariant(plan.level > 0 && plan.level < 1, "summarize: level outside (0, 1)");
   invariant(plan.looks.empty() || plan.looks.back() == static_cast<std::int64_t>(table.num_seeds()),
             "summarize: the last look is not at the number of seeds");
-  Summary summary{.baseline = baseline, .level = plan.level, .test_level = plan.level};
+  Summary summary{
+      .baseline = baseline, .unit = plan.unit, .level = plan.level, .test_level = plan.level};
   for (std::size_t i = 0; i < table.num_variants(); ++i)
-    summary.variants.push_back(describe(table, i));
+    summary.variants.push_back(describe(table, i, plan.unit));
   std::optional<BlockChoice> planned = planned_block(table, plan, summary);
   std::vector<bool> eligible;
   for (const VariantSummary& variant : summary.variants) eligible.push_back(variant.remark.empty());

@@ -31,6 +31,7 @@ struct Plan {
   Spending spending = Spending::kObrienFleming;
   std::optional<double> margin{};  // differences below it are practically 0
   std::uint64_t key = 0;           // of the sampled flips (sign_flip.h)
+  std::string unit = "seed";       // what a column of the table is, in messages
 };
 
 // kEquivalent: the interval lies within the margin, whether or not 0 is inside it. kBetter and
@@ -83,6 +84,7 @@ struct Summary {
   std::vector<std::size_t> blocks;
   std::optional<double> residual_std;  // σ̂ of the block model; the std of a Design (power.h)
   double residual_df = 0;
+  std::string unit;                 // of the plan
   double level = 0.05;              // of the plan
   double test_level = 0.05;         // at this look; equal to `level` without looks
   std::optional<std::size_t> look;  // index of this look; none without looks or between them

@@ -231,7 +231,8 @@ TEST_F(AuditTest, ReadsComparisonsWithoutSeals) {
 class AverageTest : public TwoVariantsTest {};
 
 TEST_F(AverageTest, ComparesTheMeanOfTheLastEvaluations) {
-  const std::vector<std::string> settings{"evaluate.every_steps=2", "compare.average_last=2",
+  const std::vector<std::string> settings{"evaluate.every_steps=2",
+                                          "compare.metric={log_perplexity, average_last: 2}",
                                           "compare.seeds=[1]"};
   std::vector<std::string> command{"compare", "compare.yaml", "--set"};
   command.insert(command.end(), settings.begin(), settings.end());

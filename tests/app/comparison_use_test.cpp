@@ -89,6 +89,16 @@ TEST_F(ComparisonUse, RejectsWrongUse) {
   refused({"compare", "compare.yaml", "--set", "compare.tune={optimizer.lr: [1e-3], seeds: [9]}",
            "corpus.tune_holdout=0.2", "evaluate.split=tune"},
           "evaluate.split: received tune; expected valid");
+  refused({"compare", "compare.yaml", "--set",
+           "compare.tune={optimizer.lr: [1e-3], seeds: [8, 9], repeat: 3}"},
+          "compare.tune.repeat: received 3; expected a divisor of the number of compare.seeds, 2");
+  refused({"compare", "compare.yaml", "--set",
+           "compare.tune={optimizer.lr: [1e-3], seeds: [9], repeat: 2}"},
+          "compare.tune.seeds: received 1 seed; expected the same number for each of the 2 groups");
+  refused({"compare", "compare.yaml", "--set", "compare.metric={bits, average_last: 2}"},
+          "compare.metric: received `bits`; expected one of log_perplexity, bits_per_byte");
+  refused({"compare", "compare.yaml", "--set", "compare.metric={log_perplexity, last: 2}"},
+          "compare.metric: received a mapping");
   refused({"compare", "compare.yaml", "--set", "compare.equalize=time",
            "schedule={type: t5, total_steps: 10}"},
           "schedule.total_steps");

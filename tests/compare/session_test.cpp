@@ -1,4 +1,4 @@
-// Whole sessions with fake runs: new and finished cells, tuning, errors, forecasts.
+// Whole sessions with fake runs: new and finished cells, errors, forecasts.
 #include "compare/session.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include "base/signals.h"
 #include "compare/collect.h"
 #include "store/run_directory.h"
-#include "tests/compare/fake_runs.h"
+#include "tests/compare/session_fixture.h"
 
 namespace sluice::compare {
 namespace {
@@ -22,45 +22,6 @@ using testing::cells_like;
 using testing::FakeRuns;
 using testing::num_starts;
 using testing::two_variants;
-
-class SessionTest : public ::testing::Test {
- protected:
-  SessionTest() {
-    options_.config = two_variants({1, 2});
-    options_.name = "test";
-    options_.config_text = "the configuration";
-    options_.command = "sluice compare x.yaml";
-    options_.directory = directory_ / "out";
-  }
-  Tally run() { return run_session(options_, runs_); }
-  report::Comparison report() const { return collect(std::vector<fs::path>{options_.directory}); }
-  std::size_t starts(const std::string& stem) const {
-    std::size_t sum = 0;
-    for (const fs::path& cell : cells_like(options_.directory / "cells", stem))
-      sum += num_starts(cell);
-    return sum;
-  }
-  std::string refusal(ExitCode code = ExitCode::kUsage) {
-    try {
-      run();
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), code) << error.what();
-      return error.what();
-    }
-    ADD_FAILURE() << "not refused";
-    return "";
-  }
-  void TearDown() override { clear_stop(); }
-
-  sluice::testing::TemporaryDirectory directory_;
-  FakeRuns runs_{directory_ / "fake"};
-  SessionOptions options_;
-};
-
-std::size_t num_with(const report::Comparison& comparison, report::CellState state) {
-  return static_cast<std::size_t>(
-      std::ranges::count(comparison.cells, state, &report::CellResult::state));
-}
 
 TEST_F(SessionTest, RunsTheGridAndCollectsIt) {
   runs_.log_perplexity = {{"geglu, seed 2", 2.5}};
@@ -164,80 +125,6 @@ TEST_F(SessionTest, RejectsDirectoriesInUseAndRunDirectories) {
   std::ofstream(options_.directory / "config.yaml") << "";
   std::ofstream(options_.directory / "metrics.jsonl") << "";
   EXPECT_NE(refusal().find("belongs to a single run"), std::string::npos);
-}
-
-TEST_F(SessionTest, TuningChoosesTheLowestMeanPerVariant) {
-  options_.config.tune =
-      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}, {"1e-2", false}}}}},
-                 .seeds = {101, 102}};
-  runs_.log_perplexity = {{"relu, 3e-3, seed 101", 2.8},
-                          {"relu, 3e-3, seed 102", 2.9},
-                          {"geglu, 1e-3, seed 101", 2.0},
-                          {"geglu, 1e-2, seed 102", 1.0}};
-  runs_.behavior = {{"geglu, 1e-2, seed 101", "diverge"}};
-  const Tally tally = run();
-  EXPECT_EQ(tally.num_finished, 11U + 4U);
-  EXPECT_EQ(tally.num_diverged, 0U);  // a candidate that lost
-  const report::Comparison comparison = report();
-  EXPECT_EQ(comparison.variants[0].tuned, (report::Settings{{"optimizer.lr", "3e-3"}}));
-  EXPECT_EQ(comparison.variants[1].tuned, (report::Settings{{"optimizer.lr", "1e-3"}}));
-  ASSERT_EQ(comparison.tuning.size(), 6U);
-  EXPECT_TRUE(comparison.tuning[1].chosen);
-  EXPECT_EQ(comparison.tuning[1].log_perplexity, (std::vector<double>{2.8, 2.9}));
-  EXPECT_EQ(comparison.tuning[5].remark, "1 of 2 diverged");
-  EXPECT_NE(comparison.tuning_note.find("optimizer.lr from 1e-3, 3e-3, 1e-2"), std::string::npos);
-  EXPECT_EQ(num_with(comparison, report::CellState::kFinished), 4U);
-  EXPECT_EQ(run().num_finished, 15U);
-  EXPECT_EQ(starts(""), 4U);
-}
-
-TEST_F(SessionTest, VariantWaitsIfTuningFailed) {
-  options_.config.tune =
-      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
-  runs_.behavior = {{"relu, 3e-3, seed 101", "crash"}};
-  const Tally tally = run();
-  EXPECT_EQ(tally.num_failed, 1U);
-  EXPECT_EQ(tally.num_waiting, 2U);
-  const report::Comparison comparison = report();
-  EXPECT_EQ(comparison.cells[0].state, report::CellState::kWaiting);
-  EXPECT_EQ(comparison.cells[2].state, report::CellState::kFinished);
-  runs_.behavior.clear();
-  EXPECT_EQ(run().num_waiting, 0U);
-}
-
-TEST_F(SessionTest, VariantDivergesIfAllCandidatesDiverged) {
-  options_.config.tune =
-      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}, {"3e-3", false}}}}}, .seeds = {101}};
-  runs_.behavior = {{"relu, 1e-3, seed 101", "diverge"}, {"relu, 3e-3, seed 101", "diverge"}};
-  const Tally tally = run();
-  EXPECT_EQ(tally.num_failed, 0U);
-  EXPECT_EQ(tally.num_waiting, 2U);
-  const report::Comparison comparison = report();
-  EXPECT_EQ(comparison.cells[0].state, report::CellState::kDiverged);
-  EXPECT_EQ(comparison.cells[0].remark, "every candidate of compare.tune diverged");
-  EXPECT_EQ(comparison.cells[2].state, report::CellState::kFinished);
-}
-
-// The error precedes the first tuning run and keeps existing results.
-TEST_F(SessionTest, RejectsMixedEnvironmentsBeforeTuningAndKeepsResults) {
-  options_.config.tune =
-      TuneConfig{.grid = {{{"optimizer.lr", {{"1e-3", false}}}}}, .seeds = {101}};
-  run();
-  const auto num_tuned = [&] { return cells_like(options_.directory / "tune", "").size(); };
-  EXPECT_EQ(num_tuned(), 2U);
-  options_.config.vary.items[0].second.push_back({"glu", false});
-  options_.config.seeds.push_back(3);
-  options_.only = {"glu"};
-  options_.seeds = {2, 3};
-  runs_.env.threads = 2;
-  EXPECT_NE(refusal().find("seed 2: 2 runs used Fake 9000, 1 thread"), std::string::npos);
-  EXPECT_EQ(num_tuned(), 2U);
-  options_.only.clear();
-  EXPECT_NE(refusal().find("seed 101: 2 runs used"), std::string::npos);
-  EXPECT_EQ(num_with(report(), report::CellState::kFinished), 4U);
-  options_.only = {"glu"};
-  options_.seeds = {3};
-  EXPECT_EQ(run().num_finished, 2U);  // tuned, and run under the new seed
 }
 
 TEST_F(SessionTest, RejectsMixedExecution) {

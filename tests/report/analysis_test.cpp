@@ -200,20 +200,6 @@ TEST(Analysis, LooksAreReported) {
   EXPECT_TRUE(has_note(comparison, "This is look 2 of 3."));
 }
 
-TEST(Analysis, ReportsChoicesAtTheEdgeOfTheGrid) {
-  Comparison comparison = example_comparison({});
-  EXPECT_FALSE(has_note(comparison, "At the edge"));
-  comparison.variants[1].tuned = {{"optimizer.lr", "1e-3"}};
-  comparison.variants[5].tuned = {{"optimizer.lr", "1e-2"}};
-  EXPECT_TRUE(has_note(
-      comparison,
-      "a better value may lie outside: gelu (optimizer.lr 1e-3), geglu (optimizer.lr 1e-2)."));
-  for (TuningPoint& point : comparison.tuning) point.candidate[0].second = "word";
-  EXPECT_FALSE(has_note(comparison, "At the edge"));
-  comparison.tuning.clear();
-  EXPECT_FALSE(has_note(comparison, "At the edge"));
-}
-
 TEST(Analysis, AFinishedCellWithoutAResultHasDiverged) {
   Comparison comparison = example_comparison({});
   cell_at(comparison, 5, 2).log_perplexity.reset();
