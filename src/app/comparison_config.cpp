@@ -18,12 +18,20 @@ void check_keys(const compare::ValueLists& lists, const std::string& section,
   }
 }
 
+// A floating-point type may be compared, but is no setting to be chosen for each variant.
+void check_tuned_keys(const compare::ValueLists& lists, config::Problems& problems) {
+  check_keys(lists, "compare.tune", problems);
+  for (const auto& [key, values] : lists.items)
+    if (config::affects_of<train::RunConfig>(key) == config::Affects::kArithmetic)
+      problems.add(cat("compare.tune.", key), cat('`', key, '`'), "this key only in compare.vary");
+}
+
 }  // namespace
 
 void ComparisonConfig::check(const ComparisonConfig& c, config::Problems& problems) {
   if (!c.compare) return;
   check_keys(c.compare->vary, "compare.vary", problems);
-  if (c.compare->tune) check_keys(c.compare->tune->grid, "compare.tune", problems);
+  if (c.compare->tune) check_tuned_keys(c.compare->tune->grid, problems);
 }
 
 void expand_home_of(train::RunConfig& config) {

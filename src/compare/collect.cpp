@@ -241,7 +241,7 @@ void require_consistent_seeds(const report::Comparison& comparison) {
     // An empty name means never started, or a damaged record.
     if (cell.state == CellState::kWaiting || cell.env.cpu.empty()) continue;
     const auto& [seed, env] = *envs.emplace(cell.seed, cell.env).first;
-    if (!same_env(env, cell.env))
+    if (!same_env(env, cell.env, cell.settings))
       fail(ExitCode::kUsage, cat("seed ", seed),
            cat("runs with ", describe(env), " and with ", describe(cell.env)),
            "the same environment for all runs of a seed; delete the other runs");

@@ -1,7 +1,9 @@
 #include "compare/seed_consistency.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -13,6 +15,8 @@ namespace sluice::compare {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kPrecision = "train.precision";
 
 bool same_micro_batch(const ExecutionEnv& a, const ExecutionEnv& b) {
   return a.micro_batch_sequences == b.micro_batch_sequences || a.micro_batch_sequences == 0 ||
@@ -63,7 +67,10 @@ std::string remedy(const SeedState& state) {
 
 }  // namespace
 
-bool same_env(ExecutionEnv a, const ExecutionEnv& b) {
+bool same_env(ExecutionEnv a, const ExecutionEnv& b, const report::Settings& settings) {
+  const bool varies_precision = std::any_of(
+      settings.begin(), settings.end(), [](const auto& one) { return one.first == kPrecision; });
+  if (varies_precision) a.precision = b.precision;
   if (same_micro_batch(a, b)) a.micro_batch_sequences = b.micro_batch_sequences;
   return a == b;
 }
@@ -86,7 +93,8 @@ void require_consistent_seeds(std::span<const Cell> cells, const fs::path& folde
     state.has_work = state.has_work || more_cells_follow || !is_done(cell, own);
     const auto [first, last] = records.equal_range(cell.family);
     for (auto it = first; it != last; ++it) {
-      if (it->second.seed != cell.seed || same_env(it->second.env, cell.facts.env)) continue;
+      if (it->second.seed != cell.seed || same_env(it->second.env, cell.facts.env, cell.settings))
+        continue;
       ++state.num_different;
       state.used = it->second.env;
       state.current = cell.facts.env;

@@ -13,8 +13,9 @@ namespace sluice::compare {
 // "AMD EPYC, 1 thread, cpu, bf16"
 std::string describe(const ExecutionEnv& env);
 
-// Equality, except that an unknown micro-batch size (0) matches any.
-bool same_env(ExecutionEnv a, const ExecutionEnv& b);
+// Equality, except that an unknown micro-batch size (0) matches any, and that a precision among the
+// varied `settings` may differ.
+bool same_env(ExecutionEnv a, const ExecutionEnv& b, const report::Settings& settings);
 
 // kUsage, with one line per seed and a remedy, if this session would run cells of a seed in another
 // environment (processor, threads, device, precision, micro-batch size) than its existing runs.

@@ -106,7 +106,7 @@ constexpr Rule rule_of(Affects affects) {
     case Affects::kFigures:
       return {OnResume::kExact, false, true};
     case Affects::kArithmetic:
-      return {OnResume::kRefused, false, false};
+      return {OnResume::kRefused, true, false};
     case Affects::kExecution:
       return {OnResume::kAllowed, false, false};
     case Affects::kCadence:

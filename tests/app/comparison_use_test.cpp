@@ -72,15 +72,17 @@ TEST_F(ComparisonUse, RejectsWrongUse) {
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary, "corpus.tune_holdout=0.2"},
           "compare.yaml: compare.tune.optimizer.lr");
   refused({"compare", "compare.yaml", "--dry-run", "--set", vary}, "compare.tune.optimizer.lr");
-  for (const std::string key :
-       {"objective.noise_density", "train.precision", "train.micro_batch_sequences",
-        "train.log_interval", "train.device", "train.threads", "run.seed", "corpus.train",
-        "evaluate.split", "checkpoint.keep_last"})
+  for (const std::string key : {"objective.noise_density", "train.micro_batch_sequences",
+                                "train.log_interval", "train.device", "train.threads", "run.seed",
+                                "corpus.train", "evaluate.split", "checkpoint.keep_last"})
     refused({"compare", "compare.yaml", "--dry-run", "--set", "compare.vary={" + key + ": [1, 2]}"},
             "compare.vary." + key);
   refused({"compare", "compare.yaml", "--dry-run", "--set",
            "compare.tune={objective.type: [a], seeds: [9]}"},
           "compare.tune.objective.type");
+  refused({"compare", "compare.yaml", "--dry-run", "--set",
+           "compare.tune={train.precision: [fp32], seeds: [9]}"},
+          "compare.tune.train.precision: received `train.precision`; expected this key only in");
   refused({"compare", "compare.yaml", "--set", "corpus.holdout=0"},
           "corpus.holdout: received 0 and no corpus.valid");
   refused({"compare", "compare.yaml", "--set", "compare.metric=bits_per_byte",
@@ -110,6 +112,30 @@ TEST_F(ComparisonUse, RejectsWrongUse) {
   EXPECT_EQ(sluice({"compare", "--seeds", "1,2", "compare.yaml", "--dry-run"}).exit_code, 0);
   EXPECT_EQ(sluice({"compare", "--report", "nowhere"}).exit_code, 66);
   EXPECT_FALSE(fs::exists(path("two")));
+}
+
+// bf16 against fp32, with the same seeds in one comparison.
+TEST_F(ComparisonUse, PrecisionMayVary) {
+  const std::vector<std::string> settings{
+      "compare.vary={train.precision: [fp32, bf16]}",
+      "compare.baseline={model.ffn: relu, train.precision: fp32}"};
+  std::vector<std::string> command{"compare", "compare.yaml", "--set"};
+  command.insert(command.end(), settings.begin(), settings.end());
+  const Outcome outcome = sluice(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto results = nlohmann::json::parse(read("two/results.json"));
+  ASSERT_EQ(results["cells"].size(), 8U);  // of relu and geglu
+  std::set<double> figures;
+  for (const auto& cell : results["cells"]) {
+    EXPECT_EQ(cell["status"], "finished");
+    EXPECT_EQ(cell["precision"], cell["settings"]["train.precision"]);
+    figures.insert(cell["log_perplexity"].get<double>());
+  }
+  EXPECT_EQ(figures.size(), 8U);
+  const Outcome again = sluice(command);  // everything is done
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(again.err.find("started"), std::string::npos) << again.err;
+  EXPECT_EQ(sluice({"audit", "two", "--cells", "2"}).exit_code, 0);
 }
 
 TEST_F(ComparisonUse, TheSectionIsInSchemaReferenceAndShow) {
