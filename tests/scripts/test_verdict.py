@@ -28,20 +28,18 @@ class Verdict(unittest.TestCase):
         change(comparison)
         self.file.write_text(json.dumps(comparison))
 
-    def eight_seeds_of(self, *layers):
-        """Keeps these layers; seeds 6 to 8 get the runs of seeds 1 to 3."""
+    def keep(self, *layers, num_seeds=8):
+        """Keeps these layers, all if none is named, and the first seeds."""
 
         def change(comparison):
-            def kept(entry):
-                return entry["settings"]["model.ffn"] in layers
-
             for key in ("variants", "cells", "tuning"):
-                comparison[key] = [entry for entry in comparison[key] if kept(entry)]
-            for cell in [c for c in comparison["cells"] if c["seed"] <= 3]:
-                folder = cell["directory"] + "-again"
-                shutil.copytree(self.place / cell["directory"], self.place / folder)
-                comparison["cells"].append({**cell, "seed": cell["seed"] + 5, "directory": folder})
-            comparison["seeds"] = list(range(1, 9))
+                comparison[key] = [
+                    entry
+                    for entry in comparison[key]
+                    if (not layers or entry["settings"]["model.ffn"] in layers)
+                    and entry.get("seed", 0) <= num_seeds
+                ]
+            comparison["seeds"] = comparison["seeds"][:num_seeds]
 
         self.edit(change)
 
@@ -65,6 +63,7 @@ class Verdict(unittest.TestCase):
         return answer
 
     def test_five_seeds_are_undecided(self):
+        self.keep(num_seeds=5)
         answer = self.verdict(UNDECIDED)
         self.assertEqual(len(answer["comparisons"]), 7)
         for comparison in answer["comparisons"]:
@@ -74,7 +73,7 @@ class Verdict(unittest.TestCase):
             self.assertIn("at least 6 seeds", comparison["reason"])
 
     def test_eight_seeds_differ(self):
-        self.eight_seeds_of("relu", "bilinear", "reglu")
+        self.keep("relu", "bilinear", "reglu")
         for comparison in self.verdict(DIFFERS)["comparisons"]:
             self.assertEqual(comparison["verdict"], "better")
             self.assertEqual(comparison["seeds_better"], 8)
@@ -83,23 +82,23 @@ class Verdict(unittest.TestCase):
             self.assertLess(comparison["difference_high"], 0)
 
     def test_a_wide_margin_makes_them_equivalent(self):
-        self.eight_seeds_of("relu", "bilinear", "reglu")
+        self.keep("relu", "bilinear", "reglu")
         self.edit(lambda comparison: comparison.update(margin=0.5))
         for comparison in self.verdict(EQUIVALENT)["comparisons"]:
             self.assertEqual(comparison["verdict"], "equivalent")
             self.assertGreater(comparison["difference_low"], -0.5)
 
     def test_unfinished_runs_are_undecided_without_p(self):
-        self.eight_seeds_of("relu", "bilinear")
-        shutil.rmtree(next(self.place.glob("cells/bilinear-seed-3-*-again")))
+        self.keep("relu", "bilinear")
+        shutil.rmtree(next(self.place.glob("cells/bilinear-seed-8-*")))
         comparison = self.verdict(UNDECIDED)["comparisons"][0]
         self.assertIsNone(comparison["p"])
         self.assertIn("preliminary", comparison["reason"])
 
     def test_looks_are_the_only_occasions(self):
-        self.eight_seeds_of("relu", "bilinear")
+        self.keep("relu", "bilinear")
         self.edit(lambda comparison: comparison.update(looks=[7, 8], spending="pocock"))
-        shutil.rmtree(next(self.place.glob("cells/bilinear-seed-3-*-again")))
+        shutil.rmtree(next(self.place.glob("cells/bilinear-seed-8-*")))
         self.assertEqual(self.verdict(DIFFERS)["comparisons"][0]["seeds"], 7)
         self.edit(lambda comparison: comparison.update(looks=[6, 8]))
         comparison = self.verdict(UNDECIDED)["comparisons"][0]
@@ -107,13 +106,13 @@ class Verdict(unittest.TestCase):
         self.assertIn("between looks", comparison["reason"])
 
     def test_peeking_is_broken(self):
-        self.eight_seeds_of("relu", "bilinear")
+        self.keep("relu", "bilinear")
         change = "seeds were added after a verdict on 6 seeds was possible"
         self.edit(lambda comparison: comparison.update(plan_changes=[change]))
         self.assertEqual(self.verdict(BROKEN)["comparisons"][0]["reason"], change)
 
     def test_an_edited_result_is_broken(self):
-        self.eight_seeds_of("relu", "bilinear")
+        self.keep("relu", "bilinear")
         result = next(self.place.glob("cells/bilinear-seed-4-*/run/result.json"))
         text = result.read_text()
         value = json.loads(text)["log_perplexity"]
