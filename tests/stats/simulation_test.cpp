@@ -149,16 +149,16 @@ TEST(Simulation, UnequalSpreadsOfThePaper) {
   EXPECT_LT(shares.rejected[7], 0.05) << "reglu";
 }
 
-// The standard deviations of docs/results, relu first.
+// Standard deviations of the first comparisons on prose, with five seeds; relu first.
 TEST(Simulation, UnequalSpreadsOfTheResults) {
   const auto of = [](std::vector<double> stds, std::string_view purpose) {
     return simulate({.effects = std::vector<double>(8), .stds = std::move(stds)}, purpose);
   };
   const Shares t5 = of({0.0261, 0.0176, 0.0145, 0.0086, 0.0086, 0.0089, 0.0129, 0.0125}, "t5");
-  print("8 variants, stds of docs/results/t5_prose", t5);
+  print("8 variants, stds of t5_prose, five seeds", t5);
   const Shares decoder =
       of({0.0081, 0.0088, 0.0030, 0.0081, 0.0276, 0.0132, 0.0169, 0.0095}, "decoder");
-  print("8 variants, stds of docs/results/decoder_prose", decoder);
+  print("8 variants, stds of decoder_prose, five seeds", decoder);
   for (const Shares& shares : {t5, decoder}) {
     for (const double share : {shares.flip, shares.paired, shares.pairs})
       EXPECT_LE(share, 0.05 + margin(0.05));
@@ -173,7 +173,7 @@ TEST(Simulation, PowerAndErrorOfTheRules) {
   double mean = 0;
   for (const double std : t5) mean += std / 8;
   for (const auto& [name, stds] :
-       {std::pair("difference 3 mean σ, stds of docs/results/t5_prose", t5),
+       {std::pair("difference 3 mean σ, stds of t5_prose, five seeds", t5),
         {"difference 3 σ, equal stds", std::vector<double>(8, mean)}}) {
     double flip = 0, block = 0, paired = 0, false_flip = 0;
     for (std::size_t n = 0; n < kTables; ++n) {
