@@ -124,6 +124,7 @@ void add_eval(CLI::App& app, Action& action) {
   add_value(*command, "--overlap-above", options->overlap_above, {.low = 0, .high = 1},
             "Also print the figure without documents of which more than this share is contained in "
             "the training text (default 0.5)");
+  command->get_option("--overlap-above")->excludes(command->get_option("--data"));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command
       ->add_option("--format", options->format,
@@ -177,7 +178,9 @@ void add_verdict(CLI::App& app, Action& action) {
   auto options = std::make_shared<VerdictOptions>();
   CLI::App* command = app.add_subcommand(
       "verdict", "Print the outcome of a comparison, one line per variant; the exit code tells it");
-  command->add_option("DIR", options->directory, "Directory of a comparison")
+  command
+      ->add_option("DIR", options->directories,
+                   "Directory of a comparison; several are merged, as by compare --report")
       ->required()
       ->transform(home_path())
       ->check(not_empty("a directory"));
@@ -342,8 +345,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)  // --help, --version
       return static_cast<int>(run_action([&] { app.exit(error, std::cout, std::cerr); }));
-    log::error(
-        cat(printable(error_text(error), std::string::npos), "; see `sluice COMMAND --help`"));
+    log::error(cat(printable(error_text(error), std::string::npos), "; see `sluice ",
+                   argc > 1 && argv[1][0] != '-' ? printable(argv[1]) : "COMMAND", " --help`"));
     return static_cast<int>(ExitCode::kUsage);
   }
   const ExitCode code = run_action(action);

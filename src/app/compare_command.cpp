@@ -108,6 +108,10 @@ void print_plan(const compare::Forecast& f, const compare::CompareConfig& config
   const auto num_compared = static_cast<std::int64_t>(config.seeds.size() / group_size(config));
   const std::string unit = unit_of(config);
   std::cout << "verdict    ";
+  if (f.variants.size() < 2) {
+    std::cout << "none possible: only one variant\n";
+    return;
+  }
   if (num_compared < f.min_seeds) {
     std::cout << "none possible: with " << count_of(num_compared, unit)
               << " p is never 0.05 or less; needs at least " << count_of(f.min_seeds, unit) << "\n";
@@ -246,6 +250,16 @@ void check_outcome(const compare::Tally& tally, const std::string& directory) {
              "change the candidates"));
 }
 
+// A stream of random numbers with a fixed seed would be the same under all seeds.
+void require_one_seed_for_all_streams(const train::StreamSeeds& streams) {
+  for (const auto& [name, seed] : {std::pair("initial_values", streams.initial_values),
+                                   {"data_order", streams.data_order},
+                                   {"dropout_masks", streams.dropout_masks}})
+    if (!seed.is_word())
+      fail(ExitCode::kUsage, cat("run.seeds.", name), cat(*seed),
+           "`seed`, since compare.seeds determines all streams of random numbers");
+}
+
 }  // namespace
 
 void compare_command(const CompareOptions& options) {
@@ -256,7 +270,13 @@ void compare_command(const CompareOptions& options) {
   if (!config.compare)
     fail(ExitCode::kUsage, options.config.config,
          "missing section `compare`, e.g. `compare: {vary: {model.ffn: [relu, geglu]}}`");
-  if (options.noise) return noise_command(options, config);
+  require_one_seed_for_all_streams(config.run.run.seeds);
+  if (options.noise) {
+    for (const auto& [option, given] :
+         {std::pair("--only", !options.only.empty()), {"--seeds", !options.seeds.empty()}})
+      require(!given, ExitCode::kUsage, "--noise", cat("cannot be combined with ", option));
+    return noise_command(options, config);
+  }
   const compare::SessionOptions session = session_of(options, config);
   ComparisonRuns runs(options.config);
   if (options.dry_run) {

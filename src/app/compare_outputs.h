@@ -29,7 +29,7 @@ struct VerdictRecord {
     return std::tuple{
         field<&V::settings>("Values of the varied keys."),
         field<&V::verdict>("better, worse, equivalent, undecided or broken."),
-        field<&V::reason>("Why it is undecided or broken."),
+        field<&V::reason>("Why it is undecided or broken, or that an earlier look decided it."),
         field<&V::difference>("Mean difference from the baseline; null if unknown."),
         field<&V::difference_low>("Lower bound of its simultaneous confidence interval; null if "
                                   "untested or unbounded."),

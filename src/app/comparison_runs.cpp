@@ -154,9 +154,7 @@ const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& conf
 void ComparisonRuns::prepare(const compare::RunRequest& request) {
   const train::RunConfig config = load(request);
   const std::string key = data_key(config);
-  if (const auto known = data_.find(key);
-      known != data_.end() && !known->second.fingerprint.empty())
-    return;
+  if (!prepared_.insert(key).second) return;
   const data::PreparedData prepared = data::prepare(settings_of(config));
   data_.insert_or_assign(key, Data{.fingerprint = prepared.fingerprint,
                                    .tokenizer_hash = prepared.tokenizer->hash().hex(),

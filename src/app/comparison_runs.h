@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ class ComparisonRuns final : public compare::RunFactory {
 
   ConfigOptions options_;
   std::map<std::string, Data> data_;  // by the sections corpus and tokenizer
+  std::set<std::string> prepared_;    // their keys, after prepare()
   // by the configuration without name, directory and seed: the runs of a variant share one plan
   std::map<std::string, run::Plan> plans_;
 };

@@ -72,17 +72,19 @@ VerdictOutput verdict_output(const report::Comparison& comparison, const report:
 }
 
 void verdict_command(const VerdictOptions& options) {
-  const report::Comparison comparison =
-      compare::collect(std::vector<std::filesystem::path>{options.directory});
+  const report::Comparison comparison = compare::collect(
+      std::vector<std::filesystem::path>(options.directories.begin(), options.directories.end()));
   const report::Analysis analysis = report::analyze(comparison);
-  const VerdictOutput output = verdict_output(comparison, analysis, options.directory);
+  const VerdictOutput output = verdict_output(comparison, analysis, options.directories.front());
   if (options.json) {
     std::cout << config::to_json(output);
   } else {
     for (const report::VariantOutcome& outcome : report::outcomes(comparison, analysis))
       std::cout << report::console_text(report::outcome_line(comparison, analysis, outcome))
                 << "\n";
-    std::cout << "verdict  " << config::name_of(output.outcome) << "\n";
+    std::cout << "verdict  " << config::name_of(output.outcome)
+              << (output.comparisons.empty() ? cat(" (", analysis.summary.untested, ")") : "")
+              << "\n";
   }
   throw OtherOutcome{static_cast<int>(output.exit_code)};
 }

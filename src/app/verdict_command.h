@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "app/compare_outputs.h"
 #include "report/analysis.h"
@@ -13,7 +14,7 @@ namespace sluice::app {
 enum class VerdictCode : int { kDiffers = 80, kEquivalent = 81, kUndecided = 82, kBroken = 83 };
 
 struct VerdictOptions {
-  std::string directory;
+  std::vector<std::string> directories;  // merged, as by `compare --report`
   bool json = false;
 };
 // Prints one line per comparison with the baseline. Throws OtherOutcome with the exit code of the

@@ -16,6 +16,8 @@
 #include "base/version.h"
 #include "compare/collect.h"
 #include "report/report.h"
+#include "report/tuned_values.h"
+#include "stats/moments.h"
 #include "store/metrics_log.h"
 #include "store/run_directory.h"
 #include "store/run_result.h"
@@ -98,6 +100,70 @@ void audit_cell(const report::CellResult& cell, const fs::path& directory, CellA
     audit.findings.push_back({place.string(), ""});
   } catch (const UserError& error) {
     audit.findings.push_back({place.string(), error.what()});
+  }
+}
+
+// ---- tuning ----
+
+using TuningKey = std::pair<report::Settings, report::Settings>;  // variant, candidate
+
+// The results of all tuning runs on disk; checks their seals.
+std::map<TuningKey, std::vector<double>> audit_tuning_cells(std::span<const fs::path> directories,
+                                                            std::vector<AuditFinding>& findings) {
+  std::map<TuningKey, std::vector<double>> results;
+  for (const fs::path& directory : directories) {
+    std::error_code error;
+    std::vector<fs::path> places;
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory / "tune", error))
+      places.push_back(entry.path());
+    std::sort(places.begin(), places.end());
+    for (const fs::path& place : places) {
+      try {
+        const auto record = read_record(place / "cell.json");
+        if (!record || record->state != CellState::kFinished) continue;
+        const std::vector<std::string> faults = seal_faults(*record, place / "run");
+        if (!faults.empty())
+          throw UserError(ExitCode::kBadData, cat(place.string(), "/", faults[0]));
+        const auto result = store::read_run_result(store::RunPaths{place / "run"}.result());
+        if (const auto value = result.figures.log_perplexity)
+          results[{record->settings, record->candidate}].push_back(*value);
+        findings.push_back({place.string(), ""});
+      } catch (const UserError& fault) {
+        findings.push_back({place.string(), fault.what()});
+      }
+    }
+  }
+  return results;
+}
+
+// What the report says of tuning must be the results on disk, and the lowest mean must be chosen.
+void audit_tuning(const report::Comparison& comparison, std::span<const fs::path> directories,
+                  std::vector<AuditFinding>& findings) {
+  if (comparison.tuning.empty()) return;
+  const auto results = audit_tuning_cells(directories, findings);
+  const std::string file = (directories[0] / "comparison.json").string();
+  const auto add = [&](const report::TuningPoint& point, const std::string& fault) {
+    findings.push_back({file, cat(file, ": tuning of ", report::label_of(point.settings), " at ",
+                                  report::label_of(point.candidate), ": ", fault)});
+  };
+  for (const report::TuningPoint& point : comparison.tuning) {
+    const auto found = results.find({point.settings, point.candidate});
+    for (const double value : point.log_perplexity) {
+      const bool is_there =
+          found != results.end() &&
+          std::find(found->second.begin(), found->second.end(), value) != found->second.end();
+      if (!is_there)
+        add(point, cat("received ", shortest(value), "; expected the result of a run in tune/"));
+    }
+    const report::TuningPoint* chosen =
+        report::chosen_point(comparison, point.settings, point.group);
+    const auto rank = [](const report::TuningPoint& one) {
+      return std::pair(one.learned_nothing, stats::mean_of(one.log_perplexity));
+    };
+    if (chosen != nullptr && !point.diverged && point.remark.empty() &&
+        !point.log_perplexity.empty() && !chosen->log_perplexity.empty() &&
+        rank(point) < rank(*chosen))
+      add(point, cat("better than the chosen ", report::label_of(chosen->candidate)));
   }
 }
 
@@ -280,6 +346,7 @@ AuditedFiles audit_files(std::span<const fs::path> directories) {
     if (!cell.directory.empty()) audit_cell(cell, directories[0], audit);
   }
   audit_programs(audit);
+  audit_tuning(files.comparison, directories, audit.findings);
   files.findings = std::move(audit.findings);
   if (audit.num_unsealed > 0)
     files.findings.push_back({"seals",

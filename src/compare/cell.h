@@ -43,6 +43,7 @@ struct CellRecord {
   std::string hash, family;
   ExecutionEnv env;
   std::string build;
+  std::string plan;
   double wall_seconds = 0;
   std::optional<CellSeal> seal;
 
@@ -59,6 +60,9 @@ struct CellRecord {
         field<&R::family>("The same hash without the precision."),
         field<&R::env>("Processor, device, precision, threads.", config::Key{"maker"}),
         field<&R::build>("Program version of the last start.", config::MayBeMissing{}),
+        field<&R::plan>("What was fixed for the verdict when the run was started; empty for tuning "
+                        "runs.",
+                        config::MayBeMissing{}),
         field<&R::wall_seconds>("Duration of the last start in seconds."),
         field<&R::seal>("Hashes of the ended run; missing if an earlier version ran it.",
                         config::MayBeMissing{})};

@@ -9,6 +9,7 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/cell.h"
+#include "compare/plan_guard.h"
 #include "compare/seed_consistency.h"
 #include "compare/tuning.h"
 #include "config/names.h"
@@ -99,6 +100,7 @@ void read_cell(report::CellResult& cell, const fs::path& directory,
   cell.held_out = curves.held_out;
   cell.env = record->env;
   cell.build = record->build;
+  cell.plan = record->plan;
   if (record->seal) cell.seal_lines = seal_lines(*record);
   if (record->state == CellState::kDiverged) set_state(cell, CellState::kDiverged, record->remark);
   if (record->state == CellState::kFailed) set_state(cell, CellState::kFailed, record->remark);
@@ -113,6 +115,16 @@ void read_cell(report::CellResult& cell, const fs::path& directory,
     set_state(cell, CellState::kFailed, cat("changed after the run: ", faults.front()));
 }
 
+// A run that was started under another plan than this one voids the error rate.
+void add_plan_change(report::Comparison& comparison, const report::CellResult& cell) {
+  const std::string difference = plan_difference(
+      cell.plan, plan_text(comparison, comparison.variants[comparison.baseline].settings));
+  if (difference.empty()) return;
+  const std::string change = cat("runs were made under another plan: ", difference);
+  std::vector<std::string>& changes = comparison.plan_changes;
+  if (std::find(changes.begin(), changes.end(), change) == changes.end()) changes.push_back(change);
+}
+
 ComparisonFile read_results(const fs::path& directory, const fs::path& first) {
   ComparisonFile file = read_comparison(directory);
   for (report::CellResult& cell : file.comparison.cells) {
@@ -121,6 +133,7 @@ ComparisonFile read_results(const fs::path& directory, const fs::path& first) {
     } catch (const UserError& error) {
       set_state(cell, CellState::kFailed, error.what());
     }
+    add_plan_change(file.comparison, cell);
     if (directory != first && !cell.directory.empty())
       cell.directory = fs::absolute(directory / cell.directory)
                            .lexically_proximate(fs::absolute(first).lexically_normal())
@@ -260,6 +273,7 @@ report::Comparison collect(std::span<const fs::path> directories) {
   }
   if (directories.size() > 1) require_consistent_seeds(first.comparison);
   first.comparison.version = build_name();
+  first.comparison.num_directories = directories.size();
   seal_comparison(first.comparison);
   return std::move(first.comparison);
 }

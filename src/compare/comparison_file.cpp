@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_format.h"
+#include "compare/tuning.h"
 #include "data/objective.h"
 
 namespace sluice::compare {
@@ -88,6 +89,23 @@ bool is_consistent(const report::Comparison& c) {
 }
 
 }  // namespace
+
+report::ComparisonInfo info_of(const CompareConfig& config, std::string name,
+                               std::string config_text) {
+  report::ComparisonInfo info;
+  info.name = std::move(name);
+  info.metric = config.metric;
+  info.average_last = config.average_last;
+  info.equalize = config.equalize;
+  info.seeds = config.seeds;
+  info.tuning_note = tuning_note(config.tune);
+  info.config = std::move(config_text);
+  info.seed_groups = num_groups(config);
+  info.looks = looks_of(config);
+  info.spending = config.spending;
+  info.margin = config.margin;
+  return info;
+}
 
 void set_objective(report::Comparison& comparison, const std::string& kind) {
   comparison.objective = comparison.objective_title = kind;

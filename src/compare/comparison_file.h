@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "compare/compare_config.h"
 #include "config/record.h"
 #include "report/comparison.h"
 
@@ -69,6 +70,10 @@ struct ComparisonFile {
   std::vector<std::string> variant_hashes;         // independent of seed and precision
   std::vector<std::optional<std::int64_t>> steps;  // set by equal time
 };
+
+// What a configuration fixes before the first run; the rest is empty.
+report::ComparisonInfo info_of(const CompareConfig& config, std::string name = "",
+                               std::string config_text = "");
 
 // Sets the objective, its title and targets_are_text.
 void set_objective(report::Comparison& comparison, const std::string& kind);

@@ -206,9 +206,11 @@ Forecast forecast(const SessionOptions& options, RunFactory& factory, bool measu
   if (!options.config.looks.empty()) forecast.look_levels = look_levels(options.config, kLevel);
   forecast.std = assumed_std(options.config);
   if (forecast.std) {
-    const stats::Design design{.num_variants = static_cast<std::int64_t>(variants.size()),
-                               .num_seeds = static_cast<std::int64_t>(num_compared),
-                               .std = *forecast.std};
+    const stats::Design design{
+        .num_variants = static_cast<std::int64_t>(variants.size()),
+        .num_seeds = static_cast<std::int64_t>(num_compared),
+        .std = *forecast.std,
+        .level = forecast.look_levels.empty() ? kLevel : forecast.look_levels.back()};
     forecast.detectable_difference = stats::detectable_difference(design);
     forecast.seeds_for_0_01 = stats::seeds_needed(design, 0.01);
   }

@@ -125,6 +125,7 @@ class Runner {
     CellRecord record = record_of(cell);
     record.env = cell.facts.env;
     record.build = build_name();
+    record.plan = options_.plan;
     record.state = CellState::kStarted;
     record.remark.clear();
     record.seal.reset();

@@ -19,6 +19,7 @@ struct RunnerOptions {
   int num_jobs = 1;
   double log_interval_s = 60;             // between progress lines if stderr is not a terminal
   std::string title;                      // "tuning"; empty for the comparison itself
+  std::string plan{};                     // plan_text(); stored with each run
   Environment environment{};              // of each child
   std::optional<WorkerCommand> worker{};  // runs are threads of this process
 };

@@ -143,6 +143,7 @@ std::string seal_lines(const CellRecord& record) {
   const CellSeal& s = *record.seal;
   const ExecutionEnv& env = record.env;
   text += line("hash", record.hash) + line("remark", record.remark);
+  if (!record.plan.empty()) text += line("plan", record.plan);
   text += line("program", s.program) + line("executable", s.executable);
   text += line("numerics", s.numerics) + line("libtorch", s.libtorch);
   text += line("cpu", env.cpu) + line("device", env.device) + line("gpu", env.gpu);

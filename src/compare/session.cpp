@@ -245,25 +245,15 @@ void add_cells(report::Comparison& c, const Grid& grid, const Decision& decision
 
 void write_file(const Context& context, const Grid& grid, const Decision& decision,
                 const std::vector<std::string>& commands) {
-  const CompareConfig& config = context.options.config;
   ComparisonFile file;
   report::Comparison& c = file.comparison;
   const RunFacts& facts = grid.variants.front().facts;
-  c.name = context.options.name;
-  c.metric = config.metric;
-  c.average_last = config.average_last;
-  c.equalize = config.equalize;
+  static_cast<report::ComparisonInfo&>(c) =
+      info_of(context.options.config, context.options.name, context.options.config_text);
   set_objective(c, facts.objective);
-  c.seeds = config.seeds;
   c.baseline = context.planner.baseline();
   c.tuning = decision.points;
-  c.tuning_note = tuning_note(config.tune);
-  c.seed_groups = num_groups(config);
-  c.config = context.options.config_text;
   c.commands = commands;
-  c.looks = looks_of(config);
-  c.spending = config.spending;
-  c.margin = config.margin;
   c.plan_changes = decision.plan_changes;
   const auto is_shared = [&](std::string RunFacts::*fact) {
     return std::all_of(grid.variants.begin(), grid.variants.end(),
@@ -390,7 +380,9 @@ Tally run_session(const SessionOptions& options, RunFactory& factory) {
     if (add_command(commands, options.command, cells))
       write_file(context, grid, decision, commands);
     tally.num_waiting += num_waiting;
-    add(tally, run_cells(cells, factory, context.runner));
+    RunnerOptions runner = context.runner;
+    runner.plan = plan_text(info_of(options.config), grid.variants[planner.baseline()].settings);
+    add(tally, run_cells(cells, factory, runner));
   }
   log_other_cells(options.directory / "cells", decision);
   return tally;

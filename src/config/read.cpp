@@ -102,6 +102,13 @@ class Faults {
     return add(place, &node, expected, hint);
   }
 
+  bool add_wrong_pair(const Place& place, const Node& node, const Rules& rules,
+                      std::string_view key) {
+    return add(
+        place, &node,
+        cat(rules.expected(), ", or {VALUE, ", key, ": ...} if `", key, "` is not set beside it"));
+  }
+
   bool add_duplicate_key(const Place& place) {
     report_.add(place.mark, place.path, "duplicate key", "unique keys");
     return false;
@@ -205,6 +212,11 @@ bool stands_for(const Maybe& maybe, const Node& node) {
   const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
   // If text is allowed, a quoted word is ordinary text.
   return node.form == Node::Form::kPlain || scalar == nullptr || !(*scalar)->info().is_text;
+}
+
+// split_values() has taken the right ones apart.
+bool is_wrong_pair(const Row& row, const Node* entry) {
+  return entry != nullptr && entry->is_mapping() && !row.also_sets.empty();
 }
 
 // For lists and mappings: the line of the key.
@@ -338,7 +350,10 @@ class Reader {
       const Place below{dotted(place.path, row.name),
                         entry == nullptr ? place.mark : mark_of(*entry)};
       const Rules rules{row.limits, row.type};
-      ok = visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules) && ok;
+      ok = (is_wrong_pair(row, entry)
+                ? faults_.add_wrong_pair(below, *entry, rules, row.also_sets)
+                : visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules)) &&
+           ok;
     }
     if (!ok || section.check == nullptr) return ok;
     CheckProblems problems(report_, node, place);

@@ -101,6 +101,7 @@ struct CellResult {
   std::string hash;                            // of everything that determines the result
   ExecutionEnv env;
   std::string build, libtorch;
+  std::string plan;        // compare/plan_guard.h; empty if unknown
   std::string directory;   // run directory, relative to the comparison's directory
   std::string seal_lines;  // compare/seal.h; empty if not sealed
 };
@@ -225,8 +226,9 @@ struct Comparison : ComparisonInfo {
   std::string objective_title;   // "next token"
   bool targets_are_text = true;  // every text token is a target
   std::vector<Variant> variants;
-  std::vector<CellResult> cells;  // variants × seeds, including waiting ones
-  std::string version;            // of the program that writes the report
+  std::vector<CellResult> cells;    // variants × seeds, including waiting ones
+  std::string version;              // of the program that writes the report
+  std::size_t num_directories = 1;  // merged
   // compare/seal.h: seal.txt and its SHA-256, empty if no cell is sealed; ended cells without seal
   std::string seal_text, seal;
   std::size_t num_unsealed = 0;

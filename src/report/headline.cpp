@@ -52,7 +52,7 @@ void add_grid_doubts(std::string& text, const Comparison& comparison, const Anal
       doubted.push_back(analysis.labels[v]);
   if (!doubted.empty())
     text += cat(" The grid of compare.tune limits the verdict on ", listed(doubted),
-                " (see the notes).");
+                "; `sluice verdict` and the notes of the report say how.");
 }
 
 bool is_concluded(const Analysis& analysis) {

@@ -40,21 +40,24 @@ std::string average_note(const Comparison& comparison) {
 
 std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
   const stats::Summary& summary = analysis.summary;
-  return cat("Differences are variant − baseline in ", metric_unit(comparison),
-             "; negative values favor the variant. p is from the paired sign-flip test over ",
-             seeds_text(compared_seeds(comparison, analysis)), ", adjusted for ",
-             count_of(static_cast<std::int64_t>(summary.num_comparisons), "comparison"),
-             " with the baseline (max-T). A difference is significant if p is at most ",
-             short_number(summary.test_level), summary.look ? " (the level of this look)" : "",
-             "; the family-wise error rate is then 5 %, whatever the spreads and the shape of the "
-             "distributions. The simultaneous ",
-             interval_percent(analysis), " % intervals invert this test. \"Better in\" counts the ",
-             units(analysis),
-             " in which the variant is better than the baseline. Variants that share a letter are "
-             "not significantly "
-             "different (all pairs, the same test). The two t-tests (Holm-adjusted) are secondary: "
-             "the pooled one assumes normal results and equal variances, the paired one normal "
-             "differences.");
+  return cat(
+      "Differences are variant − baseline in ", metric_unit(comparison),
+      "; negative values favor the variant. p is from the paired sign-flip test over ",
+      seeds_text(compared_seeds(comparison, analysis)), ", adjusted for ",
+      count_of(static_cast<std::int64_t>(summary.num_comparisons), "comparison"),
+      " with the baseline (max-T). A difference is significant if p is at most ",
+      short_number(summary.test_level), summary.look ? " (the level of this look)" : "",
+      comparison.plan_changes.empty()
+          ? "; the family-wise error rate is then 5 %, whatever the spreads and the shape of "
+            "the distributions"
+          : "",
+      ". The simultaneous ", interval_percent(analysis),
+      " % intervals invert this test. \"Better in\" counts the ", units(analysis),
+      " in which the variant is better than the baseline. Variants that share a letter are "
+      "not significantly "
+      "different (all pairs, the same test). The two t-tests (Holm-adjusted) are secondary: "
+      "the pooled one assumes normal results and equal variances, the paired one normal "
+      "differences.");
 }
 
 std::string looks_note(const Comparison& comparison, const Analysis& analysis) {
@@ -309,8 +312,10 @@ std::string groups_note(const Comparison& comparison) {
   return comparison.seed_groups == 1
              ? ""
              : cat("Compared are the means of ", comparison.seed_groups, " groups of ",
-                   comparison.seeds.size() / comparison.seed_groups,
-                   " consecutive seeds, each tuned by its own runs, so that intervals and p "
+                   count_of(
+                       static_cast<std::int64_t>(comparison.seeds.size() / comparison.seed_groups),
+                       "consecutive seed"),
+                   ", each tuned by its own runs, so that intervals and p "
                    "contain the uncertainty of the choice.");
 }
 
@@ -331,6 +336,10 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   add(looks_note(comparison, analysis));
   for (const std::string& change : comparison.plan_changes)
     add(sentence(cat("The error rate does not hold: ", change)));
+  if (comparison.num_directories > 1)
+    add(cat("Merged from ", comparison.num_directories,
+            " directories: the error rate holds if all of their seeds were fixed before the first "
+            "result, which the directories do not show."));
   add(margin_note(comparison, analysis));
   add(undecided_note(analysis));
   add(average_note(comparison));

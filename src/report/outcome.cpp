@@ -12,6 +12,14 @@
 namespace sluice::report {
 namespace {
 
+// "decided at look 1, on 7 seeds; figures on all 12"; empty if decided at this look.
+std::string early_text(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+  const auto& found = analysis.summary.variants[v].difference->found_at_look;
+  if (!found || !analysis.summary.look || *found >= *analysis.summary.look) return "";
+  return cat("decided at look ", *found + 1, ", on ", comparison.looks.at(*found),
+             " seeds; the figures are those of ", analysis.compared_seeds().size(), " seeds");
+}
+
 VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   const stats::Summary& summary = analysis.summary;
   const auto result = [&](Outcome outcome, std::string reason = "") {
@@ -22,12 +30,12 @@ VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis
       return result(Outcome::kBroken,
                     cat(analysis.labels[i], ": ", status_of(comparison, analysis, i)));
   if (!comparison.plan_changes.empty())
-    return result(Outcome::kBroken, comparison.plan_changes.front());
+    return result(Outcome::kBroken, listed(comparison.plan_changes, "changes"));
   switch (verdict_of(analysis, v)) {
     case Verdict::kLower:
-      return result(Outcome::kBetter);
+      return result(Outcome::kBetter, early_text(comparison, analysis, v));
     case Verdict::kHigher:
-      return result(Outcome::kWorse);
+      return result(Outcome::kWorse, early_text(comparison, analysis, v));
     case Verdict::kEquivalent:
       return result(Outcome::kEquivalent);
     case Verdict::kNotSignificant:

@@ -32,7 +32,8 @@ constexpr auto names_of(Overall) {
 struct VariantOutcome {
   std::size_t variant = 0;
   Outcome outcome = Outcome::kUndecided;
-  std::string reason;                    // of kUndecided and kBroken, in a few words; else empty
+  // Of kUndecided and kBroken, and of a decision at an earlier look; in a few words, else empty.
+  std::string reason;
   std::vector<std::string> grid_doubts;  // tuned_values.h
 };
 

@@ -33,6 +33,10 @@ favor a variant, and curves that are still falling can cross.</li>
 same tokens in the same order, and everything outside the feed-forward layers starts from the same
 values. Effects of a seed that all variants share cancel in the differences, which are therefore
 more precise than the standard deviations suggest.</li>
+<li><b>Tuning.</b> If values were tuned, the verdict is about variants at the best value of a grid.
+It is named if a chosen value is at the edge of the grid, where a better one may lie outside, or if
+the grid is coarser than the difference: a value between two of the grid could then reverse the
+verdict.</li>
 <li><b>Secondary tests.</b> The <a href="#blocks">pooled t-test</a> assumes that all variants have
 the same variance and errs more often than stated if they do not; the <a href="#paired">paired
 t-test</a> assumes normal differences only. They are shown for comparison; the verdict does not use

@@ -225,11 +225,12 @@ TextTable tuning_table(const Comparison& comparison) {
   }
   for (const Settings& candidate : candidates) table.columns.push_back({settings_text(candidate)});
   table.columns.push_back({"chosen", false});
-  for (const Variant& variant : comparison.variants) {
+  const auto add_row = [&](const Variant& variant, std::uint64_t group) {
     std::vector<std::string> row(candidates.size() + 2, std::string(kUnknown));
     row.front() = label_of(variant.settings);
+    if (comparison.seed_groups > 1) row.front() += cat(", group ", group + 1);
     for (const TuningPoint& point : comparison.tuning) {
-      if (point.settings != variant.settings) continue;
+      if (point.settings != variant.settings || point.group != group) continue;
       const auto place = static_cast<std::size_t>(
           std::find(candidates.begin(), candidates.end(), point.candidate) - candidates.begin());
       row[place + 1] = tuning_text(point);
@@ -238,7 +239,9 @@ TextTable tuning_table(const Comparison& comparison) {
     const bool has_points = std::any_of(row.begin() + 1, row.end(),
                                         [](const std::string& text) { return text != kUnknown; });
     if (has_points) table.rows.push_back(std::move(row));
-  }
+  };
+  for (const Variant& variant : comparison.variants)
+    for (std::uint64_t group = 0; group < comparison.seed_groups; ++group) add_row(variant, group);
   return table;
 }
 

@@ -188,8 +188,12 @@ std::vector<std::string> coarse_grids(const Comparison& comparison, const Analys
   for (const std::size_t v : slack->variants) {
     const auto [gain, where] = total_gain(comparison, analysis, v);
     if (gain > 0 && gain >= slack->distance)
-      doubts.push_back(cat("the grid is coarser than the difference: beside ", where, ", ",
-                           analysis.labels[v], " could be better by about ", fixed(gain, 4)));
+      doubts.push_back(cat("the grid is coarser than the ",
+                           verdict_of(analysis, variant) == Verdict::kEquivalent
+                               ? "distance from the margin"
+                               : "difference",
+                           ": beside ", where, ", ", analysis.labels[v],
+                           " could be better by about ", fixed(gain, 4)));
   }
   return doubts;
 }

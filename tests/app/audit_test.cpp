@@ -228,6 +228,46 @@ TEST_F(AuditTest, ReadsComparisonsWithoutSeals) {
   expect_fault("log_perplexity 1.5 of step 6; expected ");
 }
 
+class TunedAuditTest : public TwoVariantsTest {};
+
+// Tuning decides what is compared, so its runs and its choice are checked as well.
+TEST_F(TunedAuditTest, TuningIsPartOfTheAudit) {
+  const Outcome outcome =
+      sluice({"compare", "compare.yaml", "--jobs", "2", "--set", "corpus.tune_holdout=0.2",
+              "compare.tune={optimizer.lr: [1e-3, 3e-3], seeds: [101]}"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  ASSERT_EQ(sluice({"audit", "two"}).exit_code, 0);
+  const auto faults_after = [&](const std::function<void()>& change) {
+    fs::remove_all(path("original"));
+    fs::copy(path("two"), path("original"), fs::copy_options::recursive);
+    change();
+    const Outcome audit = sluice({"audit", "two"});
+    EXPECT_EQ(audit.exit_code, 65);
+    fs::remove_all(path("two"));
+    fs::rename(path("original"), path("two"));
+    return audit.err;
+  };
+  const fs::path run = fs::directory_iterator(path("two/tune"))->path();
+  EXPECT_NE(faults_after([&] {
+              const std::string file = (run / "run" / "result.json").string();
+              std::string text = read_file(file);
+              const std::size_t at = text.find("\"log_perplexity\":") + 17;
+              std::ofstream(file) << text.replace(at, 1, "1");
+            }).find("result.json: received "),
+            std::string::npos);
+  EXPECT_NE(faults_after([&] {
+              fs::remove_all(path("two/tune"));
+            }).find("expected the result of a run in tune/"),
+            std::string::npos);
+  EXPECT_NE(faults_after([&] {
+              auto json = nlohmann::ordered_json::parse(read("two/comparison.json"));
+              json["tuning"][0]["chosen"] = !json["tuning"][0]["chosen"];
+              json["tuning"][1]["chosen"] = !json["tuning"][1]["chosen"];
+              std::ofstream(path("two/comparison.json")) << json;
+            }).find("better than the chosen "),
+            std::string::npos);
+}
+
 class AverageTest : public TwoVariantsTest {};
 
 TEST_F(AverageTest, ComparesTheMeanOfTheLastEvaluations) {

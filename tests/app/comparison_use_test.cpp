@@ -97,10 +97,14 @@ TEST_F(ComparisonUse, RejectsWrongUse) {
   refused({"compare", "compare.yaml", "--set",
            "compare.tune={optimizer.lr: [1e-3], seeds: [9], repeat: 2}"},
           "compare.tune.seeds: received 1 seed; expected the same number for each of the 2 groups");
+  refused({"compare", "compare.yaml", "--noise", "--only", "relu"},
+          "--noise: cannot be combined with --only");
+  refused({"compare", "compare.yaml", "--set", "run.seeds.data_order=5"},
+          "run.seeds.data_order: received 5; expected `seed`, since compare.seeds determines");
   refused({"compare", "compare.yaml", "--set", "compare.metric={bits, average_last: 2}"},
           "compare.metric: received `bits`; expected one of log_perplexity, bits_per_byte");
   refused({"compare", "compare.yaml", "--set", "compare.metric={log_perplexity, last: 2}"},
-          "compare.metric: received a mapping");
+          "or {VALUE, average_last: ...} if `average_last` is not set beside it");
   refused({"compare", "compare.yaml", "--set", "compare.equalize=time",
            "schedule={type: t5, total_steps: 10}"},
           "schedule.total_steps");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/error.h"
 #include "base/text_format.h"
 #include "compare/collect.h"
@@ -108,6 +110,75 @@ TEST_F(PlanGuardTest, RemovedSeedsAreRecorded) {
   const std::vector<std::string> changes = report().plan_changes;
   ASSERT_EQ(changes.size(), 2U);
   EXPECT_EQ(changes[0], "seed 6 was removed after it had results");
+}
+
+TEST_F(PlanGuardTest, MetricBaselineAverageAndOrderAreFixedToo) {
+  options_.config.looks = {3, 6};
+  run({1});
+  options_.config.metric = Metric::kBitsPerByte;
+  EXPECT_NE(refusal().find("compare.metric: received bits_per_byte; expected log_perplexity"),
+            std::string::npos);
+  options_.config.metric = Metric::kLogPerplexity;
+  options_.config.average_last = 2;
+  EXPECT_NE(refusal().find("compare.average_last: received 2; expected 1"), std::string::npos);
+  options_.config.average_last.reset();
+  options_.config.baseline.items = {{"model.ffn", {"geglu", false}}};
+  EXPECT_NE(refusal().find("compare.baseline: received geglu; expected relu"), std::string::npos);
+  options_.config.baseline.items.clear();
+  // A look judges the first seeds of the list.
+  options_.config.seeds = {1, 2, 3, 6, 5, 4};
+  EXPECT_NE(refusal().find("compare.seeds: received [1, 2, 3, 6, 5, 4]; expected [1, 2, 3, 4, 5"),
+            std::string::npos);
+}
+
+TEST_F(PlanGuardTest, WithoutLooksTheOrderOfSeedsIsFree) {
+  run();
+  options_.config.seeds = {6, 5, 4, 3, 2, 1};
+  run();
+  EXPECT_TRUE(report().plan_changes.empty());
+}
+
+TEST_F(PlanGuardTest, RemovedVariantsAreRecorded) {
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  run();
+  options_.config.vary.items[0].second.pop_back();
+  run();
+  EXPECT_EQ(report().plan_changes,
+            (std::vector<std::string>{"glu was removed after it had results"}));
+}
+
+// The runs know the plan under which they were made.
+TEST_F(PlanGuardTest, WithoutTheFileThePlanOfTheRunsIsCompared) {
+  run();
+  for (const char* text : {"", "{"}) {
+    fs::remove(options_.directory / "comparison.json");
+    if (*text != '\0') std::ofstream(options_.directory / "comparison.json") << text;
+    options_.config.margin.reset();
+    run();
+    EXPECT_TRUE(report().plan_changes.empty());
+    fs::remove(options_.directory / "comparison.json");
+    options_.config.margin = 0.5;
+    run();
+    EXPECT_EQ(report().plan_changes,
+              (std::vector<std::string>{
+                  "runs were made under another plan: margin none instead of 0.5"}));
+  }
+}
+
+TEST(PlanText, DifferencesAreNamed) {
+  report::ComparisonInfo info;
+  info.looks = {2, 3};
+  info.seeds = {1, 2, 3};
+  const report::Settings relu{{"model.ffn", "relu"}}, geglu{{"model.ffn", "geglu"}};
+  const std::string plan = plan_text(info, relu);
+  EXPECT_EQ(plan_difference(plan, plan), "");
+  EXPECT_EQ(plan_difference("", plan), "");
+  EXPECT_EQ(plan_difference(plan, plan_text(info, geglu)), "baseline relu instead of geglu");
+  info.seeds = {3, 2, 1};
+  EXPECT_EQ(plan_difference(plan, plan_text(info, relu)), "seeds [1, 2, 3] instead of [3, 2, 1]");
+  info.looks.clear();
+  EXPECT_NE(plan_difference(plan, plan_text(info, relu)), "");
+  EXPECT_NE(plan_difference(plan_text(info, relu), plan), "");
 }
 
 // Other settings are another comparison.

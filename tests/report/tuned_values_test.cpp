@@ -8,6 +8,7 @@
 
 #include "base/text_format.h"
 #include "report/outcome.h"
+#include "report/tables.h"
 #include "tests/report/example.h"
 
 namespace sluice::report {
@@ -180,6 +181,12 @@ TEST(TunedValues, GroupsOfSeedsAreComparedByTheirMeans) {
   EXPECT_EQ(edge_values(comparison, comparison.variants[0].settings),
             (std::vector<std::string>{"optimizer.lr 1e-2 in 3 of 8 groups"}));
   EXPECT_TRUE(has_note(comparison, "Compared are the means of 8 groups of 2 consecutive seeds"));
+  const TextTable table = tuning_table(comparison);
+  ASSERT_EQ(table.rows.size(), 64U);
+  EXPECT_EQ(table.rows[0].front(), "relu, group 1");
+  EXPECT_EQ(table.rows[0].back(), "1e-3");
+  EXPECT_EQ(table.rows[7].front(), "relu, group 8");
+  EXPECT_EQ(table.rows[7].back(), "1e-2");
   const std::vector<VariantOutcome> all = outcomes(comparison, analysis);
   EXPECT_NE(outcome_line(comparison, analysis, all[4]).find(" of 8 groups"), std::string::npos);
   // A group counts once all of its seeds have finished; looks are given in seeds.
