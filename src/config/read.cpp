@@ -29,7 +29,13 @@ struct Place {
 struct Rules {
   const Limits& limits;
   const Type& type;
-  std::string expected() const { return expected_words(type, limits); }
+  std::string_view also_sets{};  // see AlsoSets
+  std::string expected() const {
+    const std::string words = expected_words(type, limits);
+    return also_sets.empty() ? words
+                             : cat(words, ", or {VALUE, ", also_sets, ": ...} if `", also_sets,
+                                   "` is not set beside it");
+  }
 };
 
 // Words allowed in place of a value: `auto`, `null`.
@@ -100,13 +106,6 @@ class Faults {
                      refusal.expected);
     }
     return add(place, &node, expected, hint);
-  }
-
-  bool add_wrong_pair(const Place& place, const Node& node, const Rules& rules,
-                      std::string_view key) {
-    return add(
-        place, &node,
-        cat(rules.expected(), ", or {VALUE, ", key, ": ...} if `", key, "` is not set beside it"));
   }
 
   bool add_duplicate_key(const Place& place) {
@@ -212,11 +211,6 @@ bool stands_for(const Maybe& maybe, const Node& node) {
   const auto* scalar = std::get_if<const Scalar*>(&maybe.inner);
   // If text is allowed, a quoted word is ordinary text.
   return node.form == Node::Form::kPlain || scalar == nullptr || !(*scalar)->info().is_text;
-}
-
-// split_values() has taken the right ones apart.
-bool is_wrong_pair(const Row& row, const Node* entry) {
-  return entry != nullptr && entry->is_mapping() && !row.also_sets.empty();
 }
 
 // For lists and mappings: the line of the key.
@@ -349,11 +343,8 @@ class Reader {
       const Node* entry = node == nullptr ? nullptr : node->find(row.name);
       const Place below{dotted(place.path, row.name),
                         entry == nullptr ? place.mark : mark_of(*entry)};
-      const Rules rules{row.limits, row.type};
-      ok = (is_wrong_pair(row, entry)
-                ? faults_.add_wrong_pair(below, *entry, rules, row.also_sets)
-                : visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules)) &&
-           ok;
+      const Rules rules{row.limits, row.type, row.also_sets};
+      ok = visit(row.type, const_cast<void*>(row.get(value)), entry, below, &rules) && ok;
     }
     if (!ok || section.check == nullptr) return ok;
     CheckProblems problems(report_, node, place);
