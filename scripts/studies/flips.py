@@ -12,6 +12,12 @@ def all_flips(num_seeds):
     return np.array(list(itertools.product([1.0, -1.0], repeat=num_seeds)))
 
 
+def is_constant(differences):
+    """Whether a difference other than 0 is the same in every seed: the test does not apply."""
+    d = np.asarray(differences, dtype=float)
+    return bool(np.ptp(d) <= 1e-13 * np.abs(d).max()) and bool(d.any())
+
+
 def statistic(differences):
     """|sum| / root of the sum of squares over the last axis."""
     size = np.sqrt((differences**2).sum(axis=-1))
@@ -21,6 +27,7 @@ def statistic(differences):
 def adjusted_p(differences):
     """Step-down max-T p-values of [comparisons, seeds] (Westfall & Young 1993)."""
     d = np.asarray(differences, dtype=float)
+    d = np.where([[is_constant(row)] for row in d], 0.0, d)  # p = 1
     t = statistic(all_flips(d.shape[1])[:, None, :] * d)
     order = np.argsort(-t[0], kind="stable")
     p, largest = np.empty(len(d)), 0.0
@@ -34,6 +41,8 @@ def interval(differences, i, level=0.05):
     """Simultaneous interval of comparison i, by bisection on the values that are not rejected."""
     d = np.asarray(differences, dtype=float)
     num_seeds = d.shape[1]
+    if is_constant(d[i]):
+        return np.nan, np.nan
     if 2.0 ** (1 - num_seeds) > level:
         return -np.inf, np.inf
     flips, middle = all_flips(num_seeds), d[i].mean()

@@ -54,7 +54,7 @@ def page(records):
     lines += [
         "",
         f"Change of the difference from {steps_of(records[0]):,} to {steps_of(records[-1]):,} "
-        "steps; positive: the advantage shrinks.",
+        "steps.",
         "",
         "| layer | change | simultaneous 95 % interval | p | share of the difference left |",
         "|---|---|---|---|---|",
@@ -110,6 +110,13 @@ def picture(records):
     return str(chart)
 
 
+def require_intervals(records):
+    for record in records:
+        for row in record["summary"]:
+            if not row["baseline"] and None in (row["difference_low"], row["difference_high"]):
+                raise SystemExit(f"{record['name']}: no interval; expected six seeds or more")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -120,6 +127,7 @@ def main():
     records = sorted(map(results.read, options.runs), key=steps_of)
     if len({tuple(record["seeds"]) for record in records}) != 1:
         raise SystemExit("comparisons with different seeds")
+    require_intervals(records)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "length.md").write_text(page(records))
     (options.output / "length.svg").write_text(picture(records))

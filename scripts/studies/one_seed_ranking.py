@@ -121,6 +121,8 @@ def main():
     parser.add_argument("output", type=pathlib.Path)
     options = parser.parse_args()
     record = results.read(options.run)
+    if results.groups_of(record) != len(record["seeds"]):
+        raise SystemExit("expected a comparison without compare.tune.repeat")
     by_label = results.values_of(record)
     labels, values = list(by_label), np.array(list(by_label.values()))
     letters = {results.label_of(row["settings"]): row["letters"] for row in record["summary"]}

@@ -152,13 +152,12 @@ void print(const compare::Forecast& f, const compare::CompareConfig& config) {
               << fixed(*f.std, 4) << "\n";
   } else {
     std::cout << "detectable unknown: requires "
-              << (f.std ? cat("two variants and at least ", f.min_seeds, " seeds")
+              << (f.std ? cat("two variants and at least ", f.min_seeds, " ", unit_of(config), "s")
                         : std::string("compare.assumed_std, a number or the directory of a pilot"))
               << "\n";
   }
   if (f.seeds_for_0_01)
-    std::cout << "           0.01 requires " << count_of(*f.seeds_for_0_01, unit_of(config))
-              << "\n";
+    std::cout << "           0.01 requires " << count_of(*f.seeds_for_0_01, "seed") << "\n";
 }
 
 struct Counts {

@@ -1,6 +1,7 @@
 // forecast() of session.h.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -68,7 +69,9 @@ std::optional<double> assumed_std(const CompareConfig& config) {
   if (const auto number = assumed_number(*config.assumed_std)) return number;
   const std::vector<fs::path> pilot{*config.assumed_std};
   const report::Comparison comparison = collect(pilot);
-  const auto std = report::analyze(comparison).summary.residual_std;
+  const report::Analysis analysis = report::analyze(comparison);
+  auto std = analysis.summary.residual_std;
+  if (std) *std *= std::sqrt(static_cast<double>(analysis.columns.front().size()));  // of one run
   require(std.has_value(), ExitCode::kUsage, "compare.assumed_std", *config.assumed_std,
           "a number, or a comparison with two variants finished on two seeds");
   return std;
@@ -209,10 +212,12 @@ Forecast forecast(const SessionOptions& options, RunFactory& factory, bool measu
     const stats::Design design{
         .num_variants = static_cast<std::int64_t>(variants.size()),
         .num_seeds = static_cast<std::int64_t>(num_compared),
-        .std = *forecast.std,
+        .std = *forecast.std / std::sqrt(static_cast<double>(group_size(options.config))),
         .level = forecast.look_levels.empty() ? kLevel : forecast.look_levels.back()};
     forecast.detectable_difference = stats::detectable_difference(design);
     forecast.seeds_for_0_01 = stats::seeds_needed(design, 0.01);
+    if (forecast.seeds_for_0_01)
+      *forecast.seeds_for_0_01 *= static_cast<std::int64_t>(group_size(options.config));
   }
   return forecast;
 }

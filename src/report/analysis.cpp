@@ -120,9 +120,11 @@ void add_power(Analysis& analysis) {
   const stats::Design design = {.num_variants = static_cast<std::int64_t>(summary.num_analyzed),
                                 .num_seeds = static_cast<std::int64_t>(summary.blocks.size()),
                                 .std = *summary.residual_std,
-                                .level = summary.level};
+                                .level = summary.test_level};
   analysis.detectable_difference = stats::detectable_difference(design);
   analysis.seeds_for_a_hundredth = stats::seeds_needed(design, kHundredth);
+  if (analysis.seeds_for_a_hundredth)
+    *analysis.seeds_for_a_hundredth *= static_cast<std::int64_t>(analysis.columns.front().size());
 }
 
 }  // namespace

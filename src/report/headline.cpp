@@ -95,6 +95,10 @@ std::string verdict_text(const Comparison& comparison, const Analysis& analysis)
       cat("are ", equivalent));
   add(text, labels_with(analysis, Verdict::kNotSignificant), cat("is ", not_significant),
       cat("are ", not_significant));
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
+    const std::string early = early_text(comparison, analysis, v);
+    if (!early.empty()) text += cat(" ", analysis.labels[v], " was ", early, ".");
+  }
   add_grid_doubts(text, comparison, analysis);
   add_untested(text, comparison, analysis);
   return text;

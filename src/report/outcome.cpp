@@ -12,14 +12,6 @@
 namespace sluice::report {
 namespace {
 
-// "decided at look 1, on 7 seeds; figures on all 12"; empty if decided at this look.
-std::string early_text(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
-  const auto& found = analysis.summary.variants[v].difference->found_at_look;
-  if (!found || !analysis.summary.look || *found >= *analysis.summary.look) return "";
-  return cat("decided at look ", *found + 1, ", on ", comparison.looks.at(*found),
-             " seeds; the figures are those of ", analysis.compared_seeds().size(), " seeds");
-}
-
 VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   const stats::Summary& summary = analysis.summary;
   const auto result = [&](Outcome outcome, std::string reason = "") {

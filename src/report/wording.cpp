@@ -98,6 +98,14 @@ std::optional<std::int64_t> seeds_to_decide(const Analysis& analysis,
                                     : std::nullopt;
 }
 
+std::string early_text(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+  const auto& difference = analysis.summary.variants[v].difference;
+  const auto found = difference ? difference->found_at_look : std::nullopt;
+  if (!found || !analysis.summary.look || *found >= *analysis.summary.look) return "";
+  return cat("decided at look ", *found + 1, ", on ", comparison.looks.at(*found),
+             " seeds; the figures are those of ", analysis.compared_seeds().size(), " seeds");
+}
+
 bool is_rate_tuned(const Comparison& comparison) {
   return comparison.tuning_note.find(kRate) != std::string::npos;
 }

@@ -37,6 +37,9 @@ std::string seeds_to_decide_text(const Analysis& analysis, const stats::Differen
 std::optional<std::int64_t> seeds_to_decide(const Analysis& analysis,
                                             const stats::Difference& difference);
 
+// "decided at look 1, on 7 seeds; the figures are those of 12 seeds"; empty if decided at this look
+std::string early_text(const Comparison& comparison, const Analysis& analysis, std::size_t variant);
+
 bool is_rate_tuned(const Comparison& comparison);  // whether the learning rate was tuned
 bool varies(const Comparison& comparison, std::string_view key);  // whether `key` is varied
 

@@ -108,7 +108,9 @@ void add_seeds_to_decide(Difference& difference, double std, const Plan& plan,
   const auto seeds = seeds_until(
       std, summary.level / static_cast<double>(summary.num_comparisons),
       [&](double half) { return half < size || (plan.margin && size + half < *plan.margin); });
-  if (!seeds || !plan.looks.empty()) return;  // with looks, the number of seeds is fixed
+  // A constant difference has no interval and no test with any number of seeds.
+  if (!seeds || !difference.interval || !plan.looks.empty())
+    return;  // with looks, the number of seeds is fixed
   difference.seeds_to_decide =
       std::max({*seeds, static_cast<std::int64_t>(min_seeds(summary.level)),
                 static_cast<std::int64_t>(summary.blocks.size()) + 1});

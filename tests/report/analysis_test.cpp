@@ -200,6 +200,32 @@ TEST(Analysis, LooksAreReported) {
   EXPECT_TRUE(has_note(comparison, "This is look 2 of 3."));
 }
 
+// A difference found at a look stays found; the verdict says that it was.
+TEST(Analysis, AnEarlierLookIsNamedInTheVerdict) {
+  Comparison comparison = example_comparison({.num_variants = 2, .num_seeds = 12});
+  comparison.looks = {8, 12};
+  for (std::size_t s = 0; s < 12; ++s)
+    cell_at(comparison, 1, s).log_perplexity =
+        *cell_at(comparison, 0, s).log_perplexity +
+        (s < 8 ? -0.02 - 0.0001 * static_cast<double>(s) : 0.06);
+  const Analysis analysis = analyze(comparison);
+  ASSERT_EQ(verdict_of(analysis, 1), Verdict::kLower);
+  EXPECT_NE(verdict(comparison, analysis)
+                .find("gelu was decided at look 1, on 8 seeds; the figures are those of 12 seeds."),
+            std::string::npos);
+  EXPECT_NE(outcome_line(comparison, analysis, outcomes(comparison, analysis)[0])
+                .find("(decided at look 1, on 8 seeds"),
+            std::string::npos);
+}
+
+// No number of seeds would decide: the test does not apply.
+TEST(Analysis, AConstantDifferenceIsNotDecidedByMoreSeeds) {
+  Comparison comparison = example_comparison({.num_variants = 2});
+  for (std::size_t s = 0; s < 8; ++s)
+    cell_at(comparison, 1, s).log_perplexity = *cell_at(comparison, 0, s).log_perplexity + 0.01;
+  EXPECT_FALSE(analyze(comparison).summary.variants[1].difference->seeds_to_decide);
+}
+
 TEST(Analysis, AFinishedCellWithoutAResultHasDiverged) {
   Comparison comparison = example_comparison({});
   cell_at(comparison, 5, 2).log_perplexity.reset();

@@ -19,6 +19,7 @@ sys.path.insert(0, str(STUDIES))
 
 import flips  # noqa: E402
 import one_seed_ranking  # noqa: E402
+import results  # noqa: E402
 import svg  # noqa: E402
 
 EIGHT_SEEDS = [
@@ -93,6 +94,22 @@ class Studies(unittest.TestCase):
                 self.assertAlmostEqual(low, row["difference_low"], delta=6e-5)
                 self.assertAlmostEqual(high, row["difference_high"], delta=6e-5)
                 self.assertAlmostEqual(float(p), row["sign_flip_p"], delta=6e-5)
+
+    def test_groups_of_seeds_are_compared_by_their_means(self):
+        cells = [
+            {"settings": {"k": v}, "seed": s, "status": "finished", "m": s * (v == "b")}
+            for v in "ab"
+            for s in range(1, 7)
+        ]
+        record = {"name": "n", "metric": "m", "seeds": list(range(1, 7)), "cells": cells}
+        record["summary"] = [{"settings": {"k": v}} for v in "ab"]
+        self.assertEqual(results.values_of(record)["b"], [1, 2, 3, 4, 5, 6])
+        record["seed_groups"] = 3
+        self.assertEqual(results.values_of(record)["b"], [1.5, 3.5, 5.5])
+
+    def test_a_constant_difference_has_no_test(self):
+        self.assertEqual(flips.adjusted_p([[0.01] * 8])[0], 1)
+        self.assertTrue(np.isnan(flips.interval(np.full((1, 8), 0.01), 0)).all())
 
     def test_contrasts_refuse_what_they_cannot_compare(self):
         folder = EIGHT_SEEDS[0]
