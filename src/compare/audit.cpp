@@ -15,9 +15,9 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/collect.h"
+#include "compare/tuning.h"
 #include "report/report.h"
 #include "report/tuned_values.h"
-#include "stats/moments.h"
 #include "store/metrics_log.h"
 #include "store/run_directory.h"
 #include "store/run_result.h"
@@ -157,12 +157,9 @@ void audit_tuning(const report::Comparison& comparison, std::span<const fs::path
     }
     const report::TuningPoint* chosen =
         report::chosen_point(comparison, point.settings, point.group);
-    const auto rank = [](const report::TuningPoint& one) {
-      return std::pair(one.learned_nothing, stats::mean_of(one.log_perplexity));
-    };
     if (chosen != nullptr && !point.diverged && point.remark.empty() &&
         !point.log_perplexity.empty() && !chosen->log_perplexity.empty() &&
-        rank(point) < rank(*chosen))
+        rank_of(point) < rank_of(*chosen))
       add(point, cat("better than the chosen ", report::label_of(chosen->candidate)));
   }
 }

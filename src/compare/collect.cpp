@@ -65,13 +65,6 @@ void average_evaluations(report::CellResult& cell, const fs::path& metrics,
   cell.log_perplexity = mean;
 }
 
-// The group of a seed (compare.tune.repeat).
-std::uint64_t group_of(const report::Comparison& comparison, std::uint64_t seed) {
-  const auto place = std::find(comparison.seeds.begin(), comparison.seeds.end(), seed);
-  return static_cast<std::uint64_t>(place - comparison.seeds.begin()) * comparison.seed_groups /
-         comparison.seeds.size();
-}
-
 bool all_candidates_diverged(const report::Comparison& comparison, const report::Settings& variant,
                              std::uint64_t group) {
   const auto is_ours = [&](const report::TuningPoint& point) {
@@ -88,7 +81,8 @@ bool all_candidates_diverged(const report::Comparison& comparison, const report:
 void read_cell(report::CellResult& cell, const fs::path& directory,
                const report::Comparison& comparison) {
   if (cell.directory.empty()) {  // no values chosen yet, or all candidates diverged
-    if (all_candidates_diverged(comparison, cell.settings, group_of(comparison, cell.seed)))
+    if (all_candidates_diverged(comparison, cell.settings,
+                                group_of(comparison.seeds, comparison.seed_groups, cell.seed)))
       set_state(cell, CellState::kDiverged, std::string(kAllDiverged));
     return;
   }
@@ -120,9 +114,7 @@ void add_plan_change(report::Comparison& comparison, const report::CellResult& c
   const std::string difference = plan_difference(
       cell.plan, plan_text(comparison, comparison.variants[comparison.baseline].settings));
   if (difference.empty()) return;
-  const std::string change = cat("runs were made under another plan: ", difference);
-  std::vector<std::string>& changes = comparison.plan_changes;
-  if (std::find(changes.begin(), changes.end(), change) == changes.end()) changes.push_back(change);
+  add_once(comparison.plan_changes, cat("runs were made under another plan: ", difference));
 }
 
 ComparisonFile read_results(const fs::path& directory, const fs::path& first) {

@@ -129,9 +129,13 @@ std::size_t group_size(const CompareConfig& config) {
 }
 
 std::size_t group_of(const CompareConfig& config, std::uint64_t seed) {
-  const auto place = std::find(config.seeds.begin(), config.seeds.end(), seed);
-  return static_cast<std::size_t>(place - config.seeds.begin()) * num_groups(config) /
-         config.seeds.size();
+  return group_of(config.seeds, num_groups(config), seed);
+}
+
+std::size_t group_of(const std::vector<std::uint64_t>& seeds, std::size_t num_groups,
+                     std::uint64_t seed) {
+  const auto place = std::find(seeds.begin(), seeds.end(), seed);
+  return static_cast<std::size_t>(place - seeds.begin()) * num_groups / seeds.size();
 }
 
 std::vector<std::uint64_t> tuning_seeds(const TuneConfig& config, std::size_t group) {

@@ -107,8 +107,10 @@ struct CompareConfig {
 std::size_t num_groups(const CompareConfig& config);
 // Seeds whose mean is one value of the tests: 1 without groups.
 std::size_t group_size(const CompareConfig& config);
-// The group of a seed of compare.seeds.
+// The group of a seed of compare.seeds; of any list that is divided into groups, in order.
 std::size_t group_of(const CompareConfig& config, std::uint64_t seed);
+std::size_t group_of(const std::vector<std::uint64_t>& seeds, std::size_t num_groups,
+                     std::uint64_t seed);
 // The seeds of compare.tune that tune a group.
 std::vector<std::uint64_t> tuning_seeds(const TuneConfig& config, std::size_t group);
 

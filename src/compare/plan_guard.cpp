@@ -37,11 +37,6 @@ std::string text_of(const std::vector<std::int64_t>& looks) {
   return looks.empty() ? "no looks" : listed_in_brackets(looks);
 }
 
-void add_once(std::vector<std::string>& changes, std::string change) {
-  if (std::find(changes.begin(), changes.end(), change) == changes.end())
-    changes.push_back(std::move(change));
-}
-
 // "KEY VALUE; KEY VALUE" as pairs.
 std::vector<std::pair<std::string, std::string>> parts_of(std::string_view plan) {
   std::vector<std::pair<std::string, std::string>> parts;
@@ -82,6 +77,11 @@ std::optional<report::Comparison> earlier_comparison(const std::vector<std::stri
 }
 
 }  // namespace
+
+void add_once(std::vector<std::string>& changes, std::string change) {
+  if (std::find(changes.begin(), changes.end(), change) == changes.end())
+    changes.push_back(std::move(change));
+}
 
 std::string plan_text(const report::ComparisonInfo& info, const report::Settings& baseline) {
   std::string text =

@@ -20,6 +20,9 @@ std::vector<std::string> check_plan(const CompareConfig& config,
                                     const std::vector<std::string>& variant_hashes,
                                     const std::filesystem::path& directory);
 
+// Adds a change that is not listed yet.
+void add_once(std::vector<std::string>& changes, std::string change);
+
 // What is fixed, in one line: "metric log_perplexity; baseline relu; margin 0.01". With looks, it
 // includes the seeds, since a look judges the first of them.
 std::string plan_text(const report::ComparisonInfo& info, const report::Settings& baseline);

@@ -45,7 +45,7 @@ std::string choose(std::span<report::TuningPoint> points_of_variant) {
     if (point.diverged) continue;
     if (!point.remark.empty())
       return cat("tuning at ", report::label_of(point.candidate), ": ", point.remark);
-    const std::pair figure(point.learned_nothing, stats::mean_of(point.log_perplexity));
+    const auto figure = rank_of(point);
     if (best && figure >= *best) continue;
     best = figure;
     chosen = &point;
@@ -56,6 +56,10 @@ std::string choose(std::span<report::TuningPoint> points_of_variant) {
 }
 
 }  // namespace
+
+std::pair<bool, double> rank_of(const report::TuningPoint& point) {
+  return {point.learned_nothing, stats::mean_of(point.log_perplexity)};
+}
 
 Choice choose_values(std::span<const Cell> cells, const TuneConfig& config, std::size_t group) {
   const std::size_t per_candidate = tuning_seeds(config, group).size();

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "compare/cell.h"
@@ -26,6 +27,9 @@ struct Choice {
   std::string undecided;                    // why there is no choice
 };
 Choice choose_values(std::span<const Cell> cells, const TuneConfig& config, std::size_t group = 0);
+
+// The candidate with the lowest rank is chosen: mean log-perplexity, after all those that learned.
+std::pair<bool, double> rank_of(const report::TuningPoint& point);
 
 // For the report: the tuned keys, their candidates and the seeds; empty without tuning.
 std::string tuning_note(const std::optional<TuneConfig>& config);

@@ -8,7 +8,6 @@
 #include "report/report.h"
 #include "report/results_record.h"
 #include "report/tables.h"
-#include "report/tuned_values.h"
 #include "report/wording.h"
 
 namespace sluice::report {
@@ -70,8 +69,7 @@ ResultsRecord::VariantSummary summary_of(const Comparison& comparison, const Ana
       .multiply_adds_per_token = if_positive(variant.sizes.multiply_adds_per_token),
       .flops_per_token = if_positive(variant.sizes.flops_per_token),
       .d_ff = if_positive(variant.sizes.d_ff),
-      .tuned = variant.tuned,
-      .grid_doubts = grid_doubts(comparison, analysis, v)};
+      .tuned = variant.tuned};
   if (const auto& difference = summary.difference) {
     record.difference = difference->value;
     record.sign_flip_p = difference->flip_p;
@@ -120,6 +118,7 @@ ResultsRecord::Versions versions_of(const Comparison& comparison) {
 }  // namespace
 
 std::string json_report(const Comparison& comparison, const Analysis& analysis) {
+  const std::vector<VariantOutcome> all = outcomes(comparison, analysis);
   ResultsRecord record{.name = comparison.name,
                        .metric = comparison.metric,
                        .average_last = comparison.average_last,
@@ -135,7 +134,7 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
                        .residual_std = analysis.summary.residual_std,
                        .detectable_difference = analysis.detectable_difference,
                        .seeds_for_a_hundredth = analysis.seeds_for_a_hundredth,
-                       .outcome = overall(outcomes(comparison, analysis)),
+                       .outcome = overall(all),
                        .margin = comparison.margin,
                        .looks = comparison.looks,
                        .plan_changes = comparison.plan_changes,
@@ -151,8 +150,10 @@ std::string json_report(const Comparison& comparison, const Analysis& analysis) 
     record.seeds_compared.push_back(comparison.seeds[s]);
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
     record.summary.push_back(summary_of(comparison, analysis, v));
-  for (const VariantOutcome& one : outcomes(comparison, analysis))
+  for (const VariantOutcome& one : all) {
     record.summary[one.variant].verdict = one.outcome;
+    record.summary[one.variant].grid_doubts = one.grid_doubts;
+  }
   if (analysis.is_tested()) {
     record.test_level = analysis.summary.test_level;
     record.smallest_p = analysis.summary.smallest_p;
