@@ -14,7 +14,7 @@ class Options : public ProgramTest {
     const Outcome outcome = sluice(arguments);
     if (outcome.exit_code != 2) return "exit code " + std::to_string(outcome.exit_code);
     EXPECT_EQ(outcome.out, "");
-    const std::string end = "; see `sluice COMMAND --help`\n";
+    const std::string end = "; see `sluice " + arguments.front() + " --help`\n";
     EXPECT_TRUE(outcome.err.starts_with("error: ") && outcome.err.ends_with(end)) << outcome.err;
     return outcome.err.substr(
         7, outcome.err.size() - 7 - std::min(end.size(), outcome.err.size() - 7));
