@@ -4,10 +4,9 @@
 #   scripts/setup.sh [--tests] [--lint] [--corpus]
 #
 # --tests    also RapidCheck (property tests), zsh, fish and mandoc (completion and man pages), and
-#            the Python packages used as test references;
-#            transformers in two versions, the newer one in build/oracles5; TensorBoard and trackio
-#            in build/tensorboard; lm-evaluation-harness in build/lm_eval; NVIDIA's run-time
-#            compiler, which needs no GPU, in build/nvrtc unless LibTorch contains it
+#            Python packages as references: transformers in two versions, the newer one in
+#            build/oracles5; TensorBoard and trackio in build/tensorboard; lm-evaluation-harness in
+#            build/lm_eval; unless LibTorch has it, NVIDIA's run-time compiler in build/nvrtc
 # --lint     also clang-format and, in .venv, ruff and clang-tidy
 # --corpus   also the King James Bible if available; succeeds without it
 #
@@ -53,6 +52,7 @@ build   h:oniguruma.h                    libonig-dev           oniguruma-devel  
 build   h:utf8proc.h                     libutf8proc-dev       utf8proc-devel       libutf8proc
 build   h:boost/version.hpp              libboost-dev          boost-devel          boost
 build   h:CLI/CLI.hpp                    libcli11-dev          cli11-devel          cli11
+build   h:gloo/context.h                 libgloo-dev           gloo-devel           -
 build   h:gtest/gtest.h                  libgtest-dev          gtest-devel          gtest
 tests   h:rapidcheck.h                   librapidcheck-dev     rapidcheck-devel     -
 tests   c:zsh                            zsh                   zsh                  zsh

@@ -29,7 +29,7 @@ enum class ExitCode : int {
   kMissingInput = 66,  // an input does not exist or cannot be read
   kIo = 74,            // disk full, unwritable directory, failed write
   kInterrupted = 75,   // stopped by a signal after saving; run again with --resume
-  kPeerLost = 76,      // reserved
+  kPeerLost = 76,      // another process of a distributed run is lost
   kDiverged = 77,      // NaN, Inf or a loss spike, and the policy is to halt
   kNoCheckpoint = 78,  // no checkpoint verifies
 };

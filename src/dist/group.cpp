@@ -1,0 +1,334 @@
+#include "dist/group.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "base/text_format.h"
+
+#ifdef SLUICE_HAS_GLOO
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/log_destination.h"
+#include "cluster/address.h"
+#include "cluster/watch.h"
+
+namespace sluice::dist {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+using std::chrono::milliseconds;
+
+constexpr int kFirstTag = 0;
+// Separates the fields of a value in the store. No field contains it.
+constexpr char kSeparator = '\x1f';
+
+milliseconds in_ms(const config::Seconds& seconds) {
+  return milliseconds(static_cast<std::int64_t>(seconds.count * 1000));
+}
+
+Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
+
+std::string member_key(int rank) { return cat("member/", rank); }
+
+std::vector<std::string> fields_of(const std::string& text) {
+  std::vector<std::string> fields(1);
+  for (const char c : text) {
+    if (c == kSeparator)
+      fields.emplace_back();
+    else
+      fields.back() += c;
+  }
+  return fields;
+}
+
+// "node3, process 1234"
+std::string place_of_this() { return cat(cluster::host_name(), ", process ", ::getpid()); }
+
+}  // namespace
+
+struct Group::Connection {
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Backend> backend;
+  std::vector<std::string> places;  // by rank
+  double timeout_s = 0;
+  std::unique_ptr<cluster::Watch> watch;
+};
+
+namespace {
+
+c10::intrusive_ptr<c10d::Store> open_store(const cluster::Member& member,
+                                           const cluster::DistributedConfig& config,
+                                           const std::string& own_address) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(config.port.value_or(member.port));
+  options.timeout = in_ms(config.start_timeout);
+  options.waitWorkers = false;
+  options.isServer = member.rank == 0 && !member.is_served;
+  // LibTorch's server would listen at every interface.
+  if (options.isServer) options.masterListenFd = cluster::listen_at(own_address, options.port);
+  const std::string host = options.isServer ? own_address : member.address;
+  try {
+    // A launcher that starts the job again keeps the store and its values.
+    return c10::make_intrusive<c10d::PrefixStore>(
+        cat("sluice/", member.attempt), c10::make_intrusive<c10d::TCPStore>(host, options));
+  } catch (const std::exception&) {
+    fail(ExitCode::kPeerLost, cat("rank ", member.rank),
+         cat("no answer at ", host, ":", options.port, ", where the processes meet, within ",
+             human_duration(config.start_timeout.count), " (distributed.start_timeout)"));
+  }
+}
+
+// What each rank has published, by rank.
+std::vector<std::string> meet(c10d::Store& store, const cluster::Member& member,
+                              const std::string& published, const config::Seconds& timeout) {
+  constexpr const char* kNumRead = "num_read";
+  store.set(member_key(member.rank), bytes_of(published));
+  std::vector<std::string> keys;
+  for (int rank = 0; rank < member.size; ++rank) keys.push_back(member_key(rank));
+  try {
+    store.wait(keys, in_ms(timeout));
+  } catch (const std::exception&) {
+    std::string missing;
+    for (int rank = 0; rank < member.size; ++rank)
+      if (!store.check({keys[static_cast<std::size_t>(rank)]}))
+        missing += cat(missing.empty() ? "" : ", ", rank);
+    fail(ExitCode::kPeerLost, cat("rank ", member.rank),
+         cat("these ranks did not start within ", human_duration(timeout.count),
+             " (distributed.start_timeout): ", missing));
+  }
+  std::vector<std::string> all;
+  for (const std::string& key : keys) all.push_back(text_of(store.get(key)));
+  // Rank 0 serves the store: it stays until all have read.
+  std::int64_t num_read = store.add(kNumRead, 1);
+  const double begin_s = monotonic_s();
+  while (member.rank == 0 && num_read < member.size && monotonic_s() - begin_s < timeout.count) {
+    std::this_thread::sleep_for(milliseconds(2));
+    num_read = store.add(kNumRead, 0);
+  }
+  return all;
+}
+
+// `all`: per rank, its place and the values of `identities`.
+void require_same(std::span<const Identity> identities,
+                  const std::vector<std::vector<std::string>>& all) {
+  for (std::size_t rank = 1; rank < all.size(); ++rank)
+    for (std::size_t i = 0; i < identities.size(); ++i) {
+      const std::string &found = all[rank].at(i + 1), &expected = all[0].at(i + 1);
+      if (found != expected)
+        fail(ExitCode::kUsage, cat("rank ", rank, " (", all[rank][0], "): ", identities[i].name),
+             found, cat(expected, ", as in rank 0 (", all[0][0], ")"));
+    }
+}
+
+std::unique_ptr<cluster::Watch> start_watch(c10d::Store& store, const cluster::Member& member,
+                                            const cluster::DistributedConfig& config,
+                                            const std::string& address,
+                                            cluster::Watch::OnLost on_lost) {
+  constexpr const char* kWatch = "watch";
+  if (member.rank == 0) {
+    const int listening = cluster::listen_at(address, /*port=*/0);
+    store.set(kWatch, bytes_of(cat(address, kSeparator, cluster::port_of(listening))));
+    return cluster::Watch::serve(listening, member.size, std::move(on_lost));
+  }
+  const std::vector<std::string> fields = fields_of(text_of(store.get(kWatch)));
+  return cluster::Watch::join(fields.at(0), std::stoi(fields.at(1)), member.rank,
+                              config.start_timeout.count, std::move(on_lost));
+}
+
+}  // namespace
+
+bool has_gloo() { return true; }
+
+Group::Group(const cluster::Member& member, const cluster::DistributedConfig& config,
+             std::span<const Identity> identities)
+    : member_(member), connection_(std::make_unique<Connection>()) {
+  const std::string address = config.interface.value
+                                  ? cluster::address_of_interface(*config.interface)
+                                  : cluster::address_towards(member.address);
+  c10::intrusive_ptr<c10d::Store> store = open_store(member, config, address);
+  connection_->store = store;
+  connection_->timeout_s = config.timeout.count;
+  std::string published = place_of_this();
+  for (const Identity& identity : identities) published += kSeparator + identity.value;
+  std::vector<std::vector<std::string>> all;
+  for (const std::string& one : meet(*store, member, published, config.start_timeout)) {
+    all.push_back(fields_of(one));
+    connection_->places.push_back(all.back()[0]);
+  }
+  require_same(identities, all);
+  connection_->watch = start_watch(*store, member, config, address,
+                                   [destination = log::current(), this](const cluster::Lost& lost) {
+                                     const log::Redirect redirect(destination);
+                                     log::error(cat(text_of_loss(lost), "; stopping"));
+                                   });
+  const auto options = c10d::ProcessGroupGloo::Options::create(in_ms(config.timeout));
+  options->threads = 1;
+  // Connected now and not at first use: Gloo's time-outs do not hold for a lazy connection to a
+  // process that has died.
+  options->devices.push_back(
+      c10d::ProcessGroupGloo::createDeviceForHostname(address, /*lazyInit=*/false));
+  try {
+    connection_->backend =
+        c10::make_intrusive<c10d::ProcessGroupGloo>(store, member.rank, member.size, options);
+  } catch (const std::exception& error) {
+    fail(ExitCode::kPeerLost, cat("rank ", member.rank),
+         cat("cannot connect to the other processes from ", address,
+             "; choose another network with distributed.interface (", error.what(), ")"));
+  }
+  barrier();  // no rank needs the store from here on
+}
+
+Group::~Group() = default;
+
+std::string Group::describe(int rank) const {
+  return cat("rank ", rank, " (", connection_->places[static_cast<std::size_t>(rank)], ")");
+}
+
+std::string Group::text_of_loss(const cluster::Lost& lost) const {
+  return cat(describe(lost.rank), ": ",
+             lost.ended ? "ended"
+                        : cat("no answer within ", short_number(connection_->timeout_s),
+                              " s (distributed.timeout)"));
+}
+
+void Group::give_up(int suspect, bool timed_out) {
+  const cluster::Lost lost = timed_out ? connection_->watch->after_timeout(suspect)
+                                       : connection_->watch->after_break(suspect);
+  if (lost.rank == rank())
+    fail(ExitCode::kPeerLost, describe(rank()),
+         "this process did not answer the others, which have given up on it");
+  throw UserError(ExitCode::kPeerLost, text_of_loss(lost));
+}
+
+void Group::exchange(std::span<const Message> sends, std::span<const Message> receives,
+                     std::optional<double> timeout_s) {
+  struct Pending {
+    int rank;
+    c10::intrusive_ptr<c10d::Work> work;
+  };
+  std::vector<Pending> pending;
+  const double begin_s = monotonic_s(), limit_s = timeout_s.value_or(connection_->timeout_s);
+  int suspect = rank();
+  const auto check = [&](const Message& message) {
+    invariant(message.tensor.is_contiguous() && message.tensor.is_cpu() && message.rank != rank(),
+              "Group::exchange: contiguous tensors in host memory, for other ranks");
+  };
+  try {
+    for (const Message& message : receives) {
+      check(message);
+      suspect = message.rank;
+      std::vector<at::Tensor> tensors = {message.tensor};
+      pending.push_back({suspect, connection_->backend->recv(tensors, suspect, kFirstTag)});
+    }
+    for (const Message& message : sends) {
+      check(message);
+      suspect = message.rank;
+      std::vector<at::Tensor> tensors = {message.tensor};
+      pending.push_back({suspect, connection_->backend->send(tensors, suspect, kFirstTag)});
+      bytes_sent_ += message.tensor.nbytes();
+    }
+    for (const Pending& one : pending) {
+      suspect = one.rank;
+      one.work->wait(milliseconds(static_cast<std::int64_t>(limit_s * 1000)));
+    }
+  } catch (const InvariantError&) {
+    throw;
+  } catch (const std::exception&) {
+    // Their destructors would wait for the process that is lost.
+    (void)new std::vector<Pending>(std::move(pending));
+    (void)connection_->backend.release();
+    give_up(suspect, monotonic_s() - begin_s > 0.9 * limit_s);
+  }
+}
+
+void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
+                   std::optional<double> timeout_s) {
+  std::vector<Message> sends, receives;
+  const at::Tensor whole =
+      at::from_blob(all.data(), {static_cast<std::int64_t>(all.size())}, at::kDouble);
+  std::vector<std::int64_t> begins = {0};
+  for (int rank = 0; rank < size(); ++rank) begins.push_back(begins.back() + count_of(rank));
+  invariant(begins.back() == whole.numel(), "Group::gather: the counts of all ranks");
+  const auto part = [&](int rank) {
+    const auto r = static_cast<std::size_t>(rank);
+    return whole.narrow(0, begins[r], begins[r + 1] - begins[r]);
+  };
+  const at::Tensor own = part(rank());
+  for (int rank = 0; rank < size(); ++rank) {
+    if (rank == this->rank()) continue;
+    if (own.numel() > 0) sends.push_back({rank, own});
+    if (part(rank).numel() > 0) receives.push_back({rank, part(rank)});
+  }
+  exchange(sends, receives, timeout_s);
+}
+
+void Group::barrier(std::optional<double> timeout_s) {
+  std::vector<double> all(static_cast<std::size_t>(size()), 0.0);
+  gather(
+      all, [](int) { return 1; }, timeout_s);
+}
+
+void Group::require_equal(const std::string& what, const Hash128& value) {
+  // Exact in float64.
+  constexpr std::uint64_t kLow = 0xffffffff;
+  const std::array<double, 4> own = {
+      static_cast<double>(value.high >> 32), static_cast<double>(value.high & kLow),
+      static_cast<double>(value.low >> 32), static_cast<double>(value.low & kLow)};
+  std::vector<double> all(own.size() * static_cast<std::size_t>(size()));
+  std::copy(own.begin(), own.end(), all.begin() + 4L * rank());
+  gather(all, [](int) { return 4; });
+  const auto value_of = [&](int rank) {
+    return std::vector<double>(all.begin() + 4L * rank, all.begin() + 4L * rank + 4);
+  };
+  std::map<std::vector<double>, int> counts;
+  for (int rank = 0; rank < size(); ++rank) ++counts[value_of(rank)];
+  if (counts.size() == 1) return;
+  std::vector<double> most = value_of(0);
+  for (const auto& [one, count] : counts)
+    if (count > counts[most]) most = one;
+  std::string others;
+  for (int rank = 0; rank < size(); ++rank)
+    if (value_of(rank) != most) others += cat(others.empty() ? "" : ", ", describe(rank));
+  fail(ExitCode::kPeerLost, what, cat("another value in ", others), "the same in all processes");
+}
+
+}  // namespace sluice::dist
+
+#else
+
+namespace sluice::dist {
+
+struct Group::Connection {};
+
+bool has_gloo() { return false; }
+
+Group::Group(const cluster::Member& member, const cluster::DistributedConfig&,
+             std::span<const Identity>)
+    : member_(member) {
+  fail(
+      ExitCode::kUsage, cat(member.launcher, ", ", member.size, " processes"),
+      "this program was built without the headers of Gloo: install libgloo-dev and build it again");
+}
+
+Group::~Group() = default;
+void Group::exchange(std::span<const Message>, std::span<const Message>, std::optional<double>) {}
+void Group::gather(std::span<double>, const std::function<std::int64_t(int)>&,
+                   std::optional<double>) {}
+void Group::barrier(std::optional<double>) {}
+void Group::require_equal(const std::string&, const Hash128&) {}
+
+}  // namespace sluice::dist
+
+#endif

@@ -1,0 +1,85 @@
+// The processes of a distributed run, connected by Gloo (c10d of LibTorch): exchange of tensors,
+// and naming the process that fails.
+//
+// Every process calls the same functions in the same order. The number of messages and their sizes
+// follow from rank and size alone, so a message needs no header.
+//
+// Why c10d's point-to-point calls and not its collectives: Gloo's all-reduce and reduce-scatter add
+// in an order that depends on the number of processes.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "cluster/distributed_config.h"
+#include "cluster/member.h"
+#include "cluster/watch.h"
+
+namespace sluice::dist {
+
+// What must be equal in all processes of a run: its name, and its value in this one.
+struct Identity {
+  std::string name, value;
+};
+
+class Group {
+ public:
+  // Connects all processes. kUsage naming rank and machine if an identity differs from that of rank
+  // 0; kPeerLost if some do not come within start_timeout.
+  Group(const cluster::Member& member, const cluster::DistributedConfig& config,
+        std::span<const Identity> identities);
+  ~Group();
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  int rank() const { return member_.rank; }
+  int size() const { return member_.size; }
+
+  // A contiguous tensor in host memory, to or from another rank.
+  struct Message {
+    int rank = 0;
+    at::Tensor tensor;
+  };
+  // Sends and receives at the same time; returns when all are done. Messages between two ranks
+  // arrive in the order of the lists. kPeerLost naming the process that ended or does not answer.
+  void exchange(std::span<const Message> sends, std::span<const Message> receives,
+                std::optional<double> timeout_s = {});
+
+  // Every rank gives `count_of(its rank)` values of `all`, which are in the order of the ranks, and
+  // receives the others.
+  void gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
+              std::optional<double> timeout_s = {});
+
+  // Returns when all processes have called it. `timeout_s`: instead of distributed.timeout, for
+  // work that may take longer.
+  void barrier(std::optional<double> timeout_s = {});
+
+  // kPeerLost naming the ranks that have another value than most, or than rank 0.
+  void require_equal(const std::string& what, const Hash128& value);
+
+  // Number of bytes that this process has sent in exchanges.
+  std::uint64_t bytes_sent() const { return bytes_sent_; }
+
+ private:
+  struct Connection;
+  [[noreturn]] void give_up(int suspect, bool timed_out);
+  std::string describe(int rank) const;
+  std::string text_of_loss(const cluster::Lost& lost) const;
+
+  cluster::Member member_;
+  std::unique_ptr<Connection> connection_;
+  std::uint64_t bytes_sent_ = 0;
+};
+
+// Whether this program was built with the headers of Gloo. If not, Group throws kUsage.
+bool has_gloo();
+
+}  // namespace sluice::dist
