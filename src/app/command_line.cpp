@@ -13,6 +13,7 @@
 #include "app/add_following.h"
 #include "app/add_generate.h"
 #include "app/add_interop.h"
+#include "app/add_launch.h"
 #include "app/commands.h"
 #include "app/options.h"
 #include "app/path_option.h"
@@ -322,6 +323,9 @@ int run(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) command_line += cat(i > 0 ? " " : "", shell_word(argv[i]));
   const std::string program = shell_program(argc > 0 ? argv[0] : "");
   add_train(app, action, command_line, program);
+  std::vector<std::string> launched;
+  argc = take_launched(argc, argv, launched);
+  add_launch(app, action, std::move(launched));
   add_prepare(app, action);
   add_eval(app, action);
   add_generate(app, action);

@@ -45,7 +45,8 @@ run::Outcome train(const TrainOptions& options) {
     return run::run_training(session);
   } catch (const UserError& error) {
     const bool can_continue =
-        error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kIo;
+        error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kIo ||
+        error.code() == ExitCode::kPeerLost;
     const std::string command = run::resume_command(session), what = error.what();
     // --fresh may have failed before it replaced the old run; do not suggest to continue that one.
     if (!can_continue || session.mode == store::StartMode::kFresh ||
@@ -55,18 +56,22 @@ run::Outcome train(const TrainOptions& options) {
   }
 }
 
-}  // namespace
-
-std::string train_json(const TrainOptions& options) {
+std::string json_of(const run::Outcome& outcome) {
   return config::to_json(
-      TrainOutput{.summary = train(options).summary, .peak_memory_bytes = peak_memory_bytes()});
+      TrainOutput{.summary = outcome.summary, .peak_memory_bytes = peak_memory_bytes()});
 }
 
+}  // namespace
+
+std::string train_json(const TrainOptions& options) { return json_of(train(options)); }
+
 void train_command(const TrainOptions& options) {
+  const run::Outcome outcome = train(options);
+  if (!outcome.is_reported) return;
   if (options.json) {
-    std::cout << train_json(options);
+    std::cout << json_of(outcome);
   } else {
-    print(train(options), options.program);
+    print(outcome, options.program);
   }
 }
 

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/signals.h"
 #include "base/text_format.h"
+#include "cluster/member.h"
 
 namespace sluice::compare {
 namespace {
@@ -69,13 +70,17 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
 
 std::vector<std::string> merged(const Environment& changes) {
   std::vector<std::string> all = changes;
+  const std::vector<std::string> of_a_job = cluster::member_variables();
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string text = *variable;
     const std::string name = text.substr(0, text.find('=') + 1);
     const bool replaced =
         std::any_of(changes.begin(), changes.end(),
                     [&](const std::string& change) { return change.starts_with(name); });
-    if (!replaced) all.push_back(text);
+    // A child is a run of its own.
+    const bool is_of_a_job = std::find(of_a_job.begin(), of_a_job.end(),
+                                       text.substr(0, text.find('='))) != of_a_job.end();
+    if (!replaced && !is_of_a_job) all.push_back(text);
   }
   return all;
 }

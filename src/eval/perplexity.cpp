@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <span>
@@ -60,27 +61,80 @@ class DocumentSums {
   std::uint64_t next_batch_ = 0;
 };
 
+// The nats of each target, batch by batch. Several processes compute them beforehand.
+class NatsOfTargets {
+ public:
+  struct Nats {
+    at::Tensor nats_BT;  // float64
+    std::int64_t num_targets = 0;
+  };
+
+  NatsOfTargets(const model::LanguageModel& model, const data::EvaluationBatches& batches,
+                at::Device device, const ops::Context& context, const Processes& processes)
+      : model_(model), batches_(batches), device_(device), context_(context) {
+    context_.training = false;  // no dropout
+    if (processes.size > 1) compute_all(processes);
+  }
+  Nats of(std::uint64_t i) const { return computed_.empty() ? compute(i) : computed_.at(i); }
+
+ private:
+  Nats compute(std::uint64_t i) const {
+    const data::Batch batch = batches_.batch(i);
+    return {model_.target_nats(to_device(batch, device_), context_), batch.num_targets};
+  }
+  void compute_all(const Processes& processes) {
+    const auto num_batches = static_cast<std::int64_t>(batches_.num_batches());
+    const auto begin_of = [&](int rank) { return num_batches * rank / processes.size; };
+    const std::int64_t own = begin_of(processes.rank), own_end = begin_of(processes.rank + 1);
+    std::vector<std::int64_t> at = {0};  // of each batch in `all`
+    std::vector<std::array<std::int64_t, 2>> shapes;
+    for (std::int64_t i = 0; i < num_batches; ++i) {
+      const data::Batch batch = batches_.batch(static_cast<std::uint64_t>(i));
+      shapes.push_back({batch.num_sequences, batch.target_length});
+      at.push_back(at.back() + batch.num_sequences * batch.target_length);
+      computed_.push_back({{}, batch.num_targets});
+      if (i >= own && i < own_end)
+        computed_.back().nats_BT = model_.target_nats(to_device(batch, device_), context_);
+    }
+    const at::Tensor all = at::zeros({at.back()}, at::kDouble);
+    for (std::size_t i = 0; i < computed_.size(); ++i) {
+      const at::Tensor place = all.narrow(0, at[i], at[i + 1] - at[i]).view(shapes[i]);
+      if (computed_[i].nats_BT.defined()) place.copy_(computed_[i].nats_BT);
+      computed_[i].nats_BT = place;
+    }
+    processes.gather({all.data_ptr<double>(), static_cast<std::size_t>(all.numel())},
+                     [&](int rank) {
+                       return at[static_cast<std::size_t>(begin_of(rank + 1))] -
+                              at[static_cast<std::size_t>(begin_of(rank))];
+                     });
+  }
+
+  const model::LanguageModel& model_;
+  const data::EvaluationBatches& batches_;
+  at::Device device_;
+  ops::Context context_;
+  std::vector<Nats> computed_;
+};
+
 }  // namespace
 
 Perplexity measure_perplexity(const model::LanguageModel& model,
                               const data::EvaluationBatches& batches,
                               const data::SplitCounts& counts, at::Device device,
-                              const ops::Context& context) {
+                              const ops::Context& context, const Processes& processes) {
   const at::NoGradGuard no_grad;
-  ops::Context without_dropout = context;
-  without_dropout.training = false;
   Perplexity result;
   if (batches.is_whole()) result.documents.resize(batches.num_documents());
   DocumentSums documents(batches, result.documents);
   at::Tensor nats = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(device));
   std::uint64_t num_scored = 0;
+  const NatsOfTargets of_targets(model, batches, device, context, processes);
   for (std::uint64_t i = 0; i < batches.num_batches(); ++i) {
-    throw_if_stopped("evaluation");
-    const data::Batch batch = batches.batch(i);
-    const at::Tensor nats_BT = model.target_nats(to_device(batch, device), without_dropout);
+    if (processes.size == 1) throw_if_stopped("evaluation");
+    const auto [nats_BT, num_targets] = of_targets.of(i);
     nats = nats + nats_BT.sum();
     if (!result.documents.empty()) documents.add(nats_BT);
-    num_scored += static_cast<std::uint64_t>(batch.num_targets);
+    num_scored += static_cast<std::uint64_t>(num_targets);
   }
   documents.read();
   invariant(num_scored == batches.num_targets(),

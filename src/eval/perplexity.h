@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "data/batch_source.h"
@@ -30,12 +32,22 @@ struct Perplexity {
   std::vector<store::DocumentLoss> documents;
 };
 
+// Processes that share an evaluation: each computes some of the batches, and all have the result,
+// which does not depend on their number.
+struct Processes {
+  int rank = 0, size = 1;
+  // Every rank gives `count_of(its rank)` values of `all`, which are in the order of the ranks, and
+  // receives the others. Not needed by one process.
+  std::function<void(std::span<double> all, const std::function<std::int64_t(int)>& count_of)>
+      gather{};
+};
+
 // `counts`: of the text that the targets form. If they do not form the text (span corruption),
-// counts of 0 yield no bits per byte and no word perplexity. Polls base/signals.h between batches
-// and throws kInterrupted. Does not change the model or gradients.
+// counts of 0 yield no bits per byte and no word perplexity. One process polls base/signals.h
+// between batches and throws kInterrupted. Does not change the model or gradients.
 Perplexity measure_perplexity(const model::LanguageModel& model,
                               const data::EvaluationBatches& batches,
                               const data::SplitCounts& counts, at::Device device,
-                              const ops::Context& context);
+                              const ops::Context& context, const Processes& processes = {});
 
 }  // namespace sluice::eval

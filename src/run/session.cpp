@@ -3,13 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/log_destination.h"
 #include "base/machine.h"
 #include "base/shell.h"
 #include "base/signals.h"
@@ -17,136 +17,35 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "config/config.h"
-#include "data/prepared.h"
+#include "dist/group.h"
 #include "ops/cuda.h"
 #include "ops/product_rate.h"
 #include "ops/torch_compat.h"
 #include "run/dump_batches.h"
-#include "run/fit_micro_batch.h"
 #include "run/log_file.h"
-#include "run/open_checkpoint.h"
 #include "run/out_of_memory.h"
 #include "run/peak_rate.h"
 #include "run/places.h"
+#include "run/processes.h"
 #include "run/result.h"
-#include "run/resume.h"
 #include "run/run_record.h"
+#include "run/session_parts.h"
 #include "run/suggested_prompt.h"
 #include "store/checkpoint_space.h"
-#include "store/metrics_log.h"
 #include "text/utf8.h"
 #include "train/batches.h"
 #include "train/execution.h"
 #include "train/resolve.h"
-#include "train/samples.h"
 #include "train/trainer.h"
 
 namespace sluice::run {
 namespace {
 
-namespace fs = std::filesystem;
 using train::Metrics;
 using train::Progress;
 using train::ResolvedRun;
 using train::RunConfig;
 using train::Utilization;
-
-// The checkpoint to resume from.
-struct Start {
-  store::Checkpoint checkpoint;
-  RunConfig config;  // resolved, without paths
-  train::CheckpointState state;
-};
-
-// Steps recorded in metrics.jsonl.
-std::int64_t recorded_steps(const store::RunPaths& paths) {
-  std::error_code ignored;
-  std::int64_t steps = 0;
-  if (fs::exists(paths.metrics(), ignored))
-    store::read_metrics(paths.metrics(),
-                        [&](std::int64_t step, const nlohmann::ordered_json& line) {
-                          if (line.contains("loss")) steps = std::max(steps, step);
-                        });
-  return steps;
-}
-
-constexpr std::string_view kRestoreOrRestart = "; restore one from a copy, or restart with --fresh";
-
-std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store::RunPaths& paths) {
-  checkpoints.clean_temporaries();
-  const auto [newest, damaged] = newest_checkpoint(checkpoints);
-  require(newest.has_value() || damaged.empty(), ExitCode::kNoCheckpoint,
-          checkpoints.directory().string(),
-          cat(count_of(static_cast<std::int64_t>(damaged.size()), "checkpoint"), ", all damaged",
-              kRestoreOrRestart));
-  if (!newest) {
-    const std::int64_t steps = recorded_steps(paths);
-    require(
-        steps == 0, ExitCode::kNoCheckpoint, checkpoints.directory().string(),
-        cat("no checkpoint, but metrics.jsonl has ", count_of(steps, "step"), kRestoreOrRestart));
-    return std::nullopt;
-  }
-  if (const std::optional<LostCheckpoint> lost =
-          find_lost_checkpoint(newest->manifest.step, saved_step_of(paths), damaged))
-    log::warn(cat(paths.root.string(), ": going back to step ", newest->manifest.step, ": ",
-                  lost->reason));
-  Start start{*newest, train::read_config(newest->directory), train::read_state(newest->directory)};
-  require(start.state.progress.step == start.checkpoint.manifest.step, ExitCode::kBadData,
-          newest->directory.string(),
-          cat("step ", start.state.progress.step, " in train_state.json"),
-          cat("step ", start.checkpoint.manifest.step, ", as in the manifest"));
-  return start;
-}
-
-data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_threads,
-                                   const store::RunPaths& paths, const Start* start) {
-  if (start == nullptr)
-    return data::prepare({.corpus = config.corpus,
-                          .tokenizer = config.tokenizer,
-                          .num_threads = static_cast<int>(num_threads)});
-  const std::string& tokenizer_hash =
-      start->checkpoint.manifest.note("tokenizer_hash", start->checkpoint.directory.string());
-  return open_data_of({paths, start->state, tokenizer_hash}, config, num_threads);
-}
-
-std::unique_ptr<model::LanguageModel> make_model(const ResolvedRun& run,
-                                                 const text::Tokenizer& tokenizer,
-                                                 c10::Device device) {
-  std::unique_ptr<model::LanguageModel> made =
-      model::make_model(run.config.model, train::vocabulary(run.config, tokenizer),
-                        train::sequences_of(run.config, train::start_id(tokenizer)));
-  made->parameters().allocate(device, train::compute_type(run.precision), /*with_gradients=*/true);
-  return made;
-}
-
-void check_tokenizer(const data::PreparedData& data, const Start& start) {
-  const std::string hash = data.tokenizer->hash().hex();
-  const std::string& expected =
-      start.checkpoint.manifest.note("tokenizer_hash", start.checkpoint.directory.string());
-  require(hash == expected, ExitCode::kBadData, data.directory.string(), cat("tokenizer ", hash),
-          cat("tokenizer ", expected, ", as in the checkpoint"));
-}
-
-// Components of a run. Neither copied nor moved, because they refer to each other.
-struct Parts {
-  Parts(ResolvedRun resolved, data::PreparedData prepared)
-      : run(std::move(resolved)),
-        data(std::move(prepared)),
-        batches(train::make_training_batches(run.config, data)),
-        device(train::device_of(run.device)),
-        scope(device),
-        model(make_model(run, *data.tokenizer, device)),
-        optimizer(optim::make_optimizer(run.config.optimizer, model->parameters(),
-                                        ops::gpu_of(device))) {}
-
-  ResolvedRun run;
-  data::PreparedData data;
-  std::unique_ptr<data::TrainingBatches> batches;
-  c10::Device device;
-  ops::DeviceScope scope;
-  std::unique_ptr<model::LanguageModel> model;
-  std::unique_ptr<optim::Optimizer> optimizer;
-};
 
 Summary summarize(const Parts& parts, const Metrics& metrics, const store::RunPaths& paths,
                   const Progress& progress) {
@@ -207,34 +106,6 @@ std::unique_ptr<train::TensorBoardLog> events_of(const RunConfig& config,
                               .metrics = paths.metrics(),
                               .is_written = config.train.tensorboard.value_or(true)},
       train::shown_settings(config));
-}
-
-std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPaths& paths,
-                                  const Start* start) {
-  const RunConfig* stored = start != nullptr ? &start->config : nullptr;
-  const std::int64_t num_threads = train::resolve_threads(written.train, stored);
-  // An unavailable device fails before the corpus is read.
-  train::resolve_device(written.train, stored);
-  if (start != nullptr) check_refused_changes(paths, *stored, written);
-  data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
-  data.verify();  // damaged data must not be trained on
-  train::use_threads(num_threads);
-  const train::DataFacts facts{train::vocabulary(written, *data.tokenizer),
-                               train::make_training_batches(written, data)->windows_per_epoch()};
-  ResolvedRun run =
-      train::resolve(written, facts, stored, micro_batch_rule(facts.vocab_size, Probe::kRun));
-  if (start != nullptr) {
-    check_length(written, run.steps, start->state.progress.step);
-    check_changes(paths, *stored, run.config);
-    check_tokenizer(data, *start);
-  }
-  train::check_samples(run, data);
-  // Held-out text that is too short fails before the first step.
-  if (run.evaluate_every_steps > 0)
-    train::make_evaluation_batches(run, train::held_out(run.config, data).stream, *data.tokenizer,
-                                   {});
-  return with_memory_errors({.run = run, .vocab_size = facts.vocab_size},
-                            [&] { return std::make_unique<Parts>(run, std::move(data)); });
 }
 
 // The space for all checkpoints that exist at the same time.
@@ -315,32 +186,64 @@ MemoryUser memory_user(const SessionOptions& options, const Parts& parts) {
           }};
 }
 
+bool is_first(const dist::Group* group) { return group == nullptr || group->rank() == 0; }
+
 // From the start or the checkpoint `from` to result.json.
 Outcome train_parts(const SessionOptions& options, const Parts& parts,
                     train::Checkpointer& checkpointer, const store::RunPaths& paths,
-                    const Start* from) {
+                    const Start* from, dist::Group* group) {
+  const bool first = is_first(group);
   Metrics metrics(paths.metrics(), utilization_of(parts), clock_of(parts.device),
-                  events_of(parts.run.config, paths));
+                  first ? events_of(parts.run.config, paths) : nullptr, /*is_written=*/first);
   const train::TrainerParts trainer_parts{.model = *parts.model,
                                           .optimizer = *parts.optimizer,
                                           .batches = *parts.batches,
                                           .data = parts.data,
                                           .run = parts.run,
-                                          .device = parts.device};
+                                          .device = parts.device,
+                                          .group = group};
   train::Trainer trainer(trainer_parts, checkpointer, metrics);
   Progress progress =
       trainer.begin(from == nullptr ? std::nullopt : std::optional(from->checkpoint.directory));
   progress = trainer.train(std::move(progress));
   if (progress.step < parts.run.steps)
     fail(ExitCode::kInterrupted, paths.root.string(),
-         cat("stopped by ", stop_signal(), " after step ", progress.step,
-             ", checkpoint saved; continue with `", resume_command(options), "`"));
+         cat("stopped by ",
+             stop_requested() ? stop_signal() : "a signal to another process of the run",
+             " after step ", progress.step, ", checkpoint saved; continue with `",
+             resume_command(options), "`"));
   trainer.catch_up_evaluation(progress);  // if a stop interrupted the last one
+  if (!first) return {.is_reported = false};
   write_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
   log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",
                 (paths.checkpoints() / store::checkpoint_name(progress.step)).string()));
   return outcome_of(parts, summarize(parts, metrics, paths, progress));
 }
+
+// A process other than rank 0: reads what rank 0 prepares and trains with it.
+Outcome follow(const SessionOptions& options, dist::Group& group) {
+  // Its console would repeat that of rank 0.
+  const log::Redirect quiet(log::Destination::append_to("/dev/null"));
+  const store::RunPaths paths{options.config.run.dir};
+  group.barrier(options.config.distributed.start_timeout.count);
+  store::CheckpointStore checkpoints(paths.checkpoints());
+  const std::optional<Start> start =
+      options.mode == store::StartMode::kFresh ? std::nullopt : find_start(checkpoints, paths);
+  const Start* from = start ? &*start : nullptr;
+  const RunConfig requested =
+      from == nullptr ? options.config
+                      : with_resolved_paths(options.config, paths, from->state.fingerprint);
+  const std::unique_ptr<Parts> parts = make_parts(requested, paths, from);
+  require_same_run(group, *parts, from);
+  train::Checkpointer checkpointer(checkpoints, parts->model->parameters(), *parts->optimizer,
+                                   parts->data, parts->run, /*is_written=*/false);
+  group.barrier();
+  return with_memory_errors(memory_user(options, *parts), [&] {
+    return train_parts(options, *parts, checkpointer, paths, from, &group);
+  });
+}
+
+Outcome lead(const SessionOptions& options, dist::Group* group);
 
 }  // namespace
 
@@ -350,6 +253,22 @@ std::string resume_command(const SessionOptions& options) {
 
 Outcome run_training(const SessionOptions& options) {
   require_text(options.config.run.dir);
+  std::unique_ptr<dist::Group> group = join(options);
+  try {
+    return is_first(group.get()) ? lead(options, group.get()) : follow(options, *group);
+  } catch (const UserError& error) {
+    // All processes end with these at the same step; without this, one would report that another
+    // has ended.
+    if (error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kDiverged)
+      group.reset();
+    throw;
+  }
+}
+
+namespace {
+
+// The only process, or rank 0.
+Outcome lead(const SessionOptions& options, dist::Group* group) {
   refuse_existing(options);
   const bool fresh = options.mode == store::StartMode::kFresh;
   RunDirectoryGuard guard(
@@ -359,6 +278,7 @@ Outcome run_training(const SessionOptions& options) {
   if ((*guard).existed && !fresh) log_file.emplace(paths.log());
   for (const std::string& note : options.notes) log::info(note);
   std::optional<store::CheckpointStore> checkpoints(paths.checkpoints());
+  if (!fresh) checkpoints->clean_temporaries();
   const std::optional<Start> start = fresh ? std::nullopt : find_start(*checkpoints, paths);
   const Start* from = start ? &*start : nullptr;
 
@@ -368,6 +288,11 @@ Outcome run_training(const SessionOptions& options) {
       from == nullptr ? options.config
                       : with_resolved_paths(options.config, paths, from->state.fingerprint);
   const std::unique_ptr<Parts> parts = make_parts(requested, paths, from);
+  if (group != nullptr) {
+    group->barrier(options.config.distributed.start_timeout.count);
+    require_same_run(*group, *parts, from);
+    warn_of_idle_processes(*group, parts->run);
+  }
   const StopNotice notice("finishing this step, then saving");
   const ResolvedRun& resolved = parts->run;
   train::Checkpointer checkpointer(*checkpoints, parts->model->parameters(), *parts->optimizer,
@@ -387,9 +312,11 @@ Outcome run_training(const SessionOptions& options) {
   if (const std::string unreached = unreached_peak_warning(resolved); !unreached.empty())
     log::warn(unreached);
   write_records(options, paths, *parts);
+  if (group != nullptr) group->barrier();
   return with_memory_errors(memory_user(options, *parts), [&] {
-    return train_parts(options, *parts, checkpointer, paths, from);
+    return train_parts(options, *parts, checkpointer, paths, from, group);
   });
 }
 
+}  // namespace
 }  // namespace sluice::run

@@ -73,6 +73,8 @@ struct Summary {
 };
 
 struct Outcome {
+  // False in a process of a distributed run other than rank 0, which has nothing to report.
+  bool is_reported = true;
   Summary summary{};
   std::string prompt{};  // words of the held-out text, for `generate` (suggested_prompt.h)
   // whether the initial and the final log-perplexity are of the same tokens
@@ -84,10 +86,14 @@ std::string resume_command(const SessionOptions& options);
 
 // Opens the run directory, prepares or opens the data, starts or resumes, trains, evaluates, saves.
 //
+// As a process of a job (cluster/member.h) it trains with the others; rank 0 alone writes, and all
+// read the run directory and the prepared data, so these lie where every machine sees them.
+//
 // kFresh renames the old run only after everything up to the training has succeeded. A new run
 // saves step 0 before its first step, so there is always a checkpoint to roll back to. Errors:
 // kUsage for an unsuitable directory or configuration, kInterrupted after the checkpoint is saved,
 // kDiverged according to the policy, kNoCheckpoint if the run has checkpoints but none verifies;
+// kPeerLost if another process of the run is lost or differs;
 // kIo if memory is exhausted (run/out_of_memory.h); kIo, kBadData and kMissingInput are passed on.
 Outcome run_training(const SessionOptions& options);
 

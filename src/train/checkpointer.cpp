@@ -39,25 +39,27 @@ std::optional<std::int64_t> step_of(const std::optional<BestEvaluation>& best) {
 
 Checkpointer::Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters,
                            optim::Optimizer& optimizer, const data::PreparedData& data,
-                           const ResolvedRun& run)
+                           const ResolvedRun& run, bool is_written)
     : store_(store),
       parameters_(parameters),
       run_(run),
       savable_{parameters, optimizer, *data.tokenizer, run.config},
       fingerprint_(data.fingerprint),
-      size_bytes_(checkpoint_bytes(savable_)) {}
+      size_bytes_(checkpoint_bytes(savable_)),
+      is_written_(is_written) {}
 
 void Checkpointer::save(const Progress& progress, const std::optional<BestEvaluation>& best,
                         Metrics& metrics) {
   const std::optional<std::int64_t> best_step = step_of(best);
   if (progress.step == saved_step_ && best_step == saved_best_) return;
   require_finite(parameters_, saved_step_);
+  saved_step_ = progress.step;
+  saved_best_ = best_step;
+  if (!is_written_) return;
   metrics.flush();
   const CheckpointState state{progress, best, fingerprint_};
   store_.require_space(size_bytes_);
   store_.save(progress.step, checkpoint_files(savable_, state), checkpoint_notes(savable_, state));
-  saved_step_ = progress.step;
-  saved_best_ = best_step;
   // An unscheduled save deletes nothing, so an interrupted run keeps the checkpoints that an
   // uninterrupted one would roll back to.
   if (!run_.is_scheduled_save(progress.step) && !run_.is_last(progress.step)) return;

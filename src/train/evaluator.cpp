@@ -27,14 +27,20 @@ eval::Perplexity Evaluator::measure_tokens(std::uint64_t max_tokens) const {
   const HeldOut text = held_out(run_.config, data_);
   const auto batches =
       make_evaluation_batches(run_, text.stream, *data_.tokenizer, {.max_tokens = max_tokens});
+  eval::Processes processes;
+  if (group_ != nullptr)
+    processes = {group_->rank(), group_->size(), [group = group_](auto all, const auto& count_of) {
+                   group->gather(all, count_of);
+                 }};
   return eval::measure_perplexity(model_, *batches, counts_of_targets(*run_.objective, text.counts),
-                                  device_, ops::inference_context(device_));
+                                  device_, ops::inference_context(device_), processes);
 }
 
 void Evaluator::evaluate(std::int64_t step, Metrics& metrics) {
   const double begin_s = monotonic_s();
   const eval::Perplexity result = measure(step);
-  const std::vector<SampleText> samples = write_samples(model_, run_, data_);
+  const std::vector<SampleText> samples =
+      write_samples(model_, run_, data_, /*may_stop=*/group_ == nullptr);
   last_s_ = monotonic_s() - begin_s;
   metrics.add_evaluation(step, result, samples);
   metrics.add_weights(step, model_.parameters());

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "data/prepared.h"
+#include "dist/group.h"
 #include "eval/perplexity.h"
 #include "model/language_model.h"
 #include "train/checkpoint_state.h"
@@ -16,9 +17,10 @@ namespace sluice::train {
 // Borrows the constructor's arguments. Evaluation never changes the run.
 class Evaluator {
  public:
+  // `group`: the processes that share each evaluation; nullptr: one, which a stop interrupts.
   Evaluator(const model::LanguageModel& model, const ResolvedRun& run,
-            const data::PreparedData& data, at::Device device)
-      : model_(model), run_(run), data_(data), device_(device) {}
+            const data::PreparedData& data, at::Device device, dist::Group* group = nullptr)
+      : model_(model), run_(run), data_(data), device_(device), group_(group) {}
 
   // True if the configuration enables evaluation and there is held-out text.
   bool is_active() const;
@@ -53,6 +55,7 @@ class Evaluator {
   const ResolvedRun& run_;
   const data::PreparedData& data_;
   at::Device device_;
+  dist::Group* group_;
   std::optional<BestEvaluation> latest_, best_;
   std::optional<eval::Perplexity> final_result_;
   double last_s_ = 0;  // duration of the last evaluation

@@ -36,7 +36,7 @@ void Metrics::return_to(std::int64_t step) {
   pending_.clear();
   last_step_ = step;
   latest_.reset();
-  log_.truncate_after(step);
+  if (log_) log_->truncate_after(step);
   if (events_) events_->return_to(step, wall_clock_s());
   if (started_s_) begin_s_ = clock_.now();
 }
@@ -97,7 +97,7 @@ void Metrics::write(const Line& line, const StepValues& values, double log_perpl
                                   .mfu = mfu_at(tokens_per_s),
                                   .mfu_denominator = utilization_.peak_flop_per_s,
                                   .resident_bytes = resident_bytes_}};
-  log_.append(line_of(written));
+  if (log_) log_->append(line_of(written));
   if (events_) events_->add(written);
   latest_ = {line.step, values.loss, log_perplexity,
              training_s_ > 0 ? static_cast<double>(num_tokens_) / training_s_ : 0};
@@ -134,7 +134,7 @@ void Metrics::write_out() {
 
 void Metrics::flush() {
   write_out();
-  log_.flush();
+  if (log_) log_->flush();
   if (events_) events_->flush();
 }
 
@@ -146,7 +146,7 @@ void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result,
                                .num_tokens = result.num_tokens,
                                .num_dropped_tokens = result.num_dropped_tokens}};
   if (!samples.empty()) line.samples = samples;
-  log_.append(line_of(line));
+  if (log_) log_->append(line_of(line));
   if (events_) events_->add(line);
 }
 

@@ -39,11 +39,12 @@ struct StepClock {
 // Keeps device values and reads them a few steps later. Not thread-safe.
 class Metrics {
  public:
-  // `events`: receives the same figures; may be nullptr.
+  // `events`: receives the same figures; may be nullptr. With `is_written` false, the file is not
+  // touched: another process of the run writes it.
   explicit Metrics(std::filesystem::path path, Utilization utilization = {}, StepClock clock = {},
-                   std::unique_ptr<TensorBoardLog> events = nullptr)
+                   std::unique_ptr<TensorBoardLog> events = nullptr, bool is_written = true)
       : path_(std::move(path)),
-        log_(path_),
+        log_(is_written ? std::optional<store::MetricsLog>(path_) : std::nullopt),
         utilization_(std::move(utilization)),
         clock_(std::move(clock)),
         events_(std::move(events)) {}
@@ -89,7 +90,7 @@ class Metrics {
   std::optional<double> mfu_at(double tokens_per_s) const;
 
   std::filesystem::path path_;
-  store::MetricsLog log_;
+  std::optional<store::MetricsLog> log_;
   Utilization utilization_;
   StepClock clock_;
   std::unique_ptr<TensorBoardLog> events_;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "cluster/distributed_config.h"
 #include "config/field.h"
 #include "data/objective.h"
 #include "model/model_config.h"
@@ -29,6 +30,7 @@ struct RunConfig {
   TrainConfig train;
   EvaluateConfig evaluate;
   store::CheckpointConfig checkpoint;
+  cluster::DistributedConfig distributed;
 
   static constexpr auto fields() {
     using config::field;
@@ -43,7 +45,8 @@ struct RunConfig {
         field<&C::schedule>("Learning rate schedule."),
         field<&C::train>("Training length, batch size, precision, device."),
         field<&C::evaluate>("Held-out evaluation.", config::Affects::kCadence),
-        field<&C::checkpoint>("Checkpoint interval and retention.", config::Affects::kCadence)};
+        field<&C::checkpoint>("Checkpoint interval and retention.", config::Affects::kCadence),
+        field<&C::distributed>("Training by several processes.", config::Affects::kCadence)};
   }
   static void check(const RunConfig& c, config::Problems& problems);
 };

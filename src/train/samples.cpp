@@ -36,7 +36,7 @@ void check_samples(const ResolvedRun& run, const data::PreparedData& data) {
 }
 
 std::vector<SampleText> write_samples(const model::LanguageModel& model, const ResolvedRun& run,
-                                      const data::PreparedData& data) {
+                                      const data::PreparedData& data, bool may_stop) {
   const std::vector<eval::Prompt> prompts = prompts_of(run);
   const SamplesConfig& config = run.config.evaluate.samples;
   const eval::Prompts all{prompts, static_cast<std::int64_t>(prompts.size())};
@@ -53,7 +53,8 @@ std::vector<SampleText> write_samples(const model::LanguageModel& model, const R
   } else {
     eval::generate_all(model, *data.tokenizer, all, sampling, add);
   }
-  throw_if_stopped("writing samples");
+  if (may_stop) throw_if_stopped("writing samples");
+  if (stop_requested()) samples.clear();
   return samples;
 }
 

@@ -13,9 +13,9 @@ namespace sluice::train {
 // kUsage if a prompt cannot be read: an encoder-decoder needs blanks (eval/fill.h).
 void check_samples(const ResolvedRun& run, const data::PreparedData& data);
 
-// One text per prompt, in order: a function of the weights, the prompt and run.seed. kInterrupted
-// if a stop is requested.
+// One text per prompt, in order: a function of the weights, the prompt and run.seed. If a stop is
+// requested: kInterrupted, or no texts with `may_stop` false.
 std::vector<SampleText> write_samples(const model::LanguageModel& model, const ResolvedRun& run,
-                                      const data::PreparedData& data);
+                                      const data::PreparedData& data, bool may_stop = true);
 
 }  // namespace sluice::train

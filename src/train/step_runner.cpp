@@ -28,10 +28,14 @@ std::mutex& recording_mutex() {
 
 StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
                        MakeRecorder make_recorder)
-    : model_(model), optimizer_(optimizer), make_recorder_(std::move(make_recorder)) {}
+    : model_(model),
+      optimizer_(optimizer),
+      gradients_(model.parameters()),
+      make_recorder_(std::move(make_recorder)) {}
 
 StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {
-  if (config.gpu == nullptr) return train_step(model_, optimizer_, micro_batches, config);
+  if (config.gpu == nullptr)
+    return train_step(model_, optimizer_, gradients_, micro_batches, config);
   StepStats stats{.num_targets = num_targets_of(micro_batches)};
   std::vector<Sizes> sizes;
   for (const data::Batch& batch : micro_batches)

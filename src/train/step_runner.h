@@ -44,6 +44,7 @@ class StepRunner {
 
   model::LanguageModel& model_;
   optim::Optimizer& optimizer_;
+  GradientSums gradients_;
   MakeRecorder make_recorder_;
   std::unique_ptr<ops::Recorder> recorder_;
   int num_plain_ = 0;

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <vector>
 
 #include "base/error.h"
+#include "dist/group.h"
 #include "eval/feed.h"
 
 namespace sluice::train {
@@ -16,6 +18,37 @@ void add_to(at::Tensor& sum, const at::Tensor& part) { sum = sum.defined() ? sum
 at::Tensor limit_on(at::Device device, double limit) {
   if (std::isinf(limit)) return {};
   return at::full({}, limit, at::TensorOptions().dtype(at::kDouble).device(device));
+}
+
+// Replaces the sums over the own slots by those over all, in the order of the slots; returns
+// whether any process was asked to stop. `own`: of each own slot.
+bool gather_losses(dist::Group& group, std::int64_t num_slots, const std::vector<LossSums>& own,
+                   bool stop, LossSums& sums) {
+  // By rank: two values of each of its slots, and whether it was asked to stop.
+  const auto count_of = [&](int rank) {
+    return 2 * cluster::slots_of(rank, group.size(), num_slots).size() + 1;
+  };
+  std::vector<double> all(static_cast<std::size_t>(2 * num_slots + group.size()));
+  auto to = all.begin();
+  for (int rank = 0; rank < group.rank(); ++rank) to += count_of(rank);
+  for (const LossSums& one : own)
+    for (const at::Tensor& value : {one.total, one.log_perplexity})
+      *to++ = value.defined() ? value.item<double>() : 0;
+  *to = stop;
+  group.gather(all, count_of);
+  double total = 0, log_perplexity = 0;
+  bool any_stop = false;
+  auto from = all.begin();
+  for (int rank = 0; rank < group.size(); ++rank) {
+    for (std::int64_t i = 1; i < count_of(rank); i += 2) {
+      total += *from++;
+      log_perplexity += *from++;
+    }
+    any_stop = any_stop || *from++ != 0;
+  }
+  sums.total = at::scalar_tensor(total, at::kDouble);
+  sums.log_perplexity = at::scalar_tensor(log_perplexity, at::kDouble);
+  return any_stop;
 }
 
 }  // namespace
@@ -33,7 +66,8 @@ void LossSums::add(const model::Loss& loss) {
 }
 
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
-                     std::span<const data::Batch> micro_batches, const StepConfig& config) {
+                     GradientSums& gradients, std::span<const data::Batch> micro_batches,
+                     const StepConfig& config) {
   StepStats stats{.num_targets = num_targets_of(micro_batches)};
   const model::LossScale scale{.scale = 1.0 / static_cast<double>(stats.num_targets),
                                .z_loss = config.z_loss};
@@ -43,22 +77,38 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
                        .deterministic = config.deterministic,
                        .seed = config.seed,
                        .step = config.step};
-  LossSums sums;
-  for (const data::Batch& batch : micro_batches) {
-    if (batch.num_targets > 0) {
-      const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);
-      loss.total.backward();
-      sums.add(loss);
+  const auto num_slots = static_cast<std::int64_t>(micro_batches.size());
+  dist::Group* const group = config.group;
+  const cluster::SlotRange own = group == nullptr
+                                     ? cluster::SlotRange{0, num_slots}
+                                     : cluster::slots_of(group->rank(), group->size(), num_slots);
+  LossSums losses;
+  std::vector<LossSums> own_losses;
+  gradients.begin(num_slots, own);
+  for (std::int64_t slot = 0; slot < own.end; ++slot) {
+    const data::Batch& batch = micro_batches[static_cast<std::size_t>(slot)];
+    if (slot >= own.begin) {
+      LossSums& of_slot = own_losses.emplace_back();
+      if (batch.num_targets > 0) {
+        const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);
+        loss.total.backward();
+        of_slot.add(loss);
+        losses.add(loss);
+      }
+      gradients.finish_slot();
     }
     context.first_sample += batch.num_sequences;
   }
+  gradients.finish(group);
+  stats.stop = group == nullptr ? config.stop
+                                : gather_losses(*group, num_slots, own_losses, config.stop, losses);
   const optim::UpdateReport report =
       optimizer.update({.lr = config.lr,
-                        .loss = sums.total,
+                        .loss = losses.total,
                         .loss_limit = limit_on(config.device, config.loss_limit),
                         .norm_limit = limit_on(config.device, config.norm_limit)});
-  stats.loss = sums.total;
-  stats.log_perplexity = sums.log_perplexity;
+  stats.loss = losses.total;
+  stats.log_perplexity = losses.log_perplexity;
   stats.grad_norm = report.grad_norm;
   stats.applied = report.applied;
   return stats;

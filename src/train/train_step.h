@@ -10,6 +10,7 @@
 #include "data/batch.h"
 #include "model/language_model.h"
 #include "optim/optimizer.h"
+#include "train/gradient_sums.h"
 
 namespace sluice::train {
 
@@ -26,6 +27,9 @@ struct StepConfig {
   // See optim::Update.
   double loss_limit = std::numeric_limits<double>::infinity();
   double norm_limit = std::numeric_limits<double>::infinity();
+  // The other processes of the run; nullptr: none.
+  dist::Group* group = nullptr;
+  bool stop = false;  // this process was asked to stop
 };
 
 // Device scalars, `applied` as bool or float64. Reading them synchronizes, so read late.
@@ -35,6 +39,7 @@ struct StepStats {
   at::Tensor grad_norm;       // float64
   at::Tensor applied;
   std::int64_t num_targets = 0;
+  bool stop = false;  // any process was asked to stop
 };
 
 std::int64_t num_targets_of(std::span<const data::Batch> micro_batches);
@@ -46,8 +51,10 @@ struct LossSums {
 };
 
 // Runs forward and backward per micro-batch, with sums divided by the number of targets of the
-// whole step, then clips, checks and updates.
+// whole step, adds the gradients in the order of cluster/slots.h, then clips, checks and updates.
+// `micro_batches`: of the whole step; each process of a group computes its slots.
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
-                     std::span<const data::Batch> micro_batches, const StepConfig& config);
+                     GradientSums& gradients, std::span<const data::Batch> micro_batches,
+                     const StepConfig& config);
 
 }  // namespace sluice::train

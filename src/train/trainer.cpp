@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text_format.h"
@@ -20,8 +21,22 @@
 namespace sluice::train {
 namespace {
 
-double peak_lr(const RunConfig& config) {
-  return std::visit([](const auto& c) { return c.lr; }, config.optimizer);
+// Of the step after `step` finished ones.
+double learning_rate(const ResolvedRun& run, std::int64_t step) {
+  const double peak = std::visit([](const auto& c) { return c.lr; }, run.config.optimizer);
+  return peak * optim::schedule_factor(run.config.schedule, step, run.steps);
+}
+
+void count_step(Progress& progress, std::int64_t num_targets) {
+  ++progress.step;
+  ++progress.data_step;
+  progress.tokens += static_cast<std::uint64_t>(num_targets);
+}
+
+void warn_of_long_steps(const TrainerParts& parts) {
+  const std::string warning = step_epochs_warning(parts.run.config.train.batch_sequences,
+                                                  parts.batches.windows_per_epoch());
+  if (!warning.empty()) log::warn(warning);
 }
 
 void set_limits(const TrainerParts& parts, const Progress& progress, StepConfig& step) {
@@ -64,18 +79,19 @@ void warn_of_missing_metrics(const std::filesystem::path& metrics, std::int64_t 
 
 }  // namespace
 
-StepConfig step_config_of(const RunConfig& config, at::Device device) {
+StepConfig step_config_of(const RunConfig& config, at::Device device, dist::Group* group) {
   return {.seed = config.run.dropout_seed(),
           .z_loss = config.train.z_loss,
           .device = device,
           .gpu = ops::gpu_of(device),
           .reductions = config.train.reductions,
-          .deterministic = config.train.deterministic};
+          .deterministic = config.train.deterministic,
+          .group = group};
 }
 
 Trainer::Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics)
     : parts_(parts),
-      evaluator_(parts.model, parts.run, parts.data, parts.device),
+      evaluator_(parts.model, parts.run, parts.data, parts.device, parts.group),
       checkpointer_(checkpointer),
       metrics_(metrics) {}
 
@@ -89,7 +105,9 @@ Progress Trainer::begin(const std::optional<std::filesystem::path>& checkpoint) 
   } else {
     parts_.model.parameters().initialize(parts_.run.config.run.initial_values_seed());
   }
+  wait_for_all();  // until they have read the checkpoint, which rank 0 may replace
   metrics_.return_to(checkpoint ? progress.step : -1);
+  wait_for_all();
   if (checkpoint) warn_of_missing_metrics(metrics_.path(), progress.step);
   checkpointer_.save(progress, evaluator_.best(), metrics_);
   catch_up_evaluation(progress);
@@ -100,6 +118,7 @@ void Trainer::catch_up_evaluation(const Progress& progress) {
   const std::int64_t step = progress.step;
   if (!evaluator_.is_due(step)) return;
   const std::vector<EvaluationLine> logged = read_evaluations(metrics_.path());
+  wait_for_all();  // until they have read what rank 0 will append to
   const auto done = std::find_if(logged.begin(), logged.end(),
                                  [&](const EvaluationLine& one) { return one.step == step; });
   if (done == logged.end()) {
@@ -153,6 +172,27 @@ std::vector<Callback> Trainer::callbacks(std::span<const Callback> more) {
   return all;
 }
 
+void Trainer::wait_for_all() const {
+  if (parts_.group != nullptr) parts_.group->barrier();
+}
+
+bool Trainer::is_stopping(const StepStats& last) const {
+  return parts_.group == nullptr ? stop_requested() : last.stop;
+}
+
+// Faulty memory or arithmetic in one process would spread to the others with the next step.
+void Trainer::check_weights(const Progress& progress, const StepStats& last) const {
+  const ResolvedRun& run = parts_.run;
+  const bool is_due = progress.step % run.config.distributed.check_every_steps == 0 ||
+                      run.is_scheduled_save(progress.step) || run.is_last(progress.step) ||
+                      is_stopping(last);
+  if (parts_.group == nullptr || !is_due) return;
+  const at::Tensor& weights = parts_.model.parameters().master();
+  const Hash128 hash =
+      hash_of(std::span(static_cast<const std::byte*>(weights.const_data_ptr()), weights.nbytes()));
+  parts_.group->require_equal(cat("weights after step ", progress.step), hash);
+}
+
 Progress Trainer::rolled_back(const Progress& progress) {
   Progress earlier = checkpointer_.restore_newest().progress;
   metrics_.return_to(earlier.step);
@@ -173,11 +213,9 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const DivergenceConfig& divergence = run.config.train.divergence;
   metrics_.start_clock();
   if (progress.step >= run.steps) return progress;
-  const std::string long_step =
-      step_epochs_warning(run.config.train.batch_sequences, parts_.batches.windows_per_epoch());
-  if (!long_step.empty()) log::warn(long_step);
+  warn_of_long_steps(parts_);
   const std::vector<Callback> all = callbacks(more);
-  StepConfig step = step_config_of(run.config, parts_.device);
+  StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
   StepRunner runner(parts_.model, parts_.optimizer,
                     [&] { return ops::make_recorder(parts_.device); });
@@ -187,21 +225,20 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
     return parts_.batches.batch(data_step).split(run.micro_batch_sequences);
   };
   std::vector<data::Batch> micro_batches;  // of the next step
-  while (progress.step < run.steps && !stop_requested()) {
+  while (progress.step < run.steps && !is_stopping(stats)) {
     if (micro_batches.empty()) micro_batches = batches_at(progress.data_step);
     step.step = static_cast<std::uint64_t>(progress.step);
-    step.lr =
-        peak_lr(run.config) * optim::schedule_factor(run.config.schedule, progress.step, run.steps);
+    step.lr = learning_rate(run, progress.step);
+    step.stop = stop_requested();
     stats = runner.run(micro_batches, step);
     recent.push_back(stats);
-    ++progress.step;
-    ++progress.data_step;
-    progress.tokens += static_cast<std::uint64_t>(stats.num_targets);
+    count_step(progress, stats.num_targets);
     // While a GPU computes the step, and before the host waits for its values. A rollback does not
     // change which data comes next; after the last step, only a rollback needs any.
     micro_batches.clear();
     if (progress.step < run.steps) micro_batches = batches_at(progress.data_step);
 
+    check_weights(progress, stats);
     const DivergenceAction action = is_divergence_check_due(run, progress)
                                         ? check_divergence(progress, recent, divergence)
                                         : DivergenceAction::kContinue;
@@ -220,12 +257,13 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
       update_means(progress, divergence);
       set_limits(parts_, progress, step);
     }
-    if (progress.step < run.steps && !stop_requested())
+    if (progress.step < run.steps && !is_stopping(stats))
       call(all, {.progress = progress, .stats = stats, .lr = step.lr});
   }
   if (!stats.loss.defined()) return progress;  // no step was taken
   for (const StepValues& values : read_values(recent)) progress.pending.push_back(values);
   call(all, {.progress = progress, .stats = stats, .lr = step.lr, .last = true});
+  wait_for_all();  // a launcher ends the other processes when one has ended, while rank 0 may save
   return progress;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/batch_source.h"
+#include "dist/group.h"
 #include "train/checkpointer.h"
 #include "train/evaluator.h"
 #include "train/event.h"
@@ -25,11 +26,14 @@ struct TrainerParts {
   const data::PreparedData& data;
   const ResolvedRun& run;
   at::Device device = at::kCPU;
+  dist::Group* group = nullptr;  // the other processes of the run
 };
 
 class Trainer {
  public:
   // `checkpointer` and `metrics` are borrowed too.
+  // All processes of a group call the same functions; those other than rank 0 have metrics and a
+  // checkpointer that write nothing.
   Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics);
 
   // Restores model, optimizer and metrics from a verified checkpoint, or initializes the weights
@@ -54,6 +58,11 @@ class Trainer {
   void save_after(const Event& event);
   // Restores an earlier checkpoint; the data of the steps since then is skipped.
   Progress rolled_back(const Progress& progress);
+  void wait_for_all() const;
+  // Whether to stop, given the last step, in all processes the same.
+  bool is_stopping(const StepStats& last) const;
+  // Compares the weights of all processes if that is due after this step.
+  void check_weights(const Progress& progress, const StepStats& last) const;
 
   TrainerParts parts_;
   Evaluator evaluator_;
@@ -62,6 +71,6 @@ class Trainer {
 };
 
 // Settings shared by all steps of a run; the loop sets step, learning rate and limits.
-StepConfig step_config_of(const RunConfig& config, at::Device device);
+StepConfig step_config_of(const RunConfig& config, at::Device device, dist::Group* group = nullptr);
 
 }  // namespace sluice::train

@@ -17,29 +17,31 @@ using test::host_reads, test::ignore_targets, test::random_batch, test::small_mo
 
 constexpr std::int64_t kVocab = test::kStepVocab, kLength = test::kStepLength;
 
-struct Result {
+struct OneStep {
   double loss, norm;
   at::Tensor weights;
 };
 
-Result one_step(const data::Batch& batch, const std::vector<std::int64_t>& sizes,
-                double dropout = 0) {
+OneStep one_step(const data::Batch& batch, const std::vector<std::int64_t>& sizes,
+                 double dropout = 0) {
   const auto model = small_model(dropout);
   const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
+  GradientSums gradients(model->parameters());
   std::vector<data::Batch> parts;
   std::int64_t row = 0;
   for (const std::int64_t size : sizes) {
     parts.push_back(batch.rows(row, size));
     row += size;
   }
-  const StepStats stats = train_step(*model, *optimizer, parts, {.seed = 3, .step = 5, .lr = 1e-3});
+  const StepStats stats =
+      train_step(*model, *optimizer, gradients, parts, {.seed = 3, .step = 5, .lr = 1e-3});
   EXPECT_EQ(stats.num_targets, batch.num_targets);
   EXPECT_TRUE(stats.applied.item<bool>());
   return {stats.loss.item<double>(), stats.grad_norm.item<double>(),
           model->parameters().master().clone()};
 }
 
-void expect_agreement(const Result& a, const Result& b) {
+void expect_agreement(const OneStep& a, const OneStep& b) {
   EXPECT_NEAR(a.loss, b.loss, 1e-6 * std::abs(b.loss));
   EXPECT_NEAR(a.norm, b.norm, 1e-5 * b.norm);
   // Adam's first step has size lr for any gradient, and rounding decides its sign if the gradient
@@ -50,7 +52,7 @@ void expect_agreement(const Result& a, const Result& b) {
 
 TEST(TrainStep, MicroBatchSizesAgree) {
   const data::Batch batch = random_batch(6, 1);
-  const Result whole = one_step(batch, {6});
+  const OneStep whole = one_step(batch, {6});
   for (const std::vector<std::int64_t>& sizes :
        {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {4, 2}, {1, 5}})
     expect_agreement(one_step(batch, sizes), whole);
@@ -59,7 +61,7 @@ TEST(TrainStep, MicroBatchSizesAgree) {
 TEST(TrainStep, MicroBatchSizesAgreeWithUnequalTargetCounts) {
   data::Batch batch = random_batch(6, 2);
   ignore_targets(batch, {12, 1, 7, 0, 0, 3});
-  const Result whole = one_step(batch, {6});
+  const OneStep whole = one_step(batch, {6});
   for (const std::vector<std::int64_t>& sizes :
        {std::vector<std::int64_t>{3, 3}, {1, 1, 1, 1, 1, 1}, {3, 2, 1}})
     expect_agreement(one_step(batch, sizes), whole);
@@ -87,7 +89,7 @@ TEST(TrainStep, TheLossIsTheMeanOverAllTargetsOfTheStep) {
 
 TEST(TrainStep, DropoutMasksDoNotDependOnTheMicroBatchSize) {
   const data::Batch batch = random_batch(4, 4);
-  const Result whole = one_step(batch, {4}, 0.3);
+  const OneStep whole = one_step(batch, {4}, 0.3);
   expect_agreement(one_step(batch, {2, 2}, 0.3), whole);
   expect_agreement(one_step(batch, {1, 3}, 0.3), whole);
   EXPECT_GT(std::abs(whole.loss - one_step(batch, {4}, 0).loss), 1e-4);
@@ -98,10 +100,12 @@ TEST(TrainStep, OverfitsOneBatch) {
     const auto model = small_model(0, compute);
     const auto optimizer =
         optim::make_optimizer(optim::AdamWConfig{.weight_decay = 0}, model->parameters());
+    GradientSums gradients(model->parameters());
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     double first = 0, last = 0;
     for (std::uint64_t step = 0; step < 150; ++step) {
-      last = train_step(*model, *optimizer, parts, {.step = step, .lr = 0.01}).loss.item<double>();
+      last = train_step(*model, *optimizer, gradients, parts, {.step = step, .lr = 0.01})
+                 .loss.item<double>();
       if (step == 0) first = last;
     }
     EXPECT_NEAR(first, std::log(static_cast<double>(kVocab)), 0.15);
@@ -114,7 +118,8 @@ TEST(TrainStep, RejectsABatchWithoutTargets) {
   ignore_targets(batch, {0, 0});
   const auto model = small_model();
   const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
-  EXPECT_THROW(train_step(*model, *optimizer, std::vector{batch}, {}), InvariantError);
+  GradientSums gradients(model->parameters());
+  EXPECT_THROW(train_step(*model, *optimizer, gradients, std::vector{batch}, {}), InvariantError);
 }
 
 // ---- Invariant 5: a step does not synchronize with the host ----
@@ -123,10 +128,11 @@ TEST(TrainStep, NeverSynchronizesWithTheHost) {
   for (const ops::Form form : {ops::Form::kFastest, ops::Form::kReference}) {
     const auto model = small_model(0.1, at::kBFloat16);
     const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
+    GradientSums gradients(model->parameters());
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     const test::OperationRecorder recorder;
     const StepStats stats =
-        train_step(*model, *optimizer, parts,
+        train_step(*model, *optimizer, gradients, parts,
                    {.lr = 0.01, .form = form, .loss_limit = 1e9, .norm_limit = 1e9});
     const std::multiset<std::string> seen = recorder.seen();
     EXPECT_GT(seen.size(), 5u) << "the recorder recorded nothing";

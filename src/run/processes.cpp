@@ -1,0 +1,52 @@
+#include "run/processes.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/text_format.h"
+#include "base/version.h"
+#include "cluster/member.h"
+#include "config/config.h"
+#include "ops/torch_compat.h"
+#include "store/manifest.h"
+
+namespace sluice::run {
+
+std::unique_ptr<dist::Group> join(const SessionOptions& options) {
+  const std::optional<cluster::Member> member = cluster::member_of(cluster::process_environment());
+  if (!member || member->size == 1) return nullptr;
+  const std::vector<dist::Identity> identities = {
+      {"program", build_name()},
+      {"LibTorch", ops::torch_version()},
+      {"CPU features", machine().features()},
+      {"configuration", hash_of(std::string_view(config::to_yaml(options.config))).hex()}};
+  auto group = std::make_unique<dist::Group>(*member, options.config.distributed, identities);
+  log::info(cat(group->size(), " processes, started by ", member->launcher));
+  return group;
+}
+
+void require_same_run(dist::Group& group, const Parts& parts, const Start* from) {
+  require(parts.device.is_cpu(), ExitCode::kUsage, "train.device", parts.run.device,
+          cat("cpu for a run of ", group.size(), " processes"));
+  group.require_equal("prepared data", hash_of(std::string_view(parts.data.fingerprint)));
+  group.require_equal("resolved configuration",
+                      hash_of(std::string_view(config::to_yaml(parts.run.config))));
+  group.require_equal(
+      "the checkpoint to continue from",
+      hash_of(std::string_view(from == nullptr ? std::string("none")
+                                               : store::to_json(from->checkpoint.manifest))));
+}
+
+// The micro-batch belongs to the run, so it does not follow the number of processes.
+void warn_of_idle_processes(const dist::Group& group, const train::ResolvedRun& run) {
+  const std::int64_t sequences = run.config.train.batch_sequences,
+                     micro_batches =
+                         (sequences + run.micro_batch_sequences - 1) / run.micro_batch_sequences;
+  if (micro_batches >= group.size()) return;
+  log::warn(cat("train.micro_batch_sequences is ", run.micro_batch_sequences, ": the ",
+                count_of(micro_batches, "micro-batch"), " of a step for ", group.size(),
+                " processes; the others have no work"));
+}
+
+}  // namespace sluice::run

@@ -1,0 +1,162 @@
+#include "train/gradient_sums.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "dist/group.h"
+
+namespace sluice::train {
+namespace {
+
+using cluster::SlotRange;
+
+// Elements of a piece: a few of these arrays fit a level-2 cache.
+constexpr std::int64_t kPiece = 8192;
+
+template <class Body>
+void for_each_piece(std::int64_t count, const Body& body) {
+  at::parallel_for(0, (count + kPiece - 1) / kPiece, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      body(i * kPiece, std::min(count - i * kPiece, kPiece));
+  });
+}
+
+// sum += other
+void add(float* __restrict sum, const float* __restrict other, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) sum[i] += other[i];
+}
+
+float* data_of(const at::Tensor& flat) { return flat.data_ptr<float>(); }
+
+}  // namespace
+
+std::int64_t GradientSums::part_begin(int rank, int num_ranks, std::int64_t num_elements) {
+  constexpr std::int64_t kMultiple = 16;
+  if (rank == num_ranks) return num_elements;
+  return num_elements / kMultiple * rank / num_ranks * kMultiple;
+}
+
+float* GradientSums::gradient() const { return data_of(parameters_.gradient()); }
+
+void GradientSums::begin(std::int64_t num_slots, const SlotRange& own) {
+  own_ = own;
+  next_ = own.begin;
+  num_slots_ = num_slots;
+  sums_ = cluster::SlotSums(num_slots);
+  num_partial_ = 0;
+}
+
+void GradientSums::finish_slot() {
+  invariant(next_ < own_.end, "GradientSums: an own slot");
+  const SlotRange slot{next_, next_ + 1};
+  const auto merges = static_cast<std::size_t>(sums_.append(slot));
+  const bool is_last = ++next_ == own_.end;
+  if (!parameters_.gradient().is_cpu()) return;
+  const std::int64_t n = parameters_.arena_elements();
+  num_partial_ -= merges;
+  if (is_last) {
+    if (merges == 0) return;
+  } else if (num_partial_ == partial_.size()) {
+    partial_.push_back(at::empty_like(parameters_.gradient()));
+  }
+  for_each_piece(n, [&](std::int64_t at, std::int64_t count) {
+    float* g = gradient() + at;
+    for (std::size_t i = merges; i-- > 0;) add(g, data_of(partial_[num_partial_ + i]) + at, count);
+    if (is_last) return;
+    const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
+    std::memcpy(data_of(partial_[num_partial_]) + at, g, bytes);
+    std::memset(g, 0, bytes);
+  });
+  if (!is_last) ++num_partial_;
+}
+
+void GradientSums::finish(dist::Group* group) {
+  invariant(next_ == own_.end, "GradientSums: after the last own slot");
+  if (group == nullptr) {
+    invariant(sums_.is_complete(), "one process computes all slots");
+    return;
+  }
+  const at::NoGradGuard no_grad;
+  reduce(*group);
+  spread(*group);
+}
+
+// Sends to every rank the own sums of its part, and adds those of the own part.
+void GradientSums::reduce(dist::Group& group) {
+  const std::int64_t n = parameters_.arena_elements();
+  const auto begin_of = [&](int rank) { return part_begin(rank, group.size(), n); };
+  const std::int64_t begin = begin_of(group.rank()), count = begin_of(group.rank() + 1) - begin;
+  // The own sums from left to right; the last one is in the arena.
+  std::vector<at::Tensor> own(partial_.begin(),
+                              partial_.begin() + static_cast<std::ptrdiff_t>(num_partial_));
+  if (own_.size() > 0) own.push_back(parameters_.gradient());
+
+  std::vector<SlotRange> nodes;
+  std::vector<const float*> values;  // of the own part, by node
+  std::vector<dist::Group::Message> sends, receives;
+  std::int64_t num_received = 0;
+  for (int rank = 0; rank < group.size(); ++rank)
+    if (rank != group.rank())
+      num_received += static_cast<std::int64_t>(
+          cluster::nodes_of(cluster::slots_of(rank, group.size(), num_slots_), num_slots_).size());
+  if (!received_.defined() || received_.numel() < num_received * count)
+    received_ = at::empty({num_received * count}, at::kFloat);
+  std::int64_t next = 0;
+  for (int rank = 0; rank < group.size(); ++rank) {
+    const std::vector<SlotRange> theirs =
+        cluster::nodes_of(cluster::slots_of(rank, group.size(), num_slots_), num_slots_);
+    nodes.insert(nodes.end(), theirs.begin(), theirs.end());
+    if (rank == group.rank()) {
+      for (const at::Tensor& sum : own) values.push_back(data_of(sum) + begin);
+      continue;
+    }
+    for (std::size_t i = 0; i < theirs.size(); ++i, next += count) {
+      const at::Tensor place = received_.narrow(0, next, count);
+      values.push_back(data_of(place));
+      if (count > 0) receives.push_back({rank, place});
+    }
+    const std::int64_t size = begin_of(rank + 1) - begin_of(rank);
+    for (const at::Tensor& sum : own)
+      if (size > 0) sends.push_back({rank, sum.narrow(0, begin_of(rank), size)});
+  }
+  group.exchange(sends, receives);
+
+  float* total = gradient() + begin;
+  for_each_piece(count, [&](std::int64_t at, std::int64_t size) {
+    const auto bytes = static_cast<std::size_t>(size) * sizeof(float);
+    cluster::SlotSums sums(num_slots_);
+    std::vector<std::vector<float>> open;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      open.emplace_back(values[i] + at, values[i] + at + size);
+      for (int merges = sums.append(nodes[i]); merges > 0; --merges) {
+        const std::vector<float> right = std::move(open.back());
+        open.pop_back();
+        add(open.back().data(), right.data(), size);
+      }
+    }
+    std::memcpy(total + at, open.at(0).data(), bytes);
+  });
+}
+
+// Every rank receives the other parts of the sum.
+void GradientSums::spread(dist::Group& group) {
+  const std::int64_t n = parameters_.arena_elements();
+  const auto part_of = [&](int rank) {
+    const std::int64_t begin = part_begin(rank, group.size(), n);
+    return parameters_.gradient().narrow(0, begin, part_begin(rank + 1, group.size(), n) - begin);
+  };
+  std::vector<dist::Group::Message> sends, receives;
+  for (int rank = 0; rank < group.size(); ++rank) {
+    if (rank == group.rank()) continue;
+    if (part_of(group.rank()).numel() > 0) sends.push_back({rank, part_of(group.rank())});
+    if (part_of(rank).numel() > 0) receives.push_back({rank, part_of(rank)});
+  }
+  group.exchange(sends, receives);
+}
+
+}  // namespace sluice::train

@@ -1,0 +1,104 @@
+#include "train/gradient_sums.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "dist/group.h"
+#include "tests/dist/processes.h"
+
+namespace sluice::train {
+namespace {
+
+constexpr std::int64_t kRows = 301, kColumns = 97;  // no multiple of anything
+
+std::unique_ptr<ops::Parameters> one_matrix() {
+  auto parameters = std::make_unique<ops::Parameters>();
+  parameters->add({.name = "w", .shape = {kRows, kColumns}});
+  parameters->allocate(at::kCPU, at::kFloat, /*with_gradients=*/true);
+  return parameters;
+}
+
+// The gradient of a slot, of any size from 1e-3 to 1e3, so that the order of additions shows.
+at::Tensor gradient_of(std::int64_t slot, const at::Tensor& like) {
+  const at::Tensor i = at::arange(like.numel(), at::kDouble);
+  const at::Tensor noise =
+      at::sin(i * 12.9898 + 78.233 * static_cast<double>(slot + 1)) * 43758.5453;
+  const at::Tensor unit = noise - noise.floor() - 0.5;
+  return (unit * at::pow(10.0, at::remainder(i + slot, 7) - 3)).to(at::kFloat);
+}
+
+// By the definition in cluster/slots.h.
+at::Tensor tree_sum(const cluster::SlotRange& node, const at::Tensor& like) {
+  if (node.size() == 1) return gradient_of(node.begin, like);
+  const std::int64_t split = cluster::split_of(node);
+  return tree_sum({node.begin, split}, like) + tree_sum({split, node.end}, like);
+}
+
+void compute(ops::Parameters& parameters, GradientSums& sums, std::int64_t num_slots,
+             dist::Group* group) {
+  const cluster::SlotRange own = group == nullptr
+                                     ? cluster::SlotRange{0, num_slots}
+                                     : cluster::slots_of(group->rank(), group->size(), num_slots);
+  sums.begin(num_slots, own);
+  for (std::int64_t slot = own.begin; slot < own.end; ++slot) {
+    // As a backward pass does, which adds to what is there.
+    at::Tensor(parameters.gradient()).add_(gradient_of(slot, parameters.gradient()));
+    sums.finish_slot();
+  }
+  sums.finish(group);
+}
+
+bool is_tree_sum(const ops::Parameters& parameters, std::int64_t num_slots) {
+  return at::equal(parameters.gradient(), tree_sum({0, num_slots}, parameters.gradient()));
+}
+
+TEST(GradientSums, OneProcessAddsAlongTheTree) {
+  const auto parameters = one_matrix();
+  GradientSums sums(*parameters);
+  for (std::int64_t num_slots = 1; num_slots <= 19; ++num_slots) {
+    at::Tensor(parameters->gradient()).zero_();
+    compute(*parameters, sums, num_slots, nullptr);
+    EXPECT_TRUE(is_tree_sum(*parameters, num_slots)) << num_slots;
+  }
+  // The values are such that another order has other bits.
+  const at::Tensor like = parameters->gradient();
+  at::Tensor in_turn = at::zeros_like(like);
+  for (std::int64_t slot = 0; slot < 19; ++slot) in_turn = in_turn + gradient_of(slot, like);
+  EXPECT_FALSE(at::equal(in_turn, tree_sum({0, 19}, like)));
+}
+
+TEST(GradientSums, AnyNumberOfProcessesHasTheSum) {
+  if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
+  for (int size = 2; size <= 5; ++size) {
+    const auto all = dist::testing::run_processes(size, [](const cluster::Member& member) {
+      dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
+      const auto parameters = one_matrix();
+      GradientSums sums(*parameters);
+      std::string wrong;
+      for (std::int64_t num_slots = 1; num_slots <= 11; ++num_slots) {  // fewer than processes too
+        at::Tensor(parameters->gradient()).zero_();
+        compute(*parameters, sums, num_slots, &group);
+        if (!is_tree_sum(*parameters, num_slots)) wrong += " " + std::to_string(num_slots);
+      }
+      return wrong;
+    });
+    for (const dist::testing::Ended& one : all) {
+      EXPECT_EQ(one.exit_code, 0) << one.text;
+      EXPECT_EQ(one.text, "");
+    }
+  }
+}
+
+TEST(GradientSums, PartsCoverTheArena) {
+  for (const std::int64_t n : {32, 4096, 100000})
+    for (int size = 1; size <= 9; ++size) {
+      EXPECT_EQ(GradientSums::part_begin(0, size, n), 0);
+      EXPECT_EQ(GradientSums::part_begin(size, size, n), n);
+      for (int rank = 0; rank < size; ++rank)
+        EXPECT_LE(GradientSums::part_begin(rank, size, n),
+                  GradientSums::part_begin(rank + 1, size, n));
+    }
+}
+
+}  // namespace
+}  // namespace sluice::train
