@@ -44,9 +44,8 @@ run::Outcome train(const TrainOptions& options) {
   try {
     return run::run_training(session);
   } catch (const UserError& error) {
-    const bool can_continue =
-        error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kIo ||
-        error.code() == ExitCode::kPeerLost;
+    const bool can_continue = error.code() == ExitCode::kInterrupted ||
+                              error.code() == ExitCode::kIo || error.code() == ExitCode::kPeerLost;
     const std::string command = run::resume_command(session), what = error.what();
     // --fresh may have failed before it replaced the old run; do not suggest to continue that one.
     if (!can_continue || session.mode == store::StartMode::kFresh ||
