@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -150,7 +151,10 @@ int connect_to(const std::string& address, int port, double timeout_s) {
     Addresses found;
     resolve(address, port, AI_NUMERICHOST, SOCK_STREAM, found);
     Socket socket(*found.first);
+    timeval limit{};  // of connect()
+    limit.tv_sec = static_cast<time_t>(std::max(1.0, begin_s + timeout_s - monotonic_s()));
     if (socket.get() >= 0 &&
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
         ::connect(socket.get(), found.first->ai_addr, found.first->ai_addrlen) == 0)
       return socket.release();
     if (monotonic_s() - begin_s > timeout_s)

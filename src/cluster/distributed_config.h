@@ -12,7 +12,15 @@
 
 namespace sluice::cluster {
 
+// How the gradients of the micro-batches of a step are added.
+enum class Reduction { kExact, kFast };
+constexpr auto names_of(Reduction) {
+  return std::array{std::pair{Reduction::kExact, std::string_view("exact")},
+                    std::pair{Reduction::kFast, std::string_view("fast")}};
+}
+
 struct DistributedConfig {
+  config::Auto<Reduction> reduction;
   config::Auto<std::string> interface;
   config::Auto<std::int64_t> port;
   config::Seconds timeout{60};
@@ -23,10 +31,18 @@ struct DistributedConfig {
     using config::field;
     using C = DistributedConfig;
     return std::tuple{
+        field<&C::reduction>(
+            "How gradients are added. `exact`: in an order that the number of processes does not "
+            "change, so neither do the bits of the run. `fast`: each process adds its "
+            "micro-batches "
+            "one after the other, and all their sums; less memory and traffic. `auto`: `exact` on "
+            "a "
+            "CPU, `fast` on a GPU, where `exact` is not available.",
+            config::Affects::kExecution),
         field<&C::interface>(
-            "Network interface (`eth0`) whose address the processes use for each other; they "
-            "accept connections at no other. `auto`: the loopback interface if all are on one "
-            "machine, otherwise the one of the machine's host name.",
+            "Network interface (`eth0`) that the processes use for each other; they accept "
+            "connections at no other. `auto`: the one with the route to the machine of rank 0, the "
+            "loopback interface if that is this machine.",
             config::NonEmpty{}, config::Affects::kCadence),
         field<&C::port>("TCP port on the machine of rank 0 at which the processes meet. `auto`: "
                         "the launcher's.",

@@ -56,13 +56,22 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
 Process start(const std::string& program, const std::vector<std::string>& words,
               const std::vector<std::string>& variables) {
   const std::vector<char*> arguments = pointers_to(words), environment = pointers_to(variables);
+  // Blocked around fork(), so that no handler of the launcher consumes a signal in the child.
+  sigset_t stops, before;
+  sigemptyset(&stops);
+  for (const StopSignal& stop : kStopSignals) sigaddset(&stops, stop.number);
+  ::sigprocmask(SIG_BLOCK, &stops, &before);
   const pid_t parent = ::getpid(), pid = ::fork();
   if (pid == 0) {
+    for (const StopSignal& stop : kStopSignals)
+      if (!is_ignored(stop.number)) ::signal(stop.number, SIG_DFL);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     // The kernel ends it with the launcher.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent)
       ::execve(program.c_str(), arguments.data(), environment.data());
     ::_exit(kCannotStart);
   }
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0)
     fail(ExitCode::kIo, program, cat("cannot start: ", std::generic_category().message(errno)));
   return {.pid = pid};
@@ -79,12 +88,15 @@ bool update(Process& process) {
   return true;
 }
 
-// The ends in order of time: the first that no other explains.
-int result_of(const std::vector<int>& ends) {
+// The ends in order of time: the first that no other explains. `stop`: the forwarded signal, which
+// ends a process that is still starting; 0: none.
+int result_of(const std::vector<int>& ends, int stop) {
   constexpr int kLost = static_cast<int>(ExitCode::kPeerLost);
   int result = 0;
   for (const int code : ends) {
-    const int one = code >= 128 ? kLost : code;
+    const int one = stop != 0 && code == 128 + stop ? static_cast<int>(ExitCode::kInterrupted)
+                    : code >= 128                   ? kLost
+                                                    : code;
     if (result == 0 || (result == kLost && one != 0)) result = one;
   }
   return result;
@@ -93,6 +105,7 @@ int result_of(const std::vector<int>& ends) {
 }  // namespace
 
 int launch(int num, const std::string& program, const std::vector<std::string>& arguments) {
+  ::signal(SIGCHLD, SIG_DFL);  // a parent may ignore it, and waitpid() would fail
   int port = 0;
   {
     const int listening = listen_at("127.0.0.1", 0);
@@ -122,7 +135,7 @@ int launch(int num, const std::string& program, const std::vector<std::string>& 
         if (!process.code) ::kill(process.pid, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return result_of(ends);
+  return result_of(ends, forwarded ? stop_signal_number() : 0);
 }
 
 }  // namespace sluice::cluster

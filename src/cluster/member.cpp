@@ -17,15 +17,15 @@ constexpr int kMaxSize = 1 << 20, kMaxPort = 65535;
 
 // The names of one launcher's variables; empty: it has none.
 struct Names {
-  std::string_view rank, size, local_rank, job, launcher;
+  std::string_view rank, size, local_rank, local_size, job, launcher;
 };
 constexpr std::array kTorchrun = {"RANK",        "WORLD_SIZE",  "LOCAL_RANK",
                                   "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE"};
 constexpr std::array kLaunchers = {
     Names{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
-          "PMIX_NAMESPACE", "mpirun"},
-    Names{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "HYDI_CONTROL_FD", "mpiexec"},
-    Names{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_JOB_ID", "srun"}};
+          "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_NAMESPACE", "mpirun"},
+    Names{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", "", "mpiexec"},
+    Names{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "", "SLURM_JOB_ID", "srun"}};
 constexpr std::string_view kNodes = "SLURM_STEP_NODELIST", kStep = "SLURM_STEP_ID";
 
 int number(std::string_view name, const std::string& text, int low, int high) {
@@ -60,7 +60,7 @@ void read_meeting_place(const Environment& environment, Member& member) {
 std::optional<Member> member_of_torchrun(const Environment& environment) {
   if (!environment("RANK") || !environment("WORLD_SIZE")) return std::nullopt;
   Member member{.launcher = "torchrun"};
-  read_numbers(environment, {"RANK", "WORLD_SIZE", "LOCAL_RANK", {}, {}}, member);
+  read_numbers(environment, {"RANK", "WORLD_SIZE", "LOCAL_RANK", {}, {}, {}}, member);
   read_meeting_place(environment, member);
   member.attempt = environment("TORCHELASTIC_RESTART_COUNT").value_or("0");
   member.is_served = environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
@@ -78,14 +78,19 @@ Environment process_environment() {
 }
 
 std::string first_node(std::string_view list) {
-  const std::size_t open = list.find('['), comma = list.find(',');
-  if (open == std::string_view::npos || comma < open) return std::string(list.substr(0, comma));
-  const std::size_t end = list.find_first_of("-,]", open);
-  if (end == std::string_view::npos) return std::string(list);  // not a node list
-  const std::size_t close = std::min(list.find(']', end), list.size() - 1);
-  const std::string_view suffix = list.substr(close + 1);
-  return cat(list.substr(0, open), list.substr(open + 1, end - open - 1),
-             first_node(suffix.substr(0, suffix.find(','))));
+  std::string node;
+  for (std::size_t at = 0; at < list.size() && list[at] != ',';) {
+    if (list[at] != '[') {
+      node += list[at++];
+      continue;
+    }
+    const std::size_t close = list.find(']', at);
+    if (close == std::string_view::npos) return std::string(list);  // not a node list
+    const std::string_view numbers = list.substr(at + 1, close - at - 1);
+    node += numbers.substr(0, numbers.find_first_of("-,"));
+    at = close + 1;
+  }
+  return node;
 }
 
 std::optional<Member> member_of(const Environment& environment) {
@@ -94,10 +99,17 @@ std::optional<Member> member_of(const Environment& environment) {
     if (!environment(names.rank) || !environment(names.size)) continue;
     Member member{.launcher = std::string(names.launcher)};
     read_numbers(environment, names, member);
-    if (const auto nodes = environment(kNodes)) member.address = first_node(*nodes);
+    const bool is_slurm = names.launcher == "srun";
+    if (const auto nodes = environment(kNodes); is_slurm && nodes)
+      member.address = first_node(*nodes);
     if (const auto job = environment(names.job))
-      member.port = port_of(cat(*job, '.', environment(kStep).value_or("")));
+      member.port = port_of(is_slurm ? cat(*job, '.', environment(kStep).value_or("")) : *job);
+    // All on this machine.
+    if (environment(names.local_size) == environment(names.size)) member.address = "127.0.0.1";
     read_meeting_place(environment, member);
+    require(
+        !member.address.empty() || member.size == 1, ExitCode::kUsage, "MASTER_ADDR",
+        cat("missing; expected the machine of rank 0, which ", names.launcher, " does not tell"));
     return member;
   }
   return std::nullopt;

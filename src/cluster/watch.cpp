@@ -68,12 +68,23 @@ class Line {
   std::string text_;
 };
 
-// "WORD NUMBER"
-std::pair<std::string, int> words_of(const std::string& line) {
+// "WORD NUMBER" or "WORD NUMBER CODE"
+struct Words {
+  std::string word;
+  int number = -1, code = 0;
+};
+Words words_of(const std::string& line) {
   std::istringstream in(line);
-  std::pair<std::string, int> words{"", -1};
-  in >> words.first >> words.second;
+  Words words;
+  in >> words.word >> words.number >> words.code;
   return words;
+}
+
+std::string line_of(const Lost& lost) {
+  return cat(lost.code != 0 ? "left "
+             : lost.ended   ? "ended "
+                            : "silent ",
+             lost.rank, " ", lost.code);
 }
 
 }  // namespace
@@ -86,6 +97,7 @@ struct Watch::State {
   std::optional<Lost> lost;
   int wake = ::eventfd(0, EFD_CLOEXEC);  // ends the thread, or tells it of a report
   bool leaving = false;
+  std::optional<Lost> left;  // this process, with its exit code
   int num_exceptions = std::uncaught_exceptions();
   std::thread thread;
 
@@ -118,9 +130,8 @@ struct Watch::State {
       if (lost || leaving) return;
       lost = one;
     }
-    for (const auto& [number, line] : members)
-      line.send(cat(one.ended ? "ended " : "silent ", one.rank));
-    if (on_lost) on_lost(one);
+    for (const auto& [number, line] : members) line.send(line_of(one));
+    if (on_lost && one.code == 0) on_lost(one);
     changed.notify_all();
   }
 
@@ -147,9 +158,10 @@ struct Watch::State {
     std::vector<std::string> lines;
     const bool open = line.receive(lines);
     for (const std::string& text : lines) {
-      const auto [word, number] = words_of(text);
-      if (word == "waits") add_report(from, number);
-      if (word == "bye") return false;
+      const Words words = words_of(text);
+      if (words.word == "waits") add_report(from, words.number);
+      if (words.word == "left") set_lost({from, true, words.code});
+      if (words.word == "bye" || words.word == "left") return false;
     }
     if (!open) set_lost({from, true});
     return open;
@@ -159,16 +171,16 @@ struct Watch::State {
     std::vector<std::string> lines;
     const bool open = unnamed[i].receive(lines);
     if (open && lines.empty()) return;
-    const auto [word, number] = lines.empty() ? std::pair<std::string, int>() : words_of(lines[0]);
+    const Words words = lines.empty() ? Words() : words_of(lines[0]);
     Line line = std::move(unnamed[i]);
     std::vector<Line> others;
     for (std::size_t k = 0; k < unnamed.size(); ++k)
       if (k != i) others.push_back(std::move(unnamed[k]));
     unnamed = std::move(others);
-    if (!open || word != "hello" || number < 1 || number >= size) return;  // not a member
-    const std::optional<Lost> known = lost;
-    if (known) line.send(cat(known->ended ? "ended " : "silent ", known->rank));
-    members.emplace(number, std::move(line));
+    if (!open || words.word != "hello" || words.number < 1 || words.number >= size)
+      return;  // not a member
+    if (lost) line.send(line_of(*lost));
+    members.emplace(words.number, std::move(line));
   }
 
   std::vector<pollfd> descriptors() const {
@@ -200,9 +212,9 @@ struct Watch::State {
     std::vector<std::string> lines;
     const bool open = server->receive(lines);
     for (const std::string& text : lines) {
-      const auto [word, number] = words_of(text);
-      if (word == "ended" || word == "silent") set_lost({number, word == "ended"});
-      if (word == "bye") return false;
+      const Words words = words_of(text);
+      if (words.word == "bye") return false;
+      set_lost({words.number, words.word != "silent", words.code});
     }
     if (!open) set_lost({0, true});
     return open;
@@ -270,9 +282,18 @@ Watch::~Watch() {
   }
   state_->notify();
   state_->thread.join();
-  if (std::uncaught_exceptions() > state_->num_exceptions) return;
-  if (state_->server) state_->server->send("bye");
-  for (const auto& [rank, line] : state_->members) line.send("bye");
+  if (!state_->left && std::uncaught_exceptions() > state_->num_exceptions) return;
+  const std::string last = state_->left ? line_of(*state_->left) : "bye";
+  if (state_->server) state_->server->send(last);
+  for (const auto& [rank, line] : state_->members) line.send(last);
+}
+
+void Watch::leave(int code) {
+  const Lost self{state_->rank, true, code};
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->left = self;
+  }
 }
 
 std::optional<Lost> Watch::lost() const {

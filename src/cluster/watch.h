@@ -16,11 +16,13 @@ namespace sluice::cluster {
 struct Lost {
   int rank = 0;
   bool ended = true;  // false: does not answer
+  int code = 0;       // exit code of a process that left with an error; 0: it ended without leaving
 };
 
 class Watch {
  public:
-  // Called once by the watch's thread when a process is lost, to tell the user.
+  // Called once by the watch's thread when a process is lost, to tell the user. Not for one that
+  // left with an error, which it reports itself.
   using OnLost = std::function<void(const Lost&)>;
 
   // Rank 0: takes over the listening socket `descriptor`.
@@ -28,8 +30,11 @@ class Watch {
   // Any other rank: connects to it. kPeerLost if it does not answer within `timeout_s`.
   static std::unique_ptr<Watch> join(const std::string& address, int port, int rank,
                                      double timeout_s, OnLost on_lost = {});
-  // Leaves. The others take it for an end only if an exception is the reason.
+  // Leaves, unless an exception is the reason: then the others take it for an end.
   ~Watch();
+  // Tells the others that this process ends with an error; they end with the same code. Call before
+  // the destructor.
+  void leave(int code);
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -69,16 +70,19 @@ struct Group::Connection {
 namespace {
 
 c10::intrusive_ptr<c10d::Store> open_store(const cluster::Member& member,
-                                           const cluster::DistributedConfig& config,
-                                           const std::string& own_address) {
+                                           const cluster::DistributedConfig& config) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(config.port.value_or(member.port));
   options.timeout = in_ms(config.start_timeout);
   options.waitWorkers = false;
   options.isServer = member.rank == 0 && !member.is_served;
-  // LibTorch's server would listen at every interface.
-  if (options.isServer) options.masterListenFd = cluster::listen_at(own_address, options.port);
-  const std::string host = options.isServer ? own_address : member.address;
+  require(options.port != 0, ExitCode::kUsage, "MASTER_PORT",
+          cat("missing; expected a port for the processes of ", member.launcher,
+              ", or distributed.port"));
+  // Where the others look for it, and not, as LibTorch's server would, at every interface.
+  const std::string host =
+      options.isServer ? cluster::address_towards(member.address) : member.address;
+  if (options.isServer) options.masterListenFd = cluster::listen_at(host, options.port);
   try {
     // A launcher that starts the job again keeps the store and its values.
     return c10::make_intrusive<c10d::PrefixStore>(
@@ -87,6 +91,19 @@ c10::intrusive_ptr<c10d::Store> open_store(const cluster::Member& member,
     fail(ExitCode::kPeerLost, cat("rank ", member.rank),
          cat("no answer at ", host, ":", options.port, ", where the processes meet, within ",
              human_duration(config.start_timeout.count), " (distributed.start_timeout)"));
+  }
+}
+
+// The store fails if the process that serves it ends.
+template <class Body>
+auto with_store_errors(int rank, const Body& body) {
+  try {
+    return body();
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::exception&) {
+    fail(ExitCode::kPeerLost, cat("rank ", rank),
+         "lost the connection to the place where the processes meet");
   }
 }
 
@@ -157,22 +174,25 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
   const std::string address = config.interface.value
                                   ? cluster::address_of_interface(*config.interface)
                                   : cluster::address_towards(member.address);
-  c10::intrusive_ptr<c10d::Store> store = open_store(member, config, address);
+  c10::intrusive_ptr<c10d::Store> store = open_store(member, config);
   connection_->store = store;
   connection_->timeout_s = config.timeout.count;
   std::string published = place_of_this();
   for (const Identity& identity : identities) published += kSeparator + identity.value;
   std::vector<std::vector<std::string>> all;
-  for (const std::string& one : meet(*store, member, published, config.start_timeout)) {
+  for (const std::string& one : with_store_errors(
+           member.rank, [&] { return meet(*store, member, published, config.start_timeout); })) {
     all.push_back(fields_of(one));
     connection_->places.push_back(all.back()[0]);
   }
   require_same(identities, all);
-  connection_->watch = start_watch(*store, member, config, address,
-                                   [destination = log::current(), this](const cluster::Lost& lost) {
-                                     const log::Redirect redirect(destination);
-                                     log::error(cat(text_of_loss(lost), "; stopping"));
-                                   });
+  connection_->watch = with_store_errors(member.rank, [&] {
+    return start_watch(*store, member, config, address,
+                       [destination = log::current(), this](const cluster::Lost& lost) {
+                         const log::Redirect redirect(destination);
+                         log::error(cat(text_of_loss(lost, connection_->timeout_s), "; stopping"));
+                       });
+  });
   const auto options = c10d::ProcessGroupGloo::Options::create(in_ms(config.timeout));
   options->threads = 1;
   // Connected now and not at first use: Gloo's time-outs do not hold for a lazy connection to a
@@ -183,6 +203,8 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
     connection_->backend =
         c10::make_intrusive<c10d::ProcessGroupGloo>(store, member.rank, member.size, options);
   } catch (const std::exception& error) {
+    if (const auto lost = connection_->watch->lost())
+      throw UserError(ExitCode::kPeerLost, text_of_loss(*lost, config.start_timeout.count));
     fail(ExitCode::kPeerLost, cat("rank ", member.rank),
          cat("cannot connect to the other processes from ", address,
              "; choose another network with distributed.interface (", error.what(), ")"));
@@ -196,20 +218,33 @@ std::string Group::describe(int rank) const {
   return cat("rank ", rank, " (", connection_->places[static_cast<std::size_t>(rank)], ")");
 }
 
-std::string Group::text_of_loss(const cluster::Lost& lost) const {
-  return cat(describe(lost.rank), ": ",
-             lost.ended ? "ended"
-                        : cat("no answer within ", short_number(connection_->timeout_s),
-                              " s (distributed.timeout)"));
+std::string Group::text_of_loss(const cluster::Lost& lost, double limit_s) const {
+  std::string what = "ended";
+  if (lost.code == static_cast<int>(ExitCode::kInterrupted))
+    what = "was stopped by a signal";
+  else if (lost.code != 0)
+    what = cat("ended with code ", lost.code, "; see its message");
+  else if (!lost.ended)
+    what = cat("no answer within ", short_number(limit_s), " s (distributed.",
+               limit_s == connection_->timeout_s ? "timeout)" : "start_timeout)");
+  return cat(describe(lost.rank), ": ", what);
 }
 
-void Group::give_up(int suspect, bool timed_out) {
-  const cluster::Lost lost = timed_out ? connection_->watch->after_timeout(suspect)
-                                       : connection_->watch->after_break(suspect);
+void Group::leave(ExitCode code) {
+  if (code == ExitCode::kPeerLost)
+    connection_->watch.reset();  // not as an exception, of which the others would tell
+  else
+    connection_->watch->leave(static_cast<int>(code));
+}
+
+void Group::give_up(int suspect, double limit_s) {
+  const cluster::Lost lost = limit_s > 0 ? connection_->watch->after_timeout(suspect)
+                                         : connection_->watch->after_break(suspect);
   if (lost.rank == rank())
     fail(ExitCode::kPeerLost, describe(rank()),
          "this process did not answer the others, which have given up on it");
-  throw UserError(ExitCode::kPeerLost, text_of_loss(lost));
+  throw UserError(lost.code != 0 ? static_cast<ExitCode>(lost.code) : ExitCode::kPeerLost,
+                  text_of_loss(lost, limit_s));
 }
 
 void Group::exchange(std::span<const Message> sends, std::span<const Message> receives,
@@ -241,7 +276,8 @@ void Group::exchange(std::span<const Message> sends, std::span<const Message> re
     }
     for (const Pending& one : pending) {
       suspect = one.rank;
-      one.work->wait(milliseconds(static_cast<std::int64_t>(limit_s * 1000)));
+      const double left_s = std::max(0.001, begin_s + limit_s - monotonic_s());
+      one.work->wait(milliseconds(static_cast<std::int64_t>(std::ceil(left_s * 1000))));
     }
   } catch (const InvariantError&) {
     throw;
@@ -249,15 +285,34 @@ void Group::exchange(std::span<const Message> sends, std::span<const Message> re
     // Their destructors would wait for the process that is lost.
     (void)new std::vector<Pending>(std::move(pending));
     (void)connection_->backend.release();
-    give_up(suspect, monotonic_s() - begin_s > 0.9 * limit_s);
+    give_up(suspect, monotonic_s() - begin_s > 0.9 * limit_s ? limit_s : 0);
   }
+}
+
+void Group::add_all(const at::Tensor& tensor) {
+  if (size() == 1) return;
+  const double begin_s = monotonic_s();
+  try {
+    std::vector<at::Tensor> tensors = {tensor};
+    connection_->backend->allreduce(tensors)->wait();
+  } catch (const std::exception&) {
+    (void)connection_->backend.release();  // as above
+    // Any other process; the watch knows which.
+    const double limit_s = connection_->timeout_s;
+    give_up(rank() == 0 ? 1 : 0, monotonic_s() - begin_s > 0.9 * limit_s ? limit_s : 0);
+  }
+  // Of a ring: two passes, each over all parts but one.
+  bytes_sent_ += 2 * tensor.nbytes() * static_cast<std::uint64_t>(size() - 1) /
+                 static_cast<std::uint64_t>(size());
 }
 
 void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
                    std::optional<double> timeout_s) {
   std::vector<Message> sends, receives;
-  const at::Tensor whole =
-      at::from_blob(all.data(), {static_cast<std::int64_t>(all.size())}, at::kDouble);
+  // Its own memory: after a failure, Gloo may still use it (see exchange()).
+  const at::Tensor whole = at::empty({static_cast<std::int64_t>(all.size())}, at::kDouble);
+  auto* values = whole.data_ptr<double>();
+  std::copy(all.begin(), all.end(), values);
   std::vector<std::int64_t> begins = {0};
   for (int rank = 0; rank < size(); ++rank) begins.push_back(begins.back() + count_of(rank));
   invariant(begins.back() == whole.numel(), "Group::gather: the counts of all ranks");
@@ -272,6 +327,7 @@ void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>
     if (part(rank).numel() > 0) receives.push_back({rank, part(rank)});
   }
   exchange(sends, receives, timeout_s);
+  std::copy(values, values + whole.numel(), all.begin());
 }
 
 void Group::barrier(std::optional<double> timeout_s) {
@@ -326,6 +382,8 @@ Group::~Group() = default;
 void Group::exchange(std::span<const Message>, std::span<const Message>, std::optional<double>) {}
 void Group::gather(std::span<double>, const std::function<std::int64_t(int)>&,
                    std::optional<double>) {}
+void Group::add_all(const at::Tensor&) {}
+void Group::leave(ExitCode) {}
 void Group::barrier(std::optional<double>) {}
 void Group::require_equal(const std::string&, const Hash128&) {}
 

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/hash.h"
 #include "cluster/distributed_config.h"
 #include "cluster/member.h"
@@ -32,8 +33,8 @@ struct Identity {
 
 class Group {
  public:
-  // Connects all processes. kUsage naming rank and machine if an identity differs from that of rank
-  // 0; kPeerLost if some do not come within start_timeout.
+  // Connects all processes. kUsage naming rank and machine if an identity differs from that of
+  // rank 0; kPeerLost if some do not come within start_timeout.
   Group(const cluster::Member& member, const cluster::DistributedConfig& config,
         std::span<const Identity> identities);
   ~Group();
@@ -58,11 +59,20 @@ class Group {
   void gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
               std::optional<double> timeout_s = {});
 
+  // Replaces the tensor (fp32, contiguous, in host memory) by the sum over all processes: the same
+  // bits in all of them, but in an order that depends on their number (Gloo's ring all-reduce).
+  void add_all(const at::Tensor& tensor);
+
+  // Tells the other processes that this one ends with an error, before it is destroyed: they end
+  // with the same code. Not for kPeerLost, of which all know.
+  void leave(ExitCode code);
+
   // Returns when all processes have called it. `timeout_s`: instead of distributed.timeout, for
   // work that may take longer.
   void barrier(std::optional<double> timeout_s = {});
 
-  // kPeerLost naming the ranks that have another value than most, or than rank 0.
+  // For what should be equal although each process computes it: kPeerLost naming the ranks that
+  // have another value than most, or than rank 0.
   void require_equal(const std::string& what, const Hash128& value);
 
   // Number of bytes that this process has sent in exchanges.
@@ -70,9 +80,10 @@ class Group {
 
  private:
   struct Connection;
-  [[noreturn]] void give_up(int suspect, bool timed_out);
+  // `limit_s`: how long this process has waited in vain; 0: the connection broke.
+  [[noreturn]] void give_up(int suspect, double limit_s);
   std::string describe(int rank) const;
-  std::string text_of_loss(const cluster::Lost& lost) const;
+  std::string text_of_loss(const cluster::Lost& lost, double limit_s) const;
 
   cluster::Member member_;
   std::unique_ptr<Connection> connection_;

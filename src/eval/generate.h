@@ -39,6 +39,7 @@ struct SamplingConfig {
   bool log_probabilities = false;  // whether Generated has them
   std::uint64_t seed = 1;
   std::int64_t context_length = 256;  // maximum number of tokens that the model reads
+  bool may_stop = true;               // a stop request (base/signals.h) ends the texts
 };
 
 struct Generated {

@@ -39,7 +39,7 @@ class Batch {
   void run(const std::function<void(std::size_t)>& on_done) {
     while (true) {
       for (Slot& slot : slots_) refill(slot, on_done);
-      if (stop_requested()) break;
+      if (config_.may_stop && stop_requested()) break;
       if (!step()) return;
     }
     for (Slot& slot : slots_)

@@ -112,10 +112,16 @@ at::Tensor library_attention(const AttentionInputs& in, const AttentionShape& sh
           bias_HTS.masked_fill(future_mask(T, in.q), -std::numeric_limits<double>::infinity());
     mask = bias_HTS.to(in.q.scalar_type()).unsqueeze(0);
   }
-  const at::Tensor output = at::scaled_dot_product_attention(
-      rotated(heads.q), rotated(heads.k), heads.v.transpose(1, 2), mask, 0.0,
-      /*is_causal=*/rule.causal && !mask, 1.0 / rule.divisor,
-      /*enable_gqa=*/shape.num_heads != shape.num_kv_heads);
+  const bool grouped = shape.num_heads != shape.num_kv_heads;
+  const at::Tensor q = rotated(heads.q), k = rotated(heads.k), v = heads.v.transpose(1, 2);
+  // LibTorch takes its plain form for a bias with gradients, and one that rounds differently for a
+  // bias without: the plain form gives training and evaluation the same loss.
+  const at::Tensor output =
+      mask
+          ? std::get<0>(at::_scaled_dot_product_attention_math(
+                q, k, v, mask, 0.0, /*is_causal=*/false, std::nullopt, 1.0 / rule.divisor, grouped))
+          : at::scaled_dot_product_attention(q, k, v, std::nullopt, 0.0, rule.causal,
+                                             1.0 / rule.divisor, grouped);
   return output.transpose(1, 2).reshape({B, T, shape.num_heads * shape.head_dim});
 }
 

@@ -1,6 +1,7 @@
 #include "run/memory.h"
 
 #include <algorithm>
+#include <bit>
 #include <variant>
 
 #include "model/step_memory.h"
@@ -37,6 +38,15 @@ std::int64_t stored_rows(const model::ModelConfig& config, std::int64_t vocab_si
   const std::int64_t multiple =
       std::visit([](const auto& c) { return c.pad_vocab_multiple; }, config);
   return (vocab_size + multiple - 1) / multiple * multiple;
+}
+
+// Sums that train/gradient_sums.h keeps.
+std::uint64_t num_partial_sums(const train::ResolvedRun& run) {
+  if (!run.is_exact()) return 0;
+  const std::uint64_t sequences = count(run.config.train.batch_sequences),
+                      size = count(run.micro_batch_sequences),
+                      slots = (sequences + size - 1) / size;
+  return static_cast<std::uint64_t>(std::bit_width(slots - 1));
 }
 
 }  // namespace
@@ -76,6 +86,7 @@ std::vector<MemoryPart> memory_parts(const train::ResolvedRun& run, std::int64_t
           {"prepared tokens, mapped", stored.token_bytes},
           {"weights, fp32", 4 * stored.arena_elements},
           {"gradients, fp32", 4 * stored.arena_elements},
+          {"gradient sums, fp32", 4 * stored.arena_elements * num_partial_sums(run)},
           {"weights, bf16 copy", bf16 ? 2 * stored.arena_elements : 0},
           {"optimizer state, fp32", stored.optimizer_bytes},
           {"activations kept for backward", sequences * one.kept},

@@ -22,7 +22,7 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
       {"CPU features", machine().features()},
       {"configuration", hash_of(std::string_view(config::to_yaml(options.config))).hex()}};
   auto group = std::make_unique<dist::Group>(*member, options.config.distributed, identities);
-  log::info(cat(group->size(), " processes, started by ", member->launcher));
+  if (group->rank() == 0) log::info(cat(group->size(), " processes share each step"));
   return group;
 }
 

@@ -98,8 +98,9 @@ void write_result(const TrainerParts& parts, const train::Evaluator& evaluator,
   const bool evaluated = evaluator.is_due(progress.step);
   if (const auto found = existing_result(result, evaluated, path)) return warn_of(*found);
   if (evaluated) {
-    const eval::Perplexity p =
-        evaluator.final_result() ? *evaluator.final_result() : evaluator.measure(progress.step);
+    const eval::Perplexity p = evaluator.final_result()
+                                   ? *evaluator.final_result()
+                                   : evaluator.measure(progress.step, /*alone=*/true);
     result.figures = p.figures;
     result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(parts.run.config)));
     result.initial_log_perplexity = initial_figure(parts.run, metrics);

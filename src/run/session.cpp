@@ -81,7 +81,8 @@ Outcome outcome_of(const Parts& parts, Summary summary) {
           .initial_is_comparable = run.evaluation_tokens == run.final_evaluation_tokens};
 }
 
-Utilization utilization_of(const Parts& parts) {
+// Of one of the processes that share a step.
+Utilization utilization_of(const Parts& parts, int num_processes) {
   constexpr double kMeasured_s = 0.05;
   const c10::ScalarType type = train::compute_type(parts.run.precision);
   const std::optional<double> rate = ops::measure_product_rate(type, kMeasured_s, parts.device);
@@ -89,7 +90,8 @@ Utilization utilization_of(const Parts& parts) {
   return {
       .flops_per_token = train::sizes_of(parts.run.config,
                                          train::vocabulary(parts.run.config, *parts.data.tokenizer))
-                             .flops_per_token,
+                             .flops_per_token /
+                         num_processes,
       .peak_flop_per_s = rate,
       .product = ops::describe_product(type, parts.device)};
 }
@@ -193,8 +195,9 @@ Outcome train_parts(const SessionOptions& options, const Parts& parts,
                     train::Checkpointer& checkpointer, const store::RunPaths& paths,
                     const Start* from, dist::Group* group) {
   const bool first = is_first(group);
-  Metrics metrics(paths.metrics(), utilization_of(parts), clock_of(parts.device),
-                  first ? events_of(parts.run.config, paths) : nullptr, /*is_written=*/first);
+  Metrics metrics(paths.metrics(), utilization_of(parts, group == nullptr ? 1 : group->size()),
+                  clock_of(parts.device), first ? events_of(parts.run.config, paths) : nullptr,
+                  /*is_written=*/first);
   const train::TrainerParts trainer_parts{.model = *parts.model,
                                           .optimizer = *parts.optimizer,
                                           .batches = *parts.batches,
@@ -225,7 +228,8 @@ Outcome follow(const SessionOptions& options, dist::Group& group) {
   // Its console would repeat that of rank 0.
   const log::Redirect quiet(log::Destination::append_to("/dev/null"));
   const store::RunPaths paths{options.config.run.dir};
-  group.barrier(options.config.distributed.start_timeout.count);
+  const double start_s = options.config.distributed.start_timeout.count;
+  group.barrier(start_s);
   store::CheckpointStore checkpoints(paths.checkpoints());
   const std::optional<Start> start =
       options.mode == store::StartMode::kFresh ? std::nullopt : find_start(checkpoints, paths);
@@ -234,10 +238,11 @@ Outcome follow(const SessionOptions& options, dist::Group& group) {
       from == nullptr ? options.config
                       : with_resolved_paths(options.config, paths, from->state.fingerprint);
   const std::unique_ptr<Parts> parts = make_parts(requested, paths, from);
+  group.barrier(start_s);
   require_same_run(group, *parts, from);
   train::Checkpointer checkpointer(checkpoints, parts->model->parameters(), *parts->optimizer,
                                    parts->data, parts->run, /*is_written=*/false);
-  group.barrier();
+  group.barrier(start_s);
   return with_memory_errors(memory_user(options, *parts), [&] {
     return train_parts(options, *parts, checkpointer, paths, from, &group);
   });
@@ -257,10 +262,7 @@ Outcome run_training(const SessionOptions& options) {
   try {
     return is_first(group.get()) ? lead(options, group.get()) : follow(options, *group);
   } catch (const UserError& error) {
-    // All processes end with these at the same step; without this, one would report that another
-    // has ended.
-    if (error.code() == ExitCode::kInterrupted || error.code() == ExitCode::kDiverged)
-      group.reset();
+    if (group != nullptr) group->leave(error.code());
     throw;
   }
 }
@@ -269,6 +271,7 @@ namespace {
 
 // The only process, or rank 0.
 Outcome lead(const SessionOptions& options, dist::Group* group) {
+  const double start_s = options.config.distributed.start_timeout.count;
   refuse_existing(options);
   const bool fresh = options.mode == store::StartMode::kFresh;
   RunDirectoryGuard guard(
@@ -289,7 +292,8 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
                       : with_resolved_paths(options.config, paths, from->state.fingerprint);
   const std::unique_ptr<Parts> parts = make_parts(requested, paths, from);
   if (group != nullptr) {
-    group->barrier(options.config.distributed.start_timeout.count);
+    group->barrier(start_s);  // the data is prepared
+    group->barrier(start_s);  // the others have opened it
     require_same_run(*group, *parts, from);
     warn_of_idle_processes(*group, parts->run);
   }
@@ -312,7 +316,7 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
   if (const std::string unreached = unreached_peak_warning(resolved); !unreached.empty())
     log::warn(unreached);
   write_records(options, paths, *parts);
-  if (group != nullptr) group->barrier();
+  if (group != nullptr) group->barrier(start_s);
   return with_memory_errors(memory_user(options, *parts), [&] {
     return train_parts(options, *parts, checkpointer, paths, from, group);
   });

@@ -19,16 +19,17 @@ bool Evaluator::is_due(std::int64_t step) const {
   return is_active() && (step % run_.evaluate_every_steps == 0 || run_.is_last(step));
 }
 
-eval::Perplexity Evaluator::measure(std::int64_t step) const {
-  return measure_tokens(run_.is_last(step) ? run_.final_evaluation_tokens : run_.evaluation_tokens);
+eval::Perplexity Evaluator::measure(std::int64_t step, bool alone) const {
+  return measure_tokens(run_.is_last(step) ? run_.final_evaluation_tokens : run_.evaluation_tokens,
+                        alone);
 }
 
-eval::Perplexity Evaluator::measure_tokens(std::uint64_t max_tokens) const {
+eval::Perplexity Evaluator::measure_tokens(std::uint64_t max_tokens, bool alone) const {
   const HeldOut text = held_out(run_.config, data_);
   const auto batches =
       make_evaluation_batches(run_, text.stream, *data_.tokenizer, {.max_tokens = max_tokens});
   eval::Processes processes;
-  if (group_ != nullptr)
+  if (group_ != nullptr && !alone)
     processes = {group_->rank(), group_->size(), [group = group_](auto all, const auto& count_of) {
                    group->gather(all, count_of);
                  }};

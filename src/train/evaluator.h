@@ -26,9 +26,9 @@ class Evaluator {
   bool is_active() const;
   // True if an evaluation is due after `step` steps.
   bool is_due(std::int64_t step) const;
-  // Held-out perplexity with the token limit configured for `step`. kInterrupted if a stop is
-  // requested.
-  eval::Perplexity measure(std::int64_t step) const;
+  // Held-out perplexity with the token limit configured for `step`. Without a group, kInterrupted
+  // if a stop is requested. `alone`: without the other processes of the group.
+  eval::Perplexity measure(std::int64_t step, bool alone = false) const;
   // Measures, and adds the figures and samples of text to the metrics and the log. kInterrupted as
   // above; a resume then repeats it.
   void evaluate(std::int64_t step, Metrics& metrics);
@@ -49,7 +49,7 @@ class Evaluator {
   void forget_latest() { latest_.reset(); }
 
  private:
-  eval::Perplexity measure_tokens(std::uint64_t max_tokens) const;
+  eval::Perplexity measure_tokens(std::uint64_t max_tokens, bool alone = false) const;
 
   const model::LanguageModel& model_;
   const ResolvedRun& run_;

@@ -41,6 +41,9 @@ std::int64_t GradientSums::part_begin(int rank, int num_ranks, std::int64_t num_
   return num_elements / kMultiple * rank / num_ranks * kMultiple;
 }
 
+GradientSums::GradientSums(ops::Parameters& parameters, bool exact)
+    : parameters_(parameters), exact_(exact && parameters.gradient().is_cpu()) {}
+
 float* GradientSums::gradient() const { return data_of(parameters_.gradient()); }
 
 void GradientSums::begin(std::int64_t num_slots, const SlotRange& own) {
@@ -56,7 +59,7 @@ void GradientSums::finish_slot() {
   const SlotRange slot{next_, next_ + 1};
   const auto merges = static_cast<std::size_t>(sums_.append(slot));
   const bool is_last = ++next_ == own_.end;
-  if (!parameters_.gradient().is_cpu()) return;
+  if (!exact_) return;
   const std::int64_t n = parameters_.arena_elements();
   num_partial_ -= merges;
   if (is_last) {
@@ -82,6 +85,7 @@ void GradientSums::finish(dist::Group* group) {
     return;
   }
   const at::NoGradGuard no_grad;
+  if (!exact_) return group->add_all(parameters_.gradient());
   reduce(*group);
   spread(*group);
 }

@@ -1,5 +1,4 @@
-// The gradient of a step as the sum over its slots, in the order of cluster/slots.h. On a GPU,
-// backward passes add to the arena one after the other.
+// The gradient of a step as the sum over its slots, in the order of cluster/slots.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,7 +19,9 @@ namespace sluice::train {
 // none for one slot.
 class GradientSums {
  public:
-  explicit GradientSums(ops::Parameters& parameters) : parameters_(parameters) {}
+  // With `exact` false, backward passes add to the arena one after the other, and finish() adds
+  // those sums of all processes (distributed.reduction: fast).
+  explicit GradientSums(ops::Parameters& parameters, bool exact = true);
 
   // For a step of `num_slots`, of which this process computes `own`.
   void begin(std::int64_t num_slots, const cluster::SlotRange& own);
@@ -40,6 +41,7 @@ class GradientSums {
   void spread(dist::Group& group);
 
   ops::Parameters& parameters_;
+  bool exact_;
   cluster::SlotRange own_;
   cluster::SlotSums sums_{1};
   std::int64_t num_slots_ = 1, next_ = 0;

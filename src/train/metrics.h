@@ -49,6 +49,7 @@ class Metrics {
         clock_(std::move(clock)),
         events_(std::move(events)) {}
   const std::filesystem::path& path() const { return path_; }
+  bool is_written() const { return log_.has_value(); }
   // Drops the lines after `step`, because these steps are repeated, and the time since the last
   // line.
   void return_to(std::int64_t step);

@@ -88,6 +88,12 @@ ResolvedRun resolve(RunConfig config, const DataFacts& facts, const RunConfig* s
                       ? micro_batch_rule(config)
                       : choose_micro_batch(c.batch_sequences, sequence_shape(config).work());
          });
+  decide(
+      config.distributed.reduction,
+      member_of(member_of(stored, &RunConfig::distributed), &cluster::DistributedConfig::reduction),
+      [&] { return *c.device == "cpu" ? cluster::Reduction::kExact : cluster::Reduction::kFast; });
+  require(*c.device == "cpu" || *config.distributed.reduction == cluster::Reduction::kFast,
+          ExitCode::kUsage, "distributed.reduction", "exact", cat("fast on ", *c.device));
   return read_resolved(std::move(config));
 }
 

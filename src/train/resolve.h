@@ -37,6 +37,12 @@ struct ResolvedRun {
   // Whether another run of this configuration, on the same machine and software, gives the same
   // bits.
   bool is_repeatable() const { return device == "cpu" || config.train.deterministic; }
+  // See distributed.reduction.
+  bool is_exact() const {
+    return config.distributed.reduction.value_or(device == "cpu" ? cluster::Reduction::kExact
+                                                                 : cluster::Reduction::kFast) ==
+           cluster::Reduction::kExact;
+  }
   std::int64_t tokens_per_step() const {
     return config.train.batch_sequences * objective->shape().target_length;
   }

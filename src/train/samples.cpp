@@ -42,7 +42,8 @@ std::vector<SampleText> write_samples(const model::LanguageModel& model, const R
   const eval::Prompts all{prompts, static_cast<std::int64_t>(prompts.size())};
   const eval::SamplingConfig sampling{.num_tokens = config.tokens,
                                       .temperature = config.temperature,
-                                      .context_length = run.objective->segment_length()};
+                                      .context_length = run.objective->segment_length(),
+                                      .may_stop = may_stop};
   std::vector<SampleText> samples;
   const auto add = [&](std::size_t i, const auto& result) {
     samples.push_back({prompts[i].text, without_nul(result.text)});
@@ -54,7 +55,6 @@ std::vector<SampleText> write_samples(const model::LanguageModel& model, const R
     eval::generate_all(model, *data.tokenizer, all, sampling, add);
   }
   if (may_stop) throw_if_stopped("writing samples");
-  if (stop_requested()) samples.clear();
   return samples;
 }
 

@@ -27,10 +27,10 @@ std::mutex& recording_mutex() {
 }  // namespace
 
 StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-                       MakeRecorder make_recorder)
+                       MakeRecorder make_recorder, bool exact)
     : model_(model),
       optimizer_(optimizer),
-      gradients_(model.parameters()),
+      gradients_(model.parameters(), exact),
       make_recorder_(std::move(make_recorder)) {}
 
 StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {

@@ -22,8 +22,9 @@ class StepRunner {
   // `kPlainSteps` steps, and again if the sizes of the batches change; never if it is empty or
   // returns nullptr.
   using MakeRecorder = std::function<std::unique_ptr<ops::Recorder>()>;
+  // `exact`: see GradientSums.
   StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-             MakeRecorder make_recorder = {});
+             MakeRecorder make_recorder = {}, bool exact = true);
 
   // One step, as train_step(). All fields of `config` but step, lr and the limits are the same in
   // each call. The host waits for nothing.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -108,7 +109,7 @@ Progress Trainer::begin(const std::optional<std::filesystem::path>& checkpoint) 
   wait_for_all();  // until they have read the checkpoint, which rank 0 may replace
   metrics_.return_to(checkpoint ? progress.step : -1);
   wait_for_all();
-  if (checkpoint) warn_of_missing_metrics(metrics_.path(), progress.step);
+  if (checkpoint && metrics_.is_written()) warn_of_missing_metrics(metrics_.path(), progress.step);
   checkpointer_.save(progress, evaluator_.best(), metrics_);
   catch_up_evaluation(progress);
   return progress;
@@ -117,11 +118,8 @@ Progress Trainer::begin(const std::optional<std::filesystem::path>& checkpoint) 
 void Trainer::catch_up_evaluation(const Progress& progress) {
   const std::int64_t step = progress.step;
   if (!evaluator_.is_due(step)) return;
-  const std::vector<EvaluationLine> logged = read_evaluations(metrics_.path());
-  wait_for_all();  // until they have read what rank 0 will append to
-  const auto done = std::find_if(logged.begin(), logged.end(),
-                                 [&](const EvaluationLine& one) { return one.step == step; });
-  if (done == logged.end()) {
+  const LoggedEvaluation done = find_logged(step);
+  if (!done.exists) {
     try {
       evaluator_.evaluate(step, metrics_);
     } catch (const UserError& error) {
@@ -132,11 +130,26 @@ void Trainer::catch_up_evaluation(const Progress& progress) {
            cat("stopped by ", stop_signal(), " after step ", step,
                ", checkpoint saved, evaluation pending"));
     }
-  } else if (const auto figure = done->eval.figures.log_perplexity) {
-    evaluator_.record(step, *figure);
+  } else if (std::isfinite(done.log_perplexity)) {
+    evaluator_.record(step, done.log_perplexity);
   }
   // The checkpoint of step 0 is written before its evaluation.
   if (step > 0) checkpointer_.save(progress, evaluator_.best(), metrics_);
+}
+
+Trainer::LoggedEvaluation Trainer::find_logged(std::int64_t step) const {
+  LoggedEvaluation found;
+  if (metrics_.is_written())
+    for (const EvaluationLine& one : read_evaluations(metrics_.path())) {
+      if (one.step != step) continue;
+      found = {true, one.eval.figures.log_perplexity.value_or(found.log_perplexity)};
+      break;
+    }
+  if (parts_.group == nullptr) return found;
+  // Rank 0 writes the file, so only rank 0 reads it.
+  std::array<double, 2> values = {found.exists ? 1.0 : 0.0, found.log_perplexity};
+  parts_.group->gather(values, [](int rank) { return rank == 0 ? 2 : 0; });
+  return {values[0] != 0, values[1]};
 }
 
 void Trainer::evaluate_after(const Event& event) {
@@ -195,6 +208,9 @@ void Trainer::check_weights(const Progress& progress, const StepStats& last) con
 
 Progress Trainer::rolled_back(const Progress& progress) {
   Progress earlier = checkpointer_.restore_newest().progress;
+  if (parts_.group != nullptr)
+    parts_.group->require_equal("the checkpoint to roll back to",
+                                {0, static_cast<std::uint64_t>(earlier.step)});
   metrics_.return_to(earlier.step);
   evaluator_.forget_latest();
   log::warn(
@@ -217,8 +233,9 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const std::vector<Callback> all = callbacks(more);
   StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
-  StepRunner runner(parts_.model, parts_.optimizer,
-                    [&] { return ops::make_recorder(parts_.device); });
+  StepRunner runner(
+      parts_.model, parts_.optimizer, [&] { return ops::make_recorder(parts_.device); },
+      run.is_exact());
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   const auto batches_at = [&](std::uint64_t data_step) {
@@ -245,6 +262,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
     if (action == DivergenceAction::kHalt) {
       call(all,
            {.progress = progress, .stats = stats, .lr = step.lr, .last = true, .diverged = true});
+      wait_for_all();
       halt(divergence, progress);
     }
     if (action == DivergenceAction::kRollback) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -53,6 +54,12 @@ class Trainer {
   const Evaluator& evaluator() const { return evaluator_; }
 
  private:
+  // An evaluation in the metrics.
+  struct LoggedEvaluation {
+    bool exists = false;
+    double log_perplexity = std::numeric_limits<double>::quiet_NaN();
+  };
+  LoggedEvaluation find_logged(std::int64_t step) const;
   std::vector<Callback> callbacks(std::span<const Callback> more);
   void evaluate_after(const Event& event);
   void save_after(const Event& event);

@@ -110,6 +110,31 @@ TEST_F(Launch, OneToFourProcessesGiveTheSameBits) {
     }
 }
 
+// distributed.reduction: fast adds in another order: losses of 100 steps differ by rounding only.
+TEST_F(Launch, FastReductionDiffersByRoundingOnly) {
+  const auto losses = [&](int num, const std::string& reduction) {
+    const std::string run = cat(reduction, num);
+    const Outcome outcome =
+        sluice(with(num, {"train", "decoder.yaml", "--set", "run.dir=" + run, "train.steps=100",
+                          "evaluate.every_steps=never", "distributed.reduction=" + reduction}));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    std::vector<double> all;
+    std::istringstream lines(read(run + "/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);)
+      all.push_back(nlohmann::json::parse(line).at("loss"));
+    EXPECT_EQ(all.size(), 100u);
+    return all;
+  };
+  const std::vector<double> exact = losses(1, "exact");
+  for (const int num : {1, 3}) {
+    const std::vector<double> fast = losses(num, "fast");
+    ASSERT_EQ(fast.size(), exact.size());
+    for (std::size_t i = 0; i < fast.size(); ++i)
+      EXPECT_NEAR(fast[i], exact[i], 1e-5 * exact[i]) << num << ", step " << i + 1;
+    EXPECT_NE(fast, exact);  // another order was used
+  }
+}
+
 TEST_F(Launch, ResumesWithAnotherNumberOfProcesses) {
   // Every length is that of a scheduled evaluation and save.
   const auto train = [&](int num, const std::string& run, int steps) {

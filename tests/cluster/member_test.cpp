@@ -91,11 +91,12 @@ TEST(Member, Mpi) {
   const auto open_mpi = member_of(environment_of({{"OMPI_COMM_WORLD_RANK", "1"},
                                                   {"OMPI_COMM_WORLD_SIZE", "2"},
                                                   {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
+                                                  {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
                                                   {"PMIX_NAMESPACE", "prterun-host-77@1"}}));
   ASSERT_TRUE(open_mpi);
   EXPECT_EQ(open_mpi->rank, 1);
   EXPECT_EQ(open_mpi->local_rank, 1);
-  EXPECT_EQ(open_mpi->address, "");
+  EXPECT_EQ(open_mpi->address, "127.0.0.1");
   EXPECT_NE(open_mpi->port, 0);
 
   const auto hydra = member_of(environment_of({{"PMI_RANK", "1"},
@@ -105,6 +106,9 @@ TEST(Member, Mpi) {
                                                {"MASTER_PORT", "5"}}));
   ASSERT_TRUE(hydra);
   EXPECT_EQ(hydra->launcher, "mpiexec");
+  // On several machines, MPI does not tell where rank 0 is.
+  EXPECT_EQ(error_of({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"MPI_LOCALNRANKS", "1"}}),
+            "MASTER_ADDR: missing; expected the machine of rank 0, which mpiexec does not tell");
   EXPECT_EQ(hydra->address, "a");
 }
 
@@ -113,7 +117,8 @@ TEST(Member, TheInnermostLauncherCounts) {
   Variables variables = {{"SLURM_PROCID", "0"},
                          {"SLURM_STEP_NUM_TASKS", "2"},
                          {"OMPI_COMM_WORLD_RANK", "3"},
-                         {"OMPI_COMM_WORLD_SIZE", "4"}};
+                         {"OMPI_COMM_WORLD_SIZE", "4"},
+                         {"MASTER_ADDR", "a"}};
   EXPECT_EQ(member_of(environment_of(variables))->launcher, "mpirun");
   variables["RANK"] = "6";
   variables["WORLD_SIZE"] = "8";
@@ -139,6 +144,7 @@ TEST(Member, FirstNodeOfASlurmList) {
   EXPECT_EQ(first_node("n[1-4]"), "n1");
   EXPECT_EQ(first_node("n[007,9-12],m[1-2]"), "n007");
   EXPECT_EQ(first_node("r[1-2]n[3-4],z"), "r1n3");
+  EXPECT_EQ(first_node("rack[1-2]n[01,03]"), "rack1n01");
   EXPECT_EQ(first_node("a,n[1-4]"), "a");
   EXPECT_EQ(first_node("n[3].cluster.org"), "n3.cluster.org");
   EXPECT_EQ(first_node("n["), "n[");

@@ -144,6 +144,36 @@ TEST_F(GroupTest, NamesAKilledRankAtOnce) {
   }
 }
 
+TEST_F(GroupTest, AllEndWithTheCodeOfTheOneThatFails) {
+  for (const ExitCode code : {ExitCode::kIo, ExitCode::kInterrupted}) {
+    const auto all = run_processes(3, [&](const Member& member) -> std::string {
+      Group group(member, quick(), {});
+      try {
+        for (int i = 0; i < 1000; ++i) {
+          if (i == 5 && group.rank() == 1) fail(code, "run", "the reason");
+          group.barrier();
+        }
+      } catch (const UserError& error) {
+        group.leave(error.code());
+        throw;
+      }
+      return "";
+    });
+    for (int rank = 0; rank < 3; ++rank) {
+      const Ended& one = all[static_cast<std::size_t>(rank)];
+      EXPECT_EQ(one.exit_code, static_cast<int>(code)) << one.text;
+      if (rank == 1) {
+        EXPECT_EQ(one.text, "run: the reason");
+      } else {
+        EXPECT_TRUE(one.text.starts_with("rank 1 (")) << one.text;
+        EXPECT_TRUE(one.text.ends_with(code == ExitCode::kIo ? "ended with code 74; see its message"
+                                                             : "was stopped by a signal"))
+            << one.text;
+      }
+    }
+  }
+}
+
 TEST_F(GroupTest, NamesAHungRankAtTheTimeout) {
   for (const int lost : {0, 2}) {
     const auto all = run_processes(

@@ -89,6 +89,31 @@ TEST(GradientSums, AnyNumberOfProcessesHasTheSum) {
   }
 }
 
+TEST(GradientSums, FastAddsTheSameUpToRounding) {
+  if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
+  const auto all = dist::testing::run_processes(3, [](const cluster::Member& member) {
+    dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
+    const auto parameters = one_matrix();
+    GradientSums sums(*parameters, /*exact=*/false);
+    std::string wrong;
+    for (const std::int64_t num_slots : {2, 3, 8}) {
+      at::Tensor(parameters->gradient()).zero_();
+      compute(*parameters, sums, num_slots, &group);
+      const at::Tensor expected = tree_sum({0, num_slots}, parameters->gradient());
+      if (!at::allclose(parameters->gradient(), expected, 1e-5, 1e-3)) wrong += " far";
+      group.require_equal(
+          "sum",
+          hash_of(std::span(static_cast<const std::byte*>(parameters->gradient().const_data_ptr()),
+                            parameters->gradient().nbytes())));
+    }
+    return wrong;
+  });
+  for (const dist::testing::Ended& one : all) {
+    EXPECT_EQ(one.exit_code, 0) << one.text;
+    EXPECT_EQ(one.text, "");
+  }
+}
+
 TEST(GradientSums, PartsCoverTheArena) {
   for (const std::int64_t n : {32, 4096, 100000})
     for (int size = 1; size <= 9; ++size) {
