@@ -103,17 +103,19 @@ void GradientSums::reduce(dist::Group& group) {
   std::vector<SlotRange> nodes;
   std::vector<const float*> values;  // of the own part, by node
   std::vector<dist::Group::Message> sends, receives;
+  std::vector<std::vector<SlotRange>> nodes_by_rank;
   std::int64_t num_received = 0;
-  for (int rank = 0; rank < group.size(); ++rank)
+  for (int rank = 0; rank < group.size(); ++rank) {
+    nodes_by_rank.push_back(
+        cluster::nodes_of(cluster::slots_of(rank, group.size(), num_slots_), num_slots_));
     if (rank != group.rank())
-      num_received += static_cast<std::int64_t>(
-          cluster::nodes_of(cluster::slots_of(rank, group.size(), num_slots_), num_slots_).size());
+      num_received += static_cast<std::int64_t>(nodes_by_rank.back().size());
+  }
   if (!received_.defined() || received_.numel() < num_received * count)
     received_ = at::empty({num_received * count}, at::kFloat);
   std::int64_t next = 0;
   for (int rank = 0; rank < group.size(); ++rank) {
-    const std::vector<SlotRange> theirs =
-        cluster::nodes_of(cluster::slots_of(rank, group.size(), num_slots_), num_slots_);
+    const std::vector<SlotRange>& theirs = nodes_by_rank[static_cast<std::size_t>(rank)];
     nodes.insert(nodes.end(), theirs.begin(), theirs.end());
     if (rank == group.rank()) {
       for (const at::Tensor& sum : own) values.push_back(data_of(sum) + begin);
