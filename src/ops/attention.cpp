@@ -13,7 +13,6 @@
 #include "ops/attention_forms.h"
 #include "ops/choose.h"
 #include "ops/packed_heads.h"
-#include "ops/tiled_product.h"
 
 namespace sluice::ops {
 namespace {
@@ -68,7 +67,7 @@ Implementation choose(const AttentionInputs& in, const AttentionRule& rule,
     return Implementation::kReference;
   if (gpu_for(in.q, context) != nullptr) return Implementation::kGpu;
   if (rule.dropout.active(context)) return Implementation::kReference;
-  return in.q.is_cpu() && has_tile_kernel() ? Implementation::kTiled : Implementation::kLibrary;
+  return in.q.is_cpu() ? Implementation::kTiled : Implementation::kLibrary;
 }
 
 }  // namespace

@@ -13,8 +13,7 @@ at::Tensor reference_attention(const AttentionInputs& inputs, const AttentionSha
 // LibTorch's scaled_dot_product_attention.
 at::Tensor library_attention(const AttentionInputs& inputs, const AttentionShape& shape,
                              const AttentionRule& rule);
-// Tiled attention on oneDNN's fp32 kernel; requires a CPU with AVX-512 (has_tile_kernel). Computes
-// in fp32 for every input dtype.
+// For CPUs: in tiles (ops/tiled_product.h), in fp32 for every input dtype.
 at::Tensor tiled_attention(const AttentionInputs& inputs, const AttentionShape& shape,
                            const AttentionRule& rule);
 // Kernels of context.gpu around a core of a library (ops/attention_core.h). Rotated queries and

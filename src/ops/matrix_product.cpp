@@ -8,6 +8,7 @@
 
 #include "ops/choose.h"
 #include "ops/tiled_product.h"
+#include "ops/widened_product.h"
 
 namespace sluice::ops {
 namespace {
@@ -49,15 +50,21 @@ bool use_tiled_product(const at::Tensor& x, const at::Tensor& y) {
          x.size(0) >= kTiledProductRows && tiled_product_is_faster();
 }
 
+bool use_widened_product(const at::Tensor& x) {
+  return x.is_cpu() && x.scalar_type() == at::kBFloat16 && widened_product_is_faster();
+}
+
 }  // namespace
 
 void forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI, const at::Tensor& weight_OI) {
+  if (use_widened_product(x_NI)) return widened_forward_product(y_NO, x_NI, weight_OI);
   if (use_tiled_product(x_NI, y_NO)) return tiled_forward_product(y_NO, x_NI, weight_OI);
   at::Tensor y = y_NO;
   at::mm_out(y, x_NI, weight_OI.t());
 }
 
 void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::Tensor& weight_OI) {
+  if (use_widened_product(dy_NO)) return widened_data_gradient(dx_NI, dy_NO, weight_OI);
   if (use_tiled_product(dy_NO, dx_NI)) return tiled_data_gradient(dx_NI, dy_NO, weight_OI);
   at::Tensor dx = dx_NI;
   at::mm_out(dx, dy_NO, weight_OI);
@@ -66,6 +73,7 @@ void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::T
 void add_weight_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
                          const at::Tensor& x_NI) {
   const at::NoGradGuard no_grad;  // writes to the leaf's .grad must not be recorded
+  if (use_widened_product(x_NI)) return widened_add_weight_gradient(gradient_OI, dy_NO, x_NI);
   if (x_NI.scalar_type() == at::kBFloat16 && x_NI.is_cpu())
     return add_bf16_gradient(gradient_OI, dy_NO, x_NI);
   if (x_NI.scalar_type() == at::kBFloat16) {

@@ -39,16 +39,17 @@ void product(const at::Tensor& c, const at::Tensor& a, const at::Tensor& b) {
 
 }  // namespace
 
-bool has_tile_kernel() { return machine().avx512; }
-
 bool tiled_product_is_faster() {
   static const bool faster =
-      has_tile_kernel() && machine().cpu_model.find("AMD") != std::string::npos;
+      machine().avx512 && machine().cpu_model.find("AMD") != std::string::npos;
   return faster;
 }
 
 void tile_product(const TileShape& s, const float* a, const float* b, float* c, bool add) {
-  at::native::cpublas::brgemm(s.M, s.N, s.K, s.stride_a, s.stride_b, s.stride_c, add, a, b, c);
+  if (machine().avx512)
+    at::native::cpublas::brgemm(s.M, s.N, s.K, s.stride_a, s.stride_b, s.stride_c, add, a, b, c);
+  else
+    tile_kernel().multiply(s, a, b, c, add);
 }
 
 void transpose(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,
@@ -60,7 +61,9 @@ void transpose(const float* from, std::int64_t stride, std::int64_t rows, std::i
         to[c * to_stride + r] = from[r * stride + c];
 }
 
-void end_tile_products() { at::native::cpublas::brgemm_release(false); }
+void end_tile_products() {
+  if (machine().avx512) at::native::cpublas::brgemm_release(false);
+}
 
 void tiled_forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI,
                            const at::Tensor& weight_OI) {

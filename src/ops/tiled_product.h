@@ -1,25 +1,23 @@
-// fp32 matrix products on oneDNN's tile kernel (exported by LibTorch as cpublas::brgemm).
-// LibTorch's own fp32 products call MKL, which reaches less than half this speed on AMD. Requires
-// AVX-512. Every element is summed in a fixed order for any number of threads.
+// fp32 matrix products in tiles: with AVX-512 on oneDNN's tile kernel (exported by LibTorch as
+// cpublas::brgemm), otherwise on that of ops/tile_kernels.h. LibTorch's own fp32 products call MKL,
+// which reaches less than half the speed of oneDNN's kernel on AMD. Every element is summed in a
+// fixed order for any number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 
+#include "ops/tile_kernels.h"
+
 namespace sluice::ops {
 
 // Below this number of rows, tiles do not pay off.
 inline constexpr std::int64_t kTiledProductRows = 128;
 
-bool has_tile_kernel();          // supported by this CPU and this LibTorch
-bool tiled_product_is_faster();  // supported and faster than at::mm
+bool tiled_product_is_faster();  // than at::mm, on this CPU
 
-// C [M, N] = A [M, K] · B [K, N], or += if `add`: one tile on the calling thread. Strides are
-// elements between rows.
-struct TileShape {
-  std::int64_t M, N, K, stride_a, stride_b, stride_c;
-};
+// One tile on the calling thread.
 void tile_product(const TileShape& shape, const float* a, const float* b, float* c, bool add);
 void end_tile_products();  // call on each thread after its last tile
 

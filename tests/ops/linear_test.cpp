@@ -5,6 +5,7 @@
 
 #include "ops/matrix_product.h"
 #include "ops/tiled_product.h"
+#include "ops/widened_product.h"
 #include "tests/ops/settings.h"
 
 namespace sluice::ops::test {
@@ -75,7 +76,6 @@ TEST(Linear, ReferenceIsTheTextbookFormula) {
 
 // Tested explicitly, because linear() does not use the tile kernel on machines where MKL is faster.
 TEST(TiledProduct, EqualsFloat64ForAnyNumberOfThreads) {
-  if (!has_tile_kernel()) GTEST_SKIP() << "needs AVX-512";
   const int threads = at::get_num_threads();
   for (const LinearSizes size :
        {LinearSizes{128, 16, 16}, LinearSizes{300, 530, 130}, LinearSizes{600, 64, 150}}) {
@@ -99,6 +99,65 @@ TEST(TiledProduct, EqualsFloat64ForAnyNumberOfThreads) {
     }
   }
   at::set_num_threads(threads);
+}
+
+// Tested explicitly, because linear() widens only on CPUs without bf16 in hardware. The numbers are
+// exact in bf16; 900 rows of 4,100 columns are two by three blocks.
+TEST(WidenedProduct, IsTheFp32ProductRoundedOnce) {
+  for (const LinearSizes size : {LinearSizes{3, 16, 5}, LinearSizes{900, 30, 4100}}) {
+    const at::Tensor x = numbers({size.rows, size.in}, 1), w = numbers({size.out, size.in}, 2),
+                     dy = numbers({size.rows, size.out}, 3);
+    const auto narrow = [](const at::Tensor& t) { return t.to(at::kBFloat16); };
+    const at::Tensor y = narrow(at::empty({size.rows, size.out})),
+                     dx = narrow(at::empty({size.rows, size.in})),
+                     dw = at::ones({size.out, size.in});
+    widened_forward_product(y, narrow(x), narrow(w));
+    widened_data_gradient(dx, narrow(dy), narrow(w));
+    widened_add_weight_gradient(dw, narrow(dy), narrow(x));
+    // Half a unit in the last place of bf16, and the rounding of the fp32 sums.
+    const auto expect_rounded_once = [](const at::Tensor& actual, const at::Tensor& exact) {
+      const at::Tensor error = (actual.to(at::kDouble) - exact).abs();
+      EXPECT_TRUE(error.le(exact.abs() * 0x1p-8 + 1e-4).all().item<bool>())
+          << error.max().item<double>();
+    };
+    expect_rounded_once(y, x.mm(w.t()));
+    expect_rounded_once(dx, dy.mm(w));
+    expect_close(dw, dy.t().mm(x) + 1, tolerance(at::kFloat), "weight gradient");
+  }
+}
+
+// The same bits for any division into tiles, and those of a chain of fused multiply-adds.
+TEST(TileKernel, AddsInTheOrderOfK) {
+  const Machine& cpu = machine();
+  std::vector<const TileKernel*> kernels{&kBaselineTileKernel};
+  if (cpu.avx2) kernels.push_back(&kAvx2TileKernel);
+  if (cpu.avx512) kernels.push_back(&kAvx512TileKernel);
+  constexpr std::int64_t M = 13, N = 150, K = 301;
+  const at::Tensor a = at::randn({M, K}), b = at::randn({K, N}), start = at::randn({M, N});
+  const auto *from_a = a.const_data_ptr<float>(), *from_b = b.const_data_ptr<float>();
+  for (const TileKernel* kernel : kernels) {
+    const bool fused = kernel != &kBaselineTileKernel;
+    for (const bool add : {false, true}) {
+      at::Tensor expected = add ? start.clone() : at::zeros({M, N});
+      auto* to = expected.mutable_data_ptr<float>();
+      for (std::int64_t m = 0; m < M; ++m)
+        for (std::int64_t n = 0; n < N; ++n)
+          for (std::int64_t k = 0; k < K; ++k) {
+            const float x = from_a[m * K + k], y = from_b[k * N + n];
+            const volatile float product = x * y;  // rounded
+            float& sum = to[m * N + n];
+            sum = fused ? std::fma(x, y, sum) : sum + product;
+          }
+      const at::Tensor whole = start.clone(), parts = start.clone();
+      kernel->multiply({M, N, K, K, N, N}, from_a, from_b, whole.mutable_data_ptr<float>(), add);
+      EXPECT_TRUE(at::equal(whole, expected)) << kernel->panel << " " << add;
+      for (std::int64_t n = 0; n < N; n += 50)
+        for (std::int64_t k = 0; k < K; k += 100)
+          kernel->multiply({M, 50, std::min<std::int64_t>(100, K - k), K, N, N}, from_a + k,
+                           from_b + k * N + n, parts.mutable_data_ptr<float>() + n, add || k > 0);
+      EXPECT_TRUE(at::equal(parts, expected)) << kernel->panel << " in parts";
+    }
+  }
 }
 
 TEST(Linear, RejectsWrongShapesAndTypes) {

@@ -11,7 +11,6 @@
 #include "ops/context.h"
 #include "ops/cuda.h"
 #include "ops/parameters.h"
-#include "ops/tiled_product.h"
 #include "tests/gpu/host_device.h"
 
 namespace sluice::ops::test {
@@ -27,12 +26,10 @@ struct Setting {
 
   at::ScalarType master() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
   bool uses_gpu_kernels() const { return gpu != nullptr || device.is_cuda(); }
-  // LibTorch's attention, the core of the fused form on GPUs and on CPUs without AVX-512, also
-  // rounds in bf16 the probabilities, and each query head's gradients of keys and values.
+  // LibTorch's attention, the core of the fused form on GPUs, also rounds in bf16 the
+  // probabilities, and each query head's gradients of keys and values.
   bool has_library_attention() const {
-    const bool is_cpu = device.is_cpu() && gpu == nullptr;
-    return dtype == at::kBFloat16 && form == Form::kFastest &&
-           (device.is_cuda() || (is_cpu && !has_tile_kernel()));
+    return dtype == at::kBFloat16 && form == Form::kFastest && device.is_cuda();
   }
   Context context() const {
     return {.form = form, .gpu = gpu != nullptr ? gpu : gpu_of(device), .reductions = reductions};
