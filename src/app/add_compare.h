@@ -4,12 +4,14 @@
 #include <CLI/CLI.hpp>
 
 #include <string>
+#include <vector>
 
 #include "app/action.h"
 
 namespace sluice::app {
 
-void add_compare(CLI::App& app, Action& action, std::string command_line);
+// `words`: argv.
+void add_compare(CLI::App& app, Action& action, const std::vector<std::string>& words);
 void add_audit(CLI::App& app, Action& action);
 
 }  // namespace sluice::app

@@ -149,7 +149,10 @@ void add_plan(CLI::App& app, Action& action) {
   command->add_flag("--measure", options->measure,
                     "Time a few steps on this machine with random tokens");
   add_value(*command, "--measure-steps", options->num_measured_steps, kPositive,
-            "--measure with this number of steps, after a first one (default 5)");
+            "--measure with this number of steps, after a first one (default 5)")
+      ->excludes(add_value(*command, "--processes", options->num_processes, kPositive,
+                           "Memory of one process of a run with this number of processes")
+                     ->excludes("--measure"));
   command->add_flag("--json", options->json, "Print the result as one JSON object on stdout");
   command->footer("Example:\n  sluice plan configs/quickstart.yaml --measure");
   command->callback([=, &action] {
@@ -333,7 +336,7 @@ int run(int argc, char** argv) {
   add_import(app, action, command_line, program);
   add_score(app, action);
   add_plan(app, action);
-  add_compare(app, action, command_line);
+  add_compare(app, action, {argv, argv + argc});
   add_audit(app, action);
   add_worker(app, action, program);
   add_verdict(app, action);

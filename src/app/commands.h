@@ -2,10 +2,12 @@
 // contains exactly one JSON object; with the `input` of generate and score, one per line.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "compare/session.h"
@@ -85,23 +87,32 @@ struct PlanOptions {
   ConfigOptions config;
   bool measure = false;
   std::int64_t num_measured_steps = 0;  // above 0: implies measure
+  std::int64_t num_processes = 1;       // memory of one of so many
   bool json = false;
 };
 void plan_command(const PlanOptions& options);
 // What plan --measure --json prints.
 std::string measured_plan_json(const ConfigOptions& options);
 
+enum class Scheduler { kSlurm };
+constexpr auto names_of(Scheduler) {
+  return std::array{std::pair{Scheduler::kSlurm, std::string_view("slurm")}};
+}
+
 struct CompareOptions {
   ConfigOptions config;
-  std::vector<std::string> only;     // see compare::select_variants; empty: all
-  std::vector<std::uint64_t> seeds;  // empty: all
-  int jobs = 1;                      // 0: auto
+  std::vector<std::string> only;      // see compare::select_variants; empty: all
+  std::vector<std::uint64_t> seeds;   // empty: all
+  std::optional<compare::Part> part;  // --cells
+  std::optional<Scheduler> submit;    // none: run here
+  int jobs = 1;                       // 0: auto
   compare::RunsIn runs_in = compare::RunsIn::kAuto;
   bool dry_run = false, measure = false;
   bool noise = false;  // where the variation between seeds comes from (app/noise_study.h)
   std::vector<std::string> report;  // not empty: only merge these directories into a report
   bool json = false;
-  std::string command_line;
+  std::string command_line;                 // without --cells
+  std::vector<std::string> submit_command;  // the words of a part, without --cells
 };
 void compare_command(const CompareOptions& options);
 

@@ -7,6 +7,7 @@
 #include "app/comparison_config.h"
 #include "app/comparison_runs.h"
 #include "app/noise_study.h"
+#include "app/submit_command.h"
 #include "app/verdict_command.h"
 #include "base/error.h"
 #include "base/signals.h"
@@ -22,7 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-compare::SessionOptions session_of(const CompareOptions& options, const ComparisonConfig& config) {
+compare::SessionOptions session_of(const CompareOptions& options, ComparisonConfig config) {
+  config.compare->slurm.reset();  // where it is computed, not what
   return {.config = *config.compare,
           .name = config.run.run.name,
           .config_text = config::to_yaml(config, config::Comments::kNone),
@@ -30,6 +32,7 @@ compare::SessionOptions session_of(const CompareOptions& options, const Comparis
           .directory = config.run.run.dir,
           .only = options.only,
           .seeds = options.seeds,
+          .part = options.part,
           .jobs = options.jobs,
           .runs_in = options.runs_in,
           .log_interval_s = config.run.train.log_interval.count};
@@ -231,6 +234,7 @@ std::string stopped_runs_text(const compare::Tally& tally) {
 // Throws with the exit code of the first kind of unsuccessful runs; see docs/exit-codes.md.
 void check_outcome(const compare::Tally& tally, const std::string& directory) {
   std::cout.flush();
+  if (!tally.conflict.empty()) throw UserError(ExitCode::kUsage, tally.conflict);
   const std::string counts =
       cat(count_of(static_cast<std::int64_t>(tally.num_finished), "run"), " finished, ",
           tally.num_diverged, " diverged, ", tally.num_failed, " failed");
@@ -276,6 +280,7 @@ void compare_command(const CompareOptions& options) {
       require(!given, ExitCode::kUsage, "--noise", cat("cannot be combined with ", option));
     return noise_command(options, config);
   }
+  if (options.submit) return submit_command(options, config);
   const compare::SessionOptions session = session_of(options, config);
   ComparisonRuns runs(options.config);
   if (options.dry_run) {
@@ -289,7 +294,12 @@ void compare_command(const CompareOptions& options) {
   }
   const compare::Tally tally = compare::run_session(session, runs);
   if (tally.interrupted) fail_interrupted(config.run.run.dir, tally);
-  show_report({fs::path(config.run.run.dir)}, options.json);
+  {
+    // One part at a time, so that the last one to write has seen the runs of all others.
+    std::optional<store::RunLock> lock;
+    if (options.part) lock = compare::lock_files(config.run.run.dir);
+    show_report({fs::path(config.run.run.dir)}, options.json);
+  }
   check_outcome(tally, config.run.run.dir);
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice::compare {
@@ -15,6 +16,8 @@ using Environment = std::vector<std::string>;
 
 // The variables of this process with these changes.
 std::vector<std::string> merged(const Environment& changes);
+// The path of a program in PATH; empty if there is none.
+std::string find_program(std::string_view name);
 // For exec(3): null-terminated, of pointers into `words`, which must live as long.
 std::vector<char*> pointers_to(const std::vector<std::string>& words);
 

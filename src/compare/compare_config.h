@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "compare/slurm_config.h"
 #include "config/field.h"
 #include "data/splits.h"
 #include "report/comparison.h"
@@ -64,6 +65,7 @@ struct CompareConfig {
   std::optional<double> margin;
   std::optional<std::string> assumed_std;
   std::optional<TuneConfig> tune;
+  std::optional<SlurmConfig> slurm;
 
   static constexpr auto fields() {
     using config::field;
@@ -98,7 +100,9 @@ struct CompareConfig {
                                "deviation of a run within its seed, or the directory of a "
                                "finished comparison to estimate it from.",
                                config::NonEmpty{}),
-        field<&C::tune>("Values to choose for each variant before the comparison.")};
+        field<&C::tune>("Values to choose for each variant before the comparison."),
+        field<&C::slurm>("What `sluice compare --submit slurm` asks of Slurm. Does not affect the "
+                         "results.")};
   }
   static void check(const CompareConfig& c, config::Problems& problems);
 };

@@ -39,15 +39,6 @@ std::string value_of(const char* variable) {
   return value == nullptr ? "" : value;
 }
 
-std::string find_program() {
-  std::istringstream folders(value_of("PATH"));
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    const fs::path program = fs::path(folder) / kProgram;
-    if (!folder.empty() && ::access(program.c_str(), X_OK) == 0) return program.string();
-  }
-  return "";
-}
-
 fs::path make_folder() {
   std::error_code error;
   fs::path parent = fs::temp_directory_path(error);
@@ -99,7 +90,7 @@ std::string visible_devices_problem() {
 }  // namespace
 
 Mps::Mps() {
-  const std::string program = find_program();
+  const std::string program = find_program(kProgram);
   const std::string given = value_of(kPipeVariable);
   const fs::path pipes = given.empty() ? kDefaultPipes : given;
   std::error_code ignored;

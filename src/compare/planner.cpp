@@ -63,9 +63,19 @@ Planner::Planner(const SessionOptions& options, RunFactory& factory)
       grid_(expand(options.config.vary)),
       candidates_(options.config.tune ? expand(options.config.tune->grid)
                                       : std::vector<report::Settings>{}),
-      chosen_(select_variants(grid_, options.only)),
-      seeds_(select_seeds(options.config.seeds, options.seeds)),
-      baseline_(baseline_of(options.config)) {}
+      baseline_(baseline_of(options.config)) {
+  const std::vector<std::size_t> chosen = select_variants(grid_, options.only);
+  for (const std::uint64_t seed : select_seeds(options.config.seeds, options.seeds))
+    for (const std::size_t variant : chosen) all_places_.emplace_back(variant, seed);
+  const auto places = slice_of<Place>(all_places_, options.part.value_or(Part{}));
+  places_.assign(places.begin(), places.end());
+  for (const auto& [variant, seed] : places_) {
+    if (seeds_.empty() || seeds_.back() != seed) seeds_.push_back(seed);
+    if (std::find(chosen_.begin(), chosen_.end(), variant) == chosen_.end())
+      chosen_.push_back(variant);
+  }
+  std::sort(chosen_.begin(), chosen_.end());
+}
 
 RunRequest Planner::request(const PlannedVariant& variant, std::uint64_t seed, int threads) const {
   RunRequest request{
@@ -123,6 +133,19 @@ Cell Planner::cell(const PlannedVariant& variant, const report::Settings& candid
   return complete({.settings = variant.settings, .seed = seed}, std::move(run), "cells");
 }
 
+std::vector<ChoicePlace> Planner::choices_of(const std::vector<Place>& places) const {
+  std::set<std::pair<std::size_t, std::size_t>> by_group;
+  for (const auto& [variant, seed] : places)
+    by_group.emplace(group_of(options_.config, seed), variant);
+  std::vector<ChoicePlace> choices;
+  for (const auto& [group, variant] : by_group) choices.emplace_back(variant, group);
+  return choices;
+}
+
+std::size_t Planner::max_jobs() const {
+  return longest_part(all_places_.size(), options_.part.value_or(Part{}));
+}
+
 std::vector<std::size_t> Planner::groups() const {
   std::set<std::size_t> groups;
   for (const std::uint64_t seed : seeds_) groups.insert(group_of(options_.config, seed));
@@ -158,7 +181,7 @@ TimingTask Planner::timing_task(const PlannedVariant& variant, int threads,
 }
 
 std::optional<SharedGpu> Planner::shared_gpu() const {
-  if (options_.jobs == 1 || chosen_.size() * seeds_.size() < 2) return std::nullopt;
+  if (options_.jobs == 1 || max_jobs() < 2) return std::nullopt;
   const std::optional<GpuFacts> gpu = variants(1)[baseline_].facts.gpu;
   if (!gpu) return std::nullopt;
   return SharedGpu{.name = gpu->name, .memory_bytes = gpu->memory_bytes};
@@ -173,7 +196,7 @@ int Planner::gpu_jobs(const std::filesystem::path& folder, const SharedGpu& gpu)
   for (const PlannedVariant& variant : all)
     tasks.emplace_back(
         [&](int threads) { return timing_task(variant, threads, folder / "measured"); });
-  return choose_gpu_jobs(gpu, num_cpus, chosen_.size() * seeds_.size(), tasks, folder);
+  return choose_gpu_jobs(gpu, num_cpus, max_jobs(), tasks, folder);
 }
 
 int Planner::jobs(const std::filesystem::path& folder, const std::optional<SharedGpu>& gpu,
@@ -191,7 +214,7 @@ int Planner::jobs(const std::filesystem::path& folder, const std::optional<Share
   if (least > 1 || variant.facts.env.threads < num_cpus)
     return std::max(1, num_cpus / static_cast<int>(variant.facts.env.threads));
   return choose_jobs(
-      num_cpus, chosen_.size() * seeds_.size(),
+      num_cpus, max_jobs(),
       [&](int threads) { return timing_task(variant, threads, folder / "measured"); }, folder,
       worker);
 }

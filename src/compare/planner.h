@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compare/cell.h"
@@ -21,13 +22,25 @@ struct PlannedVariant {
   std::optional<std::int64_t> steps;  // set by equal time
 };
 
+// A run of the comparison: index of the variant, and seed.
+using Place = std::pair<std::size_t, std::uint64_t>;
+// A choice of compare.tune: index of the variant, and group of seeds.
+using ChoicePlace = std::pair<std::size_t, std::size_t>;
+
 class Planner {
  public:
   // kUsage for an unknown variant in --only or an unknown seed in --seeds.
   Planner(const SessionOptions& options, RunFactory& factory);
 
-  const std::vector<std::size_t>& chosen() const { return chosen_; }  // variants of this session
-  const std::vector<std::uint64_t>& seeds() const { return seeds_; }  // seeds of this session
+  // The runs of this session, seed by seed: those of --only and --seeds, or a part of them. A part
+  // thus has few seeds, whose runs must all be made on the same kind of machine.
+  const std::vector<Place>& places() const { return places_; }
+  std::size_t num_of_all_parts() const { return all_places_.size(); }
+  const std::vector<std::size_t>& chosen() const { return chosen_; }  // their variants
+  const std::vector<std::uint64_t>& seeds() const { return seeds_; }  // their seeds
+  // The choices of compare.tune that these runs need; of all parts together.
+  std::vector<ChoicePlace> choices() const { return choices_of(places_); }
+  std::vector<ChoicePlace> choices_of_all_parts() const { return choices_of(all_places_); }
   // Candidates of compare.tune.
   const std::vector<report::Settings>& candidates() const { return candidates_; }
   std::size_t baseline() const { return baseline_; }
@@ -61,6 +74,10 @@ class Planner {
            const std::optional<WorkerCommand>& worker) const;
 
  private:
+  std::vector<ChoicePlace> choices_of(const std::vector<Place>& places) const;
+  // The most runs of a session that may run at once; the same for all parts, because it determines
+  // the number of threads.
+  std::size_t max_jobs() const;
   RunRequest request(const PlannedVariant& variant, std::uint64_t seed, int threads) const;
   int gpu_jobs(const std::filesystem::path& folder, const SharedGpu& gpu) const;
   Cell complete(Cell cell, RunRequest request, const char* folder) const;
@@ -68,6 +85,7 @@ class Planner {
   const SessionOptions& options_;
   RunFactory& factory_;
   std::vector<report::Settings> grid_, candidates_;
+  std::vector<Place> all_places_, places_;
   std::vector<std::size_t> chosen_;
   std::vector<std::uint64_t> seeds_;
   std::size_t baseline_ = 0;

@@ -16,6 +16,7 @@
 #include "base/text_format.h"
 #include "base/version.h"
 #include "compare/display.h"
+#include "compare/part.h"
 #include "compare/saved_state.h"
 #include "store/run_result.h"
 
@@ -24,6 +25,8 @@ namespace {
 
 // Interval of progress updates. The end of a run and signals interrupt the wait.
 constexpr int kPoll_ms = 500;
+// Between two attempts to start cells that other sessions run.
+constexpr double kRetry_s = 1;
 
 std::uintmax_t size_of(const std::filesystem::path& file) {
   std::error_code error;
@@ -78,6 +81,40 @@ void remove_unverifiable_run(const Cell& cell) {
   }
 }
 
+std::string count_stopped(Tally& tally, StoppedRun stopped) {
+  ++tally.num_waiting;
+  tally.interrupted = true;
+  using Kind = StoppedRun::Kind;
+  ++(stopped.kind == Kind::kSaved     ? tally.num_saved
+     : stopped.kind == Kind::kUnsaved ? tally.num_unsaved
+                                      : tally.num_not_started);
+  return std::move(stopped.message);
+}
+
+void count_failure(Tally& tally, int code) {
+  constexpr int kInternal = static_cast<int>(ExitCode::kInternal);
+  ++tally.num_failed;
+  const bool is_internal = code == 0 || code == kInternal || code >= 126;
+  if (tally.worst_code != kInternal) tally.worst_code = is_internal ? kInternal : code;
+}
+
+// The locks of a cell that may start while other sessions run. `start` is held until its record
+// says that it has started.
+struct Claim {
+  std::optional<store::RunLock> cell, start;
+};
+// nullopt if another session runs the cell; `holder` describes it.
+std::optional<Claim> try_claim(const Cell& cell, const SharedRuns& shared, std::string& holder) {
+  Claim claim{.cell = try_lock(cell.directory, &holder), .start = {}};
+  if (!claim.cell) return std::nullopt;
+  // The process of a run may outlive its session, which was killed, by a moment.
+  std::error_code ignored;
+  if (std::filesystem::exists(cell.run_dir(), ignored) && !try_lock(cell.run_dir(), &holder))
+    return std::nullopt;
+  claim.start = try_lock_start(shared.directory);
+  return claim.start ? std::optional(std::move(claim)) : std::nullopt;
+}
+
 class Runner {
  public:
   Runner(std::span<const Cell> cells, const RunFactory& factory, const RunnerOptions& options)
@@ -88,9 +125,11 @@ class Runner {
         executor_(make_executor(options.worker, options.environment)) {}
 
   Tally run() {
-    for (std::size_t i = 0; i < cells_.size(); ++i) enqueue(i);
-    while (next_ < queue_.size() || !running_.empty()) {
+    for (std::size_t i = 0; i < cells_.size(); ++i)
+      if (!count_if_done(i)) queue_.push_back(i);
+    while (next_ < queue_.size() || !running_.empty() || !held_.empty()) {
       if (stop_requested() && !stopping_) stop();
+      retry_held();
       while (!stopping_ && next_ < queue_.size() &&
              running_.size() < static_cast<std::size_t>(options_.num_jobs))
         start(queue_[next_++]);
@@ -98,7 +137,7 @@ class Runner {
       for (const Executor::End& end : executor_->wait(kPoll_ms)) record_outcome(end);
       display_.refresh();
     }
-    tally_.num_waiting += queue_.size() - next_;
+    tally_.num_waiting += queue_.size() - next_ + held_.size();
     tally_.interrupted = tally_.interrupted || (stopping_ && tally_.num_waiting > 0);
     return tally_;
   }
@@ -108,19 +147,47 @@ class Runner {
     CellRecord record;
     double started_s = 0;
     std::uintmax_t output_begin = 0;
+    std::optional<store::RunLock> lock;  // of the cell, if other sessions might run it
   };
 
-  // Queues the cell unless it is done.
-  void enqueue(std::size_t i) {
+  bool count_if_done(std::size_t i) {
     const CellRecord record = record_of(cells_[i]);
-    if (!is_done(cells_[i], record)) return queue_.push_back(i);
+    if (!is_done(cells_[i], record)) return false;
     ++(record.state == CellState::kFinished ? tally_.num_finished : tally_.num_diverged);
     display_.skipped(i);
+    return true;
+  }
+
+  // With other sessions: claims the cell, unless it must not or need not start.
+  std::optional<Claim> claim(std::size_t i) {
+    std::optional<Claim> claim = try_claim(cells_[i], *options_.shared, holder_);
+    if (!claim) held_.push_back(i);
+    if (!claim || count_if_done(i)) return std::nullopt;  // done by another session meanwhile
+    const std::string conflict = options_.shared->conflict(cells_[i]);
+    if (conflict.empty()) return claim;
+    log::warn(cat(cells_[i].label(), ": not started: ", conflict));
+    if (tally_.conflict.empty()) tally_.conflict = conflict;
+    return std::nullopt;
+  }
+
+  // Queues the cells again that other sessions ran.
+  void retry_held() {
+    if (held_.empty() || next_ < queue_.size()) return;
+    if (running_.empty() && !stopping_ && !is_wait_logged_)
+      log::info(cat("waiting for ", count_of(static_cast<std::int64_t>(held_.size()), "run"),
+                    " of other parts: ", cells_[held_.front()].label(), " is ", holder_));
+    is_wait_logged_ = running_.empty();
+    if (monotonic_s() - last_retry_s_ < kRetry_s) return;
+    last_retry_s_ = monotonic_s();
+    queue_.insert(queue_.end(), held_.begin(), held_.end());
+    held_.clear();
   }
 
   void start(std::size_t i) {
     const Cell& cell = cells_[i];
     real_files().create_directories(cell.directory);
+    std::optional<Claim> claimed;
+    if (options_.shared && !(claimed = claim(i))) return;
     remove_unverifiable_run(cell);
     CellRecord record = record_of(cell);
     record.env = cell.facts.env;
@@ -132,7 +199,8 @@ class Runner {
     real_files().write_atomically(cell.config_file(), cell.facts.config);
     write_record(record, cell.record_file());
     display_.started(i);
-    running_[i] = {std::move(record), monotonic_s(), size_of(cell.output_file())};
+    running_[i] = {std::move(record), monotonic_s(), size_of(cell.output_file()),
+                   claimed ? std::move(claimed->cell) : std::nullopt};
     executor_->start(i, {.command = factory_.train_command(cell.config_file(), cell.run_dir()),
                          .config = cell.config_file(),
                          .run_dir = cell.run_dir(),
@@ -166,34 +234,17 @@ class Runner {
       outcome = cat("diverged: ", problem);
       ++tally_.num_diverged;
     } else if (is_stopped(code)) {
-      outcome = count_stopped(stopped_run(cell.run_dir(), code));
+      outcome = count_stopped(tally_, stopped_run(cell.run_dir(), code));
     } else {
       record.state = CellState::kFailed;
       record.remark = code == 0 ? problem : describe_exit(code, problem);
       outcome = cat("failed: ", record.remark);
-      count_failure(code);
+      count_failure(tally_, code);
     }
     if (record.state == CellState::kFinished || record.state == CellState::kDiverged)
       record.seal = make_seal(record, cell);
     write_record(record, cell.record_file());
     display_.ended(end.number, outcome);
-  }
-
-  std::string count_stopped(StoppedRun stopped) {
-    ++tally_.num_waiting;
-    tally_.interrupted = true;
-    using Kind = StoppedRun::Kind;
-    ++(stopped.kind == Kind::kSaved     ? tally_.num_saved
-       : stopped.kind == Kind::kUnsaved ? tally_.num_unsaved
-                                        : tally_.num_not_started);
-    return std::move(stopped.message);
-  }
-
-  void count_failure(int code) {
-    constexpr int kInternal = static_cast<int>(ExitCode::kInternal);
-    ++tally_.num_failed;
-    const bool is_internal = code == 0 || code == kInternal || code >= 126;
-    if (tally_.worst_code != kInternal) tally_.worst_code = is_internal ? kInternal : code;
   }
 
   std::span<const Cell> cells_;
@@ -203,6 +254,10 @@ class Runner {
   std::unique_ptr<Executor> executor_;
   std::vector<std::size_t> queue_;
   std::size_t next_ = 0;
+  std::vector<std::size_t> held_;  // cells that other sessions run
+  std::string holder_;             // of the last of them
+  double last_retry_s_ = monotonic_s();
+  bool is_wait_logged_ = false;
   std::map<std::size_t, Running> running_;  // by cell
   Tally tally_;
   bool stopping_ = false;

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +17,14 @@
 
 namespace sluice::compare {
 
+// Other sessions run cells of this comparison at the same time (part.h).
+struct SharedRuns {
+  std::filesystem::path directory;  // of the comparison
+  // Why a cell must not start, given the runs of other sessions; empty if it may. Called while no
+  // other session decides the same.
+  std::function<std::string(const Cell&)> conflict;
+};
+
 struct RunnerOptions {
   int num_jobs = 1;
   double log_interval_s = 60;             // between progress lines if stderr is not a terminal
@@ -22,6 +32,7 @@ struct RunnerOptions {
   std::string plan{};                     // plan_text(); stored with each run
   Environment environment{};              // of each child
   std::optional<WorkerCommand> worker{};  // runs are threads of this process
+  std::optional<SharedRuns> shared{};     // nullopt: no other session runs cells
 };
 
 // Final states of the cells.
@@ -33,9 +44,11 @@ struct Tally {
   bool interrupted = false;  // by a signal to this process or to a child
   // Interrupted cells by StoppedRun::Kind (saved_state.h).
   std::size_t num_saved = 0, num_unsaved = 0, num_not_started = 0;
+  std::string conflict{};  // SharedRuns::conflict of the first cell that did not start for it
 };
 
-// Runs all cells that are not done yet. Failed cells are run again.
+// Runs all cells that are not done yet. Failed cells are run again. With `shared`, a cell that
+// another session runs is waited for, and run here if that session ends without finishing it.
 Tally run_cells(std::span<const Cell> cells, const RunFactory& factory,
                 const RunnerOptions& options);
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "compare/part.h"
 #include "compare/runner.h"
 
 namespace sluice::compare {
@@ -65,6 +66,22 @@ std::string remedy(const SeedState& state) {
              : cat("choose other seeds (--seeds) or pass --set", settings);
 }
 
+std::string message_of(std::uint64_t seed, const SeedState& state) {
+  return cat("seed ", seed, ": ", state.num_different, state.num_different == 1 ? " run" : " runs",
+             " used ", describe(state.used), ", but this session would use ",
+             describe(state.current),
+             "; all runs of a seed need the same environment: ", remedy(state));
+}
+
+// Whether the run of another cell has begun, here or in another session.
+bool has_begun(const Cell& other, const CellRecord& record, const Cell& cell) {
+  std::error_code ignored;
+  if (record.state == CellState::kWaiting) return false;
+  return fs::exists(other.run_dir() / "metrics.jsonl", ignored) ||
+         (record.state == CellState::kStarted && other.directory != cell.directory &&
+          !try_lock(other.directory));
+}
+
 }  // namespace
 
 bool same_env(ExecutionEnv a, const ExecutionEnv& b, const report::Settings& settings) {
@@ -103,12 +120,22 @@ void require_consistent_seeds(std::span<const Cell> cells, const fs::path& folde
   std::string message;
   for (const auto& [seed, state] : seeds) {
     if (state.num_different == 0 || !state.has_work) continue;
-    message += cat(message.empty() ? "" : "\n", "seed ", seed, ": ", state.num_different,
-                   state.num_different == 1 ? " run" : " runs", " used ", describe(state.used),
-                   ", but this session would use ", describe(state.current),
-                   "; all runs of a seed need the same environment: ", remedy(state));
+    message += cat(message.empty() ? "" : "\n", message_of(seed, state));
   }
   if (!message.empty()) throw UserError(ExitCode::kUsage, message);
+}
+
+std::string environment_conflict(const Cell& cell, std::span<const Cell> block) {
+  SeedState state;
+  for (const Cell& other : block) {
+    const CellRecord record = record_of(other);
+    if (same_env(record.env, other.facts.env, other.settings) || !has_begun(other, record, cell))
+      continue;
+    ++state.num_different;
+    state.used = record.env;
+    state.current = other.facts.env;
+  }
+  return state.num_different == 0 ? "" : message_of(cell.seed, state);
 }
 
 }  // namespace sluice::compare

@@ -25,4 +25,8 @@ bool same_env(ExecutionEnv a, const ExecutionEnv& b, const report::Settings& set
 void require_consistent_seeds(std::span<const Cell> cells, const std::filesystem::path& folder,
                               bool more_cells_follow = false);
 
+// The same for one cell that is about to start while other sessions run; empty if it may. `block`:
+// the cells of its seed. A run counts from its start on, even before its first step.
+std::string environment_conflict(const Cell& cell, std::span<const Cell> block);
+
 }  // namespace sluice::compare

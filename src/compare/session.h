@@ -9,17 +9,23 @@
 //
 // Cells that are done are not run again, so repeating the call continues the comparison. See
 // docs/comparison.md for the directory layout.
+//
+// A session for a part of the cells (part.h) trains the tuning cells of its part, and then those
+// that its cells need and that nobody has trained. It waits for a cell only while another session
+// trains it, so parts that run one after the other never wait.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "compare/compare_config.h"
+#include "compare/part.h"
 #include "compare/run_factory.h"
 #include "compare/runner.h"
 
@@ -41,6 +47,7 @@ struct SessionOptions {
   std::filesystem::path directory{};   // run.dir
   std::vector<std::string> only{};     // variants of this session; empty: all
   std::vector<std::uint64_t> seeds{};  // seeds of this session; empty: all
+  std::optional<Part> part{};          // of these runs; the other parts may run at the same time
   int jobs = 1;                        // parallel runs; 0: choose the fastest by measurement
   RunsIn runs_in = RunsIn::kAuto;
   double log_interval_s = 60;

@@ -45,9 +45,11 @@ bool is_run_directory(const fs::path& path);
 // descriptor that stays open, so this file does not use FileSystem.)
 class RunLock {
  public:
+  // Any number of processes may hold a shared lock, but not together with an exclusive one.
+  enum class Mode { kExclusive, kShared };
   // kUsage, naming the pid and host, if another process holds the lock; kIo if the file cannot be
   // created.
-  explicit RunLock(const fs::path& run_root);
+  explicit RunLock(const fs::path& run_root, Mode mode = Mode::kExclusive);
   ~RunLock();
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&& other) noexcept;

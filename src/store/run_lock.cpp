@@ -34,16 +34,19 @@ std::string holder_of(int descriptor) {
   return holder.empty() ? "another process" : printable(holder, text.size());
 }
 
-bool try_lock(int descriptor) {
+bool try_lock(int descriptor, RunLock::Mode mode) {
+  const int operation = mode == RunLock::Mode::kShared ? LOCK_SH : LOCK_EX;
   int result = 0;
   do {
-    result = ::flock(descriptor, LOCK_EX | LOCK_NB);
+    result = ::flock(descriptor, operation | LOCK_NB);
   } while (result != 0 && errno == EINTR);
   return result == 0;
 }
 
-void write_holder(int descriptor, const fs::path& path) {
-  const std::string holder = cat("pid ", ::getpid(), " on ", host_name(), "\n");
+void write_holder(int descriptor, const fs::path& path, RunLock::Mode mode) {
+  const bool is_shared = mode == RunLock::Mode::kShared;
+  const std::string holder = cat(is_shared ? "one or more processes, the last to start being " : "",
+                                 "pid ", ::getpid(), " on ", host_name(), "\n");
   const bool ok =
       ::ftruncate(descriptor, 0) == 0 &&
       ::pwrite(descriptor, holder.data(), holder.size(), 0) == static_cast<ssize_t>(holder.size());
@@ -52,21 +55,21 @@ void write_holder(int descriptor, const fs::path& path) {
 
 }  // namespace
 
-RunLock::RunLock(const fs::path& run_root) : RunLock() {
+RunLock::RunLock(const fs::path& run_root, Mode mode) : RunLock() {
   const fs::path path = run_root / "lock";
   // `--fresh` may rename the run between opening and locking; then this is the lock of the old run.
   while (descriptor_ < 0) {
     RunLock attempt;
     attempt.descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (attempt.descriptor_ < 0) fail_io(path);
-    if (!try_lock(attempt.descriptor_)) {
+    if (!try_lock(attempt.descriptor_, mode)) {
       if (errno != EWOULDBLOCK) fail_io(path);
       fail(ExitCode::kUsage, run_root.string(), cat("in use by ", holder_of(attempt.descriptor_)));
     }
     if (identity_of(path) == identity_of(attempt.descriptor_))
       std::swap(descriptor_, attempt.descriptor_);
   }
-  write_holder(descriptor_, path);
+  write_holder(descriptor_, path, mode);
 }
 
 RunLock::~RunLock() {
