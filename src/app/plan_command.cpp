@@ -154,7 +154,8 @@ void plan_command(const PlanOptions& options) {
                                  : options.measure              ? kMeasuredSteps
                                                                 : 0;
   const run::Plan plan = run::make_plan(load_config(options.config), text::Notes::kLog,
-                                        num_steps > 0 ? run::Probe::kRun : run::Probe::kPredict);
+                                        num_steps > 0 ? run::Probe::kRun : run::Probe::kPredict,
+                                        options.num_processes);
   if (plan.tokens_per_epoch) {
     const auto length = static_cast<std::uint64_t>(plan.run.objective->shape().target_length);
     const std::string long_step = train::step_epochs_warning(plan.run.config.train.batch_sequences,

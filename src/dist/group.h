@@ -43,6 +43,7 @@ class Group {
 
   int rank() const { return member_.rank; }
   int size() const { return member_.size; }
+  std::string describe(int rank) const;  // "rank 1 (node2, pid 4711)"
 
   // A contiguous tensor in host memory, to or from another rank.
   struct Message {
@@ -82,7 +83,6 @@ class Group {
   struct Connection;
   // `limit_s`: how long this process has waited in vain; 0: the connection broke.
   [[noreturn]] void give_up(int suspect, double limit_s);
-  std::string describe(int rank) const;
   std::string text_of_loss(const cluster::Lost& lost, double limit_s) const;
 
   cluster::Member member_;

@@ -27,7 +27,8 @@ const store::TensorView& matching_view(
   invariant(is_double || wanted.tensor.scalar_type() == at::kFloat,
             "tensors in files are fp32 or fp64");
   const store::Dtype dtype = is_double ? store::Dtype::kF64 : store::Dtype::kF32;
-  const std::vector<std::int64_t> shape = wanted.tensor.sizes().vec();
+  const std::vector<std::int64_t> shape =
+      wanted.whole ? wanted.whole->shape : wanted.tensor.sizes().vec();
   const std::string expected = text_of(dtype, shape);
   const auto found = views.find(wanted.name);
   if (found == views.end())
@@ -58,7 +59,9 @@ void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to
   for (std::size_t i = 0; i < to.size(); ++i) {
     const at::Tensor host = at::empty(to[i].tensor.sizes(),
                                       to[i].tensor.options().device(at::kCPU).requires_grad(false));
-    std::memcpy(host.mutable_data_ptr(), sources[i]->bytes.data(), sources[i]->bytes.size());
+    const std::size_t first =
+        to[i].whole ? static_cast<std::size_t>(to[i].whole->first) * host.element_size() : 0;
+    std::memcpy(host.mutable_data_ptr(), sources[i]->bytes.data() + first, host.nbytes());
     to[i].tensor.detach().copy_(host);
   }
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ namespace sluice::eval {
 struct NamedTensor {
   std::string name;
   at::Tensor tensor;
+  // The stored tensor has this shape, of which the flat `tensor` is the part from element `first`.
+  struct Whole {
+    std::vector<std::int64_t> shape;
+    std::int64_t first = 0;
+  };
+  std::optional<Whole> whole{};
 };
 
 // Copies each tensor of the file into the tensor of the same name. kBadData names the file and the

@@ -158,17 +158,25 @@ void Parameters::refresh_compute() {
   if (compute_.scalar_type() != master_.scalar_type()) compute_.copy_(master_);
 }
 
-std::vector<Parameters::Named> Parameters::named() const {
-  invariant(master_.defined(), "parameters are allocated before they are used");
-  std::vector<Named> all;
+std::vector<Parameters::Declared> Parameters::declared() const {
+  std::vector<Declared> all;
   for (const Slot& slot : slots_) {
     std::int64_t offset = slot.offset;
     for (const ParameterSpec& part : slot.parts) {
-      const at::Tensor gradient =
-          gradient_.defined() ? slot_tensor(gradient_, offset, part.shape) : at::Tensor();
-      all.push_back({&part, slot_tensor(master_, offset, part.shape), gradient, offset});
+      all.push_back({&part, offset});
       offset += part.num_elements();
     }
+  }
+  return all;
+}
+
+std::vector<Parameters::Named> Parameters::named() const {
+  invariant(master_.defined(), "parameters are allocated before they are used");
+  std::vector<Named> all;
+  for (const auto& [spec, offset] : declared()) {
+    const at::Tensor gradient =
+        gradient_.defined() ? slot_tensor(gradient_, offset, spec->shape) : at::Tensor();
+    all.push_back({spec, slot_tensor(master_, offset, spec->shape), gradient, offset});
   }
   return all;
 }

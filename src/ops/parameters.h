@@ -66,6 +66,13 @@ class Parameters {
   void initialize(std::uint64_t seed);
   void refresh_compute();  // copies master to compute; no-op in fp32
 
+  // One logical parameter, allocated or not.
+  struct Declared {
+    const ParameterSpec* spec;
+    std::int64_t offset;  // elements from the start of the flat buffers
+  };
+  std::vector<Declared> declared() const;
+
   // One logical parameter: views into the arena.
   struct Named {
     const ParameterSpec* spec;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "ops/choose.h"
@@ -28,6 +29,29 @@ double rms(double squares, std::int64_t count) {
 
 at::Tensor rms(const at::Tensor& x) { return x.to(at::kDouble).square().mean().sqrt(); }
 
+// Elements of the state and of the buffers of an update on a CPU.
+struct Sizes {
+  std::uint64_t statistics = 0, doubles = 0, factors = 0;
+};
+Sizes sizes_of(const AdafactorConfig& config, const ops::Parameters& parameters,
+               const ArenaRange& part) {
+  std::int64_t statistics = 0, doubles = 0, factors = 0;
+  for (const auto& [spec, offset] : parameters.declared()) {
+    if (!part.contains(offset)) continue;
+    if (!is_factored(config, *spec)) {
+      statistics += spec->num_elements();
+      continue;
+    }
+    const std::int64_t rows = spec->shape[0], columns = spec->shape[1],
+                       per_piece = rows_of_piece(columns);
+    statistics += rows + columns;
+    factors += rows + columns;
+    doubles += rows + columns * ((rows + per_piece - 1) / per_piece);
+  }
+  return {static_cast<std::uint64_t>(statistics), static_cast<std::uint64_t>(doubles),
+          static_cast<std::uint64_t>(factors)};
+}
+
 }  // namespace
 
 bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec) {
@@ -37,16 +61,17 @@ bool is_factored(const AdafactorConfig& config, const ops::ParameterSpec& spec) 
 }
 
 Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters, ops::Form form,
-                     gpu::Device* device)
-    : Optimizer(parameters, form, device, {.clip_norm = config.clip_norm, .max_norm = kMaxNorm}),
+                     gpu::Device* device, Shards shards)
+    : Optimizer(parameters, form, device, {.clip_norm = config.clip_norm, .max_norm = kMaxNorm},
+                std::move(shards)),
       config_(config) {
-  const StateSize size = state_size_of(config, parameters);
-  const auto num_statistics = static_cast<std::int64_t>(size.checkpoint_bytes / sizeof(float));
+  const auto num_statistics =
+      static_cast<std::int64_t>(sizes_of(config, parameters, own()).statistics);
   statistics_ = at::zeros({num_statistics}, parameters.master().options().requires_grad(false));
   std::int64_t statistics_at = 0;
-  for (const ops::Parameters::Named& parameter : parameters.named())
-    add_part(parameter, statistics_at);
-  invariant(statistics_at == num_statistics, "Adafactor: state_size_of() matches the state");
+  for (const ops::Parameters::Declared& parameter : parameters.declared())
+    if (own().contains(parameter.offset)) add_part(parameter, statistics_at);
+  invariant(statistics_at == num_statistics, "Adafactor: sizes_of() matches the state");
   if (on_gpu()) gpu_ = std::make_unique<AdafactorGpu>(*device, config, parameters, statistics_);
   if (!on_cpu()) return;
   gradient_squares_.resize(pieces_.size());
@@ -57,7 +82,7 @@ Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters,
 
 Adafactor::~Adafactor() = default;
 
-void Adafactor::add_part(const ops::Parameters::Named& parameter, std::int64_t& statistics_at) {
+void Adafactor::add_part(const ops::Parameters::Declared& parameter, std::int64_t& statistics_at) {
   const auto take = [&](std::vector<std::int64_t> shape) {
     const std::int64_t count =
         std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -184,9 +209,9 @@ double Adafactor::step_of(const Part& part, double lr) const {
   return lr * std::max(config_.min_scale, rms(weight_squares, count)) / excess;
 }
 
-double Adafactor::gradient_norm() {
+std::vector<double> Adafactor::gradient_squares() {
   parallel_for_each(pieces_.size(), [&](std::size_t i) { measure(pieces_[i], i); });
-  return std::sqrt(sum_of(gradient_squares_));
+  return gradient_squares_;
 }
 
 void Adafactor::apply(double lr, double clip, double num_updates) {
@@ -268,40 +293,41 @@ void Adafactor::apply_masked(const MaskedStep& step) {
 
 std::vector<Optimizer::State> Adafactor::moments() {
   std::vector<State> all;
-  for (const Part& part : parts_) {
-    if (part.factored) {
-      all.push_back({"exp_avg_sq_row." + part.spec->name, part.row});
-      all.push_back({"exp_avg_sq_col." + part.spec->name, part.column});
+  auto next = parts_.begin();
+  for (const ops::Parameters::Declared& parameter : parameters().declared()) {
+    const ops::ParameterSpec& spec = *parameter.spec;
+    const Part part = own().contains(parameter.offset) ? *next++ : Part{};
+    if (is_factored(config_, spec)) {
+      all.push_back(state_of("exp_avg_sq_row." + spec.name, {spec.shape[0]}, part.row, parameter));
+      all.push_back(
+          state_of("exp_avg_sq_col." + spec.name, {spec.shape[1]}, part.column, parameter));
     } else {
-      all.push_back({"exp_avg_sq." + part.spec->name, part.full});
+      all.push_back(state_of("exp_avg_sq." + spec.name, spec.shape, part.full, parameter));
     }
   }
   return all;
 }
 
 std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters,
-                                gpu::Device* device) {
-  return std::make_unique<Adafactor>(config, parameters, ops::Form::kFastest, device);
+                                gpu::Device* device, Shards shards) {
+  return std::make_unique<Adafactor>(config, parameters, ops::Form::kFastest, device,
+                                     std::move(shards));
 }
 
-StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters) {
-  std::int64_t statistics = 0, doubles = 0, factors = 0;
-  for (const ops::ParameterSpec* spec : parameters.specs()) {
-    if (!is_factored(config, *spec)) {
-      statistics += spec->num_elements();
-      continue;
-    }
-    const std::int64_t rows = spec->shape[0], columns = spec->shape[1],
-                       per_piece = rows_of_piece(columns);
-    statistics += rows + columns;
-    factors += rows + columns;
-    doubles += rows + columns * ((rows + per_piece - 1) / per_piece);
-  }
-  const auto state = static_cast<std::uint64_t>(statistics) * sizeof(float);
-  return {.memory_bytes = state + static_cast<std::uint64_t>(doubles) * sizeof(double) +
-                          static_cast<std::uint64_t>(factors) * sizeof(float),
-          .gpu_memory_bytes = state + gpu_buffer_bytes(config, parameters),
-          .checkpoint_bytes = state};
+// Updates are scaled by the size of the whole parameter.
+std::vector<std::int64_t> cuts_of(const AdafactorConfig&, const ops::Parameters& parameters) {
+  return parameter_cuts(parameters);
+}
+
+StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters,
+                        const ArenaRange& part) {
+  const Sizes of_part = sizes_of(config, parameters, part),
+              of_all = sizes_of(config, parameters, {0, parameters.arena_elements()});
+  const std::uint64_t state = of_part.statistics * sizeof(float);
+  return {
+      .memory_bytes = state + of_part.doubles * sizeof(double) + of_part.factors * sizeof(float),
+      .gpu_memory_bytes = state + gpu_buffer_bytes(config, parameters),
+      .checkpoint_bytes = of_all.statistics * sizeof(float)};
 }
 
 }  // namespace sluice::optim

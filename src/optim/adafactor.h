@@ -51,7 +51,8 @@ class Adafactor final : public Optimizer {
  public:
   // See Optimizer. The kernels for CPUs and GPUs take three passes over the arena.
   Adafactor(const AdafactorConfig& config, ops::Parameters& parameters,
-            ops::Form form = ops::Form::kFastest, gpu::Device* device = nullptr);
+            ops::Form form = ops::Form::kFastest, gpu::Device* device = nullptr,
+            Shards shards = {});
   ~Adafactor() override;
 
  private:
@@ -70,8 +71,8 @@ class Adafactor final : public Optimizer {
     std::int64_t begin = 0, end = 0;  // rows of a factored matrix, else elements
     std::int64_t columns_at = 0;      // in column_sums_
   };
-  void add_part(const ops::Parameters::Named& parameter, std::int64_t& statistics_at);
-  double gradient_norm() override;
+  void add_part(const ops::Parameters::Declared& parameter, std::int64_t& statistics_at);
+  std::vector<double> gradient_squares() override;
   void apply(double lr, double clip, double num_updates) override;
   void launch(const GpuUpdate& update) override;
   void apply_masked(const MaskedStep& step) override;
@@ -83,8 +84,8 @@ class Adafactor final : public Optimizer {
   double step_of(const Part& part, double lr) const;
 
   AdafactorConfig config_;
-  at::Tensor statistics_;  // fp32
-  std::vector<Part> parts_;
+  at::Tensor statistics_;      // fp32
+  std::vector<Part> parts_;    // of the own part of the arena
   std::vector<Piece> pieces_;  // the unit of work and of summation
   // Buffers of the kernels for CPUs: sums of g² by row and by column of each piece, sums of squares
   // by piece, and the factors of rows and columns that multiply the gradient.
@@ -94,7 +95,9 @@ class Adafactor final : public Optimizer {
 };
 
 std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters,
-                                gpu::Device* device);
-StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters);
+                                gpu::Device* device, Shards shards);
+StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters,
+                        const ArenaRange& part);
+std::vector<std::int64_t> cuts_of(const AdafactorConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "ops/choose.h"
@@ -21,7 +22,7 @@ constexpr double kMinScale = 1e-3;  // of scale_by_rms
 
 std::vector<Segment> decay_segments(const ops::Parameters& parameters) {
   std::vector<Segment> segments;
-  for (const ops::Parameters::Named& parameter : parameters.named()) {
+  for (const ops::Parameters::Declared& parameter : parameters.declared()) {
     if (!segments.empty() && segments.back().decay == parameter.spec->decay) continue;
     if (!segments.empty()) segments.back().end = parameter.offset;
     segments.push_back({parameter.offset, 0, parameter.spec->decay});
@@ -32,24 +33,25 @@ std::vector<Segment> decay_segments(const ops::Parameters& parameters) {
 
 std::vector<Segment> parameter_segments(const ops::Parameters& parameters) {
   std::vector<Segment> segments;
-  for (const ops::Parameters::Named& parameter : parameters.named())
+  for (const ops::Parameters::Declared& parameter : parameters.declared())
     segments.push_back({parameter.offset, parameter.offset + parameter.spec->num_elements(),
                         parameter.spec->decay});
   return segments;
 }
 
 AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form form,
-             gpu::Device* device)
-    : Optimizer(parameters, form, device, {.clip_norm = config.clip_norm}),
+             gpu::Device* device, Shards shards)
+    : Optimizer(parameters, form, device, {.clip_norm = config.clip_norm}, std::move(shards)),
       config_(config),
       segments_(config.scale_by_rms ? parameter_segments(parameters) : decay_segments(parameters)) {
   for (std::size_t i = 0; i < segments_.size(); ++i)
     for_each_piece(segments_[i].begin, segments_[i].end, kPieceElements,
                    [&](std::int64_t begin, std::int64_t end) {
-                     pieces_.push_back({begin, end, i});
+                     if (own().contains(begin)) pieces_.push_back({begin, end, i});
                    });
-  exp_avg_ = at::zeros_like(parameters.master());
-  exp_avg_sq_ = at::zeros_like(parameters.master());
+  const at::Tensor part = parameters.master().narrow(0, own().begin, own().end - own().begin);
+  exp_avg_ = at::zeros_like(part);
+  exp_avg_sq_ = at::zeros_like(part);
   if (on_gpu()) gpu_ = std::make_unique<AdamWGpu>(*device, config, parameters, segments_);
 }
 
@@ -102,8 +104,8 @@ std::vector<AdamWCoefficients> AdamW::segment_coefficients(double lr, double cli
   return all;
 }
 
-double AdamW::gradient_norm() {
-  return std::sqrt(sum_of(squares_of_pieces(parameters().gradient().const_data_ptr<float>())));
+std::vector<double> AdamW::gradient_squares() {
+  return squares_of_pieces(parameters().gradient().const_data_ptr<float>());
 }
 
 void AdamW::apply(double lr, double clip, double num_updates) {
@@ -116,11 +118,11 @@ void AdamW::apply(double lr, double clip, double num_updates) {
   ops::Bf16* compute = has_copy ? ops::write<ops::Bf16>(parameters().compute()) : nullptr;
   parallel_for_each(pieces_.size(), [&](std::size_t i) {
     const Piece& piece = pieces_[i];
-    const std::int64_t at = piece.begin;
+    const std::int64_t at = piece.begin, in_part = at - own().begin;
     const AdamWPiece work{weight + at,
                           gradient + at,
-                          exp_avg + at,
-                          exp_avg_sq + at,
+                          exp_avg + in_part,
+                          exp_avg_sq + in_part,
                           has_copy ? compute + at : nullptr,
                           piece.end - at};
     ops::run_kernel<AdamWKernel, const AdamWPiece*, const AdamWCoefficients*>(
@@ -174,22 +176,39 @@ std::vector<Optimizer::State> AdamW::moments() {
   std::vector<State> all;
   for (const char* kind : {"exp_avg", "exp_avg_sq"}) {
     const at::Tensor& flat = std::strcmp(kind, "exp_avg") == 0 ? exp_avg_ : exp_avg_sq_;
-    for (const ops::Parameters::Named& parameter : parameters().named())
-      all.push_back({std::string(kind) + "." + parameter.spec->name,
-                     flat.narrow(0, parameter.offset, parameter.spec->num_elements())
-                         .view(parameter.spec->shape)});
+    for (const ops::Parameters::Declared& parameter : parameters().declared()) {
+      const std::int64_t begin = std::clamp(parameter.offset, own().begin, own().end),
+                         end = std::clamp(parameter.offset + parameter.spec->num_elements(),
+                                          own().begin, own().end);
+      const at::Tensor part = flat.narrow(0, begin - own().begin, end - begin);
+      all.push_back(state_of(std::string(kind) + "." + parameter.spec->name, parameter.spec->shape,
+                             shards().is_divided() ? part : part.view(parameter.spec->shape),
+                             parameter));
+    }
   }
   return all;
 }
 
 std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters,
-                                gpu::Device* device) {
-  return std::make_unique<AdamW>(config, parameters, ops::Form::kFastest, device);
+                                gpu::Device* device, Shards shards) {
+  return std::make_unique<AdamW>(config, parameters, ops::Form::kFastest, device,
+                                 std::move(shards));
 }
 
-StateSize state_size_of(const AdamWConfig&, const ops::Parameters& parameters) {
+// Between the pieces, so that each has its sum of squares in one process.
+std::vector<std::int64_t> cuts_of(const AdamWConfig& config, const ops::Parameters& parameters) {
+  if (config.scale_by_rms) return parameter_cuts(parameters);
+  std::vector<std::int64_t> cuts;
+  for (const Segment& segment : decay_segments(parameters))
+    for_each_piece(segment.begin, segment.end, kPieceElements,
+                   [&](std::int64_t begin, std::int64_t) { cuts.push_back(begin); });
+  return cuts;
+}
+
+StateSize state_size_of(const AdamWConfig&, const ops::Parameters& parameters,
+                        const ArenaRange& part) {
   constexpr std::uint64_t kMoments = 2 * sizeof(float);  // exp_avg, exp_avg_sq
-  const std::uint64_t memory = kMoments * static_cast<std::uint64_t>(parameters.arena_elements());
+  const std::uint64_t memory = kMoments * static_cast<std::uint64_t>(part.end - part.begin);
   return {.memory_bytes = memory,
           .gpu_memory_bytes = memory,  // the tables are negligible: 48 bytes per 8192 elements
           .checkpoint_bytes = kMoments * static_cast<std::uint64_t>(parameters.num_parameters())};

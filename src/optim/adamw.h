@@ -41,7 +41,7 @@ class AdamW final : public Optimizer {
  public:
   // See Optimizer. The kernels for CPUs and GPUs update in one pass over the arena.
   AdamW(const AdamWConfig& config, ops::Parameters& parameters,
-        ops::Form form = ops::Form::kFastest, gpu::Device* device = nullptr);
+        ops::Form form = ops::Form::kFastest, gpu::Device* device = nullptr, Shards shards = {});
   ~AdamW() override;
 
  private:
@@ -49,7 +49,7 @@ class AdamW final : public Optimizer {
     std::int64_t begin = 0, end = 0;
     std::size_t segment = 0;
   };
-  double gradient_norm() override;
+  std::vector<double> gradient_squares() override;
   void apply(double lr, double clip, double num_updates) override;
   void launch(const GpuUpdate& update) override;
   void apply_masked(const MaskedStep& step) override;
@@ -60,13 +60,15 @@ class AdamW final : public Optimizer {
 
   AdamWConfig config_;
   std::vector<Segment> segments_;  // one AdamWCoefficients each; together they cover all parameters
-  std::vector<Piece> pieces_;      // the segments, divided into pieces
-  at::Tensor exp_avg_, exp_avg_sq_;  // fp32, laid out as the arena
+  std::vector<Piece> pieces_;      // the segments of the own part, divided into pieces
+  at::Tensor exp_avg_, exp_avg_sq_;  // fp32, laid out as the own part of the arena
   std::unique_ptr<AdamWGpu> gpu_;
 };
 
 std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters,
-                                gpu::Device* device);
-StateSize state_size_of(const AdamWConfig& config, const ops::Parameters& parameters);
+                                gpu::Device* device, Shards shards);
+StateSize state_size_of(const AdamWConfig& config, const ops::Parameters& parameters,
+                        const ArenaRange& part);
+std::vector<std::int64_t> cuts_of(const AdamWConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/machine.h"
@@ -101,11 +102,13 @@ void muon_step(const MuonConfig& config, const MuonScalars& scalars, const MuonT
   assign_if(applied, tensors.momentum, momentum);
 }
 
-Muon::Muon(const MuonConfig& config, ops::Parameters& parameters, ops::Form form)
-    : Optimizer(parameters, form, /*device=*/nullptr, {.clip_norm = config.clip_norm}),
+Muon::Muon(const MuonConfig& config, ops::Parameters& parameters, ops::Form form, Shards shards)
+    : Optimizer(parameters, form, /*device=*/nullptr, {.clip_norm = config.clip_norm},
+                std::move(shards)),
       config_(config),
       adamw_{.betas = config.betas, .eps = config.eps, .weight_decay = config.weight_decay} {
   for (const ops::Parameters::Named& parameter : parameters.named()) {
+    if (!own().contains(parameter.offset)) continue;
     const auto zeros = [&] {
       return at::zeros(parameter.spec->shape, parameters.master().options().requires_grad(false));
     };
@@ -128,7 +131,7 @@ Muon::Muon(const MuonConfig& config, ops::Parameters& parameters, ops::Form form
   }
 }
 
-double Muon::gradient_norm() {
+std::vector<double> Muon::gradient_squares() {
   const float* gradient = parameters().gradient().const_data_ptr<float>();
   std::vector<double> sums(pieces_.size());
   parallel_for_each(pieces_.size(), [&](std::size_t i) {
@@ -136,7 +139,7 @@ double Muon::gradient_norm() {
     ops::run_kernel<SumOfSquares, const float*, std::int64_t, double*>(
         gradient + piece.part->parameter.offset + piece.begin, piece.end - piece.begin, &sums[i]);
   });
-  return std::sqrt(sum_of(sums));
+  return sums;
 }
 
 void Muon::apply_adamw(const Piece& piece, const AdamWCoefficients& coefficients) {
@@ -192,41 +195,51 @@ void Muon::apply_masked(const MaskedStep& step) {
 
 std::vector<Optimizer::State> Muon::moments() {
   std::vector<State> all;
-  for (const Part& part : parts_) {
-    const std::string& name = part.parameter.spec->name;
-    if (part.momentum.defined()) {
-      all.push_back({"momentum." + name, part.momentum});
+  auto next = parts_.begin();
+  for (const ops::Parameters::Declared& parameter : parameters().declared()) {
+    const ops::ParameterSpec& spec = *parameter.spec;
+    const Part part = own().contains(parameter.offset) ? *next++ : Part{};
+    if (is_hidden_matrix(spec)) {
+      all.push_back(state_of("momentum." + spec.name, spec.shape, part.momentum, parameter));
     } else {
-      all.push_back({"exp_avg." + name, part.exp_avg});
-      all.push_back({"exp_avg_sq." + name, part.exp_avg_sq});
+      all.push_back(state_of("exp_avg." + spec.name, spec.shape, part.exp_avg, parameter));
+      all.push_back(state_of("exp_avg_sq." + spec.name, spec.shape, part.exp_avg_sq, parameter));
     }
   }
   return all;
 }
 
 std::unique_ptr<Optimizer> make(const MuonConfig& config, ops::Parameters& parameters,
-                                gpu::Device* /*device*/) {
-  return std::make_unique<Muon>(config, parameters);
+                                gpu::Device* /*device*/, Shards shards) {
+  return std::make_unique<Muon>(config, parameters, ops::Form::kFastest, std::move(shards));
 }
 
-StateSize state_size_of(const MuonConfig&, const ops::Parameters& parameters) {
+// A matrix is orthogonalized as a whole.
+std::vector<std::int64_t> cuts_of(const MuonConfig&, const ops::Parameters& parameters) {
+  return parameter_cuts(parameters);
+}
+
+StateSize state_size_of(const MuonConfig&, const ops::Parameters& parameters,
+                        const ArenaRange& part) {
   // Temporaries of muon_step and masked_adamw_step, at most.
   constexpr std::uint64_t kMatrixCopies = 6, kGramMatrices = 3, kAdamWCopies = 7;
-  std::uint64_t state = 0, matrix = 0, rest = 0;
-  for (const ops::ParameterSpec* spec : parameters.specs()) {
+  std::uint64_t state = 0, all = 0, matrix = 0, rest = 0;
+  for (const auto& [spec, offset] : parameters.declared()) {
     const auto bytes = static_cast<std::uint64_t>(spec->num_elements()) * sizeof(float);
+    const std::uint64_t kept = is_hidden_matrix(*spec) ? bytes : 2 * bytes;
+    all += kept;
+    if (!part.contains(offset)) continue;
+    state += kept;
     if (!is_hidden_matrix(*spec)) {
-      state += 2 * bytes;
       rest = std::max(rest, kAdamWCopies * bytes);
       continue;
     }
-    state += bytes;
     const auto side = static_cast<std::uint64_t>(std::min(spec->shape[0], spec->shape[1]));
     matrix = std::max(matrix, kMatrixCopies * bytes + kGramMatrices * side * side * sizeof(float));
   }
   return {.memory_bytes = state + static_cast<std::uint64_t>(at::get_num_threads()) * matrix,
           .gpu_memory_bytes = state + std::max(matrix, rest),
-          .checkpoint_bytes = state};
+          .checkpoint_bytes = all};
 }
 
 }  // namespace sluice::optim

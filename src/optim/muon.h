@@ -52,7 +52,8 @@ class Muon final : public Optimizer {
  public:
   // See Optimizer. On CPUs each matrix is updated by one thread, so that results do not depend on
   // the number of threads; on GPUs the update runs as ATen calls.
-  Muon(const MuonConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest);
+  Muon(const MuonConfig& config, ops::Parameters& parameters, ops::Form form = ops::Form::kFastest,
+       Shards shards = {});
 
  private:
   struct Part {
@@ -64,7 +65,7 @@ class Muon final : public Optimizer {
     const Part* part;
     std::int64_t begin = 0, end = 0;
   };
-  double gradient_norm() override;
+  std::vector<double> gradient_squares() override;
   void apply(double lr, double clip, double num_updates) override;
   void apply_masked(const MaskedStep& step) override;
   std::vector<State> moments() override;
@@ -72,14 +73,16 @@ class Muon final : public Optimizer {
 
   MuonConfig config_;
   AdamWConfig adamw_;
-  std::vector<Part> parts_;
+  std::vector<Part> parts_;            // of the own part of the arena
   std::vector<const Part*> matrices_;  // the hidden matrices of parts_
   std::vector<Piece> pieces_, rest_;   // of all parts; of those that AdamW trains
 };
 
 // `device` is not used: there are no kernels for GPUs.
 std::unique_ptr<Optimizer> make(const MuonConfig& config, ops::Parameters& parameters,
-                                gpu::Device* device);
-StateSize state_size_of(const MuonConfig& config, const ops::Parameters& parameters);
+                                gpu::Device* device, Shards shards);
+StateSize state_size_of(const MuonConfig& config, const ops::Parameters& parameters,
+                        const ArenaRange& part);
+std::vector<std::int64_t> cuts_of(const MuonConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

@@ -4,6 +4,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
 #include <variant>
 
 #include "base/error.h"
@@ -11,18 +14,21 @@
 #include "optim/adamw.h"
 #include "optim/gpu_update.h"
 #include "optim/muon.h"
+#include "optim/pieces.h"
 #include "optim/update_guard.h"
 
 namespace sluice::optim {
 
 Optimizer::Optimizer(ops::Parameters& parameters, ops::Form form, gpu::Device* device,
-                     const Limits& limits)
+                     const Limits& limits, Shards shards)
     : parameters_(parameters),
       limits_(limits),
       kernels_(form == ops::Form::kReference  ? Kernels::kNone
                : device != nullptr            ? Kernels::kGpu
                : parameters.master().is_cpu() ? Kernels::kCpu
-                                              : Kernels::kNone) {
+                                              : Kernels::kNone),
+      shards_(std::move(shards)) {
+  invariant(!shards_.is_divided() || on_cpu(), "a divided arena is updated on CPUs");
   invariant(parameters.gradient().defined(), "an optimizer needs gradients");
   num_updates_ = scalar_like(parameters.master(), 0);
   if (!on_gpu()) return;
@@ -44,6 +50,26 @@ UpdateReport Optimizer::update(const Update& update) {
   }
 }
 
+// The sum of the same values in the same order for any number of processes.
+double Optimizer::gradient_norm() {
+  const std::vector<double> own = gradient_squares();
+  if (!shards_.is_divided()) return std::sqrt(sum_of(own));
+  const auto rank = static_cast<std::size_t>(shards_.rank);
+  if (pieces_of_ranks_.empty()) {
+    std::vector<double> counts(static_cast<std::size_t>(shards_.size()));
+    counts[rank] = static_cast<double>(own.size());
+    shards_.gather(counts, [](int) { return 1; });
+    for (const double count : counts) pieces_of_ranks_.push_back(static_cast<std::int64_t>(count));
+  }
+  const auto own_at = pieces_of_ranks_.begin() + shards_.rank;
+  std::vector<double> all(static_cast<std::size_t>(
+      std::accumulate(pieces_of_ranks_.begin(), pieces_of_ranks_.end(), std::int64_t{0})));
+  std::copy(own.begin(), own.end(),
+            all.begin() + std::accumulate(pieces_of_ranks_.begin(), own_at, std::int64_t{0}));
+  shards_.gather(all, [&](int r) { return pieces_of_ranks_[static_cast<std::size_t>(r)]; });
+  return std::sqrt(sum_of(all));
+}
+
 UpdateReport Optimizer::update_on_cpu(const Update& update) {
   const double norm = gradient_norm();
   const double clip =
@@ -52,7 +78,11 @@ UpdateReport Optimizer::update_on_cpu(const Update& update) {
   if (applied) {
     double& num_updates = *num_updates_.data_ptr<double>();
     num_updates += 1;
+    if (update.before_apply) update.before_apply();
     apply(update.lr, clip, num_updates);
+    const std::int64_t end = own().end;
+    at::Tensor(parameters_.gradient()).narrow(0, 0, own().begin).zero_();
+    at::Tensor(parameters_.gradient()).narrow(0, end, parameters_.arena_elements() - end).zero_();
   } else {
     parameters_.gradient().zero_();
   }
@@ -107,14 +137,44 @@ std::vector<Optimizer::State> Optimizer::state() {
   return all;
 }
 
-// Each optimizer declares make() and state_size_of() for its config next to its class.
-StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters) {
-  return std::visit([&](const auto& c) { return state_size_of(c, parameters); }, config);
+Optimizer::State Optimizer::state_of(std::string name, std::vector<std::int64_t> shape,
+                                     at::Tensor tensor,
+                                     const ops::Parameters::Declared& parameter) const {
+  State state{std::move(name), std::move(tensor), std::move(shape)};
+  if (!shards_.is_divided()) return state;
+  const std::int64_t n = parameter.spec->num_elements(),
+                     count = std::accumulate(state.shape.begin(), state.shape.end(),
+                                             std::int64_t{1}, std::multiplies<>());
+  for (const std::int64_t begin : shards_.begins) {
+    const std::int64_t elements = std::clamp<std::int64_t>(begin - parameter.offset, 0, n);
+    invariant(count == n || elements == 0 || elements == n, "the arena is cut where it may be");
+    state.begins.push_back(elements == n ? count : elements);
+  }
+  state.tensor = state.tensor.defined() ? state.tensor.flatten() : at::empty({0}, at::kFloat);
+  return state;
+}
+
+// Each optimizer declares make(), state_size_of() and cuts_of() for its config next to its class.
+StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters,
+                     std::optional<ArenaRange> part) {
+  const ArenaRange all{0, parameters.arena_elements()};
+  return std::visit([&](const auto& c) { return state_size_of(c, parameters, part.value_or(all)); },
+                    config);
+}
+
+std::vector<std::int64_t> shard_begins(const OptimizerConfig& config,
+                                       const ops::Parameters& parameters, int num_ranks) {
+  if (num_ranks == 1) return {};
+  const std::vector<std::int64_t> cuts =
+      std::visit([&](const auto& c) { return cuts_of(c, parameters); }, config);
+  return divide_arena(parameters.arena_elements(), cuts, num_ranks);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
-                                          ops::Parameters& parameters, gpu::Device* device) {
-  return std::visit([&](const auto& c) { return make(c, parameters, device); }, config);
+                                          ops::Parameters& parameters, gpu::Device* device,
+                                          Shards shards) {
+  return std::visit([&](const auto& c) { return make(c, parameters, device, std::move(shards)); },
+                    config);
 }
 
 }  // namespace sluice::optim

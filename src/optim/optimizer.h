@@ -4,8 +4,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "ops/context.h"
 #include "ops/parameters.h"
 #include "optim/optimizer_config.h"
+#include "optim/shards.h"
 
 namespace sluice::optim {
 
@@ -24,6 +27,7 @@ struct Update {
   at::Tensor loss{};                      // float64: mean loss of the step
   at::Tensor loss_limit{}, norm_limit{};  // float64: larger is a spike; +inf or undefined: no limit
   at::Tensor device_lr{};                 // float64: lr on the device; required by the GPU form
+  std::function<void()> before_apply{};   // on CPUs: called just before weights change
 };
 
 // Outcome of an update, as device scalars. The GPU form returns the same tensors each time and
@@ -61,11 +65,16 @@ class Optimizer {
 
   // State for checkpoints: named fp32 tensors that alias the state
   // ("exp_avg.blocks.0.ffn.w.weight") and "num_updates", the number of applied updates (float64).
+  // If the arena is divided, `tensor` is flat: elements begins[rank] to begins[rank + 1] - 1 of the
+  // state with this shape. Without `begins`, every process has the whole.
   struct State {
     std::string name;
     at::Tensor tensor;
+    std::vector<std::int64_t> shape{}, begins{};
   };
   std::vector<State> state();
+
+  const Shards& shards() const { return shards_; }
 
  protected:
   // `clip_norm` 0: no clipping. A norm above `max_norm` after clipping is treated as non-finite.
@@ -75,14 +84,24 @@ class Optimizer {
   };
   // `device`: runs the kernels for GPUs, unless the form is kReference; borrowed. nullptr for an
   // optimizer without such kernels.
-  Optimizer(ops::Parameters& parameters, ops::Form form, gpu::Device* device, const Limits& limits);
+  // A divided arena needs the kernels for CPUs.
+  Optimizer(ops::Parameters& parameters, ops::Form form, gpu::Device* device, const Limits& limits,
+            Shards shards);
   bool on_cpu() const { return kernels_ == Kernels::kCpu; }
   bool on_gpu() const { return kernels_ == Kernels::kGpu; }
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }
 
-  // Kernels for CPUs. `apply` updates weights, compute copy and state, and clears the gradients.
-  virtual double gradient_norm() = 0;
+  // The part of the arena that this process updates, and the state of a parameter at `offset`:
+  // `tensor` has `shape`, and belongs to the processes that have the `num_elements` elements of the
+  // parameter, or is undefined if this is none of them.
+  ArenaRange own() const { return {shards_.begin(), shards_.end(parameters_.arena_elements())}; }
+  State state_of(std::string name, std::vector<std::int64_t> shape, at::Tensor tensor,
+                 const ops::Parameters::Declared& parameter) const;
+
+  // Kernels for CPUs, for the own part: the sums of squares of the gradient, by piece in the order
+  // of the arena; `apply` updates weights, compute copy and state, and clears the gradients.
+  virtual std::vector<double> gradient_squares() = 0;
   virtual void apply(double lr, double clip, double num_updates) = 0;
   // Kernels for GPUs: launches a whole update. InvariantError unless overridden.
   virtual void launch(const GpuUpdate& update);
@@ -93,14 +112,17 @@ class Optimizer {
  private:
   enum class Kernels { kNone, kCpu, kGpu };
   UpdateReport update_on_cpu(const Update& update);
+  double gradient_norm();
   UpdateReport update_on_gpu(const Update& update);
   UpdateReport update_masked(const Update& update);
 
   ops::Parameters& parameters_;
   Limits limits_;
   Kernels kernels_;
-  at::Tensor num_updates_;          // float64
-  at::Tensor grad_norm_, applied_;  // of the GPU form
+  Shards shards_;
+  std::vector<std::int64_t> pieces_of_ranks_;  // of gradient_squares(); gathered once
+  at::Tensor num_updates_;                     // float64
+  at::Tensor grad_norm_, applied_;             // of the GPU form
 };
 
 // Size of the state for declared parameters, allocated or not; `plan` has no optimizer.
@@ -109,12 +131,18 @@ struct StateSize {
   std::uint64_t gpu_memory_bytes = 0;  // including buffers of an update by the kernels for GPUs
   std::uint64_t checkpoint_bytes = 0;  // the fp32 tensors of state()
 };
-StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters);
+// `part`: what one process has of a divided arena; checkpoint_bytes is that of all.
+StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters,
+                     std::optional<ArenaRange> part = {});
+
+// The parts of `num_ranks` processes, as Shards::begins; empty for one.
+std::vector<std::int64_t> shard_begins(const OptimizerConfig& config,
+                                       const ops::Parameters& parameters, int num_ranks);
 
 // `device`: runs the kernels for GPUs and holds the parameters; borrowed. nullptr: kernels for
 // CPUs, and plain ATen calls on other devices.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
                                           ops::Parameters& parameters,
-                                          gpu::Device* device = nullptr);
+                                          gpu::Device* device = nullptr, Shards shards = {});
 
 }  // namespace sluice::optim

@@ -1,13 +1,13 @@
 #include "run/memory.h"
 
 #include <algorithm>
-#include <bit>
 #include <variant>
 
 #include "model/step_memory.h"
 #include "ops/attention_core.h"
 #include "optim/optimizer.h"
 #include "train/batches.h"
+#include "train/gradient_sums.h"
 
 namespace sluice::run {
 namespace {
@@ -40,13 +40,10 @@ std::int64_t stored_rows(const model::ModelConfig& config, std::int64_t vocab_si
   return (vocab_size + multiple - 1) / multiple * multiple;
 }
 
-// Sums that train/gradient_sums.h keeps.
-std::uint64_t num_partial_sums(const train::ResolvedRun& run) {
-  if (!run.is_exact()) return 0;
-  const std::uint64_t sequences = count(run.config.train.batch_sequences),
-                      size = count(run.micro_batch_sequences),
-                      slots = (sequences + size - 1) / size;
-  return static_cast<std::uint64_t>(std::bit_width(slots - 1));
+// Slots of cluster/slots.h.
+std::int64_t num_slots(const train::ResolvedRun& run) {
+  const std::int64_t sequences = run.config.train.batch_sequences, size = run.micro_batch_sequences;
+  return (sequences + size - 1) / size;
 }
 
 }  // namespace
@@ -86,7 +83,7 @@ std::vector<MemoryPart> memory_parts(const train::ResolvedRun& run, std::int64_t
           {"prepared tokens, mapped", stored.token_bytes},
           {"weights, fp32", 4 * stored.arena_elements},
           {"gradients, fp32", 4 * stored.arena_elements},
-          {"gradient sums, fp32", 4 * stored.arena_elements * num_partial_sums(run)},
+          {"gradient sums, fp32", 4 * stored.gradient_sum_elements},
           {"weights, bf16 copy", bf16 ? 2 * stored.arena_elements : 0},
           {"optimizer state, fp32", stored.optimizer_bytes},
           {"activations kept for backward", sequences * one.kept},
@@ -134,22 +131,40 @@ std::uint64_t sum_of(const std::vector<MemoryPart>& parts) {
 }
 
 MemoryEstimate estimate_memory(const train::ResolvedRun& run, std::int64_t vocab_size,
-                               std::uint64_t process_bytes, std::uint64_t token_bytes) {
+                               std::uint64_t process_bytes, std::uint64_t token_bytes,
+                               std::int64_t num_processes) {
   const auto model =
       model::make_model(run.config.model, vocab_size, train::sequences_of(run.config, /*start=*/0));
-  const optim::StateSize state = optim::state_size(run.config.optimizer, model->parameters());
-  const auto elements = static_cast<std::uint64_t>(model->parameters().arena_elements());
-  if (run.device == "cpu")
-    return {.process = memory_parts(run, vocab_size,
-                                    {.arena_elements = elements,
-                                     .optimizer_bytes = state.memory_bytes,
-                                     .process_bytes = process_bytes,
-                                     .token_bytes = token_bytes}),
-            .gpu = {}};
+  const ops::Parameters& parameters = model->parameters();
+  const std::int64_t elements = parameters.arena_elements();
+  const std::vector<std::int64_t> begins =
+      optim::shard_begins(run.config.optimizer, parameters, static_cast<int>(num_processes));
+  const optim::StateSize state = optim::state_size(run.config.optimizer, parameters);
+  if (run.device == "cpu") {
+    StoredSizes stored{.arena_elements = count(elements),
+                       .process_bytes = process_bytes,
+                       .token_bytes = token_bytes};
+    for (int rank = 0; rank < static_cast<int>(num_processes); ++rank) {
+      const auto r = static_cast<std::size_t>(rank);
+      const optim::ArenaRange part = begins.empty() ? optim::ArenaRange{0, elements}
+                                                    : optim::ArenaRange{begins[r], begins[r + 1]};
+      const std::uint64_t optimizer =
+          optim::state_size(run.config.optimizer, parameters, part).memory_bytes;
+      const std::uint64_t sums =
+          run.is_exact()
+              ? count(train::GradientSums::num_elements(elements, num_slots(run), rank, begins))
+              : 0;
+      if (optimizer + 4 * sums < stored.optimizer_bytes + 4 * stored.gradient_sum_elements)
+        continue;
+      stored.optimizer_bytes = optimizer;
+      stored.gradient_sum_elements = sums;
+    }
+    return {.process = memory_parts(run, vocab_size, stored), .gpu = {}};
+  }
   return {.process = {{"program and LibTorch", process_bytes + kWarmBytes},
                       {"prepared tokens, mapped", token_bytes}},
           .gpu = gpu_memory_parts(run, {.vocab_size = vocab_size,
-                                        .arena_elements = elements,
+                                        .arena_elements = count(elements),
                                         .optimizer_bytes = state.gpu_memory_bytes})};
 }
 

@@ -17,8 +17,9 @@ struct MemoryPart {
 };
 
 struct StoredSizes {
-  std::uint64_t arena_elements = 0;   // of one flat buffer
-  std::uint64_t optimizer_bytes = 0;  // optim::StateSize::memory_bytes
+  std::uint64_t arena_elements = 0;         // of one flat buffer
+  std::uint64_t optimizer_bytes = 0;        // optim::StateSize::memory_bytes
+  std::uint64_t gradient_sum_elements = 0;  // train::GradientSums::num_elements()
   // of the program and its libraries before any computation
   std::uint64_t process_bytes = 0;
   // of the prepared tokens that the run reads, in mapped files
@@ -53,8 +54,9 @@ std::uint64_t sum_of(const std::vector<MemoryPart>& parts);
 struct MemoryEstimate {
   std::vector<MemoryPart> process, gpu;
 };
-// `process_bytes` and `token_bytes` as in StoredSizes.
+// `process_bytes` and `token_bytes` as in StoredSizes. Of `num_processes`: the one that needs most.
 MemoryEstimate estimate_memory(const train::ResolvedRun& run, std::int64_t vocab_size,
-                               std::uint64_t process_bytes = 0, std::uint64_t token_bytes = 0);
+                               std::uint64_t process_bytes = 0, std::uint64_t token_bytes = 0,
+                               std::int64_t num_processes = 1);
 
 }  // namespace sluice::run

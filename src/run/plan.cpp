@@ -133,7 +133,8 @@ void add_preparation(Plan& plan, std::uint64_t process_bytes, std::uint64_t corp
 
 }  // namespace
 
-Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe) {
+Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe,
+               std::int64_t num_processes) {
   Plan plan;
   const std::uint64_t process_bytes = resident_memory_bytes();
   plan.vocab_size = planned_vocabulary(config);
@@ -147,6 +148,8 @@ Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe) {
       config, {.vocab_size = plan.vocab_size, .windows_per_epoch = windows.value_or(1)},
       /*stored=*/nullptr, micro_batch_rule(plan.vocab_size, probe));
   const ResolvedRun& run = plan.run;
+  require(run.device == "cpu" || num_processes == 1, ExitCode::kUsage, "--processes",
+          cat(num_processes), "1 on a GPU");
   plan.sizes = train::sizes_of(plan.run.config, plan.vocab_size);
   if (windows)
     plan.tokens_per_epoch =
@@ -160,8 +163,9 @@ Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe) {
   const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
                                        train::sequences_of(plan.run.config, /*start=*/0));
   const optim::StateSize state = optim::state_size(plan.run.config.optimizer, model->parameters());
-  MemoryEstimate memory = estimate_memory(run, plan.vocab_size, process_bytes,
-                                          token_bytes(plan, data ? &*data : nullptr, corpus_bytes));
+  MemoryEstimate memory =
+      estimate_memory(run, plan.vocab_size, process_bytes,
+                      token_bytes(plan, data ? &*data : nullptr, corpus_bytes), num_processes);
   plan.memory = std::move(memory.process);
   plan.memory_bytes = sum_of(plan.memory);
   plan.gpu_memory = std::move(memory.gpu);

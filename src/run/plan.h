@@ -43,9 +43,10 @@ struct Plan {
 // The corpus is needed only for tokens_per_epoch, the tokenizer only if the configuration does not
 // give the size of the vocabulary. kUsage, kBadData and kMissingInput for a given tokenizer that
 // cannot be read. `notes` kNone suppresses warnings about the corpus, for repeated planning.
-// `probe`: how `train.micro_batch_sequences: auto` is resolved on a GPU.
+// `probe`: how `train.micro_batch_sequences: auto` is resolved on a GPU. `num_processes`: memory is
+// that of the one of them that needs most (docs/distributed.md).
 Plan make_plan(const train::RunConfig& config, text::Notes notes = text::Notes::kLog,
-               Probe probe = Probe::kPredict);
+               Probe probe = Probe::kPredict, std::int64_t num_processes = 1);
 
 struct StepTiming {
   double seconds_per_step = 0;  // median

@@ -237,11 +237,11 @@ Outcome follow(const SessionOptions& options, dist::Group& group) {
   const RunConfig requested =
       from == nullptr ? options.config
                       : with_resolved_paths(options.config, paths, from->state.fingerprint);
-  const std::unique_ptr<Parts> parts = make_parts(requested, paths, from);
+  const std::unique_ptr<Parts> parts = make_parts(requested, paths, from, &group);
   group.barrier(start_s);
   require_same_run(group, *parts, from);
   train::Checkpointer checkpointer(checkpoints, parts->model->parameters(), *parts->optimizer,
-                                   parts->data, parts->run, /*is_written=*/false);
+                                   parts->data, parts->run, &group);
   group.barrier(start_s);
   return with_memory_errors(memory_user(options, *parts), [&] {
     return train_parts(options, *parts, checkpointer, paths, from, &group);
@@ -290,7 +290,7 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
   const RunConfig requested =
       from == nullptr ? options.config
                       : with_resolved_paths(options.config, paths, from->state.fingerprint);
-  const std::unique_ptr<Parts> parts = make_parts(requested, paths, from);
+  const std::unique_ptr<Parts> parts = make_parts(requested, paths, from, group);
   if (group != nullptr) {
     group->barrier(start_s);  // the data is prepared
     group->barrier(start_s);  // the others have opened it
@@ -300,7 +300,7 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
   const StopNotice notice("finishing this step, then saving");
   const ResolvedRun& resolved = parts->run;
   train::Checkpointer checkpointer(*checkpoints, parts->model->parameters(), *parts->optimizer,
-                                   parts->data, resolved);
+                                   parts->data, resolved, group);
   const std::uint64_t one_checkpoint = checkpointer.size_bytes();
   checkpoints->require_space(from == nullptr ? space_needed(resolved, one_checkpoint)
                                              : one_checkpoint);

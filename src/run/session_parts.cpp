@@ -59,6 +59,14 @@ std::unique_ptr<model::LanguageModel> make_model(const ResolvedRun& run,
   return made;
 }
 
+optim::Shards shards_of(const optim::OptimizerConfig& config, const ops::Parameters& parameters,
+                        dist::Group* group) {
+  if (group == nullptr) return {};
+  return {.rank = group->rank(),
+          .begins = optim::shard_begins(config, parameters, group->size()),
+          .gather = [group](auto all, const auto& count_of) { group->gather(all, count_of); }};
+}
+
 void check_tokenizer(const data::PreparedData& data, const Start& start) {
   const std::string hash = data.tokenizer->hash().hex();
   const std::string& expected =
@@ -94,7 +102,7 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store
   return start;
 }
 
-Parts::Parts(ResolvedRun resolved, data::PreparedData prepared)
+Parts::Parts(ResolvedRun resolved, data::PreparedData prepared, dist::Group* group)
     : run(std::move(resolved)),
       data(std::move(prepared)),
       batches(train::make_training_batches(run.config, data)),
@@ -102,10 +110,11 @@ Parts::Parts(ResolvedRun resolved, data::PreparedData prepared)
       scope(device),
       model(make_model(run, *data.tokenizer, device)),
       optimizer(
-          optim::make_optimizer(run.config.optimizer, model->parameters(), ops::gpu_of(device))) {}
+          optim::make_optimizer(run.config.optimizer, model->parameters(), ops::gpu_of(device),
+                                shards_of(run.config.optimizer, model->parameters(), group))) {}
 
 std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPaths& paths,
-                                  const Start* start) {
+                                  const Start* start, dist::Group* group) {
   const RunConfig* stored = start != nullptr ? &start->config : nullptr;
   const std::int64_t num_threads = train::resolve_threads(written.train, stored);
   // An unavailable device fails before the corpus is read.
@@ -129,7 +138,7 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
     train::make_evaluation_batches(run, train::held_out(run.config, data).stream, *data.tokenizer,
                                    {});
   return with_memory_errors({.run = run, .vocab_size = facts.vocab_size},
-                            [&] { return std::make_unique<Parts>(run, std::move(data)); });
+                            [&] { return std::make_unique<Parts>(run, std::move(data), group); });
 }
 
 }  // namespace sluice::run

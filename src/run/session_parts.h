@@ -7,6 +7,7 @@
 
 #include "data/batch_source.h"
 #include "data/prepared.h"
+#include "dist/group.h"
 #include "model/language_model.h"
 #include "ops/cuda.h"
 #include "optim/optimizer.h"
@@ -30,7 +31,7 @@ std::optional<Start> find_start(store::CheckpointStore& checkpoints, const store
 
 // Neither copied nor moved, because the components refer to each other.
 struct Parts {
-  Parts(train::ResolvedRun resolved, data::PreparedData prepared);
+  Parts(train::ResolvedRun resolved, data::PreparedData prepared, dist::Group* group);
 
   train::ResolvedRun run;
   data::PreparedData data;
@@ -42,8 +43,8 @@ struct Parts {
 };
 
 // Prepares or opens the data and resolves `written`, for a new run or to continue from `start`.
-// Errors: see run_training().
+// `group`: the other processes of the run, borrowed; nullptr: none. Errors: see run_training().
 std::unique_ptr<Parts> make_parts(const train::RunConfig& written, const store::RunPaths& paths,
-                                  const Start* start);
+                                  const Start* start, dist::Group* group);
 
 }  // namespace sluice::run

@@ -52,27 +52,35 @@ std::optional<std::uint64_t> size_of(std::span<const std::int64_t> shape, Dtype 
 
 std::string quoted(std::string_view text) { return nlohmann::json(text).dump(); }
 
-void check_for_writing(std::span<const TensorView> tensors) {
+void check_size(const std::string& name, Dtype dtype, std::span<const std::int64_t> shape,
+                std::size_t num_bytes) {
+  invariant(
+      size_of(shape, dtype) == num_bytes,
+      cat("tensor `", name, "` has ", num_bytes, " bytes, which do not match its dtype and shape"));
+}
+
+template <class Tensor>
+void check_names(std::span<const Tensor> tensors) {
   std::set<std::string_view> names;
-  for (const TensorView& t : tensors) {
+  for (const Tensor& t : tensors) {
     invariant(t.name != kMetadataKey && names.insert(t.name).second,
               cat("duplicate or reserved tensor name `", t.name, "`"));
-    invariant(t.shape.size() <= kMaxDimensions && size_of(t.shape, t.dtype) == t.bytes.size(),
-              cat("tensor `", t.name, "` has ", t.bytes.size(),
-                  " bytes, which do not match its dtype and shape"));
+    invariant(t.shape.size() <= kMaxDimensions && size_of(t.shape, t.dtype).has_value(),
+              cat("tensor `", t.name, "`: its shape can be stored"));
   }
 }
 
 // The length field and the padded header.
-std::string head_of(std::span<const TensorView> tensors, const Metadata& metadata) {
-  check_for_writing(tensors);
+template <class Tensor>
+std::string head_of(std::span<const Tensor> tensors, const Metadata& metadata) {
+  check_names(tensors);
   std::string head(kLengthBytes, '\0');
   head += "{";
   if (!metadata.empty()) head += cat(quoted(kMetadataKey), ":", nlohmann::json(metadata).dump());
   std::uint64_t begin = 0;
-  for (const TensorView& t : tensors) {
+  for (const Tensor& t : tensors) {
     if (head.size() > kLengthBytes + 1) head += ",";
-    const std::uint64_t end = begin + t.bytes.size();
+    const std::uint64_t end = begin + size_of(t.shape, t.dtype).value();
     head += cat(quoted(t.name), ":{\"dtype\":\"", name_of(t.dtype),
                 "\",\"shape\":", nlohmann::json(t.shape).dump(), ",\"data_offsets\":[", begin, ",",
                 end, "]}");
@@ -177,10 +185,26 @@ const TensorView& Tensors::at(std::string_view name) const {
 
 void write_safetensors(OutputFile& file, std::span<const TensorView> tensors,
                        const Metadata& metadata) {
+  for (const TensorView& t : tensors) check_size(t.name, t.dtype, t.shape, t.bytes.size());
   file.write(std::string_view(head_of(tensors, metadata)));
   for (const TensorView& t : tensors) {
     if (!t.bytes.empty()) file.write(t.bytes);
   }
+}
+
+void write_safetensors(OutputFile& file, std::span<const TensorSource> tensors) {
+  file.write(std::string_view(head_of(tensors, {})));
+  for (const TensorSource& t : tensors) {
+    const std::span<const std::byte> bytes = t.bytes();
+    check_size(t.name, t.dtype, t.shape, bytes.size());
+    if (!bytes.empty()) file.write(bytes);
+  }
+}
+
+std::uint64_t safetensors_size_bytes(std::span<const TensorSource> tensors) {
+  std::uint64_t size = head_of(tensors, {}).size();
+  for (const TensorSource& t : tensors) size += size_of(t.shape, t.dtype).value();
+  return size;
 }
 
 std::uint64_t safetensors_size_bytes(std::span<const TensorView> tensors,

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -52,6 +53,17 @@ struct Tensors {
 // bytes must match dtype and shape (InvariantError).
 void write_safetensors(OutputFile& file, std::span<const TensorView> tensors,
                        const Metadata& metadata = {});
+// The same file, from tensors that are not in memory at the same time. Each is written before the
+// next one is asked for.
+struct TensorSource {
+  std::string name;
+  Dtype dtype = Dtype::kF32;
+  std::vector<std::int64_t> shape;
+  std::function<std::span<const std::byte>()> bytes;
+};
+void write_safetensors(OutputFile& file, std::span<const TensorSource> tensors);
+std::uint64_t safetensors_size_bytes(std::span<const TensorSource> tensors);
+
 // The size of that file, without writing it: for space checks.
 std::uint64_t safetensors_size_bytes(std::span<const TensorView> tensors,
                                      const Metadata& metadata = {});

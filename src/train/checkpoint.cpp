@@ -47,6 +47,40 @@ HostTensors model_tensors(const ops::Parameters& parameters) {
   return tensors;
 }
 
+std::int64_t part_size(const optim::Optimizer::State& state, int rank) {
+  const auto r = static_cast<std::size_t>(rank);
+  return state.begins[r + 1] - state.begins[r];
+}
+
+// The state of a divided optimizer, received part by part while it is written.
+std::vector<store::TensorSource> divided_state(optim::Optimizer& optimizer, dist::Group* group) {
+  std::vector<store::TensorSource> sources;
+  const auto buffer = std::make_shared<at::Tensor>();  // of the tensor that is written
+  for (const optim::Optimizer::State& state : optimizer.state()) {
+    const bool is_scalar = state.begins.empty();
+    sources.push_back(
+        {state.name, is_scalar ? store::Dtype::kF64 : store::Dtype::kF32, state.shape,
+         [state, buffer, group, is_scalar] {
+           *buffer = is_scalar ? state.tensor : at::empty({state.begins.back()}, at::kFloat);
+           if (!is_scalar) {
+             std::vector<dist::Group::Message> receives;
+             for (int rank = 0; rank < group->size(); ++rank) {
+               const at::Tensor part = buffer->narrow(
+                   0, state.begins[static_cast<std::size_t>(rank)], part_size(state, rank));
+               if (rank == group->rank())
+                 part.copy_(state.tensor);
+               else if (part.numel() > 0)
+                 receives.push_back({rank, part});
+             }
+             group->exchange({}, receives);
+           }
+           return std::span(static_cast<const std::byte*>(buffer->const_data_ptr()),
+                            buffer->nbytes());
+         }});
+  }
+  return sources;
+}
+
 HostTensors optimizer_tensors(optim::Optimizer& optimizer) {
   HostTensors tensors;
   for (const optim::Optimizer::State& state : optimizer.state())
@@ -58,6 +92,15 @@ store::CheckpointFile tensor_file(std::string_view name, HostTensors tensors) {
   auto shared = std::make_shared<const HostTensors>(std::move(tensors));
   return {std::string(name),
           [shared](OutputFile& file) { store::write_safetensors(file, shared->views); }};
+}
+
+store::CheckpointFile optimizer_file(const Savable& savable) {
+  if (!savable.optimizer.shards().is_divided())
+    return tensor_file(kOptimizer, optimizer_tensors(savable.optimizer));
+  return {std::string(kOptimizer),
+          [sources = divided_state(savable.optimizer, savable.group)](OutputFile& file) {
+            store::write_safetensors(file, std::span(sources));
+          }};
 }
 
 store::CheckpointFile text_file(std::string_view name, std::string text) {
@@ -72,11 +115,18 @@ RunConfig portable_config(RunConfig config) { return config::without_paths(std::
 std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable,
                                                     const CheckpointState& state) {
   return {
-      tensor_file(kModel, model_tensors(savable.parameters)),
-      tensor_file(kOptimizer, optimizer_tensors(savable.optimizer)),
+      tensor_file(kModel, model_tensors(savable.parameters)), optimizer_file(savable),
       text_file(savable.tokenizer.file_name(), savable.tokenizer.serialized()),
       text_file(kConfig, config::to_yaml(portable_config(savable.config), config::Comments::kNone)),
       text_file(kState, config::to_json(state))};
+}
+
+void send_optimizer(const Savable& savable) {
+  for (const optim::Optimizer::State& state : savable.optimizer.state()) {
+    if (state.begins.empty() || state.tensor.numel() == 0) continue;
+    const dist::Group::Message message{0, state.tensor.contiguous()};
+    savable.group->exchange({&message, 1}, {});
+  }
 }
 
 std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
@@ -88,7 +138,9 @@ std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
 std::uint64_t checkpoint_bytes(const Savable& savable) {
   constexpr std::uint64_t kTexts = 256 << 10;  // configuration, state, manifest, file system blocks
   return store::safetensors_size_bytes(model_tensors(savable.parameters).views) +
-         store::safetensors_size_bytes(optimizer_tensors(savable.optimizer).views) +
+         (savable.optimizer.shards().is_divided()
+              ? store::safetensors_size_bytes(divided_state(savable.optimizer, savable.group))
+              : store::safetensors_size_bytes(optimizer_tensors(savable.optimizer).views)) +
          savable.tokenizer.serialized().size() + kTexts;
 }
 
@@ -131,7 +183,12 @@ void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameter
   const MappedFile model_file(model_path), optimizer_file(optimizer_path);
   std::vector<eval::NamedTensor> state;
   for (const optim::Optimizer::State& part : optimizer.state())
-    state.push_back({part.name, part.tensor});
+    state.push_back(
+        {part.name, part.tensor,
+         part.begins.empty()
+             ? std::nullopt
+             : std::optional(eval::NamedTensor::Whole{
+                   part.shape, part.begins[static_cast<std::size_t>(optimizer.shards().rank)]})});
   const store::Tensors weights = store::parse_safetensors(model_file.bytes(), model_path.string());
   const store::Tensors saved_state =
       store::parse_safetensors(optimizer_file.bytes(), optimizer_path.string());

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dist/group.h"
 #include "model/language_model.h"
 #include "optim/optimizer.h"
 #include "store/checkpoint_store.h"
@@ -38,13 +39,16 @@ struct Savable {
   const ops::Parameters& parameters;
   optim::Optimizer& optimizer;
   const text::Tokenizer& tokenizer;
-  const RunConfig& config;  // resolved
+  const RunConfig& config;       // resolved
+  dist::Group* group = nullptr;  // the processes among which the optimizer is divided
 };
 
 // The files of one checkpoint. Writing them reads `savable`. Values on a GPU are copied to host
-// memory here.
+// memory here. Rank 0 writes them, while the others call send_optimizer().
 std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable,
                                                     const CheckpointState& state);
+// Sends the own part of the optimizer's state to rank 0.
+void send_optimizer(const Savable& savable);
 // "tokenizer_hash", "data_fingerprint".
 std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
                                                     const CheckpointState& state);

@@ -39,14 +39,13 @@ std::optional<std::int64_t> step_of(const std::optional<BestEvaluation>& best) {
 
 Checkpointer::Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters,
                            optim::Optimizer& optimizer, const data::PreparedData& data,
-                           const ResolvedRun& run, bool is_written)
+                           const ResolvedRun& run, dist::Group* group)
     : store_(store),
       parameters_(parameters),
       run_(run),
-      savable_{parameters, optimizer, *data.tokenizer, run.config},
+      savable_{parameters, optimizer, *data.tokenizer, run.config, group},
       fingerprint_(data.fingerprint),
-      size_bytes_(checkpoint_bytes(savable_)),
-      is_written_(is_written) {}
+      size_bytes_(checkpoint_bytes(savable_)) {}
 
 void Checkpointer::save(const Progress& progress, const std::optional<BestEvaluation>& best,
                         Metrics& metrics) {
@@ -55,7 +54,7 @@ void Checkpointer::save(const Progress& progress, const std::optional<BestEvalua
   require_finite(parameters_, saved_step_);
   saved_step_ = progress.step;
   saved_best_ = best_step;
-  if (!is_written_) return;
+  if (savable_.group != nullptr && savable_.group->rank() != 0) return send_optimizer(savable_);
   metrics.flush();
   const CheckpointState state{progress, best, fingerprint_};
   store_.require_space(size_bytes_);

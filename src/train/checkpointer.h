@@ -16,10 +16,10 @@ namespace sluice::train {
 // Borrows the constructor's arguments.
 class Checkpointer {
  public:
-  // With `is_written` false, save() writes nothing: another process of the run does.
+  // `group`: the processes of the run, of which rank 0 writes; nullptr: one process.
   Checkpointer(store::CheckpointStore& store, ops::Parameters& parameters,
                optim::Optimizer& optimizer, const data::PreparedData& data, const ResolvedRun& run,
-               bool is_written = true);
+               dist::Group* group = nullptr);
 
   // approximate size of one checkpoint, for the check of disk space
   std::uint64_t size_bytes() const { return size_bytes_; }
@@ -41,7 +41,6 @@ class Checkpointer {
   Savable savable_;
   std::string fingerprint_;
   std::uint64_t size_bytes_;
-  bool is_written_;
   std::int64_t saved_step_ = -1;            // of the newest checkpoint
   std::optional<std::int64_t> saved_best_;  // its step of the best evaluation
 };

@@ -35,14 +35,33 @@ float* data_of(const at::Tensor& flat) { return flat.data_ptr<float>(); }
 
 }  // namespace
 
-std::int64_t GradientSums::part_begin(int rank, int num_ranks, std::int64_t num_elements) {
-  constexpr std::int64_t kMultiple = 16;
-  if (rank == num_ranks) return num_elements;
-  return num_elements / kMultiple * rank / num_ranks * kMultiple;
-}
+GradientSums::GradientSums(ops::Parameters& parameters, bool exact,
+                           std::vector<std::int64_t> begins)
+    : parameters_(parameters),
+      exact_(exact && parameters.gradient().is_cpu()),
+      begins_(std::move(begins)) {}
 
-GradientSums::GradientSums(ops::Parameters& parameters, bool exact)
-    : parameters_(parameters), exact_(exact && parameters.gradient().is_cpu()) {}
+std::int64_t GradientSums::num_elements(std::int64_t arena_elements, std::int64_t num_slots,
+                                        int rank, std::span<const std::int64_t> begins) {
+  const int num_ranks = begins.empty() ? 1 : static_cast<int>(begins.size()) - 1;
+  // The sum of the last own slots is in the arena.
+  const SlotRange own = cluster::slots_of(rank, num_ranks, num_slots);
+  cluster::SlotSums sums(num_slots);
+  std::size_t most = 0;
+  for (std::int64_t slot = own.begin; slot + 1 < own.end; ++slot) {
+    sums.append({slot, slot + 1});
+    most = std::max(most, sums.open().size());
+  }
+  std::int64_t elements = static_cast<std::int64_t>(most) * arena_elements;
+  if (num_ranks == 1) return elements;
+  const auto r = static_cast<std::size_t>(rank);
+  for (int other = 0; other < num_ranks; ++other)
+    if (other != rank)
+      elements +=
+          (begins[r + 1] - begins[r]) *
+          std::ssize(cluster::nodes_of(cluster::slots_of(other, num_ranks, num_slots), num_slots));
+  return elements;
+}
 
 float* GradientSums::gradient() const { return data_of(parameters_.gradient()); }
 
@@ -87,13 +106,12 @@ void GradientSums::finish(dist::Group* group) {
   const at::NoGradGuard no_grad;
   if (!exact_) return group->add_all(parameters_.gradient());
   reduce(*group);
-  spread(*group);
 }
 
 // Sends to every rank the own sums of its part, and adds those of the own part.
 void GradientSums::reduce(dist::Group& group) {
-  const std::int64_t n = parameters_.arena_elements();
-  const auto begin_of = [&](int rank) { return part_begin(rank, group.size(), n); };
+  invariant(std::ssize(begins_) == group.size() + 1, "GradientSums: a part for each process");
+  const auto begin_of = [&](int rank) { return begins_[static_cast<std::size_t>(rank)]; };
   const std::int64_t begin = begin_of(group.rank()), count = begin_of(group.rank() + 1) - begin;
   // The own sums from left to right; the last one is in the arena.
   std::vector<at::Tensor> own(partial_.begin(),
@@ -147,22 +165,6 @@ void GradientSums::reduce(dist::Group& group) {
     }
     std::memcpy(total + at, open.at(0).data(), bytes);
   });
-}
-
-// Every rank receives the other parts of the sum.
-void GradientSums::spread(dist::Group& group) {
-  const std::int64_t n = parameters_.arena_elements();
-  const auto part_of = [&](int rank) {
-    const std::int64_t begin = part_begin(rank, group.size(), n);
-    return parameters_.gradient().narrow(0, begin, part_begin(rank + 1, group.size(), n) - begin);
-  };
-  std::vector<dist::Group::Message> sends, receives;
-  for (int rank = 0; rank < group.size(); ++rank) {
-    if (rank == group.rank()) continue;
-    if (part_of(group.rank()).numel() > 0) sends.push_back({rank, part_of(group.rank())});
-    if (part_of(rank).numel() > 0) receives.push_back({rank, part_of(rank)});
-  }
-  group.exchange(sends, receives);
 }
 
 }  // namespace sluice::train

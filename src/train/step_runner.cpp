@@ -27,15 +27,16 @@ std::mutex& recording_mutex() {
 }  // namespace
 
 StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-                       MakeRecorder make_recorder, bool exact)
+                       MakeRecorder make_recorder, bool exact, dist::Group* group)
     : model_(model),
       optimizer_(optimizer),
-      gradients_(model.parameters(), exact),
+      gradients_(model.parameters(), exact, optimizer.shards().begins),
+      weights_(model.parameters(), optimizer.shards(), group),
       make_recorder_(std::move(make_recorder)) {}
 
 StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {
   if (config.gpu == nullptr)
-    return train_step(model_, optimizer_, gradients_, micro_batches, config);
+    return train_step(model_, optimizer_, {gradients_, weights_}, micro_batches, config);
   StepStats stats{.num_targets = num_targets_of(micro_batches)};
   std::vector<Sizes> sizes;
   for (const data::Batch& batch : micro_batches)

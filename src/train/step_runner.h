@@ -22,13 +22,18 @@ class StepRunner {
   // `kPlainSteps` steps, and again if the sizes of the batches change; never if it is empty or
   // returns nullptr.
   using MakeRecorder = std::function<std::unique_ptr<ops::Recorder>()>;
-  // `exact`: see GradientSums.
+  // `exact`: see GradientSums. `group`: the other processes of the run, among which the optimizer
+  // divides the arena; nullptr: none.
   StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-             MakeRecorder make_recorder = {}, bool exact = true);
+             MakeRecorder make_recorder = {}, bool exact = true, dist::Group* group = nullptr);
 
   // One step, as train_step(). All fields of `config` but step, lr and the limits are the same in
   // each call. The host waits for nothing.
   StepStats run(std::span<const data::Batch> micro_batches, const StepConfig& config);
+
+  // After the weights were restored, in all processes.
+  void forget_weights() { weights_.forget(); }
+  const SharedWeights& weights() const { return weights_; }
 
   // Steps before recording: the first ones compile kernels, plan attention and create workspaces.
   static constexpr int kPlainSteps = 2;
@@ -46,6 +51,7 @@ class StepRunner {
   model::LanguageModel& model_;
   optim::Optimizer& optimizer_;
   GradientSums gradients_;
+  SharedWeights weights_;
   MakeRecorder make_recorder_;
   std::unique_ptr<ops::Recorder> recorder_;
   int num_plain_ = 0;

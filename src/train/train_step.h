@@ -11,6 +11,7 @@
 #include "model/language_model.h"
 #include "optim/optimizer.h"
 #include "train/gradient_sums.h"
+#include "train/shared_weights.h"
 
 namespace sluice::train {
 
@@ -50,11 +51,18 @@ struct LossSums {
   void add(const model::Loss& loss);
 };
 
+// What the processes of a run exchange in a step.
+struct SharedState {
+  GradientSums& gradients;
+  SharedWeights& weights;
+};
+
 // Runs forward and backward per micro-batch, with sums divided by the number of targets of the
 // whole step, adds the gradients in the order of cluster/slots.h, then clips, checks and updates.
+// kPeerLost naming the process whose weights have changed since the last update.
 // `micro_batches`: of the whole step; each process of a group computes its slots.
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
-                     GradientSums& gradients, std::span<const data::Batch> micro_batches,
+                     const SharedState& shared, std::span<const data::Batch> micro_batches,
                      const StepConfig& config);
 
 }  // namespace sluice::train

@@ -194,12 +194,18 @@ bool Trainer::is_stopping(const StepStats& last) const {
 }
 
 // Faulty memory or arithmetic in one process would spread to the others with the next step.
-void Trainer::check_weights(const Progress& progress, const StepStats& last) const {
+void Trainer::check_weights(const Progress& progress, const StepStats& last,
+                            const SharedWeights& shared) const {
   const ResolvedRun& run = parts_.run;
   const bool is_due = progress.step % run.config.distributed.check_every_steps == 0 ||
                       run.is_scheduled_save(progress.step) || run.is_last(progress.step) ||
                       is_stopping(last);
   if (parts_.group == nullptr || !is_due) return;
+  std::vector<double> intact(static_cast<std::size_t>(parts_.group->size()));
+  intact[static_cast<std::size_t>(parts_.group->rank())] = shared.is_intact();
+  parts_.group->gather(intact, [](int) { return 1; });
+  require_intact(*parts_.group,
+                 [&](int rank) { return intact[static_cast<std::size_t>(rank)] != 0; });
   const at::Tensor& weights = parts_.model.parameters().master();
   const Hash128 hash =
       hash_of(std::span(static_cast<const std::byte*>(weights.const_data_ptr()), weights.nbytes()));
@@ -233,9 +239,8 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const std::vector<Callback> all = callbacks(more);
   StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
-  StepRunner runner(
-      parts_.model, parts_.optimizer, [&] { return ops::make_recorder(parts_.device); },
-      run.is_exact());
+  const auto recorder = [&] { return ops::make_recorder(parts_.device); };
+  StepRunner runner(parts_.model, parts_.optimizer, recorder, run.is_exact(), parts_.group);
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   const auto batches_at = [&](std::uint64_t data_step) {
@@ -255,7 +260,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
     micro_batches.clear();
     if (progress.step < run.steps) micro_batches = batches_at(progress.data_step);
 
-    check_weights(progress, stats);
+    check_weights(progress, stats, runner.weights());
     const DivergenceAction action = is_divergence_check_due(run, progress)
                                         ? check_divergence(progress, recent, divergence)
                                         : DivergenceAction::kContinue;
@@ -267,6 +272,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
     }
     if (action == DivergenceAction::kRollback) {
       progress = rolled_back(progress);
+      runner.forget_weights();
       set_limits(parts_, progress, step);
       stats = {};
       continue;

@@ -27,14 +27,15 @@ OneStep one_step(const data::Batch& batch, const std::vector<std::int64_t>& size
   const auto model = small_model(dropout);
   const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
   GradientSums gradients(model->parameters());
+  SharedWeights weights(model->parameters(), optimizer->shards(), nullptr);
   std::vector<data::Batch> parts;
   std::int64_t row = 0;
   for (const std::int64_t size : sizes) {
     parts.push_back(batch.rows(row, size));
     row += size;
   }
-  const StepStats stats =
-      train_step(*model, *optimizer, gradients, parts, {.seed = 3, .step = 5, .lr = 1e-3});
+  const StepStats stats = train_step(*model, *optimizer, {gradients, weights}, parts,
+                                     {.seed = 3, .step = 5, .lr = 1e-3});
   EXPECT_EQ(stats.num_targets, batch.num_targets);
   EXPECT_TRUE(stats.applied.item<bool>());
   return {stats.loss.item<double>(), stats.grad_norm.item<double>(),
@@ -101,10 +102,11 @@ TEST(TrainStep, OverfitsOneBatch) {
     const auto optimizer =
         optim::make_optimizer(optim::AdamWConfig{.weight_decay = 0}, model->parameters());
     GradientSums gradients(model->parameters());
+    SharedWeights weights(model->parameters(), optimizer->shards(), nullptr);
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     double first = 0, last = 0;
     for (std::uint64_t step = 0; step < 150; ++step) {
-      last = train_step(*model, *optimizer, gradients, parts, {.step = step, .lr = 0.01})
+      last = train_step(*model, *optimizer, {gradients, weights}, parts, {.step = step, .lr = 0.01})
                  .loss.item<double>();
       if (step == 0) first = last;
     }
@@ -119,7 +121,9 @@ TEST(TrainStep, RejectsABatchWithoutTargets) {
   const auto model = small_model();
   const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
   GradientSums gradients(model->parameters());
-  EXPECT_THROW(train_step(*model, *optimizer, gradients, std::vector{batch}, {}), InvariantError);
+  SharedWeights weights(model->parameters(), optimizer->shards(), nullptr);
+  EXPECT_THROW(train_step(*model, *optimizer, {gradients, weights}, std::vector{batch}, {}),
+               InvariantError);
 }
 
 // ---- Invariant 5: a step does not synchronize with the host ----
@@ -129,10 +133,11 @@ TEST(TrainStep, NeverSynchronizesWithTheHost) {
     const auto model = small_model(0.1, at::kBFloat16);
     const auto optimizer = optim::make_optimizer(optim::AdamWConfig{}, model->parameters());
     GradientSums gradients(model->parameters());
+    SharedWeights weights(model->parameters(), optimizer->shards(), nullptr);
     const std::vector<data::Batch> parts{random_batch(2, 5), random_batch(2, 6)};
     const test::OperationRecorder recorder;
     const StepStats stats =
-        train_step(*model, *optimizer, gradients, parts,
+        train_step(*model, *optimizer, {gradients, weights}, parts,
                    {.lr = 0.01, .form = form, .loss_limit = 1e9, .norm_limit = 1e9});
     const std::multiset<std::string> seen = recorder.seen();
     EXPECT_GT(seen.size(), 5u) << "the recorder recorded nothing";
