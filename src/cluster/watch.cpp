@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -104,7 +105,7 @@ struct Watch::State {
   int listener = -1;
   std::vector<Line> unnamed;    // accepted, no "hello" yet
   std::map<int, Line> members;  // by rank
-  std::set<int> waiting;
+  std::map<int, int> waiting;   // who reported, and for whom it waits
   int first_suspect = 0;
   std::optional<double> decide_s;
   // Other ranks.
@@ -139,29 +140,46 @@ struct Watch::State {
       first_suspect = suspect;
       decide_s = monotonic_s() + kReports_s;
     }
-    waiting.insert(from);
+    waiting.emplace(from, suspect);
     if (waiting.size() + 1 >= static_cast<std::size_t>(size)) decide_s = monotonic_s();
+  }
+
+  // Two of the others wait for each other only if they are cut off from each other: each sends
+  // before it waits. Rank 0 does not count: in a sum over all, it names any other.
+  bool are_cut_off() const {
+    return std::any_of(waiting.begin(), waiting.end(), [this](const auto& report) {
+      const auto other = waiting.find(report.second);
+      return report.first != 0 && report.second != 0 && other != waiting.end() &&
+             other->second == report.first;
+    });
   }
 
   void decide() {
     decide_s.reset();
     int silent = first_suspect;  // if all wait: their connection is broken
-    if (waiting.contains(first_suspect))
+    // Those that have not reported may still compute if others are cut off from each other.
+    if (waiting.contains(first_suspect) && !are_cut_off())
       for (int one = size - 1; one >= 0; --one)
         if (!waiting.contains(one)) silent = one;
     set_lost({silent, false});
   }
 
-  // Whether the member is still there.
-  bool read_member(int from, Line& line) {
-    std::vector<std::string> lines;
-    const bool open = line.receive(lines);
+  // Whether the member stays.
+  bool hear(int from, std::span<const std::string> lines) {
     for (const std::string& text : lines) {
       const Words words = words_of(text);
       if (words.word == "waits") add_report(from, words.number);
       if (words.word == "left") set_lost({from, true, words.code});
       if (words.word == "bye" || words.word == "left") return false;
     }
+    return true;
+  }
+
+  // Whether the member is still there.
+  bool read_member(int from, Line& line) {
+    std::vector<std::string> lines;
+    const bool open = line.receive(lines);
+    if (!hear(from, lines)) return false;
     if (!open) set_lost({from, true});
     return open;
   }
@@ -180,6 +198,8 @@ struct Watch::State {
       return;  // not a member
     if (lost) line.send(line_of(*lost));
     members.emplace(words.number, std::move(line));
+    // What it has said since.
+    if (!hear(words.number, std::span(lines).subspan(1))) members.erase(words.number);
   }
 
   std::vector<pollfd> descriptors() const {

@@ -31,6 +31,12 @@ constexpr Explanation kExplanations[] = {
     {"CUDA initialization", "the GPU cannot be used"},
 };
 
+// Lines that tell a user nothing: stack traces, and that a network has no names for its addresses.
+bool is_noise(std::string_view line) {
+  return line.starts_with("frame #") || line.starts_with("Exception raised from ") ||
+         line.find("The hostname of the client socket cannot be retrieved") != line.npos;
+}
+
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 // Replaces each run of whitespace by one space and trims.
@@ -61,6 +67,7 @@ class WarningLog {
  public:
   void write(std::string_view text) {
     const std::string_view message = without_log_prefix(text);
+    if (is_noise(message)) return;
     const bool is_info = message.size() != text.size() && (text[1] == 'V' || text[1] == 'I');
     const std::string line = torch_warning_line(message);
     const std::lock_guard lock(mutex_);

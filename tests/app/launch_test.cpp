@@ -151,6 +151,19 @@ TEST_F(Launch, ResumesWithAnotherNumberOfProcesses) {
   expect_equal("whole", "run", 8);
 }
 
+// All processes take the same decisions, and skip the same data.
+TEST_F(Launch, RollsBackAsOneProcessDoes) {
+  for (int num = 1; num <= 3; ++num) {
+    const Outcome outcome = sluice(
+        with(num, {"train", "decoder.yaml", "--set", cat("run.dir=rolled", num), "train.steps=60",
+                   "evaluate.every_steps=never", "checkpoint.every_steps=10", "optimizer.lr=0.001",
+                   "train.divergence={policy: rollback, spike_factor: 1.1, max_events: 100}"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("rolling back to step"), std::string::npos) << outcome.err;
+    if (num > 1) expect_equal("rolled1", cat("rolled", num), 60);
+  }
+}
+
 class LaunchedRun : public Launch {
  protected:
   // Starts a long run of `num` processes and waits until it has saved a step; `pids` by rank.

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "base/clock.h"
@@ -55,8 +56,9 @@ TEST(Watch, LeavingIsNoLoss) {
 
 TEST(Watch, AnEndIsKnownToAllAtOnce) {
   const Job job;
-  int told = -1;
-  const auto first = Watch::serve(job.listening, 3, [&](const Lost& lost) { told = lost.rank; });
+  std::promise<int> told;
+  const auto first =
+      Watch::serve(job.listening, 3, [&](const Lost& lost) { told.set_value(lost.rank); });
   const auto second = job.join(1);
   const Member third(job, 2);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -68,7 +70,7 @@ TEST(Watch, AnEndIsKnownToAllAtOnce) {
     EXPECT_EQ(lost->rank, 2);
     EXPECT_TRUE(lost->ended);
   }
-  EXPECT_EQ(told, 2);
+  EXPECT_EQ(told.get_future().get(), 2);
   EXPECT_EQ(second->after_break(0).rank, 2);  // not the one whose connection broke as a result
 }
 
@@ -103,6 +105,33 @@ TEST(Watch, TheOneThatDoesNotReportIsSilent) {
   EXPECT_EQ(first->lost()->rank, 2);
   third.end();
   fourth.end();
+}
+
+// What it says arrives together with its greeting.
+TEST(Watch, AnErrorRightAfterTheStartIsNoEnd) {
+  const Job job;
+  job.join(1)->leave(74);
+  const auto first = Watch::serve(job.listening, 2);
+  const std::optional<Lost> lost = lost_of(*first);
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(lost->rank, 1);
+  EXPECT_EQ(lost->code, 74);
+}
+
+// Rank 0 hears both and has nothing to wait for yet.
+TEST(Watch, OneOfTwoThatAreCutOffFromEachOtherIsLost) {
+  const Job job;
+  const auto first = Watch::serve(job.listening, 3);
+  const auto second = job.join(1);
+  const Member third(job, 2);
+  third.say("waits 1");
+  const double begin_s = monotonic_s();
+  const Lost lost = second->after_timeout(2);
+  EXPECT_LT(monotonic_s() - begin_s, 1);
+  EXPECT_NE(lost.rank, 0);
+  EXPECT_FALSE(lost.ended);
+  EXPECT_EQ(first->lost()->rank, lost.rank);
+  third.end();
 }
 
 TEST(Watch, ARank0ThatDoesNotDecideIsSilent) {

@@ -114,21 +114,27 @@ TEST_F(GroupTest, NamesTheProcessesWithAnotherValue) {
   }
 }
 
+using Exchange = std::function<void(Group&)>;
+void barrier_of(Group& group) { group.barrier(); }
+void add_all_of(Group& group) { group.add_all(at::ones({100'000})); }
+
 // Exchanges until it fails; `body` is called by one rank after a while.
-std::string exchange_forever(const Member& member, int rank, const std::function<void()>& body) {
+std::string exchange_forever(const Member& member, int rank, const std::function<void()>& body,
+                             const Exchange& exchange) {
   Group group(member, quick(), {});
   for (int i = 0; i < 1000; ++i) {
     if (i == 5 && group.rank() == rank) body();
-    group.barrier();
+    exchange(group);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return "not lost";
 }
 
-TEST_F(GroupTest, NamesAKilledRankAtOnce) {
+void expect_killed_ranks_named(const Exchange& exchange) {
   for (int lost = 0; lost < 3; ++lost) {
     const auto all = run_processes(3, [&](const Member& member) {
-      return exchange_forever(member, lost, [] { ::kill(::getpid(), SIGKILL); });
+      return exchange_forever(
+          member, lost, [] { ::kill(::getpid(), SIGKILL); }, exchange);
     });
     for (int rank = 0; rank < 3; ++rank) {
       const Ended& one = all[static_cast<std::size_t>(rank)];
@@ -143,6 +149,8 @@ TEST_F(GroupTest, NamesAKilledRankAtOnce) {
     }
   }
 }
+TEST_F(GroupTest, NamesAKilledRankAtOnce) { expect_killed_ranks_named(barrier_of); }
+TEST_F(GroupTest, NamesARankKilledInASum) { expect_killed_ranks_named(add_all_of); }
 
 TEST_F(GroupTest, AllEndWithTheCodeOfTheOneThatFails) {
   for (const ExitCode code : {ExitCode::kIo, ExitCode::kInterrupted}) {
@@ -174,14 +182,15 @@ TEST_F(GroupTest, AllEndWithTheCodeOfTheOneThatFails) {
   }
 }
 
-TEST_F(GroupTest, NamesAHungRankAtTheTimeout) {
+void expect_hung_ranks_named(const Exchange& exchange) {
   for (const int lost : {0, 2}) {
     const auto all = run_processes(
         4,
         [&](const Member& member) {
           const double begin_s = monotonic_s();
           try {
-            return exchange_forever(member, lost, [] { ::kill(::getpid(), SIGSTOP); });
+            return exchange_forever(
+                member, lost, [] { ::kill(::getpid(), SIGSTOP); }, exchange);
           } catch (const UserError& error) {
             throw UserError(error.code(), cat(error.what(), '|', monotonic_s() - begin_s));
           }
@@ -198,6 +207,8 @@ TEST_F(GroupTest, NamesAHungRankAtTheTimeout) {
     }
   }
 }
+TEST_F(GroupTest, NamesAHungRankAtTheTimeout) { expect_hung_ranks_named(barrier_of); }
+TEST_F(GroupTest, NamesARankThatHangsInASum) { expect_hung_ranks_named(add_all_of); }
 
 TEST_F(GroupTest, NamesRanksThatDoNotStart) {
   const auto all = run_processes(3, [](const Member& member) -> std::string {

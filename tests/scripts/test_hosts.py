@@ -1,202 +1,178 @@
-"""Two processes of a run on two hosts: network namespaces with addresses of their own.
+"""Processes of a run on two or three hosts (link.py), and what a bad link does to them.
 
-Needs the right to create namespaces (root); otherwise skipped. Delay and loss also need the kernel
-module sch_netem.
+Needs root and /dev/net/tun; otherwise skipped.
 """
 
-import os
-import pathlib
-import shutil
+import json
 import subprocess
-import tempfile
 import time
 import unittest
 
-PROGRAM = os.environ["SLUICE_PROGRAM"]
-TIMEOUT_S = 2
-CONFIG = """
-run:       {dir: run}
-corpus:    {train: [text.txt], format: paragraphs, holdout: 0.2}
-tokenizer: {type: bytes}
-model:     {type: decoder, num_layers: 1, d_model: 24, num_heads: 2, ffn: swiglu, d_ff: 40}
-train:     {steps: 8, batch_sequences: 6, micro_batch_sequences: 1, sequence_length: 32,
-            precision: fp32, device: cpu, threads: 1, tensorboard: false}
-schedule:  {type: constant}
-evaluate:  {every_steps: 4, max_tokens: 256, final_max_tokens: 256}
-checkpoint: {every_steps: 4, keep_last: 2}
-distributed: {timeout: 2s, start_timeout: 30s}
-"""
-HOSTS = [f"sluice{os.getpid()}{letter}" for letter in "ab"]
-ADDRESSES = ["10.231.7.1", "10.231.7.2"]
-WITHOUT_LAUNCHER = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in ("RANK", "WORLD_SIZE") and not name.startswith(("SLURM_", "OMPI_", "PMI_"))
-}
+from link import Link, Unavailable
+from small_run import TIMEOUT_S, SmallRun
+
+LONG = ("train.steps=20000", "evaluate.every_steps=never", "checkpoint.every_steps=20")
 
 
-def ip(*arguments):
-    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-
-
-def make_hosts():
-    """Whether there are now two hosts with a link between them."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        return False
-    for name in HOSTS:
-        if ip("netns", "add", name).returncode != 0:
-            return False
-    ends = [
-        ("link", "add", "e0", "netns", HOSTS[0], "type", "veth", "peer", "e0", "netns", HOSTS[1])
-    ]
-    for name, address in zip(HOSTS, ADDRESSES, strict=True):
-        ends += [
-            ("-n", name, "addr", "add", f"{address}/24", "dev", "e0"),
-            ("-n", name, "link", "set", "e0", "up"),
-            ("-n", name, "link", "set", "lo", "up"),
-        ]
-    return all(ip(*arguments).returncode == 0 for arguments in ends)
-
-
-class Hosts(unittest.TestCase):
+class Hosts(SmallRun):
     @classmethod
     def setUpClass(cls):
-        cls.has_hosts = make_hosts()
-
-    @classmethod
-    def tearDownClass(cls):
-        for name in HOSTS:
-            ip("netns", "del", name)
+        try:
+            cls.link = Link(3)
+        except Unavailable as error:
+            raise unittest.SkipTest(f"no hosts: {error}") from error
+        cls.addClassCleanup(cls.link.close)
 
     def setUp(self):
-        if not self.has_hosts:
-            self.skipTest("this user cannot create network namespaces")
-        self.folder = tempfile.TemporaryDirectory()
-        self.root = pathlib.Path(self.folder.name)
-        self.addCleanup(self.folder.cleanup)
-        (self.root / "config.yaml").write_text(CONFIG)
-        words = (f"The {i}th line is about {i * i % 97} and {i % 13}.\n\n" for i in range(400))
-        (self.root / "text.txt").write_text("".join(words))
-        self.processes = []
-        self.addCleanup(self.kill)
+        super().setUp()
+        self.link.reset()
 
-    def kill(self):
-        for process in self.processes:
-            process.kill()
-            process.communicate()
-
-    def train(self, settings, launcher=(), host=None):
-        command = [] if host is None else ["ip", "netns", "exec", host]
-        command += ["env", "OMP_NUM_THREADS=1", *launcher, PROGRAM, "train", "config.yaml"]
-        process = subprocess.Popen(
-            [*command, "--resume", "--set", *settings],
-            cwd=self.root,
-            env=WITHOUT_LAUNCHER,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def start(self, *settings):
+    def start(self, *settings, num=2):
         """One process on each host."""
         return [
-            self.train(
-                settings,
-                [
-                    f"SLURM_PROCID={rank}",
-                    "SLURM_STEP_NUM_TASKS=2",
-                    f"MASTER_ADDR={ADDRESSES[0]}",
-                    "MASTER_PORT=29511",
+            self.run_program(
+                *("train", "config.yaml", "--resume", "--set", *settings),
+                before=[
+                    *self.link.hosts[rank].command,
+                    *("env", f"SLURM_PROCID={rank}", f"SLURM_STEP_NUM_TASKS={num}"),
+                    *(f"MASTER_ADDR={self.link.hosts[0].address}", "MASTER_PORT=29511"),
                 ],
-                HOSTS[rank],
             )
-            for rank in range(2)
+            for rank in range(num)
         ]
 
-    def ends_of(self, processes):
-        """Exit codes and what was written to stderr."""
-        texts = [process.communicate(timeout=60)[1] for process in processes]
-        return [process.returncode for process in processes], texts
+    def train(self, num=2):
+        """Eight steps with the bits of one process, and no false alarm."""
+        codes, texts = self.ends_of(self.start("run.dir=several", num=num))
+        self.assertEqual(codes, [0] * num, texts)
+        self.assertEqual(texts[1:], [""] * (num - 1))
+        self.assertNotIn("error", texts[0])
+        self.expect_bits_of_one_process("several", 8)
 
-    def wait_for_steps(self):
-        metrics = self.root / "run" / "metrics.jsonl"
-        end = time.monotonic() + 60
-        while time.monotonic() < end and not (metrics.exists() and metrics.stat().st_size > 4000):
-            for process in self.processes:
-                if process.poll() is not None:
-                    self.fail(process.communicate()[1])
-            time.sleep(0.02)
+    def seconds_of_steps(self):
+        """All but the first, together."""
+        lines = (self.root / "several" / "metrics.jsonl").read_text().splitlines()
+        steps = [line for line in map(json.loads, lines) if "loss" in line]
+        self.assertEqual(len(steps), 8)
+        return sum(step["time"]["step_seconds"] for step in steps[1:])
 
-    def expect_bits_of_one_process(self):
-        codes, texts = self.ends_of(self.start("run.dir=two"))
-        self.assertEqual(codes, [0, 0], texts)
-        one = self.train(["run.dir=one"])
-        self.assertEqual(one.wait(timeout=60), 0)
-        for name in ("model.safetensors", "optimizer.safetensors", "train_state.json"):
-            files = [self.root / run / "checkpoints" / "step-8" / name for run in ("one", "two")]
-            self.assertEqual(files[0].read_bytes(), files[1].read_bytes(), name)
+    def test_three_hosts_have_the_bits_of_one(self):
+        self.train(num=3)
 
-    def test_two_hosts_have_the_bits_of_one(self):
-        self.expect_bits_of_one_process()
+    def test_delay_changes_no_bit(self):
+        self.link.delay_s = 0.02
+        self.train()
+        # A step sends sums and then their total, one after the other.
+        self.assertGreater(self.seconds_of_steps(), 7 * 2 * self.link.delay_s)
 
-    def test_delay_loss_and_a_slow_link_change_no_bit(self):
-        setting = "root netem delay 3ms 1ms loss 1% rate 50mbit".split()
-        added = subprocess.run(
-            ["ip", "netns", "exec", HOSTS[0], "tc", "qdisc", "add", "dev", "e0", *setting],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if added.returncode != 0:
-            self.skipTest(f"tc: {added.stderr.strip()}")
-        self.addCleanup(
-            subprocess.run,
-            ["ip", "netns", "exec", HOSTS[0], "tc", "qdisc", "del", "dev", "e0", "root"],
-            check=False,
-        )
-        self.expect_bits_of_one_process()
+    def test_loss_changes_no_bit(self):
+        self.link.loss = 0.01
+        self.train(num=3)
+        self.assertGreater(self.link.num_lost, 3)
+
+    def test_a_slow_link_changes_no_bit(self):
+        self.link.bytes_per_s = 300_000
+        self.train()
+        model = self.root / "several" / "checkpoints" / "step-8" / "model.safetensors"
+        # Each process sends its sum of one half and the total of the other.
+        expected_s = 7 * 0.9 * model.stat().st_size / self.link.bytes_per_s
+        self.assertGreater(self.seconds_of_steps(), expected_s)
 
     def test_they_listen_at_the_declared_address_only(self):
-        processes = self.start("train.steps=20000", "distributed.interface=e0")
-        self.wait_for_steps()
+        processes = self.start("distributed.interface=e0", *LONG)
+        self.wait_for_steps(30)
+        host = self.link.hosts[0]
         listening = subprocess.run(
-            ["ip", "netns", "exec", HOSTS[0], "ss", "-ltnH"],
+            [*host.command, "ss", "-ltnH"],
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split("\n")
         places = [line.split()[3].rsplit(":", 1)[0] for line in listening if line]
         self.assertTrue(places)
-        self.assertEqual(set(places), {ADDRESSES[0]}, listening)
-        for process in processes:
-            process.terminate()
+        self.assertEqual(set(places), {host.address}, listening)
+        processes[1].terminate()
         codes, texts = self.ends_of(processes)
         self.assertEqual(codes, [75, 75], texts)
 
-    def test_a_cut_link_ends_both(self):
-        processes = self.start("train.steps=20000", "evaluate.every_steps=never")
-        self.wait_for_steps()
-        ip("-n", HOSTS[1], "link", "set", "e0", "down")
-        begin = time.monotonic()
-        self.addCleanup(ip, "-n", HOSTS[1], "link", "set", "e0", "up")
+    def test_a_stop_of_any_process_or_all_ends_each_with_75(self):
+        for number, stopped in enumerate(([0], [2], [0, 1, 2])):
+            run = f"run{number}"
+            processes = self.start(*LONG, f"run.dir={run}", num=3)
+            self.wait_for_steps(10, run)
+            for rank in stopped:
+                processes[rank].terminate()
+            codes, texts = self.ends_of(processes)
+            self.assertEqual(codes, [75] * 3, texts)
+            for text in texts:
+                self.assertIn(f"after step {self.newest_step(run)}, checkpoint saved", text)
+
+    def expect_all_lost(self, processes, begin_s):
+        """All end in time; returns what they write."""
         codes, texts = self.ends_of(processes)
-        self.assertLess(time.monotonic() - begin, TIMEOUT_S + 2)
-        self.assertEqual(codes, [76, 76], texts)
+        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 2, texts)
+        self.assertEqual(codes, [76] * len(processes), texts)
+        return texts
+
+    def expect_to_continue(self, num):
+        """All go on from the last checkpoint, with the bits of a run that was not interrupted."""
+        step = self.newest_step()
+        settings = (f"train.steps={step + 4}", *LONG[1:])
+        codes, texts = self.ends_of(self.start(*settings, num=num))
+        self.assertEqual(codes, [0] * num, texts)
+        self.assertIn(f"continuing from step {step}", texts[0])
+        self.expect_bits_of_one_process("run", step + 4, *LONG[1:])
+
+    def expect_named(self, text, rank):
+        """By rank and host, and no other process."""
+        self.assertRegex(text, rf"rank {rank} \(host{rank}, process \d+\): no answer within 2 s")
+        for other in range(3):
+            if other != rank:
+                self.assertNotIn(f"rank {other} (", text)
+
+    def test_an_interface_that_goes_down_ends_both(self):
+        processes = self.start(*LONG)
+        self.wait_for_steps(30)
+        self.link.hosts[1].down()
+        self.addCleanup(self.link.hosts[1].up)
+        texts = self.expect_all_lost(processes, time.monotonic())
         for rank in range(2):
-            expected = f"rank {1 - rank} ("
-            self.assertIn(expected, texts[rank])
-            self.assertIn("no answer within 2 s", texts[rank])
-        # Both have kept what was saved, and go on when the link is back.
-        ip("-n", HOSTS[1], "link", "set", "e0", "up")
-        ip("-n", HOSTS[1], "addr", "add", f"{ADDRESSES[1]}/24", "dev", "e0")
-        resumed = self.start("train.steps=20000", "evaluate.every_steps=never")
-        time.sleep(4)
-        resumed[0].terminate()
-        codes, texts = self.ends_of(resumed)
-        self.assertEqual(codes, [75, 75], texts)
-        self.assertIn("continuing from step", texts[0])
+            self.expect_named(texts[rank], 1 - rank)
+        self.link.hosts[1].up()
+        self.expect_to_continue(2)
+
+    def cut_off(self, isolated):
+        processes = self.start(*LONG, num=3)
+        self.wait_for_steps(30)
+        self.link.isolate(isolated)
+        texts = self.expect_all_lost(processes, time.monotonic())
+        for rank in range(3):
+            if rank != isolated:
+                self.expect_named(texts[rank], isolated)
+        # It cannot know who else is there, and names one of those that do not answer.
+        named = 1 if "rank 1 (" in texts[isolated] else 2 - isolated
+        self.expect_named(texts[isolated], named)
+        self.link.mend()
+        self.expect_to_continue(3)
+
+    def test_rank_0_cut_off_from_the_others(self):
+        self.cut_off(0)
+
+    def test_rank_2_cut_off_from_the_others(self):
+        self.cut_off(2)
+
+    def test_followers_cut_off_from_each_other(self):
+        processes = self.start(*LONG, num=3)
+        self.wait_for_steps(30)
+        self.link.cut(1, 2)
+        texts = self.expect_all_lost(processes, time.monotonic())
+        # Rank 0 hears both, and decides for all which of the two is given up.
+        named = 1 if "rank 1 (" in texts[0] else 2
+        for text in texts:
+            self.expect_named(text, named)
+        self.assertIn("this process did not answer the others", texts[named])
+        self.link.mend()
+        self.expect_to_continue(3)
 
 
 if __name__ == "__main__":
