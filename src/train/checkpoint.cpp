@@ -52,31 +52,34 @@ std::int64_t part_size(const optim::Optimizer::State& state, int rank) {
   return state.begins[r + 1] - state.begins[r];
 }
 
+// The parts of all processes.
+at::Tensor receive_state(const optim::Optimizer::State& state, dist::Group& group) {
+  const at::Tensor whole = at::empty({state.begins.back()}, at::kFloat);
+  std::vector<dist::Group::Message> receives;
+  for (int rank = 0; rank < group.size(); ++rank) {
+    const at::Tensor part =
+        whole.narrow(0, state.begins[static_cast<std::size_t>(rank)], part_size(state, rank));
+    if (rank == group.rank())
+      part.copy_(state.tensor);
+    else if (part.numel() > 0)
+      receives.push_back({rank, part});
+  }
+  group.exchange({}, receives);
+  return whole;
+}
+
 // The state of a divided optimizer, received part by part while it is written.
 std::vector<store::TensorSource> divided_state(optim::Optimizer& optimizer, dist::Group* group) {
   std::vector<store::TensorSource> sources;
-  const auto buffer = std::make_shared<at::Tensor>();  // of the tensor that is written
+  const auto written = std::make_shared<at::Tensor>();
   for (const optim::Optimizer::State& state : optimizer.state()) {
     const bool is_scalar = state.begins.empty();
+    const auto bytes = [state, written, group, is_scalar] {
+      *written = is_scalar ? state.tensor : receive_state(state, *group);
+      return std::span(static_cast<const std::byte*>(written->const_data_ptr()), written->nbytes());
+    };
     sources.push_back(
-        {state.name, is_scalar ? store::Dtype::kF64 : store::Dtype::kF32, state.shape,
-         [state, buffer, group, is_scalar] {
-           *buffer = is_scalar ? state.tensor : at::empty({state.begins.back()}, at::kFloat);
-           if (!is_scalar) {
-             std::vector<dist::Group::Message> receives;
-             for (int rank = 0; rank < group->size(); ++rank) {
-               const at::Tensor part = buffer->narrow(
-                   0, state.begins[static_cast<std::size_t>(rank)], part_size(state, rank));
-               if (rank == group->rank())
-                 part.copy_(state.tensor);
-               else if (part.numel() > 0)
-                 receives.push_back({rank, part});
-             }
-             group->exchange({}, receives);
-           }
-           return std::span(static_cast<const std::byte*>(buffer->const_data_ptr()),
-                            buffer->nbytes());
-         }});
+        {state.name, is_scalar ? store::Dtype::kF64 : store::Dtype::kF32, state.shape, bytes});
   }
   return sources;
 }
