@@ -4,9 +4,6 @@
 
 namespace sluice::ops {
 
-const TileKernel& tile_kernel() {
-  const Machine& cpu = machine();
-  return cpu.avx512 ? kAvx512TileKernel : cpu.avx2 ? kAvx2TileKernel : kBaselineTileKernel;
-}
+TileKernel tile_kernel() { return machine().avx2 ? kAvx2TileKernel : kBaselineTileKernel; }
 
 }  // namespace sluice::ops

@@ -1,7 +1,7 @@
 // fp32 matrix products of a tile that fits in the L2 cache, compiled once per instruction set.
 // Every element of C is a chain of fused multiply-adds over k in increasing order, starting from 0
-// or, with `add`, from its value. It therefore has the same bits for any division of M, N and K
-// and with each instruction set that has these (AVX2 and AVX-512; the baseline rounds twice).
+// or, with `add`, from its value, so it has the same bits for any division of M, N and K. Without
+// AVX2 each term is rounded twice.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,11 @@ namespace sluice::ops {
 struct TileShape {
   std::int64_t M, N, K, stride_a, stride_b, stride_c;
 };
-struct TileKernel {
-  void (*multiply)(const TileShape& shape, const float* a, const float* b, float* c,
-                   bool add) = nullptr;
-  int panel = 0;  // columns of B that are read fastest if they lie next to each other
-};
+using TileKernel = void (*)(const TileShape& shape, const float* a, const float* b, float* c,
+                            bool add);
 
-extern const TileKernel kBaselineTileKernel, kAvx2TileKernel, kAvx512TileKernel;
+extern const TileKernel kBaselineTileKernel, kAvx2TileKernel;
 // That for this processor.
-const TileKernel& tile_kernel();
+TileKernel tile_kernel();
 
 }  // namespace sluice::ops

@@ -2,6 +2,6 @@
 
 namespace sluice::ops {
 
-const TileKernel kAvx2TileKernel = tile_kernels_body::kKernel;
+const TileKernel kAvx2TileKernel = tile_kernels_body::multiply_tile;
 
 }  // namespace sluice::ops

@@ -2,6 +2,6 @@
 
 namespace sluice::ops {
 
-const TileKernel kBaselineTileKernel = tile_kernels_body::kKernel;
+const TileKernel kBaselineTileKernel = tile_kernels_body::multiply_tile;
 
 }  // namespace sluice::ops

@@ -12,9 +12,7 @@ namespace sluice::ops::tile_kernels_body {
 namespace {
 
 // kRows x kVectors sums, one vector of each row of B and one element of A fit in the registers.
-#if defined(__AVX512F__)
-constexpr int kWidth = 16, kRows = 6, kVectors = 4;
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
 constexpr int kWidth = 8, kRows = 6, kVectors = 2;
 #else
 constexpr int kWidth = 4, kRows = 4, kVectors = 2;
@@ -32,9 +30,7 @@ constexpr std::int64_t kBufferRows = 128;
   *reinterpret_cast<UnalignedVector*>(to) = value;
 }
 [[gnu::always_inline]] inline Vector multiply_add(float a, Vector b, Vector sum) {
-#if defined(__AVX512F__)
-  return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
   return _mm256_fmadd_ps(_mm256_set1_ps(a), b, sum);
 #else
   return a * b + sum;
@@ -100,8 +96,6 @@ void multiply_tile(const TileShape& s, const float* a, const float* b, float* c,
   for (; n + kWidth <= s.N; n += kWidth) multiply_columns<1>(s, a, b + n, c + n, add);
   if (n < s.N) multiply_rest(s, s.N - n, a, b + n, c + n, add);
 }
-
-constexpr TileKernel kKernel{.multiply = &multiply_tile, .panel = kVectors * kWidth};
 
 }  // namespace
 }  // namespace sluice::ops::tile_kernels_body

@@ -49,7 +49,7 @@ void tile_product(const TileShape& s, const float* a, const float* b, float* c, 
   if (machine().avx512)
     at::native::cpublas::brgemm(s.M, s.N, s.K, s.stride_a, s.stride_b, s.stride_c, add, a, b, c);
   else
-    tile_kernel().multiply(s, a, b, c, add);
+    tile_kernel()(s, a, b, c, add);
 }
 
 void transpose(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,

@@ -128,15 +128,13 @@ TEST(WidenedProduct, IsTheFp32ProductRoundedOnce) {
 
 // The same bits for any division into tiles, and those of a chain of fused multiply-adds.
 TEST(TileKernel, AddsInTheOrderOfK) {
-  const Machine& cpu = machine();
-  std::vector<const TileKernel*> kernels{&kBaselineTileKernel};
-  if (cpu.avx2) kernels.push_back(&kAvx2TileKernel);
-  if (cpu.avx512) kernels.push_back(&kAvx512TileKernel);
+  std::vector<TileKernel> kernels{kBaselineTileKernel};
+  if (machine().avx2) kernels.push_back(kAvx2TileKernel);
   constexpr std::int64_t M = 13, N = 150, K = 301;
   const at::Tensor a = at::randn({M, K}), b = at::randn({K, N}), start = at::randn({M, N});
   const auto *from_a = a.const_data_ptr<float>(), *from_b = b.const_data_ptr<float>();
-  for (const TileKernel* kernel : kernels) {
-    const bool fused = kernel != &kBaselineTileKernel;
+  for (const TileKernel kernel : kernels) {
+    const bool fused = kernel != kBaselineTileKernel;
     for (const bool add : {false, true}) {
       at::Tensor expected = add ? start.clone() : at::zeros({M, N});
       auto* to = expected.mutable_data_ptr<float>();
@@ -149,13 +147,13 @@ TEST(TileKernel, AddsInTheOrderOfK) {
             sum = fused ? std::fma(x, y, sum) : sum + product;
           }
       const at::Tensor whole = start.clone(), parts = start.clone();
-      kernel->multiply({M, N, K, K, N, N}, from_a, from_b, whole.mutable_data_ptr<float>(), add);
-      EXPECT_TRUE(at::equal(whole, expected)) << kernel->panel << " " << add;
+      kernel({M, N, K, K, N, N}, from_a, from_b, whole.mutable_data_ptr<float>(), add);
+      EXPECT_TRUE(at::equal(whole, expected)) << "fused " << fused << " add " << add;
       for (std::int64_t n = 0; n < N; n += 50)
         for (std::int64_t k = 0; k < K; k += 100)
-          kernel->multiply({M, 50, std::min<std::int64_t>(100, K - k), K, N, N}, from_a + k,
-                           from_b + k * N + n, parts.mutable_data_ptr<float>() + n, add || k > 0);
-      EXPECT_TRUE(at::equal(parts, expected)) << kernel->panel << " in parts";
+          kernel({M, 50, std::min<std::int64_t>(100, K - k), K, N, N}, from_a + k,
+                 from_b + k * N + n, parts.mutable_data_ptr<float>() + n, add || k > 0);
+      EXPECT_TRUE(at::equal(parts, expected)) << "in parts, fused " << fused;
     }
   }
 }

@@ -1,7 +1,0 @@
-#include "ops/tile_kernels_body.h"
-
-namespace sluice::ops {
-
-const TileKernel kAvx512TileKernel = tile_kernels_body::kKernel;
-
-}  // namespace sluice::ops
