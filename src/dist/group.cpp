@@ -308,7 +308,6 @@ void Group::add_all(const at::Tensor& tensor) {
 
 void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
                    std::optional<double> timeout_s) {
-  std::vector<Message> sends, receives;
   // Its own memory: after a failure, Gloo may still use it (see exchange()).
   const at::Tensor whole = at::empty({static_cast<std::int64_t>(all.size())}, at::kDouble);
   auto* values = whole.data_ptr<double>();
@@ -316,6 +315,13 @@ void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>
   std::vector<std::int64_t> begins = {0};
   for (int rank = 0; rank < size(); ++rank) begins.push_back(begins.back() + count_of(rank));
   invariant(begins.back() == whole.numel(), "Group::gather: the counts of all ranks");
+  gather(whole, begins, timeout_s);
+  std::copy(values, values + whole.numel(), all.begin());
+}
+
+void Group::gather(const at::Tensor& whole, std::span<const std::int64_t> begins,
+                   std::optional<double> timeout_s) {
+  std::vector<Message> sends, receives;
   const auto part = [&](int rank) {
     const auto r = static_cast<std::size_t>(rank);
     return whole.narrow(0, begins[r], begins[r + 1] - begins[r]);
@@ -327,7 +333,6 @@ void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>
     if (part(rank).numel() > 0) receives.push_back({rank, part(rank)});
   }
   exchange(sends, receives, timeout_s);
-  std::copy(values, values + whole.numel(), all.begin());
 }
 
 void Group::barrier(std::optional<double> timeout_s) {
@@ -382,6 +387,7 @@ Group::~Group() = default;
 void Group::exchange(std::span<const Message>, std::span<const Message>, std::optional<double>) {}
 void Group::gather(std::span<double>, const std::function<std::int64_t(int)>&,
                    std::optional<double>) {}
+void Group::gather(const at::Tensor&, std::span<const std::int64_t>, std::optional<double>) {}
 void Group::add_all(const at::Tensor&) {}
 void Group::leave(ExitCode) {}
 void Group::barrier(std::optional<double>) {}

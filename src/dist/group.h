@@ -60,6 +60,10 @@ class Group {
   void gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
               std::optional<double> timeout_s = {});
 
+  // The same for elements begins[rank] to begins[rank + 1] - 1 of a flat tensor in host memory.
+  void gather(const at::Tensor& whole, std::span<const std::int64_t> begins,
+              std::optional<double> timeout_s = {});
+
   // Replaces the tensor (fp32, contiguous, in host memory) by the sum over all processes: the same
   // bits in all of them, but in an order that depends on their number (Gloo's ring all-reduce).
   void add_all(const at::Tensor& tensor);

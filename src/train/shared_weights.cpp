@@ -47,18 +47,11 @@ void require_intact(const dist::Group& group, const std::function<bool(int rank)
 void SharedWeights::gather() {
   if (group_ == nullptr) return;
   const at::NoGradGuard no_grad;
-  const at::Tensor weights = parameters_.master().detach(), own = part_of(weights, group_->rank());
+  const at::Tensor weights = parameters_.master().detach();
   hashes_.resize(static_cast<std::size_t>(group_->size()));
   // Before it is sent: what changes meanwhile is not the result of the update.
   hashes_[static_cast<std::size_t>(group_->rank())] = hash_of_part(group_->rank());
-  std::vector<dist::Group::Message> sends, receives;
-  for (int rank = 0; rank < group_->size(); ++rank) {
-    if (rank == group_->rank()) continue;
-    const at::Tensor theirs = part_of(weights, rank);
-    if (own.numel() > 0) sends.push_back({rank, own});
-    if (theirs.numel() > 0) receives.push_back({rank, theirs});
-  }
-  group_->exchange(sends, receives);
+  group_->gather(weights, shards_.begins);
   for (int rank = 0; rank < group_->size(); ++rank) {
     if (rank == group_->rank()) continue;
     if (parameters_.compute().scalar_type() != at::kFloat)
