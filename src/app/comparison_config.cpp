@@ -48,3 +48,5 @@ ComparisonConfig load_comparison(const config::Input& input) {
 }
 
 }  // namespace sluice::app
+
+template const sluice::config::Section& sluice::config::describe<sluice::app::ComparisonConfig>();

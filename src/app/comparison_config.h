@@ -31,3 +31,6 @@ void expand_home_of(train::RunConfig& config);
 ComparisonConfig load_comparison(const config::Input& input);
 
 }  // namespace sluice::app
+
+extern template const sluice::config::Section&
+sluice::config::describe<sluice::app::ComparisonConfig>();

@@ -89,6 +89,37 @@ std::string two_units(std::int64_t count, std::int64_t per, const char* large, c
 
 }  // namespace
 
+namespace detail {
+
+Piece::Piece(long long value) {
+  const char* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value).ptr;
+  text_ = std::string_view(digits_.data(), static_cast<std::size_t>(end - digits_.data()));
+}
+
+Piece::Piece(unsigned long long value) {
+  const char* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value).ptr;
+  text_ = std::string_view(digits_.data(), static_cast<std::size_t>(end - digits_.data()));
+}
+
+Piece::Piece(double value) {
+  constexpr int kDigits = 6;  // as streams
+  const char* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value,
+                                        std::chars_format::general, kDigits)
+                              .ptr;
+  text_ = std::string_view(digits_.data(), static_cast<std::size_t>(end - digits_.data()));
+}
+
+std::string join(std::initializer_list<Piece> pieces) {
+  std::size_t size = 0;
+  for (const Piece& piece : pieces) size += piece.text().size();
+  std::string text;
+  text.reserve(size);
+  for (const Piece& piece : pieces) text += piece.text();
+  return text;
+}
+
+}  // namespace detail
+
 std::string fixed(double value, int digits) {
   if (std::isnan(value)) return "nan";  // ignore the sign
   const int size = std::snprintf(nullptr, 0, "%.*f", digits, value);

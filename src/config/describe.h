@@ -119,7 +119,8 @@ void replace_paths(const Section& section, void* value);
 std::string write_json_schema(const Section& section);
 std::string write_reference_page(const Section& section);
 
-// The description of struct T.
+// The description of struct T. Structs that many files read have an explicit instantiation, since
+// this takes the compiler seconds.
 template <class T>
 const Section& describe();
 

@@ -35,6 +35,10 @@
 
 namespace sluice::config {
 
+struct Section;
+template <class T>
+const Section& describe();  // see describe.h
+
 // ---- constraints: any number per row ----
 struct Positive {};
 struct NonNegative {};

@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 using Seal = RecordFormat::Seal;
 
 constexpr std::size_t kSealDigits = 32;
-constexpr std::size_t kMaxReceived = 200;
+constexpr std::size_t kMaxJsonReceived = 200;
 
 std::string text_of(const Json& json, const RecordFormat& format) {
   return json.dump(format.indent, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -63,9 +63,9 @@ bool read_other(const Scalar& scalar, void* value, const Json& json) {
 }
 
 // Each read() stores the value of `json` and reports its problems.
-class Reader {
+class RecordReader {
  public:
-  explicit Reader(Report& report) : report_(report) {}
+  explicit RecordReader(Report& report) : report_(report) {}
 
   void read(const Scalar* scalar, void* value, const Json& json, const std::string& path,
             const Limits& limits) {
@@ -118,14 +118,14 @@ class Reader {
   // Adds the path of the named member to problems found by check().
   class CheckProblems final : public Problems {
    public:
-    CheckProblems(Reader& reader, const std::string& path) : reader_(reader), path_(path) {}
+    CheckProblems(RecordReader& reader, const std::string& path) : reader_(reader), path_(path) {}
     void add(std::string_view field, std::string_view received,
              std::string_view expected) override {
-      reader_.problem(dotted(path_, field), printable(received, kMaxReceived), expected);
+      reader_.problem(dotted(path_, field), printable(received, kMaxJsonReceived), expected);
     }
 
    private:
-    Reader& reader_;
+    RecordReader& reader_;
     const std::string& path_;
   };
 
@@ -155,7 +155,7 @@ class Reader {
     if (map != nullptr) map->clear(member);
     for (const auto& [key, one] : json.items()) {
       if (section.find(key) != nullptr) continue;
-      const std::string below = dotted(path, printable(key, kMaxReceived));
+      const std::string below = dotted(path, printable(key, kMaxJsonReceived));
       if (map == nullptr) {
         problem(below, "unknown key", "no other keys");
       } else {
@@ -185,7 +185,7 @@ class Reader {
   void wrong(const std::string& path, const Json& json, std::string_view expected) {
     const bool is_scalar = json.is_primitive();  // dump() of deep nesting would overflow the stack
     problem(path,
-            is_scalar         ? printable(json.dump(), kMaxReceived)
+            is_scalar         ? printable(json.dump(), kMaxJsonReceived)
             : json.is_array() ? "a list"
                               : "an object",
             expected);
@@ -226,7 +226,7 @@ void read_record(const RecordFormat& format, const Section& section, void* value
     if (found == json.end())
       fail(ExitCode::kBadData, cat(source, ": format"), cat("missing; expected ", expected));
     require(*found == format.version, ExitCode::kBadData, cat(source, ": format"),
-            printable(found->dump(), kMaxReceived), expected);
+            printable(found->dump(), kMaxJsonReceived), expected);
     json.erase(kFormatKey);
   }
   if (format.seal != Seal::kNone) {
@@ -245,7 +245,7 @@ void read_json_object(const Section& section, void* value, const Json& object,
                       std::string_view source) {
   Report report;
   report.add_source(source, /*has_lines=*/false);
-  Reader(report).read(&section, value, object, "", Limits{});
+  RecordReader(report).read(&section, value, object, "", Limits{});
   if (!report.empty()) throw UserError(ExitCode::kBadData, report.text());
 }
 

@@ -40,9 +40,9 @@ Json names_schema(std::span<const Option> options) {
 
 // Builds the schema of a type. Unlike configurations, records require their keys and write
 // non-finite numbers as null.
-class Writer {
+class SchemaWriter {
  public:
-  explicit Writer(bool is_record) : is_record_(is_record) {}
+  explicit SchemaWriter(bool is_record) : is_record_(is_record) {}
 
   // `value`: the default; nullptr within lists and in records.
   Json schema_of(const Type& type, const Limits& limits, const void* value) const {
@@ -191,7 +191,7 @@ Json opening(std::string_view title) {
 
 std::string write_json_schema(const Section& section) {
   Json schema = opening("Sluice configuration");
-  schema.update(Writer(/*is_record=*/false).shape_schema(&section, Limits{}, nullptr));
+  schema.update(SchemaWriter(/*is_record=*/false).shape_schema(&section, Limits{}, nullptr));
   const Json extends = {
       {"type", "array"},
       {"items", {{"type", "string"}, {"minLength", 1}}},
@@ -206,7 +206,7 @@ std::string write_json_schema(const Section& section) {
 std::string record_schema(const RecordKind& kind) {
   Json schema = opening(kind.format->place), properties = Json::object();
   schema["description"] = kind.format->summary;
-  schema.update(Writer(/*is_record=*/true).shape_schema(&kind.section(), Limits{}, nullptr));
+  schema.update(SchemaWriter(/*is_record=*/true).shape_schema(&kind.section(), Limits{}, nullptr));
   Json required = Json::array();
   if (kind.format->version > 0) {
     properties[kFormatKey] = {{"const", kind.format->version}};

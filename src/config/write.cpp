@@ -163,9 +163,9 @@ std::string comment_of(const Row& row) {
 
 enum class Mode { kValues, kDocs, kIdentity };
 
-class Writer {
+class YamlWriter {
  public:
-  explicit Writer(Mode mode) : mode_(mode) {}
+  explicit YamlWriter(Mode mode) : mode_(mode) {}
   std::string take() { return std::move(text_); }
 
   void entries(const Section& section, const void* value, int indent,
@@ -296,13 +296,13 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
 }
 
 std::string write_yaml(const Section& section, const void* value, bool with_docs) {
-  Writer writer(with_docs ? Mode::kDocs : Mode::kValues);
+  YamlWriter writer(with_docs ? Mode::kDocs : Mode::kValues);
   writer.entries(section, value, 0);
   return writer.take();
 }
 
 std::string write_identity(const Section& section, const void* value) {
-  Writer writer(Mode::kIdentity);
+  YamlWriter writer(Mode::kIdentity);
   writer.entries(section, value, 0);
   return writer.take();
 }

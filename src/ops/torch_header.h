@@ -1,11 +1,10 @@
 // Precompiled header of all files that use LibTorch. Never include it explicitly; each file
-// includes what it uses.
+// includes what it uses. Without torch/csrc/autograd: its inline functions would be instantiated
+// again in every file, at 2 s each.
 #pragma once
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
-#include <torch/csrc/autograd/variable.h>
 
 #include <cstdint>
 #include <functional>

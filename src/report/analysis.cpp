@@ -39,8 +39,10 @@ std::vector<std::vector<const CellResult*>> grid_of(const Comparison& comparison
 // Consecutive groups of equal size; single seeds without compare.tune.repeat.
 std::vector<std::vector<std::size_t>> columns_of(const Comparison& comparison) {
   const std::size_t num_seeds = comparison.seeds.size(), num_groups = comparison.seed_groups;
-  const std::size_t size = num_groups > 1 ? num_seeds / num_groups : 1;
-  invariant(size > 0 && num_seeds % size == 0, "seeds are divided into groups of equal size");
+  std::size_t size = 1;
+  if (num_groups > 1) size = std::max<std::size_t>(1, num_seeds / num_groups);
+  invariant(num_groups <= 1 || size * num_groups == num_seeds,
+            "seeds are divided into groups of equal size");
   std::vector<std::vector<std::size_t>> columns(num_seeds / size);
   for (std::size_t s = 0; s < num_seeds; ++s) columns[s / size].push_back(s);
   return columns;

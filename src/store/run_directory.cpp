@@ -12,7 +12,7 @@ namespace {
 
 enum class Content { kNothing, kRun, kOther };
 
-std::vector<std::string> names_in(const fs::path& path) {
+std::vector<std::string> sorted_names_in(const fs::path& path) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error))
@@ -32,7 +32,7 @@ Content content_of(const fs::path& path) {
   constexpr std::array<std::string_view, 8> kOurs = {"config.yaml",   "run.json",   "log.txt",
                                                      "metrics.jsonl", kEventFile,   "lock",
                                                      "result.json",   "checkpoints"};
-  std::vector<std::string> names = names_in(path);
+  std::vector<std::string> names = sorted_names_in(path);
   std::erase(names, "lock");
   if (names.empty()) return Content::kNothing;
   if (has(names, "config.yaml") && has(names, "run.json")) return Content::kRun;

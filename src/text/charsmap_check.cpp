@@ -13,7 +13,7 @@ namespace {
 
 // Size of the library's array for the matches along one path.
 constexpr int kMaxMatchesOnPath = 32;
-constexpr int kMaxDepth = 1024;
+constexpr int kMaxTableDepth = 1024;
 
 class TrieWalk {
  public:
@@ -45,7 +45,7 @@ class TrieWalk {
     if (!fault_.empty()) return 0;
     if (matches_below_[node] == kOnPath) return set_fault("a cyclic normalization table");
     if (matches_below_[node] != kUnseen) return matches_below_[node];
-    if (depth > kMaxDepth) return set_fault("a normalization table deeper than 1024 levels");
+    if (depth > kMaxTableDepth) return set_fault("a normalization table deeper than 1024 levels");
     matches_below_[node] = kOnPath;
     const CharsmapUnit here = unit(node);
     const std::uint64_t base = node ^ here.offset();

@@ -9,7 +9,7 @@ namespace sluice::text {
 
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr int kMaxNesting = 32;
 
 }  // namespace
 
@@ -20,8 +20,8 @@ nlohmann::json parse_json_object(std::string_view content, std::string_view name
     fail(ExitCode::kBadData, name, human_bytes(content.size()),
          cat("a file of at most ", human_bytes(max_bytes)));
   const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
-    require(depth <= kMaxDepth, ExitCode::kBadData, name, "deeply nested JSON",
-            cat("a nesting of at most ", kMaxDepth));
+    require(depth <= kMaxNesting, ExitCode::kBadData, name, "deeply nested JSON",
+            cat("a nesting of at most ", kMaxNesting));
     return true;
   };
   Json json;

@@ -9,7 +9,7 @@ namespace sluice::text {
 
 namespace {
 
-constexpr int kMaxDepth = 100;
+constexpr int kMaxTextNesting = 100;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -172,7 +172,7 @@ void read_list(Cursor& cursor, const EachItem& each_item) {
 
 // Skips a value and returns its type.
 std::string_view skip_value(Cursor& cursor, int depth) {
-  if (depth > kMaxDepth) cursor.fail("nesting deeper than 100");
+  if (depth > kMaxTextNesting) cursor.fail("nesting deeper than 100");
   if (cursor.at_end()) cursor.fail("expected a value");
   if (!cursor.ok()) return {};
   if (cursor.at('{')) {

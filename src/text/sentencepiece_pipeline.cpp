@@ -17,7 +17,7 @@ namespace sluice::text {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 [[noreturn]] void refuse(std::string_view field, std::string_view received,
                          std::string_view expected) {
@@ -80,9 +80,10 @@ class MergeList {
     });
     check_ties();
   }
-  Json json() const {
-    Json list = Json::array();
-    for (const Merge& merge : merges_) list.push_back(Json::array({merge.left, merge.right}));
+  OrderedJson json() const {
+    OrderedJson list = OrderedJson::array();
+    for (const Merge& merge : merges_)
+      list.push_back(OrderedJson::array({merge.left, merge.right}));
     return list;
   }
 
@@ -126,10 +127,10 @@ class MergeList {
   std::vector<Merge> merges_;
 };
 
-Json bpe_model(const SentencePieceModel& model) {
-  Json vocab = Json::object();
-  auto& entries = vocab.get_ref<Json::object_t&>();  // operator[] searches linearly
-  Json unknown;
+OrderedJson bpe_model(const SentencePieceModel& model) {
+  OrderedJson vocab = OrderedJson::object();
+  auto& entries = vocab.get_ref<OrderedJson::object_t&>();  // operator[] searches linearly
+  OrderedJson unknown;
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
     entries.push_back({std::string(model.pieces[id].text), id});
     if (model.pieces[id].type == PieceType::kUnknown) unknown = model.pieces[id].text;
@@ -148,17 +149,17 @@ Json bpe_model(const SentencePieceModel& model) {
 
 // ---- Unigram ----
 
-Json unigram_model(const SentencePieceModel& model) {
+OrderedJson unigram_model(const SentencePieceModel& model) {
   float lowest = 0;  // the library derives the score of unknown text from the lowest one
   for (const Piece& piece : model.pieces)
     if (piece.type == PieceType::kNormal) lowest = std::min(lowest, piece.score);
-  Json vocab = Json::array();
+  OrderedJson vocab = OrderedJson::array();
   std::size_t unknown = 0;
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
     const Piece& piece = model.pieces[id];
     if (piece.type == PieceType::kUnknown) unknown = id;
     const float score = piece.type == PieceType::kNormal ? piece.score : lowest;
-    vocab.push_back(Json::array({piece.text, static_cast<double>(score)}));
+    vocab.push_back(OrderedJson::array({piece.text, static_cast<double>(score)}));
   }
   return {{"type", "Unigram"},
           {"unk_id", unknown},
@@ -206,18 +207,19 @@ std::string special_names_pattern(const SentencePieceModel& model) {
 
 // ---- normalizer and decoder ----
 
-Json replace(const Json& pattern, std::string_view content) {
+OrderedJson replace(const OrderedJson& pattern, std::string_view content) {
   return {{"type", "Replace"}, {"pattern", pattern}, {"content", content}};
 }
-Json text_pattern(std::string_view text) { return {{"String", text}}; }
-Json regex(std::string_view pattern) { return {{"Regex", pattern}}; }
+OrderedJson text_pattern(std::string_view text) { return {{"String", text}}; }
+OrderedJson regex(std::string_view pattern) { return {{"Regex", pattern}}; }
 
-Json sequence(std::string_view key, std::vector<Json> steps) {
-  return steps.size() == 1 ? steps.front() : Json{{"type", "Sequence"}, {key, std::move(steps)}};
+OrderedJson sequence(std::string_view key, std::vector<OrderedJson> steps) {
+  return steps.size() == 1 ? steps.front()
+                           : OrderedJson{{"type", "Sequence"}, {key, std::move(steps)}};
 }
 
-Json normalizer(const NormalizerRules& rules) {
-  std::vector<Json> steps;
+OrderedJson normalizer(const NormalizerRules& rules) {
+  std::vector<OrderedJson> steps;
   if (!rules.charsmap.empty())
     steps.push_back({{"type", "Precompiled"}, {"precompiled_charsmap", base64(rules.charsmap)}});
   if (rules.remove_extra_whitespaces) {
@@ -231,9 +233,9 @@ Json normalizer(const NormalizerRules& rules) {
   return sequence("normalizers", std::move(steps));
 }
 
-Json decoder(const SentencePieceModel& model) {
+OrderedJson decoder(const SentencePieceModel& model) {
   const NormalizerRules& rules = model.normalizer;
-  std::vector<Json> steps{replace(text_pattern(kWordBoundary), " ")};
+  std::vector<OrderedJson> steps{replace(text_pattern(kWordBoundary), " ")};
   if (model.byte_fallback) steps.push_back({{"type", "ByteFallback"}});
   steps.push_back({{"type", "Fuse"}});
   if (rules.add_dummy_prefix || rules.remove_extra_whitespaces)
@@ -243,7 +245,7 @@ Json decoder(const SentencePieceModel& model) {
 
 }  // namespace
 
-Json added_token(std::int64_t id, std::string_view content, TokenRole role) {
+OrderedJson added_token(std::int64_t id, std::string_view content, TokenRole role) {
   return {{"id", id},
           {"content", content},
           {"single_word", false},
@@ -253,19 +255,19 @@ Json added_token(std::int64_t id, std::string_view content, TokenRole role) {
           {"special", role == TokenRole::kSpecial}};
 }
 
-Json empty_pipeline() {
+OrderedJson empty_pipeline() {
   return {{"version", "1.0"},          {"truncation", nullptr},
-          {"padding", nullptr},        {"added_tokens", Json::array()},
+          {"padding", nullptr},        {"added_tokens", OrderedJson::array()},
           {"normalizer", nullptr},     {"pre_tokenizer", nullptr},
           {"post_processor", nullptr}, {"decoder", nullptr},
           {"model", nullptr}};
 }
 
-Json sentencepiece_pipeline(std::string_view serialized) {
+OrderedJson sentencepiece_pipeline(std::string_view serialized) {
   const SentencePieceModel model = check_model(serialized, "the tokenizer");
   check_rules(model);
   check_pieces(model);
-  Json pipeline = empty_pipeline();
+  OrderedJson pipeline = empty_pipeline();
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
     const Piece& piece = model.pieces[id];
     const auto number = static_cast<std::int64_t>(id);

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "base/text_format.h"
+#include "config/describe.h"
 
 namespace sluice::train {
 namespace {
@@ -94,3 +95,5 @@ void RunConfig::check(const RunConfig& c, config::Problems& problems) {
 }
 
 }  // namespace sluice::train
+
+template const sluice::config::Section& sluice::config::describe<sluice::train::RunConfig>();

@@ -65,3 +65,5 @@ std::unique_ptr<const data::Objective> objective_of(const RunConfig& config);
 std::int64_t sequence_length(const RunConfig& config);
 
 }  // namespace sluice::train
+
+extern template const sluice::config::Section& sluice::config::describe<sluice::train::RunConfig>();

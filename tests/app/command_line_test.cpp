@@ -32,7 +32,7 @@ const std::vector<std::vector<std::string>> kCommands = {{"train"},
 TEST_F(CommandLine, EveryCommandHasHelpWithAnExample) {
   for (std::vector<std::string> command : kCommands) {
     command.push_back("--help");
-    const Outcome outcome = sluice(command);
+    const Outcome outcome = sluice_in_fork(command);
     EXPECT_EQ(outcome.exit_code, 0) << command[0];
     EXPECT_NE(outcome.out.find("Example:\n  sluice " + command[0]), std::string::npos)
         << outcome.out;
@@ -85,7 +85,7 @@ TEST_F(CommandLine, WrongUseIsExitCodeTwo) {
       {"eval", "run", "--stride", "0"},
       {"eval"}};
   for (const std::vector<std::string>& arguments : wrong) {
-    const Outcome outcome = sluice(arguments);
+    const Outcome outcome = sluice_in_fork(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << ::testing::PrintToString(arguments) << outcome.err;
     EXPECT_EQ(outcome.out, "") << ::testing::PrintToString(arguments);
     // One line of readable length.

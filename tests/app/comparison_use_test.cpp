@@ -37,7 +37,7 @@ TEST_F(ComparisonUse, DryRunTrainsNothing) {
 
 TEST_F(ComparisonUse, RejectsWrongUse) {
   const auto refused = [&](const std::vector<std::string>& arguments, const std::string& expected) {
-    const Outcome outcome = sluice(arguments);
+    const Outcome outcome = sluice_in_fork(arguments);
     EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
     EXPECT_NE(outcome.err.find(expected), std::string::npos) << outcome.err;
   };

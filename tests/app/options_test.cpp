@@ -11,7 +11,7 @@ class Options : public ProgramTest {
  protected:
   // The error line for a rejected command line, else the exit code.
   std::string refusal(const std::vector<std::string>& arguments) const {
-    const Outcome outcome = sluice(arguments);
+    const Outcome outcome = sluice_in_fork(arguments);
     if (outcome.exit_code != 2) return "exit code " + std::to_string(outcome.exit_code);
     EXPECT_EQ(outcome.out, "");
     const std::string end = "; see `sluice " + arguments.front() + " --help`\n";

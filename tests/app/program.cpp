@@ -8,8 +8,11 @@
 #include <atomic>
 #include <csignal>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <stdexcept>
+
+#include "app/command_line.h"
 
 namespace sluice::app {
 std::string content(const std::filesystem::path& path) {
@@ -19,21 +22,27 @@ std::string content(const std::filesystem::path& path) {
 
 namespace {
 
-// Child after fork: only async-signal-safe calls.
-[[noreturn]] void exec_program(const char* directory, const char* out, const char* err,
-                               char* const* argv) {
+// Child after fork: only async-signal-safe calls, except in `main`.
+[[noreturn]] void start_program(const char* directory, const char* out, const char* err,
+                                std::vector<char*>& argv, Process::Main main) {
   for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGUSR1}) ::signal(number, SIG_DFL);
   if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) _exit(125);
   const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644),
             err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (chdir(directory) != 0 || dup2(out_file, 1) < 0 || dup2(err_file, 2) < 0) _exit(126);
-  execvp(argv[0], argv);
+  if (main != nullptr) {
+    const int code = main(static_cast<int>(argv.size()) - 1, argv.data());
+    std::cout.flush();
+    _exit(code);
+  }
+  execvp(argv[0], argv.data());
   _exit(127);
 }
 
 }  // namespace
 
-Process::Process(const std::filesystem::path& directory, const std::vector<std::string>& command) {
+Process::Process(const std::filesystem::path& directory, const std::vector<std::string>& command,
+                 Main main) {
   static std::atomic<int> number{0};
   const std::string stem = ".process-" + std::to_string(number++);
   out_ = directory / (stem + ".out");
@@ -42,7 +51,7 @@ Process::Process(const std::filesystem::path& directory, const std::vector<std::
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   pid_ = fork();
-  if (pid_ == 0) exec_program(directory.c_str(), out_.c_str(), err_.c_str(), argv.data());
+  if (pid_ == 0) start_program(directory.c_str(), out_.c_str(), err_.c_str(), argv, main);
   if (pid_ < 0) throw std::runtime_error("fork failed");
 }
 
@@ -82,6 +91,12 @@ Outcome ProgramTest::sluice(const std::vector<std::string>& arguments) const {
   std::vector<std::string> command{SLUICE_PROGRAM};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return run(command);
+}
+
+Outcome ProgramTest::sluice_in_fork(const std::vector<std::string>& arguments) const {
+  std::vector<std::string> command{SLUICE_PROGRAM};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Process(directory_.path(), command, app::run).wait();
 }
 
 void ProgramTest::write(const std::string& name, const std::string& text) const {

@@ -30,7 +30,7 @@ TEST(Aliases, NameExistingKeysAndValues) {
 TEST_F(Suggestions, EveryAliasedOptionExists) {
   std::string help;
   for (const char* command : {"train", "prepare", "eval", "generate", "plan", "verify", "compare"})
-    help += sluice({command, "--help"}).out;
+    help += sluice_in_fork({command, "--help"}).out;
   for (const config::Alias& alias : config::aliases()) {
     if (alias.kind != config::AliasKind::kOption) continue;
     EXPECT_NE(help.find(std::string(alias.name) + " "), std::string::npos) << alias.name;
@@ -42,11 +42,11 @@ TEST_F(Suggestions, CommandsOfOtherPrograms) {
       {"sample", "`generate`"}, {"resume", "`train`"}, {"evaluate", "`eval`"},
       {"test", "`eval`"},       {"help", "`--help`"},  {"trian", "`train`"}};
   for (const auto& [word, suggestion] : words) {
-    const Outcome outcome = sluice({word});
+    const Outcome outcome = sluice_in_fork({word});
     EXPECT_EQ(outcome.exit_code, 2) << word;
     EXPECT_NE(outcome.err.find("did you mean " + suggestion), std::string::npos) << outcome.err;
   }
-  const std::string help = sluice({"--help"}).out;
+  const std::string help = sluice_in_fork({"--help"}).out;
   for (const config::Alias& alias : config::aliases()) {
     if (alias.kind != config::AliasKind::kCommand) continue;
     EXPECT_NE(help.find("\n  " + std::string(alias.name) + " "), std::string::npos) << alias.name;
@@ -98,7 +98,7 @@ TEST_F(Suggestions, KeysOfOtherPrograms) {
       {"D_MODEL", "model.d_model"}};
   std::vector<std::string> arguments = {"config", "check", "c.yaml", "--set"};
   for (const auto& [key, ours] : keys) arguments.push_back(key + "=1");
-  const Outcome outcome = sluice(arguments);
+  const Outcome outcome = sluice_in_fork(arguments);
   EXPECT_EQ(outcome.exit_code, 2);
   for (const auto& [key, ours] : keys) {
     const std::size_t at = outcome.err.find("--set: " + key + ": unknown key");
@@ -134,7 +134,7 @@ TEST_F(Suggestions, ValuesOfOtherProgramsAndSpellings) {
       {"optimizer=adam", "{type: adamw}"},
       {"train.divergence.policy=Halt", "halt"}};
   for (const auto& [setting, ours] : values) {
-    const Outcome outcome = sluice({"config", "check", "c.yaml", "--set", setting});
+    const Outcome outcome = sluice_in_fork({"config", "check", "c.yaml", "--set", setting});
     EXPECT_EQ(outcome.exit_code, 2) << setting;
     EXPECT_NE(outcome.err.find("(did you mean `" + ours + "`?)"), std::string::npos)
         << setting << " " << outcome.err;
@@ -166,13 +166,13 @@ TEST_F(Suggestions, OptionsOfOtherPrograms) {
       {{"generate", "run", "--prompt", "x", "--top_k=5"}, "--top_k", "--top-k"},
       {{"generate", "run", "--text", "x"}, "--text", "--prompt"}};
   for (const Case& one : cases) {
-    const Outcome outcome = sluice(one.arguments);
+    const Outcome outcome = sluice_in_fork(one.arguments);
     EXPECT_EQ(outcome.exit_code, 2) << one.name;
     EXPECT_TRUE(outcome.err.starts_with("error: " + one.name + ": unknown option (did you mean `" +
                                         one.suggestion + "`?)"))
         << outcome.err;
   }
-  const Outcome bare = sluice({"train", "c.yaml", "train.steps=5"});
+  const Outcome bare = sluice_in_fork({"train", "c.yaml", "train.steps=5"});
   EXPECT_EQ(bare.exit_code, 2);
   EXPECT_TRUE(bare.err.starts_with(
       "error: train.steps=5: received a setting without --set; expected `--set train.steps=5`"))

@@ -95,7 +95,7 @@ TEST_F(TerminalText, ErrorsAreOneHarmlessLine) {
       {"train", "tiny.yaml", kHostile},
       {kHostile}};
   for (const std::vector<std::string>& command : commands) {
-    const Outcome outcome = sluice(command);
+    const Outcome outcome = sluice_in_fork(command);
     EXPECT_NE(outcome.exit_code, 0) << ::testing::PrintToString(command);
     EXPECT_NE(outcome.exit_code, 1) << ::testing::PrintToString(command) << outcome.err;
     EXPECT_TRUE(is_harmless(outcome.err)) << ::testing::PrintToString(command);

@@ -3,14 +3,31 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <limits>
+#include <sstream>
 
 namespace sluice {
 namespace {
 
 TEST(Cat, ConcatenatesStreamOutput) {
   EXPECT_EQ(cat("step ", 3, ' ', std::string("of"), ' ', 0.5), "step 3 of 0.5");
+  EXPECT_EQ(cat(), "");
+  const auto equals_stream = [](const auto&... values) {
+    std::ostringstream out;
+    ((out << values << '|'), ...);
+    EXPECT_EQ((std::string() + ... + (cat(values) + '|')), out.str());
+  };
+  using Int = std::numeric_limits<std::int64_t>;
+  equals_stream(Int::min(), Int::max(), std::numeric_limits<std::uint64_t>::max(), -1, 1U, true,
+                short{-3}, static_cast<unsigned char>('u'), 0LL, 0ULL);
+  using Double = std::numeric_limits<double>;
+  equals_stream(0.0, -0.0, 1.0 / 3, 1e6, 1234567.0, 1e-5, -2.5e300, 0.1F, Double::denorm_min(),
+                Double::max(), Double::lowest(), Double::infinity(), -Double::infinity(),
+                Double::quiet_NaN(), 1.0L / 3);
+  equals_stream(std::string_view("view"), std::filesystem::path("a b"), std::string(), 'c');
 }
 
 TEST(Fixed, RoundsToTheGivenDigits) {

@@ -6,7 +6,7 @@
 namespace sluice::config {
 namespace {
 
-struct Bytes {
+struct ByteLevel {
   static constexpr std::string_view kind = "bytes";
   static constexpr auto fields() { return std::tuple{}; }
 };
@@ -38,8 +38,8 @@ struct Measure {
 };
 struct Example {
   Text text;
-  std::variant<Pieces, Bytes> tokenizer;
-  std::variant<Pieces, Bytes> model;
+  std::variant<Pieces, ByteLevel> tokenizer;
+  std::variant<Pieces, ByteLevel> model;
   Measure measure;
   std::int64_t steps = 3;
   std::int64_t threads = 2;
@@ -71,11 +71,11 @@ TEST(Attributes, IdentityListsTheFieldsThatDefineTheExperiment) {
             "model:\n  type: pieces\n  size: 10\n  model: null\nmeasure:\n  tokens: 7\nsteps: 3\n");
   Example other;
   other.text.train = {"a"};
-  other.tokenizer = Bytes{};
+  other.tokenizer = ByteLevel{};
   other.measure.every = 6;
   other.threads = 9;
   EXPECT_EQ(identity(other), identity(Example{}));
-  other.model = Bytes{};
+  other.model = ByteLevel{};
   EXPECT_EQ(identity(other), "model:\n  type: bytes\nmeasure:\n  tokens: 7\nsteps: 3\n");
 }
 

@@ -18,19 +18,19 @@ struct Choices {
                       field<&Choices::seeds>("Seeds.", NonEmpty{})};
   }
 };
-struct Compared {
+struct Varied {
   Entries<std::vector<Word>> vary;
   Entries<Word> baseline;
   std::optional<Choices> tune;
   static constexpr auto fields() {
-    return std::tuple{field<&Compared::vary>("Varied settings.", NonEmpty{}),
-                      field<&Compared::baseline>("Baseline."),
-                      field<&Compared::tune>("Tuned settings.")};
+    return std::tuple{field<&Varied::vary>("Varied settings.", NonEmpty{}),
+                      field<&Varied::baseline>("Baseline."),
+                      field<&Varied::tune>("Tuned settings.")};
   }
 };
 struct Larger {
   sample::Root root;
-  std::optional<Compared> compare;
+  std::optional<Varied> compare;
   static constexpr auto fields() {
     return std::tuple{rows_of<&Larger::root>(),
                       field<&Larger::compare>("Several runs.", Affects::kLabel)};
@@ -40,7 +40,7 @@ struct Larger {
 using Lists = std::vector<std::pair<std::string, std::vector<Word>>>;
 
 TEST(Entries, KeepKeysAndWordsUnparsed) {
-  const auto c = parse<Compared>(
+  const auto c = parse<Varied>(
       "vary: {model.ffn: [relu, swiglu], lr: [1e-3, \"3\", true]}\nbaseline: {model.ffn: relu}\n",
       "c.yaml");
   EXPECT_EQ(c.vary.items, (Lists{{"model.ffn", {{"relu", false}, {"swiglu", false}}},
@@ -51,21 +51,21 @@ TEST(Entries, KeepKeysAndWordsUnparsed) {
 
 TEST(Entries, AListIsOneValue) {
   const std::string flow = "vary: {betas: [[0.9, 0.95], [0.9, \"a, b\", [1]]]}\n";
-  const auto c = parse<Compared>(flow, "c.yaml");
+  const auto c = parse<Varied>(flow, "c.yaml");
   EXPECT_EQ(c.vary.items,
             (Lists{{"betas", {{"[0.9, 0.95]", false}, {"[0.9, \"a, b\", [1]]", false}}}}));
   EXPECT_NE(to_yaml(c, Comments::kNone).find(flow), std::string::npos);
-  EXPECT_EQ(parse<Compared>("vary:\n  betas:\n  - [0.9, 0.95]\n  - - 0.9\n    - a, b\n    - [1]\n",
-                            "c.yaml")
+  EXPECT_EQ(parse<Varied>("vary:\n  betas:\n  - [0.9, 0.95]\n  - - 0.9\n    - a, b\n    - [1]\n",
+                          "c.yaml")
                 .vary,
             c.vary);
-  EXPECT_THROW(parse<Compared>("vary: {betas: [[{a: 1}]]}", "c.yaml"), UserError);
-  EXPECT_THROW(parse<Compared>("vary: {betas: [[null]]}", "c.yaml"), UserError);
+  EXPECT_THROW(parse<Varied>("vary: {betas: [[{a: 1}]]}", "c.yaml"), UserError);
+  EXPECT_THROW(parse<Varied>("vary: {betas: [[null]]}", "c.yaml"), UserError);
 }
 
 TEST(Entries, NestedMappingsAreDottedKeys) {
-  const auto dotted = parse<Compared>("vary: {model.ffn: [relu], model.d_ff: [1, 2]}", "c.yaml");
-  const auto nested = parse<Compared>("vary: {model: {ffn: [relu], d_ff: [1, 2]}}", "c.yaml");
+  const auto dotted = parse<Varied>("vary: {model.ffn: [relu], model.d_ff: [1, 2]}", "c.yaml");
+  const auto nested = parse<Varied>("vary: {model: {ffn: [relu], d_ff: [1, 2]}}", "c.yaml");
   EXPECT_EQ(dotted.vary, nested.vary);
 }
 
@@ -73,15 +73,15 @@ TEST(Entries, OverridesReplaceValuesOfTheFile) {
   const sluice::testing::TemporaryDirectory directory;
   std::ofstream(directory / "c.yaml")
       << "vary: {a.b: [x], c: [y]}\ntune: {a.lr: [5], seeds: [3]}\n";
-  const auto c = load<Compared>({.file = directory / "c.yaml",
-                                 .overrides = {"vary.a.b=[z]", "tune.a.lr=[1]", "tune.seeds=[7]"}});
+  const auto c = load<Varied>({.file = directory / "c.yaml",
+                               .overrides = {"vary.a.b=[z]", "tune.a.lr=[1]", "tune.seeds=[7]"}});
   EXPECT_EQ(c.vary.items, (Lists{{"a.b", {{"z", false}}}, {"c", {{"y", false}}}}));
   EXPECT_EQ(c.tune->grid.items, (Lists{{"a.lr", {{"1", false}}}}));
   EXPECT_EQ(c.tune->seeds, (std::vector<std::uint64_t>{7}));
 }
 
 TEST(Entries, TheRestHoldsKeysWithoutARow) {
-  const auto c = parse<Compared>(
+  const auto c = parse<Varied>(
       "vary: {a: [x]}\ntune: {optimizer.lr: [1e-3], seeds: [3, 4], wd: [0]}\n", "c.yaml");
   EXPECT_EQ(c.tune->grid.items,
             (Lists{{"optimizer.lr", {{"1e-3", false}}}, {"wd", {{"0", false}}}}));
@@ -92,18 +92,18 @@ TEST(Entries, WrittenTextReadsBack) {
   const std::string text =
       "vary: {model.ffn: [relu, \"3\"], \"a b\": [0.1]}\nbaseline: {}\ntune:\n  optimizer.lr: "
       "[1e-3, 3e-3]\n  seeds: [3]\n";
-  const auto c = parse<Compared>(text, "c.yaml");
+  const auto c = parse<Varied>(text, "c.yaml");
   EXPECT_EQ(to_yaml(c, Comments::kNone), text);
-  EXPECT_EQ(to_yaml(parse<Compared>(to_yaml(c), "c.yaml")), to_yaml(c));
+  EXPECT_EQ(to_yaml(parse<Varied>(to_yaml(c), "c.yaml")), to_yaml(c));
   std::string many = "vary: {";
   for (int i = 0; i < 30; ++i) many += "key_" + std::to_string(i) + ": [value],";
-  const auto wide = parse<Compared>(many + "}", "c.yaml");
-  EXPECT_EQ(parse<Compared>(to_yaml(wide), "c.yaml").vary, wide.vary);
+  const auto wide = parse<Varied>(many + "}", "c.yaml");
+  EXPECT_EQ(parse<Varied>(to_yaml(wide), "c.yaml").vary, wide.vary);
 }
 
 TEST(Entries, ReportProblems) {
   const auto problem = [](std::string_view yaml) {
-    return error_of([&] { parse<Compared>(yaml, "c.yaml"); });
+    return error_of([&] { parse<Varied>(yaml, "c.yaml"); });
   };
   EXPECT_EQ(problem("baseline: {}"),
             "c.yaml: vary: missing; expected a mapping from keys to values, with at least one key; "
@@ -145,7 +145,7 @@ TEST(RowsOf, ReadsAndChecksEmbeddedRows) {
 TEST(RowsOf, CoversChangesSchemaAndReference) {
   Larger before, after;
   after.root.model.d_model = 8;
-  after.compare = Compared{.vary = {{{"a", {{"x", false}}}}}, .baseline = {}, .tune = {}};
+  after.compare = Varied{.vary = {{{"a", {{"x", false}}}}}, .baseline = {}, .tune = {}};
   const auto changed = changes(before, after);
   ASSERT_EQ(changed.size(), 2U);
   EXPECT_EQ(changed[0].path, "model.d_model");

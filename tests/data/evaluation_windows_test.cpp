@@ -9,7 +9,7 @@
 namespace sluice::data {
 namespace {
 
-TokenStream counting_stream(std::int32_t num_tokens) {
+TokenStream stream_from_100(std::int32_t num_tokens) {
   std::vector<std::int32_t> ids(static_cast<std::size_t>(num_tokens));
   std::iota(ids.begin(), ids.end(), 100);  // the token at position p is 100 + p
   return TokenStream(std::move(ids));
@@ -51,7 +51,7 @@ Scores score(const TokenStream& stream, const EvaluationWindows& windows,
 
 TEST(EvaluationWindows, ScoresEachTargetExactlyOnce) {
   for (const std::int32_t size : {1, 2, 7, 8, 9, 15, 16, 17, 64, 100, 101}) {
-    const TokenStream stream = counting_stream(size);
+    const TokenStream stream = stream_from_100(size);
     for (const std::int64_t length : {1, 2, 8, 16}) {
       for (std::int64_t stride = 1; stride <= length; ++stride) {
         for (const std::int32_t start : {-1, kStart}) {
@@ -73,7 +73,7 @@ TEST(EvaluationWindows, ScoresEachTargetExactlyOnce) {
 }
 
 TEST(EvaluationWindows, StrideProvidesContext) {
-  const TokenStream stream = counting_stream(100);
+  const TokenStream stream = stream_from_100(100);
   const EvaluationWindows::Settings settings{
       .sequence_length = 16, .stride = 4, .batch_sequences = 5, .max_tokens = 0, .start = kStart};
   const Scores scores = score(stream, EvaluationWindows(stream, settings), settings);
@@ -83,7 +83,7 @@ TEST(EvaluationWindows, StrideProvidesContext) {
 }
 
 TEST(EvaluationWindows, MaxTokensLimitsAndSpreadsWindows) {
-  const TokenStream stream = counting_stream(1000);
+  const TokenStream stream = stream_from_100(1000);
   for (const std::int64_t stride : {3, 10}) {
     for (const std::uint64_t limit : {1, 5, 10, 11, 95, 100, 500, 998, 999, 1000, 5000}) {
       const EvaluationWindows::Settings settings{.sequence_length = 10,
@@ -163,7 +163,7 @@ TEST(EvaluationWindows, EachTargetBelongsToADocument) {
 }
 
 TEST(EvaluationWindows, AcceptsStreamsWithoutTargets) {
-  const TokenStream empty = counting_stream(0), one = counting_stream(1);
+  const TokenStream empty = stream_from_100(0), one = stream_from_100(1);
   const EvaluationWindows::Settings settings{
       .sequence_length = 10, .stride = 10, .batch_sequences = 4, .max_tokens = 0, .start = -1};
   EXPECT_EQ(EvaluationWindows(empty, settings).num_batches(), 0U);
@@ -175,7 +175,7 @@ TEST(EvaluationWindows, AcceptsStreamsWithoutTargets) {
 }
 
 TEST(EvaluationWindows, RejectsInvalidArguments) {
-  const TokenStream stream = counting_stream(10);
+  const TokenStream stream = stream_from_100(10);
   for (const std::int64_t stride : {0, 11}) {
     EXPECT_THROW(EvaluationWindows(stream, {.sequence_length = 10,
                                             .stride = stride,

@@ -2,6 +2,7 @@
 #include "ops/cudnn_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 

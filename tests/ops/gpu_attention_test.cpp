@@ -1,5 +1,6 @@
 // The kernels around the core of GPU attention, on the host.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "ops/linear_cross_entropy.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "base/error.h"
 #include "base/machine.h"

@@ -31,7 +31,7 @@ std::string with_length(std::string_view header, std::string_view data = {}) {
   return file.append(header).append(data);
 }
 
-std::string written(std::span<const TensorView> tensors, const Metadata& metadata = {}) {
+std::string file_of(std::span<const TensorView> tensors, const Metadata& metadata = {}) {
   MemoryFile file;
   write_safetensors(file, tensors, metadata);
   return file.text;
@@ -66,15 +66,15 @@ TEST(Safetensors, WritesTheBytesOfTheSpecification) {
   header.resize(120, ' ');
   std::string data(8, '\0');
   std::memcpy(data.data(), values, 8);
-  EXPECT_EQ(written({&tensor, 1}, {{"format", "pt"}}), with_length(header, data));
+  EXPECT_EQ(file_of({&tensor, 1}, {{"format", "pt"}}), with_length(header, data));
 }
 
 TEST(Safetensors, RoundTripPreservesEverythingInOrder) {
   const std::string storage = pseudo_random_text(400, 1);
   const std::vector<TensorView> tensors = various_tensors(storage);
   const Metadata metadata = {{"step", "17"}, {"empty", ""}, {"quote", "\"\\\n"}};
-  const std::string file = written(tensors, metadata);
-  EXPECT_EQ(file, written(tensors, metadata));
+  const std::string file = file_of(tensors, metadata);
+  EXPECT_EQ(file, file_of(tensors, metadata));
   EXPECT_EQ(file.size(), safetensors_size_bytes(tensors, metadata));
   const Tensors parsed = parse_safetensors(bytes_of(file), "model.safetensors");
   EXPECT_EQ(parsed.metadata, metadata);
@@ -92,7 +92,7 @@ TEST(Safetensors, RoundTripPreservesEverythingInOrder) {
 }
 
 TEST(Safetensors, AcceptsFilesWithoutTensors) {
-  const std::string file = written({});
+  const std::string file = file_of({});
   EXPECT_EQ(file.size(), 64U);
   EXPECT_TRUE(parse_safetensors(bytes_of(file), "f").all.empty());
   EXPECT_EQ(parse_safetensors(bytes_of(with_length("{}")), "f").find("w"), nullptr);
@@ -104,7 +104,7 @@ TEST(Safetensors, RejectsTensorsItCouldNotRead) {
   const auto write_one = [&](const auto& change) {
     std::vector<TensorView> tensors = {good};
     change(tensors);
-    written(tensors);
+    file_of(tensors);
   };
   EXPECT_THROW(write_one([&](auto& t) { t.push_back(good); }), InvariantError);
   EXPECT_THROW(write_one([&](auto& t) { t[0].name = "__metadata__"; }), InvariantError);
@@ -229,7 +229,7 @@ INSTANTIATE_TEST_SUITE_P(All, SafetensorsBadFile, ::testing::ValuesIn(bad_files(
                          [](const auto& param) { return param.param.name; });
 
 TEST(Safetensors, NamesTheMissingTensor) {
-  const std::string file = written({});
+  const std::string file = file_of({});
   const Tensors tensors = parse_safetensors(bytes_of(file), "m.safetensors");
   const std::string message = error_of(ExitCode::kBadData, [&] { tensors.at("head.weight"); });
   EXPECT_NE(message.find("head.weight"), std::string::npos);
@@ -239,7 +239,7 @@ TEST(Safetensors, NamesTheMissingTensor) {
 TEST(Safetensors, ManyTensorsDoNotTakeQuadraticTime) {
   std::vector<TensorView> tensors;
   for (int i = 0; i < 200'000; ++i) tensors.push_back({cat('t', i), Dtype::kF32, {0}, {}});
-  const std::string file = written(tensors);
+  const std::string file = file_of(tensors);
   EXPECT_EQ(parse_safetensors(bytes_of(file), "f").all.size(), tensors.size());
 }
 
@@ -274,7 +274,7 @@ TEST(Safetensors, PythonReadsWrittenFiles) {
     for (std::int64_t extent : t.shape) list += cat('\t', extent);
     list += "\n";
   }
-  write_text(scratch / "f", written(tensors, {{"step", "17"}}));
+  write_text(scratch / "f", file_of(tensors, {{"step", "17"}}));
   write_text(scratch / "storage", storage);
   write_text(scratch / "list", list);
   const std::string arguments[] = {(scratch / "f").string(), (scratch / "storage").string(),
@@ -351,7 +351,7 @@ std::string fuzzed_file(const std::string& file, std::mt19937_64& random) {
 std::string seed_file() {
   const std::string storage = pseudo_random_text(400, 3);
   const std::vector<TensorView> tensors = various_tensors(storage);
-  return written(std::span(tensors).first(5), {{"a", "b"}});
+  return file_of(std::span(tensors).first(5), {{"a", "b"}});
 }
 
 TEST(Safetensors, FuzzedFilesAreReadSafelyOrRejected) {
