@@ -118,9 +118,14 @@ Machine detect_machine() {
   return found;
 }
 
+CpuFeatures& changeable_features() {
+  static CpuFeatures features = machine();
+  return features;
+}
+
 }  // namespace
 
-std::string Machine::features() const {
+std::string CpuFeatures::features() const {
   std::string names;
   const auto add = [&](bool present, std::string_view name) {
     if (!present) return;
@@ -137,6 +142,13 @@ std::string Machine::features() const {
 const Machine& machine() {
   static const Machine found = detect_machine();
   return found;
+}
+
+const CpuFeatures& usable_features() { return changeable_features(); }
+
+void use_at_most_avx2(bool limit) {
+  changeable_features() = machine();
+  if (limit) changeable_features() = {.avx2 = machine().avx2};
 }
 
 // Not getrusage(): its ru_maxrss starts from the parent's peak.

@@ -135,11 +135,12 @@ AuditLimits audit_limits(const std::string& precision, double seed_std) {
 std::vector<std::string> kind_differences(const RunPair& pair) {
   std::vector<std::string> differences;
   const ExecutionEnv &ours = pair.repeated.env, &theirs = pair.original.env;
-  add_if_different(differences, "processor", ours.cpu, theirs.cpu);
+  const bool portable = ours.portable && theirs.portable;
+  if (!portable) add_if_different(differences, "processor", ours.cpu, theirs.cpu);
   add_if_different(differences, "device", ours.device, theirs.device);
   add_if_different(differences, "GPU", ours.gpu, theirs.gpu);
   add_if_different(differences, "precision", ours.precision, theirs.precision);
-  add_if_different(differences, "threads", cat(ours.threads), cat(theirs.threads));
+  if (!portable) add_if_different(differences, "threads", cat(ours.threads), cat(theirs.threads));
   add_if_different(differences, "micro-batch", cat(ours.micro_batch_sequences),
                    cat(theirs.micro_batch_sequences));
   if (!theirs.repeatable) differences.emplace_back("a GPU with train.deterministic: false");

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kPrecision = "train.precision";
+constexpr std::string_view kPrecision = "train.precision", kReproducible = "train.reproducible";
 
 bool same_micro_batch(const ExecutionEnv& a, const ExecutionEnv& b) {
   return a.micro_batch_sequences == b.micro_batch_sequences || a.micro_batch_sequences == 0 ||
@@ -56,6 +56,8 @@ std::string remedy(const SeedState& state) {
       settings += cat(" train.precision=", state.used.precision);
     if (state.used.device != state.current.device)
       settings += cat(" train.device=", state.used.device);
+    if (state.used.portable != state.current.portable)
+      settings += cat(" train.reproducible=", state.used.portable ? "portable" : "machine");
     if (!same_micro_batch(state.used, state.current))
       settings += cat(" train.micro_batch_sequences=", state.used.micro_batch_sequences);
     if (state.used.repeatable != state.current.repeatable)
@@ -85,9 +87,16 @@ bool has_begun(const Cell& other, const CellRecord& record, const Cell& cell) {
 }  // namespace
 
 bool same_env(ExecutionEnv a, const ExecutionEnv& b, const report::Settings& settings) {
-  const bool varies_precision = std::any_of(
-      settings.begin(), settings.end(), [](const auto& one) { return one.first == kPrecision; });
-  if (varies_precision) a.precision = b.precision;
+  const auto varies = [&](std::string_view key) {
+    return std::any_of(settings.begin(), settings.end(),
+                       [key](const auto& one) { return one.first == key; });
+  };
+  if (varies(kPrecision)) a.precision = b.precision;
+  if (varies(kReproducible)) a.portable = b.portable;
+  if (a.portable && b.portable) {
+    a.cpu = b.cpu;
+    a.threads = b.threads;
+  }
   if (same_micro_batch(a, b)) a.micro_batch_sequences = b.micro_batch_sequences;
   return a == b;
 }
@@ -97,7 +106,7 @@ std::string describe(const ExecutionEnv& env) {
       env.cpu, ", ", count_of(env.threads, "thread"), ", ", env.gpu.empty() ? env.device : env.gpu,
       ", ", env.precision,
       env.micro_batch_sequences > 0 ? cat(", micro-batches of ", env.micro_batch_sequences) : "",
-      env.repeatable ? "" : ", not repeatable");
+      env.repeatable ? "" : ", not repeatable", env.portable ? ", portable" : "");
 }
 
 void require_consistent_seeds(std::span<const Cell> cells, const fs::path& folder,

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/signals.h"
 #include "eval/feed.h"
+#include "ops/portable.h"
 
 namespace sluice::eval {
 namespace {
@@ -132,7 +133,7 @@ Perplexity measure_perplexity(const model::LanguageModel& model,
   for (std::uint64_t i = 0; i < batches.num_batches(); ++i) {
     if (processes.size == 1) throw_if_stopped("evaluation");
     const auto [nats_BT, num_targets] = of_targets.of(i);
-    nats = nats + nats_BT.sum();
+    nats = nats + ops::ordered_sum(nats_BT);
     if (!result.documents.empty()) documents.add(nats_BT);
     num_scored += static_cast<std::uint64_t>(num_targets);
   }

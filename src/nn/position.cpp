@@ -14,15 +14,17 @@ namespace {
 // Column i is sin(position · 10000^(−i/d_model)) for even i, and column i + 1 the cosine of the
 // same angle; fp32 [length, d_model].
 at::Tensor make_sinusoids(std::int64_t length, std::int64_t d_model, at::Device device) {
-  const at::TensorOptions precise = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor frequencies = at::exp(at::arange(0, d_model, 2, precise) *
-                                         (-std::log(10000.0) / static_cast<double>(d_model)));
-  const at::Tensor angles = at::outer(at::arange(length, precise), frequencies);
-  return at::stack({at::sin(angles), at::cos(angles)}, -1)
-      .flatten(1)
-      .narrow(1, 0, d_model)
-      .to(at::kFloat)
-      .to(device);
+  const at::Tensor table = at::empty({length, d_model}, at::kFloat);
+  float* to = table.mutable_data_ptr<float>();
+  const double step = -std::log(10000.0) / static_cast<double>(d_model);
+  for (std::int64_t t = 0; t < length; ++t) {
+    for (std::int64_t i = 0; i < d_model; ++i) {
+      const double frequency = std::exp(static_cast<double>(i / 2 * 2) * step);
+      const double angle = static_cast<double>(t) * frequency;
+      to[t * d_model + i] = static_cast<float>(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
+    }
+  }
+  return table.to(device);
 }
 
 }  // namespace

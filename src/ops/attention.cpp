@@ -3,6 +3,8 @@
 #include "ops/attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,9 +15,13 @@
 #include "ops/attention_forms.h"
 #include "ops/choose.h"
 #include "ops/packed_heads.h"
+#include "ops/portable.h"
 
 namespace sluice::ops {
 namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 // x [B, T, heads, D]; cos and sin [T, 1, D/2].
 at::Tensor rotate(const at::Tensor& x, const Rotary& rotary, std::int64_t length) {
@@ -55,6 +61,39 @@ at::Tensor expanded_bias(const at::Tensor& bias_HR, std::int64_t num_keys) {
   return bias_HR.unfold(1, num_keys, 1).flip({1});
 }
 
+// Scores plus expanded_bias(); in portable arithmetic its gradient is summed in the order of
+// sequences, queries and keys.
+struct OrderedBias : torch::autograd::Function<OrderedBias> {
+  static at::Tensor forward(AutogradContext*, const at::Tensor& scores_BHTS,
+                            const at::Tensor& bias_HR) {
+    return scores_BHTS + expanded_bias(bias_HR, scores_BHTS.size(3));
+  }
+  static variable_list backward(AutogradContext*, variable_list gradients) {
+    const at::Tensor dy_BHTS = gradients[0].contiguous();
+    const std::int64_t B = dy_BHTS.size(0), H = dy_BHTS.size(1), T = dy_BHTS.size(2),
+                       S = dy_BHTS.size(3), R = T + S - 1;
+    const at::Tensor dbias_HR = at::zeros({H, R}, dy_BHTS.options());
+    at::parallel_for(0, H, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t h = begin; h < end; ++h)
+        for (std::int64_t b = 0; b < B; ++b)
+          for (std::int64_t t = 0; t < T; ++t) {
+            const float* from = read<float>(dy_BHTS) + ((b * H + h) * T + t) * S;
+            float* to = write<float>(dbias_HR) + h * R + T - 1 - t;
+            for (std::int64_t s = 0; s < S; ++s) to[s] += from[s];
+          }
+    });
+    return {gradients[0], dbias_HR};
+  }
+};
+
+at::Tensor with_bias(const at::Tensor& scores_BKGTS, const at::Tensor& bias_HR) {
+  const std::int64_t S = scores_BKGTS.size(4);
+  if (is_portable_arithmetic() && scores_BKGTS.is_cpu() &&
+      scores_BKGTS.scalar_type() == at::kFloat && bias_HR.scalar_type() == at::kFloat)
+    return OrderedBias::apply(scores_BKGTS.flatten(1, 2), bias_HR).view_as(scores_BKGTS);
+  return scores_BKGTS + expanded_bias(bias_HR, S).view(scores_BKGTS.sizes().slice(1));
+}
+
 at::Tensor future_mask(std::int64_t length, const at::Tensor& like) {
   return at::ones({length, length}, like.options().dtype(at::kBool)).triu(1);
 }
@@ -84,13 +123,13 @@ at::Tensor reference_attention(const AttentionInputs& in, const AttentionShape& 
       rotate(heads.q, in.rotary, T).view({B, T, K, G, D}).permute({0, 2, 3, 1, 4});
   const at::Tensor k_BK1SD = rotate(heads.k, in.rotary, S).permute({0, 2, 1, 3}).unsqueeze(2);
   const at::Tensor v_BK1SD = heads.v.permute({0, 2, 1, 3}).unsqueeze(2);
-  at::Tensor scores = at::matmul(q_BKGTD, k_BK1SD.transpose(-2, -1)) / rule.divisor;
-  if (in.bias_HR.defined()) scores = scores + expanded_bias(in.bias_HR, S).view({K, G, T, S});
+  at::Tensor scores = portable_matmul(q_BKGTD, k_BK1SD.transpose(-2, -1)) / rule.divisor;
+  if (in.bias_HR.defined()) scores = with_bias(scores, in.bias_HR);
   if (rule.causal)
     scores = scores.masked_fill(future_mask(T, in.q), -std::numeric_limits<double>::infinity());
   const at::Tensor weights =
-      at::softmax(scores.to(type_of_reductions(in.q, context)), -1).to(precise);
-  const at::Tensor output = at::matmul(dropout(weights, rule.dropout, context), v_BK1SD);
+      portable_softmax(scores.to(type_of_reductions(in.q, context))).to(precise);
+  const at::Tensor output = portable_matmul(dropout(weights, rule.dropout, context), v_BK1SD);
   return output.permute({0, 3, 1, 2, 4})
       .reshape({B, T, shape.num_heads * D})
       .to(in.q.scalar_type());
@@ -126,11 +165,19 @@ at::Tensor library_attention(const AttentionInputs& in, const AttentionShape& sh
 
 Rotary Rotary::make(std::int64_t length, std::int64_t head_dim, double theta, at::Device device) {
   invariant(head_dim > 0 && head_dim % 2 == 0, "rotary positions need an even head_dim");
-  const at::TensorOptions precise = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor frequencies =
-      at::pow(theta, at::arange(0, head_dim, 2, precise) / -static_cast<double>(head_dim));
-  const at::Tensor angles = at::outer(at::arange(length, precise), frequencies);
-  return {at::cos(angles).to(at::kFloat).to(device), at::sin(angles).to(at::kFloat).to(device)};
+  const std::int64_t pairs = head_dim / 2;
+  const at::Tensor cos = at::empty({length, pairs}, at::kFloat), sin = at::empty_like(cos);
+  auto *to_cos = write<float>(cos), *to_sin = write<float>(sin);
+  for (std::int64_t t = 0; t < length; ++t) {
+    for (std::int64_t i = 0; i < pairs; ++i) {
+      const double angle =
+          static_cast<double>(t) *
+          std::pow(theta, static_cast<double>(2 * i) / -static_cast<double>(head_dim));
+      to_cos[t * pairs + i] = static_cast<float>(std::cos(angle));
+      to_sin[t * pairs + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+  return {cos.to(device), sin.to(device)};
 }
 
 at::Tensor attention(const AttentionInputs& inputs, const AttentionShape& shape,

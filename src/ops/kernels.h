@@ -50,7 +50,7 @@ run_avx512(Args... args) {
 
 template <typename Kernel, typename... Args>
 void run_kernel(Args... args) {
-  const Machine& cpu = machine();
+  const CpuFeatures& cpu = usable_features();
   if (cpu.avx512) return run_avx512<Kernel>(args...);
   if (cpu.avx2) return run_avx2<Kernel>(args...);
   run_baseline<Kernel>(args...);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "ops/choose.h"
 #include "ops/matrix_product.h"
+#include "ops/portable.h"
 #include "ops/softmax_gradient.h"
 
 namespace sluice::ops {
@@ -108,9 +109,9 @@ CrossEntropy sums_of(const at::Tensor& loss_2N, const LossTerms& terms) {
     return terms.device_scale.defined() ? sum.mul(terms.device_scale).mul_(factor)
                                         : sum.mul(terms.scale * factor);
   };
-  const at::Tensor cross_entropy = scaled(loss_2N.select(0, 0).sum(), 1);
+  const at::Tensor cross_entropy = scaled(ordered_sum(loss_2N.select(0, 0)), 1);
   if (terms.z_loss == 0) return {cross_entropy.clone(), cross_entropy};
-  return {cross_entropy + scaled(loss_2N.select(0, 1).sum(), terms.z_loss), cross_entropy};
+  return {cross_entropy + scaled(ordered_sum(loss_2N.select(0, 1)), terms.z_loss), cross_entropy};
 }
 
 struct FusedLoss : torch::autograd::Function<FusedLoss> {

@@ -6,6 +6,7 @@
 
 #include "ops/choose.h"
 #include "ops/matrix_product.h"
+#include "ops/portable.h"
 
 namespace sluice::ops {
 
@@ -23,8 +24,7 @@ at::Tensor linear_forward(const at::Tensor& x, const Weight& weight, const Weigh
 void add_linear_gradients(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& dy_NO,
                           const at::Tensor& x_NI) {
   if (weight.requires_grad()) add_weight_gradient(gradient_of(weight), dy_NO, x_NI);
-  if (bias.defined() && bias.requires_grad())
-    gradient_of(bias).add_(dy_NO.sum(0, false, at::kFloat));
+  if (bias.defined() && bias.requires_grad()) gradient_of(bias).add_(ordered_column_sums(dy_NO));
 }
 
 }  // namespace sluice::ops

@@ -10,6 +10,9 @@ namespace sluice::ops {
 void forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI, const at::Tensor& weight_OI);
 // dx = dy W
 void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::Tensor& weight_OI);
+// dx += dy W, in fp32
+void add_data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
+                       const at::Tensor& weight_OI);
 // gradient += dyᵀ x
 void add_weight_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
                          const at::Tensor& x_NI);

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "ops/portable.h"
 
 namespace sluice::ops {
 std::int64_t relative_bucket(std::int64_t query_minus_key, const BucketRule& rule) {
@@ -41,7 +42,7 @@ at::Tensor bucket_membership(const Weight& table, const BucketRule& rule, std::i
 at::Tensor relative_bias(const Weight& table, const at::Tensor& membership_bR) {
   invariant(table.value.dim() == 2 && table.value.size(1) == membership_bR.size(0),
             "a relative position table has one column per bucket");
-  return at::matmul(table.value, membership_bR);
+  return portable_matmul(table.value, membership_bR);
 }
 
 at::Tensor relative_bias(const Weight& table, const BucketRule& rule, std::int64_t num_queries,

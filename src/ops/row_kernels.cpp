@@ -5,7 +5,7 @@
 namespace sluice::ops {
 
 const RowKernels& row_kernels() {
-  const Machine& cpu = machine();
+  const CpuFeatures& cpu = usable_features();
   return cpu.avx512 ? kAvx512RowKernels : cpu.avx2 ? kAvx2RowKernels : kBaselineRowKernels;
 }
 

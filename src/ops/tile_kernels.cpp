@@ -4,6 +4,6 @@
 
 namespace sluice::ops {
 
-TileKernel tile_kernel() { return machine().avx2 ? kAvx2TileKernel : kBaselineTileKernel; }
+TileKernel tile_kernel() { return usable_features().avx2 ? kAvx2TileKernel : kBaselineTileKernel; }
 
 }  // namespace sluice::ops

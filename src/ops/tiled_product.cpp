@@ -40,13 +40,12 @@ void product(const at::Tensor& c, const at::Tensor& a, const at::Tensor& b) {
 }  // namespace
 
 bool tiled_product_is_faster() {
-  static const bool faster =
-      machine().avx512 && machine().cpu_model.find("AMD") != std::string::npos;
-  return faster;
+  static const bool is_amd = machine().cpu_model.find("AMD") != std::string::npos;
+  return is_amd && usable_features().avx512;
 }
 
 void tile_product(const TileShape& s, const float* a, const float* b, float* c, bool add) {
-  if (machine().avx512)
+  if (usable_features().avx512)
     at::native::cpublas::brgemm(s.M, s.N, s.K, s.stride_a, s.stride_b, s.stride_c, add, a, b, c);
   else
     tile_kernel()(s, a, b, c, add);
@@ -62,7 +61,7 @@ void transpose(const float* from, std::int64_t stride, std::int64_t rows, std::i
 }
 
 void end_tile_products() {
-  if (machine().avx512) at::native::cpublas::brgemm_release(false);
+  if (usable_features().avx512) at::native::cpublas::brgemm_release(false);
 }
 
 void tiled_forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI,

@@ -41,7 +41,7 @@ at::Tensor fp32_matrix(std::int64_t rows, std::int64_t columns) {
 
 }  // namespace
 
-bool widened_product_is_faster() { return !machine().has_fast_bf16(); }
+bool widened_product_is_faster() { return !usable_features().has_fast_bf16(); }
 
 void widened_forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI,
                              const at::Tensor& weight_OI) {
@@ -60,14 +60,14 @@ void widened_data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
                            const at::Tensor& weight_OI) {
   const std::int64_t N = dy_NO.size(0), I = dx_NI.size(1), O = dy_NO.size(1);
   for_blocks(N, rows_per_block(I, O), [&](Range rows) {
-    at::Tensor dx = fp32_matrix(rows.size, I);
+    const at::Tensor dx = fp32_matrix(rows.size, I);
     for_blocks(O, kOutputs, [&](Range outputs) {
       const at::Tensor dy = widened(columns_of(rows_of(dy_NO, rows), outputs)),
                        weight = widened(rows_of(weight_OI, outputs));
       if (outputs.first == 0)
         data_gradient(dx, dy, weight);
       else
-        dx.addmm_(dy, weight);
+        add_data_gradient(dx, dy, weight);
     });
     rows_of(dx_NI, rows).copy_(dx);
   });

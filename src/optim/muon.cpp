@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "ops/choose.h"
+#include "ops/portable.h"
 #include "optim/pieces.h"
 #include "optim/update_guard.h"
 
@@ -66,6 +67,22 @@ bool is_hidden_matrix(const ops::ParameterSpec& spec) {
          !name.starts_with("position.") && !name.starts_with("head.");
 }
 
+namespace {
+
+at::Tensor norm_of(const at::Tensor& x) {
+  if (ops::is_portable_arithmetic()) return ops::ordered_sum(x.to(at::kDouble).square()).sqrt();
+  return at::linalg_vector_norm(x, 2, std::nullopt, false, at::kDouble);
+}
+
+// p·a + q·(b c)
+at::Tensor sum_of(double p, const at::Tensor& a, double q, const at::Tensor& b,
+                  const at::Tensor& c) {
+  if (ops::is_portable_arithmetic()) return a * p + ops::portable_matmul(b, c) * q;
+  return at::addmm(a, b, c, p, q);
+}
+
+}  // namespace
+
 at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps, NewtonSchulzType type,
                          bool bf16_products) {
   const bool is_tall = update_RC.size(0) > update_RC.size(1);
@@ -74,14 +91,12 @@ at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps, Ne
     if (type != NewtonSchulzType::kBf16) return x;
     return bf16_products ? x.to(at::kBFloat16) : x.to(at::kBFloat16).to(stored);
   };
-  const at::Tensor norm =
-      at::linalg_vector_norm(update_RC, 2, std::nullopt, false, at::kDouble).clamp_min(kMinNorm);
-  at::Tensor x = rounded(update_RC / norm);
+  at::Tensor x = rounded(update_RC / norm_of(update_RC).clamp_min(kMinNorm));
   if (is_tall) x = x.t().contiguous();
   for (std::int64_t step = 0; step < num_steps; ++step) {
-    const at::Tensor a = rounded(at::mm(x, x.t()));
-    const at::Tensor b = rounded(at::addmm(a, a, a, kB, kC));
-    x = rounded(at::addmm(x, b, x, kA, 1));
+    const at::Tensor a = rounded(ops::portable_matmul(x, x.t()));
+    const at::Tensor b = rounded(sum_of(kB, a, kC, a, a));
+    x = rounded(sum_of(kA, x, 1, b, x));
   }
   if (is_tall) x = x.t();
   return x.to(stored);
@@ -92,7 +107,7 @@ void muon_step(const MuonConfig& config, const MuonScalars& scalars, const MuonT
   const at::Tensor g = clipped(tensors.gradient, scalars.clip, applied) * (1 - config.momentum);
   const at::Tensor momentum = tensors.momentum * config.momentum + g;
   const at::Tensor update = config.nesterov ? momentum * config.momentum + g : momentum;
-  const bool bf16_products = !weight.is_cpu() || machine().has_fast_bf16();
+  const bool bf16_products = !weight.is_cpu() || usable_features().has_fast_bf16();
   const at::Tensor direction =
       orthogonalize(update, config.newton_schulz_steps, config.newton_schulz_type, bf16_products);
   const double scale = scale_of(config.scale, static_cast<double>(weight.size(0)),

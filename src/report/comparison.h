@@ -50,7 +50,8 @@ struct ExecutionEnv {
   std::string cpu, device, precision;
   std::int64_t threads = 0, micro_batch_sequences = 0;
   bool repeatable = true;
-  std::string gpu;  // its name; empty on a CPU
+  std::string gpu;        // its name; empty on a CPU
+  bool portable = false;  // the same bits with any processor and number of threads
   friend bool operator==(const ExecutionEnv&, const ExecutionEnv&) = default;
 
   static constexpr auto fields() {
@@ -64,7 +65,10 @@ struct ExecutionEnv {
                                                        config::MayBeMissing{}),
                       field<&E::repeatable>("False on a GPU with `train.deterministic: false`.",
                                             config::MayBeMissing{}),
-                      field<&E::gpu>("Name of the GPU; empty on a CPU.", config::MayBeMissing{})};
+                      field<&E::gpu>("Name of the GPU; empty on a CPU.", config::MayBeMissing{}),
+                      field<&E::portable>("True with `train.reproducible: portable`: processor and "
+                                          "threads do not affect the result.",
+                                          config::MayBeMissing{})};
   }
 };
 

@@ -141,6 +141,7 @@ OpenedCheckpoint open_checkpoint(const fs::path& run_or_checkpoint, OlderCheckpo
   opened.run = train::read_resolved(config_with_places(directory, opened.state.fingerprint));
   opened.tokenizer = train::read_tokenizer(opened.checkpoint);
   opened.device = train::device_or_cpu(opened.run.device);
+  train::use_arithmetic(opened.run.config.train);
   train::use_threads(opened.run.threads);
   const RunConfig& config = opened.run.config;
   opened.model = eval::load_model(

@@ -249,6 +249,7 @@ StepTiming measure_on(const Plan& plan, std::int64_t num_steps, const Place& pla
 }  // namespace
 
 StepTiming measure_steps(const Plan& plan, std::int64_t num_steps) {
+  train::use_arithmetic(plan.run.config.train);
   train::use_threads(plan.run.threads);
   StepTiming timing = with_memory_errors({.run = plan.run, .vocab_size = plan.vocab_size}, [&] {
     return measure_on(plan, num_steps, place_of(plan.run));

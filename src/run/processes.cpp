@@ -19,7 +19,9 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
   const std::vector<dist::Identity> identities = {
       {"program", build_name()},
       {"LibTorch", ops::torch_version()},
-      {"CPU features", machine().features()},
+      {"CPU features", options.config.train.reproducible == train::Reproducible::kPortable
+                           ? "any with AVX2 and FMA"
+                           : machine().features()},
       {"configuration", hash_of(std::string_view(config::to_yaml(options.config))).hex()}};
   auto group = std::make_unique<dist::Group>(*member, options.config.distributed, identities);
   if (group->rank() == 0) log::info(cat(group->size(), " processes share each step"));

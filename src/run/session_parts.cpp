@@ -122,6 +122,7 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
   if (start != nullptr) check_refused_changes(paths, *stored, written);
   data::PreparedData data = open_or_prepare(written, num_threads, paths, start);
   data.verify();  // damaged data must not be trained on
+  train::use_arithmetic(written.train);
   train::use_threads(num_threads);
   const train::DataFacts facts{train::vocabulary(written, *data.tokenizer),
                                train::make_training_batches(written, data)->windows_per_epoch()};

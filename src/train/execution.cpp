@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "config/decide.h"
 #include "ops/cuda.h"
+#include "ops/portable.h"
 #include "ops/torch_compat.h"
 
 namespace sluice::train {
@@ -38,8 +39,10 @@ std::int64_t resolve_threads(const TrainConfig& config, const RunConfig* stored)
 
 std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
   config::Auto<std::string> device = config.device;
-  decide(device, member_of(train_of(stored), &TrainConfig::device),
-         [] { return choose_device(ops::gpu_support(c10::kCUDA)); });
+  decide(device, member_of(train_of(stored), &TrainConfig::device), [&] {
+    if (config.reproducible == Reproducible::kPortable) return std::string("cpu");
+    return choose_device(ops::gpu_support(c10::kCUDA));
+  });
   device_of(*device);
   return *device;
 }
@@ -47,8 +50,9 @@ std::string resolve_device(const TrainConfig& config, const RunConfig* stored) {
 Precision resolve_precision(const TrainConfig& config, const RunConfig* stored) {
   config::Auto<Precision> precision = config.precision;
   decide(precision, member_of(train_of(stored), &TrainConfig::precision), [&] {
-    return *config.device != "cpu" || machine().has_fast_bf16() ? Precision::kBf16
-                                                                : Precision::kFp32;
+    const bool is_fast = *config.device != "cpu" || machine().has_fast_bf16();
+    return is_fast && config.reproducible != Reproducible::kPortable ? Precision::kBf16
+                                                                     : Precision::kFp32;
   });
   return *precision;
 }
@@ -84,6 +88,10 @@ c10::Device device_or_cpu(const std::string& name) {
   const gpu::Support& gpu = ops::gpu_support(c10::Device(name));
   if (gpu.visible) warn_of_cpu(gpu.obstacle);
   return at::kCPU;
+}
+
+void use_arithmetic(const TrainConfig& config) {
+  ops::use_portable_arithmetic(config.reproducible == Reproducible::kPortable);
 }
 
 void use_threads(std::int64_t num_threads) {

@@ -32,6 +32,9 @@ bool has_device(const std::string& name);
 // the machine has a GPU that cannot be used.
 std::string choose_device(const gpu::Support& gpu);
 
+// Turns portable arithmetic on or off, as train.reproducible says: before the first computation.
+void use_arithmetic(const TrainConfig& config);
+
 // Sets the number of threads that LibTorch uses for work of the calling thread and, at the first
 // call in the process, its other settings (ops/torch_compat.h).
 void use_threads(std::int64_t num_threads);

@@ -83,6 +83,12 @@ void TrainConfig::check(const TrainConfig& c, config::Problems& problems) {
                  cat("at most batch_sequences ", c.batch_sequences));
   if (c.device.value && !is_device(*c.device))
     problems.add("device", *c.device, "auto, cpu, cuda or cuda:N");
+  if (c.reproducible == Reproducible::kPortable) {
+    if (c.device.value_or("cpu") != "cpu")
+      problems.add("device", *c.device, "cpu with train.reproducible: portable");
+    if (c.reductions == ops::Reductions::kCompute)
+      problems.add("reductions", "compute", "fp32 with train.reproducible: portable");
+  }
 }
 
 void RunConfig::check(const RunConfig& c, config::Problems& problems) {

@@ -21,6 +21,12 @@ constexpr auto names_of(Precision) {
                     std::pair{Precision::kBf16, std::string_view("bf16")}};
 }
 
+enum class Reproducible { kMachine, kPortable };
+constexpr auto names_of(Reproducible) {
+  return std::array{std::pair{Reproducible::kMachine, std::string_view("machine")},
+                    std::pair{Reproducible::kPortable, std::string_view("portable")}};
+}
+
 enum class DivergencePolicy { kHalt, kSkip, kRollback };
 constexpr auto names_of(DivergencePolicy) {
   return std::array{std::pair{DivergencePolicy::kHalt, std::string_view("halt")},
@@ -105,6 +111,7 @@ struct TrainConfig {
   ops::Reductions reductions = ops::Reductions::kFp32;
   config::Auto<std::string> device;
   bool deterministic = true;
+  Reproducible reproducible = Reproducible::kMachine;
   config::Auto<std::int64_t> threads;
   double z_loss = 0;
   DivergenceConfig divergence;
@@ -146,6 +153,11 @@ struct TrainConfig {
             "backward pass is faster and its sums vary from run to run. On a CPU runs always "
             "repeat.",
             config::Affects::kExecution),
+        field<&C::reproducible>(
+            "Where the run has the same bits: `machine`: on processors with the same features, "
+            "with the same number of threads; `portable`: on every processor with AVX2 and FMA, "
+            "with any number of threads, at a cost in speed (docs/portable.md). CPUs only.",
+            config::Affects::kArithmetic),
         field<&C::threads>("CPU threads; `auto`: OMP_NUM_THREADS if set, otherwise the processors "
                            "available to this process. `sluice compare` divides them among its "
                            "jobs.",

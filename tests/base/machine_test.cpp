@@ -33,6 +33,14 @@ TEST(Machine, FeaturesMatchTheKernel) {
   EXPECT_EQ(machine().amx_bf16, kernel_lists("amx_bf16") && kernel_lists("amx_tile"));
 }
 
+TEST(Machine, KernelsCanBeLimitedToAvx2) {
+  EXPECT_EQ(usable_features().features(), machine().features());
+  use_at_most_avx2(true);
+  EXPECT_EQ(usable_features().features(), machine().avx2 ? "avx2" : "");
+  use_at_most_avx2(false);
+  EXPECT_EQ(usable_features().features(), machine().features());
+}
+
 TEST(Machine, FeaturesPrintAsWords) {
   Machine none;
   EXPECT_EQ(none.features(), "");
