@@ -13,9 +13,8 @@
 namespace sluice::ops {
 namespace {
 
-// A block of B, 256 KiB, stays in the L2 cache while the rows of A pass.
-constexpr std::int64_t kBlockK = 256, kLargestBlock = 256, kSmallestBlock = 64;
-constexpr std::int64_t kPanel = 16;  // columns of B that are copied together
+// A block of A, 256 KiB, stays in the L2 cache while the columns of B pass, kPanel at a time.
+constexpr std::int64_t kBlockK = 256, kLargestBlock = 256, kSmallestBlock = 64, kPanel = 16;
 
 struct Operand {
   const float* data;

@@ -110,7 +110,7 @@ class Link:
 
     def reset(self):
         self.delay_s, self.loss, self.bytes_per_s = 0.0, 0.0, None
-        self.num_lost, self.num_sent, self._number = 0, 0, 0
+        self.num_lost, self.num_sent, self.num_bytes, self._number = 0, 0, 0, 0
         self._random = random.Random(1)
         self._cut = set()
         self._free_s = [0.0] * len(self.hosts)  # when a host may send the next frame
@@ -165,6 +165,7 @@ class Link:
 
     def _send(self, sender, receiver, frame):
         self.num_sent += 1
+        self.num_bytes += len(frame)
         now_s = time.monotonic()
         is_full = self._free_s[sender] - now_s > LONGEST_QUEUE_S
         if is_full or self._random.random() < self.loss:
