@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 # has omp.h. group.cpp has definitions of its own (src/dist/gloo.cmake).
 cmake -C build/setup.cmake -S . -B build/lint -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_CXX_COMPILER_LAUNCHER=env -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON \
-  -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=12 > build/lint.log ||
+  -DSLUICE_TORCH=ON -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=12 > build/lint.log ||
   { cat build/lint.log >&2; exit 1; }
 for folder in $(sed -n 's/^\([a-z]*\):.*/\1/p' src/layers.txt); do
   find build/lint/CMakeFiles -path "*/sluice_$folder.dir/*" -name 'unity_*.cxx'

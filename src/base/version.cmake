@@ -15,4 +15,6 @@ add_custom_target(sluice_revision BYPRODUCTS ${version_source} COMMENT ""
   COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${CMAKE_SOURCE_DIR} -DVERSION=${PROJECT_VERSION}
           -DOUTPUT=${version_source} -P ${CMAKE_CURRENT_LIST_FILE})
 target_sources(sluice_base PRIVATE ${version_source})
+# A new revision compiles nothing else.
+set_source_files_properties(${version_source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 add_dependencies(sluice_base sluice_revision)

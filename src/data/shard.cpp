@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kMagic = "SLUICTOK";
 constexpr std::uint64_t kEndBytes = 4;
-constexpr std::string_view kExpected =
+constexpr std::string_view kExpectedShard =
     "an intact token shard; remove its folder to prepare the data again";
 
 // Writes little-endian numbers to a fixed block.
@@ -75,7 +75,7 @@ std::array<char, ShardHeader::kBytes> ShardHeader::serialize() const {
 ShardHeader ShardHeader::parse(std::span<const std::byte> bytes, std::uint64_t file_bytes,
                                std::string_view name) {
   const auto check = [&](bool ok, std::string_view received) {
-    require(ok, ExitCode::kBadData, name, received, kExpected);
+    require(ok, ExitCode::kBadData, name, received, kExpectedShard);
   };
   check(bytes.size() >= kBytes && file_bytes >= kBytes, "a file shorter than a shard header");
   Reader reader(bytes);
@@ -124,13 +124,13 @@ void verify_shard(const std::filesystem::path& path) {
   const MappedFile file(path);
   const ShardHeader header = ShardHeader::parse(file.bytes(), file.bytes().size(), path.string());
   const bool same = hash_of(file.bytes().subspan(ShardHeader::kBytes)) == header.payload_hash;
-  require(same, ExitCode::kBadData, path.string(), cat("hash mismatch; expected ", kExpected));
+  require(same, ExitCode::kBadData, path.string(), cat("hash mismatch; expected ", kExpectedShard));
   Reader ends(
       file.bytes().subspan(ShardHeader::kBytes + header.num_tokens * header.bytes_per_token));
   for (std::uint64_t i = 0, before = 0; i < header.num_document_ends; ++i) {
     const std::uint64_t end = ends.take(kEndBytes);
     require(end >= before && end <= header.num_tokens, ExitCode::kBadData, path.string(),
-            "document ends out of order", kExpected);
+            "document ends out of order", kExpectedShard);
     before = end;
   }
 }

@@ -19,7 +19,8 @@ at::Tensor make_sinusoids(std::int64_t length, std::int64_t d_model, at::Device 
   const double step = -std::log(10000.0) / static_cast<double>(d_model);
   for (std::int64_t t = 0; t < length; ++t) {
     for (std::int64_t i = 0; i < d_model; ++i) {
-      const double frequency = std::exp(static_cast<double>(i / 2 * 2) * step);
+      const std::int64_t even = i - i % 2;
+      const double frequency = std::exp(static_cast<double>(even) * step);
       const double angle = static_cast<double>(t) * frequency;
       to[t * d_model + i] = static_cast<float>(i % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
