@@ -47,10 +47,10 @@ test: setup-tests
 	@ctest --test-dir $(BUILD) --output-on-failure --output-junit results.xml -j $(JOBS)
 
 quickstart:
-	@scripts/quickstart.sh compare
+	@scripts/quickstart.sh compare $(SETTINGS)
 
 train:
-	@scripts/quickstart.sh train
+	@scripts/quickstart.sh train $(SETTINGS)
 
 bench: setup-tests build
 	@python3 scripts/make_corpus.py kjv data/kjv.txt

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Set-up, build and corpus on a new machine, and then
-#   quickstart.sh compare   compares the paper's eight feed-forward layers in small models
-#   quickstart.sh train     trains one SwiGLU model for longer
-# `make quickstart` and `make train` run these.
+#   quickstart.sh compare [KEY=VALUE...]   compares the paper's eight feed-forward layers in small
+#                                          models, with changed settings if given
+#   quickstart.sh train [KEY=VALUE...]     trains one SwiGLU model for longer
+# `make quickstart` and `make train` (SETTINGS='KEY=VALUE...') run these.
 # Can be repeated: finished runs of the comparison are skipped; an existing single run is renamed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +26,11 @@ if ((status != 0)); then
   [ -e data/grammar.txt ] || python3 scripts/make_corpus.py grammar data/grammar.txt
 fi
 
-if [ "$what" = compare ]; then exec build/sluice compare "configs/compare/$config"; fi
+settings=()
+(($# < 2)) || settings=(--set "${@:2}")
+if [ "$what" = compare ]; then
+  exec build/sluice compare "configs/compare/$config" "${settings[@]}"
+fi
 fresh=()
 [ ! -e "$run" ] || fresh=(--fresh)
-exec build/sluice train "configs/$config" "${fresh[@]}"
+exec build/sluice train "configs/$config" "${fresh[@]}" "${settings[@]}"

@@ -3,8 +3,8 @@
 
 A command is a line that begins with `make `, `build/sluice ` or `.venv/bin/python `, or a block of
 Python, which .venv runs with the packages of the tests. Skips
-`make test` and `make lint`, which .ci/run runs itself. Shortens the long training run, which takes
-minutes, to a few steps; README.md shows the figures of the full run.
+`make test` and `make lint`, which .ci/run runs itself. Shortens the comparison and the
+training runs, which take minutes, to a few steps; README.md shows the figures of the full ones.
 """
 
 import pathlib
@@ -15,7 +15,11 @@ import sys
 import time
 
 SKIPPED = {"make test", "make lint"}
-SHORTENED = {"build/sluice train configs/kjv.yaml --resume": "--set train.steps=60"}
+SHORTENED = {
+    "make quickstart": "SETTINGS=train.steps=40",
+    "make train": "SETTINGS=train.steps=100",
+    "build/sluice train configs/kjv.yaml --resume": "--set train.steps=60",
+}
 
 
 def blocks_of(text):
