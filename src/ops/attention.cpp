@@ -88,8 +88,7 @@ struct OrderedBias : torch::autograd::Function<OrderedBias> {
 
 at::Tensor with_bias(const at::Tensor& scores_BKGTS, const at::Tensor& bias_HR) {
   const std::int64_t S = scores_BKGTS.size(4);
-  if (is_portable_arithmetic() && scores_BKGTS.is_cpu() &&
-      scores_BKGTS.scalar_type() == at::kFloat && bias_HR.scalar_type() == at::kFloat)
+  if (is_portable(scores_BKGTS))
     return OrderedBias::apply(scores_BKGTS.flatten(1, 2), bias_HR).view_as(scores_BKGTS);
   return scores_BKGTS + expanded_bias(bias_HR, S).view(scores_BKGTS.sizes().slice(1));
 }

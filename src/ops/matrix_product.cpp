@@ -47,10 +47,6 @@ void add_bf16_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
   }
 }
 
-bool use_ordered_product(const at::Tensor& x) {
-  return x.is_cpu() && x.scalar_type() == at::kFloat && is_portable_arithmetic();
-}
-
 bool use_tiled_product(const at::Tensor& x, const at::Tensor& y) {
   return x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() && y.is_contiguous() &&
          x.size(0) >= kTiledProductRows && tiled_product_is_faster();
@@ -64,7 +60,7 @@ bool use_widened_product(const at::Tensor& x) {
 
 void forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI, const at::Tensor& weight_OI) {
   if (use_widened_product(x_NI)) return widened_forward_product(y_NO, x_NI, weight_OI);
-  if (use_ordered_product(x_NI)) return ordered_product(y_NO, x_NI, weight_OI.t(), false);
+  if (is_portable(x_NI)) return ordered_product(y_NO, x_NI, weight_OI.t(), false);
   if (use_tiled_product(x_NI, y_NO)) return tiled_forward_product(y_NO, x_NI, weight_OI);
   at::Tensor y = y_NO;
   at::mm_out(y, x_NI, weight_OI.t());
@@ -72,7 +68,7 @@ void forward_product(const at::Tensor& y_NO, const at::Tensor& x_NI, const at::T
 
 void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::Tensor& weight_OI) {
   if (use_widened_product(dy_NO)) return widened_data_gradient(dx_NI, dy_NO, weight_OI);
-  if (use_ordered_product(dy_NO)) return ordered_product(dx_NI, dy_NO, weight_OI, false);
+  if (is_portable(dy_NO)) return ordered_product(dx_NI, dy_NO, weight_OI, false);
   if (use_tiled_product(dy_NO, dx_NI)) return tiled_data_gradient(dx_NI, dy_NO, weight_OI);
   at::Tensor dx = dx_NI;
   at::mm_out(dx, dy_NO, weight_OI);
@@ -80,7 +76,7 @@ void data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO, const at::T
 
 void add_data_gradient(const at::Tensor& dx_NI, const at::Tensor& dy_NO,
                        const at::Tensor& weight_OI) {
-  if (use_ordered_product(dy_NO)) return ordered_product(dx_NI, dy_NO, weight_OI, true);
+  if (is_portable(dy_NO)) return ordered_product(dx_NI, dy_NO, weight_OI, true);
   dx_NI.addmm_(dy_NO, weight_OI);
 }
 
@@ -88,7 +84,7 @@ void add_weight_gradient(const at::Tensor& gradient_OI, const at::Tensor& dy_NO,
                          const at::Tensor& x_NI) {
   const at::NoGradGuard no_grad;  // writes to the leaf's .grad must not be recorded
   if (use_widened_product(x_NI)) return widened_add_weight_gradient(gradient_OI, dy_NO, x_NI);
-  if (use_ordered_product(x_NI)) return ordered_product(gradient_OI, dy_NO.t(), x_NI, true);
+  if (is_portable(x_NI)) return ordered_product(gradient_OI, dy_NO.t(), x_NI, true);
   if (x_NI.scalar_type() == at::kBFloat16 && x_NI.is_cpu())
     return add_bf16_gradient(gradient_OI, dy_NO, x_NI);
   if (x_NI.scalar_type() == at::kBFloat16) {

@@ -118,20 +118,23 @@ struct OrderedSoftmax : torch::autograd::Function<OrderedSoftmax> {
 }  // namespace
 
 void use_portable_arithmetic(bool on) {
+  require(!on || machine().avx2, ExitCode::kUsage, "train.reproducible", "portable",
+          "a processor with AVX2 and FMA");
   portable() = on;
   use_at_most_avx2(on);
   if (!on) return;
-  require(machine().avx2, ExitCode::kUsage, "train.reproducible", "portable",
-          "a processor with AVX2 and FMA");
   setenv("ATEN_CPU_CAPABILITY", "avx2", /*overwrite=*/1);
   invariant(at::get_cpu_capability() == "AVX2",
             "portable arithmetic is on before LibTorch has chosen its kernels");
 }
 
-bool is_portable_arithmetic() { return portable(); }
+bool is_portable(const at::Tensor& x) {
+  return portable() && x.is_cpu() && x.scalar_type() != at::kDouble;
+}
 
 at::Tensor ordered_sum(const at::Tensor& x) {
-  if (!portable() || !x.is_cpu() || x.scalar_type() != at::kDouble) return x.sum();
+  invariant(x.scalar_type() == at::kDouble, "sums of losses and norms are float64");
+  if (!portable() || !x.is_cpu()) return x.sum();
   const at::Tensor values = x.contiguous();
   const auto* value = read<double>(values);
   double sum = 0;
@@ -140,7 +143,7 @@ at::Tensor ordered_sum(const at::Tensor& x) {
 }
 
 at::Tensor ordered_column_sums(const at::Tensor& x_NO) {
-  if (!portable() || !x_NO.is_cpu()) return x_NO.sum(0, false, at::kFloat);
+  if (!is_portable(x_NO)) return x_NO.sum(0, false, at::kFloat);
   const at::Tensor x = x_NO.contiguous(), sums_O = at::zeros({x.size(1)}, at::kFloat);
   const std::int64_t N = x.size(0), O = x.size(1);
   with_stored_type(x.scalar_type(), [&](auto type) {
@@ -155,12 +158,12 @@ at::Tensor ordered_column_sums(const at::Tensor& x_NO) {
 }
 
 at::Tensor portable_softmax(const at::Tensor& x) {
-  if (!portable() || !x.is_cpu() || x.scalar_type() != at::kFloat) return at::softmax(x, -1);
+  if (!is_portable(x)) return at::softmax(x, -1);
   return OrderedSoftmax::apply(x);
 }
 
 at::Tensor portable_matmul(const at::Tensor& a, const at::Tensor& b) {
-  if (!portable() || !a.is_cpu() || a.scalar_type() != at::kFloat) return at::matmul(a, b);
+  if (!is_portable(a)) return at::matmul(a, b);
   return OrderedMatmul::apply(a, b);
 }
 

@@ -7,7 +7,8 @@
 // - LibTorch's elementwise kernels too: ATEN_CPU_CAPABILITY=avx2.
 // - Products of MKL and oneDNN, whose order of summation depends on processor, threads and shapes:
 //   ops/ordered_product.h.
-// - LibTorch's sums of more than 32,768 numbers, divided among threads: ordered_sum().
+// - LibTorch's sums and gradients of softmax, in which the order depends on the number of threads:
+//   the functions below.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,9 +18,11 @@ namespace sluice::ops {
 // Turns portable arithmetic on or off for the process. It must be on before the first computation
 // of LibTorch, which chooses its kernels then. kUsage on a processor without AVX2 and FMA.
 void use_portable_arithmetic(bool on);
-bool is_portable_arithmetic();
+// Whether computations on x follow its rules: it is on, and x is in host memory and not float64,
+// which only gradient checks use.
+bool is_portable(const at::Tensor& x);
 
-// The sum of all elements as a scalar of x's dtype: x.sum(), in order in portable arithmetic.
+// The sum of all elements of float64 x as a scalar: x.sum(), in order in portable arithmetic.
 at::Tensor ordered_sum(const at::Tensor& x);
 
 // The sums of the columns of x [N, O], fp32 or bf16, as fp32: x.sum(0), in the order of the rows in

@@ -57,6 +57,18 @@ void masked_adamw_step(const AdamWConfig& config, const MaskedStep& step, const 
   assign_if(step.applied, tensors.exp_avg_sq, v);
 }
 
+at::Tensor norm_of(const at::Tensor& x) {
+  if (ops::is_portable(x)) return ops::ordered_sum(x.to(at::kDouble).square()).sqrt();
+  return at::linalg_vector_norm(x, 2, std::nullopt, false, at::kDouble);
+}
+
+// p·a + q·(b c)
+at::Tensor sum_of(double p, const at::Tensor& a, double q, const at::Tensor& b,
+                  const at::Tensor& c) {
+  if (ops::is_portable(a)) return a * p + ops::portable_matmul(b, c) * q;
+  return at::addmm(a, b, c, p, q);
+}
+
 }  // namespace
 
 bool is_hidden_matrix(const ops::ParameterSpec& spec) {
@@ -66,22 +78,6 @@ bool is_hidden_matrix(const ops::ParameterSpec& spec) {
   return spec.shape.size() == 2 && spec.decay && !name.starts_with("embedding.") &&
          !name.starts_with("position.") && !name.starts_with("head.");
 }
-
-namespace {
-
-at::Tensor norm_of(const at::Tensor& x) {
-  if (ops::is_portable_arithmetic()) return ops::ordered_sum(x.to(at::kDouble).square()).sqrt();
-  return at::linalg_vector_norm(x, 2, std::nullopt, false, at::kDouble);
-}
-
-// p·a + q·(b c)
-at::Tensor sum_of(double p, const at::Tensor& a, double q, const at::Tensor& b,
-                  const at::Tensor& c) {
-  if (ops::is_portable_arithmetic()) return a * p + ops::portable_matmul(b, c) * q;
-  return at::addmm(a, b, c, p, q);
-}
-
-}  // namespace
 
 at::Tensor orthogonalize(const at::Tensor& update_RC, std::int64_t num_steps, NewtonSchulzType type,
                          bool bf16_products) {
