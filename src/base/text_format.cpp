@@ -90,24 +90,22 @@ std::string two_units(std::int64_t count, std::int64_t per, const char* large, c
 }  // namespace
 
 namespace detail {
+namespace {
 
-Piece::Piece(long long value) {
-  const char* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value).ptr;
-  text_ = std::string_view(digits_.data(), static_cast<std::size_t>(end - digits_.data()));
+template <std::size_t kSize, class... Value>
+std::string_view digits_of(std::array<char, kSize>& digits, Value... value) {
+  const char* const end = std::to_chars(digits.data(), digits.data() + kSize, value...).ptr;
+  return {digits.data(), static_cast<std::size_t>(end - digits.data())};
 }
 
-Piece::Piece(unsigned long long value) {
-  const char* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value).ptr;
-  text_ = std::string_view(digits_.data(), static_cast<std::size_t>(end - digits_.data()));
-}
+}  // namespace
 
-Piece::Piece(double value) {
-  constexpr int kDigits = 6;  // as streams
-  const char* const end = std::to_chars(digits_.data(), digits_.data() + digits_.size(), value,
-                                        std::chars_format::general, kDigits)
-                              .ptr;
-  text_ = std::string_view(digits_.data(), static_cast<std::size_t>(end - digits_.data()));
-}
+Piece::Piece(long long value) : text_(digits_of(digits_, value)) {}
+
+Piece::Piece(unsigned long long value) : text_(digits_of(digits_, value)) {}
+
+Piece::Piece(double value)
+    : text_(digits_of(digits_, value, std::chars_format::general, /*precision=*/6)) {}
 
 std::string join(std::initializer_list<Piece> pieces) {
   std::size_t size = 0;

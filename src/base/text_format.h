@@ -15,8 +15,8 @@ namespace sluice {
 
 namespace detail {
 
-// An argument of cat(). Without templates: streams would instantiate a function and resolve `<<`
-// among LibTorch's overloads at every call, half of the time of a build.
+// An argument of cat(). Without templates: with streams, every call would instantiate a function
+// and resolve `<<` among LibTorch's overloads, which takes the compiler long.
 class Piece {
  public:
   Piece(std::string_view text) : text_(text) {}
