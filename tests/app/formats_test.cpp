@@ -33,7 +33,9 @@ class Formats : public ProgramTest {
       const auto values = source.at("values").get<std::vector<double>>();
       ASSERT_EQ(values.size(), 2u) << names.back();
       EXPECT_EQ(values[0], noise["sources"][0]["values"][0]) << names.back();
-      if (names.back() != "rounding") EXPECT_NE(values[0], values[1]) << names.back();
+      if (names.back() != "rounding") {
+        EXPECT_NE(values[0], values[1]) << names.back();
+      }
     }
     EXPECT_EQ(names.front(), "initial_values");
     EXPECT_EQ(names.back(), "all");

@@ -269,9 +269,10 @@ TEST_F(Import, FindsTheStartToken) {
     EXPECT_EQ(opened.tokenizer->bos(), c.bos);
     EXPECT_EQ(opened.tokenizer->start(), c.bos.value_or(2));
     // Without a start token, the file and its hash are unchanged.
-    if (!c.bos)
+    if (!c.bos) {
       EXPECT_EQ(opened.tokenizer->serialized(),
                 text::load_tokenizer(model / "tokenizer.model")->serialized());
+    }
   }
 }
 

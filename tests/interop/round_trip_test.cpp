@@ -96,7 +96,9 @@ void round_trip(const Case& c, const fs::path& root) {
             content(checkpoint / "model.safetensors"));
   EXPECT_EQ(files_of(exported), files_of(again));
   for (const std::string& file : files_of(exported))
-    if (file != "README.md") EXPECT_EQ(content(exported / file), content(again / file)) << file;
+    if (file != "README.md") {
+      EXPECT_EQ(content(exported / file), content(again / file)) << file;
+    }
   write_greedy(checkpoint, exported / "greedy.txt");
   if (c.name.starts_with("gguf"))
     export_gguf({.run = checkpoint, .out = root / (c.name + ".gguf")});

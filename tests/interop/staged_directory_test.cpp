@@ -48,7 +48,9 @@ TEST(StagedDirectory, AFailureLeavesNothing) {
         } catch (const UserError&) {
           failed = true;
         }
-        if (fault == testing::Fault::kIoError) EXPECT_TRUE(failed) << n;
+        if (fault == testing::Fault::kIoError) {
+          EXPECT_TRUE(failed) << n;
+        }
         EXPECT_EQ(fs::is_empty(directory.path()), failed) << n << files.operations().back();
         fs::remove_all(directory / "out");
       }

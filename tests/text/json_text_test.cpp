@@ -100,7 +100,9 @@ TEST(JsonText, CountsLoneSurrogates) {
     EXPECT_EQ(json.outcome, Outcome::kFound) << value;
     EXPECT_EQ(json.text, text);
     EXPECT_EQ(json.num_lone_surrogates, count);
-    if (count > 0) EXPECT_EQ(json.offset, 25 + offset) << value;
+    if (count > 0) {
+      EXPECT_EQ(json.offset, 25 + offset) << value;
+    }
   };
   const std::string mark(kMark);
   expect(R"(a\ud83d)", "a" + mark, 1, 1);
