@@ -1,21 +1,29 @@
 #!/usr/bin/env python3
 """A model of the time that the processes of a run spend on a network, fitted and tested.
 
-  network.py                       # measures, fits, predicts settings that were not fitted (3 min)
+  network.py                       # measures, fits, predicts settings that were not fitted (4 min)
   network.py --program build/sluice --steps 6
-  network.py --table 6.48 1.175 0.0012   # only the table of docs/distributed.md
+  network.py --table 6.48 1.175 0.0012 0.8   # only the table of docs/distributed.md
 
 Processes run on hosts of their own (network namespaces, tests/scripts/link.py), whose link delays
 frames and limits the rate of each host; this needs root and /dev/net/tun. A step of R processes and
 P parameters takes
 
-  compute + exchanges · (delay + (R − 1) · message) + share · 2 (R − 1) / R · 4 P / rate
+  compute + exchanges · (delay + (R − 1) · message) + share · 2 (R − 1) / R · 4 P / rate − hidden
 
 with `compute` measured by one process that computes as many micro-batches as each of them, times R
-divided by the processors of this machine if these are fewer. Nothing overlaps: gradients are sent
-after the backward pass. `exchanges` and `share` are fitted to SETTINGS by least squares. `message`
-is what an exchange of two processes of this machine takes, without hosts and almost without
-parameters. The micro-batches of a process are a power of two: otherwise it sends several sums.
+divided by the processors of this machine if these are fewer. `exchanges` and `share` are fitted by
+least squares to SETTINGS, whose computation is too short to hide anything. `message` is what an
+exchange of two processes of this machine takes, without hosts and almost without parameters. The
+micro-batches of a process are a power of two: otherwise it sends several sums.
+
+Gradients, half of the bytes, leave while the backward pass of the last micro-batch runs, those of
+the first of L blocks at its end:
+
+  hidden = overlap · (L − 1) / L · min(share · (R − 1) / R · 4 P / rate, backward)
+
+with `backward` two thirds of the computation of a micro-batch. `overlap` is fitted to OVERLAPPED,
+one micro-batch per process.
 """
 
 import argparse
@@ -36,13 +44,13 @@ CONFIG = """
 run:       {{dir: run}}
 corpus:    {{train: [{root}/data/sample.txt], holdout: 0.1}}
 tokenizer: {{type: bytes}}
-model:     {{type: decoder, num_layers: 1, d_model: 64, num_heads: 2, ffn: swiglu}}
+model:     {{type: decoder, num_layers: 1, d_model: 64, num_heads: 2, ffn: swiglu, d_ff: 512}}
 train:     {{steps: 2, batch_sequences: 8, micro_batch_sequences: 1, sequence_length: 16,
             precision: fp32, device: cpu, threads: 1, tensorboard: false}}
 schedule:  {{type: constant}}
 evaluate:  {{every_steps: never}}
 checkpoint: {{every_steps: 1000}}
-distributed: {{timeout: 120s, start_timeout: 60s, check_every_steps: 1000}}
+distributed: {{timeout: 120s, start_timeout: 60s, check_every_steps: 1000, bucket: 0}}
 """
 SMALL, MIDDLE, LARGE = 512, 1024, 2048  # d_ff: 0.12, 0.22 and 0.42 million parameters
 # processes, d_ff, delay in ms, bytes per second
@@ -64,6 +72,19 @@ UNSEEN = [
 ]
 SLOTS = {2: 4, 3: 4, 4: 2}  # micro-batches of each process
 TINY = ["model.d_model=8", "model.d_ff=8", "train.sequence_length=2"]
+# processes, sequences of a micro-batch, delay in ms, bytes per second; 0.47 million parameters
+OVERLAPPED = [
+    (2, 16, 0, 8e6),
+    (2, 16, 5, 4e6),
+    (3, 8, 5, 8e6),
+]
+OVERLAPPED_UNSEEN = [
+    (2, 8, 10, 6e6),
+    (2, 24, 2, 5e6),
+    (3, 16, 0, 6e6),
+]
+NUM_LAYERS = 4
+DEEP = [f"model.num_layers={NUM_LAYERS}", "train.sequence_length=128"]
 
 
 def environment(rank, size, address):
@@ -109,11 +130,9 @@ class Bench:
         record = json.loads((self.folder / run / "run.json").read_text())
         return statistics.median(steps[1:]), record["num_parameters"]
 
-    def compute_seconds(self, size, d_ff):
-        """One process with as many micro-batches as the process with the most of `size`."""
-        seconds, parameters = self.step_seconds(
-            1, [f"model.d_ff={d_ff}", f"train.batch_sequences={SLOTS[size]}"]
-        )
+    def compute_seconds(self, size, settings):
+        """One process with as many micro-batches as each of `size`."""
+        seconds, parameters = self.step_seconds(1, settings)
         return seconds * max(1, size / len(os.sched_getaffinity(0))), parameters
 
     def exchanges_seconds(self):
@@ -122,11 +141,10 @@ class Bench:
         together, _ = self.step_seconds(2, [*TINY, f"train.batch_sequences={2 * SLOTS[2]}"])
         return max(0.0, together - alone)
 
-    def on_hosts(self, link, size, d_ff, delay_ms, rate):
+    def on_hosts(self, link, size, settings, delay_ms, rate):
         link.reset()
         link.delay_s, link.bytes_per_s = delay_ms / 1000, rate
         before = [host.command for host in link.hosts[:size]]
-        settings = [f"model.d_ff={d_ff}", f"train.batch_sequences={size * SLOTS[size]}"]
         seconds, parameters = self.step_seconds(size, settings, before, link.hosts[0].address)
         sent = link.num_bytes / size / (self.args.steps + 1)
         return seconds, sent / (2 * (size - 1) / size * 4 * parameters)
@@ -146,42 +164,77 @@ def fit(rows):
     return (d * c - e * b) / det, (a * e - b * d) / det
 
 
-def measure(bench, link, settings, exchanges_s, compute):
-    """(processes, parameters, delay, rate, bytes sent by ideal, then the model: what needs no fit,
-    delay in s, ideal time, measured)
-    """
-    rows = []
-    for size, d_ff, delay_ms, rate in settings:
-        if (size, d_ff) not in compute:
-            compute[size, d_ff] = bench.compute_seconds(size, d_ff)
-        alone_s, parameters = compute[size, d_ff]
-        measured, sent = bench.on_hosts(link, size, d_ff, delay_ms, rate)
-        fixed = alone_s + (size - 1) * exchanges_s
-        ideal_s = ideal_seconds(size, parameters, rate)
-        setting = (size, parameters, delay_ms, rate, sent)
-        rows.append((*setting, fixed, delay_ms / 1000, ideal_s, measured))
-    return rows
+def fit_overlap(rows, exchanges, share):
+    """Least squares, as fit()."""
+    top = bottom = 0.0
+    for row in rows:
+        hidden = row.hidden(share) / row.measured
+        top += hidden * (row.in_turn(exchanges, share) / row.measured - 1)
+        bottom += hidden * hidden
+    return top / bottom
 
 
-def print_rows(title, rows, exchanges, share):
+class Row:
+    """A measured setting and what the model needs to predict it."""
+
+    def __init__(self, bench, link, setting, exchanges_s, settings_of, num_layers=1):
+        self.size, amount, self.delay_ms, self.rate = setting
+        settings, micro_batches = settings_of(self.size, amount)
+        compute_s, self.parameters = bench.compute_seconds(self.size, settings(1))
+        self.measured, self.sent = bench.on_hosts(
+            link, self.size, settings(self.size), self.delay_ms, self.rate
+        )
+        self.fixed = compute_s + (self.size - 1) * exchanges_s
+        self.delay_s = self.delay_ms / 1000
+        self.ideal = ideal_seconds(self.size, self.parameters, self.rate)
+        self.backward = 2 / 3 * compute_s / micro_batches
+        self.hideable = (num_layers - 1) / num_layers
+
+    def in_turn(self, exchanges, share):
+        return self.fixed + exchanges * self.delay_s + share * self.ideal
+
+    def hidden(self, share):
+        """With overlap 1."""
+        return self.hideable * min(share * self.ideal / 2, self.backward)
+
+
+def of_one_block(size, d_ff):
+    batch = SLOTS[size]
+    return (lambda n: [f"model.d_ff={d_ff}", f"train.batch_sequences={n * batch}"]), batch
+
+
+def of_many_blocks(size, sequences):
+    del size
+    return (
+        lambda n: [
+            *DEEP,
+            f"train.micro_batch_sequences={sequences}",
+            f"train.batch_sequences={n * sequences}",
+        ]
+    ), 1
+
+
+def print_rows(title, rows, exchanges, share, overlap):
     print(f"\n{title}\n")
     print("| processes | parameters | delay | rate | bytes / ideal | measured | model | error |")
     print("|---|---|---|---|---|---|---|---|")
     worst = 0.0
-    for size, parameters, delay_ms, rate, sent, fixed, x, y, measured in rows:
-        model = fixed + exchanges * x + share * y
-        error = model / measured - 1
+    for row in rows:
+        model = row.in_turn(exchanges, share) - overlap * row.hidden(share)
+        error = model / row.measured - 1
         worst = max(worst, abs(error))
         print(
-            f"| {size} | {parameters:,} | {delay_ms} ms | {rate / 1e6:g} MB/s | {sent:.2f} "
-            f"| {measured:.3f} s | {model:.3f} s | {100 * error:+.0f} % |"
+            f"| {row.size} | {row.parameters:,} | {row.delay_ms} ms | {row.rate / 1e6:g} MB/s "
+            f"| {row.sent:.2f} | {row.measured:.3f} s | {model:.3f} s | {100 * error:+.0f} % |"
         )
     print(f"\nlargest error: {100 * worst:.0f} %")
 
 
-def table(exchanges, share, message_s):
-    """Share of a step that is computation, if that takes 10 s."""
-    compute_s = 10.0
+def table(exchanges, share, message_s, overlap):
+    """Share of a step that is computation, if that takes 10 s, in one micro-batch per process of a
+    model with 24 blocks.
+    """
+    compute_s, num_layers = 10.0, 24
     networks = [("10 Gbit/s, 50 µs", 1.25e9, 50e-6), ("100 Gbit/s, 5 µs", 12.5e9, 5e-6)]
     models = [("124 million", 124e6), ("1.3 billion", 1.3e9)]
     names = [f"{model}, {network}" for model, _ in models for network, *_ in networks]
@@ -192,7 +245,9 @@ def table(exchanges, share, message_s):
         for _, parameters in models:
             for _, rate, delay_s in networks:
                 seconds = exchanges * (delay_s + (size - 1) * message_s)
-                seconds += share * ideal_seconds(size, parameters, rate)
+                bytes_s = share * ideal_seconds(size, parameters, rate)
+                hidden = min(bytes_s / 2, 2 / 3 * compute_s) * (num_layers - 1) / num_layers
+                seconds += bytes_s - overlap * hidden
                 cells.append(f"{seconds:.2f} s, {100 * compute_s / (compute_s + seconds):.0f} %")
         print(f"| {size:,} | " + " | ".join(cells) + " |")
 
@@ -203,9 +258,9 @@ def main():
     parser.add_argument("--steps", type=int, default=6, help="measured steps per setting")
     parser.add_argument(
         "--table",
-        nargs=3,
+        nargs=4,
         type=float,
-        metavar=("EXCHANGES", "SHARE", "MESSAGE_S"),
+        metavar=("EXCHANGES", "SHARE", "MESSAGE_S", "OVERLAP"),
         help="only the table, from these values",
     )
     args = parser.parse_args()
@@ -217,17 +272,24 @@ def main():
         exchanges_s = bench.exchanges_seconds()
         link = Link(4)
         try:
-            compute = {}
-            fitted = measure(bench, link, SETTINGS, exchanges_s, compute)
-            unseen = measure(bench, link, UNSEEN, exchanges_s, compute)
+            one_block = (exchanges_s, of_one_block)
+            many_blocks = (exchanges_s, of_many_blocks, NUM_LAYERS)
+            fitted = [Row(bench, link, setting, *one_block) for setting in SETTINGS]
+            overlapped = [Row(bench, link, setting, *many_blocks) for setting in OVERLAPPED]
+            unseen = [Row(bench, link, setting, *one_block) for setting in UNSEEN]
+            unseen += [Row(bench, link, setting, *many_blocks) for setting in OVERLAPPED_UNSEEN]
         finally:
             link.close()
-    exchanges, share = fit([(x, y, t - fixed, t) for *_, fixed, x, y, t in fitted])
+    exchanges, share = fit([(r.delay_s, r.ideal, r.measured - r.fixed, r.measured) for r in fitted])
     message_s = exchanges_s / exchanges
-    print(f"exchanges {exchanges:.2f}, share {share:.3f}, message {1e6 * message_s:.0f} µs")
-    print_rows("Fitted:", fitted, exchanges, share)
-    print_rows("Predicted:", unseen, exchanges, share)
-    table(exchanges, share, message_s)
+    overlap = fit_overlap(overlapped, exchanges, share)
+    print(
+        f"exchanges {exchanges:.2f}, share {share:.3f}, message {1e6 * message_s:.0f} µs, "
+        f"overlap {overlap:.2f}"
+    )
+    print_rows("Fitted:", fitted + overlapped, exchanges, share, overlap)
+    print_rows("Predicted:", unseen, exchanges, share, overlap)
+    table(exchanges, share, message_s, overlap)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ struct DistributedConfig {
   config::Auto<std::int64_t> port;
   config::Seconds timeout{60};
   config::Seconds start_timeout{300};
+  config::Bytes bucket{1 << 20};
   std::int64_t check_every_steps = 100;
 
   static constexpr auto fields() {
@@ -52,6 +53,9 @@ struct DistributedConfig {
                            config::Positive{}, config::Affects::kCadence),
         field<&C::start_timeout>("The same for the start, when the data may be prepared.",
                                  config::Positive{}, config::Affects::kCadence),
+        field<&C::bucket>("Gradients are sent during the backward pass as soon as it has completed "
+                          "this much of them. `0`: after each block.",
+                          config::NonNegative{}, config::Affects::kExecution),
         field<&C::check_every_steps>(
             "Steps between comparisons of the weights of all processes; a difference ends the run "
             "before anything is saved.",

@@ -11,11 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <map>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "base/clock.h"
@@ -23,6 +21,8 @@
 #include "base/log_destination.h"
 #include "cluster/address.h"
 #include "cluster/watch.h"
+#include "dist/connection.h"
+#include "dist/transfer.h"
 
 namespace sluice::dist {
 namespace {
@@ -30,7 +30,6 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 using std::chrono::milliseconds;
 
-constexpr int kFirstTag = 0;
 // Separates the fields of a value in the store. No field contains it.
 constexpr char kSeparator = '\x1f';
 
@@ -56,18 +55,6 @@ std::vector<std::string> fields_of(const std::string& text) {
 
 // "node3, process 1234"
 std::string place_of_this() { return cat(cluster::host_name(), ", process ", ::getpid()); }
-
-}  // namespace
-
-struct Group::Connection {
-  c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<c10d::Backend> backend;
-  std::vector<std::string> places;  // by rank
-  double timeout_s = 0;
-  std::unique_ptr<cluster::Watch> watch;
-};
-
-namespace {
 
 c10::intrusive_ptr<c10d::Store> open_store(const cluster::Member& member,
                                            const cluster::DistributedConfig& config) {
@@ -249,61 +236,16 @@ void Group::give_up(int suspect, double limit_s) {
 
 void Group::exchange(std::span<const Message> sends, std::span<const Message> receives,
                      std::optional<double> timeout_s) {
-  struct Pending {
-    int rank;
-    c10::intrusive_ptr<c10d::Work> work;
-  };
-  std::vector<Pending> pending;
-  const double begin_s = monotonic_s(), limit_s = timeout_s.value_or(connection_->timeout_s);
-  int suspect = rank();
-  const auto check = [&](const Message& message) {
-    invariant(message.tensor.is_contiguous() && message.tensor.is_cpu() && message.rank != rank(),
-              "Group::exchange: contiguous tensors in host memory, for other ranks");
-  };
-  try {
-    for (const Message& message : receives) {
-      check(message);
-      suspect = message.rank;
-      std::vector<at::Tensor> tensors = {message.tensor};
-      pending.push_back({suspect, connection_->backend->recv(tensors, suspect, kFirstTag)});
-    }
-    for (const Message& message : sends) {
-      check(message);
-      suspect = message.rank;
-      std::vector<at::Tensor> tensors = {message.tensor};
-      pending.push_back({suspect, connection_->backend->send(tensors, suspect, kFirstTag)});
-      bytes_sent_ += message.tensor.nbytes();
-    }
-    for (const Pending& one : pending) {
-      suspect = one.rank;
-      const double left_s = std::max(0.001, begin_s + limit_s - monotonic_s());
-      one.work->wait(milliseconds(static_cast<std::int64_t>(std::ceil(left_s * 1000))));
-    }
-  } catch (const InvariantError&) {
-    throw;
-  } catch (const std::exception&) {
-    // Their destructors would wait for the process that is lost.
-    (void)new std::vector<Pending>(std::move(pending));
-    (void)connection_->backend.release();
-    give_up(suspect, monotonic_s() - begin_s > 0.9 * limit_s ? limit_s : 0);
-  }
+  Transfer transfer(*this);
+  for (const Message& message : receives) transfer.receive(message);
+  for (const Message& message : sends) transfer.send(message);
+  transfer.finish(timeout_s);
 }
 
 void Group::add_all(const at::Tensor& tensor) {
-  if (size() == 1) return;
-  const double begin_s = monotonic_s();
-  try {
-    std::vector<at::Tensor> tensors = {tensor};
-    connection_->backend->allreduce(tensors)->wait();
-  } catch (const std::exception&) {
-    (void)connection_->backend.release();  // as above
-    // Any other process; the watch knows which.
-    const double limit_s = connection_->timeout_s;
-    give_up(rank() == 0 ? 1 : 0, monotonic_s() - begin_s > 0.9 * limit_s ? limit_s : 0);
-  }
-  // Of a ring: two passes, each over all parts but one.
-  bytes_sent_ += 2 * tensor.nbytes() * static_cast<std::uint64_t>(size() - 1) /
-                 static_cast<std::uint64_t>(size());
+  Transfer transfer(*this);
+  transfer.add_all(tensor);
+  transfer.finish();
 }
 
 void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,

@@ -50,8 +50,9 @@ class Group {
     int rank = 0;
     at::Tensor tensor;
   };
-  // Sends and receives at the same time; returns when all are done. Messages between two ranks
-  // arrive in the order of the lists. kPeerLost naming the process that ended or does not answer.
+  // Sends and receives at the same time; returns when all are done (dist/transfer.h: later).
+  // Messages between two ranks arrive in the order of the lists. kPeerLost naming the process that
+  // ended or does not answer.
   void exchange(std::span<const Message> sends, std::span<const Message> receives,
                 std::optional<double> timeout_s = {});
 
@@ -84,6 +85,7 @@ class Group {
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
  private:
+  friend class Transfer;
   struct Connection;
   // `limit_s`: how long this process has waited in vain; 0: the connection broke.
   [[noreturn]] void give_up(int suspect, double limit_s);

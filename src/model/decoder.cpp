@@ -34,8 +34,11 @@ Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t s
                           .norm = c.norm,
                           .bias = c.bias,
                           .dropout = c.dropout};
-  for (std::int64_t i = 0; i < c.num_layers; ++i)
+  sections_.begin(parameters_);
+  for (std::int64_t i = 0; i < c.num_layers; ++i) {
     blocks_.emplace_back(parameters_, cat("blocks.", i), block, init);
+    sections_.end(parameters_);
+  }
   final_norm_.emplace(parameters_, "final_norm", c.norm, c.d_model, c.bias);
   head_ = {embedding_, vocab_size};
   if (!c.tie_embeddings) {
@@ -45,6 +48,7 @@ Decoder::Decoder(const DecoderConfig& c, std::int64_t vocab_size, std::int64_t s
                                      .decay = true}},
                                    c.pad_vocab_multiple);
   }
+  sections_.end(parameters_);
 }
 
 at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& context) const {
@@ -54,13 +58,20 @@ at::Tensor Decoder::hidden(const at::Tensor& inputs_BT, const ops::Context& cont
   const at::Tensor x_BTD =
       position_->add_to(ops::embedding(inputs_BT, *embedding_, context), context);
   ops::Residual residual_BTD{.x = ops::dropout(x_BTD, embedding_dropout_, context)};
-  for (const Block& block : blocks_)
-    residual_BTD = block.forward(residual_BTD, sources, compute, context);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    sections_.tell(i, residual_BTD, context);
+    residual_BTD = blocks_[i].forward(residual_BTD, sources, compute, context);
+  }
+  sections_.tell(blocks_.size(), residual_BTD, context);
   return final_norm_->forward(residual_BTD, compute, context).y;
 }
 
 at::Tensor Decoder::hidden_of_targets(const Batch& batch, const ops::Context& context) const {
   return hidden(batch.inputs_BT, context);
+}
+
+std::vector<ops::ArenaRange> Decoder::gradient_sections() const {
+  return sections_.last_to_first();
 }
 
 CachedModel Decoder::cached(std::int64_t max_length) const {

@@ -7,6 +7,7 @@
 
 #include "model/block.h"
 #include "model/decoder_config.h"
+#include "model/sections.h"
 #include "model/transformer_model.h"
 #include "nn/position.h"
 
@@ -23,11 +24,13 @@ class Decoder final : public TransformerModel {
   at::Tensor hidden(const at::Tensor& inputs_BT, const ops::Context& context) const;
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
   CachedModel cached(std::int64_t max_length) const override;
+  std::vector<ops::ArenaRange> gradient_sections() const override;
 
   ops::Dropout embedding_dropout_;
   const ops::Weight* embedding_;
   std::optional<nn::Position> position_;
   std::deque<Block> blocks_;
+  Sections sections_;
   std::optional<nn::Norm> final_norm_;
 };
 

@@ -35,6 +35,7 @@ EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& c, std::int64_t vocab
                                   .shape = {vocab_size, c.d_model},
                                   .init = init_of(c).matrix(c.d_model),
                                   .decay = true});
+  decoder_.sections.extend(parameters_);
 }
 
 EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c,
@@ -56,11 +57,17 @@ EncoderDecoder::Stack EncoderDecoder::make_stack(const EncoderDecoderConfig& c,
                             std::get<nn::T5RelativeConfig>(c.position), heads,
                             /*bidirectional=*/!decoder, init);
   std::deque<Block> blocks;
-  for (std::int64_t i = 0; i < num_blocks; ++i)
+  Sections sections;
+  sections.begin(parameters_);
+  for (std::int64_t i = 0; i < num_blocks; ++i) {
     blocks.emplace_back(parameters_, cat(name, ".blocks.", i), block, init);
+    sections.end(parameters_);
+  }
   nn::Norm final_norm(parameters_, name + ".final_norm", c.norm, c.d_model, /*bias=*/false);
+  sections.end(parameters_);
   return {.position = position,
           .blocks = std::move(blocks),
+          .sections = std::move(sections),
           .final_norm = final_norm,
           .embedding_dropout = {c.dropout, ops::dropout_site(name + ".embedding")},
           .output_dropout = {c.dropout, ops::dropout_site(name + ".final_norm")}};
@@ -74,8 +81,11 @@ at::Tensor EncoderDecoder::run_stack(const Stack& stack, const at::Tensor& ids_B
                                      .encoded_BSD = encoded_BSD};
   const at::Tensor x_BTD = ops::embedding(ids_BT, *embedding_, context);
   ops::Residual residual_BTD{.x = ops::dropout(x_BTD, stack.embedding_dropout, context)};
-  for (const Block& block : stack.blocks)
-    residual_BTD = block.forward(residual_BTD, sources, compute, context);
+  for (std::size_t i = 0; i < stack.blocks.size(); ++i) {
+    stack.sections.tell(i, residual_BTD, context);
+    residual_BTD = stack.blocks[i].forward(residual_BTD, sources, compute, context);
+  }
+  stack.sections.tell(stack.blocks.size(), residual_BTD, context);
   const ops::NormOutput normed_BTD =
       stack.final_norm.forward(residual_BTD, embedding_->value.scalar_type(), context);
   return ops::dropout(normed_BTD.y, stack.output_dropout, context);
@@ -101,6 +111,12 @@ at::Tensor EncoderDecoder::shifted_right(const at::Tensor& targets_BT) const {
 at::Tensor EncoderDecoder::hidden_of_targets(const Batch& batch,
                                              const ops::Context& context) const {
   return hidden(encode(batch.inputs_BT, context), shifted_right(batch.targets_BT), context);
+}
+
+std::vector<ops::ArenaRange> EncoderDecoder::gradient_sections() const {
+  std::vector<ops::ArenaRange> all = decoder_.sections.last_to_first();
+  for (const ops::ArenaRange& range : encoder_.sections.last_to_first()) all.push_back(range);
+  return all;
 }
 
 CachedModel EncoderDecoder::cached(std::int64_t) const {

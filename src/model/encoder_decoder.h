@@ -11,6 +11,7 @@
 
 #include "model/block.h"
 #include "model/encoder_decoder_config.h"
+#include "model/sections.h"
 #include "model/transformer_model.h"
 #include "nn/norm.h"
 #include "nn/t5_relative.h"
@@ -34,6 +35,7 @@ class EncoderDecoder final : public TransformerModel {
   struct Stack {
     nn::RelativeBias position;
     std::deque<Block> blocks;
+    Sections sections;
     nn::Norm final_norm;
     ops::Dropout embedding_dropout, output_dropout;
   };
@@ -48,6 +50,7 @@ class EncoderDecoder final : public TransformerModel {
   // Decoder inputs are start_id and all targets but the last; unscored targets become start_id.
   at::Tensor hidden_of_targets(const Batch& batch, const ops::Context& context) const override;
   CachedModel cached(std::int64_t max_length) const override;
+  std::vector<ops::ArenaRange> gradient_sections() const override;
   at::Tensor shifted_right(const at::Tensor& targets_BT) const;
 
   double head_scale_;

@@ -53,6 +53,11 @@ class LanguageModel {
   // The decoder's first input; a decoder-only model has none.
   virtual std::optional<std::int32_t> start_id() const { return std::nullopt; }
 
+  // Disjoint parts of the arena in the order in which a backward pass completes their gradients;
+  // it tells of each (ops::Context::on_final_gradients). The gradients of the rest, such as a tied
+  // embedding, are final at its end.
+  virtual std::vector<ops::ArenaRange> gradient_sections() const { return {}; }
+
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }
 

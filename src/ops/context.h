@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <utility>
 
@@ -25,6 +26,10 @@ constexpr auto names_of(Reductions) {
                     std::pair{Reductions::kCompute, std::string_view("compute")}};
 }
 
+struct ArenaRange;
+// Told of parameters whose gradients a backward pass does not change any more.
+using OnFinalGradients = std::function<void(const ArenaRange&)>;
+
 struct Context {
   Form form = Form::kFastest;
   // Runs the kernels for GPUs. nullptr: CPU kernels, and reference forms on other devices.
@@ -41,6 +46,8 @@ struct Context {
   // int64 scalar in place of `step`, for a step that a GPU reads from memory; undefined: none
   at::Tensor device_step = {};
   std::int64_t first_sample = 0;  // index of this micro-batch's first row in the step's batch
+  // Of the backward pass that follows; borrowed until its end. See final_gradients.h.
+  const OnFinalGradients* on_final_gradients = nullptr;
 };
 
 }  // namespace sluice::ops

@@ -48,6 +48,14 @@ struct ParameterSpec {
   std::int64_t num_elements() const;
 };
 
+// Elements begin to end - 1 of the flat buffers.
+struct ArenaRange {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t size() const { return end - begin; }
+  bool contains(std::int64_t at) const { return begin <= at && at < end; }
+  friend bool operator==(const ArenaRange&, const ArenaRange&) = default;
+};
+
 class Parameters {
  public:
   // Declares one slot with `parts` stacked along their first dimension; the other dimensions must

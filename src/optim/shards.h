@@ -12,6 +12,8 @@
 
 namespace sluice::optim {
 
+using ops::ArenaRange;
+
 struct Shards {
   int rank = 0;
   // Elements of the arena: that of rank r is begins[r] to begins[r + 1] - 1. Empty: one process.
@@ -28,12 +30,6 @@ struct Shards {
   std::int64_t end(std::int64_t arena_elements) const {
     return is_divided() ? begins[static_cast<std::size_t>(rank) + 1] : arena_elements;
   }
-};
-
-// Elements begin to end - 1 of the arena.
-struct ArenaRange {
-  std::int64_t begin = 0, end = 0;
-  bool contains(std::int64_t at) const { return begin <= at && at < end; }
 };
 
 // Equal parts of an arena that may be cut at `cuts` only, which are sorted: each of the

@@ -6,23 +6,29 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "dist/group.h"
+#include "dist/transfer.h"
 
 namespace sluice::train {
 namespace {
 
 using cluster::SlotRange;
+using ops::ArenaRange;
 
 // Elements of a piece: a few of these arrays fit a level-2 cache.
 constexpr std::int64_t kPiece = 8192;
 
 template <class Body>
-void for_each_piece(std::int64_t count, const Body& body) {
-  at::parallel_for(0, (count + kPiece - 1) / kPiece, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      body(i * kPiece, std::min(count - i * kPiece, kPiece));
+void for_each_piece(const ArenaRange& range, const Body& body) {
+  const std::int64_t num_pieces = (range.size() + kPiece - 1) / kPiece;
+  at::parallel_for(0, num_pieces, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t at = range.begin + i * kPiece;
+      body(at, std::min(range.end - at, kPiece));
+    }
   });
 }
 
@@ -33,13 +39,27 @@ void add(float* __restrict sum, const float* __restrict other, std::int64_t n) {
 
 float* data_of(const at::Tensor& flat) { return flat.data_ptr<float>(); }
 
+std::size_t num_bytes(std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * sizeof(float);
+}
+
 }  // namespace
 
-GradientSums::GradientSums(ops::Parameters& parameters, bool exact,
-                           std::vector<std::int64_t> begins)
+GradientSums::GradientSums(ops::Parameters& parameters, GradientSumsConfig config)
     : parameters_(parameters),
-      exact_(exact && parameters.gradient().is_cpu()),
-      begins_(std::move(begins)) {}
+      config_(std::move(config)),
+      buckets_(config_.group == nullptr
+                   ? GradientBuckets(parameters.arena_elements())
+                   : GradientBuckets(parameters.arena_elements(), config_.sections,
+                                     config_.bucket_elements)),
+      on_final_([this](const ArenaRange& section) {
+        buckets_.mark(section);
+        finish_buckets(buckets_.num_final());
+      }) {
+  config_.exact = config_.exact && parameters.gradient().is_cpu();
+}
+
+GradientSums::~GradientSums() = default;
 
 std::int64_t GradientSums::num_elements(std::int64_t arena_elements, std::int64_t num_slots,
                                         int rank, std::span<const std::int64_t> begins) {
@@ -65,94 +85,167 @@ std::int64_t GradientSums::num_elements(std::int64_t arena_elements, std::int64_
 
 float* GradientSums::gradient() const { return data_of(parameters_.gradient()); }
 
+// What `range` has of the part of a rank.
+at::Tensor GradientSums::part_of(const at::Tensor& flat, const ArenaRange& range, int rank) const {
+  const auto r = static_cast<std::size_t>(rank);
+  const std::int64_t begin = std::max(range.begin, config_.begins[r]),
+                     end = std::min(range.end, config_.begins[r + 1]);
+  return flat.narrow(0, begin, std::max<std::int64_t>(0, end - begin));
+}
+
+std::vector<SlotRange> GradientSums::nodes_of(int rank) const {
+  const int size = config_.group->size();
+  return cluster::nodes_of(cluster::slots_of(rank, size, num_slots_), num_slots_);
+}
+
 void GradientSums::begin(std::int64_t num_slots, const SlotRange& own) {
   own_ = own;
   next_ = own.begin;
   num_slots_ = num_slots;
   sums_ = cluster::SlotSums(num_slots);
   num_partial_ = 0;
+  next_bucket_ = 0;
+}
+
+const ops::OnFinalGradients* GradientSums::begin_slot() {
+  invariant(next_ < own_.end, "GradientSums: an own slot");
+  num_merges_ = static_cast<std::size_t>(sums_.append({next_, next_ + 1}));
+  if (next_ + 1 < own_.end) return nullptr;
+  if (config_.group == nullptr) return nullptr;
+  begin_transfer();
+  return &on_final_;
 }
 
 void GradientSums::finish_slot() {
-  invariant(next_ < own_.end, "GradientSums: an own slot");
-  const SlotRange slot{next_, next_ + 1};
-  const auto merges = static_cast<std::size_t>(sums_.append(slot));
-  const bool is_last = ++next_ == own_.end;
-  if (!exact_) return;
-  const std::int64_t n = parameters_.arena_elements();
-  num_partial_ -= merges;
-  if (is_last) {
-    if (merges == 0) return;
-  } else if (num_partial_ == partial_.size()) {
-    partial_.push_back(at::empty_like(parameters_.gradient()));
-  }
-  for_each_piece(n, [&](std::int64_t at, std::int64_t count) {
+  if (++next_ == own_.end) return finish_buckets(buckets_.size());
+  if (!config_.exact) return;
+  num_partial_ -= num_merges_;
+  if (num_partial_ == partial_.size()) partial_.push_back(at::empty_like(parameters_.gradient()));
+  for_each_piece({0, parameters_.arena_elements()}, [&](std::int64_t at, std::int64_t count) {
     float* g = gradient() + at;
-    for (std::size_t i = merges; i-- > 0;) add(g, data_of(partial_[num_partial_ + i]) + at, count);
-    if (is_last) return;
-    const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
-    std::memcpy(data_of(partial_[num_partial_]) + at, g, bytes);
-    std::memset(g, 0, bytes);
+    for (std::size_t i = num_merges_; i-- > 0;)
+      add(g, data_of(partial_[num_partial_ + i]) + at, count);
+    std::memcpy(data_of(partial_[num_partial_]) + at, g, num_bytes(count));
+    std::memset(g, 0, num_bytes(count));
   });
-  if (!is_last) ++num_partial_;
+  ++num_partial_;
 }
 
-void GradientSums::finish(dist::Group* group) {
+// Adds and sends all before `end`, in their order: that of the messages.
+void GradientSums::finish_buckets(std::size_t end) {
+  for (; next_bucket_ < end; ++next_bucket_)
+    for (const ArenaRange& range : buckets_[next_bucket_]) {
+      if (config_.exact) add_partial(range);
+      if (config_.group != nullptr) send(range);
+    }
+}
+
+void GradientSums::add_partial(const ArenaRange& range) {
+  if (num_merges_ == 0) return;
+  for_each_piece(range, [&](std::int64_t at, std::int64_t count) {
+    for (std::size_t i = num_partial_; i-- > num_partial_ - num_merges_;)
+      add(gradient() + at, data_of(partial_[i]) + at, count);
+  });
+}
+
+// Sends the sums that are complete before the last own slot.
+void GradientSums::begin_transfer() {
+  const at::NoGradGuard no_grad;
+  dist::Group& group = *config_.group;
+  transfer_ = std::make_unique<dist::Transfer>(group);
+  buckets_.reset();
+  if (!config_.exact) return;
+  invariant(std::ssize(config_.begins) == group.size() + 1, "GradientSums: a part of each process");
+  receive();
+  const ArenaRange all{0, parameters_.arena_elements()};
+  for (std::size_t i = 0; i + num_merges_ < num_partial_; ++i)
+    for (int rank = 0; rank < group.size(); ++rank) {
+      const at::Tensor part = part_of(partial_[i], all, rank);
+      if (rank != group.rank() && part.numel() > 0) transfer_->send({rank, part});
+    }
+}
+
+// Of each other rank: all but the last node as a whole, then the last one by bucket.
+void GradientSums::receive() {
+  const dist::Group& group = *config_.group;
+  const int own = group.rank();
+  const auto r = static_cast<std::size_t>(own);
+  const std::int64_t begin = config_.begins[r], count = config_.begins[r + 1] - begin;
+  if (count == 0) return;
+  std::int64_t num_nodes = 0;
+  for (int rank = 0; rank < group.size(); ++rank)
+    if (rank != own) num_nodes += std::ssize(nodes_of(rank));
+  if (!received_.defined() || received_.numel() < num_nodes * count)
+    received_ = at::empty({num_nodes * count}, at::kFloat);
+  std::int64_t next = 0;
+  for (int rank = 0; rank < group.size(); ++rank) {
+    if (rank == own) continue;
+    for (std::int64_t left = std::ssize(nodes_of(rank)); left > 0; --left, next += count) {
+      const at::Tensor node = received_.narrow(0, next, count);
+      if (left > 1) {
+        transfer_->receive({rank, node});
+        continue;
+      }
+      for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket)
+        for (const ArenaRange& range : buckets_[bucket]) {
+          const std::int64_t from = std::max(range.begin, begin),
+                             to = std::min(range.end, begin + count);
+          if (from < to) transfer_->receive({rank, node.narrow(0, from - begin, to - from)});
+        }
+    }
+  }
+}
+
+void GradientSums::send(const ArenaRange& range) {
+  const at::NoGradGuard no_grad;
+  dist::Group& group = *config_.group;
+  const at::Tensor& gradient = parameters_.gradient();
+  if (!config_.exact) return transfer_->add_all(gradient.narrow(0, range.begin, range.size()));
+  for (int rank = 0; rank < group.size(); ++rank) {
+    const at::Tensor part = part_of(gradient, range, rank);
+    if (rank != group.rank() && part.numel() > 0) transfer_->send({rank, part});
+  }
+}
+
+void GradientSums::finish() {
   invariant(next_ == own_.end, "GradientSums: after the last own slot");
-  if (group == nullptr) {
+  if (config_.group == nullptr) {
     invariant(sums_.is_complete(), "one process computes all slots");
     return;
   }
   const at::NoGradGuard no_grad;
-  if (!exact_) return group->add_all(parameters_.gradient());
-  reduce(*group);
+  if (own_.size() == 0) {
+    begin_transfer();
+    if (!config_.exact) finish_buckets(buckets_.size());  // all take part in these sums
+  }
+  transfer_->finish();
+  transfer_.reset();
+  if (config_.exact) add_nodes();
 }
 
-// Sends to every rank the own sums of its part, and adds those of the own part.
-void GradientSums::reduce(dist::Group& group) {
-  invariant(std::ssize(begins_) == group.size() + 1, "GradientSums: a part for each process");
-  const auto begin_of = [&](int rank) { return begins_[static_cast<std::size_t>(rank)]; };
-  const std::int64_t begin = begin_of(group.rank()), count = begin_of(group.rank() + 1) - begin;
-  // The own sums from left to right; the last one is in the arena.
-  std::vector<at::Tensor> own(partial_.begin(),
-                              partial_.begin() + static_cast<std::ptrdiff_t>(num_partial_));
-  if (own_.size() > 0) own.push_back(parameters_.gradient());
-
+// The own part of the gradient: its nodes of all ranks, from left to right.
+void GradientSums::add_nodes() {
+  const dist::Group& group = *config_.group;
+  const auto r = static_cast<std::size_t>(group.rank());
+  const std::int64_t begin = config_.begins[r], count = config_.begins[r + 1] - begin;
   std::vector<SlotRange> nodes;
   std::vector<const float*> values;  // of the own part, by node
-  std::vector<dist::Group::Message> sends, receives;
-  std::vector<std::vector<SlotRange>> nodes_by_rank;
-  std::int64_t num_received = 0;
-  for (int rank = 0; rank < group.size(); ++rank) {
-    nodes_by_rank.push_back(
-        cluster::nodes_of(cluster::slots_of(rank, group.size(), num_slots_), num_slots_));
-    if (rank != group.rank())
-      num_received += static_cast<std::int64_t>(nodes_by_rank.back().size());
-  }
-  if (!received_.defined() || received_.numel() < num_received * count)
-    received_ = at::empty({num_received * count}, at::kFloat);
   std::int64_t next = 0;
   for (int rank = 0; rank < group.size(); ++rank) {
-    const std::vector<SlotRange>& theirs = nodes_by_rank[static_cast<std::size_t>(rank)];
+    const std::vector<SlotRange> theirs = nodes_of(rank);
     nodes.insert(nodes.end(), theirs.begin(), theirs.end());
-    if (rank == group.rank()) {
-      for (const at::Tensor& sum : own) values.push_back(data_of(sum) + begin);
-      continue;
+    for (std::size_t i = 0; i < theirs.size(); ++i) {
+      if (rank != group.rank()) {
+        values.push_back(count == 0 ? nullptr : data_of(received_) + next);
+        next += count;
+      } else if (i + 1 < theirs.size()) {
+        values.push_back(data_of(partial_[i]) + begin);
+      } else {
+        values.push_back(gradient() + begin);
+      }
     }
-    for (std::size_t i = 0; i < theirs.size(); ++i, next += count) {
-      const at::Tensor place = received_.narrow(0, next, count);
-      values.push_back(data_of(place));
-      if (count > 0) receives.push_back({rank, place});
-    }
-    const std::int64_t size = begin_of(rank + 1) - begin_of(rank);
-    for (const at::Tensor& sum : own)
-      if (size > 0) sends.push_back({rank, sum.narrow(0, begin_of(rank), size)});
   }
-  group.exchange(sends, receives);
-
-  float* total = gradient() + begin;
-  for_each_piece(count, [&](std::int64_t at, std::int64_t size) {
-    const auto bytes = static_cast<std::size_t>(size) * sizeof(float);
+  for_each_piece({0, count}, [&](std::int64_t at, std::int64_t size) {
     cluster::SlotSums sums(num_slots_);
     std::vector<std::vector<float>> open;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
@@ -163,7 +256,7 @@ void GradientSums::reduce(dist::Group& group) {
         add(open.back().data(), right.data(), size);
       }
     }
-    std::memcpy(total + at, open.at(0).data(), bytes);
+    std::memcpy(gradient() + begin + at, open.at(0).data(), num_bytes(size));
   });
 }
 

@@ -27,11 +27,11 @@ std::mutex& recording_mutex() {
 }  // namespace
 
 StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-                       MakeRecorder make_recorder, bool exact, dist::Group* group)
+                       MakeRecorder make_recorder, GradientSumsConfig sums)
     : model_(model),
       optimizer_(optimizer),
-      gradients_(model.parameters(), exact, optimizer.shards().begins),
-      weights_(model.parameters(), optimizer.shards(), group),
+      weights_(model.parameters(), optimizer.shards(), sums.group),
+      gradients_(model.parameters(), std::move(sums)),
       make_recorder_(std::move(make_recorder)) {}
 
 StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {

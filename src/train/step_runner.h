@@ -22,10 +22,9 @@ class StepRunner {
   // `kPlainSteps` steps, and again if the sizes of the batches change; never if it is empty or
   // returns nullptr.
   using MakeRecorder = std::function<std::unique_ptr<ops::Recorder>()>;
-  // `exact`: see GradientSums. `group`: the other processes of the run, among which the optimizer
-  // divides the arena; nullptr: none.
+  // `sums`: with the parts of `optimizer` and the sections of `model`.
   StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-             MakeRecorder make_recorder = {}, bool exact = true, dist::Group* group = nullptr);
+             MakeRecorder make_recorder = {}, GradientSumsConfig sums = {});
 
   // One step, as train_step(). All fields of `config` but step, lr and the limits are the same in
   // each call. The host waits for nothing.
@@ -50,8 +49,8 @@ class StepRunner {
 
   model::LanguageModel& model_;
   optim::Optimizer& optimizer_;
-  GradientSums gradients_;
   SharedWeights weights_;
+  GradientSums gradients_;
   MakeRecorder make_recorder_;
   std::unique_ptr<ops::Recorder> recorder_;
   int num_plain_ = 0;

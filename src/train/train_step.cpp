@@ -100,6 +100,7 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
   for (std::int64_t slot = 0; slot < own.end; ++slot) {
     const data::Batch& batch = micro_batches[static_cast<std::size_t>(slot)];
     if (slot >= own.begin) {
+      context.on_final_gradients = shared.gradients.begin_slot();
       LossSums& of_slot = own_losses.emplace_back();
       if (batch.num_targets > 0) {
         const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);
@@ -111,7 +112,7 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
     }
     context.first_sample += batch.num_sequences;
   }
-  shared.gradients.finish(group);
+  shared.gradients.finish();
   stats.stop = config.stop;
   if (group != nullptr)
     stats.stop = gather_losses(*group, num_slots, own_losses,

@@ -67,6 +67,15 @@ void call(std::span<const Callback> callbacks, const Event& event) {
       callback.function(event);
 }
 
+GradientSumsConfig sums_config(const TrainerParts& parts) {
+  const auto bytes = parts.run.config.distributed.bucket.count;
+  return {.exact = parts.run.is_exact(),
+          .group = parts.group,
+          .begins = parts.optimizer.shards().begins,
+          .sections = parts.model.gradient_sections(),
+          .bucket_elements = bytes / static_cast<std::int64_t>(sizeof(float))};
+}
+
 // Every step up to the checkpoint should have a line.
 void warn_of_missing_metrics(const std::filesystem::path& metrics, std::int64_t step) {
   std::int64_t num_lines = 0;
@@ -240,7 +249,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
   const auto recorder = [&] { return ops::make_recorder(parts_.device); };
-  StepRunner runner(parts_.model, parts_.optimizer, recorder, run.is_exact(), parts_.group);
+  StepRunner runner(parts_.model, parts_.optimizer, recorder, sums_config(parts_));
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   const auto batches_at = [&](std::uint64_t data_step) {

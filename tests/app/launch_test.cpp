@@ -27,7 +27,7 @@ train:     {steps: 6, batch_sequences: 7, micro_batch_sequences: 1, sequence_len
 schedule:  {type: constant, warmup_steps: 2}
 evaluate:  {every_steps: 3, max_tokens: 256, final_max_tokens: 256}
 checkpoint: {every_steps: 2, keep_last: 10}
-distributed: {timeout: 10s, check_every_steps: 2}
+distributed: {timeout: 10s, check_every_steps: 2, bucket: 0}
 )";
 const char* const kTwoStacks = R"(
 run:       {dir: run}
@@ -41,7 +41,7 @@ train:     {steps: 6, batch_sequences: 7, micro_batch_sequences: 1, precision: f
 schedule:  {type: t5}
 evaluate:  {every_steps: 3, max_tokens: 256, final_max_tokens: 256}
 checkpoint: {every_steps: 2, keep_last: 10}
-distributed: {timeout: 10s, check_every_steps: 2}
+distributed: {timeout: 10s, check_every_steps: 2, bucket: 0}
 )";
 
 const std::vector<std::string> kSavedFiles = {"model.safetensors", "optimizer.safetensors",

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text_format.h"
+#include "dist/transfer.h"
 #include "tests/dist/processes.h"
 
 namespace sluice::dist {
@@ -78,6 +79,50 @@ TEST_F(GroupTest, GathersValuesInTheOrderOfRanks) {
                             return cat(all[0], " ", all[1], " ", all[2]);
                           }),
             "0.1 0.2 0.3");
+}
+
+TEST_F(GroupTest, TransfersWhileAProcessComputes) {
+  constexpr double kComputing_s = 0.6;
+  const auto all = run_processes(2, [](const Member& member) -> std::string {
+    Group group(member, quick(), {});
+    const int other = 1 - group.rank();
+    // More than the buffers of a connection hold.
+    const at::Tensor sent = at::arange(4'000'000, at::kFloat), received = at::zeros_like(sent),
+                     sum = at::full({1'000'000}, 1 + group.rank(), at::kFloat);
+    Transfer transfer(group);
+    const double begin_s = monotonic_s();
+    transfer.receive({other, received});
+    transfer.send({other, sent});
+    transfer.add_all(sum);
+    if (group.rank() == 0)
+      while (monotonic_s() - begin_s < kComputing_s) {
+      }
+    const double finish_s = monotonic_s();
+    transfer.finish();
+    const double waited_s = monotonic_s() - finish_s;
+    if (!at::equal(sent, received) || !sum.eq(3).all().item<bool>()) return "other values";
+    return waited_s < kComputing_s / 2 ? "" : cat("rank ", group.rank(), " waited ", waited_s);
+  });
+  expect_ok(all);
+}
+
+TEST_F(GroupTest, AnUnfinishedTransferDoesNotHoldAProcess) {
+  const auto all = run_processes(2, [](const Member& member) -> std::string {
+    Group group(member, quick(), {});
+    at::Tensor values = at::zeros({1000});
+    if (group.rank() == 1) {
+      Transfer transfer(group);
+      transfer.receive({0, values});
+      group.leave(ExitCode::kIo);
+      fail(ExitCode::kIo, "run", "the disk is full");
+    }
+    group.barrier();
+    return "";
+  });
+  for (const Ended& one : all) {
+    EXPECT_EQ(one.exit_code, static_cast<int>(ExitCode::kIo)) << one.text;
+    EXPECT_LT(one.seconds, kTimeout_s);
+  }
 }
 
 TEST_F(GroupTest, RefusesAProcessThatDiffers) {

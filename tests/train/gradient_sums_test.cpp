@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <iterator>
+
 #include "dist/group.h"
 #include "tests/dist/processes.h"
 
@@ -10,6 +13,8 @@ namespace sluice::train {
 namespace {
 
 constexpr std::int64_t kRows = 301, kColumns = 97;  // no multiple of anything
+// Cut by the parts of processes; the rest has two pieces.
+constexpr ops::ArenaRange kMatrixSections[] = {{20'000, 29'000}, {3, 9'000}, {9'000, 20'000}};
 
 std::unique_ptr<ops::Parameters> one_matrix() {
   auto parameters = std::make_unique<ops::Parameters>();
@@ -41,11 +46,15 @@ void compute(ops::Parameters& parameters, GradientSums& sums, std::int64_t num_s
                                      : cluster::slots_of(group->rank(), group->size(), num_slots);
   sums.begin(num_slots, own);
   for (std::int64_t slot = own.begin; slot < own.end; ++slot) {
-    // As a backward pass does, which adds to what is there.
+    // As a backward pass does, which adds to what is there, and completes one section after the
+    // other.
+    const ops::OnFinalGradients* on_final = sums.begin_slot();
     at::Tensor(parameters.gradient()).add_(gradient_of(slot, parameters.gradient()));
+    if (on_final != nullptr)
+      for (const ops::ArenaRange& section : kMatrixSections) (*on_final)(section);
     sums.finish_slot();
   }
-  sums.finish(group);
+  sums.finish();
 }
 
 // Unequal parts, of which one is empty.
@@ -82,11 +91,17 @@ TEST(GradientSums, OneProcessAddsAlongTheTree) {
 TEST(GradientSums, AnyNumberOfProcessesHasTheSum) {
   if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
   for (int size = 2; size <= 5; ++size) {
-    const auto all = dist::testing::run_processes(size, [](const cluster::Member& member) {
+    // Each section on its own, two together, nothing before the end of the backward pass.
+    const std::int64_t bucket_elements = std::array{0, 15'000, 100'000}.at(size % 3);
+    const auto all = dist::testing::run_processes(size, [=](const cluster::Member& member) {
       dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
       const auto parameters = one_matrix();
       const std::vector<std::int64_t> begins = parts_of(*parameters, member.size);
-      GradientSums sums(*parameters, /*exact=*/true, begins);
+      GradientSums sums(*parameters,
+                        {.group = &group,
+                         .begins = begins,
+                         .sections = {std::begin(kMatrixSections), std::end(kMatrixSections)},
+                         .bucket_elements = bucket_elements});
       const auto rank = static_cast<std::size_t>(member.rank);
       std::string wrong;
       for (std::int64_t num_slots = 1; num_slots <= 11; ++num_slots) {  // fewer than processes too
@@ -109,7 +124,10 @@ TEST(GradientSums, FastAddsTheSameUpToRounding) {
   const auto all = dist::testing::run_processes(3, [](const cluster::Member& member) {
     dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
     const auto parameters = one_matrix();
-    GradientSums sums(*parameters, /*exact=*/false);
+    GradientSums sums(*parameters,
+                      {.exact = false,
+                       .group = &group,
+                       .sections = {std::begin(kMatrixSections), std::end(kMatrixSections)}});
     std::string wrong;
     for (const std::int64_t num_slots : {2, 3, 8}) {
       at::Tensor(parameters->gradient()).zero_();

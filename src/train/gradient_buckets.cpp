@@ -1,0 +1,76 @@
+#include "train/gradient_buckets.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace sluice::train {
+namespace {
+
+using ops::ArenaRange;
+
+// Sorted, with neighbors joined.
+std::vector<ArenaRange> joined(std::vector<ArenaRange> ranges) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const ArenaRange& a, const ArenaRange& b) { return a.begin < b.begin; });
+  std::vector<ArenaRange> all;
+  for (const ArenaRange& range : ranges) {
+    if (range.size() == 0) continue;
+    invariant(all.empty() || all.back().end <= range.begin, "sections are disjoint");
+    if (!all.empty() && all.back().end == range.begin)
+      all.back().end = range.end;
+    else
+      all.push_back(range);
+  }
+  return all;
+}
+
+std::vector<ArenaRange> rest_of(std::int64_t arena_elements, std::vector<ArenaRange> ranges) {
+  std::vector<ArenaRange> rest;
+  std::int64_t begin = 0;
+  for (const ArenaRange& range : joined(std::move(ranges))) {
+    rest.push_back({begin, range.begin});
+    begin = range.end;
+  }
+  rest.push_back({begin, arena_elements});
+  return joined(std::move(rest));
+}
+
+}  // namespace
+
+GradientBuckets::GradientBuckets(std::int64_t arena_elements) : buckets_{{{0, arena_elements}}} {}
+
+GradientBuckets::GradientBuckets(std::int64_t arena_elements, std::span<const ArenaRange> sections,
+                                 std::int64_t min_elements)
+    : sections_(sections.begin(), sections.end()), is_final_(sections.size()) {
+  std::vector<ArenaRange> bucket, sent;
+  std::int64_t size = 0;
+  for (std::size_t i = 0; i < sections_.size(); ++i) {
+    bucket.push_back(sections_[i]);
+    size += sections_[i].size();
+    if (size < min_elements) continue;
+    sent.insert(sent.end(), bucket.begin(), bucket.end());
+    buckets_.push_back(joined(std::move(bucket)));
+    ends_.push_back(i + 1);
+    bucket.clear();
+    size = 0;
+  }
+  buckets_.push_back(rest_of(arena_elements, std::move(sent)));
+}
+
+void GradientBuckets::reset() { is_final_.assign(sections_.size(), false); }
+
+void GradientBuckets::mark(const ArenaRange& section) {
+  const auto found = std::find(sections_.begin(), sections_.end(), section);
+  invariant(found != sections_.end(), "the model has this section");
+  is_final_[static_cast<std::size_t>(found - sections_.begin())] = true;
+}
+
+std::size_t GradientBuckets::num_final() const {
+  const auto first_open = std::find(is_final_.begin(), is_final_.end(), false);
+  const auto num_sections = static_cast<std::size_t>(first_open - is_final_.begin());
+  return static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), num_sections) -
+                                  ends_.begin());
+}
+
+}  // namespace sluice::train
