@@ -26,12 +26,17 @@ class SharedWeights {
   void check();
   // False from the first check() that found a change.
   bool is_intact() const { return is_intact_; }
-  // After an update.
+  // After an update: what forward and backward passes read. In bf16 that is the compute copy, and
+  // the fp32 weights of what is not a matrix of a linear layer.
   void gather();
+  // All weights in fp32, for whatever else reads them.
+  void complete();
   // After other changes of the weights, which are the same in all processes.
-  void forget() { hashes_.clear(); }
+  void forget();
 
  private:
+  void gather_values();
+  void note_received();
   at::Tensor part_of(const at::Tensor& flat, int rank) const;
   // Of the weights and the compute copy of a rank's part.
   std::array<Hash128, 2> hash_of_part(int rank) const;
@@ -40,6 +45,15 @@ class SharedWeights {
   const optim::Shards& shards_;
   dist::Group* group_;
   bool is_intact_ = true;
+  bool is_complete_ = true;
+  // In bf16, by rank: what passes read in fp32 of its part, as views of the weights. All small
+  // ones are sent together in `packed_`, in the order of the arena.
+  struct Fp32Values {
+    std::int64_t packed_begin = 0;
+    std::vector<at::Tensor> small, large;
+  };
+  std::vector<Fp32Values> values_;
+  at::Tensor packed_;
   std::vector<std::array<Hash128, 2>> hashes_;  // by rank; empty before the first update
 };
 

@@ -32,7 +32,7 @@ class StepRunner {
 
   // After the weights were restored, in all processes.
   void forget_weights() { weights_.forget(); }
-  const SharedWeights& weights() const { return weights_; }
+  SharedWeights& weights() { return weights_; }
 
   // Steps before recording: the first ones compile kernels, plan attention and create workspaces.
   static constexpr int kPlainSteps = 2;

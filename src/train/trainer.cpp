@@ -204,12 +204,15 @@ bool Trainer::is_stopping(const StepStats& last) const {
 
 // Faulty memory or arithmetic in one process would spread to the others with the next step.
 void Trainer::check_weights(const Progress& progress, const StepStats& last,
-                            const SharedWeights& shared) const {
+                            SharedWeights& shared) const {
+  if (parts_.group == nullptr) return;
   const ResolvedRun& run = parts_.run;
   const bool is_due = progress.step % run.config.distributed.check_every_steps == 0 ||
                       run.is_scheduled_save(progress.step) || run.is_last(progress.step) ||
                       is_stopping(last);
-  if (parts_.group == nullptr || !is_due) return;
+  // An evaluation writes histograms of the weights, and may save.
+  if (is_due || evaluator_.is_due(progress.step)) shared.complete();
+  if (!is_due) return;
   std::vector<double> intact(static_cast<std::size_t>(parts_.group->size()));
   intact[static_cast<std::size_t>(parts_.group->rank())] = shared.is_intact();
   parts_.group->gather(intact, [](int) { return 1; });

@@ -69,8 +69,7 @@ class Trainer {
   // Whether to stop, given the last step, in all processes the same.
   bool is_stopping(const StepStats& last) const;
   // Compares the weights of all processes if that is due after this step.
-  void check_weights(const Progress& progress, const StepStats& last,
-                     const SharedWeights& shared) const;
+  void check_weights(const Progress& progress, const StepStats& last, SharedWeights& shared) const;
 
   TrainerParts parts_;
   Evaluator evaluator_;

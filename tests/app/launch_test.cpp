@@ -36,7 +36,7 @@ tokenizer: {type: bytes}
 model:     {type: encoder_decoder, num_layers: 1, num_decoder_layers: 1, d_model: 24, num_heads: 2,
             head_dim: 12, ffn: geglu, d_ff: 40, dropout: 0.1}
 objective: {type: span_corruption, input_length: 32}
-train:     {steps: 6, batch_sequences: 7, micro_batch_sequences: 1, precision: fp32, device: cpu,
+train:     {steps: 6, batch_sequences: 7, micro_batch_sequences: 1, precision: bf16, device: cpu,
             threads: 1, tensorboard: false}
 schedule:  {type: t5}
 evaluate:  {every_steps: 3, max_tokens: 256, final_max_tokens: 256}
@@ -138,9 +138,9 @@ TEST_F(Launch, FastReductionDiffersByRoundingOnly) {
 TEST_F(Launch, ResumesWithAnotherNumberOfProcesses) {
   // Every length is that of a scheduled evaluation and save.
   const auto train = [&](int num, const std::string& run, int steps) {
-    const Outcome outcome =
-        sluice(with(num, {"train", "decoder.yaml", "--resume", "--set", "run.dir=" + run,
-                          "evaluate.every_steps=2", cat("train.steps=", steps)}));
+    const Outcome outcome = sluice(
+        with(num, {"train", "decoder.yaml", "--resume", "--set", "run.dir=" + run,
+                   "train.precision=bf16", "evaluate.every_steps=2", cat("train.steps=", steps)}));
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   };
   train(1, "whole", 8);
