@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A model of the time that the processes of a run spend on a network, fitted and tested.
 
-  network.py                       # measures, fits, predicts settings that were not fitted (4 min)
+  network.py                       # measures, fits, predicts settings that were not fitted (5 min)
   network.py --program build/sluice --steps 6
   network.py --table 6.48 1.175 0.0012 0.8   # only the table of docs/distributed.md
 
@@ -74,14 +74,14 @@ SLOTS = {2: 4, 3: 4, 4: 2}  # micro-batches of each process
 TINY = ["model.d_model=8", "model.d_ff=8", "train.sequence_length=2"]
 # processes, sequences of a micro-batch, delay in ms, bytes per second; 0.47 million parameters
 OVERLAPPED = [
-    (2, 16, 0, 8e6),
-    (2, 16, 5, 4e6),
-    (3, 8, 5, 8e6),
+    (2, 64, 1, 2e6),
+    (2, 64, 5, 4e6),
+    (3, 32, 5, 4e6),
 ]
 OVERLAPPED_UNSEEN = [
-    (2, 8, 10, 6e6),
-    (2, 24, 2, 5e6),
-    (3, 16, 0, 6e6),
+    (2, 48, 10, 3e6),
+    (2, 96, 2, 2e6),
+    (3, 64, 0, 4e6),
 ]
 NUM_LAYERS = 4
 DEEP = [f"model.num_layers={NUM_LAYERS}", "train.sequence_length=128"]
