@@ -78,7 +78,7 @@ TEST_F(Learning, LearnsAgreementOverLongerDistancesThanA5Gram) {
                best_5gram = exact.at("best_5gram_nats_per_symbol");
   ASSERT_GE(best_5gram - entropy, 0.3);
   const std::vector<std::string> overrides = {"corpus.train=[letters.txt]", "train.precision=fp32",
-                                              "evaluate.every_steps=never"};
+                                              "train.steps=700", "evaluate.every_steps=never"};
   const auto trained = train("grammar.yaml", overrides);
   const Outcome outcome = sluice({"eval", "run", "--stride", "32", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
