@@ -17,7 +17,8 @@ Attention::Attention(ops::Parameters& parameters, const std::string& prefix,
     return ops::ParameterSpec{.name = prefix + name + ".weight",
                               .shape = {rows, config.d_model},
                               .init = values,
-                              .decay = true};
+                              .decay = true,
+                              .is_operand = true};
   };
   const auto vector = [&](const char* name, std::int64_t rows) {
     return ops::ParameterSpec{.name = prefix + name + ".bias", .shape = {rows}};
@@ -37,7 +38,8 @@ Attention::Attention(ops::Parameters& parameters, const std::string& prefix,
   o_ = parameters.add({.name = prefix + ".o.weight",
                        .shape = {config.d_model, q_rows},
                        .init = init.attention_output(q_rows),
-                       .decay = true});
+                       .decay = true,
+                       .is_operand = true});
   if (config.bias) o_bias_ = parameters.add(vector(".o", config.d_model));
 }
 

@@ -17,7 +17,8 @@ Ffn::Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVarian
     matrices.push_back({.name = prefix + name + ".weight",
                         .shape = {sizes.d_ff, sizes.d_model},
                         .init = init.matrix(sizes.d_model),
-                        .decay = true});
+                        .decay = true,
+                        .is_operand = true});
     vectors.push_back({.name = prefix + name + ".bias", .shape = {sizes.d_ff}});
   }
   wv_ = parameters.add(std::move(matrices));
@@ -25,7 +26,8 @@ Ffn::Ffn(ops::Parameters& parameters, const std::string& prefix, const FfnVarian
   w2_ = parameters.add({.name = prefix + ".w2.weight",
                         .shape = {sizes.d_model, sizes.d_ff},
                         .init = init.residual_matrix(sizes.d_ff),
-                        .decay = true});
+                        .decay = true,
+                        .is_operand = true});
   std::vector<ops::ParameterSpec> scalars;
   for (const ops::LearnedScalar& scalar : variant.activation.scalars)
     scalars.push_back({.name = prefix + ".activation." + std::string(scalar.name),

@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -90,6 +91,26 @@ void fill_random(const at::Tensor& host, std::uint64_t key, const Init& init) {
 }  // namespace
 
 std::int64_t ParameterSpec::num_elements() const { return product(shape); }
+
+ArenaRange intersection(const ArenaRange& a, const ArenaRange& b) {
+  const std::int64_t begin = std::max(a.begin, b.begin);
+  return {begin, std::max(begin, std::min(a.end, b.end))};
+}
+
+std::vector<ArenaRange> joined(std::vector<ArenaRange> ranges) {
+  std::erase_if(ranges, [](const ArenaRange& range) { return range.size() == 0; });
+  std::sort(ranges.begin(), ranges.end(),
+            [](const ArenaRange& a, const ArenaRange& b) { return a.begin < b.begin; });
+  std::vector<ArenaRange> all;
+  for (const ArenaRange& range : ranges) {
+    invariant(all.empty() || all.back().end <= range.begin, "the ranges are disjoint");
+    if (!all.empty() && all.back().end == range.begin)
+      all.back().end = range.end;
+    else
+      all.push_back(range);
+  }
+  return all;
+}
 
 const Weight* Parameters::add(std::vector<ParameterSpec> parts, std::int64_t row_multiple) {
   invariant(!master_.defined(), "parameters are declared before they are allocated");

@@ -45,6 +45,8 @@ struct ParameterSpec {
   std::vector<std::int64_t> shape;  // [out, in] for matrices, [n] for vectors
   Init init = {};
   bool decay = false;  // weight decay applies (matrices only)
+  // Fused passes read the compute copy only, as an operand of matrix products.
+  bool is_operand = false;
   std::int64_t num_elements() const;
 };
 
@@ -55,6 +57,9 @@ struct ArenaRange {
   bool contains(std::int64_t at) const { return begin <= at && at < end; }
   friend bool operator==(const ArenaRange&, const ArenaRange&) = default;
 };
+ArenaRange intersection(const ArenaRange& a, const ArenaRange& b);  // may be empty
+// Disjoint ranges in the order of the arena, neighbors as one, without empty ones.
+std::vector<ArenaRange> joined(std::vector<ArenaRange> ranges);
 
 class Parameters {
  public:

@@ -9,31 +9,15 @@ namespace {
 
 using ops::ArenaRange;
 
-// Sorted, with neighbors joined.
-std::vector<ArenaRange> joined(std::vector<ArenaRange> ranges) {
-  std::sort(ranges.begin(), ranges.end(),
-            [](const ArenaRange& a, const ArenaRange& b) { return a.begin < b.begin; });
-  std::vector<ArenaRange> all;
-  for (const ArenaRange& range : ranges) {
-    if (range.size() == 0) continue;
-    invariant(all.empty() || all.back().end <= range.begin, "sections are disjoint");
-    if (!all.empty() && all.back().end == range.begin)
-      all.back().end = range.end;
-    else
-      all.push_back(range);
-  }
-  return all;
-}
-
 std::vector<ArenaRange> rest_of(std::int64_t arena_elements, std::vector<ArenaRange> ranges) {
   std::vector<ArenaRange> rest;
   std::int64_t begin = 0;
-  for (const ArenaRange& range : joined(std::move(ranges))) {
+  for (const ArenaRange& range : ops::joined(std::move(ranges))) {
     rest.push_back({begin, range.begin});
     begin = range.end;
   }
   rest.push_back({begin, arena_elements});
-  return joined(std::move(rest));
+  return ops::joined(std::move(rest));
 }
 
 }  // namespace
@@ -50,7 +34,7 @@ GradientBuckets::GradientBuckets(std::int64_t arena_elements, std::span<const Ar
     size += sections_[i].size();
     if (size < min_elements) continue;
     sent.insert(sent.end(), bucket.begin(), bucket.end());
-    buckets_.push_back(joined(std::move(bucket)));
+    buckets_.push_back(ops::joined(std::move(bucket)));
     ends_.push_back(i + 1);
     bucket.clear();
     size = 0;

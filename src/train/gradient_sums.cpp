@@ -88,9 +88,8 @@ float* GradientSums::gradient() const { return data_of(parameters_.gradient()); 
 // What `range` has of the part of a rank.
 at::Tensor GradientSums::part_of(const at::Tensor& flat, const ArenaRange& range, int rank) const {
   const auto r = static_cast<std::size_t>(rank);
-  const std::int64_t begin = std::max(range.begin, config_.begins[r]),
-                     end = std::min(range.end, config_.begins[r + 1]);
-  return flat.narrow(0, begin, std::max<std::int64_t>(0, end - begin));
+  const ArenaRange part = ops::intersection(range, {config_.begins[r], config_.begins[r + 1]});
+  return flat.narrow(0, part.begin, part.size());
 }
 
 std::vector<SlotRange> GradientSums::nodes_of(int rank) const {
@@ -110,8 +109,7 @@ void GradientSums::begin(std::int64_t num_slots, const SlotRange& own) {
 const ops::OnFinalGradients* GradientSums::begin_slot() {
   invariant(next_ < own_.end, "GradientSums: an own slot");
   num_merges_ = static_cast<std::size_t>(sums_.append({next_, next_ + 1}));
-  if (next_ + 1 < own_.end) return nullptr;
-  if (config_.group == nullptr) return nullptr;
+  if (next_ + 1 < own_.end || config_.group == nullptr) return nullptr;
   begin_transfer();
   return &on_final_;
 }
@@ -188,9 +186,9 @@ void GradientSums::receive() {
       }
       for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket)
         for (const ArenaRange& range : buckets_[bucket]) {
-          const std::int64_t from = std::max(range.begin, begin),
-                             to = std::min(range.end, begin + count);
-          if (from < to) transfer_->receive({rank, node.narrow(0, from - begin, to - from)});
+          const ArenaRange part = ops::intersection(range, {begin, begin + count});
+          if (part.size() > 0)
+            transfer_->receive({rank, node.narrow(0, part.begin - begin, part.size())});
         }
     }
   }

@@ -3,39 +3,43 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "base/text_format.h"
 #include "dist/transfer.h"
-#include "optim/muon.h"
 
 namespace sluice::train {
-
 namespace {
 
-// Larger parts of the weights are sent from where they are.
+using ops::ArenaRange;
+
+// Elements. Larger tensors are sent from where they are.
 constexpr std::int64_t kMostPacked = 1 << 14;
 
 bool is_bf16(const ops::Parameters& parameters) {
   return parameters.compute().scalar_type() != at::kFloat;
 }
 
-// What passes read in fp32 although there is a compute copy: neighbors joined.
-std::vector<ops::ArenaRange> fp32_ranges(const ops::Parameters& parameters) {
-  std::vector<ops::ArenaRange> ranges;
-  for (const auto& [spec, offset] : parameters.declared()) {
-    if (optim::is_hidden_matrix(*spec)) continue;
-    const std::int64_t end = offset + spec->num_elements();
-    if (!ranges.empty() && ranges.back().end == offset)
-      ranges.back().end = end;
-    else
-      ranges.push_back({offset, end});
+ArenaRange range_of(const optim::Shards& shards, int rank) {
+  const auto r = static_cast<std::size_t>(rank);
+  return {shards.begins[r], shards.begins[r + 1]};
+}
+
+at::Tensor view_of(const at::Tensor& flat, const ArenaRange& range) {
+  return flat.narrow(0, range.begin, range.size());
+}
+
+// A copy of each value follows the one before it.
+template <class Body>
+void for_each_copy(const std::vector<at::Tensor>& values, const at::Tensor& packed,
+                   const Body& body) {
+  std::int64_t at = 0;
+  for (const at::Tensor& value : values) {
+    body(value, packed.narrow(0, at, value.numel()));
+    at += value.numel();
   }
-  return ranges;
 }
 
 }  // namespace
@@ -43,42 +47,61 @@ std::vector<ops::ArenaRange> fp32_ranges(const ops::Parameters& parameters) {
 SharedWeights::SharedWeights(ops::Parameters& parameters, const optim::Shards& shards,
                              dist::Group* group)
     : parameters_(parameters), shards_(shards), group_(group) {
-  if (group_ == nullptr || !is_bf16(parameters_)) return;
-  const std::vector<ops::ArenaRange> ranges = fp32_ranges(parameters_);
+  if (group_ == nullptr) return;
+  std::vector<ArenaRange> operands;
+  for (const auto& [spec, offset] : parameters_.declared())
+    if (is_bf16(parameters_) && spec->is_operand)
+      operands.push_back({offset, offset + spec->num_elements()});
+  divide(ops::joined(std::move(operands)));
+}
+
+// `operands`: sent as compute copy.
+void SharedWeights::divide(const std::vector<ArenaRange>& operands) {
   const at::Tensor weights = parameters_.master().detach();
   std::int64_t num_packed = 0;
-  for (std::size_t r = 0; r + 1 < shards_.begins.size(); ++r) {
-    Fp32Values& values = values_.emplace_back();
-    values.packed_begin = num_packed;
-    for (const ops::ArenaRange& range : ranges) {
-      const std::int64_t begin = std::max(range.begin, shards_.begins[r]),
-                         end = std::min(range.end, shards_.begins[r + 1]);
-      if (begin >= end) continue;
-      const bool is_packed = end - begin <= kMostPacked;
-      (is_packed ? values.small : values.large).push_back(weights.narrow(0, begin, end - begin));
-      if (is_packed) num_packed += end - begin;
+  for (int rank = 0; rank < group_->size(); ++rank) {
+    Part& part = parts_.emplace_back();
+    part.packed_begin = num_packed;
+    const ArenaRange own = range_of(shards_, rank);
+    std::int64_t begin = own.begin;
+    const auto add_fp32 = [&](std::int64_t end) {
+      const ArenaRange range{begin, end};
+      if (range.size() == 0) return;
+      const bool is_large = range.size() > kMostPacked;
+      (is_large ? part.large : part.small).push_back(view_of(weights, range));
+      if (!is_large) num_packed += range.size();
+      if (is_bf16(parameters_)) part.rounded.push_back(range);
+    };
+    for (const ArenaRange& operand : operands) {
+      const ArenaRange range = ops::intersection(operand, own);
+      if (range.size() == 0) continue;
+      add_fp32(range.begin);
+      part.large.push_back(view_of(parameters_.compute(), range));
+      begin = range.end;
     }
+    add_fp32(own.end);
+    part.packed_end = num_packed;
   }
   packed_ = at::empty({num_packed}, at::kFloat);
 }
 
-at::Tensor SharedWeights::part_of(const at::Tensor& flat, int rank) const {
-  const auto r = static_cast<std::size_t>(rank);
-  return flat.narrow(0, shards_.begins[r], shards_.begins[r + 1] - shards_.begins[r]);
+at::Tensor SharedWeights::packed_of(const Part& part) const {
+  return packed_.narrow(0, part.packed_begin, part.packed_end - part.packed_begin);
 }
 
-std::array<Hash128, 2> SharedWeights::hash_of_part(int rank) const {
-  const auto hash = [&](const at::Tensor& flat) {
-    const at::Tensor part = part_of(flat, rank);
-    return hash_of(std::span(static_cast<const std::byte*>(part.const_data_ptr()), part.nbytes()));
-  };
-  const Hash128 weights = hash(parameters_.master());
-  return {weights, is_bf16(parameters_) ? hash(parameters_.compute()) : weights};
+Hash128 SharedWeights::hash_of_part(const at::Tensor& flat, int rank) const {
+  const at::Tensor part = view_of(flat, range_of(shards_, rank));
+  return hash_of(std::span(static_cast<const std::byte*>(part.const_data_ptr()), part.nbytes()));
+}
+
+std::array<Hash128, 2> SharedWeights::hashes_of_part(int rank) const {
+  const Hash128 weights = hash_of_part(parameters_.master(), rank);
+  return {weights, is_bf16(parameters_) ? hash_of_part(parameters_.compute(), rank) : weights};
 }
 
 void SharedWeights::check() {
   for (std::size_t rank = 0; rank < hashes_.size(); ++rank)
-    is_intact_ = is_intact_ && hashes_[rank] == hash_of_part(static_cast<int>(rank));
+    is_intact_ = is_intact_ && hashes_[rank] == hashes_of_part(static_cast<int>(rank));
 }
 
 void require_intact(const dist::Group& group, const std::function<bool(int rank)>& is_intact) {
@@ -92,58 +115,43 @@ void require_intact(const dist::Group& group, const std::function<bool(int rank)
 void SharedWeights::gather() {
   if (group_ == nullptr) return;
   const at::NoGradGuard no_grad;
-  hashes_.resize(static_cast<std::size_t>(group_->size()));
-  // Before it is sent: what changes meanwhile is not the result of the update.
-  hashes_[static_cast<std::size_t>(group_->rank())] = hash_of_part(group_->rank());
-  group_->gather(parameters_.compute().detach(), shards_.begins);
-  if (is_bf16(parameters_)) {
-    gather_values();
-    is_complete_ = false;
-  }
-  note_received();
-}
-
-void SharedWeights::note_received() {
-  for (int rank = 0; rank < group_->size(); ++rank)
-    if (rank != group_->rank()) hashes_[static_cast<std::size_t>(rank)] = hash_of_part(rank);
-}
-
-void SharedWeights::gather_values() {
-  const auto for_each_packed = [&](int rank, const auto& body) {
-    const Fp32Values& values = values_[static_cast<std::size_t>(rank)];
-    std::int64_t at = values.packed_begin;
-    for (const at::Tensor& value : values.small) {
-      body(value, packed_.narrow(0, at, value.numel()));
-      at += value.numel();
-    }
+  const auto part_of = [&](int rank) -> const Part& {
+    return parts_[static_cast<std::size_t>(rank)];
   };
   const int own = group_->rank();
-  for_each_packed(own, [](const at::Tensor& value, const at::Tensor& to) { to.copy_(value); });
+  hashes_.resize(static_cast<std::size_t>(group_->size()));
+  // Before it is sent: what changes meanwhile is not the result of the update.
+  hashes_[static_cast<std::size_t>(own)] = hashes_of_part(own);
+  for_each_copy(part_of(own).small, packed_of(part_of(own)),
+                [](const at::Tensor& value, const at::Tensor& copy) { copy.copy_(value); });
   dist::Transfer transfer(*group_);
-  std::vector<std::int64_t> begins;
   for (int rank = 0; rank < group_->size(); ++rank) {
-    const Fp32Values& values = values_[static_cast<std::size_t>(rank)];
-    begins.push_back(values.packed_begin);
-    for (const at::Tensor& value : values.large) {
-      if (rank != own) transfer.receive({rank, value});
-      for (int other = 0; rank == own && other < group_->size(); ++other)
-        if (other != own) transfer.send({other, value});
-    }
+    if (rank == own) continue;
+    for (const at::Tensor& tensor : part_of(rank).large) transfer.receive({rank, tensor});
+    for (const at::Tensor& tensor : part_of(own).large) transfer.send({rank, tensor});
+    if (!part_of(rank).small.empty()) transfer.receive({rank, packed_of(part_of(rank))});
+    if (!part_of(own).small.empty()) transfer.send({rank, packed_of(part_of(own))});
   }
   transfer.finish();
-  begins.push_back(packed_.numel());
-  group_->gather(packed_, begins);
-  for (int rank = 0; rank < group_->size(); ++rank)
-    if (rank != own)
-      for_each_packed(rank,
-                      [](const at::Tensor& value, const at::Tensor& from) { value.copy_(from); });
+  for (int rank = 0; rank < group_->size(); ++rank) {
+    if (rank == own) continue;
+    for_each_copy(part_of(rank).small, packed_of(part_of(rank)),
+                  [](const at::Tensor& value, const at::Tensor& copy) { value.copy_(copy); });
+    for (const ArenaRange& range : part_of(rank).rounded)
+      view_of(parameters_.compute(), range).copy_(view_of(parameters_.master(), range));
+    hashes_[static_cast<std::size_t>(rank)] = hashes_of_part(rank);
+  }
+  is_complete_ = !is_bf16(parameters_);
 }
 
 void SharedWeights::complete() {
   if (is_complete_) return;
   const at::NoGradGuard no_grad;
+  check();
   group_->gather(parameters_.master().detach(), shards_.begins);
-  note_received();
+  for (int rank = 0; rank < group_->size(); ++rank)
+    if (rank != group_->rank())
+      hashes_[static_cast<std::size_t>(rank)][0] = hash_of_part(parameters_.master(), rank);
   is_complete_ = true;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -26,35 +27,34 @@ class SharedWeights {
   void check();
   // False from the first check() that found a change.
   bool is_intact() const { return is_intact_; }
-  // After an update: what forward and backward passes read. In bf16 that is the compute copy, and
-  // the fp32 weights of what is not a matrix of a linear layer.
+  // After an update: what forward and backward passes read. In bf16, of ParameterSpec::is_operand,
+  // that is the compute copy only.
   void gather();
-  // All weights in fp32, for whatever else reads them.
+  // All weights in fp32, for whatever else reads them, after a check().
   void complete();
   // After other changes of the weights, which are the same in all processes.
   void forget();
 
  private:
-  void gather_values();
-  void note_received();
-  at::Tensor part_of(const at::Tensor& flat, int rank) const;
+  // What a process sends of its part, as views of the weights and of the compute copy.
+  struct Part {
+    std::vector<at::Tensor> large, small;  // small ones together, in packed_
+    std::int64_t packed_begin = 0, packed_end = 0;
+    std::vector<ops::ArenaRange> rounded;  // of the compute copy, not sent
+  };
+  void divide(const std::vector<ops::ArenaRange>& operands);
+  at::Tensor packed_of(const Part& part) const;
+  Hash128 hash_of_part(const at::Tensor& flat, int rank) const;
   // Of the weights and the compute copy of a rank's part.
-  std::array<Hash128, 2> hash_of_part(int rank) const;
+  std::array<Hash128, 2> hashes_of_part(int rank) const;
 
   ops::Parameters& parameters_;
   const optim::Shards& shards_;
   dist::Group* group_;
-  bool is_intact_ = true;
-  bool is_complete_ = true;
-  // In bf16, by rank: what passes read in fp32 of its part, as views of the weights. All small
-  // ones are sent together in `packed_`, in the order of the arena.
-  struct Fp32Values {
-    std::int64_t packed_begin = 0;
-    std::vector<at::Tensor> small, large;
-  };
-  std::vector<Fp32Values> values_;
-  at::Tensor packed_;
+  bool is_intact_ = true, is_complete_ = true;
   std::vector<std::array<Hash128, 2>> hashes_;  // by rank; empty before the first update
+  std::vector<Part> parts_;                     // by rank
+  at::Tensor packed_;
 };
 
 // In all processes: kPeerLost naming those that do not say that their weights are intact.

@@ -210,8 +210,9 @@ void Trainer::check_weights(const Progress& progress, const StepStats& last,
   const bool is_due = progress.step % run.config.distributed.check_every_steps == 0 ||
                       run.is_scheduled_save(progress.step) || run.is_last(progress.step) ||
                       is_stopping(last);
-  // An evaluation writes histograms of the weights, and may save.
-  if (is_due || evaluator_.is_due(progress.step)) shared.complete();
+  const bool has_histograms =
+      evaluator_.is_due(progress.step) && run.config.train.tensorboard.value_or(true);
+  if (is_due || has_histograms) shared.complete();
   if (!is_due) return;
   std::vector<double> intact(static_cast<std::size_t>(parts_.group->size()));
   intact[static_cast<std::size_t>(parts_.group->rank())] = shared.is_intact();

@@ -1,8 +1,14 @@
 #include "model/language_model.h"
 
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text_format.h"
@@ -115,6 +121,56 @@ TEST(ModelSizes, NeedNoMemoryForTheLargestConfigurableModel) {
   const double want = 10000.0 * (4 * heads * 65536 + 3.0 * 65536 * 16777216) + 2147483647.0 * 65536;
   EXPECT_NEAR(static_cast<double>(sizes.num_parameters) / want, 1, 1e-6);
   EXPECT_NEAR(sizes.flops_per_token / (6 * want + 12.0 * 10000 * heads * 1048576), 1, 1e-6);
+}
+
+// Several processes exchange only the compute copy of operands (train/shared_weights.h): whatever
+// runs between two updates must not read their fp32 values.
+void expect_only_copies_are_read(LanguageModel& model, int num_operands, const std::string& what) {
+  const Batch batch = random_batch(2, 12, 3, at::kCPU);
+  ops::Context context = Setting{}.context();
+  const auto outputs = [&] {
+    const at::NoGradGuard no_grad;
+    context.training = false;
+    const auto decoding = model.make_decoding(1, 12);
+    const std::vector<std::int32_t> inputs = {3, 5, 7}, ids = {2, 4};
+    decoding->start(0, model.start_id() ? std::span(inputs) : std::span<const std::int32_t>());
+    const Feed feed{.sequence = 0, .ids = ids};
+    return std::vector<at::Tensor>{model.target_nats(batch, context),
+                                   decoding->append({&feed, 1}).clone()};
+  };
+  const auto gradient = [&] {
+    context.training = true;
+    const double loss = differentiate(model, batch, 0.1, context);
+    return std::pair{loss, model.parameters().gradient().clone()};
+  };
+  const auto first_outputs = outputs();
+  const auto first = gradient();
+  for (const ops::Parameters::Named& parameter : model.parameters().named()) {
+    if (!parameter.spec->is_operand) continue;
+    const at::NoGradGuard no_grad;
+    at::Tensor(parameter.value).fill_(std::nan(""));
+    --num_operands;
+  }
+  EXPECT_EQ(num_operands, 0) << what;
+  const auto second_outputs = outputs();
+  const auto second = gradient();
+  EXPECT_EQ(first.first, second.first) << what;
+  EXPECT_TRUE(at::equal(first.second, second.second)) << what;
+  for (std::size_t i = 0; i < first_outputs.size(); ++i)
+    EXPECT_TRUE(at::equal(first_outputs[i], second_outputs[i])) << what << " " << i;
+}
+
+TEST(LanguageModel, ReadsOnlyTheCopyOfOperands) {
+  const Setting bf16{.dtype = at::kBFloat16};
+  const std::string with_bias = "{ffn: swiglu, bias: true}",
+                    untied = "{ffn: xielu, tie_embeddings: false}",
+                    t5 = "{ffn: geglu, dropout: 0.1}";
+  expect_only_copies_are_read(*build({.config = small_decoder(with_bias), .setting = bf16}),
+                              2 * (4 + 3), with_bias);
+  expect_only_copies_are_read(*build({.config = small_decoder(untied), .setting = bf16}),
+                              2 * (4 + 2), untied);
+  expect_only_copies_are_read(*build_encoder_decoder(small_encoder_decoder(t5), bf16),
+                              2 * (4 + 3) + 3 * (8 + 3), t5);
 }
 
 void expect_refused(const DecoderConfig& config, std::int64_t sequence_length,

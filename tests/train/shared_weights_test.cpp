@@ -12,13 +12,13 @@
 namespace sluice::train {
 namespace {
 
-// Matrices of linear layers among vectors and a table, which passes read in fp32.
+// Operands of matrix products among vectors and a table, which passes read in fp32.
 std::unique_ptr<ops::Parameters> some_parameters(at::ScalarType compute) {
   auto parameters = std::make_unique<ops::Parameters>();
   parameters->add({.name = "embedding.weight", .shape = {301, 97}, .decay = true});
   for (const std::string block : {"blocks.0", "blocks.1", "blocks.2"}) {
     parameters->add({.name = block + ".norm.scale", .shape = {97}});
-    parameters->add({.name = block + ".ffn.w.weight", .shape = {501, 97}, .decay = true});
+    parameters->add({.name = block + ".ffn.w.weight", .shape = {501, 97}, .is_operand = true});
   }
   parameters->allocate(at::kCPU, compute, /*with_gradients=*/false);
   return parameters;
@@ -71,13 +71,40 @@ std::string bytes_of_update(const cluster::Member& member, at::ScalarType comput
     if (!are_equal(*parameters, *expected, is_table_or_vector)) return "another table";
     if (step == 2) continue;
     weights.complete();
-    if (!are_equal(*parameters, *expected, is_any)) return "other weights";
+    if (!weights.is_intact() || !are_equal(*parameters, *expected, is_any)) return "other weights";
   }
   weights.check();
   if (!weights.is_intact()) return "changed at the end";
-  parameters->compute()[1].add_(1);
-  weights.check();
-  return weights.is_intact() ? "a change was not seen" : std::to_string(bytes);
+  return std::to_string(bytes);
+}
+
+// A change of the weights (false) or the compute copy (true) of this rank's part after an update.
+std::string see_a_change(const cluster::Member& member, at::ScalarType compute, bool of_copy,
+                         bool completes) {
+  dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
+  const auto parameters = some_parameters(compute);
+  const optim::Shards shards{.rank = member.rank, .begins = begins_of(*parameters, member.size)};
+  const auto rank = static_cast<std::size_t>(member.rank);
+  SharedWeights weights(*parameters, shards, &group);
+  update(*parameters, shards.begins[rank], shards.begins[rank + 1], 1);
+  weights.gather();
+  if (member.rank == 1)
+    (of_copy ? parameters->compute() : parameters->master())[shards.begins[1] + 5].add_(1);
+  // What is sent then must not count as right.
+  completes ? weights.complete() : weights.check();
+  return weights.is_intact() ? "intact" : "changed";
+}
+
+TEST(SharedWeights, NoticesAChangeSinceTheUpdate) {
+  if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
+  for (const bool of_copy : {false, true})
+    for (const bool completes : {false, true}) {
+      const auto all = dist::testing::run_processes(2, [&](const cluster::Member& member) {
+        return see_a_change(member, at::kBFloat16, of_copy, completes);
+      });
+      EXPECT_EQ(all[0].text, "intact") << of_copy << completes;
+      EXPECT_EQ(all[1].text, "changed") << of_copy << completes;
+    }
 }
 
 TEST(SharedWeights, ReceivesWhatPassesReadAndAllOnRequest) {
@@ -94,9 +121,12 @@ TEST(SharedWeights, ReceivesWhatPassesReadAndAllOnRequest) {
         bytes.back().push_back(std::stoull(one.text));
       }
     }
-    // The last process has none of the table.
-    EXPECT_NEAR(static_cast<double>(bytes[1].back()) / static_cast<double>(bytes[0].back()), 0.5,
-                0.01);
+    const auto ratio_of = [&](std::size_t rank) {
+      return static_cast<double>(bytes[1][rank]) / static_cast<double>(bytes[0][rank]);
+    };
+    // The last process has none of the table; the second one has some of it.
+    EXPECT_NEAR(ratio_of(static_cast<std::size_t>(size) - 1), 0.5, 0.01);
+    for (std::size_t rank = 1; rank < bytes[0].size(); ++rank) EXPECT_LE(ratio_of(rank), 1.0);
   }
 }
 
