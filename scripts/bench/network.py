@@ -3,7 +3,7 @@
 
   network.py                       # measures, fits, predicts settings that were not fitted (5 min)
   network.py --program build/sluice --steps 6
-  network.py --table 6.48 1.175 0.0012 0.8   # only the table of docs/distributed.md
+  network.py --table 6.9 1.16 0.0006 0.62   # only the table of docs/distributed.md
 
 Processes run on hosts of their own (network namespaces, tests/scripts/link.py), whose link delays
 frames and limits the rate of each host; this needs root and /dev/net/tun. A step of R processes and

@@ -242,15 +242,9 @@ void Group::exchange(std::span<const Message> sends, std::span<const Message> re
   transfer.finish(timeout_s);
 }
 
-void Group::add_all(const at::Tensor& tensor) {
-  Transfer transfer(*this);
-  transfer.add_all(tensor);
-  transfer.finish();
-}
-
 void Group::gather(std::span<double> all, const std::function<std::int64_t(int)>& count_of,
                    std::optional<double> timeout_s) {
-  // Its own memory: after a failure, Gloo may still use it (see exchange()).
+  // Its own memory: after a failure, Gloo may still use it (see ~Transfer()).
   const at::Tensor whole = at::empty({static_cast<std::int64_t>(all.size())}, at::kDouble);
   auto* values = whole.data_ptr<double>();
   std::copy(all.begin(), all.end(), values);
@@ -330,7 +324,6 @@ void Group::exchange(std::span<const Message>, std::span<const Message>, std::op
 void Group::gather(std::span<double>, const std::function<std::int64_t(int)>&,
                    std::optional<double>) {}
 void Group::gather(const at::Tensor&, std::span<const std::int64_t>, std::optional<double>) {}
-void Group::add_all(const at::Tensor&) {}
 void Group::leave(ExitCode) {}
 void Group::barrier(std::optional<double>) {}
 void Group::require_equal(const std::string&, const Hash128&) {}

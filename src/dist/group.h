@@ -50,7 +50,7 @@ class Group {
     int rank = 0;
     at::Tensor tensor;
   };
-  // Sends and receives at the same time; returns when all are done (dist/transfer.h: later).
+  // Sends and receives at the same time; returns when all are done (dist/transfer.h does not wait).
   // Messages between two ranks arrive in the order of the lists. kPeerLost naming the process that
   // ended or does not answer.
   void exchange(std::span<const Message> sends, std::span<const Message> receives,
@@ -64,10 +64,6 @@ class Group {
   // The same for elements begins[rank] to begins[rank + 1] - 1 of a flat tensor in host memory.
   void gather(const at::Tensor& whole, std::span<const std::int64_t> begins,
               std::optional<double> timeout_s = {});
-
-  // Replaces the tensor (fp32, contiguous, in host memory) by the sum over all processes: the same
-  // bits in all of them, but in an order that depends on their number (Gloo's ring all-reduce).
-  void add_all(const at::Tensor& tensor);
 
   // Tells the other processes that this one ends with an error, before it is destroyed: they end
   // with the same code. Not for kPeerLost, of which all know.

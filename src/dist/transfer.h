@@ -22,7 +22,9 @@ class Transfer {
   // Messages between two ranks arrive in the order of these calls.
   void send(const Group::Message& message);
   void receive(const Group::Message& message);
-  // As Group::add_all(); all ranks make these calls in the same order.
+  // Replaces the tensor (fp32, contiguous, in host memory) by the sum over all processes: the same
+  // bits in all of them, but in an order that depends on their number (Gloo's ring all-reduce). All
+  // ranks make these calls in the same order.
   void add_all(const at::Tensor& tensor);
 
   // Returns when all are done. kPeerLost naming the process that ended or does not answer.

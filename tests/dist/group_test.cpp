@@ -82,9 +82,9 @@ TEST_F(GroupTest, GathersValuesInTheOrderOfRanks) {
 }
 
 TEST_F(GroupTest, TransfersWhileAProcessComputes) {
-  constexpr double kComputing_s = 0.6;
+  constexpr double kComputing_s = 2;
   const auto all = run_processes(2, [](const Member& member) -> std::string {
-    Group group(member, quick(), {});
+    Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
     const int other = 1 - group.rank();
     // More than the buffers of a connection hold.
     const at::Tensor sent = at::arange(4'000'000, at::kFloat), received = at::zeros_like(sent),
@@ -108,7 +108,7 @@ TEST_F(GroupTest, TransfersWhileAProcessComputes) {
 
 TEST_F(GroupTest, AnUnfinishedTransferDoesNotHoldAProcess) {
   const auto all = run_processes(2, [](const Member& member) -> std::string {
-    Group group(member, quick(), {});
+    Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
     at::Tensor values = at::zeros({1000});
     if (group.rank() == 1) {
       Transfer transfer(group);
@@ -121,7 +121,7 @@ TEST_F(GroupTest, AnUnfinishedTransferDoesNotHoldAProcess) {
   });
   for (const Ended& one : all) {
     EXPECT_EQ(one.exit_code, static_cast<int>(ExitCode::kIo)) << one.text;
-    EXPECT_LT(one.seconds, kTimeout_s);
+    EXPECT_LT(one.seconds, 10);
   }
 }
 
@@ -161,7 +161,13 @@ TEST_F(GroupTest, NamesTheProcessesWithAnotherValue) {
 
 using Exchange = std::function<void(Group&)>;
 void barrier_of(Group& group) { group.barrier(); }
-void add_all_of(Group& group) { group.add_all(at::ones({100'000})); }
+void add_all_of(Group& group) {
+  Transfer transfer(group);
+  transfer.add_all(at::ones({100'000}));
+  // Gloo counts its time limit from the call before.
+  std::this_thread::sleep_for(std::chrono::duration<double>(0.2 * kTimeout_s));
+  transfer.finish();
+}
 
 // Exchanges until it fails; `body` is called by one rank after a while.
 std::string exchange_forever(const Member& member, int rank, const std::function<void()>& body,
@@ -227,7 +233,8 @@ TEST_F(GroupTest, AllEndWithTheCodeOfTheOneThatFails) {
   }
 }
 
-void expect_hung_ranks_named(const Exchange& exchange) {
+// `before_s`: what the exchanges before take in all.
+void expect_hung_ranks_named(const Exchange& exchange, double before_s = 0) {
   for (const int lost : {0, 2}) {
     const auto all = run_processes(
         4,
@@ -240,7 +247,7 @@ void expect_hung_ranks_named(const Exchange& exchange) {
             throw UserError(error.code(), cat(error.what(), '|', monotonic_s() - begin_s));
           }
         },
-        kTimeout_s + 2.5);
+        before_s + kTimeout_s + 2.5);
     for (int rank = 0; rank < 4; ++rank) {
       if (rank == lost) continue;
       const Ended& one = all[static_cast<std::size_t>(rank)];
@@ -248,12 +255,12 @@ void expect_hung_ranks_named(const Exchange& exchange) {
       EXPECT_TRUE(one.text.starts_with(cat("rank ", lost, " ("))) << one.text;
       EXPECT_NE(one.text.find("no answer within 1 s (distributed.timeout)"), std::string::npos)
           << one.text;
-      EXPECT_LT(one.seconds, kTimeout_s + 2);
+      EXPECT_LT(one.seconds, before_s + kTimeout_s + 2);
     }
   }
 }
 TEST_F(GroupTest, NamesAHungRankAtTheTimeout) { expect_hung_ranks_named(barrier_of); }
-TEST_F(GroupTest, NamesARankThatHangsInASum) { expect_hung_ranks_named(add_all_of); }
+TEST_F(GroupTest, NamesARankThatHangsInASum) { expect_hung_ranks_named(add_all_of, 1); }
 
 TEST_F(GroupTest, NamesRanksThatDoNotStart) {
   const auto all = run_processes(3, [](const Member& member) -> std::string {
