@@ -79,10 +79,9 @@ std::string bytes_of_update(const cluster::Member& member, at::ScalarType comput
 }
 
 // A change of the weights (false) or the compute copy (true) of this rank's part after an update.
-std::string see_a_change(const cluster::Member& member, at::ScalarType compute, bool of_copy,
-                         bool completes) {
+std::string see_a_change(const cluster::Member& member, bool of_copy, bool completes) {
   dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
-  const auto parameters = some_parameters(compute);
+  const auto parameters = some_parameters(at::kBFloat16);
   const optim::Shards shards{.rank = member.rank, .begins = begins_of(*parameters, member.size)};
   const auto rank = static_cast<std::size_t>(member.rank);
   SharedWeights weights(*parameters, shards, &group);
@@ -100,7 +99,7 @@ TEST(SharedWeights, NoticesAChangeSinceTheUpdate) {
   for (const bool of_copy : {false, true})
     for (const bool completes : {false, true}) {
       const auto all = dist::testing::run_processes(2, [&](const cluster::Member& member) {
-        return see_a_change(member, at::kBFloat16, of_copy, completes);
+        return see_a_change(member, of_copy, completes);
       });
       EXPECT_EQ(all[0].text, "intact") << of_copy << completes;
       EXPECT_EQ(all[1].text, "changed") << of_copy << completes;
