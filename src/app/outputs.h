@@ -173,6 +173,7 @@ struct PlanOutput {
   std::optional<std::uint64_t> tokens_per_epoch;
   std::optional<std::int64_t> steps;
   std::uint64_t memory_bytes = 0;
+  std::optional<std::uint64_t> sharded_memory_bytes;
   std::vector<std::pair<std::string, std::uint64_t>> memory;
   std::int64_t micro_batch_sequences = 0;
   std::uint64_t gpu_memory_bytes = 0;
@@ -196,6 +197,9 @@ struct PlanOutput {
         field<&O::tokens_per_epoch>("Target tokens per epoch; null if the data is not prepared."),
         field<&O::steps>("Steps of the run; null if they depend on data that is not prepared."),
         field<&O::memory_bytes>("Estimated peak memory of the process."),
+        field<&O::sharded_memory_bytes>(
+            "The same with `distributed.shard: parameters`; null for one process, and if that is "
+            "set."),
         field<&O::memory>("memory_bytes by cause."),
         field<&O::micro_batch_sequences>("Sequences per forward and backward pass."),
         field<&O::gpu_memory_bytes>("Estimated peak memory of the GPU; 0 on a CPU."),

@@ -48,6 +48,7 @@ PlanOutput output_of(const run::Plan& plan) {
                     .tokens_per_epoch = plan.tokens_per_epoch,
                     .steps = plan.total_steps,
                     .memory_bytes = plan.memory_bytes,
+                    .sharded_memory_bytes = plan.sharded_memory_bytes,
                     .micro_batch_sequences = plan.run.micro_batch_sequences,
                     .gpu_memory_bytes = plan.gpu_memory_bytes,
                     .checkpoint_bytes = plan.checkpoint_bytes,
@@ -126,6 +127,9 @@ void print(const run::Plan& plan, const std::optional<run::StepTiming>& timing) 
   for (const run::MemoryPart& part : plan.memory)
     row("memory, " + part.name, human_bytes(part.bytes));
   row("memory, estimated peak", human_bytes(plan.memory_bytes));
+  if (plan.sharded_memory_bytes)
+    row("memory, sharded parameters", human_bytes(*plan.sharded_memory_bytes),
+        "estimated peak with distributed.shard: parameters");
   for (const run::MemoryPart& part : plan.gpu_memory)
     row("GPU memory, " + part.name, human_bytes(part.bytes));
   if (!plan.gpu_memory.empty())

@@ -19,8 +19,16 @@ constexpr auto names_of(Reduction) {
                     std::pair{Reduction::kFast, std::string_view("fast")}};
 }
 
+// What the processes divide among themselves.
+enum class Shard { kOptimizer, kParameters };
+constexpr auto names_of(Shard) {
+  return std::array{std::pair{Shard::kOptimizer, std::string_view("optimizer")},
+                    std::pair{Shard::kParameters, std::string_view("parameters")}};
+}
+
 struct DistributedConfig {
   config::Auto<Reduction> reduction;
+  Shard shard = Shard::kOptimizer;
   config::Auto<std::string> interface;
   config::Auto<std::int64_t> port;
   config::Seconds timeout{60};
@@ -40,6 +48,11 @@ struct DistributedConfig {
             "a "
             "CPU, `fast` on a GPU, where `exact` is not available.",
             config::Affects::kExecution),
+        field<&C::shard>(
+            "What each process has a part of. `optimizer`: the optimizer state. `parameters`: also "
+            "weights and gradients of attention and feed-forward layers; a process receives those "
+            "of a block while it computes it. Less memory, more traffic, the same bits.",
+            config::Affects::kExecution),
         field<&C::interface>(
             "Network interface (`eth0`) that the processes use for each other; they accept "
             "connections at no other. `auto`: the one with the route to the machine of rank 0, the "
@@ -54,7 +67,7 @@ struct DistributedConfig {
         field<&C::start_timeout>("The same for the start, when the data may be prepared.",
                                  config::Positive{}, config::Affects::kCadence),
         field<&C::bucket>("Gradients are sent during the backward pass as soon as it has completed "
-                          "this much of them. `0`: after each block.",
+                          "this many bytes of them. `0`: after each block.",
                           config::NonNegative{}, config::Affects::kExecution),
         field<&C::check_every_steps>(
             "Steps between comparisons of the weights of all processes; a difference ends the run "

@@ -67,11 +67,27 @@ void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to
 }
 
 void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors) {
+  load_parameters(parameters, tensors, parameters.whole());
+}
+
+void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors,
+                     const std::vector<ops::ArenaRange>& ranges) {
   std::vector<NamedTensor> to;
-  for (const ops::Parameters::Named& parameter : parameters.named())
-    to.push_back({parameter.spec->name, parameter.value});
+  for (const auto& [spec, offset] : parameters.declared()) {
+    // One part: a process has consecutive elements of a parameter.
+    ops::ArenaRange part{offset, offset};
+    for (const ops::ArenaRange& range : ranges) {
+      const ops::ArenaRange found =
+          ops::intersection(range, {offset, offset + spec->num_elements()});
+      if (found.size() == 0) continue;
+      invariant(part.size() == 0, "load_parameters: one part of each parameter");
+      part = found;
+    }
+    to.push_back({spec->name, parameters.master().narrow(0, part.begin, part.size()),
+                  NamedTensor::Whole{spec->shape, part.begin - offset}});
+  }
   copy_tensors(tensors, to);
-  parameters.refresh_compute();
+  parameters.refresh_compute(ranges);
 }
 
 std::unique_ptr<model::LanguageModel> load_model(const model::ModelConfig& config,

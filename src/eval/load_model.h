@@ -33,8 +33,11 @@ struct NamedTensor {
 // Copies each tensor of the file into the tensor of the same name. kBadData names the file and the
 // first tensor that is missing, unexpected, or of another shape or type; nothing is copied then.
 void copy_tensors(const store::Tensors& from, const std::vector<NamedTensor>& to);
-// The same for all parameters of an allocated arena; refreshes the compute copy.
+// The same for all parameters of an allocated arena; refreshes the compute copy. `ranges`: copies
+// these elements of the arena only.
 void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors);
+void load_parameters(ops::Parameters& parameters, const store::Tensors& tensors,
+                     const std::vector<ops::ArenaRange>& ranges);
 
 struct ModelPlace {
   c10::Device device = c10::kCPU;

@@ -97,6 +97,9 @@ class NatsOfTargets {
       if (i >= own && i < own_end)
         computed_.back().nats_BT = model_.target_nats(to_device(batch, device_), context_);
     }
+    if (processes.same_passes &&
+        own_end - own < (num_batches + processes.size - 1) / processes.size)
+      model_.target_nats(to_device(batches_.batch(0), device_), context_);
     const at::Tensor all = at::zeros({at.back()}, at::kDouble);
     for (std::size_t i = 0; i < computed_.size(); ++i) {
       const at::Tensor place = all.narrow(0, at[i], at[i + 1] - at[i]).view(shapes[i]);

@@ -40,6 +40,9 @@ struct Processes {
   // receives the others. Not needed by one process.
   std::function<void(std::span<double> all, const std::function<std::int64_t(int)>& count_of)>
       gather{};
+  // All compute the same number of batches, because each needs the others (sharded parameters);
+  // some compute one that is not counted.
+  bool same_passes = false;
 };
 
 // `counts`: of the text that the targets form. If they do not form the text (span corruption),

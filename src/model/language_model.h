@@ -55,7 +55,8 @@ class LanguageModel {
 
   // Disjoint parts of the arena in the order in which a backward pass completes their gradients;
   // it tells of each (ops::Context::on_final_gradients). The gradients of the rest, such as a tied
-  // embedding, are final at its end.
+  // embedding, are final at its end. A forward pass computes them in the opposite order
+  // (before_section); the weights of a section are used only from then on.
   virtual std::vector<ops::ArenaRange> gradient_sections() const { return {}; }
 
   ops::Parameters& parameters() { return parameters_; }

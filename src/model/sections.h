@@ -26,8 +26,9 @@ class Sections {
     begin(parameters);
   }
 
-  // `input`: of section i.
+  // Before the forward pass computes section i from `input`: tells the listeners of `context`.
   void tell(std::size_t i, const ops::Residual& input, const ops::Context& context) const {
+    if (context.before_section != nullptr) (*context.before_section)(ranges_.at(i));
     ops::tell_final_gradients(input, ranges_.at(i), context);
   }
 

@@ -27,8 +27,8 @@ constexpr auto names_of(Reductions) {
 }
 
 struct ArenaRange;
-// Told of parameters whose gradients a backward pass does not change any more.
-using OnFinalGradients = std::function<void(const ArenaRange&)>;
+// Told of a section of the model, see LanguageModel::gradient_sections().
+using OnSection = std::function<void(const ArenaRange&)>;
 
 struct Context {
   Form form = Form::kFastest;
@@ -46,8 +46,10 @@ struct Context {
   // int64 scalar in place of `step`, for a step that a GPU reads from memory; undefined: none
   at::Tensor device_step = {};
   std::int64_t first_sample = 0;  // index of this micro-batch's first row in the step's batch
-  // Of the backward pass that follows; borrowed until its end. See final_gradients.h.
-  const OnFinalGradients* on_final_gradients = nullptr;
+  // Borrowed until the end of the backward pass that follows. Told of the section that the forward
+  // pass computes next, and of the one whose gradients are final (final_gradients.h).
+  const OnSection* before_section = nullptr;
+  const OnSection* on_final_gradients = nullptr;
 };
 
 }  // namespace sluice::ops

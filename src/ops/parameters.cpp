@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/pages.h"
 #include "base/random.h"
 
 namespace sluice::ops {
@@ -36,6 +37,13 @@ at::Tensor slot_tensor(const at::Tensor& buffer, std::int64_t offset,
   std::vector<std::int64_t> strides(shape.size(), 1);
   for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
   return at::empty({0}, buffer.options()).set_(buffer.storage(), offset, shape, strides);
+}
+
+at::Tensor zeros_on_demand(std::int64_t n, const at::TensorOptions& options) {
+  const std::shared_ptr<std::byte> pages =
+      zero_pages(static_cast<std::size_t>(n) * options.dtype().itemsize());
+  return at::from_blob(
+      pages.get(), {n}, [pages](void*) {}, options);
 }
 
 std::vector<std::int64_t> stacked_shape(const std::vector<ParameterSpec>& parts,
@@ -78,13 +86,14 @@ std::optional<double> constant_of(const Init& init) {
   }
 }
 
-void fill_random(const at::Tensor& host, std::uint64_t key, const Init& init) {
+// Elements from `first` on.
+void fill_random(const at::Tensor& host, std::uint64_t key, const Init& init, std::int64_t first) {
   invariant(init.kind != Init::Kind::kTruncatedNormal || init.limit > 0,
             "a truncated normal distribution has a limit");
   float* values = host.data_ptr<float>();
   at::parallel_for(0, host.numel(), 4096, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
-      values[i] = static_cast<float>(draw(key, static_cast<std::uint64_t>(i), init));
+      values[i] = static_cast<float>(draw(key, static_cast<std::uint64_t>(first + i), init));
   });
 }
 
@@ -110,6 +119,48 @@ std::vector<ArenaRange> joined(std::vector<ArenaRange> ranges) {
       all.push_back(range);
   }
   return all;
+}
+
+std::vector<ArenaRange> common(const std::vector<ArenaRange>& a, const std::vector<ArenaRange>& b) {
+  std::vector<ArenaRange> all;
+  for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+    const ArenaRange both = intersection(a[i], b[j]);
+    if (both.size() > 0) all.push_back(both);
+    a[i].end < b[j].end ? ++i : ++j;
+  }
+  return all;
+}
+
+std::int64_t num_elements(const std::vector<ArenaRange>& ranges) {
+  std::int64_t sum = 0;
+  for (const ArenaRange& range : ranges) sum += range.size();
+  return sum;
+}
+
+bool contains(const std::vector<ArenaRange>& ranges, std::int64_t element) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const ArenaRange& range) { return range.contains(element); });
+}
+
+std::int64_t place_in(const std::vector<ArenaRange>& ranges, std::int64_t element) {
+  std::int64_t place = 0;
+  for (const ArenaRange& range : ranges) {
+    if (range.contains(element)) return place + element - range.begin;
+    place += range.size();
+  }
+  invariant(false, "place_in: an element of the ranges");
+  return 0;
+}
+
+std::vector<ArenaRange> rest_of(std::int64_t arena_elements, std::vector<ArenaRange> ranges) {
+  std::vector<ArenaRange> rest;
+  std::int64_t begin = 0;
+  for (const ArenaRange& range : joined(std::move(ranges))) {
+    rest.push_back({begin, range.begin});
+    begin = range.end;
+  }
+  rest.push_back({begin, arena_elements});
+  return joined(std::move(rest));
 }
 
 const Weight* Parameters::add(std::vector<ParameterSpec> parts, std::int64_t row_multiple) {
@@ -140,14 +191,19 @@ std::int64_t Parameters::arena_elements() const {
   return round_up(slots_.back().offset + product(slots_.back().shape), kAlignment);
 }
 
-void Parameters::allocate(at::Device device, at::ScalarType compute, bool with_gradients) {
+void Parameters::allocate(at::Device device, at::ScalarType compute, bool with_gradients,
+                          bool on_demand) {
   invariant(!master_.defined(), "parameters are allocated once");
   invariant(compute == at::kFloat || compute == at::kBFloat16, "the compute dtype is fp32 or bf16");
+  invariant(!on_demand || device.is_cpu(), "memory on demand is host memory");
   const at::TensorOptions options = at::TensorOptions().device(device).dtype(at::kFloat);
-  const std::int64_t n = arena_elements();
-  master_ = at::zeros({n}, options);
-  compute_ = compute == at::kFloat ? master_ : at::zeros({n}, options.dtype(compute));
-  if (with_gradients) gradient_ = at::zeros({n}, options);
+  const auto zeros = [&](at::ScalarType type) {
+    return on_demand ? zeros_on_demand(arena_elements(), options.dtype(type))
+                     : at::zeros({arena_elements()}, options.dtype(type));
+  };
+  master_ = zeros(at::kFloat);
+  compute_ = compute == at::kFloat ? master_ : zeros(compute);
+  if (with_gradients) gradient_ = zeros(at::kFloat);
   for (Slot& slot : slots_) {
     slot.weight.value = slot_tensor(master_, slot.offset, slot.shape);
     slot.weight.compute =
@@ -158,25 +214,32 @@ void Parameters::allocate(at::Device device, at::ScalarType compute, bool with_g
   }
 }
 
-void Parameters::initialize(std::uint64_t seed) {
+void Parameters::initialize(std::uint64_t seed, const std::vector<ArenaRange>& ranges) {
   const at::NoGradGuard no_grad;
-  for (const Named& parameter : named()) {
-    const Init& init = parameter.spec->init;
-    if (const std::optional<double> value = constant_of(init)) {
-      parameter.value.fill_(*value);
-      continue;
+  for (const auto& [spec, offset] : declared())
+    for (const ArenaRange& range : ranges) {
+      const ArenaRange part = intersection(range, {offset, offset + spec->num_elements()});
+      if (part.size() == 0) continue;
+      const at::Tensor values = master_.narrow(0, part.begin, part.size());
+      if (const std::optional<double> value = constant_of(spec->init)) {
+        values.fill_(*value);
+        continue;
+      }
+      const Hash128 name = hash_of(std::string_view(spec->name));
+      const at::Tensor host = at::empty({part.size()}, at::kFloat);
+      fill_random(host, random_key(seed, "init", {name.high, name.low}), spec->init,
+                  part.begin - offset);
+      values.copy_(host);
     }
-    const Hash128 name = hash_of(std::string_view(parameter.spec->name));
-    const at::Tensor host = at::empty(parameter.value.sizes(), at::kFloat);
-    fill_random(host, random_key(seed, "init", {name.high, name.low}), init);
-    parameter.value.copy_(host);
-  }
-  refresh_compute();
+  refresh_compute(ranges);
 }
 
-void Parameters::refresh_compute() {
+void Parameters::refresh_compute(const std::vector<ArenaRange>& ranges) {
   const at::NoGradGuard no_grad;
-  if (compute_.scalar_type() != master_.scalar_type()) compute_.copy_(master_);
+  if (compute_.scalar_type() == master_.scalar_type()) return;
+  for (const ArenaRange& range : ranges)
+    compute_.narrow(0, range.begin, range.size())
+        .copy_(master_.narrow(0, range.begin, range.size()));
 }
 
 std::vector<Parameters::Declared> Parameters::declared() const {

@@ -60,6 +60,14 @@ struct ArenaRange {
 ArenaRange intersection(const ArenaRange& a, const ArenaRange& b);  // may be empty
 // Disjoint ranges in the order of the arena, neighbors as one, without empty ones.
 std::vector<ArenaRange> joined(std::vector<ArenaRange> ranges);
+// What two lists of disjoint ranges in order have in common.
+std::vector<ArenaRange> common(const std::vector<ArenaRange>& a, const std::vector<ArenaRange>& b);
+std::int64_t num_elements(const std::vector<ArenaRange>& ranges);
+bool contains(const std::vector<ArenaRange>& ranges, std::int64_t element);
+// How many elements of the ranges, one of which has `element`, are before it.
+std::int64_t place_in(const std::vector<ArenaRange>& ranges, std::int64_t element);
+// What of the arena is in none of them.
+std::vector<ArenaRange> rest_of(std::int64_t arena_elements, std::vector<ArenaRange> ranges);
 
 class Parameters {
  public:
@@ -72,12 +80,17 @@ class Parameters {
   std::int64_t num_parameters() const;              // logical elements, without padding
   std::vector<const ParameterSpec*> specs() const;  // logical parameters in declaration order
 
-  // Allocates all tensors, filled with zeros. `compute`: at::kFloat or at::kBFloat16.
-  void allocate(at::Device device, at::ScalarType compute, bool with_gradients);
+  // Allocates all tensors, filled with zeros. `compute`: at::kFloat or at::kBFloat16. `on_demand`,
+  // on a CPU: memory that is used when it is written, see base/pages.h.
+  void allocate(at::Device device, at::ScalarType compute, bool with_gradients,
+                bool on_demand = false);
   // Draws every logical parameter from the random stream with key (seed, "init", name),
-  // independent of order, packing and other parameters.
-  void initialize(std::uint64_t seed);
-  void refresh_compute();  // copies master to compute; no-op in fp32
+  // independent of order, packing and other parameters; `ranges`: these elements only.
+  void initialize(std::uint64_t seed) { initialize(seed, whole()); }
+  void initialize(std::uint64_t seed, const std::vector<ArenaRange>& ranges);
+  // Copies master to compute; no-op in fp32.
+  void refresh_compute() { refresh_compute(whole()); }
+  void refresh_compute(const std::vector<ArenaRange>& ranges);
 
   // One logical parameter, allocated or not.
   struct Declared {
@@ -99,6 +112,7 @@ class Parameters {
   const at::Tensor& gradient() const { return gradient_; }
   const at::Tensor& compute() const { return compute_; }  // the same tensor as master() in fp32
   std::int64_t arena_elements() const;  // elements per buffer, with padding and gaps
+  std::vector<ArenaRange> whole() const { return {{0, arena_elements()}}; }
 
  private:
   struct Slot {

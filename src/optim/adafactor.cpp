@@ -34,10 +34,10 @@ struct Sizes {
   std::uint64_t statistics = 0, doubles = 0, factors = 0;
 };
 Sizes sizes_of(const AdafactorConfig& config, const ops::Parameters& parameters,
-               const ArenaRange& part) {
+               const std::vector<ArenaRange>& part) {
   std::int64_t statistics = 0, doubles = 0, factors = 0;
   for (const auto& [spec, offset] : parameters.declared()) {
-    if (!part.contains(offset)) continue;
+    if (!ops::contains(part, offset)) continue;
     if (!is_factored(config, *spec)) {
       statistics += spec->num_elements();
       continue;
@@ -70,7 +70,7 @@ Adafactor::Adafactor(const AdafactorConfig& config, ops::Parameters& parameters,
   statistics_ = at::zeros({num_statistics}, parameters.master().options().requires_grad(false));
   std::int64_t statistics_at = 0;
   for (const ops::Parameters::Declared& parameter : parameters.declared())
-    if (own().contains(parameter.offset)) add_part(parameter, statistics_at);
+    if (owns(parameter.offset)) add_part(parameter, statistics_at);
   invariant(statistics_at == num_statistics, "Adafactor: sizes_of() matches the state");
   if (on_gpu()) gpu_ = std::make_unique<AdafactorGpu>(*device, config, parameters, statistics_);
   if (!on_cpu()) return;
@@ -214,6 +214,15 @@ std::vector<double> Adafactor::gradient_squares() {
   return gradient_squares_;
 }
 
+std::vector<std::int64_t> Adafactor::piece_begins() const {
+  std::vector<std::int64_t> begins;
+  for (const Piece& piece : pieces_) {
+    const Part& part = parts_[piece.part];
+    begins.push_back(part.offset + piece.begin * (part.factored ? part.columns : 1));
+  }
+  return begins;
+}
+
 void Adafactor::apply(double lr, double clip, double num_updates) {
   const double one_minus_beta = std::pow(num_updates, -config_.decay_rate);
   parallel_for_each(parts_.size(), [&](std::size_t p) {
@@ -296,7 +305,7 @@ std::vector<Optimizer::State> Adafactor::moments() {
   auto next = parts_.begin();
   for (const ops::Parameters::Declared& parameter : parameters().declared()) {
     const ops::ParameterSpec& spec = *parameter.spec;
-    const Part part = own().contains(parameter.offset) ? *next++ : Part{};
+    const Part part = owns(parameter.offset) ? *next++ : Part{};
     if (is_factored(config_, spec)) {
       all.push_back(state_of("exp_avg_sq_row." + spec.name, {spec.shape[0]}, part.row, parameter));
       all.push_back(
@@ -320,9 +329,9 @@ std::vector<std::int64_t> cuts_of(const AdafactorConfig&, const ops::Parameters&
 }
 
 StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters,
-                        const ArenaRange& part) {
+                        const std::vector<ArenaRange>& part) {
   const Sizes of_part = sizes_of(config, parameters, part),
-              of_all = sizes_of(config, parameters, {0, parameters.arena_elements()});
+              of_all = sizes_of(config, parameters, parameters.whole());
   const std::uint64_t state = of_part.statistics * sizeof(float);
   return {
       .memory_bytes = state + of_part.doubles * sizeof(double) + of_part.factors * sizeof(float),

@@ -73,6 +73,7 @@ class Adafactor final : public Optimizer {
   };
   void add_part(const ops::Parameters::Declared& parameter, std::int64_t& statistics_at);
   std::vector<double> gradient_squares() override;
+  std::vector<std::int64_t> piece_begins() const override;
   void apply(double lr, double clip, double num_updates) override;
   void launch(const GpuUpdate& update) override;
   void apply_masked(const MaskedStep& step) override;
@@ -97,7 +98,7 @@ class Adafactor final : public Optimizer {
 std::unique_ptr<Optimizer> make(const AdafactorConfig& config, ops::Parameters& parameters,
                                 gpu::Device* device, Shards shards);
 StateSize state_size_of(const AdafactorConfig& config, const ops::Parameters& parameters,
-                        const ArenaRange& part);
+                        const std::vector<ArenaRange>& part);
 std::vector<std::int64_t> cuts_of(const AdafactorConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

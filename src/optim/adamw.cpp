@@ -47,11 +47,11 @@ AdamW::AdamW(const AdamWConfig& config, ops::Parameters& parameters, ops::Form f
   for (std::size_t i = 0; i < segments_.size(); ++i)
     for_each_piece(segments_[i].begin, segments_[i].end, kPieceElements,
                    [&](std::int64_t begin, std::int64_t end) {
-                     if (own().contains(begin)) pieces_.push_back({begin, end, i});
+                     if (owns(begin)) pieces_.push_back({begin, end, i, own_place(begin)});
                    });
-  const at::Tensor part = parameters.master().narrow(0, own().begin, own().end - own().begin);
-  exp_avg_ = at::zeros_like(part);
-  exp_avg_sq_ = at::zeros_like(part);
+  const at::TensorOptions options = parameters.master().options().requires_grad(false);
+  exp_avg_ = at::zeros({ops::num_elements(own())}, options);
+  exp_avg_sq_ = at::zeros({ops::num_elements(own())}, options);
   if (on_gpu()) gpu_ = std::make_unique<AdamWGpu>(*device, config, parameters, segments_);
 }
 
@@ -108,6 +108,12 @@ std::vector<double> AdamW::gradient_squares() {
   return squares_of_pieces(parameters().gradient().const_data_ptr<float>());
 }
 
+std::vector<std::int64_t> AdamW::piece_begins() const {
+  std::vector<std::int64_t> begins;
+  for (const Piece& piece : pieces_) begins.push_back(piece.begin);
+  return begins;
+}
+
 void AdamW::apply(double lr, double clip, double num_updates) {
   const std::vector<AdamWCoefficients> coefficients = segment_coefficients(lr, clip, num_updates);
   float* gradient = parameters().gradient().data_ptr<float>();
@@ -118,11 +124,11 @@ void AdamW::apply(double lr, double clip, double num_updates) {
   ops::Bf16* compute = has_copy ? ops::write<ops::Bf16>(parameters().compute()) : nullptr;
   parallel_for_each(pieces_.size(), [&](std::size_t i) {
     const Piece& piece = pieces_[i];
-    const std::int64_t at = piece.begin, in_part = at - own().begin;
+    const std::int64_t at = piece.begin, state_at = piece.state_at;
     const AdamWPiece work{weight + at,
                           gradient + at,
-                          exp_avg + in_part,
-                          exp_avg_sq + in_part,
+                          exp_avg + state_at,
+                          exp_avg_sq + state_at,
                           has_copy ? compute + at : nullptr,
                           piece.end - at};
     ops::run_kernel<AdamWKernel, const AdamWPiece*, const AdamWCoefficients*>(
@@ -177,10 +183,12 @@ std::vector<Optimizer::State> AdamW::moments() {
   for (const char* kind : {"exp_avg", "exp_avg_sq"}) {
     const at::Tensor& flat = std::strcmp(kind, "exp_avg") == 0 ? exp_avg_ : exp_avg_sq_;
     for (const ops::Parameters::Declared& parameter : parameters().declared()) {
-      const std::int64_t begin = std::clamp(parameter.offset, own().begin, own().end),
-                         end = std::clamp(parameter.offset + parameter.spec->num_elements(),
-                                          own().begin, own().end);
-      const at::Tensor part = flat.narrow(0, begin - own().begin, end - begin);
+      const std::vector<ArenaRange> ranges = ops::common(
+          own(), {{parameter.offset, parameter.offset + parameter.spec->num_elements()}});
+      invariant(ranges.size() <= 1, "AdamW: consecutive elements of a parameter");
+      const at::Tensor part = ranges.empty()
+                                  ? flat.narrow(0, 0, 0)
+                                  : flat.narrow(0, own_place(ranges[0].begin), ranges[0].size());
       all.push_back(state_of(std::string(kind) + "." + parameter.spec->name, parameter.spec->shape,
                              shards().is_divided() ? part : part.view(parameter.spec->shape),
                              parameter));
@@ -206,9 +214,9 @@ std::vector<std::int64_t> cuts_of(const AdamWConfig& config, const ops::Paramete
 }
 
 StateSize state_size_of(const AdamWConfig&, const ops::Parameters& parameters,
-                        const ArenaRange& part) {
+                        const std::vector<ArenaRange>& part) {
   constexpr std::uint64_t kMoments = 2 * sizeof(float);  // exp_avg, exp_avg_sq
-  const std::uint64_t memory = kMoments * static_cast<std::uint64_t>(part.end - part.begin);
+  const std::uint64_t memory = kMoments * static_cast<std::uint64_t>(ops::num_elements(part));
   return {.memory_bytes = memory,
           .gpu_memory_bytes = memory,  // the tables are negligible: 48 bytes per 8192 elements
           .checkpoint_bytes = kMoments * static_cast<std::uint64_t>(parameters.num_parameters())};

@@ -48,8 +48,10 @@ class AdamW final : public Optimizer {
   struct Piece {
     std::int64_t begin = 0, end = 0;
     std::size_t segment = 0;
+    std::int64_t state_at = 0;  // in exp_avg_ and exp_avg_sq_
   };
   std::vector<double> gradient_squares() override;
+  std::vector<std::int64_t> piece_begins() const override;
   void apply(double lr, double clip, double num_updates) override;
   void launch(const GpuUpdate& update) override;
   void apply_masked(const MaskedStep& step) override;
@@ -68,7 +70,7 @@ class AdamW final : public Optimizer {
 std::unique_ptr<Optimizer> make(const AdamWConfig& config, ops::Parameters& parameters,
                                 gpu::Device* device, Shards shards);
 StateSize state_size_of(const AdamWConfig& config, const ops::Parameters& parameters,
-                        const ArenaRange& part);
+                        const std::vector<ArenaRange>& part);
 std::vector<std::int64_t> cuts_of(const AdamWConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

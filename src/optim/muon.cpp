@@ -119,7 +119,7 @@ Muon::Muon(const MuonConfig& config, ops::Parameters& parameters, ops::Form form
       config_(config),
       adamw_{.betas = config.betas, .eps = config.eps, .weight_decay = config.weight_decay} {
   for (const ops::Parameters::Named& parameter : parameters.named()) {
-    if (!own().contains(parameter.offset)) continue;
+    if (!owns(parameter.offset)) continue;
     const auto zeros = [&] {
       return at::zeros(parameter.spec->shape, parameters.master().options().requires_grad(false));
     };
@@ -151,6 +151,12 @@ std::vector<double> Muon::gradient_squares() {
         gradient + piece.part->parameter.offset + piece.begin, piece.end - piece.begin, &sums[i]);
   });
   return sums;
+}
+
+std::vector<std::int64_t> Muon::piece_begins() const {
+  std::vector<std::int64_t> begins;
+  for (const Piece& piece : pieces_) begins.push_back(piece.part->parameter.offset + piece.begin);
+  return begins;
 }
 
 void Muon::apply_adamw(const Piece& piece, const AdamWCoefficients& coefficients) {
@@ -209,7 +215,7 @@ std::vector<Optimizer::State> Muon::moments() {
   auto next = parts_.begin();
   for (const ops::Parameters::Declared& parameter : parameters().declared()) {
     const ops::ParameterSpec& spec = *parameter.spec;
-    const Part part = own().contains(parameter.offset) ? *next++ : Part{};
+    const Part part = owns(parameter.offset) ? *next++ : Part{};
     if (is_hidden_matrix(spec)) {
       all.push_back(state_of("momentum." + spec.name, spec.shape, part.momentum, parameter));
     } else {
@@ -231,7 +237,7 @@ std::vector<std::int64_t> cuts_of(const MuonConfig&, const ops::Parameters& para
 }
 
 StateSize state_size_of(const MuonConfig&, const ops::Parameters& parameters,
-                        const ArenaRange& part) {
+                        const std::vector<ArenaRange>& part) {
   // Temporaries of muon_step and masked_adamw_step, at most.
   constexpr std::uint64_t kMatrixCopies = 6, kGramMatrices = 3, kAdamWCopies = 7;
   std::uint64_t state = 0, all = 0, matrix = 0, rest = 0;
@@ -239,7 +245,7 @@ StateSize state_size_of(const MuonConfig&, const ops::Parameters& parameters,
     const auto bytes = static_cast<std::uint64_t>(spec->num_elements()) * sizeof(float);
     const std::uint64_t kept = is_hidden_matrix(*spec) ? bytes : 2 * bytes;
     all += kept;
-    if (!part.contains(offset)) continue;
+    if (!ops::contains(part, offset)) continue;
     state += kept;
     if (!is_hidden_matrix(*spec)) {
       rest = std::max(rest, kAdamWCopies * bytes);

@@ -66,6 +66,7 @@ class Muon final : public Optimizer {
     std::int64_t begin = 0, end = 0;
   };
   std::vector<double> gradient_squares() override;
+  std::vector<std::int64_t> piece_begins() const override;
   void apply(double lr, double clip, double num_updates) override;
   void apply_masked(const MaskedStep& step) override;
   std::vector<State> moments() override;
@@ -82,7 +83,7 @@ class Muon final : public Optimizer {
 std::unique_ptr<Optimizer> make(const MuonConfig& config, ops::Parameters& parameters,
                                 gpu::Device* device, Shards shards);
 StateSize state_size_of(const MuonConfig& config, const ops::Parameters& parameters,
-                        const ArenaRange& part);
+                        const std::vector<ArenaRange>& part);
 std::vector<std::int64_t> cuts_of(const MuonConfig& config, const ops::Parameters& parameters);
 
 }  // namespace sluice::optim

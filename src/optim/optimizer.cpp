@@ -27,7 +27,8 @@ Optimizer::Optimizer(ops::Parameters& parameters, ops::Form form, gpu::Device* d
                : device != nullptr            ? Kernels::kGpu
                : parameters.master().is_cpu() ? Kernels::kCpu
                                               : Kernels::kNone),
-      shards_(std::move(shards)) {
+      shards_(std::move(shards)),
+      own_(shards_.own(parameters.arena_elements())) {
   invariant(!shards_.is_divided() || on_cpu(), "a divided arena is updated on CPUs");
   invariant(parameters.gradient().defined(), "an optimizer needs gradients");
   num_updates_ = scalar_like(parameters.master(), 0);
@@ -50,24 +51,39 @@ UpdateReport Optimizer::update(const Update& update) {
   }
 }
 
-// The sum of the same values in the same order for any number of processes.
-double Optimizer::gradient_norm() {
-  const std::vector<double> own = gradient_squares();
-  if (!shards_.is_divided()) return std::sqrt(sum_of(own));
-  const auto rank = static_cast<std::size_t>(shards_.rank);
-  if (pieces_of_ranks_.empty()) {
-    std::vector<double> counts(static_cast<std::size_t>(shards_.size()));
-    counts[rank] = static_cast<double>(own.size());
-    shards_.gather(counts, [](int) { return 1; });
-    for (const double count : counts) pieces_of_ranks_.push_back(static_cast<std::int64_t>(count));
-  }
+std::vector<double> Optimizer::gather_values(const std::vector<double>& own) {
   const auto own_at = pieces_of_ranks_.begin() + shards_.rank;
   std::vector<double> all(static_cast<std::size_t>(
       std::accumulate(pieces_of_ranks_.begin(), pieces_of_ranks_.end(), std::int64_t{0})));
   std::copy(own.begin(), own.end(),
             all.begin() + std::accumulate(pieces_of_ranks_.begin(), own_at, std::int64_t{0}));
   shards_.gather(all, [&](int r) { return pieces_of_ranks_[static_cast<std::size_t>(r)]; });
-  return std::sqrt(sum_of(all));
+  return all;
+}
+
+void Optimizer::gather_pieces(std::size_t num_own) {
+  std::vector<double> counts(static_cast<std::size_t>(shards_.size()));
+  counts[static_cast<std::size_t>(shards_.rank)] = static_cast<double>(num_own);
+  shards_.gather(counts, [](int) { return 1; });
+  for (const double count : counts) pieces_of_ranks_.push_back(static_cast<std::int64_t>(count));
+  const std::vector<std::int64_t> own = piece_begins();
+  invariant(own.size() == num_own, "Optimizer: each piece has a sum");
+  const std::vector<double> begins = gather_values({own.begin(), own.end()});  // below 2^53
+  order_of_pieces_.resize(begins.size());
+  std::iota(order_of_pieces_.begin(), order_of_pieces_.end(), std::size_t{0});
+  std::sort(order_of_pieces_.begin(), order_of_pieces_.end(),
+            [&](std::size_t a, std::size_t b) { return begins[a] < begins[b]; });
+}
+
+// The sum of the same values in the same order for any number of processes.
+double Optimizer::gradient_norm() {
+  const std::vector<double> own = gradient_squares();
+  if (!shards_.is_divided()) return std::sqrt(sum_of(own));
+  if (pieces_of_ranks_.empty()) gather_pieces(own.size());
+  const std::vector<double> all = gather_values(own);
+  double sum = 0;
+  for (const std::size_t piece : order_of_pieces_) sum += all[piece];
+  return std::sqrt(sum);
 }
 
 UpdateReport Optimizer::update_on_cpu(const Update& update) {
@@ -80,11 +96,9 @@ UpdateReport Optimizer::update_on_cpu(const Update& update) {
     num_updates += 1;
     if (update.before_apply) update.before_apply();
     apply(update.lr, clip, num_updates);
-    const std::int64_t end = own().end;
-    at::Tensor(parameters_.gradient()).narrow(0, 0, own().begin).zero_();
-    at::Tensor(parameters_.gradient()).narrow(0, end, parameters_.arena_elements() - end).zero_();
   } else {
-    parameters_.gradient().zero_();
+    for (const ArenaRange& range : own_)
+      at::Tensor(parameters_.gradient()).narrow(0, range.begin, range.size()).zero_();
   }
   return {scalar_like(num_updates_, norm), scalar_like(num_updates_, applied, at::kBool)};
 }
@@ -145,10 +159,12 @@ Optimizer::State Optimizer::state_of(std::string name, std::vector<std::int64_t>
   const std::int64_t n = parameter.spec->num_elements(),
                      count = std::accumulate(state.shape.begin(), state.shape.end(),
                                              std::int64_t{1}, std::multiplies<>());
-  for (const std::int64_t begin : shards_.begins) {
-    const std::int64_t elements = std::clamp<std::int64_t>(begin - parameter.offset, 0, n);
+  state.begins.push_back(0);
+  for (const std::vector<ArenaRange>& part : shards_.parts) {
+    const std::int64_t elements =
+        ops::num_elements(ops::common(part, {{parameter.offset, parameter.offset + n}}));
     invariant(count == n || elements == 0 || elements == n, "the arena is cut where it may be");
-    state.begins.push_back(elements == n ? count : elements);
+    state.begins.push_back(state.begins.back() + (elements == n ? count : elements));
   }
   state.tensor = state.tensor.defined() ? state.tensor.flatten() : at::empty({0}, at::kFloat);
   return state;
@@ -156,18 +172,25 @@ Optimizer::State Optimizer::state_of(std::string name, std::vector<std::int64_t>
 
 // Each optimizer declares make(), state_size_of() and cuts_of() for its config next to its class.
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters,
-                     std::optional<ArenaRange> part) {
-  const ArenaRange all{0, parameters.arena_elements()};
-  return std::visit([&](const auto& c) { return state_size_of(c, parameters, part.value_or(all)); },
-                    config);
+                     const std::optional<std::vector<ArenaRange>>& part) {
+  return std::visit(
+      [&](const auto& c) {
+        return state_size_of(c, parameters, part.value_or(parameters.whole()));
+      },
+      config);
 }
 
-std::vector<std::int64_t> shard_begins(const OptimizerConfig& config,
-                                       const ops::Parameters& parameters, int num_ranks) {
+std::vector<std::vector<ArenaRange>> shard_parts(const OptimizerConfig& config,
+                                                 const ops::Parameters& parameters, int num_ranks,
+                                                 const std::vector<ArenaRange>& sections) {
   if (num_ranks == 1) return {};
   const std::vector<std::int64_t> cuts =
       std::visit([&](const auto& c) { return cuts_of(c, parameters); }, config);
-  return divide_arena(parameters.arena_elements(), cuts, num_ranks);
+  std::vector<ArenaRange> regions = ops::rest_of(parameters.arena_elements(), sections);
+  regions.insert(regions.end(), sections.begin(), sections.end());
+  std::sort(regions.begin(), regions.end(),
+            [](const ArenaRange& a, const ArenaRange& b) { return a.begin < b.begin; });
+  return divide_regions(regions, cuts, parameter_cuts(parameters), num_ranks);
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,

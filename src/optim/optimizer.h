@@ -59,8 +59,8 @@ class Optimizer {
   virtual ~Optimizer() = default;
   // Computes the global gradient norm (deterministic order, float64 sums), clips by it (Pascanu et
   // al. 2013: gradients times min(1, clip_norm / norm)), updates master weights and compute copy,
-  // and clears the gradients. If loss or norm is not finite or exceeds its limit, neither weights
-  // nor state change, so a NaN never enters them.
+  // and clears the gradients; of a divided arena, those of the own part. If loss or norm is not
+  // finite or exceeds its limit, neither weights nor state change, so a NaN never enters them.
   UpdateReport update(const Update& update);
 
   // State for checkpoints: named fp32 tensors that alias the state
@@ -92,16 +92,20 @@ class Optimizer {
   ops::Parameters& parameters() { return parameters_; }
   const ops::Parameters& parameters() const { return parameters_; }
 
-  // The part of the arena that this process updates, and the state of a parameter at `offset`:
-  // `tensor` has `shape`, and belongs to the processes that have the `num_elements` elements of the
-  // parameter, or is undefined if this is none of them.
-  ArenaRange own() const { return {shards_.begin(), shards_.end(parameters_.arena_elements())}; }
+  // The part of the arena that this process updates, and the place of one of its elements in
+  // memory that has the elements of this part only.
+  bool owns(std::int64_t element) const { return ops::contains(own_, element); }
+  std::int64_t own_place(std::int64_t element) const { return ops::place_in(own_, element); }
+  const std::vector<ArenaRange>& own() const { return own_; }
+  // The state of a parameter: `tensor` has `shape`, and belongs to the processes that have the
+  // elements of the parameter, or is undefined if this is none of them.
   State state_of(std::string name, std::vector<std::int64_t> shape, at::Tensor tensor,
                  const ops::Parameters::Declared& parameter) const;
 
   // Kernels for CPUs, for the own part: the sums of squares of the gradient, by piece in the order
   // of the arena; `apply` updates weights, compute copy and state, and clears the gradients.
   virtual std::vector<double> gradient_squares() = 0;
+  virtual std::vector<std::int64_t> piece_begins() const = 0;  // in the arena
   virtual void apply(double lr, double clip, double num_updates) = 0;
   // Kernels for GPUs: launches a whole update. InvariantError unless overridden.
   virtual void launch(const GpuUpdate& update);
@@ -113,6 +117,9 @@ class Optimizer {
   enum class Kernels { kNone, kCpu, kGpu };
   UpdateReport update_on_cpu(const Update& update);
   double gradient_norm();
+  void gather_pieces(std::size_t num_own);
+  // The values of the pieces of all ranks, rank after rank.
+  std::vector<double> gather_values(const std::vector<double>& own);
   UpdateReport update_on_gpu(const Update& update);
   UpdateReport update_masked(const Update& update);
 
@@ -120,9 +127,12 @@ class Optimizer {
   Limits limits_;
   Kernels kernels_;
   Shards shards_;
-  std::vector<std::int64_t> pieces_of_ranks_;  // of gradient_squares(); gathered once
-  at::Tensor num_updates_;                     // float64
-  at::Tensor grad_norm_, applied_;             // of the GPU form
+  std::vector<ArenaRange> own_;
+  // Of gradient_squares(), gathered once: the number by rank, and the order of all in the arena.
+  std::vector<std::int64_t> pieces_of_ranks_;
+  std::vector<std::size_t> order_of_pieces_;
+  at::Tensor num_updates_;          // float64
+  at::Tensor grad_norm_, applied_;  // of the GPU form
 };
 
 // Size of the state for declared parameters, allocated or not; `plan` has no optimizer.
@@ -133,11 +143,13 @@ struct StateSize {
 };
 // `part`: what one process has of a divided arena; checkpoint_bytes is that of all.
 StateSize state_size(const OptimizerConfig& config, const ops::Parameters& parameters,
-                     std::optional<ArenaRange> part = {});
+                     const std::optional<std::vector<ArenaRange>>& part = {});
 
-// The parts of `num_ranks` processes, as Shards::begins; empty for one.
-std::vector<std::int64_t> shard_begins(const OptimizerConfig& config,
-                                       const ops::Parameters& parameters, int num_ranks);
+// Shards::parts of `num_ranks` processes; empty for one. `sections`: disjoint ranges, each of which
+// is divided, as is what lies between them; without any, the arena is.
+std::vector<std::vector<ArenaRange>> shard_parts(const OptimizerConfig& config,
+                                                 const ops::Parameters& parameters, int num_ranks,
+                                                 const std::vector<ArenaRange>& sections = {});
 
 // `device`: runs the kernels for GPUs and holds the parameters; borrowed. nullptr: kernels for
 // CPUs, and plain ATen calls on other devices.

@@ -8,6 +8,9 @@
 #include "optim/optimizer.h"
 #include "train/batches.h"
 #include "train/gradient_sums.h"
+#include "train/section_gradients.h"
+#include "train/section_weights.h"
+#include "train/sharding.h"
 
 namespace sluice::run {
 namespace {
@@ -46,6 +49,40 @@ std::int64_t num_slots(const train::ResolvedRun& run) {
   return (sequences + size - 1) / size;
 }
 
+// Of one process.
+StoredSizes stored_sizes(const train::ResolvedRun& run, const model::LanguageModel& model,
+                         const optim::Shards& shards) {
+  const ops::Parameters& parameters = model.parameters();
+  const std::int64_t elements = parameters.arena_elements();
+  const bool bf16 = run.precision == train::Precision::kBf16;
+  StoredSizes stored{
+      .weights = count(elements),
+      .gradients = count(elements),
+      .bf16_copy = bf16 ? count(elements) : 0,
+      .optimizer_bytes =
+          optim::state_size(run.config.optimizer, parameters, shards.own(elements)).memory_bytes};
+  if (shards.of_parameters) {
+    const auto sections = model.gradient_sections();
+    const std::int64_t resident = ops::num_elements(train::resident_ranges(parameters, shards)),
+                       arriving = train::SectionWeights::num_elements(parameters, shards, sections);
+    const auto sizes =
+        train::SectionGradients::sizes_of(parameters, shards, sections, num_slots(run));
+    stored.weights = count(resident + (bf16 ? 0 : arriving));
+    stored.bf16_copy = bf16 ? count(resident + arriving) : 0;
+    stored.gradients = count(sizes.gradients);
+    stored.gradient_sum_elements = count(sizes.sums);
+  } else if (run.is_exact()) {
+    stored.gradient_sum_elements = count(
+        train::GradientSums::num_elements(elements, num_slots(run), shards.rank, shards.begins()));
+  }
+  return stored;
+}
+
+std::uint64_t stored_bytes(const StoredSizes& stored) {
+  return 4 * (stored.weights + stored.gradients + stored.gradient_sum_elements) +
+         2 * stored.bf16_copy + stored.optimizer_bytes;
+}
+
 }  // namespace
 
 std::uint64_t expected_token_bytes(const RunConfig& config, std::uint64_t corpus_bytes) {
@@ -81,10 +118,10 @@ std::vector<MemoryPart> memory_parts(const train::ResolvedRun& run, std::int64_t
                std::max<std::uint64_t>(64, (std::uint64_t{1} << 23) / vocab));
   return {{"program and LibTorch", stored.process_bytes + kWarmBytes},
           {"prepared tokens, mapped", stored.token_bytes},
-          {"weights, fp32", 4 * stored.arena_elements},
-          {"gradients, fp32", 4 * stored.arena_elements},
+          {"weights, fp32", 4 * stored.weights},
+          {"gradients, fp32", 4 * stored.gradients},
           {"gradient sums, fp32", 4 * stored.gradient_sum_elements},
-          {"weights, bf16 copy", bf16 ? 2 * stored.arena_elements : 0},
+          {"weights, bf16 copy", 2 * stored.bf16_copy},
           {"optimizer state, fp32", stored.optimizer_bytes},
           {"activations kept for backward", sequences * one.kept},
           {"activation gradients", sequences * one.temporary},
@@ -137,29 +174,20 @@ MemoryEstimate estimate_memory(const train::ResolvedRun& run, std::int64_t vocab
       model::make_model(run.config.model, vocab_size, train::sequences_of(run.config, /*start=*/0));
   const ops::Parameters& parameters = model->parameters();
   const std::int64_t elements = parameters.arena_elements();
-  const std::vector<std::int64_t> begins =
-      optim::shard_begins(run.config.optimizer, parameters, static_cast<int>(num_processes));
   const optim::StateSize state = optim::state_size(run.config.optimizer, parameters);
   if (run.device == "cpu") {
-    StoredSizes stored{.arena_elements = count(elements),
-                       .process_bytes = process_bytes,
-                       .token_bytes = token_bytes};
+    const auto parts = train::shard_parts_of(run, *model, static_cast<int>(num_processes));
+    StoredSizes most;
     for (int rank = 0; rank < static_cast<int>(num_processes); ++rank) {
-      const auto r = static_cast<std::size_t>(rank);
-      const optim::ArenaRange part = begins.empty() ? optim::ArenaRange{0, elements}
-                                                    : optim::ArenaRange{begins[r], begins[r + 1]};
-      const std::uint64_t optimizer =
-          optim::state_size(run.config.optimizer, parameters, part).memory_bytes;
-      const std::uint64_t sums =
-          run.is_exact()
-              ? count(train::GradientSums::num_elements(elements, num_slots(run), rank, begins))
-              : 0;
-      if (optimizer + 4 * sums < stored.optimizer_bytes + 4 * stored.gradient_sum_elements)
-        continue;
-      stored.optimizer_bytes = optimizer;
-      stored.gradient_sum_elements = sums;
+      const optim::Shards shards{.rank = rank,
+                                 .parts = parts,
+                                 .of_parameters = num_processes > 1 && run.shards_parameters()};
+      const StoredSizes stored = stored_sizes(run, *model, shards);
+      if (stored_bytes(stored) > stored_bytes(most)) most = stored;
     }
-    return {.process = memory_parts(run, vocab_size, stored), .gpu = {}};
+    most.process_bytes = process_bytes;
+    most.token_bytes = token_bytes;
+    return {.process = memory_parts(run, vocab_size, most), .gpu = {}};
   }
   return {.process = {{"program and LibTorch", process_bytes + kWarmBytes},
                       {"prepared tokens, mapped", token_bytes}},

@@ -17,9 +17,11 @@ struct MemoryPart {
 };
 
 struct StoredSizes {
-  std::uint64_t arena_elements = 0;         // of one flat buffer
-  std::uint64_t optimizer_bytes = 0;        // optim::StateSize::memory_bytes
-  std::uint64_t gradient_sum_elements = 0;  // train::GradientSums::num_elements()
+  // of the flat buffers: the whole arena, or what the process has of it at most
+  std::uint64_t weights = 0, gradients = 0, bf16_copy = 0;
+  std::uint64_t optimizer_bytes = 0;  // optim::StateSize::memory_bytes
+  // train::GradientSums::num_elements(), train::SectionGradients::Sizes::sums
+  std::uint64_t gradient_sum_elements = 0;
   // of the program and its libraries before any computation
   std::uint64_t process_bytes = 0;
   // of the prepared tokens that the run reads, in mapped files

@@ -163,9 +163,18 @@ Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe,
   const auto model = model::make_model(plan.run.config.model, plan.vocab_size,
                                        train::sequences_of(plan.run.config, /*start=*/0));
   const optim::StateSize state = optim::state_size(plan.run.config.optimizer, model->parameters());
+  const std::uint64_t tokens = token_bytes(plan, data ? &*data : nullptr, corpus_bytes);
   MemoryEstimate memory =
-      estimate_memory(run, plan.vocab_size, process_bytes,
-                      token_bytes(plan, data ? &*data : nullptr, corpus_bytes), num_processes);
+      estimate_memory(run, plan.vocab_size, process_bytes, tokens, num_processes);
+  if (num_processes > 1 && !run.shards_parameters()) {
+    ResolvedRun sharded = run;
+    sharded.config.distributed.shard = cluster::Shard::kParameters;
+    const MemoryEstimate estimate =
+        estimate_memory(sharded, plan.vocab_size, process_bytes, tokens, num_processes);
+    plan.sharded_memory_bytes =
+        std::max(sum_of(estimate.process),
+                 data ? 0 : preparation_bytes(config, process_bytes, corpus_bytes));
+  }
   plan.memory = std::move(memory.process);
   plan.memory_bytes = sum_of(plan.memory);
   plan.gpu_memory = std::move(memory.gpu);

@@ -34,6 +34,8 @@ struct Plan {
   std::optional<PlannedEvaluations> evaluations;
   std::vector<MemoryPart> memory;  // estimated peak of the process, by cause
   std::uint64_t memory_bytes = 0;
+  // with distributed.shard: parameters; missing for one process, and if that is set
+  std::optional<std::uint64_t> sharded_memory_bytes;
   std::vector<MemoryPart> gpu_memory;  // the same for the GPU; empty on a CPU
   std::uint64_t gpu_memory_bytes = 0;
   std::uint64_t checkpoint_bytes = 0;  // one checkpoint

@@ -29,8 +29,6 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
 }
 
 void require_same_run(dist::Group& group, const Parts& parts, const Start* from) {
-  require(parts.device.is_cpu(), ExitCode::kUsage, "train.device", parts.run.device,
-          cat("cpu for a run of ", group.size(), " processes"));
   group.require_equal("prepared data", hash_of(std::string_view(parts.data.fingerprint)));
   group.require_equal("resolved configuration",
                       hash_of(std::string_view(config::to_yaml(parts.run.config))));

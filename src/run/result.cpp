@@ -91,6 +91,14 @@ store::RunResult without_evaluation(const TrainerParts& parts, const Metrics& me
 
 }  // namespace
 
+bool needs_evaluation(const TrainerParts& parts, const train::Evaluator& evaluator,
+                      const Metrics& metrics, const Progress& progress,
+                      const std::filesystem::path& path) {
+  return evaluator.is_due(progress.step) && !evaluator.final_result() &&
+         !existing_result(without_evaluation(parts, metrics, progress), /*is_evaluated=*/true,
+                          path);
+}
+
 void write_result(const TrainerParts& parts, const train::Evaluator& evaluator,
                   const Metrics& metrics, const Progress& progress,
                   const std::filesystem::path& path) {
@@ -98,9 +106,8 @@ void write_result(const TrainerParts& parts, const train::Evaluator& evaluator,
   const bool evaluated = evaluator.is_due(progress.step);
   if (const auto found = existing_result(result, evaluated, path)) return warn_of(*found);
   if (evaluated) {
-    const eval::Perplexity p = evaluator.final_result()
-                                   ? *evaluator.final_result()
-                                   : evaluator.measure(progress.step, /*alone=*/true);
+    const eval::Perplexity p =
+        evaluator.final_result() ? *evaluator.final_result() : evaluator.measure(progress.step);
     result.figures = p.figures;
     result.uniform_log_perplexity = std::log(static_cast<double>(num_outputs(parts.run.config)));
     result.initial_log_perplexity = initial_figure(parts.run, metrics);

@@ -216,6 +216,13 @@ Outcome train_parts(const SessionOptions& options, const Parts& parts,
              " after step ", progress.step, ", checkpoint saved; continue with `",
              resume_command(options), "`"));
   trainer.catch_up_evaluation(progress);  // if a stop interrupted the last one
+  if (group != nullptr) {
+    std::array<double, 1> needs{};
+    needs[0] = first && needs_evaluation(trainer_parts, trainer.evaluator(), metrics, progress,
+                                         paths.result());
+    group->gather(needs, [](int rank) { return rank == 0 ? 1 : 0; });
+    if (needs[0] != 0) trainer.measure_result(progress);
+  }
   if (!first) return {.is_reported = false};
   write_result(trainer_parts, trainer.evaluator(), metrics, progress, paths.result());
   log::info(cat("finished ", count_of(progress.step, "step"), "; checkpoint ",

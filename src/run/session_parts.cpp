@@ -16,6 +16,7 @@
 #include "train/checkpoint.h"
 #include "train/execution.h"
 #include "train/samples.h"
+#include "train/sharding.h"
 
 namespace sluice::run {
 namespace {
@@ -51,20 +52,22 @@ data::PreparedData open_or_prepare(const RunConfig& config, std::int64_t num_thr
 
 std::unique_ptr<model::LanguageModel> make_model(const ResolvedRun& run,
                                                  const text::Tokenizer& tokenizer,
-                                                 c10::Device device) {
+                                                 c10::Device device, bool on_demand) {
   std::unique_ptr<model::LanguageModel> made =
       model::make_model(run.config.model, train::vocabulary(run.config, tokenizer),
                         train::sequences_of(run.config, train::start_id(tokenizer)));
-  made->parameters().allocate(device, train::compute_type(run.precision), /*with_gradients=*/true);
+  made->parameters().allocate(device, train::compute_type(run.precision), /*with_gradients=*/true,
+                              on_demand);
   return made;
 }
 
-optim::Shards shards_of(const optim::OptimizerConfig& config, const ops::Parameters& parameters,
+optim::Shards shards_of(const ResolvedRun& run, const model::LanguageModel& model,
                         dist::Group* group) {
   if (group == nullptr) return {};
   return {.rank = group->rank(),
-          .begins = optim::shard_begins(config, parameters, group->size()),
-          .gather = [group](auto all, const auto& count_of) { group->gather(all, count_of); }};
+          .parts = train::shard_parts_of(run, model, group->size()),
+          .gather = [group](auto all, const auto& count_of) { group->gather(all, count_of); },
+          .of_parameters = run.shards_parameters()};
 }
 
 void check_tokenizer(const data::PreparedData& data, const Start& start) {
@@ -108,10 +111,10 @@ Parts::Parts(ResolvedRun resolved, data::PreparedData prepared, dist::Group* gro
       batches(train::make_training_batches(run.config, data)),
       device(train::device_of(run.device)),
       scope(device),
-      model(make_model(run, *data.tokenizer, device)),
-      optimizer(
-          optim::make_optimizer(run.config.optimizer, model->parameters(), ops::gpu_of(device),
-                                shards_of(run.config.optimizer, model->parameters(), group))) {}
+      model(make_model(run, *data.tokenizer, device,
+                       /*on_demand=*/group != nullptr && run.shards_parameters())),
+      optimizer(optim::make_optimizer(run.config.optimizer, model->parameters(),
+                                      ops::gpu_of(device), shards_of(run, *model, group))) {}
 
 std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPaths& paths,
                                   const Start* start, dist::Group* group) {
@@ -128,6 +131,8 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
                                train::make_training_batches(written, data)->windows_per_epoch()};
   ResolvedRun run =
       train::resolve(written, facts, stored, micro_batch_rule(facts.vocab_size, Probe::kRun));
+  require(group == nullptr || run.device == "cpu", ExitCode::kUsage, "train.device", run.device,
+          cat("cpu for a run of ", group == nullptr ? 1 : group->size(), " processes"));
   if (start != nullptr) {
     check_length(written, run.steps, start->state.progress.step);
     check_changes(paths, *stored, run.config);

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "eval/load_model.h"
 #include "store/safetensors.h"
+#include "train/sharding.h"
 
 namespace sluice::train {
 namespace {
@@ -97,6 +98,29 @@ store::CheckpointFile tensor_file(std::string_view name, HostTensors tensors) {
           [shared](OutputFile& file) { store::write_safetensors(file, shared->views); }};
 }
 
+// Sharded weights, received parameter by parameter while they are written.
+std::vector<store::TensorSource> sharded_weights(const Savable& savable) {
+  std::vector<store::TensorSource> sources;
+  const auto written = std::make_shared<at::Tensor>();
+  for (const ops::Parameters::Named& parameter : savable.parameters.named()) {
+    const auto bytes = [parameter, written, &shards = savable.optimizer.shards(),
+                        group = savable.group] {
+      *written = receive_whole(parameter, shards, *group);
+      return std::span(static_cast<const std::byte*>(written->const_data_ptr()), written->nbytes());
+    };
+    sources.push_back({parameter.spec->name, store::Dtype::kF32, parameter.spec->shape, bytes});
+  }
+  return sources;
+}
+
+store::CheckpointFile model_file(const Savable& savable) {
+  if (!savable.optimizer.shards().of_parameters)
+    return tensor_file(kModel, model_tensors(savable.parameters));
+  return {std::string(kModel), [sources = sharded_weights(savable)](OutputFile& file) {
+            store::write_safetensors(file, std::span(sources));
+          }};
+}
+
 store::CheckpointFile optimizer_file(const Savable& savable) {
   if (!savable.optimizer.shards().is_divided())
     return tensor_file(kOptimizer, optimizer_tensors(savable.optimizer));
@@ -118,13 +142,15 @@ RunConfig portable_config(RunConfig config) { return config::without_paths(std::
 std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable,
                                                     const CheckpointState& state) {
   return {
-      tensor_file(kModel, model_tensors(savable.parameters)), optimizer_file(savable),
+      model_file(savable), optimizer_file(savable),
       text_file(savable.tokenizer.file_name(), savable.tokenizer.serialized()),
       text_file(kConfig, config::to_yaml(portable_config(savable.config), config::Comments::kNone)),
       text_file(kState, config::to_json(state))};
 }
 
-void send_optimizer(const Savable& savable) {
+void send_parts(const Savable& savable) {
+  if (savable.optimizer.shards().of_parameters)
+    send_weights(savable.parameters, savable.optimizer.shards(), *savable.group);
   for (const optim::Optimizer::State& state : savable.optimizer.state()) {
     if (state.begins.empty() || state.tensor.numel() == 0) continue;
     const dist::Group::Message message{0, state.tensor.contiguous()};
@@ -140,7 +166,9 @@ std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
 
 std::uint64_t checkpoint_bytes(const Savable& savable) {
   constexpr std::uint64_t kTexts = 256 << 10;  // configuration, state, manifest, file system blocks
-  return store::safetensors_size_bytes(model_tensors(savable.parameters).views) +
+  return (savable.optimizer.shards().of_parameters
+              ? store::safetensors_size_bytes(sharded_weights(savable))
+              : store::safetensors_size_bytes(model_tensors(savable.parameters).views)) +
          (savable.optimizer.shards().is_divided()
               ? store::safetensors_size_bytes(divided_state(savable.optimizer, savable.group))
               : store::safetensors_size_bytes(optimizer_tensors(savable.optimizer).views)) +
@@ -196,7 +224,7 @@ void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameter
   const store::Tensors saved_state =
       store::parse_safetensors(optimizer_file.bytes(), optimizer_path.string());
   eval::copy_tensors(saved_state, state);
-  eval::load_parameters(parameters, weights);
+  eval::load_parameters(parameters, weights, resident_ranges(parameters, optimizer.shards()));
   for (const eval::NamedTensor& part : state) {
     if (part.tensor.dim() != 0) continue;
     const double value = part.tensor.item<double>();

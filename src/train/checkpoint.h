@@ -44,11 +44,11 @@ struct Savable {
 };
 
 // The files of one checkpoint. Writing them reads `savable`. Values on a GPU are copied to host
-// memory here. Rank 0 writes them, while the others call send_optimizer().
+// memory here. Rank 0 writes them, while the others call send_parts().
 std::vector<store::CheckpointFile> checkpoint_files(const Savable& savable,
                                                     const CheckpointState& state);
-// Sends the own part of the optimizer's state to rank 0.
-void send_optimizer(const Savable& savable);
+// Sends the own part of the optimizer's state, and of sharded weights, to rank 0.
+void send_parts(const Savable& savable);
 // "tokenizer_hash", "data_fingerprint".
 std::map<std::string, std::string> checkpoint_notes(const Savable& savable,
                                                     const CheckpointState& state);
@@ -60,7 +60,8 @@ std::uint64_t checkpoint_bytes(const Savable& savable);
 CheckpointState read_state(const std::filesystem::path& checkpoint);
 RunConfig read_config(const std::filesystem::path& checkpoint);
 std::unique_ptr<text::Tokenizer> read_tokenizer(const store::Checkpoint& checkpoint);
-// Restores weights and optimizer state, strictly by name, shape and type.
+// Restores weights and optimizer state, strictly by name, shape and type: what this process has of
+// them.
 void restore(const std::filesystem::path& checkpoint, ops::Parameters& parameters,
              optim::Optimizer& optimizer);
 

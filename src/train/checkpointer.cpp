@@ -23,9 +23,16 @@ bool all_finite(const at::Tensor& flat) {
 }
 
 // A finite update can still overflow a weight in fp32; such weights are never saved.
-void require_finite(const ops::Parameters& parameters, std::int64_t saved_step) {
+void require_finite(const Savable& savable, std::int64_t saved_step) {
   const at::NoGradGuard no_grad;
-  if (!all_finite(parameters.master()))
+  bool is_finite = all_finite(savable.parameters.master());
+  if (savable.optimizer.shards().of_parameters) {  // each process has others
+    std::vector<double> all(static_cast<std::size_t>(savable.group->size()));
+    all[static_cast<std::size_t>(savable.group->rank())] = is_finite;
+    savable.group->gather(all, [](int) { return 1; });
+    is_finite = std::count(all.begin(), all.end(), 0.0) == 0;
+  }
+  if (!is_finite)
     fail(ExitCode::kDiverged, "training",
          cat("non-finite weights, checkpoint not saved; last good checkpoint: step ", saved_step,
              "; lower the learning rate"));
@@ -51,10 +58,10 @@ void Checkpointer::save(const Progress& progress, const std::optional<BestEvalua
                         Metrics& metrics) {
   const std::optional<std::int64_t> best_step = step_of(best);
   if (progress.step == saved_step_ && best_step == saved_best_) return;
-  require_finite(parameters_, saved_step_);
+  require_finite(savable_, saved_step_);
   saved_step_ = progress.step;
   saved_best_ = best_step;
-  if (savable_.group != nullptr && savable_.group->rank() != 0) return send_optimizer(savable_);
+  if (savable_.group != nullptr && savable_.group->rank() != 0) return send_parts(savable_);
   metrics.flush();
   const CheckpointState state{progress, best, fingerprint_};
   store_.require_space(size_bytes_);

@@ -3,32 +3,43 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "data/prepared.h"
 #include "dist/group.h"
 #include "eval/perplexity.h"
 #include "model/language_model.h"
+#include "optim/shards.h"
 #include "train/checkpoint_state.h"
 #include "train/metrics.h"
 #include "train/resolve.h"
+#include "train/section_weights.h"
 
 namespace sluice::train {
 
 // Borrows the constructor's arguments. Evaluation never changes the run.
 class Evaluator {
  public:
-  // `group`: the processes that share each evaluation; nullptr: one, which a stop interrupts.
-  Evaluator(const model::LanguageModel& model, const ResolvedRun& run,
-            const data::PreparedData& data, at::Device device, dist::Group* group = nullptr)
-      : model_(model), run_(run), data_(data), device_(device), group_(group) {}
+  // Borrowed. `section_weights`: if parameters are sharded, among the processes of `shards`.
+  struct Parts {
+    const model::LanguageModel& model;
+    const ResolvedRun& run;
+    const data::PreparedData& data;
+    at::Device device = at::kCPU;
+    // The processes that share each evaluation; nullptr: one, which a stop interrupts.
+    dist::Group* group = nullptr;
+    const optim::Shards& shards;
+    SectionWeights* section_weights = nullptr;
+  };
+  explicit Evaluator(const Parts& parts) : parts_(parts) {}
 
   // True if the configuration enables evaluation and there is held-out text.
   bool is_active() const;
   // True if an evaluation is due after `step` steps.
   bool is_due(std::int64_t step) const;
   // Held-out perplexity with the token limit configured for `step`. Without a group, kInterrupted
-  // if a stop is requested. `alone`: without the other processes of the group.
-  eval::Perplexity measure(std::int64_t step, bool alone = false) const;
+  // if a stop is requested.
+  eval::Perplexity measure(std::int64_t step) const;
   // Measures, and adds the figures and samples of text to the metrics and the log. kInterrupted as
   // above; a resume then repeats it.
   void evaluate(std::int64_t step, Metrics& metrics);
@@ -38,8 +49,12 @@ class Evaluator {
   // Estimated time of the evaluations after `step`, each as long as the last one.
   double seconds_left(std::int64_t step) const;
   bool has_done(std::int64_t step) const { return latest_ && latest_->step == step; }
-  // The evaluation of the run's last step, if this process did it.
+  // The evaluation of the run's last step, if this process has done it.
   const std::optional<eval::Perplexity>& final_result() const { return final_result_; }
+  // Does it, but adds nothing to metrics and log.
+  void measure_result(std::int64_t step) {
+    if (!final_result_) final_result_ = measure(step);
+  }
 
   // The best evaluation that has a checkpoint.
   const std::optional<BestEvaluation>& best() const { return best_; }
@@ -49,13 +64,10 @@ class Evaluator {
   void forget_latest() { latest_.reset(); }
 
  private:
-  eval::Perplexity measure_tokens(std::uint64_t max_tokens, bool alone = false) const;
+  eval::Perplexity measure_tokens(std::uint64_t max_tokens) const;
+  void add_weights(std::int64_t step, Metrics& metrics) const;
 
-  const model::LanguageModel& model_;
-  const ResolvedRun& run_;
-  const data::PreparedData& data_;
-  at::Device device_;
-  dist::Group* group_;
+  Parts parts_;
   std::optional<BestEvaluation> latest_, best_;
   std::optional<eval::Perplexity> final_result_;
   double last_s_ = 0;  // duration of the last evaluation

@@ -5,22 +5,8 @@
 #include "base/error.h"
 
 namespace sluice::train {
-namespace {
 
 using ops::ArenaRange;
-
-std::vector<ArenaRange> rest_of(std::int64_t arena_elements, std::vector<ArenaRange> ranges) {
-  std::vector<ArenaRange> rest;
-  std::int64_t begin = 0;
-  for (const ArenaRange& range : ops::joined(std::move(ranges))) {
-    rest.push_back({begin, range.begin});
-    begin = range.end;
-  }
-  rest.push_back({begin, arena_elements});
-  return ops::joined(std::move(rest));
-}
-
-}  // namespace
 
 GradientBuckets::GradientBuckets(std::int64_t arena_elements) : buckets_{{{0, arena_elements}}} {}
 
@@ -39,7 +25,7 @@ GradientBuckets::GradientBuckets(std::int64_t arena_elements, std::span<const Ar
     bucket.clear();
     size = 0;
   }
-  buckets_.push_back(rest_of(arena_elements, std::move(sent)));
+  buckets_.push_back(ops::rest_of(arena_elements, std::move(sent)));
 }
 
 void GradientBuckets::reset() { is_final_.assign(sections_.size(), false); }

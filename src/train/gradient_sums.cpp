@@ -1,7 +1,6 @@
 #include "train/gradient_sums.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -11,31 +10,13 @@
 #include "base/error.h"
 #include "dist/group.h"
 #include "dist/transfer.h"
+#include "train/slot_additions.h"
 
 namespace sluice::train {
 namespace {
 
 using cluster::SlotRange;
 using ops::ArenaRange;
-
-// Elements of a piece: a few of these arrays fit a level-2 cache.
-constexpr std::int64_t kPiece = 8192;
-
-template <class Body>
-void for_each_piece(const ArenaRange& range, const Body& body) {
-  const std::int64_t num_pieces = (range.size() + kPiece - 1) / kPiece;
-  at::parallel_for(0, num_pieces, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t at = range.begin + i * kPiece;
-      body(at, std::min(range.end - at, kPiece));
-    }
-  });
-}
-
-// sum += other
-void add(float* __restrict sum, const float* __restrict other, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) sum[i] += other[i];
-}
 
 float* data_of(const at::Tensor& flat) { return flat.data_ptr<float>(); }
 
@@ -98,6 +79,8 @@ std::vector<SlotRange> GradientSums::nodes_of(int rank) const {
 }
 
 void GradientSums::begin(std::int64_t num_slots, const SlotRange& own) {
+  invariant(config_.group == nullptr || std::ssize(config_.begins) == config_.group->size() + 1,
+            "GradientSums: a part of each process");
   own_ = own;
   next_ = own.begin;
   num_slots_ = num_slots;
@@ -106,7 +89,7 @@ void GradientSums::begin(std::int64_t num_slots, const SlotRange& own) {
   next_bucket_ = 0;
 }
 
-const ops::OnFinalGradients* GradientSums::begin_slot() {
+const ops::OnSection* GradientSums::begin_slot() {
   invariant(next_ < own_.end, "GradientSums: an own slot");
   num_merges_ = static_cast<std::size_t>(sums_.append({next_, next_ + 1}));
   if (next_ + 1 < own_.end || config_.group == nullptr) return nullptr;
@@ -122,7 +105,7 @@ void GradientSums::finish_slot() {
   for_each_piece({0, parameters_.arena_elements()}, [&](std::int64_t at, std::int64_t count) {
     float* g = gradient() + at;
     for (std::size_t i = num_merges_; i-- > 0;)
-      add(g, data_of(partial_[num_partial_ + i]) + at, count);
+      add_piece(g, data_of(partial_[num_partial_ + i]) + at, count);
     std::memcpy(data_of(partial_[num_partial_]) + at, g, num_bytes(count));
     std::memset(g, 0, num_bytes(count));
   });
@@ -142,7 +125,7 @@ void GradientSums::add_partial(const ArenaRange& range) {
   if (num_merges_ == 0) return;
   for_each_piece(range, [&](std::int64_t at, std::int64_t count) {
     for (std::size_t i = num_partial_; i-- > num_partial_ - num_merges_;)
-      add(gradient() + at, data_of(partial_[i]) + at, count);
+      add_piece(gradient() + at, data_of(partial_[i]) + at, count);
   });
 }
 
@@ -153,7 +136,6 @@ void GradientSums::begin_transfer() {
   transfer_ = std::make_unique<dist::Transfer>(group);
   buckets_.reset();
   if (!config_.exact) return;
-  invariant(std::ssize(config_.begins) == group.size() + 1, "GradientSums: a part of each process");
   receive();
   const ArenaRange all{0, parameters_.arena_elements()};
   for (std::size_t i = 0; i + num_merges_ < num_partial_; ++i)
@@ -219,6 +201,15 @@ void GradientSums::finish() {
   transfer_->finish();
   transfer_.reset();
   if (config_.exact) add_nodes();
+  clear_others();
+}
+
+// What other processes update.
+void GradientSums::clear_others() {
+  const auto r = static_cast<std::size_t>(config_.group->rank());
+  const std::int64_t begin = config_.begins[r], end = config_.begins[r + 1];
+  std::memset(gradient(), 0, num_bytes(begin));
+  std::memset(gradient() + end, 0, num_bytes(parameters_.arena_elements() - end));
 }
 
 // The own part of the gradient: its nodes of all ranks, from left to right.
@@ -245,15 +236,10 @@ void GradientSums::add_nodes() {
   }
   for_each_piece({0, count}, [&](std::int64_t at, std::int64_t size) {
     cluster::SlotSums sums(num_slots_);
-    std::vector<std::vector<float>> open;
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      open.emplace_back(values[i] + at, values[i] + at + size);
-      for (int merges = sums.append(nodes[i]); merges > 0; --merges) {
-        const std::vector<float> right = std::move(open.back());
-        open.pop_back();
-        add(open.back().data(), right.data(), size);
-      }
-    }
+    OpenSums open;
+    std::vector<const float*> pieces;
+    for (const float* const value : values) pieces.push_back(value + at);
+    append_nodes(sums, open, nodes, pieces, size);
     std::memcpy(gradient() + begin + at, open.at(0).data(), num_bytes(size));
   });
 }

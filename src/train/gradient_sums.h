@@ -27,7 +27,7 @@ struct GradientSumsConfig {
   // are added (distributed.reduction: fast).
   bool exact = true;
   dist::Group* group = nullptr;        // the other processes; borrowed
-  std::vector<std::int64_t> begins{};  // of the parts of the processes, as in optim::Shards
+  std::vector<std::int64_t> begins{};  // with a group: of their parts, as in optim::Shards
   // See GradientBuckets.
   std::vector<ops::ArenaRange> sections{};
   std::int64_t bucket_elements = 0;
@@ -48,12 +48,12 @@ class GradientSums {
   void begin(std::int64_t num_slots, const cluster::SlotRange& own);
   // Before the next own slot, when the arena's gradient is zero. For its forward pass: what to tell
   // of final gradients (ops::Context); nullptr: nothing.
-  const ops::OnFinalGradients* begin_slot();
+  const ops::OnSection* begin_slot();
   // The arena's gradient is that of the slot. Afterwards it is zero again, or the sum of the last
   // node if this was the last own slot.
   void finish_slot();
-  // After all own slots: the own part of the arena's gradient becomes the sum over all slots; the
-  // rest has no meaning.
+  // After all own slots: the own part of the arena's gradient becomes the sum over all slots, the
+  // rest zero.
   void finish();
 
  private:
@@ -66,11 +66,12 @@ class GradientSums {
   void add_partial(const ops::ArenaRange& range);
   void send(const ops::ArenaRange& range);
   void add_nodes();
+  void clear_others();
 
   ops::Parameters& parameters_;
   GradientSumsConfig config_;
   GradientBuckets buckets_;
-  ops::OnFinalGradients on_final_;
+  ops::OnSection on_final_;
 
   std::int64_t num_slots_ = 1, next_ = 0;
   cluster::SlotRange own_;

@@ -150,8 +150,9 @@ void Metrics::add_evaluation(std::int64_t step, const eval::Perplexity& result,
   if (events_) events_->add(line);
 }
 
-void Metrics::add_weights(std::int64_t step, const ops::Parameters& parameters) {
-  if (events_) events_->add_weights(step, parameters);
+void Metrics::add_weights(std::int64_t step, const ops::Parameters& parameters,
+                          const ValueOf& value_of) {
+  if (events_) events_->add_weights(step, parameters, value_of);
 }
 
 std::vector<EvaluationLine> read_evaluations(const std::filesystem::path& path) {

@@ -58,7 +58,7 @@ class Metrics {
   void add_evaluation(std::int64_t step, const eval::Perplexity& result,
                       const std::vector<SampleText>& samples = {});
   // Histograms for TensorBoard, if it is on.
-  void add_weights(std::int64_t step, const ops::Parameters& parameters);
+  void add_weights(std::int64_t step, const ops::Parameters& parameters, const ValueOf& value_of);
   // Writes every pending line; synchronizes with the device. Call before work that is not part of
   // a step, so that its time is not counted as the steps'.
   void write_out();

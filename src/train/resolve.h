@@ -43,6 +43,8 @@ struct ResolvedRun {
                                                                  : cluster::Reduction::kFast) ==
            cluster::Reduction::kExact;
   }
+  // See distributed.shard; of one process, nothing is divided.
+  bool shards_parameters() const { return config.distributed.shard == cluster::Shard::kParameters; }
   std::int64_t tokens_per_step() const {
     return config.train.batch_sequences * objective->shape().target_length;
   }

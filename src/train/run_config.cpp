@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "base/text_format.h"
 #include "config/describe.h"
@@ -57,6 +58,18 @@ void check_objective(const RunConfig& c, const data::Objective& objective,
                      ": its documents are joined without end tokens"));
 }
 
+void check_sharding(const RunConfig& c, config::Problems& problems) {
+  if (c.distributed.shard != cluster::Shard::kParameters) return;
+  if (c.distributed.reduction.value == cluster::Reduction::kFast)
+    problems.add("distributed.reduction", "fast", "exact with distributed.shard: parameters");
+  if (c.train.device.value_or("cpu") != "cpu")
+    problems.add("train.device", *c.train.device, "cpu with distributed.shard: parameters");
+  if (!c.evaluate.samples.prompts.empty())
+    problems.add("evaluate.samples.prompts",
+                 count_of(std::ssize(c.evaluate.samples.prompts), "prompt"),
+                 "none with distributed.shard: parameters, since no process has the whole model");
+}
+
 }  // namespace
 
 std::optional<ShortSchedule> find_short_schedule(const RunConfig& config, std::int64_t steps) {
@@ -96,6 +109,7 @@ void RunConfig::check(const RunConfig& c, config::Problems& problems) {
   check_lengths(c, *objective, problems);
   check_objective(c, *objective, problems);
   check_schedule(c, problems);
+  check_sharding(c, problems);
   if (c.evaluate.split == Split::kTune && c.corpus.tune_holdout == 0)
     problems.add("corpus.tune_holdout", "0", "a share above 0, since evaluate.split is tune");
 }

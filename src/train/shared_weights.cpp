@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text_format.h"
 #include "dist/transfer.h"
+#include "train/sharding.h"
 
 namespace sluice::train {
 namespace {
@@ -22,13 +23,17 @@ bool is_bf16(const ops::Parameters& parameters) {
   return parameters.compute().scalar_type() != at::kFloat;
 }
 
-ArenaRange range_of(const optim::Shards& shards, int rank) {
-  const auto r = static_cast<std::size_t>(rank);
-  return {shards.begins[r], shards.begins[r + 1]};
-}
-
 at::Tensor view_of(const at::Tensor& flat, const ArenaRange& range) {
   return flat.narrow(0, range.begin, range.size());
+}
+
+Hash128 hash_of_ranges(const at::Tensor& flat, const std::vector<ArenaRange>& ranges) {
+  Hasher hasher;
+  for (const ArenaRange& range : ranges) {
+    const at::Tensor part = view_of(flat, range);
+    hasher.update(std::span(static_cast<const std::byte*>(part.const_data_ptr()), part.nbytes()));
+  }
+  return hasher.digest();
 }
 
 // A copy of each value follows the one before it.
@@ -47,39 +52,28 @@ void for_each_copy(const std::vector<at::Tensor>& values, const at::Tensor& pack
 SharedWeights::SharedWeights(ops::Parameters& parameters, const optim::Shards& shards,
                              dist::Group* group)
     : parameters_(parameters), shards_(shards), group_(group) {
-  if (group_ == nullptr) return;
-  std::vector<ArenaRange> operands;
-  for (const auto& [spec, offset] : parameters_.declared())
-    if (is_bf16(parameters_) && spec->is_operand)
-      operands.push_back({offset, offset + spec->num_elements()});
-  divide(ops::joined(std::move(operands)));
+  if (group_ != nullptr) divide();
 }
 
-// `operands`: sent as compute copy.
-void SharedWeights::divide(const std::vector<ArenaRange>& operands) {
+void SharedWeights::divide() {
+  std::vector<ArenaRange> operands;  // not sent in fp32
+  if (is_bf16(parameters_) || shards_.of_parameters) operands = operand_ranges(parameters_);
+  const std::vector<ArenaRange> others = ops::rest_of(parameters_.arena_elements(), operands);
   const at::Tensor weights = parameters_.master().detach();
   std::int64_t num_packed = 0;
   for (int rank = 0; rank < group_->size(); ++rank) {
     Part& part = parts_.emplace_back();
     part.packed_begin = num_packed;
-    const ArenaRange own = range_of(shards_, rank);
-    std::int64_t begin = own.begin;
-    const auto add_fp32 = [&](std::int64_t end) {
-      const ArenaRange range{begin, end};
-      if (range.size() == 0) return;
+    const std::vector<ArenaRange>& own = shards_.of(rank);
+    for (const ArenaRange& range : ops::common(own, others)) {
       const bool is_large = range.size() > kMostPacked;
       (is_large ? part.large : part.small).push_back(view_of(weights, range));
       if (!is_large) num_packed += range.size();
-      if (is_bf16(parameters_)) part.rounded.push_back(range);
-    };
-    for (const ArenaRange& operand : operands) {
-      const ArenaRange range = ops::intersection(operand, own);
-      if (range.size() == 0) continue;
-      add_fp32(range.begin);
-      part.large.push_back(view_of(parameters_.compute(), range));
-      begin = range.end;
+      part.fp32.push_back(range);
     }
-    add_fp32(own.end);
+    if (!shards_.of_parameters)
+      for (const ArenaRange& range : ops::common(own, operands))
+        part.large.push_back(view_of(parameters_.compute(), range));
     part.packed_end = num_packed;
   }
   packed_ = at::empty({num_packed}, at::kFloat);
@@ -90,8 +84,16 @@ at::Tensor SharedWeights::packed_of(const Part& part) const {
 }
 
 Hash128 SharedWeights::hash_of_part(const at::Tensor& flat, int rank) const {
-  const at::Tensor part = view_of(flat, range_of(shards_, rank));
-  return hash_of(std::span(static_cast<const std::byte*>(part.const_data_ptr()), part.nbytes()));
+  if (!shards_.of_parameters || rank == group_->rank())
+    return hash_of_ranges(flat, shards_.of(rank));
+  return hash_of_ranges(flat, parts_[static_cast<std::size_t>(rank)].fp32);
+}
+
+Hash128 SharedWeights::hash() const {
+  if (!shards_.of_parameters) return hash_of_ranges(parameters_.master(), parameters_.whole());
+  std::vector<ArenaRange> all;
+  for (const Part& part : parts_) all.insert(all.end(), part.fp32.begin(), part.fp32.end());
+  return hash_of_ranges(parameters_.master(), all);
 }
 
 std::array<Hash128, 2> SharedWeights::hashes_of_part(int rank) const {
@@ -137,18 +139,17 @@ void SharedWeights::gather() {
     if (rank == own) continue;
     for_each_copy(part_of(rank).small, packed_of(part_of(rank)),
                   [](const at::Tensor& value, const at::Tensor& copy) { value.copy_(copy); });
-    for (const ArenaRange& range : part_of(rank).rounded)
-      view_of(parameters_.compute(), range).copy_(view_of(parameters_.master(), range));
+    if (is_bf16(parameters_)) parameters_.refresh_compute(part_of(rank).fp32);
     hashes_[static_cast<std::size_t>(rank)] = hashes_of_part(rank);
   }
   is_complete_ = !is_bf16(parameters_);
 }
 
 void SharedWeights::complete() {
-  if (is_complete_) return;
+  if (is_complete_ || shards_.of_parameters) return;
   const at::NoGradGuard no_grad;
   check();
-  group_->gather(parameters_.master().detach(), shards_.begins);
+  group_->gather(parameters_.master().detach(), shards_.begins());
   for (int rank = 0; rank < group_->size(); ++rank)
     if (rank != group_->rank())
       hashes_[static_cast<std::size_t>(rank)][0] = hash_of_part(parameters_.master(), rank);

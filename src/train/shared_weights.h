@@ -28,10 +28,12 @@ class SharedWeights {
   // False from the first check() that found a change.
   bool is_intact() const { return is_intact_; }
   // After an update: what forward and backward passes read. In bf16, of ParameterSpec::is_operand,
-  // that is the compute copy only.
+  // that is the compute copy only; nothing of these if parameters are sharded (section_weights.h).
   void gather();
-  // All weights in fp32, for whatever else reads them, after a check().
+  // All weights in fp32, for whatever else reads them, after a check(). Not of sharded parameters.
   void complete();
+  // Of all weights, after complete(); of those that are not sharded.
+  Hash128 hash() const;
   // After other changes of the weights, which are the same in all processes.
   void forget();
 
@@ -40,11 +42,11 @@ class SharedWeights {
   struct Part {
     std::vector<at::Tensor> large, small;  // small ones together, in packed_
     std::int64_t packed_begin = 0, packed_end = 0;
-    std::vector<ops::ArenaRange> rounded;  // of the compute copy, not sent
+    std::vector<ops::ArenaRange> fp32;  // sent in fp32; the compute copy is rounded from them
   };
-  void divide(const std::vector<ops::ArenaRange>& operands);
+  void divide();
   at::Tensor packed_of(const Part& part) const;
-  Hash128 hash_of_part(const at::Tensor& flat, int rank) const;
+  Hash128 hash_of_part(const at::Tensor& flat, int rank) const;  // of what is in this process
   // Of the weights and the compute copy of a rank's part.
   std::array<Hash128, 2> hashes_of_part(int rank) const;
 

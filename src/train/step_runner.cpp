@@ -27,16 +27,21 @@ std::mutex& recording_mutex() {
 }  // namespace
 
 StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-                       MakeRecorder make_recorder, GradientSumsConfig sums)
+                       MakeRecorder make_recorder, GradientSumsConfig sums,
+                       SectionWeights* section_weights)
     : model_(model),
       optimizer_(optimizer),
       weights_(model.parameters(), optimizer.shards(), sums.group),
-      gradients_(model.parameters(), std::move(sums)),
-      make_recorder_(std::move(make_recorder)) {}
+      gradients_(model.parameters(), sums),
+      make_recorder_(std::move(make_recorder)) {
+  if (section_weights != nullptr)
+    passes_.emplace(model.parameters(), optimizer.shards(), *sums.group, *section_weights);
+}
 
 StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const StepConfig& config) {
   if (config.gpu == nullptr)
-    return train_step(model_, optimizer_, {gradients_, weights_}, micro_batches, config);
+    return train_step(model_, optimizer_, {gradients_, weights_, passes_ ? &*passes_ : nullptr},
+                      micro_batches, config);
   StepStats stats{.num_targets = num_targets_of(micro_batches)};
   std::vector<Sizes> sizes;
   for (const data::Batch& batch : micro_batches)

@@ -22,9 +22,11 @@ class StepRunner {
   // `kPlainSteps` steps, and again if the sizes of the batches change; never if it is empty or
   // returns nullptr.
   using MakeRecorder = std::function<std::unique_ptr<ops::Recorder>()>;
-  // `sums`: with the parts of `optimizer` and the sections of `model`.
+  // `sums`: with the parts of `optimizer` and the sections of `model`. `section_weights`: if
+  // parameters are sharded, borrowed.
   StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
-             MakeRecorder make_recorder = {}, GradientSumsConfig sums = {});
+             MakeRecorder make_recorder = {}, GradientSumsConfig sums = {},
+             SectionWeights* section_weights = nullptr);
 
   // One step, as train_step(). All fields of `config` but step, lr and the limits are the same in
   // each call. The host waits for nothing.
@@ -50,6 +52,7 @@ class StepRunner {
   model::LanguageModel& model_;
   optim::Optimizer& optimizer_;
   SharedWeights weights_;
+  std::optional<ShardedPasses> passes_;
   GradientSums gradients_;
   MakeRecorder make_recorder_;
   std::unique_ptr<ops::Recorder> recorder_;

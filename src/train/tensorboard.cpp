@@ -225,11 +225,12 @@ void TensorBoardLog::add(const EvaluationLine& line) {
   if (line.samples) append(samples_event(line, wall_clock_s()));
 }
 
-void TensorBoardLog::add_weights(std::int64_t step, const ops::Parameters& parameters) {
+void TensorBoardLog::add_weights(std::int64_t step, const ops::Parameters& parameters,
+                                 const ValueOf& value_of) {
   if (!files_.is_written) return;
   std::vector<std::pair<std::string, store::Histogram>> histograms;
   for (const ops::Parameters::Named& one : parameters.named())
-    histograms.emplace_back(cat("weights/", one.spec->name), histogram_of(one.value));
+    histograms.emplace_back(cat("weights/", one.spec->name), histogram_of(value_of(one)));
   append(store::histogram_event({wall_clock_s(), step}, histograms));
 }
 

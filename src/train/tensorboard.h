@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,6 +20,9 @@
 #include "train/run_config.h"
 
 namespace sluice::train {
+
+// The whole fp32 value of a parameter, wherever it is.
+using ValueOf = std::function<at::Tensor(const ops::Parameters::Named& parameter)>;
 
 struct TensorBoardFiles {
   std::filesystem::path events, metrics;  // `metrics`: metrics.jsonl, read only
@@ -50,7 +54,7 @@ class TensorBoardLog {
   void add(const StepLine& line);
   void add(const EvaluationLine& line);
   // One histogram of 64 equal buckets per parameter. Reads the weights; changes nothing.
-  void add_weights(std::int64_t step, const ops::Parameters& parameters);
+  void add_weights(std::int64_t step, const ops::Parameters& parameters, const ValueOf& value_of);
   void flush();  // fsync
 
  private:

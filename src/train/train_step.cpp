@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <vector>
 
 #include "base/error.h"
@@ -26,14 +29,95 @@ struct Told {
   bool intact = false;  // see SharedWeights
 };
 
-// Replaces the sums over the own slots by those over all, in the order of the slots; returns
-// whether any process was asked to stop. `own`: of each own slot. kPeerLost naming the processes
-// whose weights are not intact.
-bool gather_losses(dist::Group& group, std::int64_t num_slots, const std::vector<LossSums>& own,
-                   const Told& told, LossSums& sums) {
+// The slots that a rank computes; with `in_turn`, one of each round of all ranks.
+std::vector<std::int64_t> slots_of(int rank, int num_ranks, std::int64_t num_slots, bool in_turn) {
+  std::vector<std::int64_t> slots;
+  const cluster::SlotRange range = cluster::slots_of(rank, num_ranks, num_slots);
+  for (std::int64_t slot = in_turn ? rank : range.begin; slot < (in_turn ? num_slots : range.end);
+       slot += in_turn ? num_ranks : 1)
+    slots.push_back(slot);
+  return slots;
+}
+
+// Runs passes and gives the losses of the slots of this process.
+class Slots {
+ public:
+  Slots(const model::LanguageModel& model, std::span<const data::Batch> micro_batches,
+        const model::LossScale& scale, const StepConfig& config)
+      : model_(model), micro_batches_(micro_batches), scale_(scale), device_(config.device) {
+    context_ = {.form = config.form,
+                .reductions = config.reductions,
+                .training = true,
+                .deterministic = config.deterministic,
+                .seed = config.seed,
+                .step = config.step};
+  }
+
+  // Empty if the slot has no targets; then no pass is made.
+  LossSums compute(std::int64_t slot, const std::function<void(ops::Context&)>& listen) const {
+    ops::Context context = context_;
+    for (std::int64_t i = 0; i < slot; ++i)
+      context.first_sample += micro_batches_[static_cast<std::size_t>(i)].num_sequences;
+    listen(context);
+    LossSums sums;
+    const data::Batch& batch = micro_batches_[static_cast<std::size_t>(slot)];
+    if (batch.num_targets == 0) return sums;
+    const model::Loss loss = model_.loss(eval::to_device(batch, device_), scale_, context);
+    loss.total.backward();
+    sums.add(loss);
+    return sums;
+  }
+
+ private:
+  const model::LanguageModel& model_;
+  std::span<const data::Batch> micro_batches_;
+  const model::LossScale& scale_;
+  at::Device device_;
+  ops::Context context_;
+};
+
+// The losses of the own slots.
+std::vector<LossSums> run_slots(const Slots& slots, GradientSums& gradients, std::int64_t num_slots,
+                                const dist::Group* group) {
+  const cluster::SlotRange own = group == nullptr
+                                     ? cluster::SlotRange{0, num_slots}
+                                     : cluster::slots_of(group->rank(), group->size(), num_slots);
+  std::vector<LossSums> losses;
+  gradients.begin(num_slots, own);
+  for (std::int64_t slot = own.begin; slot < own.end; ++slot) {
+    const ops::OnSection* const on_final = gradients.begin_slot();
+    losses.push_back(
+        slots.compute(slot, [&](ops::Context& context) { context.on_final_gradients = on_final; }));
+    gradients.finish_slot();
+  }
+  gradients.finish();
+  return losses;
+}
+
+std::vector<LossSums> run_rounds(const Slots& slots, ShardedPasses& passes, std::int64_t num_slots,
+                                 const dist::Group& group) {
+  std::vector<LossSums> losses;
+  passes.begin(num_slots);
+  for (std::int64_t first = 0; first < num_slots; first += group.size()) {
+    bool computed = false;
+    if (passes.begin_round(first)) {
+      losses.push_back(slots.compute(first + group.rank(),
+                                     [&](ops::Context& context) { passes.listen(context); }));
+      computed = losses.back().total.defined();
+    }
+    passes.finish_round(computed);
+  }
+  passes.finish();
+  return losses;
+}
+
+// The sums over all slots, in their order, and whether any process was asked to stop. `own`: of
+// each own slot. kPeerLost naming the processes whose weights are not intact.
+bool gather_losses(dist::Group& group, std::int64_t num_slots, bool in_turn,
+                   const std::vector<LossSums>& own, const Told& told, LossSums& sums) {
   // By rank: two values of each of its slots, and two of `told`.
   const auto count_of = [&](int rank) {
-    return 2 * cluster::slots_of(rank, group.size(), num_slots).size() + 2;
+    return 2 * std::ssize(slots_of(rank, group.size(), num_slots, in_turn)) + 2;
   };
   std::vector<double> all(static_cast<std::size_t>(2 * num_slots + 2L * group.size()));
   auto to = all.begin();
@@ -44,20 +128,23 @@ bool gather_losses(dist::Group& group, std::int64_t num_slots, const std::vector
   *to++ = told.stop;
   *to = told.intact;
   group.gather(all, count_of);
-  double total = 0, log_perplexity = 0;
+  std::vector<std::array<double, 2>> by_slot(static_cast<std::size_t>(num_slots));
   bool any_stop = false;
   std::vector<bool> intact;
   auto from = all.begin();
   for (int rank = 0; rank < group.size(); ++rank) {
-    for (std::int64_t i = 2; i < count_of(rank); i += 2) {
-      total += *from++;
-      log_perplexity += *from++;
-    }
+    for (const std::int64_t slot : slots_of(rank, group.size(), num_slots, in_turn))
+      for (double& value : by_slot[static_cast<std::size_t>(slot)]) value = *from++;
     const bool stop = *from++ != 0;
     any_stop = any_stop || stop;
     intact.push_back(*from++ != 0);
   }
   require_intact(group, [&](int rank) { return intact[static_cast<std::size_t>(rank)]; });
+  double total = 0, log_perplexity = 0;
+  for (const auto& [slot_total, slot_log_perplexity] : by_slot) {
+    total += slot_total;
+    log_perplexity += slot_log_perplexity;
+  }
   sums.total = at::scalar_tensor(total, at::kDouble);
   sums.log_perplexity = at::scalar_tensor(log_perplexity, at::kDouble);
   return any_stop;
@@ -73,8 +160,13 @@ std::int64_t num_targets_of(std::span<const data::Batch> micro_batches) {
 }
 
 void LossSums::add(const model::Loss& loss) {
-  add_to(total, loss.total.detach());
-  add_to(log_perplexity, loss.cross_entropy);
+  add(LossSums{loss.total.detach(), loss.cross_entropy});
+}
+
+void LossSums::add(const LossSums& other) {
+  if (!other.total.defined()) return;
+  add_to(total, other.total);
+  add_to(log_perplexity, other.log_perplexity);
 }
 
 StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
@@ -83,40 +175,19 @@ StepStats train_step(model::LanguageModel& model, optim::Optimizer& optimizer,
   StepStats stats{.num_targets = num_targets_of(micro_batches)};
   const model::LossScale scale{.scale = 1.0 / static_cast<double>(stats.num_targets),
                                .z_loss = config.z_loss};
-  ops::Context context{.form = config.form,
-                       .reductions = config.reductions,
-                       .training = true,
-                       .deterministic = config.deterministic,
-                       .seed = config.seed,
-                       .step = config.step};
+  const Slots slots(model, micro_batches, scale, config);
   const auto num_slots = static_cast<std::int64_t>(micro_batches.size());
   dist::Group* const group = config.group;
-  const cluster::SlotRange own = group == nullptr
-                                     ? cluster::SlotRange{0, num_slots}
-                                     : cluster::slots_of(group->rank(), group->size(), num_slots);
+  const std::vector<LossSums> own = shared.passes != nullptr
+                                        ? run_rounds(slots, *shared.passes, num_slots, *group)
+                                        : run_slots(slots, shared.gradients, num_slots, group);
   LossSums losses;
-  std::vector<LossSums> own_losses;
-  shared.gradients.begin(num_slots, own);
-  for (std::int64_t slot = 0; slot < own.end; ++slot) {
-    const data::Batch& batch = micro_batches[static_cast<std::size_t>(slot)];
-    if (slot >= own.begin) {
-      context.on_final_gradients = shared.gradients.begin_slot();
-      LossSums& of_slot = own_losses.emplace_back();
-      if (batch.num_targets > 0) {
-        const model::Loss loss = model.loss(eval::to_device(batch, config.device), scale, context);
-        loss.total.backward();
-        of_slot.add(loss);
-        losses.add(loss);
-      }
-      shared.gradients.finish_slot();
-    }
-    context.first_sample += batch.num_sequences;
-  }
-  shared.gradients.finish();
   stats.stop = config.stop;
   if (group != nullptr)
-    stats.stop = gather_losses(*group, num_slots, own_losses,
+    stats.stop = gather_losses(*group, num_slots, shared.passes != nullptr, own,
                                {config.stop, shared.weights.is_intact()}, losses);
+  else
+    for (const LossSums& one : own) losses.add(one);
   const optim::UpdateReport report =
       optimizer.update({.lr = config.lr,
                         .loss = losses.total,

@@ -11,6 +11,7 @@
 #include "model/language_model.h"
 #include "optim/optimizer.h"
 #include "train/gradient_sums.h"
+#include "train/sharded_passes.h"
 #include "train/shared_weights.h"
 
 namespace sluice::train {
@@ -47,14 +48,16 @@ std::int64_t num_targets_of(std::span<const data::Batch> micro_batches);
 
 // Sums over the micro-batches of a step.
 struct LossSums {
-  at::Tensor total, log_perplexity;
+  at::Tensor total{}, log_perplexity{};  // undefined: of no micro-batch
   void add(const model::Loss& loss);
+  void add(const LossSums& other);
 };
 
 // What the processes of a run exchange in a step.
 struct SharedState {
   GradientSums& gradients;
   SharedWeights& weights;
+  ShardedPasses* passes = nullptr;  // if parameters are sharded, instead of `gradients`
 };
 
 // Runs forward and backward per micro-batch, with sums divided by the number of targets of the

@@ -16,6 +16,7 @@
 #include "store/metrics_log.h"
 #include "train/divergence.h"
 #include "train/progress_line.h"
+#include "train/sharding.h"
 #include "train/step_epochs.h"
 #include "train/step_runner.h"
 
@@ -68,12 +69,25 @@ void call(std::span<const Callback> callbacks, const Event& event) {
 }
 
 GradientSumsConfig sums_config(const TrainerParts& parts) {
+  const optim::Shards& shards = parts.optimizer.shards();
   const auto bytes = parts.run.config.distributed.bucket.count;
   return {.exact = parts.run.is_exact(),
           .group = parts.group,
-          .begins = parts.optimizer.shards().begins,
+          .begins = shards.of_parameters ? std::vector<std::int64_t>{} : shards.begins(),
           .sections = parts.model.gradient_sections(),
           .bucket_elements = bytes / static_cast<std::int64_t>(sizeof(float))};
+}
+
+std::unique_ptr<SectionWeights> make_section_weights(const TrainerParts& parts) {
+  if (!parts.optimizer.shards().of_parameters) return nullptr;
+  return std::make_unique<SectionWeights>(parts.model.parameters(), parts.optimizer.shards(),
+                                          *parts.group, parts.model.gradient_sections());
+}
+
+StepRunner make_runner(const TrainerParts& parts, SectionWeights* section_weights) {
+  return StepRunner(
+      parts.model, parts.optimizer, [device = parts.device] { return ops::make_recorder(device); },
+      sums_config(parts), section_weights);
 }
 
 // Every step up to the checkpoint should have a line.
@@ -101,7 +115,14 @@ StepConfig step_config_of(const RunConfig& config, at::Device device, dist::Grou
 
 Trainer::Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics)
     : parts_(parts),
-      evaluator_(parts.model, parts.run, parts.data, parts.device, parts.group),
+      section_weights_(make_section_weights(parts)),
+      evaluator_({.model = parts.model,
+                  .run = parts.run,
+                  .data = parts.data,
+                  .device = parts.device,
+                  .group = parts.group,
+                  .shards = parts.optimizer.shards(),
+                  .section_weights = section_weights_.get()}),
       checkpointer_(checkpointer),
       metrics_(metrics) {}
 
@@ -113,7 +134,9 @@ Progress Trainer::begin(const std::optional<std::filesystem::path>& checkpoint) 
     evaluator_.set_best(state.best);
     log::info(cat("continuing from step ", progress.step));
   } else {
-    parts_.model.parameters().initialize(parts_.run.config.run.initial_values_seed());
+    ops::Parameters& parameters = parts_.model.parameters();
+    parameters.initialize(parts_.run.config.run.initial_values_seed(),
+                          resident_ranges(parameters, parts_.optimizer.shards()));
   }
   wait_for_all();  // until they have read the checkpoint, which rank 0 may replace
   metrics_.return_to(checkpoint ? progress.step : -1);
@@ -214,15 +237,13 @@ void Trainer::check_weights(const Progress& progress, const StepStats& last,
       evaluator_.is_due(progress.step) && run.config.train.tensorboard.value_or(true);
   if (is_due || has_histograms) shared.complete();
   if (!is_due) return;
+  shared.check();  // an update that is not applied did not
   std::vector<double> intact(static_cast<std::size_t>(parts_.group->size()));
   intact[static_cast<std::size_t>(parts_.group->rank())] = shared.is_intact();
   parts_.group->gather(intact, [](int) { return 1; });
   require_intact(*parts_.group,
                  [&](int rank) { return intact[static_cast<std::size_t>(rank)] != 0; });
-  const at::Tensor& weights = parts_.model.parameters().master();
-  const Hash128 hash =
-      hash_of(std::span(static_cast<const std::byte*>(weights.const_data_ptr()), weights.nbytes()));
-  parts_.group->require_equal(cat("weights after step ", progress.step), hash);
+  parts_.group->require_equal(cat("weights after step ", progress.step), shared.hash());
 }
 
 Progress Trainer::rolled_back(const Progress& progress) {
@@ -252,8 +273,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const std::vector<Callback> all = callbacks(more);
   StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
-  const auto recorder = [&] { return ops::make_recorder(parts_.device); };
-  StepRunner runner(parts_.model, parts_.optimizer, recorder, sums_config(parts_));
+  StepRunner runner = make_runner(parts_, section_weights_.get());
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   const auto batches_at = [&](std::uint64_t data_step) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "train/event.h"
 #include "train/metrics.h"
 #include "train/resolve.h"
+#include "train/section_weights.h"
 
 namespace sluice::train {
 
@@ -51,6 +53,8 @@ class Trainer {
   // returns if steps follow, since the loop handles the stop; otherwise throws kInterrupted.
   void catch_up_evaluation(const Progress& progress);
 
+  // All processes call it: measures the held-out text after the last step, unless that was done.
+  void measure_result(const Progress& progress) { evaluator_.measure_result(progress.step); }
   const Evaluator& evaluator() const { return evaluator_; }
 
  private:
@@ -72,6 +76,7 @@ class Trainer {
   void check_weights(const Progress& progress, const StepStats& last, SharedWeights& shared) const;
 
   TrainerParts parts_;
+  std::unique_ptr<SectionWeights> section_weights_;  // if parameters are sharded
   Evaluator evaluator_;
   Checkpointer& checkpointer_;
   Metrics& metrics_;

@@ -1,97 +1,13 @@
-// Training by several processes: the same bits as by one, and what happens if one of them fails.
-#include <signal.h>
-
+// Training by several processes: the same bits as by one.
 #include <algorithm>
-#include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <sstream>
-#include <thread>
 
-#include "base/clock.h"
-#include "base/text_format.h"
-#include "tests/app/program.h"
+#include "tests/app/launch_support.h"
 #include "tests/dist/processes.h"
 
 namespace sluice::app {
 namespace {
-
-const char* const kOneStack = R"(
-run:       {dir: run}
-corpus:    {train: [text.txt], format: paragraphs, holdout: 0.2}
-tokenizer: {type: bytes}
-model:     {type: decoder, num_layers: 1, d_model: 24, num_heads: 2, ffn: swiglu, d_ff: 40,
-            dropout: 0.1}
-train:     {steps: 6, batch_sequences: 7, micro_batch_sequences: 1, sequence_length: 32,
-            precision: fp32, device: cpu, threads: 1, tensorboard: false}
-schedule:  {type: constant, warmup_steps: 2}
-evaluate:  {every_steps: 3, max_tokens: 256, final_max_tokens: 256}
-checkpoint: {every_steps: 2, keep_last: 10}
-distributed: {timeout: 10s, check_every_steps: 2, bucket: 0}
-)";
-const char* const kTwoStacks = R"(
-run:       {dir: run}
-corpus:    {train: [text.txt], format: paragraphs, holdout: 0.2, separator: none}
-tokenizer: {type: bytes}
-model:     {type: encoder_decoder, num_layers: 1, num_decoder_layers: 1, d_model: 24, num_heads: 2,
-            head_dim: 12, ffn: geglu, d_ff: 40, dropout: 0.1}
-objective: {type: span_corruption, input_length: 32}
-train:     {steps: 6, batch_sequences: 7, micro_batch_sequences: 1, precision: bf16, device: cpu,
-            threads: 1, tensorboard: false}
-schedule:  {type: t5}
-evaluate:  {every_steps: 3, max_tokens: 256, final_max_tokens: 256}
-checkpoint: {every_steps: 2, keep_last: 10}
-distributed: {timeout: 10s, check_every_steps: 2, bucket: 0}
-)";
-
-const std::vector<std::string> kSavedFiles = {"model.safetensors", "optimizer.safetensors",
-                                              "train_state.json", "config.yaml"};
-
-class Launch : public ProgramTest {
- protected:
-  void SetUp() override {
-    ::setenv("OMP_NUM_THREADS", "1", 1);
-    write_english();
-    write("decoder.yaml", kOneStack);
-    write("encoder_decoder.yaml", kTwoStacks);
-    if (sluice({"launch", "-n", "2", "train", "decoder.yaml", "--set", "run.dir=probe",
-                "train.steps=1", "evaluate.every_steps=never"})
-            .err.find("built without the headers of Gloo") != std::string::npos)
-      GTEST_SKIP() << "built without Gloo's headers";
-  }
-
-  static std::vector<std::string> with(int num, std::vector<std::string> arguments) {
-    if (num > 1) {
-      const std::vector<std::string> launch = {"launch", "-n", std::to_string(num)};
-      arguments.insert(arguments.begin(), launch.begin(), launch.end());
-    }
-    return arguments;
-  }
-
-  // The files of a checkpoint and, without times, its metrics.
-  std::vector<std::string> state_of(const std::string& run, int step) const {
-    std::vector<std::string> all;
-    for (const std::string& file : kSavedFiles)
-      all.push_back(read(cat(run, "/checkpoints/step-", step, "/", file)));
-    std::istringstream lines(read(run + "/metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      nlohmann::json one = nlohmann::json::parse(line);
-      one.erase("time");
-      if (one.at("step") <= step) all.push_back(one.dump());
-    }
-    return all;
-  }
-  void expect_equal(const std::string& run, const std::string& other, int step) const {
-    const auto one = state_of(run, step), two = state_of(other, step);
-    ASSERT_EQ(one.size(), two.size());
-    EXPECT_GT(one[0].size(), 1000u);
-    for (std::size_t i = 0; i < one.size(); ++i)
-      EXPECT_TRUE(one[i] == two[i])
-          << run << ", " << other << ": "
-          << (i < kSavedFiles.size() ? kSavedFiles[i] : one[i] + "\n" + two[i]);
-  }
-  std::string program() const { return SLUICE_BINARY_DIR "/sluice"; }
-};
 
 // Seven slots: 4 + 3, 2 + 2 + 3 and 1 + 2 + 2 + 2 of them, so that sums of one process and sums
 // across processes alternate in the tree.
@@ -108,6 +24,55 @@ TEST_F(Launch, OneToFourProcessesGiveTheSameBits) {
         if (num > 1) expect_equal(setting + "1", cat(setting, num), 6);
       }
     }
+}
+
+// Weights and gradients are divided by layer, slots by round: the last round is not complete.
+TEST_F(Launch, ShardedParametersGiveTheSameBits) {
+  const std::vector<std::string> layers = {"model.num_layers=3", "train.tensorboard=true"};
+  struct Setting {
+    std::string model, optimizer;
+    std::vector<int> processes;
+    std::vector<std::string> more = {};
+  };
+  const std::vector<Setting> settings = {
+      {"decoder", "adamw", {2, 3, 4}},
+      {"decoder", "muon", {2}},
+      {"encoder_decoder", "adafactor", {3}},
+      {"encoder_decoder", "adamw", {2}},
+      // Processes without micro-batches and without batches of
+      // the evaluation, and updates that are skipped.
+      {"decoder",
+       "scale_by_rms",
+       {4},
+       {"train.batch_sequences=2", "evaluate.max_tokens=96", "evaluate.final_max_tokens=96",
+        "model.bias=true", "model.norm={type: layernorm}", "model.tie_embeddings=false",
+        "train.steps=40", "checkpoint.every_steps=10",
+        "train.divergence={policy: skip, spike_factor: 1.02, "
+        "max_events: 100}"}}};
+  for (const auto& setting : settings) {
+    const auto train = [&](int num, const std::string& run) {
+      std::vector<std::string> arguments = {
+          "train", setting.model + ".yaml", "--set", "run.dir=" + run,
+          setting.optimizer == "scale_by_rms"
+              ? "optimizer={type: adamw, scale_by_rms: true, lr: 0.01}"
+              : cat("optimizer={type: ", setting.optimizer, ", lr: 0.01}")};
+      arguments.insert(arguments.end(), setting.more.begin(), setting.more.end());
+      arguments.insert(arguments.end(), layers.begin(), layers.end());
+      arguments.push_back("distributed.shard=parameters");  // no effect on one process
+      const Outcome outcome = sluice(with(num, arguments));
+      ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+      EXPECT_EQ(outcome.err.find("; skipped") != std::string::npos, !setting.more.empty())
+          << outcome.err;
+    };
+    const std::string whole = cat(setting.model, "-", setting.optimizer);
+    train(1, whole);
+    for (const int num : setting.processes) {
+      const std::string run = cat(whole, num);
+      train(num, run);
+      expect_equal(whole, run, setting.more.empty() ? 6 : 40);
+      EXPECT_EQ(events_of(run), events_of(whole));
+    }
+  }
 }
 
 // distributed.reduction: fast adds in another order: losses of 100 steps differ by rounding only.
@@ -137,18 +102,22 @@ TEST_F(Launch, FastReductionDiffersByRoundingOnly) {
 
 TEST_F(Launch, ResumesWithAnotherNumberOfProcesses) {
   // Every length is that of a scheduled evaluation and save.
-  const auto train = [&](int num, const std::string& run, int steps) {
-    const Outcome outcome = sluice(
-        with(num, {"train", "decoder.yaml", "--resume", "--set", "run.dir=" + run,
-                   "train.precision=bf16", "evaluate.every_steps=2", cat("train.steps=", steps)}));
+  const auto train = [&](int num, const std::string& run, int steps,
+                         const std::string& shard = "optimizer") {
+    const Outcome outcome =
+        sluice(with(num, {"train", "decoder.yaml", "--resume", "--set", "run.dir=" + run,
+                          "train.precision=bf16", "evaluate.every_steps=2",
+                          cat("train.steps=", steps), "distributed.shard=" + shard}));
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   };
-  train(1, "whole", 8);
+  train(1, "whole", 12);
   train(4, "run", 2);
   train(1, "run", 4);
   train(2, "run", 6);
-  train(3, "run", 8);
-  expect_equal("whole", "run", 8);
+  train(3, "run", 8, "parameters");
+  train(2, "run", 10, "parameters");
+  train(2, "run", 12);
+  expect_equal("whole", "run", 12);
 }
 
 // All processes take the same decisions, and skip the same data.
@@ -157,155 +126,12 @@ TEST_F(Launch, RollsBackAsOneProcessDoes) {
     const Outcome outcome = sluice(
         with(num, {"train", "decoder.yaml", "--set", cat("run.dir=rolled", num), "train.steps=60",
                    "evaluate.every_steps=never", "checkpoint.every_steps=10", "optimizer.lr=0.001",
+                   "distributed.shard=parameters",
                    "train.divergence={policy: rollback, spike_factor: 1.1, max_events: 100}"}));
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_NE(outcome.err.find("rolling back to step"), std::string::npos) << outcome.err;
     if (num > 1) expect_equal("rolled1", cat("rolled", num), 60);
   }
-}
-
-class LaunchedRun : public Launch {
- protected:
-  // Starts a long run of `num` processes and waits until it has saved a step; `pids` by rank.
-  std::unique_ptr<Process> start(int num, std::vector<pid_t>& pids) {
-    std::vector<std::string> command =
-        with(num, {"train", "decoder.yaml", "--resume", "--set", "train.steps=20000",
-                   "distributed.timeout=1s", "evaluate.every_steps=never"});
-    command.insert(command.begin(), program());
-    auto process = std::make_unique<Process>(directory_.path(), command);
-    const double end_s = monotonic_s() + 60;
-    while (!std::filesystem::exists(path("run/checkpoints/step-2")) && process->running() &&
-           monotonic_s() < end_s)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    for (const std::string& word :
-         {content(cat("/proc/", process->pid(), "/task/", process->pid(), "/children"))}) {
-      std::istringstream in(word);
-      for (pid_t pid = 0; in >> pid;) pids.push_back(pid);
-    }
-    EXPECT_EQ(pids.size(), static_cast<std::size_t>(num)) << process->err();
-    return process;
-  }
-};
-
-TEST_F(LaunchedRun, NamesAKilledProcess) {
-  std::vector<pid_t> pids;
-  const auto process = start(3, pids);
-  ASSERT_EQ(pids.size(), 3u);
-  ::kill(pids[1], SIGKILL);
-  const double begin_s = monotonic_s();
-  const Outcome outcome = process->wait();
-  EXPECT_LT(monotonic_s() - begin_s, 2);
-  EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
-  EXPECT_NE(outcome.err.find(cat("error: rank 1 (")), std::string::npos) << outcome.err;
-  EXPECT_NE(outcome.err.find(cat("process ", pids[1], "): ended")), std::string::npos)
-      << outcome.err;
-  EXPECT_EQ(outcome.err.find("rank 0 ("), std::string::npos) << outcome.err;
-  EXPECT_EQ(outcome.err.find("rank 2 ("), std::string::npos) << outcome.err;
-  EXPECT_NE(outcome.err.find("train --resume run"), std::string::npos) << outcome.err;
-}
-
-TEST_F(LaunchedRun, NamesAHungProcess) {
-  std::vector<pid_t> pids;
-  const auto process = start(3, pids);
-  ASSERT_EQ(pids.size(), 3u);
-  ::kill(pids[2], SIGSTOP);
-  const double begin_s = monotonic_s();
-  const std::string expected = cat("process ", pids[2], "): no answer within 1 s");
-  while (process->err().find(expected) == std::string::npos && monotonic_s() - begin_s < 10)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  EXPECT_LT(monotonic_s() - begin_s, 2) << process->err();
-  ::kill(pids[2], SIGCONT);
-  const Outcome outcome = process->wait();
-  EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
-}
-
-// SIGTERM to any process, or to the launcher: all save once and exit with 75.
-TEST_F(LaunchedRun, AStopOfAnyProcessStopsAll) {
-  for (const int target : {0, 2, -1}) {
-    std::filesystem::remove_all(path("run"));
-    std::vector<pid_t> pids;
-    const auto process = start(3, pids);
-    ASSERT_EQ(pids.size(), 3u);
-    ::kill(target < 0 ? process->pid() : pids[static_cast<std::size_t>(target)], SIGTERM);
-    const Outcome outcome = process->wait();
-    EXPECT_EQ(outcome.exit_code, 75) << target << ": " << outcome.err;
-    EXPECT_EQ(outcome.err.find("ended"), std::string::npos) << outcome.err;
-    EXPECT_NE(outcome.err.find(", checkpoint saved"), std::string::npos) << outcome.err;
-  }
-}
-
-// After kill -9 of one process or all, a resume has the bits of a run that was not interrupted.
-TEST_F(LaunchedRun, ResumesAfterAKill) {
-  const std::vector<std::string> settings = {"train.steps=20000", "evaluate.every_steps=never",
-                                             "distributed.timeout=1s"};
-  for (const bool all : {false, true}) {
-    std::filesystem::remove_all(path("run"));
-    std::vector<pid_t> pids;
-    const auto process = start(3, pids);
-    ASSERT_EQ(pids.size(), 3u);
-    for (const pid_t pid : pids)
-      if (all || pid == pids[2]) ::kill(pid, SIGKILL);
-    process->wait();
-    // Continue with two processes, until a few steps later; then the whole by one.
-    std::vector<std::string> resume = with(2, {"train", "--resume", "run"});
-    resume.insert(resume.begin(), program());
-    Process resumed(directory_.path(), resume);
-    std::this_thread::sleep_for(std::chrono::seconds(3));
-    resumed.signal(SIGTERM);
-    const Outcome outcome = resumed.wait();
-    ASSERT_EQ(outcome.exit_code, 75) << outcome.err;
-    int newest = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(path("run/checkpoints"))) {
-      const std::string name = entry.path().filename();
-      if (name.starts_with("step-") && name.find('.') == std::string::npos)
-        newest = std::max(newest, std::stoi(name.substr(5)));
-    }
-    ASSERT_GT(newest, 2);
-    std::vector<std::string> single = {"train", "decoder.yaml",   "--fresh",
-                                       "--set", "run.dir=single", cat("train.steps=", newest)};
-    std::vector<std::string> more = settings;
-    more.erase(more.begin());
-    single.insert(single.end(), more.begin(), more.end());
-    ASSERT_EQ(sluice(single).exit_code, 0);
-    for (const std::string file : {"model.safetensors", "optimizer.safetensors"})
-      EXPECT_TRUE(read(cat("run/checkpoints/step-", newest, "/", file)) ==
-                  read(cat("single/checkpoints/step-", newest, "/", file)))
-          << file << " after step " << newest;
-  }
-}
-
-// torchrun starts the job again; --resume continues it.
-TEST_F(LaunchedRun, TorchrunStartsAgainAfterAKill) {
-  const std::string python = SLUICE_PYTHON;
-  Process torchrun(directory_.path(),
-                   {python, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python",
-                    "--max-restarts", "1", "--master-port",
-                    std::to_string(dist::testing::free_port()), program(), "train", "decoder.yaml",
-                    "--resume", "--set", "train.steps=20000", "evaluate.every_steps=never"});
-  const auto num_lines = [&] {
-    const std::string lines = read("run/metrics.jsonl");
-    return std::count(lines.begin(), lines.end(), '\n');
-  };
-  const auto wait_for = [&](const auto& condition) {
-    for (const double end_s = monotonic_s() + 60; !condition() && monotonic_s() < end_s;)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  };
-  wait_for([&] { return !torchrun.running() || num_lines() > 20; });
-  ASSERT_TRUE(torchrun.running()) << torchrun.err();
-  std::istringstream children(
-      content(cat("/proc/", torchrun.pid(), "/task/", torchrun.pid(), "/children")));
-  pid_t one = 0;
-  children >> one;
-  ASSERT_GT(one, 0);
-  ::kill(one, SIGKILL);
-  const double begin_s = monotonic_s();
-  wait_for([&] { return torchrun.err().find("continuing from step") != std::string::npos; });
-  const auto before = num_lines();
-  wait_for([&] { return num_lines() != before; });
-  EXPECT_LT(monotonic_s() - begin_s, 5) << torchrun.err();
-  EXPECT_TRUE(torchrun.running()) << torchrun.err();
-  torchrun.signal(SIGTERM);
-  torchrun.wait();
 }
 
 // Two processes started by hand, as by srun, with different configurations.

@@ -58,6 +58,12 @@ TEST(RunConfig, RejectsInvalidValuesByName) {
       {"train: {steps: 5}\noptimizer: {type: muon, newton_schulz_type: fp16}",
        "optimizer.newton_schulz_type"},
       {"train: {steps: 5}\noptimizer: {type: muon, scale: none}", "optimizer.scale"},
+      {"train: {steps: 5}\ndistributed: {shard: parameters, reduction: fast}",
+       "distributed.reduction"},
+      {"train: {steps: 5, device: cuda}\ndistributed: {shard: parameters}", "train.device"},
+      {"train: {steps: 5}\ndistributed: {shard: parameters}\n"
+       "evaluate: {samples: {prompts: [Once]}}",
+       "evaluate.samples.prompts"},
   };
   for (const auto& [text, path] : bad) {
     const std::string message = test::error_of(ExitCode::kUsage, [&] { parse(text); });

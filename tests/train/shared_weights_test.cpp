@@ -39,6 +39,13 @@ std::vector<std::int64_t> begins_of(const ops::Parameters& parameters, int size)
   return begins;
 }
 
+std::vector<std::vector<ops::ArenaRange>> parts_from(const std::vector<std::int64_t>& begins) {
+  std::vector<std::vector<ops::ArenaRange>> parts;
+  for (std::size_t rank = 0; rank + 1 < begins.size(); ++rank)
+    parts.push_back(ops::joined({{begins[rank], begins[rank + 1]}}));
+  return parts;
+}
+
 // Whether the logical parameters, which gaps are not part of, are those of `expected`.
 bool are_equal(const ops::Parameters& parameters, const ops::Parameters& expected,
                bool (*is_compared)(const std::string&)) {
@@ -55,14 +62,15 @@ bool is_any(const std::string&) { return true; }
 std::string bytes_of_update(const cluster::Member& member, at::ScalarType compute) {
   dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
   const auto parameters = some_parameters(compute), expected = some_parameters(compute);
-  const optim::Shards shards{.rank = member.rank, .begins = begins_of(*parameters, member.size)};
+  const std::vector<std::int64_t> begins = begins_of(*parameters, member.size);
+  const optim::Shards shards{.rank = member.rank, .parts = parts_from(begins)};
   const auto rank = static_cast<std::size_t>(member.rank);
   SharedWeights weights(*parameters, shards, &group);
   std::uint64_t bytes = 0;
   for (int step = 1; step <= 3; ++step) {
     weights.check();
     if (!weights.is_intact()) return cat("step ", step, ": changed");
-    update(*parameters, shards.begins[rank], shards.begins[rank + 1], step);
+    update(*parameters, begins[rank], begins[rank + 1], step);
     update(*expected, 0, expected->arena_elements(), step);
     const std::uint64_t before = group.bytes_sent();
     weights.gather();
@@ -79,16 +87,19 @@ std::string bytes_of_update(const cluster::Member& member, at::ScalarType comput
 }
 
 // A change of the weights (false) or the compute copy (true) of this rank's part after an update.
-std::string see_a_change(const cluster::Member& member, bool of_copy, bool completes) {
+std::string see_a_change(const cluster::Member& member, bool of_copy, bool completes,
+                         bool is_sharded) {
   dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
   const auto parameters = some_parameters(at::kBFloat16);
-  const optim::Shards shards{.rank = member.rank, .begins = begins_of(*parameters, member.size)};
+  const std::vector<std::int64_t> begins = begins_of(*parameters, member.size);
+  const optim::Shards shards{
+      .rank = member.rank, .parts = parts_from(begins), .of_parameters = is_sharded};
   const auto rank = static_cast<std::size_t>(member.rank);
   SharedWeights weights(*parameters, shards, &group);
-  update(*parameters, shards.begins[rank], shards.begins[rank + 1], 1);
+  update(*parameters, begins[rank], begins[rank + 1], 1);
   weights.gather();
   if (member.rank == 1)
-    (of_copy ? parameters->compute() : parameters->master())[shards.begins[1] + 5].add_(1);
+    (of_copy ? parameters->compute() : parameters->master())[begins[1] + 5].add_(1);
   // What is sent then must not count as right.
   completes ? weights.complete() : weights.check();
   return weights.is_intact() ? "intact" : "changed";
@@ -97,9 +108,10 @@ std::string see_a_change(const cluster::Member& member, bool of_copy, bool compl
 TEST(SharedWeights, NoticesAChangeSinceTheUpdate) {
   if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
   for (const bool of_copy : {false, true})
-    for (const bool completes : {false, true}) {
+    for (const auto& setting : {std::pair{false, false}, {true, false}, {false, true}}) {
+      const bool completes = setting.first, is_sharded = setting.second;
       const auto all = dist::testing::run_processes(2, [&](const cluster::Member& member) {
-        return see_a_change(member, of_copy, completes);
+        return see_a_change(member, of_copy, completes, is_sharded);
       });
       EXPECT_EQ(all[0].text, "intact") << of_copy << completes;
       EXPECT_EQ(all[1].text, "changed") << of_copy << completes;

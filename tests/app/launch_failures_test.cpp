@@ -1,0 +1,171 @@
+// Training by several processes: what happens if one of them fails.
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "base/clock.h"
+#include "tests/app/launch_support.h"
+#include "tests/dist/processes.h"
+
+namespace sluice::app {
+namespace {
+
+class LaunchedRun : public Launch {
+ protected:
+  // Starts a long run of `num` processes and waits until it has saved a step; `pids` by rank.
+  std::unique_ptr<Process> start(int num, std::vector<pid_t>& pids,
+                                 const std::string& shard = "optimizer") {
+    std::vector<std::string> command =
+        with(num, {"train", "decoder.yaml", "--resume", "--set", "train.steps=20000",
+                   "distributed.timeout=1s", "evaluate.every_steps=never",
+                   "distributed.shard=" + shard});
+    command.insert(command.begin(), program());
+    auto process = std::make_unique<Process>(directory_.path(), command);
+    const double end_s = monotonic_s() + 60;
+    while (!std::filesystem::exists(path("run/checkpoints/step-2")) && process->running() &&
+           monotonic_s() < end_s)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    for (const std::string& word :
+         {content(cat("/proc/", process->pid(), "/task/", process->pid(), "/children"))}) {
+      std::istringstream in(word);
+      for (pid_t pid = 0; in >> pid;) pids.push_back(pid);
+    }
+    EXPECT_EQ(pids.size(), static_cast<std::size_t>(num)) << process->err();
+    return process;
+  }
+};
+
+// With sharded parameters, processes wait for each other in the middle of a backward pass.
+TEST_F(LaunchedRun, NamesAKilledProcess) {
+  for (const std::string shard : {"optimizer", "parameters"}) {
+    std::filesystem::remove_all(path("run"));
+    std::vector<pid_t> pids;
+    const auto process = start(3, pids, shard);
+    ASSERT_EQ(pids.size(), 3u);
+    ::kill(pids[1], SIGKILL);
+    const double begin_s = monotonic_s();
+    const Outcome outcome = process->wait();
+    EXPECT_LT(monotonic_s() - begin_s, 2);
+    EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
+    EXPECT_NE(outcome.err.find(cat("error: rank 1 (")), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find(cat("process ", pids[1], "): ended")), std::string::npos)
+        << outcome.err;
+    EXPECT_EQ(outcome.err.find("rank 0 ("), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.err.find("rank 2 ("), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("train --resume run"), std::string::npos) << outcome.err;
+  }
+}
+
+TEST_F(LaunchedRun, NamesAHungProcess) {
+  for (const std::string shard : {"optimizer", "parameters"}) {
+    std::filesystem::remove_all(path("run"));
+    std::vector<pid_t> pids;
+    const auto process = start(3, pids, shard);
+    ASSERT_EQ(pids.size(), 3u);
+    ::kill(pids[2], SIGSTOP);
+    const double begin_s = monotonic_s();
+    const std::string expected = cat("process ", pids[2], "): no answer within 1 s");
+    while (process->err().find(expected) == std::string::npos && monotonic_s() - begin_s < 10)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_LT(monotonic_s() - begin_s, 2) << process->err();
+    ::kill(pids[2], SIGCONT);
+    const Outcome outcome = process->wait();
+    EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
+  }
+}
+
+// SIGTERM to any process, or to the launcher: all save once and exit with 75.
+TEST_F(LaunchedRun, AStopOfAnyProcessStopsAll) {
+  for (const int target : {0, 2, -1}) {
+    std::filesystem::remove_all(path("run"));
+    std::vector<pid_t> pids;
+    const auto process = start(3, pids, target == 2 ? "parameters" : "optimizer");
+    ASSERT_EQ(pids.size(), 3u);
+    ::kill(target < 0 ? process->pid() : pids[static_cast<std::size_t>(target)], SIGTERM);
+    const Outcome outcome = process->wait();
+    EXPECT_EQ(outcome.exit_code, 75) << target << ": " << outcome.err;
+    EXPECT_EQ(outcome.err.find("ended"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find(", checkpoint saved"), std::string::npos) << outcome.err;
+  }
+}
+
+// After kill -9 of one process or all, a resume has the bits of a run that was not interrupted.
+TEST_F(LaunchedRun, ResumesAfterAKill) {
+  const std::vector<std::string> settings = {"train.steps=20000", "evaluate.every_steps=never",
+                                             "distributed.timeout=1s"};
+  for (const bool all : {false, true}) {
+    std::filesystem::remove_all(path("run"));
+    std::vector<pid_t> pids;
+    const auto process = start(3, pids);
+    ASSERT_EQ(pids.size(), 3u);
+    for (const pid_t pid : pids)
+      if (all || pid == pids[2]) ::kill(pid, SIGKILL);
+    process->wait();
+    // Continue with two processes, until a few steps later; then the whole by one.
+    std::vector<std::string> resume = with(2, {"train", "--resume", "run"});
+    resume.insert(resume.begin(), program());
+    Process resumed(directory_.path(), resume);
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    resumed.signal(SIGTERM);
+    const Outcome outcome = resumed.wait();
+    ASSERT_EQ(outcome.exit_code, 75) << outcome.err;
+    int newest = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(path("run/checkpoints"))) {
+      const std::string name = entry.path().filename();
+      if (name.starts_with("step-") && name.find('.') == std::string::npos)
+        newest = std::max(newest, std::stoi(name.substr(5)));
+    }
+    ASSERT_GT(newest, 2);
+    std::vector<std::string> single = {"train", "decoder.yaml",   "--fresh",
+                                       "--set", "run.dir=single", cat("train.steps=", newest)};
+    std::vector<std::string> more = settings;
+    more.erase(more.begin());
+    single.insert(single.end(), more.begin(), more.end());
+    ASSERT_EQ(sluice(single).exit_code, 0);
+    for (const std::string file : {"model.safetensors", "optimizer.safetensors"})
+      EXPECT_TRUE(read(cat("run/checkpoints/step-", newest, "/", file)) ==
+                  read(cat("single/checkpoints/step-", newest, "/", file)))
+          << file << " after step " << newest;
+  }
+}
+
+// torchrun starts the job again; --resume continues it.
+TEST_F(LaunchedRun, TorchrunStartsAgainAfterAKill) {
+  const std::string python = SLUICE_PYTHON;
+  Process torchrun(directory_.path(),
+                   {python, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python",
+                    "--max-restarts", "1", "--master-port",
+                    std::to_string(dist::testing::free_port()), program(), "train", "decoder.yaml",
+                    "--resume", "--set", "train.steps=20000", "evaluate.every_steps=never"});
+  const auto num_lines = [&] {
+    const std::string lines = read("run/metrics.jsonl");
+    return std::count(lines.begin(), lines.end(), '\n');
+  };
+  const auto wait_for = [&](const auto& condition) {
+    for (const double end_s = monotonic_s() + 60; !condition() && monotonic_s() < end_s;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
+  wait_for([&] { return !torchrun.running() || num_lines() > 20; });
+  ASSERT_TRUE(torchrun.running()) << torchrun.err();
+  std::istringstream children(
+      content(cat("/proc/", torchrun.pid(), "/task/", torchrun.pid(), "/children")));
+  pid_t one = 0;
+  children >> one;
+  ASSERT_GT(one, 0);
+  ::kill(one, SIGKILL);
+  const double begin_s = monotonic_s();
+  wait_for([&] { return torchrun.err().find("continuing from step") != std::string::npos; });
+  const auto before = num_lines();
+  wait_for([&] { return num_lines() != before; });
+  EXPECT_LT(monotonic_s() - begin_s, 5) << torchrun.err();
+  EXPECT_TRUE(torchrun.running()) << torchrun.err();
+  torchrun.signal(SIGTERM);
+  torchrun.wait();
+}
+
+}  // namespace
+}  // namespace sluice::app
