@@ -131,7 +131,7 @@ struct Watch::State {
       lost = one;
     }
     for (const auto& [number, line] : members) line.send(line_of(one));
-    if (on_lost && one.code == 0) on_lost(one);
+    if (on_lost) on_lost(one);
     changed.notify_all();
   }
 

@@ -21,8 +21,7 @@ struct Lost {
 
 class Watch {
  public:
-  // Called once by the watch's thread when a process is lost, to tell the user. Not for one that
-  // left with an error, which it reports itself.
+  // Called once by the watch's thread when a process is lost.
   using OnLost = std::function<void(const Lost&)>;
 
   // Rank 0: takes over the listening socket `descriptor`.

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -174,11 +175,16 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
   }
   require_same(identities, all);
   connection_->watch = with_store_errors(member.rank, [&] {
-    return start_watch(*store, member, config, address,
-                       [destination = log::current(), this](const cluster::Lost& lost) {
-                         const log::Redirect redirect(destination);
-                         log::error(cat(text_of_loss(lost, connection_->timeout_s), "; stopping"));
-                       });
+    return start_watch(
+        *store, member, config, address,
+        [destination = log::current(), this](const cluster::Lost& lost) {
+          const log::Redirect redirect(destination);
+          // One that left with an error reports it itself.
+          if (lost.code == 0)
+            log::error(cat(text_of_loss(lost, connection_->timeout_s), "; stopping"));
+          if (ends_if_lost_ && lost.code != static_cast<int>(ExitCode::kInterrupted))
+            std::_Exit(lost.code != 0 ? lost.code : static_cast<int>(ExitCode::kPeerLost));
+        });
   });
   const auto options = c10d::ProcessGroupGloo::Options::create(in_ms(config.timeout));
   options->threads = 1;

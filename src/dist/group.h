@@ -10,6 +10,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,7 @@ class Group {
 
   int rank() const { return member_.rank; }
   int size() const { return member_.size; }
+  int local_rank() const { return member_.local_rank; }
   std::string describe(int rank) const;  // "rank 1 (node2, pid 4711)"
 
   // A contiguous tensor in host memory, to or from another rank.
@@ -77,6 +79,10 @@ class Group {
   // have another value than most, or than rank 0.
   void require_equal(const std::string& what, const Hash128& value);
 
+  // From now on this process ends as soon as another one is lost, with the code that an exchange
+  // would give: work on a GPU waits for all processes without end.
+  void end_if_lost() { ends_if_lost_ = true; }
+
   // Number of bytes that this process has sent in exchanges.
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
@@ -90,6 +96,7 @@ class Group {
   cluster::Member member_;
   std::unique_ptr<Connection> connection_;
   std::uint64_t bytes_sent_ = 0;
+  std::atomic<bool> ends_if_lost_ = false;
 };
 
 // Whether this program was built with the headers of Gloo. If not, Group throws kUsage.

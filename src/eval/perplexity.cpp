@@ -130,7 +130,10 @@ Perplexity measure_perplexity(const model::LanguageModel& model,
   Perplexity result;
   if (batches.is_whole()) result.documents.resize(batches.num_documents());
   DocumentSums documents(batches, result.documents);
-  at::Tensor nats = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(device));
+  // Of several processes, the nats are in host memory.
+  at::Tensor nats = at::zeros({}, at::TensorOptions()
+                                      .dtype(at::kDouble)
+                                      .device(processes.size == 1 ? device : at::Device(at::kCPU)));
   std::uint64_t num_scored = 0;
   const NatsOfTargets of_targets(model, batches, device, context, processes);
   for (std::uint64_t i = 0; i < batches.num_batches(); ++i) {

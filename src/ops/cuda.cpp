@@ -30,10 +30,7 @@ struct Gpu {
   std::unique_ptr<gpu::CudaDevice> device;
 };
 
-gpu::DriverStream current_stream() {
-  const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
-  return static_cast<gpu::DriverStream>(cuda.getStream(cuda.getDevice()).native_handle());
-}
+gpu::DriverStream driver_stream() { return static_cast<gpu::DriverStream>(current_stream()); }
 
 std::optional<gpu::NvrtcFacts> find_nvrtc() {
   const std::unique_ptr<gpu::Nvrtc> found = gpu::Nvrtc::open("", {});
@@ -50,7 +47,7 @@ std::unique_ptr<Gpu> open_gpu(c10::Device device) {
   invariant(made->driver != nullptr && made->compiler != nullptr,
             "the driver and NVRTC are still found");
   made->cache = std::make_unique<gpu::KernelCache>(*made->compiler, gpu::default_cache_directory());
-  made->device = std::make_unique<gpu::CudaDevice>(*made->driver, *made->cache, &current_stream);
+  made->device = std::make_unique<gpu::CudaDevice>(*made->driver, *made->cache, &driver_stream);
   return made;
 }
 
@@ -104,6 +101,11 @@ gpu::Device* gpu_of(c10::Device device) {
 }
 
 Context inference_context(c10::Device device) { return {.gpu = gpu_of(device)}; }
+
+void* current_stream() {
+  const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
+  return cuda.getStream(cuda.getDevice()).native_handle();
+}
 
 void synchronize(c10::Device device) {
   if (!device.is_cuda()) return;

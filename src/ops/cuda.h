@@ -29,6 +29,9 @@ long cudnn_version();  // of the loaded library, 91900 for 9.19.0; 0: none
 // `device` with the number that LibTorch uses if it has none: 0.
 c10::Device with_index(c10::Device device);
 
+// The CUstream to which LibTorch sends the work of this thread on the current GPU.
+void* current_stream();
+
 // Waits for the work on the current stream of the device. No effect for a CPU.
 void synchronize(c10::Device device);
 

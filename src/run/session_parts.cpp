@@ -63,11 +63,19 @@ std::unique_ptr<model::LanguageModel> make_model(const ResolvedRun& run,
 
 optim::Shards shards_of(const ResolvedRun& run, const model::LanguageModel& model,
                         dist::Group* group) {
-  if (group == nullptr) return {};
+  if (group == nullptr || run.device != "cpu") return {};
   return {.rank = group->rank(),
           .parts = train::shard_parts_of(run, model, group->size()),
           .gather = [group](auto all, const auto& count_of) { group->gather(all, count_of); },
           .of_parameters = run.shards_parameters()};
+}
+
+// Of several processes on a machine, each has the GPU of its number, or the only one it sees.
+c10::Device place_of(const std::string& name, const dist::Group* group) {
+  const c10::Device device = train::device_of(name);
+  if (group == nullptr || device.is_cpu() || device.has_index()) return device;
+  if (ops::torch_cuda().num_devices == 1) return device;
+  return train::device_of(cat(name, ":", group->local_rank()));
 }
 
 void check_tokenizer(const data::PreparedData& data, const Start& start) {
@@ -109,7 +117,7 @@ Parts::Parts(ResolvedRun resolved, data::PreparedData prepared, dist::Group* gro
     : run(std::move(resolved)),
       data(std::move(prepared)),
       batches(train::make_training_batches(run.config, data)),
-      device(train::device_of(run.device)),
+      device(place_of(run.device, group)),
       scope(device),
       model(make_model(run, *data.tokenizer, device,
                        /*on_demand=*/group != nullptr && run.shards_parameters())),
@@ -131,8 +139,8 @@ std::unique_ptr<Parts> make_parts(const RunConfig& written, const store::RunPath
                                train::make_training_batches(written, data)->windows_per_epoch()};
   ResolvedRun run =
       train::resolve(written, facts, stored, micro_batch_rule(facts.vocab_size, Probe::kRun));
-  require(group == nullptr || run.device == "cpu", ExitCode::kUsage, "train.device", run.device,
-          cat("cpu for a run of ", group == nullptr ? 1 : group->size(), " processes"));
+  require(group == nullptr || run.device == "cpu" || !run.shards_parameters(), ExitCode::kUsage,
+          "train.device", run.device, "cpu with distributed.shard: parameters");
   if (start != nullptr) {
     check_length(written, run.steps, start->state.progress.step);
     check_changes(paths, *stored, run.config);

@@ -30,7 +30,7 @@ at::Tensor view_of(const at::Tensor& flat, const ArenaRange& range) {
 Hash128 hash_of_ranges(const at::Tensor& flat, const std::vector<ArenaRange>& ranges) {
   Hasher hasher;
   for (const ArenaRange& range : ranges) {
-    const at::Tensor part = view_of(flat, range);
+    const at::Tensor part = view_of(flat, range).to(at::kCPU);  // no copy of host memory
     hasher.update(std::span(static_cast<const std::byte*>(part.const_data_ptr()), part.nbytes()));
   }
   return hasher.digest();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
@@ -24,15 +25,36 @@ std::mutex& recording_mutex() {
   return mutex;
 }
 
+// The micro-batches that this process computes; `first_sample`: the index of their first row.
+std::span<const data::Batch> own_of(std::span<const data::Batch> micro_batches,
+                                    const dist::Group* group, std::int64_t& first_sample) {
+  first_sample = 0;
+  if (group == nullptr) return micro_batches;
+  const cluster::SlotRange own =
+      cluster::slots_of(group->rank(), group->size(), std::ssize(micro_batches));
+  const auto begin = static_cast<std::size_t>(own.begin);
+  for (const data::Batch& batch : micro_batches.first(begin)) first_sample += batch.num_sequences;
+  return micro_batches.subspan(begin, static_cast<std::size_t>(own.size()));
+}
+
+bool is_any_stopping(dist::Group& group, bool stop) {
+  std::vector<double> all(static_cast<std::size_t>(group.size()));
+  all[static_cast<std::size_t>(group.rank())] = stop;
+  group.gather(all, [](int) { return 1; });
+  return std::count(all.begin(), all.end(), 0.0) < std::ssize(all);
+}
+
 }  // namespace
 
 StepRunner::StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
                        MakeRecorder make_recorder, GradientSumsConfig sums,
-                       SectionWeights* section_weights)
+                       SectionWeights* section_weights, DeviceSums* device_sums)
     : model_(model),
       optimizer_(optimizer),
-      weights_(model.parameters(), optimizer.shards(), sums.group),
+      weights_(model.parameters(), optimizer.shards(),
+               optimizer.shards().is_divided() ? sums.group : nullptr),
       gradients_(model.parameters(), sums),
+      device_sums_(device_sums),
       make_recorder_(std::move(make_recorder)) {
   if (section_weights != nullptr)
     passes_.emplace(model.parameters(), optimizer.shards(), *sums.group, *section_weights);
@@ -42,17 +64,19 @@ StepStats StepRunner::run(std::span<const data::Batch> micro_batches, const Step
   if (config.gpu == nullptr)
     return train_step(model_, optimizer_, {gradients_, weights_, passes_ ? &*passes_ : nullptr},
                       micro_batches, config);
-  StepStats stats{.num_targets = num_targets_of(micro_batches)};
+  StepStats stats{.num_targets = num_targets_of(micro_batches), .stop = config.stop};
+  const std::span<const data::Batch> own = own_of(micro_batches, config.group, first_sample_);
+  if (config.group != nullptr) stats.stop = is_any_stopping(*config.group, config.stop);
   std::vector<Sizes> sizes;
-  for (const data::Batch& batch : micro_batches)
+  for (const data::Batch& batch : own)
     sizes.push_back({batch.num_sequences, batch.input_length, batch.target_length});
-  if (sizes != sizes_) {
+  if (sizes != sizes_ || !inputs_.defined()) {
     recorder_ = nullptr;
     num_plain_ = 0;
     sizes_ = std::move(sizes);
-    allocate(micro_batches, config.device);
+    allocate(own, config.device);
   }
-  feed(micro_batches, config);
+  feed(own, stats.num_targets, config);
   std::unique_lock<std::mutex> lock;  // replays run at the same time
   if (make_recorder_ && recorder_ == nullptr && num_plain_ <= kPlainSteps)
     lock = std::unique_lock(recording_mutex());
@@ -106,7 +130,8 @@ void StepRunner::allocate(std::span<const data::Batch> micro_batches, at::Device
 }
 
 // One copy per step, from pinned memory that LibTorch reuses when the copy is done.
-void StepRunner::feed(std::span<const data::Batch> micro_batches, const StepConfig& config) {
+void StepRunner::feed(std::span<const data::Batch> micro_batches, std::int64_t num_targets,
+                      const StepConfig& config) {
   const at::Tensor host =
       at::empty(inputs_.sizes(),
                 at::TensorOptions().dtype(at::kLong).pinned_memory(inputs_.device().is_cuda()));
@@ -114,8 +139,7 @@ void StepRunner::feed(std::span<const data::Batch> micro_batches, const StepConf
   std::fill(values, values + kTokens, 0);
   values[kStep] = static_cast<std::int64_t>(config.step);
   values[kLr] = std::bit_cast<std::int64_t>(config.lr);
-  values[kScale] =
-      std::bit_cast<std::int64_t>(1.0 / static_cast<double>(num_targets_of(micro_batches)));
+  values[kScale] = std::bit_cast<std::int64_t>(1.0 / static_cast<double>(num_targets));
   values[kLossLimit] = std::bit_cast<std::int64_t>(config.loss_limit);
   values[kNormLimit] = std::bit_cast<std::int64_t>(config.norm_limit);
   values += kTokens;
@@ -134,7 +158,8 @@ void StepRunner::compute(const StepConfig& config) {
                        .training = true,
                        .deterministic = config.deterministic,
                        .seed = config.seed,
-                       .device_step = step_};
+                       .device_step = step_,
+                       .first_sample = first_sample_};
   const model::LossScale scale{.z_loss = config.z_loss, .device_scale = scale_};
   LossSums sums;
   for (const model::Batch& batch : batches_) {
@@ -142,6 +167,14 @@ void StepRunner::compute(const StepConfig& config) {
     loss.total.backward();
     sums.add(loss);
     context.first_sample += batch.targets_BT.size(0);
+  }
+  if (device_sums_ != nullptr) {
+    const at::NoGradGuard no_grad;
+    const at::Tensor losses = batches_.empty() ? at::zeros({2}, outputs_.options())
+                                               : at::stack({sums.total, sums.log_perplexity});
+    device_sums_->add_all(losses);
+    device_sums_->add_all(model_.parameters().gradient());
+    sums = {losses[0], losses[1]};
   }
   const optim::UpdateReport report = optimizer_.update(
       {.loss = sums.total, .loss_limit = loss_limit_, .norm_limit = norm_limit_, .device_lr = lr_});

@@ -12,6 +12,7 @@
 
 #include "model/batch.h"
 #include "ops/cuda.h"
+#include "train/device_sums.h"
 #include "train/train_step.h"
 
 namespace sluice::train {
@@ -23,13 +24,13 @@ class StepRunner {
   // returns nullptr.
   using MakeRecorder = std::function<std::unique_ptr<ops::Recorder>()>;
   // `sums`: with the parts of `optimizer` and the sections of `model`. `section_weights`: if
-  // parameters are sharded, borrowed.
+  // parameters are sharded, `device_sums`: if several processes use GPUs; borrowed.
   StepRunner(model::LanguageModel& model, optim::Optimizer& optimizer,
              MakeRecorder make_recorder = {}, GradientSumsConfig sums = {},
-             SectionWeights* section_weights = nullptr);
+             SectionWeights* section_weights = nullptr, DeviceSums* device_sums = nullptr);
 
   // One step, as train_step(). All fields of `config` but step, lr and the limits are the same in
-  // each call. The host waits for nothing.
+  // each call. The host waits for nothing, but several processes tell each other to stop.
   StepStats run(std::span<const data::Batch> micro_batches, const StepConfig& config);
 
   // After the weights were restored, in all processes.
@@ -46,7 +47,8 @@ class StepRunner {
     friend bool operator==(const Sizes&, const Sizes&) = default;
   };
   void allocate(std::span<const data::Batch> micro_batches, at::Device device);
-  void feed(std::span<const data::Batch> micro_batches, const StepConfig& config);
+  void feed(std::span<const data::Batch> micro_batches, std::int64_t num_targets,
+            const StepConfig& config);
   void compute(const StepConfig& config);
 
   model::LanguageModel& model_;
@@ -54,6 +56,7 @@ class StepRunner {
   SharedWeights weights_;
   std::optional<ShardedPasses> passes_;
   GradientSums gradients_;
+  DeviceSums* device_sums_;
   MakeRecorder make_recorder_;
   std::unique_ptr<ops::Recorder> recorder_;
   int num_plain_ = 0;
@@ -62,6 +65,7 @@ class StepRunner {
   at::Tensor inputs_;  // int64: the scalars below, then the tokens of all micro-batches
   // Views of inputs_: step (int64); learning rate, loss scale and limits (float64).
   at::Tensor step_, lr_, scale_, loss_limit_, norm_limit_;
+  std::int64_t first_sample_ = 0;  // of batches_, in the step
   std::vector<model::Batch> batches_;
   at::Tensor outputs_;  // float64: loss, log-perplexity, gradient norm, applied
 };

@@ -84,10 +84,11 @@ std::unique_ptr<SectionWeights> make_section_weights(const TrainerParts& parts) 
                                           *parts.group, parts.model.gradient_sections());
 }
 
-StepRunner make_runner(const TrainerParts& parts, SectionWeights* section_weights) {
+StepRunner make_runner(const TrainerParts& parts, SectionWeights* section_weights,
+                       DeviceSums* device_sums) {
   return StepRunner(
       parts.model, parts.optimizer, [device = parts.device] { return ops::make_recorder(device); },
-      sums_config(parts), section_weights);
+      sums_config(parts), section_weights, device_sums);
 }
 
 // Every step up to the checkpoint should have a line.
@@ -116,6 +117,9 @@ StepConfig step_config_of(const RunConfig& config, at::Device device, dist::Grou
 Trainer::Trainer(const TrainerParts& parts, Checkpointer& checkpointer, Metrics& metrics)
     : parts_(parts),
       section_weights_(make_section_weights(parts)),
+      device_sums_(parts.group != nullptr && parts.device.is_cuda()
+                       ? std::make_unique<DeviceSums>(*parts.group)
+                       : nullptr),
       evaluator_({.model = parts.model,
                   .run = parts.run,
                   .data = parts.data,
@@ -273,7 +277,7 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   const std::vector<Callback> all = callbacks(more);
   StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
-  StepRunner runner = make_runner(parts_, section_weights_.get());
+  StepRunner runner = make_runner(parts_, section_weights_.get(), device_sums_.get());
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   const auto batches_at = [&](std::uint64_t data_step) {

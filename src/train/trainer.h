@@ -13,6 +13,7 @@
 #include "data/batch_source.h"
 #include "dist/group.h"
 #include "train/checkpointer.h"
+#include "train/device_sums.h"
 #include "train/evaluator.h"
 #include "train/event.h"
 #include "train/metrics.h"
@@ -77,6 +78,7 @@ class Trainer {
 
   TrainerParts parts_;
   std::unique_ptr<SectionWeights> section_weights_;  // if parameters are sharded
+  std::unique_ptr<DeviceSums> device_sums_;          // if several processes use GPUs
   Evaluator evaluator_;
   Checkpointer& checkpointer_;
   Metrics& metrics_;

@@ -3,8 +3,16 @@
 
 #ifdef SLUICE_FAKE_CUDA
 
-#include <cmath>
+#include <signal.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <sstream>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/text_format.h"
 #include "tests/app/program.h"
 
 namespace sluice::app {
@@ -167,6 +175,76 @@ compare: {vary: {model.ffn: [relu, geglu]}, seeds: [1]}
     ++num_cells;
   }
   EXPECT_EQ(num_cells, 2);
+}
+
+// As one process does but for rounding; weights stay the same in all (distributed.check_every_steps
+// 1), recorded as a graph or not, and resumed.
+TEST_F(FakeGpu, SeveralProcessesTrainAsOneDoes) {
+  const auto launch = [&](const std::string& num, const std::string& directory, Words more,
+                          const Words& variables = {}) {
+    more.insert(more.begin(), {"launch", "-n", num, "train", "tiny.yaml", "--resume", "--set",
+                               "run.dir=" + directory, "train.device=cuda",
+                               "train.micro_batch_sequences=1", "distributed.check_every_steps=1"});
+    return on_gpu(more, variables);
+  };
+  const Outcome probe = launch("2", "two", {});
+  if (probe.err.find("built without the headers of Gloo") != std::string::npos)
+    GTEST_SKIP() << "built without Gloo's headers";
+  ASSERT_EQ(probe.exit_code, 0) << probe.err;
+  train_on_gpu("one", {"train.micro_batch_sequences=1"});
+  expect_near(losses("two"), losses("one"), 1e-6);
+  ASSERT_EQ(launch("2", "plain", {}, {"SLUICE_CUDA_GRAPHS=0"}).exit_code, 0);
+  EXPECT_EQ(weights("plain"), weights("two"));
+  ASSERT_EQ(launch("2", "resumed", {"train.steps=2"}).exit_code, 0);
+  ASSERT_EQ(launch("2", "resumed", {"train.steps=4"}).exit_code, 0);
+  EXPECT_EQ(weights("resumed"), weights("two"));
+  // More processes than micro-batches.
+  ASSERT_EQ(launch("3", "three", {"train.batch_sequences=2"}).exit_code, 0);
+  train_on_gpu("small", {"train.micro_batch_sequences=1", "train.batch_sequences=2"});
+  expect_near(losses("three"), losses("small"), 1e-6);
+  const Outcome sharded = launch("2", "sharded", {"distributed.shard=parameters"});
+  EXPECT_EQ(sharded.exit_code, 2);
+}
+
+// The others wait on their GPU without end.
+TEST_F(FakeGpu, AKilledProcessEndsTheOthers) {
+  std::vector<std::string> command{"/usr/bin/env",
+                                   "LD_PRELOAD=" SLUICE_FAKE_CUDA "/libcuda.so.1",
+                                   "LD_LIBRARY_PATH=" SLUICE_FAKE_CUDA ":" + cudnn_,
+                                   "SLUICE_CACHE=" + path("cache").string(),
+                                   SLUICE_PROGRAM,
+                                   "launch",
+                                   "-n",
+                                   "2",
+                                   "train",
+                                   "tiny.yaml",
+                                   "--set",
+                                   "train.device=cuda",
+                                   "train.micro_batch_sequences=1",
+                                   "train.steps=100000",
+                                   "evaluate.every_steps=never"};
+  Process process(directory_.path(), command);
+  const auto num_lines = [&] {
+    const std::string lines = content(path("run/metrics.jsonl"));
+    return std::count(lines.begin(), lines.end(), '\n');
+  };
+  for (const double end_s = monotonic_s() + 60;
+       num_lines() < 20 && process.running() && monotonic_s() < end_s;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (process.err().find("built without the headers of Gloo") != std::string::npos)
+    GTEST_SKIP() << "built without Gloo's headers";
+  std::istringstream children(
+      content(cat("/proc/", process.pid(), "/task/", process.pid(), "/children")));
+  pid_t first = 0, second = 0;
+  children >> first >> second;
+  ASSERT_GT(second, 0) << process.err();
+  ::kill(second, SIGKILL);
+  const double begin_s = monotonic_s();
+  const Outcome outcome = process.wait();
+  EXPECT_LT(monotonic_s() - begin_s, 2);
+  EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
+  EXPECT_NE(outcome.err.find(cat("process ", second, "): ended")), std::string::npos)
+      << outcome.err;
 }
 
 TEST_F(FakeGpu, DoctorDescribesIt) {
