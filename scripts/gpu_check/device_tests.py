@@ -24,6 +24,7 @@ PROGRAMS = [
     Program("model_test", "*/*{device}_*", 4),
     Program("optim_test", "*OnGpu.EveryGpuUpdatesLikeTheCpu*"),
     Program("eval_test", "Feed.*"),
+    Program("train_test", "DeviceSums.*"),
     Program("gpu_test", "CudaDevice*:Nvrtc*:KernelCache*"),
 ]
 QUICK = [Program("ops_test", "*Linear.EqualsFloat64*/*{device}_*", 2)]
