@@ -28,9 +28,9 @@ namespace {
 
 // From the first report of a time-out to the decision: every process that is alive reports, since
 // all of them wait for the one that hangs.
-constexpr double kReports_s = 0.6;
+constexpr double kReports_s = 0.5;
 // How long a process waits for the decision of rank 0.
-constexpr double kDecision_s = 0.9;
+constexpr double kDecision_s = 0.8;
 
 // Lines of text over a connection.
 class Line {

@@ -125,9 +125,15 @@ std::vector<std::string> meet(c10d::Store& store, const cluster::Member& member,
   return all;
 }
 
-// `all`: per rank, its place and the values of `identities`.
-void require_same(std::span<const Identity> identities,
-                  const std::vector<std::vector<std::string>>& all) {
+// What a rank shows the others, and what it has received.
+std::string joined(std::span<const Identity> identities) {
+  std::string text = place_of_this();
+  for (const Identity& identity : identities) text += kSeparator + identity.value;
+  return text;
+}
+void require_same_values(std::span<const Identity> identities, std::span<const std::string> texts) {
+  std::vector<std::vector<std::string>> all;
+  for (const std::string& text : texts) all.push_back(fields_of(text));
   for (std::size_t rank = 1; rank < all.size(); ++rank)
     for (std::size_t i = 0; i < identities.size(); ++i) {
       const std::string &found = all[rank].at(i + 1), &expected = all[0].at(i + 1);
@@ -165,15 +171,10 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
   c10::intrusive_ptr<c10d::Store> store = open_store(member, config);
   connection_->store = store;
   connection_->timeout_s = config.timeout.count;
-  std::string published = place_of_this();
-  for (const Identity& identity : identities) published += kSeparator + identity.value;
-  std::vector<std::vector<std::string>> all;
-  for (const std::string& one : with_store_errors(
-           member.rank, [&] { return meet(*store, member, published, config.start_timeout); })) {
-    all.push_back(fields_of(one));
-    connection_->places.push_back(all.back()[0]);
-  }
-  require_same(identities, all);
+  const std::vector<std::string> texts = with_store_errors(
+      member.rank, [&] { return meet(*store, member, joined(identities), config.start_timeout); });
+  for (const std::string& text : texts) connection_->places.push_back(fields_of(text)[0]);
+  require_same_values(identities, texts);
   connection_->watch = with_store_errors(member.rank, [&] {
     return start_watch(
         *store, member, config, address,
@@ -277,6 +278,40 @@ void Group::gather(const at::Tensor& whole, std::span<const std::int64_t> begins
   exchange(sends, receives, timeout_s);
 }
 
+void Group::broadcast(std::span<double> values, std::optional<double> timeout_s) {
+  gather(
+      values, [&](int rank) { return rank == 0 ? std::ssize(values) : 0; }, timeout_s);
+}
+
+std::vector<bool> Group::gather_flags(bool own) {
+  std::vector<double> all(static_cast<std::size_t>(size()));
+  all[static_cast<std::size_t>(rank())] = own;
+  gather(all, [](int) { return 1; });
+  std::vector<bool> flags;
+  for (const double one : all) flags.push_back(one != 0);
+  return flags;
+}
+
+std::vector<std::string> Group::gather_texts(const std::string& own) {
+  std::vector<double> sizes(static_cast<std::size_t>(size()));
+  sizes[static_cast<std::size_t>(rank())] = static_cast<double>(own.size());
+  gather(sizes, [](int) { return 1; });
+  std::vector<std::int64_t> begins = {0};
+  for (const double one : sizes) begins.push_back(begins.back() + static_cast<std::int64_t>(one));
+  const at::Tensor whole = at::empty({begins.back()}, at::kByte);
+  auto* const bytes = reinterpret_cast<char*>(whole.data_ptr<std::uint8_t>());
+  std::copy(own.begin(), own.end(), bytes + begins[static_cast<std::size_t>(rank())]);
+  gather(whole, begins);
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    texts.emplace_back(bytes + begins[i], bytes + begins[i + 1]);
+  return texts;
+}
+
+void Group::require_same(std::span<const Identity> identities) {
+  require_same_values(identities, gather_texts(joined(identities)));
+}
+
 void Group::barrier(std::optional<double> timeout_s) {
   std::vector<double> all(static_cast<std::size_t>(size()), 0.0);
   gather(
@@ -330,6 +365,10 @@ void Group::exchange(std::span<const Message>, std::span<const Message>, std::op
 void Group::gather(std::span<double>, const std::function<std::int64_t(int)>&,
                    std::optional<double>) {}
 void Group::gather(const at::Tensor&, std::span<const std::int64_t>, std::optional<double>) {}
+void Group::broadcast(std::span<double>, std::optional<double>) {}
+std::vector<bool> Group::gather_flags(bool) { return {}; }
+std::vector<std::string> Group::gather_texts(const std::string&) { return {}; }
+void Group::require_same(std::span<const Identity>) {}
 void Group::leave(ExitCode) {}
 void Group::barrier(std::optional<double>) {}
 void Group::require_equal(const std::string&, const Hash128&) {}

@@ -66,6 +66,13 @@ class Group {
   // The same for elements begins[rank] to begins[rank + 1] - 1 of a flat tensor in host memory.
   void gather(const at::Tensor& whole, std::span<const std::int64_t> begins,
               std::optional<double> timeout_s = {});
+  // All receive the values of rank 0.
+  void broadcast(std::span<double> values, std::optional<double> timeout_s = {});
+  // What each rank gives.
+  std::vector<bool> gather_flags(bool own);
+  std::vector<std::string> gather_texts(const std::string& own);
+  // kUsage naming rank and machine if an identity differs from that of rank 0.
+  void require_same(std::span<const Identity> identities);
 
   // Tells the other processes that this one ends with an error, before it is destroyed: they end
   // with the same code. Not for kPeerLost, of which all know.

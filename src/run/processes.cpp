@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/sha256.h"
 #include "base/text_format.h"
 #include "base/version.h"
 #include "cluster/member.h"
@@ -17,7 +18,7 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
   const std::optional<cluster::Member> member = cluster::member_of(cluster::process_environment());
   if (!member || member->size == 1) return nullptr;
   const std::vector<dist::Identity> identities = {
-      {"program", build_name()},
+      {"program", cat(build_name(), ", SHA-256 ", sha256_of_file("/proc/self/exe"))},
       {"LibTorch", ops::torch_version()},
       {"CPU features", options.config.train.reproducible == train::Reproducible::kPortable
                            ? "any with AVX2 and FMA"
@@ -29,9 +30,14 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
 }
 
 void require_same_run(dist::Group& group, const Parts& parts, const Start* from) {
-  group.require_equal("prepared data", hash_of(std::string_view(parts.data.fingerprint)));
-  group.require_equal("resolved configuration",
-                      hash_of(std::string_view(config::to_yaml(parts.run.config))));
+  const train::TrainConfig& train = parts.run.config.train;
+  group.require_same(std::vector<dist::Identity>{
+      {"prepared data", parts.data.fingerprint},
+      {"train.device", parts.run.device},
+      {"train.threads", std::to_string(*train.threads)},
+      {"resolved configuration",
+       hash_of(std::string_view(config::to_yaml(parts.run.config))).hex()}});
+  // Stored files may take a while to be the same everywhere.
   group.require_equal(
       "the checkpoint to continue from",
       hash_of(std::string_view(from == nullptr ? std::string("none")

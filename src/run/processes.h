@@ -12,7 +12,7 @@ namespace sluice::run {
 // Joins the other processes of the job; nullptr for one process. kUsage if they differ.
 std::unique_ptr<dist::Group> join(const SessionOptions& options);
 
-// Compares what the processes have resolved for themselves. kPeerLost if it differs.
+// Compares what the processes have resolved for themselves, and their data. kUsage if it differs.
 void require_same_run(dist::Group& group, const Parts& parts, const Start* from);
 
 // If a step has fewer micro-batches than there are processes.

@@ -236,14 +236,17 @@ Outcome follow(const SessionOptions& options, dist::Group& group) {
   const log::Redirect quiet(log::Destination::append_to("/dev/null"));
   const store::RunPaths paths{options.config.run.dir};
   const double start_s = options.config.distributed.start_timeout.count;
-  group.barrier(start_s);
+  // Rank 0 has prepared the data and chosen the micro-batch, on a GPU by the memory that is free.
+  std::vector<double> micro_batch(1);
+  group.broadcast(micro_batch, start_s);
   store::CheckpointStore checkpoints(paths.checkpoints());
   const std::optional<Start> start =
       options.mode == store::StartMode::kFresh ? std::nullopt : find_start(checkpoints, paths);
   const Start* from = start ? &*start : nullptr;
-  const RunConfig requested =
-      from == nullptr ? options.config
-                      : with_resolved_paths(options.config, paths, from->state.fingerprint);
+  RunConfig requested = from == nullptr
+                            ? options.config
+                            : with_resolved_paths(options.config, paths, from->state.fingerprint);
+  requested.train.micro_batch_sequences = static_cast<std::int64_t>(micro_batch[0]);
   const std::unique_ptr<Parts> parts = make_parts(requested, paths, from, &group);
   group.barrier(start_s);
   require_same_run(group, *parts, from);
@@ -299,7 +302,8 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
                       : with_resolved_paths(options.config, paths, from->state.fingerprint);
   const std::unique_ptr<Parts> parts = make_parts(requested, paths, from, group);
   if (group != nullptr) {
-    group->barrier(start_s);  // the data is prepared
+    std::vector<double> micro_batch{static_cast<double>(parts->run.micro_batch_sequences)};
+    group->broadcast(micro_batch, start_s);
     group->barrier(start_s);  // the others have opened it
     require_same_run(*group, *parts, from);
     warn_of_idle_processes(*group, parts->run);

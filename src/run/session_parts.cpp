@@ -74,7 +74,10 @@ optim::Shards shards_of(const ResolvedRun& run, const model::LanguageModel& mode
 c10::Device place_of(const std::string& name, const dist::Group* group) {
   const c10::Device device = train::device_of(name);
   if (group == nullptr || device.is_cpu() || device.has_index()) return device;
-  if (ops::torch_cuda().num_devices == 1) return device;
+  const int num_gpus = ops::torch_cuda().num_devices;
+  if (num_gpus == 1) return device;
+  require(group->local_rank() < num_gpus, ExitCode::kUsage, "train.device", name,
+          cat("at most ", num_gpus, " processes on this machine, which has ", num_gpus, " GPUs"));
   return train::device_of(cat(name, ":", group->local_rank()));
 }
 

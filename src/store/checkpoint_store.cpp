@@ -74,7 +74,8 @@ void CheckpointStore::require_space(std::uint64_t bytes_needed) const {
 }
 
 void CheckpointStore::save(std::int64_t step, std::span<const CheckpointFile> files,
-                           const std::map<std::string, std::string>& notes) {
+                           const std::map<std::string, std::string>& notes,
+                           const std::function<void()>& before_commit) {
   require_in_place();
   verified_.erase(step);
   Manifest manifest{std::string(version()), step, notes, {}};
@@ -84,6 +85,7 @@ void CheckpointStore::save(std::int64_t step, std::span<const CheckpointFile> fi
   file_system_.create_directories(directory_);
   try {
     write_temporary(temporary, manifest, files);
+    if (before_commit) before_commit();
     commit(temporary, step);
   } catch (...) {
     remove_quietly(file_system_, temporary);

@@ -67,9 +67,11 @@ class CheckpointStore {
   void require_space(std::uint64_t bytes_needed) const;
 
   // Writes and commits. After it returns, the checkpoint survives a power loss. If it throws,
-  // earlier checkpoints are unchanged.
+  // earlier checkpoints are unchanged. `before_commit`: called when all is written; if it throws,
+  // nothing is saved.
   void save(std::int64_t step, std::span<const CheckpointFile> files,
-            const std::map<std::string, std::string>& notes = {});
+            const std::map<std::string, std::string>& notes = {},
+            const std::function<void()>& before_commit = {});
 
   // The newest checkpoint that verifies; skipped ones are added to `damaged`. nullopt if none
   // verifies: the caller throws kNoCheckpoint if `damaged` is not empty.

@@ -27,10 +27,8 @@ void require_finite(const Savable& savable, std::int64_t saved_step) {
   const at::NoGradGuard no_grad;
   bool is_finite = all_finite(savable.parameters.master());
   if (savable.optimizer.shards().of_parameters) {  // each process has others
-    std::vector<double> all(static_cast<std::size_t>(savable.group->size()));
-    all[static_cast<std::size_t>(savable.group->rank())] = is_finite;
-    savable.group->gather(all, [](int) { return 1; });
-    is_finite = std::count(all.begin(), all.end(), 0.0) == 0;
+    const std::vector<bool> all = savable.group->gather_flags(is_finite);
+    is_finite = std::count(all.begin(), all.end(), false) == 0;
   }
   if (!is_finite)
     fail(ExitCode::kDiverged, "training",
@@ -55,17 +53,22 @@ Checkpointer::Checkpointer(store::CheckpointStore& store, ops::Parameters& param
       size_bytes_(checkpoint_bytes(savable_)) {}
 
 void Checkpointer::save(const Progress& progress, const std::optional<BestEvaluation>& best,
-                        Metrics& metrics) {
+                        Metrics& metrics, const std::function<void()>& before_commit) {
   const std::optional<std::int64_t> best_step = step_of(best);
   if (progress.step == saved_step_ && best_step == saved_best_) return;
   require_finite(savable_, saved_step_);
   saved_step_ = progress.step;
   saved_best_ = best_step;
-  if (savable_.group != nullptr && savable_.group->rank() != 0) return send_parts(savable_);
+  if (savable_.group != nullptr && savable_.group->rank() != 0) {
+    send_parts(savable_);
+    if (before_commit) before_commit();
+    return;
+  }
   metrics.flush();
   const CheckpointState state{progress, best, fingerprint_};
   store_.require_space(size_bytes_);
-  store_.save(progress.step, checkpoint_files(savable_, state), checkpoint_notes(savable_, state));
+  store_.save(progress.step, checkpoint_files(savable_, state), checkpoint_notes(savable_, state),
+              before_commit);
   // An unscheduled save deletes nothing, so an interrupted run keeps the checkpoints that an
   // uninterrupted one would roll back to.
   if (!run_.is_scheduled_save(progress.step) && !run_.is_last(progress.step)) return;

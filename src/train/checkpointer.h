@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -26,8 +27,10 @@ class Checkpointer {
 
   // Flushes the metrics and saves; deletes old checkpoints after scheduled steps and the last step.
   // Does nothing if the newest checkpoint has the same step and best evaluation. kDiverged for
-  // non-finite weights.
-  void save(const Progress& progress, const std::optional<BestEvaluation>& best, Metrics& metrics);
+  // non-finite weights. `before_commit`: called in all processes when all is written; if it throws,
+  // nothing is saved.
+  void save(const Progress& progress, const std::optional<BestEvaluation>& best, Metrics& metrics,
+            const std::function<void()>& before_commit = {});
 
   // Restores model and optimizer from a verified checkpoint.
   CheckpointState restore(const std::filesystem::path& checkpoint);

@@ -16,7 +16,7 @@ DeviceSums::DeviceSums(dist::Group& group) : nccl_(gpu::NcclLibrary::load()) {
   gpu::NcclId id;
   if (group.rank() == 0) check(nccl_->unique_id(&id), "ncclGetUniqueId");
   std::vector<double> bytes(id.bytes.begin(), id.bytes.end());
-  group.gather(bytes, [&](int rank) { return rank == 0 ? std::ssize(bytes) : 0; });
+  group.broadcast(bytes);
   std::transform(bytes.begin(), bytes.end(), id.bytes.begin(),
                  [](double byte) { return static_cast<char>(byte); });
   group.end_if_lost();

@@ -38,10 +38,8 @@ std::span<const data::Batch> own_of(std::span<const data::Batch> micro_batches,
 }
 
 bool is_any_stopping(dist::Group& group, bool stop) {
-  std::vector<double> all(static_cast<std::size_t>(group.size()));
-  all[static_cast<std::size_t>(group.rank())] = stop;
-  group.gather(all, [](int) { return 1; });
-  return std::count(all.begin(), all.end(), 0.0) < std::ssize(all);
+  const std::vector<bool> all = group.gather_flags(stop);
+  return std::count(all.begin(), all.end(), true) > 0;
 }
 
 }  // namespace

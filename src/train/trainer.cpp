@@ -201,22 +201,24 @@ void Trainer::evaluate_after(const Event& event) {
   metrics_.start_clock();
 }
 
-void Trainer::save_after(const Event& event) {
+// What has changed while it was written must not count either.
+void Trainer::save_after(const Event& event, SharedWeights& shared) {
   if (event.diverged) return;
   metrics_.write_out();
-  checkpointer_.save(event.progress, evaluator_.best(), metrics_);
+  checkpointer_.save(event.progress, evaluator_.best(), metrics_,
+                     [&] { require_intact_weights(shared); });
   metrics_.start_clock();
 }
 
 // The order matters: each callback uses the results of those before it.
-std::vector<Callback> Trainer::callbacks(std::span<const Callback> more) {
+std::vector<Callback> Trainer::callbacks(std::span<const Callback> more, SharedWeights& shared) {
   std::vector<Callback> all(more.begin(), more.end());
   all.push_back({1, [this](const Event& event) { metrics_.add(event); }});
   if (evaluator_.is_active())
     all.push_back(
         {parts_.run.evaluate_every_steps, [this](const Event& event) { evaluate_after(event); }});
   all.push_back({parts_.run.config.checkpoint.every_steps,
-                 [this](const Event& event) { save_after(event); }});
+                 [this, &shared](const Event& event) { save_after(event, shared); }});
   all.push_back({1, ProgressLine(parts_.run, metrics_, evaluator_)});
   return all;
 }
@@ -227,6 +229,13 @@ void Trainer::wait_for_all() const {
 
 bool Trainer::is_stopping(const StepStats& last) const {
   return parts_.group == nullptr ? stop_requested() : last.stop;
+}
+
+void Trainer::require_intact_weights(SharedWeights& shared) const {
+  if (parts_.group == nullptr) return;
+  shared.check();
+  const std::vector<bool> intact = parts_.group->gather_flags(shared.is_intact());
+  require_intact(*parts_.group, [&](int rank) { return intact[static_cast<std::size_t>(rank)]; });
 }
 
 // Faulty memory or arithmetic in one process would spread to the others with the next step.
@@ -241,12 +250,7 @@ void Trainer::check_weights(const Progress& progress, const StepStats& last,
       evaluator_.is_due(progress.step) && run.config.train.tensorboard.value_or(true);
   if (is_due || has_histograms) shared.complete();
   if (!is_due) return;
-  shared.check();  // an update that is not applied did not
-  std::vector<double> intact(static_cast<std::size_t>(parts_.group->size()));
-  intact[static_cast<std::size_t>(parts_.group->rank())] = shared.is_intact();
-  parts_.group->gather(intact, [](int) { return 1; });
-  require_intact(*parts_.group,
-                 [&](int rank) { return intact[static_cast<std::size_t>(rank)] != 0; });
+  require_intact_weights(shared);  // an update that is not applied has not checked them
   parts_.group->require_equal(cat("weights after step ", progress.step), shared.hash());
 }
 
@@ -274,10 +278,10 @@ Progress Trainer::train(Progress progress, std::span<const Callback> more) {
   metrics_.start_clock();
   if (progress.step >= run.steps) return progress;
   warn_of_long_steps(parts_);
-  const std::vector<Callback> all = callbacks(more);
   StepConfig step = step_config_of(run.config, parts_.device, parts_.group);
   set_limits(parts_, progress, step);
   StepRunner runner = make_runner(parts_, section_weights_.get(), device_sums_.get());
+  const std::vector<Callback> all = callbacks(more, runner.weights());
   std::vector<StepStats> recent;  // device values not read yet
   StepStats stats;
   const auto batches_at = [&](std::uint64_t data_step) {

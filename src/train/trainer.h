@@ -65,14 +65,16 @@ class Trainer {
     double log_perplexity = std::numeric_limits<double>::quiet_NaN();
   };
   LoggedEvaluation find_logged(std::int64_t step) const;
-  std::vector<Callback> callbacks(std::span<const Callback> more);
+  std::vector<Callback> callbacks(std::span<const Callback> more, SharedWeights& shared);
   void evaluate_after(const Event& event);
-  void save_after(const Event& event);
+  void save_after(const Event& event, SharedWeights& shared);
   // Restores an earlier checkpoint; the data of the steps since then is skipped.
   Progress rolled_back(const Progress& progress);
   void wait_for_all() const;
   // Whether to stop, given the last step, in all processes the same.
   bool is_stopping(const StepStats& last) const;
+  // kPeerLost in all processes if the weights of any have changed since the last update.
+  void require_intact_weights(SharedWeights& shared) const;
   // Compares the weights of all processes if that is due after this step.
   void check_weights(const Progress& progress, const StepStats& last, SharedWeights& shared) const;
 

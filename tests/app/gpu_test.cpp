@@ -35,14 +35,17 @@ class FakeGpu : public ShortRunTest {
  protected:
   using Words = std::vector<std::string>;
   // `variables`: NAME=VALUE.
-  Outcome on_gpu(const Words& arguments, const Words& variables = {}) const {
-    Words command{"env", "LD_PRELOAD=" SLUICE_FAKE_CUDA "/libcuda.so.1",
+  Words command_of(const Words& arguments, const Words& variables) const {
+    Words command{"/usr/bin/env", "LD_PRELOAD=" SLUICE_FAKE_CUDA "/libcuda.so.1",
                   "LD_LIBRARY_PATH=" SLUICE_FAKE_CUDA ":" + cudnn_,
                   "SLUICE_CACHE=" + path("cache").string()};
     command.insert(command.end(), variables.begin(), variables.end());
     command.emplace_back(SLUICE_PROGRAM);
     command.insert(command.end(), arguments.begin(), arguments.end());
-    return run(command);
+    return command;
+  }
+  Outcome on_gpu(const Words& arguments, const Words& variables = {}) const {
+    return run(command_of(arguments, variables));
   }
   // `sluice train CONFIG` in `directory` with other settings; it must succeed.
   void train_on_gpu(const std::string& directory, Words settings, const Words& variables = {},
@@ -177,62 +180,84 @@ compare: {vary: {model.ffn: [relu, geglu]}, seeds: [1]}
   EXPECT_EQ(num_cells, 2);
 }
 
-// As one process does but for rounding; weights stay the same in all (distributed.check_every_steps
-// 1), recorded as a graph or not, and resumed.
-TEST_F(FakeGpu, SeveralProcessesTrainAsOneDoes) {
-  const auto launch = [&](const std::string& num, const std::string& directory, Words more,
-                          const Words& variables = {}) {
-    more.insert(more.begin(), {"launch", "-n", num, "train", "tiny.yaml", "--resume", "--set",
-                               "run.dir=" + directory, "train.device=cuda",
-                               "train.micro_batch_sequences=1", "distributed.check_every_steps=1"});
-    return on_gpu(more, variables);
-  };
-  const Outcome probe = launch("2", "two", {});
-  if (probe.err.find("built without the headers of Gloo") != std::string::npos)
-    GTEST_SKIP() << "built without Gloo's headers";
-  ASSERT_EQ(probe.exit_code, 0) << probe.err;
+class FakeGpus : public FakeGpu {
+ protected:
+  void SetUp() override {
+    FakeGpu::SetUp();
+    const Outcome probe =
+        sluice({"launch", "-n", "2", "train", "tiny.yaml", "--set", "run.dir=probe",
+                "train.steps=1", "evaluate.every_steps=never", "train.micro_batch_sequences=1"});
+    if (probe.err.find("built without the headers of Gloo") != std::string::npos)
+      GTEST_SKIP() << "built without Gloo's headers";
+    ASSERT_EQ(probe.exit_code, 0) << probe.err;
+  }
+  // Weights are compared after each step.
+  static Words arguments_of(const std::string& num, const std::string& directory, Words settings) {
+    settings.insert(
+        settings.begin(),
+        {"launch", "-n", num, "train", "tiny.yaml", "--resume", "--set", "run.dir=" + directory,
+         "train.device=cuda", "train.micro_batch_sequences=1", "distributed.check_every_steps=1"});
+    return settings;
+  }
+  Outcome launch(const std::string& num, const std::string& directory, Words settings = {},
+                 const Words& variables = {}) const {
+    return on_gpu(arguments_of(num, directory, std::move(settings)), variables);
+  }
+  void launch_well(const std::string& num, const std::string& directory, Words settings = {},
+                   const Words& variables = {}) const {
+    const Outcome outcome = launch(num, directory, std::move(settings), variables);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  std::vector<std::string> endless_run() const {
+    return command_of(arguments_of("2", "run", {"train.steps=100000"}), {});
+  }
+  void wait_for_steps(Process& process) const {
+    const auto num_lines = [&] {
+      const std::string lines = content(path("run/metrics.jsonl"));
+      return std::count(lines.begin(), lines.end(), '\n');
+    };
+    for (const double end_s = monotonic_s() + 60;
+         num_lines() < 20 && process.running() && monotonic_s() < end_s;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+};
+
+// As one process does but for rounding, recorded as a graph or not, and resumed.
+TEST_F(FakeGpus, TrainAsOneDoes) {
+  launch_well("2", "two");
   train_on_gpu("one", {"train.micro_batch_sequences=1"});
   expect_near(losses("two"), losses("one"), 1e-6);
-  ASSERT_EQ(launch("2", "plain", {}, {"SLUICE_CUDA_GRAPHS=0"}).exit_code, 0);
+  launch_well("2", "plain", {}, {"SLUICE_CUDA_GRAPHS=0"});
   EXPECT_EQ(weights("plain"), weights("two"));
-  ASSERT_EQ(launch("2", "resumed", {"train.steps=2"}).exit_code, 0);
-  ASSERT_EQ(launch("2", "resumed", {"train.steps=4"}).exit_code, 0);
+  launch_well("2", "resumed", {"train.steps=2"});
+  launch_well("2", "resumed", {"train.steps=4"});
   EXPECT_EQ(weights("resumed"), weights("two"));
   // More processes than micro-batches.
-  ASSERT_EQ(launch("3", "three", {"train.batch_sequences=2"}).exit_code, 0);
+  launch_well("3", "three", {"train.batch_sequences=2"});
   train_on_gpu("small", {"train.micro_batch_sequences=1", "train.batch_sequences=2"});
   expect_near(losses("three"), losses("small"), 1e-6);
-  const Outcome sharded = launch("2", "sharded", {"distributed.shard=parameters"});
-  EXPECT_EQ(sharded.exit_code, 2);
+  EXPECT_EQ(launch("2", "sharded", {"distributed.shard=parameters"}).exit_code, 2);
+}
+
+TEST_F(FakeGpus, EachProcessOfAMachineHasOne) {
+  const Words two_gpus{"SLUICE_FAKE_CUDA_DEVICES=2"};
+  launch_well("2", "shared");
+  launch_well("2", "own", {}, two_gpus);
+  EXPECT_EQ(weights("own"), weights("shared"));
+  train_on_gpu("first", {});
+  const Outcome second =
+      on_gpu({"train", "tiny.yaml", "--set", "run.dir=second", "train.device=cuda:1"}, two_gpus);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(weights("second"), weights("first"));
+  const Outcome three = launch("3", "three", {}, two_gpus);
+  EXPECT_EQ(three.exit_code, 2);
+  EXPECT_NE(three.err.find("at most 2 processes on this machine"), std::string::npos) << three.err;
 }
 
 // The others wait on their GPU without end.
-TEST_F(FakeGpu, AKilledProcessEndsTheOthers) {
-  std::vector<std::string> command{"/usr/bin/env",
-                                   "LD_PRELOAD=" SLUICE_FAKE_CUDA "/libcuda.so.1",
-                                   "LD_LIBRARY_PATH=" SLUICE_FAKE_CUDA ":" + cudnn_,
-                                   "SLUICE_CACHE=" + path("cache").string(),
-                                   SLUICE_PROGRAM,
-                                   "launch",
-                                   "-n",
-                                   "2",
-                                   "train",
-                                   "tiny.yaml",
-                                   "--set",
-                                   "train.device=cuda",
-                                   "train.micro_batch_sequences=1",
-                                   "train.steps=100000",
-                                   "evaluate.every_steps=never"};
-  Process process(directory_.path(), command);
-  const auto num_lines = [&] {
-    const std::string lines = content(path("run/metrics.jsonl"));
-    return std::count(lines.begin(), lines.end(), '\n');
-  };
-  for (const double end_s = monotonic_s() + 60;
-       num_lines() < 20 && process.running() && monotonic_s() < end_s;)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  if (process.err().find("built without the headers of Gloo") != std::string::npos)
-    GTEST_SKIP() << "built without Gloo's headers";
+TEST_F(FakeGpus, AKilledProcessEndsTheOthers) {
+  Process process(directory_.path(), endless_run());
+  wait_for_steps(process);
   std::istringstream children(
       content(cat("/proc/", process.pid(), "/task/", process.pid(), "/children")));
   pid_t first = 0, second = 0;
@@ -245,6 +270,26 @@ TEST_F(FakeGpu, AKilledProcessEndsTheOthers) {
   EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
   EXPECT_NE(outcome.err.find(cat("process ", second, "): ended")), std::string::npos)
       << outcome.err;
+}
+
+// Rank 0 cannot save.
+TEST_F(FakeGpus, AnErrorOfOneEndsTheOthersWithItsCode) {
+  Process process(directory_.path(), endless_run());
+  wait_for_steps(process);
+  fs::rename(path("run/checkpoints"), path("away"));
+  write("run/checkpoints", "");
+  const Outcome outcome = process.wait();
+  EXPECT_EQ(outcome.exit_code, 74) << outcome.err;
+  EXPECT_NE(outcome.err.find("Not a directory"), std::string::npos) << outcome.err;
+}
+
+TEST_F(FakeGpus, NeedNccl) {
+  fs::create_directory(path("libraries"));
+  fs::create_symlink(SLUICE_FAKE_CUDA "/libnvrtc.so.13", path("libraries/libnvrtc.so.13"));
+  const Outcome outcome =
+      launch("2", "run", {}, {"LD_LIBRARY_PATH=" + path("libraries").string() + ":" + cudnn_});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("because NCCL (libnccl.so.2"), std::string::npos) << outcome.err;
 }
 
 TEST_F(FakeGpu, DoctorDescribesIt) {

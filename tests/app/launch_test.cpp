@@ -1,8 +1,10 @@
 // Training by several processes: the same bits as by one.
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <sstream>
 
+#include "cluster/address.h"
 #include "tests/app/launch_support.h"
 #include "tests/dist/processes.h"
 
@@ -134,23 +136,56 @@ TEST_F(Launch, RollsBackAsOneProcessDoes) {
   }
 }
 
-// Two processes started by hand, as by srun, with different configurations.
-TEST_F(Launch, RefusesProcessesThatDiffer) {
-  const int port = dist::testing::free_port();
-  std::vector<std::unique_ptr<Process>> processes;
-  for (int rank = 0; rank < 2; ++rank)
-    processes.push_back(std::make_unique<Process>(
-        directory_.path(), std::vector<std::string>{
-                               "/usr/bin/env", cat("SLURM_PROCID=", rank), "SLURM_STEP_NUM_TASKS=2",
-                               "MASTER_ADDR=127.0.0.1", cat("MASTER_PORT=", port), program(),
-                               "train", "decoder.yaml", "--set", cat("run.seed=", rank + 1)}));
-  for (const auto& process : processes) {
-    const Outcome outcome = process->wait();
-    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
-    EXPECT_NE(outcome.err.find("): configuration: received "), std::string::npos) << outcome.err;
+// Two processes started by hand, as by srun.
+struct ByHand {
+  std::string directory = ".", program = SLUICE_PROGRAM, threads = "1", setting = "run.seed=1";
+};
+
+class Refusal : public Launch {
+ protected:
+  // Of rank 0 and rank 1, both of which say that rank 1 differs.
+  void expect_refusal(const ByHand& first, const ByHand& second, const std::string& what) {
+    const int port = dist::testing::free_port();
+    std::vector<std::unique_ptr<Process>> processes;
+    for (const auto& [rank, one] : {std::pair(0, first), std::pair(1, second)})
+      processes.push_back(std::make_unique<Process>(
+          path(one.directory),
+          std::vector<std::string>{
+              "/usr/bin/env", cat("SLURM_PROCID=", rank), "SLURM_STEP_NUM_TASKS=2",
+              "MASTER_ADDR=127.0.0.1", cat("MASTER_PORT=", port), "OMP_NUM_THREADS=" + one.threads,
+              one.program, "train", "decoder.yaml", "--set", "train.threads=auto", one.setting}));
+    for (const auto& process : processes) {
+      const Outcome outcome = process->wait();
+      EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+      EXPECT_NE(outcome.err.find(cat("error: rank 1 (", cluster::host_name(), ", process ")),
+                std::string::npos)
+          << outcome.err;
+      EXPECT_NE(outcome.err.find(cat("): ", what, ": received ")), std::string::npos)
+          << outcome.err;
+    }
+    EXPECT_FALSE(std::filesystem::exists(path("run")));
   }
-  EXPECT_FALSE(std::filesystem::exists(path("run")));
+};
+
+TEST_F(Refusal, OfAnotherConfiguration) {
+  expect_refusal({}, {.setting = "run.seed=2"}, "configuration");
 }
+
+TEST_F(Refusal, OfAnotherProgram) {
+  std::filesystem::copy_file(SLUICE_PROGRAM, path("other"));
+  std::ofstream(path("other"), std::ios::app) << "x";
+  expect_refusal({}, {.program = path("other").string()}, "program");
+}
+
+TEST_F(Refusal, OfOtherData) {
+  std::filesystem::create_directory(path("second"));
+  for (const char* file : {"decoder.yaml", "text.txt"})
+    std::filesystem::copy_file(path(file), path("second") / file);
+  write("second/text.txt", read("text.txt") + "\n\nOne more paragraph.\n");
+  expect_refusal({}, {.directory = "second"}, "prepared data");
+}
+
+TEST_F(Refusal, OfAnotherNumberOfThreads) { expect_refusal({}, {.threads = "2"}, "train.threads"); }
 
 TEST_F(Launch, UsageErrors) {
   EXPECT_EQ(sluice({"launch", "-n", "2"}).err,

@@ -24,11 +24,32 @@ std::size_t memory_of_card() {
 
 }  // namespace
 
-Card::Card() : total_bytes_(memory_of_card()) {}
+Card::Card(c10::DeviceIndex index) : index_(index), total_bytes_(memory_of_card()) {}
 
-Card& Card::instance() {
-  static Card* const card = new Card;  // threads of LibTorch outlive static objects
-  return *card;
+int Card::count() {
+  const char* number = std::getenv("SLUICE_FAKE_CUDA_DEVICES");
+  return number != nullptr ? std::atoi(number) : 1;
+}
+
+Card& Card::of(c10::DeviceIndex index) {
+  static const auto* const cards = [] {  // threads of LibTorch outlive static objects
+    auto* made = new std::vector<Card*>;
+    for (int i = 0; i < count(); ++i) made->push_back(new Card(static_cast<c10::DeviceIndex>(i)));
+    return made;
+  }();
+  TORCH_CHECK(index >= 0 && index < count(), "CUDA error: invalid device ordinal: ", int{index});
+  return *(*cards)[static_cast<std::size_t>(index)];
+}
+
+c10::DeviceIndex& Card::current_index() {
+  static thread_local c10::DeviceIndex index = 0;
+  return index;
+}
+
+Card& Card::owner(const void* block) {
+  for (int i = 0; i < count(); ++i)
+    if (Card& card = of(static_cast<c10::DeviceIndex>(i)); card.contains(block)) return card;
+  TORCH_INTERNAL_ASSERT(false, "memory of no card");
 }
 
 Card::Lock Card::lock_for_work() {
@@ -51,7 +72,8 @@ void* Card::allocate(std::size_t bytes) {
     if (reserved_bytes() + size > total_bytes_) drop_cache();
     TORCH_CHECK_WITH(OutOfMemoryError, reserved_bytes() + size <= total_bytes_,
                      "CUDA out of memory. Tried to allocate ",
-                     static_cast<double>(size) / (1 << 20), " MiB. GPU 0 is a fake");
+                     static_cast<double>(size) / (1 << 20), " MiB. GPU ", int{index_},
+                     " is a fake");
     block = std::aligned_alloc(kGranularity, size);
     TORCH_CHECK(block != nullptr, "the host has no memory left");
   }
@@ -99,9 +121,9 @@ bool Card::contains(const void* address) const {
   return static_cast<const char*>(address) < begin + size;
 }
 
-c10::StreamId& Card::current_stream() {
-  static thread_local c10::StreamId stream = 0;
-  return stream;
+c10::StreamId& Card::current_stream() const {
+  static thread_local std::map<c10::DeviceIndex, c10::StreamId> streams;
+  return streams[index_];
 }
 
 bool Card::is_captured(c10::StreamId stream) const {
@@ -124,6 +146,7 @@ void Card::begin_capture(const std::shared_ptr<Recording>& recording) {
   const Lock lock = lock_for_work();
   TORCH_CHECK(recording_ == nullptr, "the stream is captured already");
   TORCH_CHECK(current_stream() != 0, "CUDA graphs must be captured on a non-default stream");
+  recording->device = index_;
   recording->stream = current_stream();
   for (const auto& [begin, size] : blocks_)
     recording->contents.emplace_back(const_cast<char*>(begin),
@@ -142,6 +165,7 @@ void Card::end_capture() {
 }
 
 void Card::replay(const Recording& recording) {
+  const c10::DeviceGuard guard({c10::DeviceType::CUDA, index_});
   const Lock lock = lock_for_work();
   refuse_in_capture("replaying a graph");
   for (const std::function<void()>& work : recording.work) work();

@@ -21,7 +21,7 @@ const sluice::ops::CudnnLibrary& library() {
 std::vector<const void*> with_copies(const void* const* pointers, std::int64_t count) {
   std::vector<const void*> result(pointers, pointers + count);
   for (const void*& pointer : result)
-    if (!sluice::fake_cuda::Card::instance().contains(pointer))
+    if (!sluice::fake_cuda::Card::current().contains(pointer))
       pointer = new float(*static_cast<const float*>(pointer));
   return result;
 }
@@ -54,7 +54,7 @@ int cudnnBackendGetAttribute(const void* descriptor, CudnnName name, CudnnType t
 }
 int cudnnBackendFinalize(void* descriptor) { return library().finalize(descriptor); }
 int cudnnBackendExecute(void* handle, void* plan, void* pack) {
-  sluice::fake_cuda::Card::instance().run([=] {
+  sluice::fake_cuda::Card::current().run([=] {
     const int error = library().execute(handle, plan, pack);
     TORCH_CHECK(error == 0, "the fake cuDNN refuses a graph that it planned: ", error);
   });

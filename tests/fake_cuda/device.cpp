@@ -19,37 +19,38 @@ namespace at {
 namespace {
 
 using sluice::fake_cuda::Card;
-using sluice::fake_cuda::kDevice;
 
 class FakeAllocator final : public c10::DeviceAllocator {
  public:
   c10::DataPtr allocate(std::size_t bytes) override {
-    void* block = Card::instance().allocate(bytes);
-    return {block, block, &FakeAllocator::free, kDevice};
+    void* block = Card::current().allocate(bytes);
+    return {block, block, &FakeAllocator::free, Card::current().device()};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &FakeAllocator::free; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
-    Card::instance().run([=] { std::memcpy(to, from, bytes); });
+    Card::current().run([=] { std::memcpy(to, from, bytes); });
   }
   bool initialized() override { return true; }
-  void emptyCache(c10::MempoolId_t) override { Card::instance().release_cache(); }
+  void emptyCache(c10::MempoolId_t) override { Card::current().release_cache(); }
   void recordStream(const c10::DataPtr&, c10::Stream) override {}
-  c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex) override {
+  c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex index) override {
     c10::CachingDeviceAllocator::DeviceStats stats;
     auto& reserved = stats.reserved_bytes[0];
-    reserved.current = static_cast<std::int64_t>(Card::instance().reserved_bytes());
-    reserved.peak = static_cast<std::int64_t>(Card::instance().peak_reserved_bytes());
+    reserved.current = static_cast<std::int64_t>(Card::of(index).reserved_bytes());
+    reserved.peak = static_cast<std::int64_t>(Card::of(index).peak_reserved_bytes());
     return stats;
   }
   void resetAccumulatedStats(c10::DeviceIndex) override {}
   void resetPeakStats(c10::DeviceIndex) override {}
-  std::pair<std::size_t, std::size_t> getMemoryInfo(c10::DeviceIndex) override {
-    const Card& card = Card::instance();
+  std::pair<std::size_t, std::size_t> getMemoryInfo(c10::DeviceIndex index) override {
+    const Card& card = Card::of(index);
     return {card.total_bytes() - card.reserved_bytes(), card.total_bytes()};
   }
 
  private:
-  static void free(void* block) { Card::instance().release(block); }
+  static void free(void* block) {
+    if (block != nullptr) Card::owner(block).release(block);
+  }
 };
 
 class PinnedAllocator final : public c10::Allocator {
@@ -106,20 +107,24 @@ struct CUDAHooks final : CUDAHooksInterface {
   long versionCUDART() const override { return 13000; }
   bool hasCuDNN() const override { return dlopen("libcudnn.so.9", RTLD_NOW) != nullptr; }
   long versionRuntimeCuDNN() const override { return 91900; }
-  int getNumGPUs() const override { return 1; }
-  DeviceIndex deviceCount() const override { return 1; }
-  DeviceIndex current_device() const override { return 0; }
-  void setCurrentDevice(DeviceIndex) const override {}
-  DeviceIndex getCurrentDevice() const override { return 0; }
-  DeviceIndex exchangeDevice(DeviceIndex) const override { return 0; }
-  DeviceIndex maybeExchangeDevice(DeviceIndex) const override { return 0; }
+  int getNumGPUs() const override { return Card::count(); }
+  DeviceIndex deviceCount() const override { return static_cast<DeviceIndex>(Card::count()); }
+  DeviceIndex current_device() const override { return Card::current_index(); }
+  void setCurrentDevice(DeviceIndex index) const override { Card::current_index() = index; }
+  DeviceIndex getCurrentDevice() const override { return Card::current_index(); }
+  DeviceIndex exchangeDevice(DeviceIndex index) const override {
+    return std::exchange(Card::current_index(), index);
+  }
+  DeviceIndex maybeExchangeDevice(DeviceIndex index) const override {
+    return index < 0 ? Card::current_index() : exchangeDevice(index);
+  }
   bool isPinnedPtr(const void* data) const override { return PinnedAllocator::contains(data); }
   Allocator* getPinnedMemoryAllocator() const override {
     static auto* const allocator = new PinnedAllocator;
     return allocator;
   }
   Allocator* getCUDADeviceAllocator() const override { return &device_allocator(); }
-  Device getDeviceFromPtr(void*) const override { return kDevice; }
+  Device getDeviceFromPtr(void* pointer) const override { return Card::owner(pointer).device(); }
   void deviceSynchronize(DeviceIndex) const override {}
 };
 REGISTER_CUDA_HOOKS(CUDAHooks)
@@ -127,22 +132,42 @@ REGISTER_CUDA_HOOKS(CUDAHooks)
 // Streams are numbers: 0 is the default one, and the pool hands out 1 to 32 in turn.
 struct FakeGuard final : c10::impl::DeviceGuardImplInterface {
   using Stream = c10::Stream;
-  static Stream stream_of(c10::StreamId id) { return Stream(Stream::UNSAFE, kDevice, id); }
+  static Card& card_of(c10::Device device) {
+    return device.has_index() ? Card::of(device.index()) : Card::current();
+  }
+  static Stream stream_of(const Card& card, c10::StreamId id) {
+    return Stream(Stream::UNSAFE, card.device(), id);
+  }
 
   c10::DeviceType type() const override { return c10::kCUDA; }
-  c10::Device exchangeDevice(c10::Device) const override { return kDevice; }
-  c10::Device getDevice() const override { return kDevice; }
-  void setDevice(c10::Device) const override {}
-  void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
-  Stream getStream(c10::Device) const override { return stream_of(Card::current_stream()); }
-  Stream getDefaultStream(c10::Device) const override { return stream_of(0); }
-  Stream getStreamFromGlobalPool(c10::Device, bool) const override {
+  c10::Device exchangeDevice(c10::Device device) const override {
+    const c10::Device before = getDevice();
+    setDevice(device);
+    return before;
+  }
+  c10::Device getDevice() const override { return Card::current().device(); }
+  void setDevice(c10::Device device) const override {
+    Card::current_index() = card_of(device).device().index();
+  }
+  void uncheckedSetDevice(c10::Device device) const noexcept override {
+    Card::current_index() = device.index();
+  }
+  c10::DeviceIndex deviceCount() const noexcept override {
+    return static_cast<c10::DeviceIndex>(Card::count());
+  }
+  Stream getStream(c10::Device device) const override {
+    return stream_of(card_of(device), card_of(device).current_stream());
+  }
+  Stream getDefaultStream(c10::Device device) const override {
+    return stream_of(card_of(device), 0);
+  }
+  Stream getStreamFromGlobalPool(c10::Device device, bool) const override {
     static std::atomic<int> num_given = 0;
-    return stream_of(1 + num_given++ % 32);
+    return stream_of(card_of(device), 1 + num_given++ % 32);
   }
   Stream exchangeStream(Stream stream) const override {
-    return stream_of(std::exchange(Card::current_stream(), stream.id()));
+    const Card& card = Card::of(stream.device_index());
+    return stream_of(card, std::exchange(card.current_stream(), stream.id()));
   }
   void* getStreamNativeHandle(Stream stream) const override {
     return reinterpret_cast<void*>(stream.id());
@@ -152,11 +177,11 @@ struct FakeGuard final : c10::impl::DeviceGuardImplInterface {
   bool queryEvent(void*) const override { return true; }
   bool queryStream(const Stream&) const override { return true; }
   void synchronizeStream(const Stream& stream) const override {
-    TORCH_CHECK(!Card::instance().is_captured(stream.id()),
+    TORCH_CHECK(!Card::of(stream.device_index()).is_captured(stream.id()),
                 "CUDA error: operation not permitted when stream is capturing: waiting for it");
   }
   bool isStreamCapturing(const Stream& stream) const override {
-    return Card::instance().is_captured(stream.id());
+    return Card::of(stream.device_index()).is_captured(stream.id());
   }
   void synchronizeEvent(void*) const override {}
   void synchronizeDevice(c10::DeviceIndex) const override {}
@@ -168,19 +193,21 @@ C10_REGISTER_GUARD_IMPL(CUDA, FakeGuard)
 class FakeGraph final : public GraphImplInterface {
  public:
   explicit FakeGraph(const GraphImplArgs&) {}
-  ~FakeGraph() override { Card::instance().discard(*recording_); }
+  ~FakeGraph() override { card().discard(*recording_); }
   void capture_begin(MempoolId_t, GraphCaptureMode) override {
-    Card::instance().begin_capture(recording_);
+    Card::current().begin_capture(recording_);
   }
-  void capture_end() override { Card::instance().end_capture(); }
+  void capture_end() override { card().end_capture(); }
   void instantiate() override {}
-  void replay() override { Card::instance().replay(*recording_); }
-  void reset() override { Card::instance().discard(*recording_); }
+  void replay() override { card().replay(*recording_); }
+  void reset() override { card().discard(*recording_); }
   MempoolId_t pool() const override { return {0, 0}; }
   void enable_debug_mode() override {}
   void debug_dump(const std::string&) override {}
 
  private:
+  Card& card() const { return Card::of(recording_->device); }
+
   std::shared_ptr<sluice::fake_cuda::Recording> recording_ =
       std::make_shared<sluice::fake_cuda::Recording>();
 };

@@ -17,10 +17,21 @@ namespace {
 using sluice::fake_cuda::Card;
 using sluice::gpu::test::HostModule;
 
-enum Result { kSuccess = 0, kInvalidValue = 1, kNotFound = 500, kIllegalAddress = 700 };
+enum Result {
+  kSuccess = 0,
+  kInvalidValue = 1,
+  kInvalidHandle = 400,
+  kNotFound = 500,
+  kIllegalAddress = 700
+};
 
+// On the card that was current when it was loaded.
+struct Module {
+  HostModule host;
+  const Card* card = &Card::current();
+};
 struct Function {
-  const HostModule* module;
+  const Module* module;
   std::string name;
 };
 
@@ -42,15 +53,15 @@ extern "C" {
 
 int cuInit(unsigned) { return kSuccess; }
 int cuDeviceGetCount(int* count) {
-  *count = 1;
+  *count = Card::count();
   return kSuccess;
 }
 int cuDeviceGetName(char* name, int length, int) {
   std::strncpy(name, "Fake H100", static_cast<std::size_t>(length));
   return kSuccess;
 }
-int cuDeviceTotalMem_v2(std::size_t* bytes, int) {
-  *bytes = Card::instance().total_bytes();
+int cuDeviceTotalMem_v2(std::size_t* bytes, int device) {
+  *bytes = Card::of(static_cast<c10::DeviceIndex>(device)).total_bytes();
   return kSuccess;
 }
 int cuDriverGetVersion(int* version) {
@@ -71,13 +82,13 @@ int cuGetErrorString(int error, const char** text) {
 
 int cuModuleLoadData(void** module, const void* image) {
   const auto* bytes = static_cast<const char*>(image);
-  *module = new HostModule(std::string(bytes, size_of_library(bytes)));
+  *module = new Module{HostModule(std::string(bytes, size_of_library(bytes)))};
   return kSuccess;
 }
 int cuModuleGetFunction(void** function, void* module, const char* name) {
-  const auto* host = static_cast<const HostModule*>(module);
-  if (!host->has(name)) return kNotFound;
-  *function = new Function{host, name};
+  const auto* loaded = static_cast<const Module*>(module);
+  if (!loaded->host.has(name)) return kNotFound;
+  *function = new Function{loaded, name};
   return kSuccess;
 }
 int cuFuncSetAttribute(void*, int, int) { return kSuccess; }
@@ -85,23 +96,25 @@ int cuFuncSetAttribute(void*, int, int) { return kSuccess; }
 int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned,
                    unsigned, unsigned shared_bytes, void* stream, void** arguments, void**) {
   const Function& f = *static_cast<const Function*>(function);
-  if (reinterpret_cast<std::intptr_t>(stream) != Card::current_stream()) return kInvalidValue;
-  const std::string types = f.module->types_of(f.name);
+  Card& card = Card::current();
+  if (f.module->card != &card) return kInvalidHandle;
+  if (reinterpret_cast<std::intptr_t>(stream) != card.current_stream()) return kInvalidValue;
+  const std::string types = f.module->host.types_of(f.name);
   std::string values;
   for (std::size_t i = 0; i < types.size(); ++i) {
     const void* address = nullptr;
     if (types[i] == 'p') std::memcpy(&address, arguments[i], sizeof address);
-    if (address != nullptr && !Card::instance().contains(address)) return kIllegalAddress;
+    if (address != nullptr && !card.contains(address)) return kIllegalAddress;
     char value[8] = {};
     std::memcpy(value, arguments[i], types[i] == 'f' ? 4 : 8);
     values.append(value, sizeof value);
   }
   const sluice::gpu::Grid grid{
       .x = x, .y = y, .z = z, .threads = threads, .shared_bytes = shared_bytes};
-  Card::instance().run([=] {
+  card.run([=] {
     std::vector<const void*> pointers;
     for (std::size_t i = 0; i < types.size(); ++i) pointers.push_back(values.data() + 8 * i);
-    f.module->run(f.name, grid, pointers, /*descending=*/false);
+    f.module->host.run(f.name, grid, pointers, /*descending=*/false);
   });
   return kSuccess;
 }

@@ -23,12 +23,13 @@ at::Tensor on_host(const at::Tensor& x) {
 
 std::vector<at::Tensor> run_on_host(std::function<std::vector<at::Tensor>()> compute) {
   const auto results = std::make_shared<std::vector<at::Tensor>>();
-  Card::instance().run([results, compute = std::move(compute)] {
+  Card::current().run([results, compute = std::move(compute)] {
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
     const std::vector<at::Tensor> computed = compute();
     if (results->empty())
       for (const at::Tensor& x : computed)
-        results->push_back(at::empty_strided(x.sizes(), x.strides(), x.options().device(kDevice)));
+        results->push_back(at::empty_strided(x.sizes(), x.strides(),
+                                             x.options().device(Card::current().device())));
     for (std::size_t i = 0; i < computed.size(); ++i) on_host((*results)[i]).copy_(computed[i]);
   });
   return *results;
@@ -39,11 +40,11 @@ namespace {
 // CUDA accepts numbers from the host only.
 at::Tensor argument_on_host(const at::Tensor& x, const c10::OperatorHandle& op) {
   if (!x.defined()) return x;
-  if (x.is_cuda()) return on_host(x);
-  TORCH_CHECK(x.dim() == 0, op.schema().name(),
-              ": Expected all tensors to be on the same device, but found at least two devices, "
-              "cuda:0 and cpu!");
-  return x;
+  const c10::Device device = Card::current().device();
+  TORCH_CHECK(x.device() == device || (x.is_cpu() && x.dim() == 0), op.schema().name(),
+              ": Expected all tensors to be on the same device, but found at least two devices, ",
+              device, " and ", x.device(), "!");
+  return x.is_cuda() ? on_host(x) : x;
 }
 
 c10::IValue argument_on_host(const c10::IValue& value, const c10::OperatorHandle& op) {
@@ -135,12 +136,25 @@ bool is_measurement(const c10::FunctionSchema& schema, const Stack& arguments) {
          arguments[0].toTensor().numel() >= std::int64_t{1} << 24;
 }
 
+// That of the first tensor on a card.
+std::optional<c10::Device> device_of(const Stack& arguments) {
+  for (const c10::IValue& value : arguments) {
+    std::vector<at::Tensor> tensors;
+    if (value.isTensor()) tensors = {value.toTensor()};
+    if (value.isTensorList()) tensors = value.toTensorVector();
+    for (const at::Tensor& x : tensors)
+      if (x.defined() && x.is_cuda()) return x.device();
+  }
+  return {};
+}
+
 // Any operation without an entry below.
 void run_boxed(const c10::OperatorHandle& op, Stack* stack) {
   const auto& schema = op.schema();
   if (schema.name() == "aten::_local_scalar_dense")
-    Card::instance().refuse_in_capture("reading a value");
+    Card::current().refuse_in_capture("reading a value");
   const Stack arguments = torch::jit::pop(*stack, schema.arguments().size());
+  const c10::OptionalDeviceGuard guard(device_of(arguments));
   std::vector<const c10::IValue*> aliased;
   bool changes_arguments = false, makes_views = false;
   for (const c10::Argument& result : schema.returns()) {
@@ -156,7 +170,7 @@ void run_boxed(const c10::OperatorHandle& op, Stack* stack) {
   } else if (changes_arguments || schema.returns().empty()) {
     resize_outputs(op, arguments);
     if (!is_measurement(schema, arguments))
-      Card::instance().run([op, arguments] { computed_on_host(op, arguments); });
+      Card::current().run([op, arguments] { computed_on_host(op, arguments); });
     for (const c10::IValue* argument : aliased) stack->push_back(*argument);
   } else {
     Stack results = computed_on_host(op, arguments);
@@ -179,22 +193,24 @@ void run_boxed(const c10::OperatorHandle& op, Stack* stack) {
 c10::DispatchKeySet cuda_keys() { return c10::DispatchKeySet(c10::DispatchKey::CUDA); }
 
 at::Tensor empty(at::IntArrayRef sizes, std::optional<at::ScalarType> dtype,
-                 std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>,
+                 std::optional<at::Layout>, std::optional<at::Device> device, std::optional<bool>,
                  std::optional<at::MemoryFormat> format) {
+  const c10::OptionalDeviceGuard guard(device);
   return at::Tensor(at::detail::empty_generic(sizes, c10::GetAllocator(c10::kCUDA), cuda_keys(),
                                               dtype.value_or(at::kFloat), format));
 }
 
 at::Tensor empty_strided(at::IntArrayRef sizes, at::IntArrayRef strides,
                          std::optional<at::ScalarType> dtype, std::optional<at::Layout>,
-                         std::optional<at::Device>, std::optional<bool>) {
+                         std::optional<at::Device> device, std::optional<bool>) {
+  const c10::OptionalDeviceGuard guard(device);
   return at::Tensor(at::detail::empty_strided_generic(sizes, strides, c10::GetAllocator(c10::kCUDA),
                                                       cuda_keys(), dtype.value_or(at::kFloat)));
 }
 
 at::Tensor& set(at::Tensor& x, at::Storage storage, std::int64_t offset, at::IntArrayRef sizes,
                 at::IntArrayRef strides) {
-  TORCH_CHECK(storage.device() == kDevice, "storage of another device");
+  TORCH_CHECK(storage.device() == x.device(), "storage of another device");
   x.unsafeGetTensorImpl()->set_storage_keep_dtype(std::move(storage));
   x.unsafeGetTensorImpl()->set_sizes_and_strides(sizes, strides, offset);
   return x;
@@ -203,9 +219,10 @@ at::Tensor& set(at::Tensor& x, at::Storage storage, std::int64_t offset, at::Int
 // Between card and host, memory that is not pinned cannot be copied during a capture.
 at::Tensor& copy(at::Tensor& to, const at::Tensor& from, bool) {
   for (const at::Tensor& x : {to, from})
-    if (x.is_cpu() && !x.is_pinned()) Card::instance().refuse_in_capture("copying host memory");
+    if (x.is_cpu() && !x.is_pinned()) Card::current().refuse_in_capture("copying host memory");
+  const c10::DeviceGuard guard((to.is_cuda() ? to : from).device());
   const auto host = [](const at::Tensor& x) { return x.is_cuda() ? on_host(x) : x; };
-  Card::instance().run([=] {
+  Card::current().run([=] {
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
     host(to).copy_(host(from));
   });

@@ -17,10 +17,11 @@ at::Tensor exact(const at::Tensor& x) { return on_host(x).to(at::kDouble); }
 at::Tensor& addmm_out(const at::Tensor& self, const at::Tensor& a, const at::Tensor& b,
                       at::ScalarType type, const at::Scalar& beta, const at::Scalar& alpha,
                       at::Tensor& out) {
+  const c10::DeviceGuard guard(out.device());
   TORCH_CHECK(a.scalar_type() == at::kBFloat16 && b.scalar_type() == at::kBFloat16 &&
                   type == at::kFloat && out.scalar_type() == type && self.scalar_type() == type,
               "addmm with out_dtype adds products of bf16 to fp32");
-  Card::instance().run(
+  Card::current().run(
       [=] { on_host(out).copy_(at::addmm(exact(self), exact(a), exact(b), beta, alpha)); });
   return out;
 }
@@ -83,12 +84,15 @@ std::vector<at::Tensor> backward(const Attention& a, const at::Tensor& dy, const
   });
 }
 
-at::Tensor number() { return at::zeros({}, at::TensorOptions().dtype(at::kLong).device(kDevice)); }
+at::Tensor number() {
+  return at::zeros({}, at::TensorOptions().dtype(at::kLong).device(Card::current().device()));
+}
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, c10::SymInt, c10::SymInt, at::Tensor,
            at::Tensor, at::Tensor>
 flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double dropout, bool causal,
       bool, std::optional<double> scale) {
+  const c10::DeviceGuard guard(q.device());
   const auto result = forward(attention_of(q, k, v, {}, dropout, causal, scale), 1);
   return {result[0], result[1], {}, {}, q.size(2), k.size(2), number(), number(), {}};
 }
@@ -97,6 +101,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> flash_backward(
     const at::Tensor& y, const at::Tensor& log_sum_exp, const at::Tensor&, const at::Tensor&,
     c10::SymInt, c10::SymInt, double dropout, bool causal, const at::Tensor&, const at::Tensor&,
     std::optional<double> scale) {
+  const c10::DeviceGuard guard(q.device());
   const auto d = backward(attention_of(q, k, v, {}, dropout, causal, scale), dy, y, log_sum_exp);
   return {d[0], d[1], d[2]};
 }
@@ -105,6 +110,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> efficient(
     const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     const std::optional<at::Tensor>& bias, bool, double dropout, bool causal,
     std::optional<double> scale) {
+  const c10::DeviceGuard guard(q.device());
   TORCH_CHECK(q.size(1) == k.size(1), "memory-efficient attention has one key head per query head");
   const auto result = forward(attention_of(q, k, v, bias, dropout, causal, scale), 32);
   return {result[0], result[1], number(), number()};
@@ -114,6 +120,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> efficient_backward(
     const at::Tensor& bias, const at::Tensor& y, const at::Tensor& log_sum_exp, const at::Tensor&,
     const at::Tensor&, double dropout, std::array<bool, 4> wanted, bool causal,
     std::optional<double> scale) {
+  const c10::DeviceGuard guard(q.device());
   TORCH_CHECK(!wanted[3], "the gradient of the bias is not implemented");
   const auto d = backward(attention_of(q, k, v, bias, dropout, causal, scale), dy, y, log_sum_exp);
   return {d[0], d[1], d[2], {}};

@@ -109,6 +109,20 @@ TEST_F(CheckpointStoreTest, ThrowingWriterLeavesNoFiles) {
   EXPECT_EQ(names(), std::set<std::string>{"step-1"});
 }
 
+TEST_F(CheckpointStoreTest, AnErrorBeforeTheCommitSavesNothing) {
+  save(1);
+  const CheckpointFile file{"f", [](OutputFile& out) { out.write(std::string_view("whole")); }};
+  std::set<std::string> before;
+  EXPECT_THROW(store_.save(2, {&file, 1}, {},
+                           [&] {
+                             before = names();
+                             throw std::runtime_error("changed");
+                           }),
+               std::runtime_error);
+  EXPECT_EQ(before.size(), 2u);  // with the temporary
+  EXPECT_EQ(names(), std::set<std::string>{"step-1"});
+}
+
 // ---- existing steps ----
 
 TEST_F(CheckpointStoreTest, SavingAStepAgainChangesNothing) {

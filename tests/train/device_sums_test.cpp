@@ -9,7 +9,7 @@
 namespace sluice::train {
 namespace {
 
-// Sums of one process change nothing. Those of several: FakeGpu.SeveralProcesses… of app_test.
+// Sums of one process change nothing. Those of several: FakeGpus of app_test.
 TEST(DeviceSums, CudaWithOneRank) {
   if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
   if (!ops::gpu_support(c10::kCUDA).usable()) GTEST_SKIP() << "no GPU";

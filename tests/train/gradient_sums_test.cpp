@@ -5,9 +5,12 @@
 
 #include <array>
 #include <iterator>
+#include <sstream>
 
+#include "base/text_format.h"
 #include "dist/group.h"
 #include "tests/dist/processes.h"
+#include "tests/train/slot_gradients.h"
 
 namespace sluice::train {
 namespace {
@@ -21,15 +24,6 @@ std::unique_ptr<ops::Parameters> one_matrix() {
   parameters->add({.name = "w", .shape = {kRows, kColumns}});
   parameters->allocate(at::kCPU, at::kFloat, /*with_gradients=*/true);
   return parameters;
-}
-
-// The gradient of a slot, of any size from 1e-3 to 1e3, so that the order of additions shows.
-at::Tensor gradient_of(std::int64_t slot, const at::Tensor& like) {
-  const at::Tensor i = at::arange(like.numel(), at::kDouble);
-  const at::Tensor noise =
-      at::sin(i * 12.9898 + 78.233 * static_cast<double>(slot + 1)) * 43758.5453;
-  const at::Tensor unit = noise - noise.floor() - 0.5;
-  return (unit * at::pow(10.0, at::remainder(i + slot, 7) - 3)).to(at::kFloat);
 }
 
 // By the definition in cluster/slots.h.
@@ -117,6 +111,56 @@ TEST(GradientSums, AnyNumberOfProcessesHasTheSum) {
     for (const dist::testing::Ended& one : all) {
       EXPECT_EQ(one.exit_code, 0) << one.text;
       EXPECT_EQ(one.text, "");
+    }
+  }
+}
+
+// With equal parts and a power of two of slots, each process sends its sums of the others' parts
+// once, and a section as soon as the backward pass of its last slot has completed it.
+TEST(GradientSums, SendsTheLeastAndDuringTheBackwardPass) {
+  if (!dist::has_gloo()) GTEST_SKIP() << "built without Gloo's headers";
+  for (const int size : {2, 4}) {
+    const auto all = dist::testing::run_processes(size, [=](const cluster::Member& member) {
+      dist::Group group(member, {.timeout = {20}, .start_timeout = {20}}, {});
+      const auto parameters = one_matrix();
+      const std::int64_t num = parameters->arena_elements();
+      std::vector<std::int64_t> begins;
+      for (int rank = 0; rank <= size; ++rank) begins.push_back(num * rank / size);
+      GradientSums sums(*parameters,
+                        {.group = &group,
+                         .begins = begins,
+                         .sections = {std::begin(kMatrixSections), std::end(kMatrixSections)},
+                         .bucket_elements = 0});
+      const cluster::SlotRange own = cluster::slots_of(member.rank, size, 8);
+      std::uint64_t early = 0;
+      const std::uint64_t before = group.bytes_sent();
+      sums.begin(8, own);
+      for (std::int64_t slot = own.begin; slot < own.end; ++slot) {
+        const ops::OnSection* on_final = sums.begin_slot();
+        if (slot + 1 == own.end) {
+          const std::uint64_t in_pass = group.bytes_sent();
+          (*on_final)(kMatrixSections[0]);
+          early = group.bytes_sent() - in_pass;
+          for (int i : {1, 2}) (*on_final)(kMatrixSections[i]);
+        }
+        sums.finish_slot();
+      }
+      sums.finish();
+      return cat(early, " ", group.bytes_sent() - before, " ",
+                 4 * (num - begins[static_cast<std::size_t>(member.rank) + 1] +
+                      begins[static_cast<std::size_t>(member.rank)]));
+    });
+    for (std::size_t rank = 0; rank < all.size(); ++rank) {
+      const dist::testing::Ended& one = all[rank];
+      std::istringstream in(one.text);
+      std::uint64_t early = 0, sent = 0, ideal = 0;
+      in >> early >> sent >> ideal;
+      EXPECT_GT(ideal, 0u) << one.text;
+      EXPECT_EQ(sent, ideal) << one.text;
+      // The first section is in the parts of others.
+      if (rank == 0) {
+        EXPECT_EQ(early, 4u * 9'000) << one.text;
+      }
     }
   }
 }

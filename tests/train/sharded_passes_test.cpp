@@ -10,6 +10,7 @@
 
 #include "base/text_format.h"
 #include "tests/dist/processes.h"
+#include "tests/train/slot_gradients.h"
 #include "train/sharding.h"
 
 namespace sluice::train {
@@ -57,15 +58,6 @@ std::vector<std::vector<ArenaRange>> uneven_parts(const ops::Parameters& paramet
   return parts;
 }
 
-// Of any size from 1e-3 to 1e3, so that the order of additions shows.
-at::Tensor slot_gradient(std::int64_t slot, const at::Tensor& like) {
-  const at::Tensor i = at::arange(like.numel(), at::kDouble);
-  const at::Tensor noise =
-      at::sin(i * 12.9898 + 78.233 * static_cast<double>(slot + 1)) * 43758.5453;
-  const at::Tensor unit = noise - noise.floor() - 0.5;
-  return (unit * at::pow(10.0, at::remainder(i + slot, 7) - 3)).to(at::kFloat);
-}
-
 bool has_weights(const ShardedModel& model, const ArenaRange& section, const at::Tensor& whole) {
   for (const ArenaRange& range : operand_ranges(model.parameters))
     if (section.contains(range.begin) &&
@@ -91,7 +83,7 @@ std::string wrong_in_step(ShardedModel& model, const optim::Shards& shards, Shar
         (*context.before_section)(model.sections[i]);
         if (!has_weights(model, model.sections[i], whole)) wrong += cat(" forward ", i);
       }
-      const at::Tensor own = slot_gradient(slot, gradient);
+      const at::Tensor own = gradient_of(slot, gradient);
       for (std::size_t i = 0; i < model.sections.size(); ++i) {
         const ArenaRange& section = model.sections[i];
         if (!has_weights(model, section, whole)) wrong += cat(" backward ", i);
@@ -137,7 +129,7 @@ std::string run_steps(const cluster::Member& member, at::ScalarType compute, boo
     const std::function<at::Tensor(const cluster::SlotRange&)> sum =
         [&](const cluster::SlotRange& node) {
           if (node.size() == 1)
-            return node.begin == 1 ? at::zeros_like(gradient) : slot_gradient(node.begin, gradient);
+            return node.begin == 1 ? at::zeros_like(gradient) : gradient_of(node.begin, gradient);
           const std::int64_t split = cluster::split_of(node);
           return sum({node.begin, split}) + sum({split, node.end});
         };
