@@ -86,11 +86,26 @@ class Portable : public ProgramTest {
   int num_runs_ = 0;
 };
 
-TEST_F(Portable, CommittedHashesForAnyNumberOfThreads) {
-  for (const Case& c : kCases)
-    for (const int threads : {1, 2, 3})
-      EXPECT_EQ(hash_after(c, {cat("train.threads=", threads)}), c.hash)
-          << c.config << " " << c.optimizer << " " << c.precision << " " << threads << " threads";
+// The instruction sets of this processor, by what the libraries may use.
+std::vector<Environment> levels() {
+  std::vector<Environment> all = {{{"ATEN_CPU_CAPABILITY", "avx2"},
+                                   {"ONEDNN_MAX_CPU_ISA", "AVX2"},
+                                   {"MKL_ENABLE_INSTRUCTIONS", "AVX2"}}};
+  if (machine().avx512)
+    all.push_back({{"ATEN_CPU_CAPABILITY", "avx512"},
+                   {"ONEDNN_MAX_CPU_ISA", "ALL"},
+                   {"MKL_ENABLE_INSTRUCTIONS", "AVX512"}});
+  return all;
+}
+
+TEST_F(Portable, CommittedHashesForEachInstructionSetAndNumberOfThreads) {
+  for (const Environment& level : levels())
+    for (const Case& c : kCases)
+      for (const int threads : {1, 2})
+        EXPECT_EQ(hash_after(c, {cat("train.threads=", threads)}, level), c.hash)
+            << c.config << " " << c.optimizer << " " << c.precision << " " << threads
+            << " threads, " << level[0].second;
+  EXPECT_EQ(hash_after(kCases[0], {"train.threads=3"}), kCases[0].hash);
 }
 
 TEST_F(Portable, LibrariesForOtherProcessorsChangeNothing) {
