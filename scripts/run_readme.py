@@ -36,12 +36,16 @@ def blocks_of(text):
 
 
 def commands_of(text):
-    """The commands of the fenced blocks without a language, comments stripped; Python blocks."""
+    """The commands of the fenced blocks without a language, without comments; Python blocks.
+
+    A command continues on the next line after a backslash.
+    """
     commands = []
     for language, lines in blocks_of(text):
         if language == "python":
             commands.append(f".venv/bin/python -c {shlex.quote(chr(10).join(lines))}")
-        for line in lines if language == "" else []:
+        whole_lines = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines)).split("\n")
+        for line in whole_lines if language == "" else []:
             command = re.sub(r"\s+#.*", "", line).strip()
             if (
                 command.startswith(("make ", "build/sluice ", ".venv/bin/python "))

@@ -37,6 +37,14 @@ def comparisons():
     ]
 
 
+def folder_of(arguments):
+    """The folder of the results of `compare CONFIG ...`: named as the run directory."""
+    for setting in arguments:
+        if setting.startswith("run.dir="):
+            return RESULTS / pathlib.Path(setting).name
+    return RESULTS / pathlib.Path(arguments[1]).stem
+
+
 def without_version(table):
     """The lines of the table except the one with the version of the program."""
     return [line for line in table.read_text().splitlines() if not line.startswith("Data ")]
@@ -57,9 +65,7 @@ class Results(unittest.TestCase):
                 done = sluice(*arguments, "--dry-run", "--json")
                 self.assertEqual(done.returncode, 0, done.stderr)
                 continue
-            committed = json.loads(
-                (RESULTS / pathlib.Path(arguments[1]).stem / "results.json").read_text()
-            )
+            committed = json.loads((folder_of(arguments) / "results.json").read_text())
             seeds = ",".join(map(str, committed["seeds"]))  # the first of the configuration's
             done = sluice(*arguments, "--seeds", seeds, "--dry-run", "--json")
             self.assertEqual(done.returncode, 0, done.stderr)

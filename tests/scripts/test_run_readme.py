@@ -5,7 +5,7 @@ import unittest
 
 import run_readme
 
-PAGE = """Text.
+PAGE = r"""Text.
 
 ```yaml
 make: not a command
@@ -19,6 +19,8 @@ $ make shown
 
 ```
 build/sluice plan configs/quickstart.yaml
+build/sluice eval run \
+  --json
 other words
 ```
 
@@ -39,6 +41,7 @@ class Commands(unittest.TestCase):
             [
                 "make quickstart",
                 "build/sluice plan configs/quickstart.yaml",
+                "build/sluice eval run --json",
                 ".venv/bin/python -c 'make = 1'",
                 "build/sluice doctor",
             ],
