@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs missing dependencies and records the location of LibTorch. Fast if nothing is missing.
 #
-#   scripts/setup.sh [--tests] [--lint] [--corpus]
+#   scripts/setup.sh [--tests] [--launchers] [--lint] [--corpus]
 #
 # --tests    also RapidCheck (property tests), zsh, fish and mandoc (completion and man pages), and
 #            Python packages as references: transformers in two versions, the newer one in
 #            build/oracles5; TensorBoard and trackio in build/tensorboard; lm-evaluation-harness in
 #            build/lm_eval; unless LibTorch has it, NVIDIA's run-time compiler in build/nvrtc
+# --launchers  also Slurm, Open MPI and GNU parallel, whose tests are otherwise skipped
 # --lint     also clang-format and, in .venv, ruff and clang-tidy
 # --corpus   also the King James Bible if available; succeeds without it
 #
@@ -58,6 +59,9 @@ tests   h:rapidcheck.h                   librapidcheck-dev     rapidcheck-devel 
 tests   c:zsh                            zsh                   zsh                  zsh
 tests   c:fish                           fish                  fish                 fish
 tests   c:mandoc                         mandoc                mandoc               mandoc
+launchers c:slurmctld                    slurm-wlm             -                    -
+launchers c:mpirun                       openmpi-bin           -                    -
+launchers c:parallel                     parallel              -                    -
 lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
 corpus  c:bible                          bible-kjv             -                    -
 END
@@ -119,7 +123,6 @@ apt_install() {
   rm -f "$log"
 }
 
-# Installs the missing packages of the kinds $1.
 system_packages() {
   local os missing
   missing=$(missing_packages "$1" debian)
@@ -133,9 +136,8 @@ system_packages() {
   case $os in
     fedora) die "missing packages: run  dnf install $(missing_packages "$1" fedora)" ;;
     arch) die "missing packages: run  pacman -S $(missing_packages "$1" arch)" ;;
-    *) die "missing packages (Debian names): $missing; install them (g++ 12, CMake 3.25 or later)" \
-         "and run this again" ;;
   esac
+  die "missing packages (Debian names; g++ 12, CMake 3.25 or later): $missing"
 }
 
 # --- LibTorch -------------------------------------------------------------------------------------
@@ -180,7 +182,6 @@ END
 
 make_venv() {
   .venv/bin/python3 -m pip --version > /dev/null 2>&1 && return 0
-  # On Debian, venv is a separate package.
   if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
     [ "$(family)" = debian ] || die "python3 lacks the modules venv and pip; install them"
     apt_install python3-venv
@@ -377,15 +378,14 @@ END
 }
 
 kinds=build
-tests=no
-lint=no
-corpus=no
+tests=no lint=no corpus=no
 for option; do
   case $option in
     --tests) tests=yes; kinds="$kinds tests" ;;
+    --launchers) kinds="$kinds launchers" ;;
     --lint) lint=yes; kinds="$kinds lint" ;;
     --corpus) corpus=yes ;;
-    *) die "unknown option $option; expected --tests, --lint or --corpus" ;;
+    *) die "unknown option $option; expected --tests, --launchers, --lint or --corpus" ;;
   esac
 done
 system_packages "$kinds"

@@ -4,6 +4,9 @@
   network.py                       # measures, fits, predicts settings that were not fitted (5 min)
   network.py --program build/sluice --steps 6
   network.py --table 6.9 1.16 0.0006 0.62   # only the table of docs/distributed.md
+  network.py --check 6.9 1.16 0.62          # three settings, predicted with these values (1 min)
+
+Exit code 1 if a prediction is wrong by more than 15 %.
 
 Processes run on hosts of their own (network namespaces, tests/scripts/link.py), whose link delays
 frames and limits the rate of each host; this needs root and /dev/net/tun. A step of R processes and
@@ -70,6 +73,8 @@ UNSEEN = [
     (4, LARGE, 30, 1e6),
     (4, SMALL, 15, 1e6),
 ]
+CHECKED = [(2, MIDDLE, 60, 1e6), (3, SMALL, 30, 1e6), (3, MIDDLE, 20, 1.5e6)]
+LARGEST_ERROR = 0.15
 SLOTS = {2: 4, 3: 4, 4: 2}  # micro-batches of each process
 TINY = ["model.d_model=8", "model.d_ff=8", "train.sequence_length=2"]
 # processes, sequences of a micro-batch, delay in ms, bytes per second; 0.47 million parameters
@@ -215,6 +220,7 @@ def of_many_blocks(size, sequences):
 
 
 def print_rows(title, rows, exchanges, share, overlap):
+    """Returns the largest error."""
     print(f"\n{title}\n")
     print("| processes | parameters | delay | rate | bytes / ideal | measured | model | error |")
     print("|---|---|---|---|---|---|---|---|")
@@ -228,6 +234,12 @@ def print_rows(title, rows, exchanges, share, overlap):
             f"| {row.sent:.2f} | {row.measured:.3f} s | {model:.3f} s | {100 * error:+.0f} % |"
         )
     print(f"\nlargest error: {100 * worst:.0f} %")
+    return worst
+
+
+def require_small(error):
+    if error > LARGEST_ERROR:
+        sys.exit(f"network.py: an error of {100 * error:.0f} %; expected at most 15 %")
 
 
 def table(exchanges, share, message_s, overlap):
@@ -252,6 +264,18 @@ def table(exchanges, share, message_s, overlap):
         print(f"| {size:,} | " + " | ".join(cells) + " |")
 
 
+def check(args):
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, pathlib.Path(folder))
+        exchanges_s = bench.exchanges_seconds()
+        link = Link(3)
+        try:
+            rows = [Row(bench, link, setting, exchanges_s, of_one_block) for setting in CHECKED]
+        finally:
+            link.close()
+    require_small(print_rows("Predicted:", rows, *args.check))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "sluice")
@@ -263,10 +287,19 @@ def main():
         metavar=("EXCHANGES", "SHARE", "MESSAGE_S", "OVERLAP"),
         help="only the table, from these values",
     )
+    parser.add_argument(
+        "--check",
+        nargs=3,
+        type=float,
+        metavar=("EXCHANGES", "SHARE", "OVERLAP"),
+        help="only predict three settings with these values",
+    )
     args = parser.parse_args()
     args.program = args.program.resolve()
     if args.table:
         return table(*args.table)
+    if args.check:
+        return check(args)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args, pathlib.Path(folder))
         exchanges_s = bench.exchanges_seconds()
@@ -288,8 +321,9 @@ def main():
         f"overlap {overlap:.2f}"
     )
     print_rows("Fitted:", fitted + overlapped, exchanges, share, overlap)
-    print_rows("Predicted:", unseen, exchanges, share, overlap)
+    error = print_rows("Predicted:", unseen, exchanges, share, overlap)
     table(exchanges, share, message_s, overlap)
+    require_small(error)
 
 
 if __name__ == "__main__":

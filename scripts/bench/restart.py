@@ -3,6 +3,7 @@
 
   restart.py                       # 7 million parameters, two processes, five kills
   restart.py --program build/sluice --processes 2 --kills 5
+  restart.py --limit 5             # exit code 1 if one takes more seconds
 
 Trains a decoder of 7 million parameters on data/sample.txt with `torchrun --max-restarts`, and
 kills one process after the other (rank 1, rank 0, rank 1 ...) with SIGKILL. Measures the seconds
@@ -109,6 +110,7 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--port", type=int, default=29531)
+    parser.add_argument("--limit", type=float, default=float("inf"), metavar="SECONDS")
     args = parser.parse_args()
     args.program = args.program.resolve()
     with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +126,8 @@ def main():
         f"median {statistics.median(seconds):.2f} s, "
         f"{min(seconds):.2f} to {max(seconds):.2f} s, {args.processes} processes"
     )
+    if max(seconds) > args.limit:
+        sys.exit(f"restart.py: expected at most {args.limit} s")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """A run of a few thousand weights for tests of several processes, and starting its processes."""
 
+import json
 import os
 import pathlib
+import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +29,12 @@ WITHOUT_LAUNCHER = {
     for name, value in os.environ.items()
     if name not in ("RANK", "WORLD_SIZE") and not name.startswith(("SLURM_", "OMPI_", "PMI_"))
 }
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def wait_until(condition, what, limit_s=60.0):
@@ -107,3 +115,12 @@ class SmallRun(unittest.TestCase):
                 self.root / each / "checkpoints" / f"step-{step}" / name for each in ("one", run)
             ]
             self.assertEqual(files[0].read_bytes(), files[1].read_bytes(), name)
+        self.assertEqual(self.losses_of("one"), self.losses_of(run))
+
+    def losses_of(self, run):
+        """The lines of the steps in metrics.jsonl, without times."""
+        lines = map(json.loads, (self.root / run / "metrics.jsonl").read_text().splitlines())
+        steps = [line for line in lines if "loss" in line]
+        for line in steps:
+            del line["time"]
+        return steps

@@ -4,6 +4,7 @@ Needs root and /dev/net/tun; otherwise skipped.
 """
 
 import json
+import signal
 import subprocess
 import time
 import unittest
@@ -79,18 +80,16 @@ class Hosts(SmallRun):
         self.assertGreater(self.seconds_of_steps(), expected_s)
 
     def test_they_listen_at_the_declared_address_only(self):
-        processes = self.start("distributed.interface=e0", *LONG)
+        processes = self.start("distributed.interface=e0", "distributed.port=29517", *LONG)
         self.wait_for_steps(30)
-        host = self.link.hosts[0]
-        listening = subprocess.run(
-            [*host.command, "ss", "-ltnH"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split("\n")
-        places = [line.split()[3].rsplit(":", 1)[0] for line in listening if line]
-        self.assertTrue(places)
-        self.assertEqual(set(places), {host.address}, listening)
+        for number, host in enumerate(self.link.hosts[:2]):
+            listening = subprocess.run(
+                [*host.command, "ss", "-ltnH"], capture_output=True, text=True, check=True
+            ).stdout.split("\n")
+            places = [line.split()[3].rsplit(":", 1) for line in listening if line]
+            self.assertTrue(places)
+            self.assertEqual({address for address, _ in places}, {host.address}, listening)
+            self.assertEqual("29517" in [port for _, port in places], number == 0, listening)
         processes[1].terminate()
         codes, texts = self.ends_of(processes)
         self.assertEqual(codes, [75, 75], texts)
@@ -110,7 +109,7 @@ class Hosts(SmallRun):
     def expect_all_lost(self, processes, begin_s):
         """All end in time; returns what they write."""
         codes, texts = self.ends_of(processes)
-        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 2, texts)
+        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 1, texts)
         self.assertEqual(codes, [76] * len(processes), texts)
         return texts
 
@@ -160,6 +159,29 @@ class Hosts(SmallRun):
 
     def test_rank_2_cut_off_from_the_others(self):
         self.cut_off(2)
+
+    def test_every_host_cut_off_from_the_others(self):
+        processes = self.start(*LONG, num=3)
+        self.wait_for_steps(30)
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            self.link.cut(one, other)
+        for rank, text in enumerate(self.expect_all_lost(processes, time.monotonic())):
+            self.assertRegex(text, r"rank \d \(host\d, process \d+\): no answer within 2 s")
+            self.assertNotIn(f"rank {rank} (", text)
+        self.link.mend()
+        self.expect_to_continue(3)
+
+    def test_a_killed_process_is_named_by_its_host(self):
+        processes = self.start(*LONG, num=3)
+        self.wait_for_steps(30)
+        begin_s = time.monotonic()
+        processes[1].kill()
+        codes, texts = self.ends_of(processes)
+        self.assertLess(time.monotonic() - begin_s, 2, texts)
+        self.assertEqual(codes, [76, -signal.SIGKILL, 76], texts)
+        for rank in (0, 2):
+            self.assertRegex(texts[rank], r"error: rank 1 \(host1, process \d+\): ended")
+        self.expect_to_continue(3)
 
     def test_followers_cut_off_from_each_other(self):
         processes = self.start(*LONG, num=3)

@@ -10,12 +10,11 @@ import os
 import re
 import shutil
 import signal
-import socket
 import struct
 import time
 import unittest
 
-from small_run import TIMEOUT_S, SmallRun, wait_until
+from small_run import TIMEOUT_S, SmallRun, free_port, wait_until
 
 NUM = 3
 LONG = ("train.steps=20000", "evaluate.every_steps=never", "checkpoint.every_steps=20")
@@ -36,12 +35,6 @@ def state_of(pid):
             return file.read().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
         return "Z"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def num_connections(port):
@@ -85,14 +78,17 @@ class LaunchFaults(SmallRun):
         super().setUp()
         self.checkpoints = self.root / "run" / "checkpoints"
 
-    def launch(self, *settings):
-        """A long run; its processes by rank."""
+    def launch(self, *settings, num=NUM):
+        """A long run, begun or continued; its processes by rank."""
+        saved = self.newest_step() if self.checkpoints.exists() else 0
         launcher = self.run_program(
-            *("launch", "-n", str(NUM), "train", "config.yaml", "--set", *LONG, *settings)
+            *("launch", "-n", str(num), "train", "config.yaml", "--resume"),
+            *("--set", *LONG, *settings),
         )
         self.wait_for_steps(30)
+        wait_until(lambda: self.newest_step() > saved, "a new checkpoint")
         ranks = children_of(launcher.pid)
-        self.assertEqual(len(ranks), NUM)
+        self.assertEqual(len(ranks), num)
         return launcher, ranks
 
     def end_of(self, launcher):
@@ -125,11 +121,11 @@ class LaunchFaults(SmallRun):
         while not is_inside():
             self.assertLess(time.monotonic(), end_s, "never inside a save")
 
-    def expect_to_continue(self, *more):
+    def expect_to_continue(self, *more, num=NUM):
         step = self.newest_step()
         settings = (f"train.steps={step + 4}", *LONG[1:], *more)
         resumed = self.run_program(
-            *("launch", "-n", str(NUM), "train", "config.yaml", "--resume", "--set", *settings)
+            *("launch", "-n", str(num), "train", "config.yaml", "--resume", "--set", *settings)
         )
         codes, texts = self.ends_of([resumed])
         self.assertEqual(codes, [0], texts)
@@ -188,6 +184,23 @@ class LaunchFaults(SmallRun):
         self.assertTrue(self.unfinished_saves())
         self.expect_to_continue()
 
+    def test_four_then_one_then_two_then_three_with_kills(self):
+        launcher, ranks = self.launch(num=4)
+        self.stop_inside_a_save(ranks[0])
+        os.kill(ranks[3], signal.SIGKILL)
+        os.kill(ranks[0], signal.SIGCONT)
+        self.end_of(launcher)
+        launcher, ranks = self.launch(num=1)
+        self.stop_inside_a_save(ranks[0])
+        os.kill(ranks[0], signal.SIGKILL)
+        launcher.wait()
+        launcher, ranks = self.launch(num=2)
+        self.stop_inside_a_save(ranks[0])
+        for pid in ranks:
+            os.kill(pid, signal.SIGKILL)
+        self.end_of(launcher)
+        self.expect_to_continue(num=3)
+
     def hang_inside_a_save(self, rank):
         launcher, ranks = self.launch()
         self.stop_inside_a_save(ranks[0])
@@ -197,7 +210,7 @@ class LaunchFaults(SmallRun):
             os.kill(ranks[0], signal.SIGCONT)
         others = [pid for pid in ranks if pid != ranks[rank]]
         wait_until(lambda: all(state_of(pid) == "Z" for pid in others), "the others end", 20)
-        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 2)
+        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 1)
         os.kill(ranks[rank], signal.SIGCONT)
         text = self.end_of(launcher)
         self.expect_named(text, rank, ranks[rank], f"no answer within {TIMEOUT_S} s")
@@ -216,13 +229,16 @@ class LaunchFaults(SmallRun):
         begin = 8 + header_size + tensor["data_offsets"][0] + 4 * WIDTH * UNUSED_BYTE
         return file[begin : begin + 4 * WIDTH]
 
+    def row_and_change(self):
+        row = self.row_of_unused_byte(0)
+        return row, struct.pack("<f", 1.5 * struct.unpack("<f", row[:4])[0]) + row[4:]
+
     def corrupt(self, rank):
-        """Returns the message, or None if the change came in the microseconds between the check of
-        the weights and their update: then it counts as an update.
+        """False if the change came in the microseconds between the check of the weights and their
+        update: then it counts as an update.
         """
         launcher, ranks = self.launch(*CONSTANT, "checkpoint.keep_last=100000")
-        row = self.row_of_unused_byte(0)
-        changed = struct.pack("<f", 1.5 * struct.unpack("<f", row[:4])[0]) + row[4:]
+        row, changed = self.row_and_change()
         # Again until it shows: weights that arrive may replace the change before it has an effect.
         num_places = 0
         end_s = time.monotonic() + 10
@@ -234,7 +250,12 @@ class LaunchFaults(SmallRun):
             launcher.terminate()
             launcher.wait()
             shutil.rmtree(self.root / "run")
-            return None
+            return False
+        self.expect_corruption_named(launcher, ranks, rank, row)
+        return True
+
+    def expect_corruption_named(self, launcher, ranks, rank, row):
+        """And that no checkpoint has it."""
         text = self.end_of(launcher)
         self.assertRegex(text, rf"error: weights.* rank {rank} \([^()]*, process {ranks[rank]}\)")
         for other in range(NUM):
@@ -243,7 +264,21 @@ class LaunchFaults(SmallRun):
         for path in self.checkpoints.iterdir():
             self.assertEqual(self.row_of_unused_byte(int(path.name[5:])), row, path.name)
         self.expect_to_continue(*CONSTANT, "checkpoint.keep_last=100000")
-        return text
+
+    def corrupt_inside_a_save(self, rank):
+        """After the check of the weights that precedes it."""
+        launcher, ranks = self.launch(*CONSTANT, "checkpoint.keep_last=100000")
+        row, changed = self.row_and_change()
+        self.stop_inside_a_save(ranks[0])
+        self.assertGreater(change_memory(ranks[rank], row, changed), 0)
+        os.kill(ranks[0], signal.SIGCONT)
+        self.expect_corruption_named(launcher, ranks, rank, row)
+
+    def test_weights_of_rank_0_that_change_inside_a_save(self):
+        self.corrupt_inside_a_save(0)
+
+    def test_weights_of_rank_1_that_change_inside_a_save(self):
+        self.corrupt_inside_a_save(1)
 
     def test_corrupt_weights_of_rank_0(self):
         self.assertTrue(self.corrupt(0) or self.corrupt(0))
