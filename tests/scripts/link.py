@@ -26,6 +26,24 @@ MAX_FRAME = 65536
 LONGEST_QUEUE_S = 0.2
 
 
+FULL_FRAME = 14 + 1500
+TCP_CHECKSUM = 14 + 20 + 16  # after the headers of Ethernet and IPv4
+
+
+def with_another_bit(frame):
+    """In the last bytes of a TCP segment; its checksum is updated as in RFC 1624."""
+    at = len(frame) - 8
+    old, checksum = (struct.unpack_from(">H", frame, place)[0] for place in (at, TCP_CHECKSUM))
+    new = old ^ 1
+    total = (checksum ^ 0xFFFF) + (old ^ 0xFFFF) + new
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    changed = bytearray(frame)
+    struct.pack_into(">H", changed, at, new)
+    struct.pack_into(">H", changed, TCP_CHECKSUM, total ^ 0xFFFF)
+    return bytes(changed)
+
+
 class Unavailable(Exception):
     """This user or this kernel cannot have hosts."""
 
@@ -89,7 +107,8 @@ class Link:
     """Connects `num` hosts. All settings may be changed at any time.
 
     delay_s: of every frame. loss: the part of the frames that is lost, chosen by a fixed seed.
-    bytes_per_s: of what a host sends; None: no limit.
+    bytes_per_s: of what a host sends; None: no limit. changed: (sender, receiver) whose full frames
+    arrive with another bit, and with the checksum of that.
     """
 
     def __init__(self, num):
@@ -110,6 +129,7 @@ class Link:
 
     def reset(self):
         self.delay_s, self.loss, self.bytes_per_s = 0.0, 0.0, None
+        self.changed = None
         self.num_lost, self.num_sent, self.num_bytes, self._number = 0, 0, 0, 0
         self._random = random.Random(1)
         self._cut = set()
@@ -161,6 +181,8 @@ class Link:
         for receiver, host in enumerate(self.hosts):
             is_meant = frame[0] & 1 or frame[:6] == host.mac  # broadcast, or for this host
             if receiver != sender and is_meant and (sender, receiver) not in self._cut:
+                if self.changed == (sender, receiver) and len(frame) == FULL_FRAME:
+                    frame = with_another_bit(frame)
                 self._send(sender, receiver, frame)
 
     def _send(self, sender, receiver, frame):

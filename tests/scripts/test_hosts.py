@@ -4,6 +4,7 @@ Needs root and /dev/net/tun; otherwise skipped.
 """
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -182,6 +183,24 @@ class Hosts(SmallRun):
         for rank in (0, 2):
             self.assertRegex(texts[rank], r"error: rank 1 \(host1, process \d+\): ended")
         self.expect_to_continue(3)
+
+    def test_weights_that_arrive_changed_are_named_before_a_save(self):
+        every = 5
+        processes = self.start(*LONG, f"distributed.check_every_steps={every}")
+        self.wait_for_steps(30)
+        self.link.changed = (0, 1)
+        codes, texts = self.ends_of(processes)
+        self.assertEqual(codes, [76, 76], texts)
+        for text in texts:
+            self.assertRegex(
+                text, r"weights after step \d+: received another value in rank 1 \(host1,"
+            )
+        found = int(re.search(r"weights after step (\d+)", texts[0])[1])
+        self.assertEqual(found % every, 0)
+        # Each step since then has changed weights.
+        self.assertLess(self.newest_step(), found)
+        self.link.changed = None
+        self.expect_to_continue(2)
 
     def test_followers_cut_off_from_each_other(self):
         processes = self.start(*LONG, num=3)
