@@ -59,9 +59,9 @@ tests   h:rapidcheck.h                   librapidcheck-dev     rapidcheck-devel 
 tests   c:zsh                            zsh                   zsh                  zsh
 tests   c:fish                           fish                  fish                 fish
 tests   c:mandoc                         mandoc                mandoc               mandoc
-launchers c:slurmctld                    slurm-wlm             -                    -
-launchers c:mpirun                       openmpi-bin           -                    -
-launchers c:parallel                     parallel              -                    -
+launchers c:slurmctld                    slurm-wlm             slurm                -
+launchers c:mpirun                       openmpi-bin           openmpi              openmpi
+launchers c:parallel                     parallel              parallel             parallel
 lint    c:clang-format-14                clang-format-14       clang-tools-extra14  clang14
 corpus  c:bible                          bible-kjv             -                    -
 END
@@ -124,20 +124,19 @@ apt_install() {
 }
 
 system_packages() {
-  local os missing
+  local os missing install
   missing=$(missing_packages "$1" debian)
   [ -n "$missing" ] || return 0
   os=$(family) || exit 1
-  if [ "$os" = debian ]; then
-    # shellcheck disable=SC2086
-    apt_install $missing
-    return 0
-  fi
   case $os in
-    fedora) die "missing packages: run  dnf install $(missing_packages "$1" fedora)" ;;
-    arch) die "missing packages: run  pacman -S $(missing_packages "$1" arch)" ;;
+    # shellcheck disable=SC2086
+    debian) apt_install $missing; return 0 ;;
+    fedora) install="dnf install" ;;
+    arch) install="pacman -S" ;;
+    *) die "missing packages (Debian names; g++ 12, CMake 3.25 or later): $missing" ;;
   esac
-  die "missing packages (Debian names; g++ 12, CMake 3.25 or later): $missing"
+  missing=$(missing_packages "$1" "$os")
+  [ -z "$missing" ] || die "missing packages: run  $install $missing"
 }
 
 # --- LibTorch -------------------------------------------------------------------------------------

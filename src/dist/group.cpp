@@ -231,6 +231,13 @@ void Group::leave(ExitCode code) {
     connection_->watch->leave(static_cast<int>(code));
 }
 
+void Group::end_if_lost() {
+  ends_if_lost_ = true;
+  if (const std::optional<cluster::Lost> lost = connection_->watch->lost())
+    throw UserError(lost->code != 0 ? static_cast<ExitCode>(lost->code) : ExitCode::kPeerLost,
+                    text_of_loss(*lost, connection_->timeout_s));
+}
+
 void Group::give_up(int suspect, double limit_s) {
   const cluster::Lost lost = limit_s > 0 ? connection_->watch->after_timeout(suspect)
                                          : connection_->watch->after_break(suspect);
@@ -370,6 +377,7 @@ std::vector<bool> Group::gather_flags(bool) { return {}; }
 std::vector<std::string> Group::gather_texts(const std::string&) { return {}; }
 void Group::require_same(std::span<const Identity>) {}
 void Group::leave(ExitCode) {}
+void Group::end_if_lost() {}
 void Group::barrier(std::optional<double>) {}
 void Group::require_equal(const std::string&, const Hash128&) {}
 

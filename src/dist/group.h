@@ -87,8 +87,8 @@ class Group {
   void require_equal(const std::string& what, const Hash128& value);
 
   // From now on this process ends as soon as another one is lost, with the code that an exchange
-  // would give: work on a GPU waits for all processes without end.
-  void end_if_lost() { ends_if_lost_ = true; }
+  // would give: work on a GPU waits for all processes without end. Throws if one is lost already.
+  void end_if_lost();
 
   // Number of bytes that this process has sent in exchanges.
   std::uint64_t bytes_sent() const { return bytes_sent_; }

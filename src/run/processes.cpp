@@ -30,6 +30,10 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
 }
 
 void require_same_run(dist::Group& group, const Parts& parts, const Start* from) {
+  group.require_equal(
+      "the checkpoint to continue from",
+      hash_of(std::string_view(from == nullptr ? std::string("none")
+                                               : store::to_json(from->checkpoint.manifest))));
   const train::TrainConfig& train = parts.run.config.train;
   group.require_same(std::vector<dist::Identity>{
       {"prepared data", parts.data.fingerprint},
@@ -37,11 +41,6 @@ void require_same_run(dist::Group& group, const Parts& parts, const Start* from)
       {"train.threads", std::to_string(*train.threads)},
       {"resolved configuration",
        hash_of(std::string_view(config::to_yaml(parts.run.config))).hex()}});
-  // Stored files may take a while to be the same everywhere.
-  group.require_equal(
-      "the checkpoint to continue from",
-      hash_of(std::string_view(from == nullptr ? std::string("none")
-                                               : store::to_json(from->checkpoint.manifest))));
 }
 
 // The micro-batch belongs to the run, so it does not follow the number of processes.

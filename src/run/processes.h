@@ -12,7 +12,8 @@ namespace sluice::run {
 // Joins the other processes of the job; nullptr for one process. kUsage if they differ.
 std::unique_ptr<dist::Group> join(const SessionOptions& options);
 
-// Compares what the processes have resolved for themselves, and their data. kUsage if it differs.
+// Compares the checkpoint to continue from (kPeerLost if it differs: stored files may take a while
+// to be the same everywhere), data, and what each process has resolved for itself (kUsage).
 void require_same_run(dist::Group& group, const Parts& parts, const Start* from);
 
 // If a step has fewer micro-batches than there are processes.

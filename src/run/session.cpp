@@ -220,7 +220,7 @@ Outcome train_parts(const SessionOptions& options, const Parts& parts,
     std::array<double, 1> needs{};
     needs[0] = first && needs_evaluation(trainer_parts, trainer.evaluator(), metrics, progress,
                                          paths.result());
-    group->gather(needs, [](int rank) { return rank == 0 ? 1 : 0; });
+    group->broadcast(needs);
     if (needs[0] != 0) trainer.measure_result(progress);
   }
   if (!first) return {.is_reported = false};

@@ -27,8 +27,8 @@ class Checkpointer {
 
   // Flushes the metrics and saves; deletes old checkpoints after scheduled steps and the last step.
   // Does nothing if the newest checkpoint has the same step and best evaluation. kDiverged for
-  // non-finite weights. `before_commit`: called in all processes when all is written; if it throws,
-  // nothing is saved.
+  // non-finite weights. `before_commit`: called in all processes, in rank 0 when all is written; if
+  // it throws, nothing is saved.
   void save(const Progress& progress, const std::optional<BestEvaluation>& best, Metrics& metrics,
             const std::function<void()>& before_commit = {});
 

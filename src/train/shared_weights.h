@@ -21,9 +21,9 @@ class SharedWeights {
   // All borrowed. `group` may be nullptr: one process, and nothing to do.
   SharedWeights(ops::Parameters& parameters, const optim::Shards& shards, dist::Group* group);
 
-  // Just before an update: notes whether all weights are as updated and received. What faulty
-  // memory has changed since then would reach the others with the gradient, or with the own part;
-  // as all weights are equal again after that, no comparison would show it.
+  // Just before an update, and inside a save: notes whether all weights are as updated and
+  // received. What faulty memory has changed since then would reach the others with the gradient,
+  // or with the own part; as all weights are equal again after that, no comparison would show it.
   void check();
   // False from the first check() that found a change.
   bool is_intact() const { return is_intact_; }

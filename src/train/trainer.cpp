@@ -184,7 +184,7 @@ Trainer::LoggedEvaluation Trainer::find_logged(std::int64_t step) const {
   if (parts_.group == nullptr) return found;
   // Rank 0 writes the file, so only rank 0 reads it.
   std::array<double, 2> values = {found.exists ? 1.0 : 0.0, found.log_perplexity};
-  parts_.group->gather(values, [](int rank) { return rank == 0 ? 2 : 0; });
+  parts_.group->broadcast(values);
   return {values[0] != 0, values[1]};
 }
 
@@ -201,7 +201,7 @@ void Trainer::evaluate_after(const Event& event) {
   metrics_.start_clock();
 }
 
-// What has changed while it was written must not count either.
+// Weights that change during the save must not be saved.
 void Trainer::save_after(const Event& event, SharedWeights& shared) {
   if (event.diverged) return;
   metrics_.write_out();

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -19,8 +20,11 @@ using sluice::gpu::NcclId;
 
 constexpr std::size_t kMostBytes = 64 << 20;  // of all processes
 
+constexpr int kMostRanks = 64;
+
 struct Shared {
   pthread_barrier_t barrier;
+  int devices[kMostRanks];
   char bytes[kMostBytes];
 };
 
@@ -71,8 +75,13 @@ int ncclCommInitRank(void** made, int size, NcclId id, int rank) {
   }
   while (*ready == 0) ::usleep(1000);
   __sync_synchronize();
+  const int device = shared->devices[rank] = sluice::fake_cuda::Card::current_index();
   pthread_barrier_wait(&shared->barrier);
   if (rank == 0) ::shm_unlink(id.bytes.data());
+  // NCCL refuses this even if there is only one.
+  if (sluice::fake_cuda::Card::count() > 1 &&
+      std::count(shared->devices, shared->devices + size, device) != 1)
+    return 5;
   *made = new Communicator{shared, rank, size};
   return 0;
 }
@@ -100,7 +109,7 @@ int ncclCommAbort(void* communicator) {
 }
 
 const char* ncclGetErrorString(int error) {
-  return error == 4 ? "invalid argument" : "unhandled system error";
+  return error == 5 ? "invalid usage" : error == 4 ? "invalid argument" : "unhandled system error";
 }
 const char* ncclGetLastError(void*) { return "of the fake"; }
 

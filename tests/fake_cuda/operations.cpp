@@ -136,12 +136,13 @@ bool is_measurement(const c10::FunctionSchema& schema, const Stack& arguments) {
          arguments[0].toTensor().numel() >= std::int64_t{1} << 24;
 }
 
-// That of the first tensor on a card.
+// That of the first tensor on a card, or the one that is asked for.
 std::optional<c10::Device> device_of(const Stack& arguments) {
   for (const c10::IValue& value : arguments) {
     std::vector<at::Tensor> tensors;
     if (value.isTensor()) tensors = {value.toTensor()};
     if (value.isTensorList()) tensors = value.toTensorVector();
+    if (value.isDevice() && value.toDevice().is_cuda()) return value.toDevice();
     for (const at::Tensor& x : tensors)
       if (x.defined() && x.is_cuda()) return x.device();
   }
@@ -151,10 +152,10 @@ std::optional<c10::Device> device_of(const Stack& arguments) {
 // Any operation without an entry below.
 void run_boxed(const c10::OperatorHandle& op, Stack* stack) {
   const auto& schema = op.schema();
-  if (schema.name() == "aten::_local_scalar_dense")
-    Card::current().refuse_in_capture("reading a value");
   const Stack arguments = torch::jit::pop(*stack, schema.arguments().size());
   const c10::OptionalDeviceGuard guard(device_of(arguments));
+  if (schema.name() == "aten::_local_scalar_dense")
+    Card::current().refuse_in_capture("reading a value");
   std::vector<const c10::IValue*> aliased;
   bool changes_arguments = false, makes_views = false;
   for (const c10::Argument& result : schema.returns()) {
@@ -218,9 +219,9 @@ at::Tensor& set(at::Tensor& x, at::Storage storage, std::int64_t offset, at::Int
 
 // Between card and host, memory that is not pinned cannot be copied during a capture.
 at::Tensor& copy(at::Tensor& to, const at::Tensor& from, bool) {
+  const c10::DeviceGuard guard((to.is_cuda() ? to : from).device());
   for (const at::Tensor& x : {to, from})
     if (x.is_cpu() && !x.is_pinned()) Card::current().refuse_in_capture("copying host memory");
-  const c10::DeviceGuard guard((to.is_cuda() ? to : from).device());
   const auto host = [](const at::Tensor& x) { return x.is_cuda() ? on_host(x) : x; };
   Card::current().run([=] {
     const at::AutoDispatchBelowADInplaceOrView no_autograd;

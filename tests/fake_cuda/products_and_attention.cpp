@@ -11,7 +11,10 @@
 namespace sluice::fake_cuda {
 namespace {
 
-at::Tensor exact(const at::Tensor& x) { return on_host(x).to(at::kDouble); }
+at::Tensor exact(const at::Tensor& x) {
+  TORCH_CHECK(x.device() == Card::current().device(), "a tensor on ", x.device());
+  return on_host(x).to(at::kDouble);
+}
 
 // bf16 operands, fp32 result.
 at::Tensor& addmm_out(const at::Tensor& self, const at::Tensor& a, const at::Tensor& b,

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from link import Link, Unavailable
-from small_run import TIMEOUT_S, SmallRun
+from small_run import TIMEOUT_S, SmallRun, wait_until
 
 LONG = ("train.steps=20000", "evaluate.every_steps=never", "checkpoint.every_steps=20")
 
@@ -108,9 +108,10 @@ class Hosts(SmallRun):
                 self.assertIn(f"after step {self.newest_step(run)}, checkpoint saved", text)
 
     def expect_all_lost(self, processes, begin_s):
-        """All end in time; returns what they write."""
+        """All say so in time, and end; returns what they write."""
+        wait_until(lambda: all("error: " in self.text_of(one) for one in processes), "errors", 10)
+        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 1)
         codes, texts = self.ends_of(processes)
-        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 1, texts)
         self.assertEqual(codes, [76] * len(processes), texts)
         return texts
 

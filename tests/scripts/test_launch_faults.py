@@ -97,12 +97,17 @@ class LaunchFaults(SmallRun):
         return texts[0]
 
     def unfinished_saves(self):
-        """Temporary folders of steps that are not saved; an old checkpoint that is deleted is
-        renamed to one too.
+        """Temporary folders of steps that are not saved, before the manifest, which is written
+        last; an old checkpoint that is deleted is renamed to one too.
         """
         temporaries = [path.name for path in self.checkpoints.iterdir() if ".tmp-" in path.name]
         newest = self.newest_step()
-        return [name for name in temporaries if int(name[5 : name.index(".")]) > newest]
+        return [
+            name
+            for name in temporaries
+            if int(name[5 : name.index(".")]) > newest
+            and not (self.checkpoints / name / "manifest.json").exists()
+        ]
 
     def stop_inside_a_save(self, first):
         """Stops rank 0 where it has written a part of a checkpoint."""
@@ -208,9 +213,11 @@ class LaunchFaults(SmallRun):
         if rank != 0:
             os.kill(ranks[rank], signal.SIGSTOP)
             os.kill(ranks[0], signal.SIGCONT)
+        expected = f", process {ranks[rank]}): no answer within {TIMEOUT_S} s"
+        wait_until(lambda: expected in self.text_of(launcher), f"`{expected}`", 20)
+        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 1)
         others = [pid for pid in ranks if pid != ranks[rank]]
         wait_until(lambda: all(state_of(pid) == "Z" for pid in others), "the others end", 20)
-        self.assertLess(time.monotonic() - begin_s, TIMEOUT_S + 1)
         os.kill(ranks[rank], signal.SIGCONT)
         text = self.end_of(launcher)
         self.expect_named(text, rank, ranks[rank], f"no answer within {TIMEOUT_S} s")
@@ -270,15 +277,20 @@ class LaunchFaults(SmallRun):
         launcher, ranks = self.launch(*CONSTANT, "checkpoint.keep_last=100000")
         row, changed = self.row_and_change()
         self.stop_inside_a_save(ranks[0])
+        saved = self.newest_step()
         self.assertGreater(change_memory(ranks[rank], row, changed), 0)
         os.kill(ranks[0], signal.SIGCONT)
+        launcher.wait()
+        newest = self.newest_step()
         self.expect_corruption_named(launcher, ranks, rank, row)
+        return saved, newest
 
     def test_weights_of_rank_0_that_change_inside_a_save(self):
-        self.corrupt_inside_a_save(0)
+        saved, newest = self.corrupt_inside_a_save(0)
+        self.assertEqual(newest, saved)  # whether the change was written or not
 
     def test_weights_of_rank_1_that_change_inside_a_save(self):
-        self.corrupt_inside_a_save(1)
+        self.corrupt_inside_a_save(1)  # rank 0 writes its own, so the save may count
 
     def test_corrupt_weights_of_rank_0(self):
         self.assertTrue(self.corrupt(0) or self.corrupt(0))

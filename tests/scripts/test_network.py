@@ -13,11 +13,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Network(unittest.TestCase):
-    def test_settings_that_were_not_fitted(self):
+    @classmethod
+    def setUpClass(cls):
         try:
             Link(1).close()
         except Unavailable as error:
             raise unittest.SkipTest(f"no hosts: {error}") from error
+
+    def test_settings_that_were_not_fitted(self):
         page = " ".join((ROOT / "docs" / "distributed.md").read_text().split())
         fitted = re.search(
             r"([\d.]+) exchanges per step, a share of ([\d.]+) .*? an overlap of ([\d.]+)\.", page
