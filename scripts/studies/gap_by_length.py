@@ -91,7 +91,7 @@ def picture(records):
     )
     chart.y_axis(values, digits, "nats per target token")
     for i, label in enumerate(labels):
-        color = svg.COLORS[i]
+        color = svg.COLORS[i % len(svg.COLORS)]
         places = np.log2(steps)
         chart.band(
             [

@@ -10,6 +10,7 @@ which it has no part in.
 import argparse
 import pathlib
 import sys
+import textwrap
 
 import numpy as np
 import results
@@ -56,15 +57,21 @@ def page(record, labels, values, letters):
     hits = sum(fact["place"] == 1 for fact in facts)
     same = sum(fact["best"] == best for fact in facts)
     lines = [
-        f"Best by the mean of {num_seeds} seeds: **{best}**; "
-        f"{len(level)} of {len(labels)} variants share a letter with it. It is the best in {same} "
-        f"of {num_seeds} single seeds.",
+        textwrap.fill(
+            f"Best by the mean of {num_seeds} seeds: **{best}**; {len(level)} of {len(labels)} "
+            f"variants share a letter with it. It is the best in {same} of {num_seeds} single "
+            "seeds.",
+            100,
+        ),
         "",
-        f"The best variant of one seed is the best of the other {num_seeds - 1} in **{hits} of "
-        f"{num_seeds}** seeds; on average it takes place "
-        f"{np.mean([f['place'] for f in facts]):.1f} there, "
-        f"{np.mean([f['behind'] for f in facts]):.4f} behind the best. One seed orders "
-        f"{100 * pairs_kept(values):.0f} % of all pairs as the other seeds do.",
+        textwrap.fill(
+            f"The best variant of one seed is the best of the other {num_seeds - 1} in **{hits} of "
+            f"{num_seeds}** seeds; on average it takes place "
+            f"{np.mean([f['place'] for f in facts]):.1f} there, "
+            f"{np.mean([f['behind'] for f in facts]):.4f} behind the best. One seed orders "
+            f"{100 * pairs_kept(values):.0f} % of all pairs as the other seeds do.",
+            100,
+        ),
         "",
         "| seed | best in this seed | place in the others | behind their best | Kendall's tau |",
         "|---|---|---|---|---|",
