@@ -14,6 +14,20 @@ namespace {
 // Seven slots: 4 + 3, 2 + 2 + 3 and 1 + 2 + 2 + 2 of them, so that sums of one process and sums
 // across processes alternate in the tree.
 TEST_F(Launch, OneToFourProcessesGiveTheSameBits) {
+  // What rank 0 shows is of all processes.
+  const auto expect_speed_of_all = [&](const std::string& run) {
+    std::istringstream lines(read(run + "/metrics.jsonl"));
+    double before = 0;
+    for (std::string line; std::getline(lines, line);) {
+      const auto step = nlohmann::json::parse(line);
+      if (!step.contains("loss")) continue;
+      const double tokens = step.at("tokens"), seconds = step.at("time").at("step_seconds"),
+                   tokens_per_s = step.at("time").at("tokens_per_s");
+      EXPECT_NEAR(tokens_per_s * seconds, tokens - before, 1e-6) << line;
+      before = tokens;
+    }
+    EXPECT_GT(before, 0);
+  };
   for (const std::string model : {"decoder", "encoder_decoder"})
     for (const std::string optimizer : {"adamw", "adafactor", "muon"}) {
       const std::string setting = model + "-" + optimizer;
@@ -24,6 +38,7 @@ TEST_F(Launch, OneToFourProcessesGiveTheSameBits) {
         ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
         EXPECT_EQ(outcome.json().at("step"), 6);  // one object: only rank 0 reports
         if (num > 1) expect_equal(setting + "1", cat(setting, num), 6);
+        expect_speed_of_all(cat(setting, num));
       }
     }
 }
