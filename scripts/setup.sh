@@ -181,6 +181,7 @@ END
 
 make_venv() {
   .venv/bin/python3 -m pip --version > /dev/null 2>&1 && return 0
+  # On Debian, venv is a separate package.
   if ! python3 -c 'import ensurepip, venv' 2> /dev/null; then
     [ "$(family)" = debian ] || die "python3 lacks the modules venv and pip; install them"
     apt_install python3-venv

@@ -27,7 +27,8 @@ namespace sluice::cluster {
 namespace {
 
 // From the first report of a time-out to the decision: every process that is alive reports, since
-// all of them wait for the one that hangs. One that began to wait later than this is taken for it.
+// all of them wait for the one that hangs. A process that
+// begins to wait later than this is taken for it.
 constexpr double kReports_s = 0.5;
 // How long a process waits for the decision of rank 0.
 constexpr double kDecision_s = 0.8;

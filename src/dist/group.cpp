@@ -54,6 +54,11 @@ std::vector<std::string> fields_of(const std::string& text) {
   return fields;
 }
 
+// With which the others end.
+ExitCode code_of(const cluster::Lost& lost) {
+  return lost.code != 0 ? static_cast<ExitCode>(lost.code) : ExitCode::kPeerLost;
+}
+
 // "node3, process 1234"
 std::string place_of_this() { return cat(cluster::host_name(), ", process ", ::getpid()); }
 
@@ -184,7 +189,7 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
           if (lost.code == 0)
             log::error(cat(text_of_loss(lost, connection_->timeout_s), "; stopping"));
           if (ends_if_lost_ && lost.code != static_cast<int>(ExitCode::kInterrupted))
-            std::_Exit(lost.code != 0 ? lost.code : static_cast<int>(ExitCode::kPeerLost));
+            std::_Exit(static_cast<int>(code_of(lost)));
         });
   });
   const auto options = c10d::ProcessGroupGloo::Options::create(in_ms(config.timeout));
@@ -234,8 +239,7 @@ void Group::leave(ExitCode code) {
 void Group::end_if_lost() {
   ends_if_lost_ = true;
   if (const std::optional<cluster::Lost> lost = connection_->watch->lost())
-    throw UserError(lost->code != 0 ? static_cast<ExitCode>(lost->code) : ExitCode::kPeerLost,
-                    text_of_loss(*lost, connection_->timeout_s));
+    throw UserError(code_of(*lost), text_of_loss(*lost, connection_->timeout_s));
 }
 
 void Group::give_up(int suspect, double limit_s) {
@@ -244,8 +248,7 @@ void Group::give_up(int suspect, double limit_s) {
   if (lost.rank == rank())
     fail(ExitCode::kPeerLost, describe(rank()),
          "this process did not answer the others, which have given up on it");
-  throw UserError(lost.code != 0 ? static_cast<ExitCode>(lost.code) : ExitCode::kPeerLost,
-                  text_of_loss(lost, limit_s));
+  throw UserError(code_of(lost), text_of_loss(lost, limit_s));
 }
 
 void Group::exchange(std::span<const Message> sends, std::span<const Message> receives,

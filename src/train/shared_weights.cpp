@@ -106,10 +106,11 @@ void SharedWeights::check() {
     is_intact_ = is_intact_ && hashes_[rank] == hashes_of_part(static_cast<int>(rank));
 }
 
-void require_intact(const dist::Group& group, const std::function<bool(int rank)>& is_intact) {
+void require_intact(const dist::Group& group, const std::vector<bool>& is_intact) {
   std::string damaged;
   for (int rank = 0; rank < group.size(); ++rank)
-    if (!is_intact(rank)) damaged += cat(damaged.empty() ? "" : ", ", group.describe(rank));
+    if (!is_intact[static_cast<std::size_t>(rank)])
+      damaged += cat(damaged.empty() ? "" : ", ", group.describe(rank));
   require(damaged.empty(), ExitCode::kPeerLost, "weights",
           cat("changed in the memory of ", damaged, " since its last update"), "the same");
 }

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "base/hash.h"
@@ -60,6 +59,6 @@ class SharedWeights {
 };
 
 // In all processes: kPeerLost naming those that do not say that their weights are intact.
-void require_intact(const dist::Group& group, const std::function<bool(int rank)>& is_intact);
+void require_intact(const dist::Group& group, const std::vector<bool>& is_intact);  // by rank
 
 }  // namespace sluice::train

@@ -139,7 +139,7 @@ bool gather_losses(dist::Group& group, std::int64_t num_slots, bool in_turn,
     any_stop = any_stop || stop;
     intact.push_back(*from++ != 0);
   }
-  require_intact(group, [&](int rank) { return intact[static_cast<std::size_t>(rank)]; });
+  require_intact(group, intact);
   double total = 0, log_perplexity = 0;
   for (const auto& [slot_total, slot_log_perplexity] : by_slot) {
     total += slot_total;

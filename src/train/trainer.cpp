@@ -234,8 +234,7 @@ bool Trainer::is_stopping(const StepStats& last) const {
 void Trainer::require_intact_weights(SharedWeights& shared) const {
   if (parts_.group == nullptr) return;
   shared.check();
-  const std::vector<bool> intact = parts_.group->gather_flags(shared.is_intact());
-  require_intact(*parts_.group, [&](int rank) { return intact[static_cast<std::size_t>(rank)]; });
+  require_intact(*parts_.group, parts_.group->gather_flags(shared.is_intact()));
 }
 
 // Faulty memory or arithmetic in one process would spread to the others with the next step.

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/text_format.h"
 #include "tests/app/program.h"
+#include "tests/app/stop_support.h"
 
 namespace sluice::app {
 namespace {
@@ -215,13 +216,8 @@ class FakeGpus : public FakeGpu {
     return command_of(arguments_of("2", "run", {"train.steps=100000"}), {});
   }
   void wait_for_steps(Process& process) const {
-    const auto num_lines = [&] {
-      const std::string lines = content(path("run/metrics.jsonl"));
-      return std::count(lines.begin(), lines.end(), '\n');
-    };
-    for (const double end_s = monotonic_s() + 60;
-         num_lines() < 20 && process.running() && monotonic_s() < end_s;)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_TRUE(wait_until(process, [&] { return training_lines(path("run")).size() >= 20; }))
+        << process.err();
   }
 };
 

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "cluster/address.h"
 #include "tests/app/launch_support.h"
+#include "tests/app/stop_support.h"
+#include "tests/base/count_parts.h"
 
 namespace sluice::app {
 namespace {
@@ -25,10 +27,8 @@ class LaunchedRun : public Launch {
                    "distributed.shard=" + shard});
     command.insert(command.begin(), program());
     auto process = std::make_unique<Process>(directory_.path(), command);
-    const double end_s = monotonic_s() + 60;
-    while (!std::filesystem::exists(path("run/checkpoints/step-2")) && process->running() &&
-           monotonic_s() < end_s)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_TRUE(wait_until(
+        *process, [&] { return std::filesystem::exists(path("run/checkpoints/step-2")); }));
     for (const std::string& word :
          {content(cat("/proc/", process->pid(), "/task/", process->pid(), "/children"))}) {
       std::istringstream in(word);
@@ -37,23 +37,7 @@ class LaunchedRun : public Launch {
     EXPECT_EQ(pids.size(), static_cast<std::size_t>(num)) << process->err();
     return process;
   }
-  int newest_step() const {
-    int newest = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(path("run/checkpoints"))) {
-      const std::string name = entry.path().filename();
-      if (name.starts_with("step-") && name.find('.') == std::string::npos)
-        newest = std::max(newest, std::stoi(name.substr(5)));
-    }
-    return newest;
-  }
 };
-
-int count(const std::string& text, const std::string& part) {
-  int num = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++num;
-  return num;
-}
 
 // Also of a process whose parent does not know yet.
 bool has_ended(pid_t pid) {
@@ -120,9 +104,10 @@ TEST_F(LaunchedRun, AStopOfAnyProcessStopsAll) {
     EXPECT_EQ(outcome.exit_code, 75) << target << ": " << outcome.err;
     EXPECT_EQ(outcome.err.find("ended"), std::string::npos) << outcome.err;
     // Each says so, of the same step.
-    const std::string saved = cat("after step ", newest_step(), ", checkpoint saved");
-    EXPECT_EQ(count(outcome.err, saved), 3) << outcome.err;
-    EXPECT_EQ(count(outcome.err, "checkpoint saved"), 3) << outcome.err;
+    const std::string saved =
+        cat("after step ", newest_step(path("run")).value(), ", checkpoint saved");
+    EXPECT_EQ(sluice::testing::count_parts(outcome.err, saved), 3u) << outcome.err;
+    EXPECT_EQ(sluice::testing::count_parts(outcome.err, "checkpoint saved"), 3u) << outcome.err;
   }
 }
 
@@ -146,7 +131,7 @@ TEST_F(LaunchedRun, ResumesAfterAKill) {
     resumed.signal(SIGTERM);
     const Outcome outcome = resumed.wait();
     ASSERT_EQ(outcome.exit_code, 75) << outcome.err;
-    const int newest = newest_step();
+    const std::int64_t newest = newest_step(path("run")).value();
     ASSERT_GT(newest, 2);
     std::vector<std::string> single = {"train", "decoder.yaml",   "--fresh",
                                        "--set", "run.dir=single", cat("train.steps=", newest)};

@@ -4,6 +4,7 @@
 
 #include "base/rendezvous.h"
 #include "tests/app/program.h"
+#include "tests/base/count_parts.h"
 
 namespace sluice::app {
 namespace {
@@ -15,12 +16,6 @@ class PlanCommand : public ProgramTest {
     const Outcome outcome = sluice(arguments);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     return outcome.exit_code == 0 ? outcome.json() : nlohmann::json();
-  }
-  std::size_t num_in(const std::string& text, const std::string& word) const {
-    std::size_t count = 0;
-    for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
-      ++count;
-    return count;
   }
 };
 
@@ -71,7 +66,7 @@ TEST_F(PlanCommand, CountsEvaluationsAndCheckpoints) {
   const std::string metrics = read("run/metrics.jsonl");
   const auto after = plan(with({"--measure"}));
   EXPECT_TRUE(after.at("is_prepared").get<bool>());
-  EXPECT_EQ(num_in(metrics, "\"eval\":"), 4U);
+  EXPECT_EQ(sluice::testing::count_parts(metrics, "\"eval\":"), 4U);
   EXPECT_EQ(after.at("num_evaluations"), 4);
   const auto checkpoints = std::filesystem::directory_iterator(path("run/checkpoints"));
   EXPECT_EQ(std::count_if(begin(checkpoints), end(checkpoints),

@@ -1,6 +1,7 @@
 // A LibTorch warning as printed by the program. This one needs no GPU: an environment variable
 // requests a CPU level unknown to LibTorch.
 #include "tests/app/program.h"
+#include "tests/base/count_parts.h"
 
 namespace sluice::app {
 namespace {
@@ -14,13 +15,6 @@ class TorchWarnings : public ProgramTest {
   }
 };
 
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++found;
-  return found;
-}
-
 TEST_F(TorchWarnings, AWarningIsOneLineOnTheConsoleAndInTheLogFile) {
   write_english();
   write_tiny_config();
@@ -28,10 +22,10 @@ TEST_F(TorchWarnings, AWarningIsOneLineOnTheConsoleAndInTheLogFile) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const std::string line =
       "warning: LibTorch: ignoring invalid value for ATEN_CPU_CAPABILITY: unheard_of\n";
-  EXPECT_EQ(count(outcome.err, line), 1u) << outcome.err;
-  EXPECT_EQ(count(outcome.err, "unheard_of"), 1u) << outcome.err;
-  EXPECT_EQ(count(outcome.err, "[W"), 0u) << outcome.err;
-  EXPECT_EQ(count(read("run/log.txt"), line), 1u) << read("run/log.txt");
+  EXPECT_EQ(sluice::testing::count_parts(outcome.err, line), 1u) << outcome.err;
+  EXPECT_EQ(sluice::testing::count_parts(outcome.err, "unheard_of"), 1u) << outcome.err;
+  EXPECT_EQ(sluice::testing::count_parts(outcome.err, "[W"), 0u) << outcome.err;
+  EXPECT_EQ(sluice::testing::count_parts(read("run/log.txt"), line), 1u) << read("run/log.txt");
 }
 
 TEST_F(TorchWarnings, StdoutContainsOnlyTheResult) {

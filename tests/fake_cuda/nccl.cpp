@@ -78,7 +78,7 @@ int ncclCommInitRank(void** made, int size, NcclId id, int rank) {
   const int device = shared->devices[rank] = sluice::fake_cuda::Card::current_index();
   pthread_barrier_wait(&shared->barrier);
   if (rank == 0) ::shm_unlink(id.bytes.data());
-  // NCCL refuses this even if there is only one.
+  // NCCL refuses two ranks on one card; here they may share the only one.
   if (sluice::fake_cuda::Card::count() > 1 &&
       std::count(shared->devices, shared->devices + size, device) != 1)
     return 5;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_format.h"
+#include "tests/base/count_parts.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/report/example.h"
 
@@ -34,14 +35,6 @@ std::string page_of(const Comparison& comparison) {
   write_report(comparison, directory.path());
   expect_valid_page(directory / "report.html");
   return read_file(directory / "report.html");
-}
-
-std::size_t count(const std::string& text, std::string_view part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos;
-       at = text.find(part, at + part.size()))
-    ++found;
-  return found;
 }
 
 TEST(Report, WritesAllFilesReproducibly) {
@@ -171,10 +164,10 @@ TEST(Report, PageContainsTheResults) {
   EXPECT_NE(page.find(cat("<td class=\"n\">", fixed(*analysis.summary.variants[5].mean, 4), " (")),
             std::string::npos);
   // Wide and narrow: a line and its two ends for each of 7 differences; four in the legend.
-  EXPECT_EQ(count(page, "class=\"interval\" x1"), 3U * 2 * 7 + 4U);
+  EXPECT_EQ(sluice::testing::count_parts(page, "class=\"interval\" x1"), 3U * 2 * 7 + 4U);
   // Dot plot, two curve plots and two cost plots, each wide and narrow; a panel for each of 7
   // differences and 8 variants' tuning.
-  EXPECT_EQ(count(page, "<svg xmlns"), 2U * 5 + 7 + 8);
+  EXPECT_EQ(sluice::testing::count_parts(page, "<svg xmlns"), 2U * 5 + 7 + 8);
   for (const char* id :
        {"result", "read", "curves", "cost", "tuning", "runs", "reproduce", "formulas"}) {
     EXPECT_NE(page.find(cat("<section id=\"", id, "\">")), std::string::npos) << id;
@@ -189,8 +182,8 @@ TEST(Report, ColorsOnlyIdentifyVariants) {
   comparison.baseline = 3;  // some variants are better, some worse
   const std::string page = page_of(comparison), style = page.substr(0, page.find("</style>"));
   for (const char* word : {"--lower", "--higher", "class=\"lower\"", "class=\"higher\""})
-    EXPECT_EQ(count(page, word), 0U) << word;
-  EXPECT_GT(count(page, "<path class=\"mark\""), 2U);
+    EXPECT_EQ(sluice::testing::count_parts(page, word), 0U) << word;
+  EXPECT_GT(sluice::testing::count_parts(page, "<path class=\"mark\""), 2U);
   EXPECT_NE(style.find(".mark.open"), std::string::npos);
   for (std::size_t v = 0; v < 8; ++v) {
     if (v == 3) continue;
@@ -203,15 +196,19 @@ TEST(Report, ColorsOnlyIdentifyVariants) {
 TEST(Report, WideTablesHaveAScrollHint) {
   const std::string hint = "\">\n<p class=\"swipe\">More columns: scroll the table sideways",
                     page = page_of(example_comparison({}));
-  EXPECT_EQ(count(page, cat("<div class=\"table many more", hint)), 2U);       // sizes, cells
-  EXPECT_EQ(count(page, cat("<div class=\"table many more most", hint)), 1U);  // results
-  EXPECT_EQ(count(page, cat("<div class=\"table many", hint)), 1U);            // tuning
+  EXPECT_EQ(sluice::testing::count_parts(page, cat("<div class=\"table many more", hint)),
+            2U);  // sizes, cells
+  EXPECT_EQ(sluice::testing::count_parts(page, cat("<div class=\"table many more most", hint)),
+            1U);  // results
+  EXPECT_EQ(sluice::testing::count_parts(page, cat("<div class=\"table many", hint)),
+            1U);  // tuning
   EXPECT_NE(page.find(".many .swipe, .many::after { display: block; }"), std::string::npos);
   const std::string wide = page_of(example_comparison({.num_variants = 12}));
-  EXPECT_EQ(count(wide, cat("<div class=\"table many more most", hint)),
+  EXPECT_EQ(sluice::testing::count_parts(wide, cat("<div class=\"table many more most", hint)),
             2U);  // results and cells: at every width
   const std::string small = page_of(example_comparison({.num_variants = 2}));
-  EXPECT_EQ(count(small, cat("<div class=\"table", hint)), 1U);  // three columns fit
+  EXPECT_EQ(sluice::testing::count_parts(small, cat("<div class=\"table", hint)),
+            1U);  // three columns fit
 }
 
 TEST(Report, TheVerdictIsFollowedByItsConditions) {
@@ -243,7 +240,8 @@ TEST(Report, PagesOfUnfinishedComparisonsAreValid) {
   Comparison broken = example_comparison({});
   break_cell(cell_at(broken, 2, 3), CellState::kDiverged, "loss is NaN at step 812");
   const std::string with_broken = page_of(broken);
-  EXPECT_EQ(count(with_broken, ">1 of 8 diverged: no verdict</text>"), 2U);  // in both dot plots
+  EXPECT_EQ(sluice::testing::count_parts(with_broken, ">1 of 8 diverged: no verdict</text>"),
+            2U);  // in both dot plots
   EXPECT_NE(with_broken.find("loss is NaN at step 812"), std::string::npos);
 
   Comparison single = example_comparison({.num_variants = 1});
@@ -269,7 +267,7 @@ TEST(Report, EscapesHostileNames) {
   break_cell(cell_at(comparison, 2, 1), CellState::kFailed, hostile);
   const std::string page = page_of(comparison);
   EXPECT_EQ(page.find("<script"), std::string::npos);
-  EXPECT_EQ(count(page, "</style>"), 1U);
+  EXPECT_EQ(sluice::testing::count_parts(page, "</style>"), 1U);
 
   const Analysis analysis = analyze(comparison);
   const Json json = Json::parse(json_report(comparison, analysis));
@@ -314,14 +312,16 @@ TEST(Report, EscapesNamesInEveryFile) {
   for (const std::string& text :
        {markdown, latex, csv, console_table(comparison), page_of(comparison)}) {
     for (const char* control : {"\xC2\x9B", "\xE2\x80\xAE", "\xE2\x80\xA8", "\xEF\xBB\xBF", "\x7F"})
-      EXPECT_EQ(count(text, control), 0U);
-    EXPECT_GT(count(text, "u202e"), 4U);
+      EXPECT_EQ(sluice::testing::count_parts(text, control), 0U);
+    EXPECT_GT(sluice::testing::count_parts(text, "u202e"), 4U);
   }
   const std::string prose = markdown.substr(0, markdown.find("## How to reproduce"));
-  EXPECT_EQ(count(prose, "$"), count(prose, "<span>\\$</span>"));
-  EXPECT_EQ(count(latex, "中"), 0U);
-  EXPECT_EQ(count(latex, "$a"), count(latex, "\\$a\\$"));
-  EXPECT_EQ(count(csv, ",="), 0U);
+  EXPECT_EQ(sluice::testing::count_parts(prose, "$"),
+            sluice::testing::count_parts(prose, "<span>\\$</span>"));
+  EXPECT_EQ(sluice::testing::count_parts(latex, "中"), 0U);
+  EXPECT_EQ(sluice::testing::count_parts(latex, "$a"),
+            sluice::testing::count_parts(latex, "\\$a\\$"));
+  EXPECT_EQ(sluice::testing::count_parts(csv, ",="), 0U);
   const Json json = Json::parse(json_report(comparison, analysis));
   EXPECT_EQ(json.at("name"), name);
   EXPECT_EQ(json.at("summary")[0].at("settings").begin().key(), name);

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/text_format.h"
+#include "tests/base/count_parts.h"
 #include "tests/base/temporary_directory.h"
 
 namespace sluice::report {
@@ -60,13 +61,6 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-std::size_t count_of_part(const std::string& text, std::string_view part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-    ++found;
-  return found;
-}
-
 TEST(RunPage, OneRunHasItsFiguresCurvesAndSettings) {
   const std::string page = page_of({example_run("swiglu", 3)});
   for (const char* part :
@@ -75,7 +69,7 @@ TEST(RunPage, OneRunHasItsFiguresCurvesAndSettings) {
         "Curves of gradient norm", "Curves of learning rate", "Curves of target tokens per second",
         "Curves of main memory", "  ffn: swiglu", "286 MiB", "1,151"})
     EXPECT_TRUE(contains(page, part)) << part;
-  EXPECT_EQ(count_of_part(page, "role=\"img\""), 12u);  // six plots in two sizes
+  EXPECT_EQ(sluice::testing::count_parts(page, "role=\"img\""), 12u);  // six plots in two sizes
   EXPECT_FALSE(contains(page, "Settings that differ"));
 }
 
@@ -91,7 +85,7 @@ TEST(RunPage, SeveralRunsShowOnlyTheSettingsThatDiffer) {
   EXPECT_FALSE(contains(table, "run.seed"));
   EXPECT_TRUE(contains(page, "2 runs side by side"));
   // One line per run in each of the wide plots.
-  EXPECT_EQ(count_of_part(page, "<g class=\"v1\">\n<polyline class=\"line\""), 12u);
+  EXPECT_EQ(sluice::testing::count_parts(page, "<g class=\"v1\">\n<polyline class=\"line\""), 12u);
 }
 
 TEST(RunPage, WarnsOfDifferentTokenizers) {

@@ -5,6 +5,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -43,6 +44,19 @@ def wait_until(condition, what, limit_s=60.0):
         if time.monotonic() > end_s:
             raise AssertionError(f"not within {limit_s} s: {what}")
         time.sleep(0.01)
+
+
+def output_of_bench(test, script, *options):
+    """What scripts/bench/SCRIPT prints for the program under test; it must succeed."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "bench"
+    done = subprocess.run(
+        [sys.executable, folder / script, "--program", PROGRAM, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    test.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+    return done.stdout
 
 
 class SmallRun(unittest.TestCase):
