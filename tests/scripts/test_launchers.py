@@ -95,12 +95,15 @@ class Torchrun(SmallRun):
 SSH = """#!/bin/sh
 shift
 [ "$1" != -- ] || shift
-exec sh -c "$*"
+SHELL=/bin/sh exec sh -c "$*"
 """
 
 
 class Parallel(SmallRun):
-    """The commands of docs/comparison.md. `ssh` is a stub that runs them on this machine."""
+    """The commands of docs/comparison.md. `ssh` is a stub that runs them on this machine.
+
+    Like sshd, it sets SHELL, without which GNU parallel runs nothing and returns 0.
+    """
 
     COMPARE = """
 compare:
@@ -125,11 +128,13 @@ compare:
             ["bash", "-c", command],
             cwd=self.root,
             env=self.environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertTrue((self.root / "run" / "results.json").exists(), done.stdout)
         results = json.loads((self.root / "run" / "results.json").read_text())
         self.assertEqual([cell["status"] for cell in results["cells"]], ["finished"] * 4)
 
