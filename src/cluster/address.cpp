@@ -87,7 +87,8 @@ std::string address_of_interface(const std::string& name) {
   std::set<std::string> names;
   for (const ifaddrs* one = first; one != nullptr; one = one->ifa_next) {
     if (one->ifa_addr == nullptr) continue;
-    names.insert(one->ifa_name);
+    if (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6)
+      names.insert(one->ifa_name);
     if (name != one->ifa_name) continue;
     if (one->ifa_addr->sa_family == AF_INET)
       return numeric(one->ifa_addr, length_of(*one->ifa_addr));
@@ -102,24 +103,44 @@ std::string address_of_interface(const std::string& name) {
        cat("one of ", listed));
 }
 
-// Connecting a UDP socket sends nothing, but chooses the route.
+namespace {
+
+// The address of this machine from which it reaches another; empty if it cannot. Connecting a UDP
+// socket sends nothing, but chooses the route.
+std::string source_towards(const addrinfo& target) {
+  const Socket socket(target);
+  sockaddr_storage own{};
+  socklen_t length = sizeof own;
+  if (socket.get() < 0 || ::connect(socket.get(), target.ai_addr, target.ai_addrlen) != 0 ||
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &length) != 0)
+    return "";
+  return numeric(reinterpret_cast<const sockaddr*>(&own), length);
+}
+
+constexpr int kAnyPort = 9;
+
+}  // namespace
+
 std::string address_towards(const std::string& host) {
-  constexpr int kAnyPort = 9;
   Addresses found;
   resolve(host, kAnyPort, 0, SOCK_DGRAM, found);
-  for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next) {
-    const Socket socket(*one);
-    sockaddr_storage own{};
-    socklen_t length = sizeof own;
-    if (socket.get() < 0 || ::connect(socket.get(), one->ai_addr, one->ai_addrlen) != 0 ||
-        ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &length) != 0)
-      continue;
-    return numeric(reinterpret_cast<const sockaddr*>(&own), length);
-  }
+  for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next)
+    if (const std::string source = source_towards(*one); !source.empty()) return source;
   fail(ExitCode::kUsage, "the machine of rank 0",
        cat("`", printable(host), "`, which ", host_name(), " cannot reach (", std::strerror(errno),
            ")"),
        "a machine in the same network");
+}
+
+// Packets to an address of this machine come from that address; within 127.0.0.0/8, from 127.0.0.1.
+bool is_own_address(const std::string& host) {
+  Addresses found;
+  resolve(host, kAnyPort, 0, SOCK_DGRAM, found);
+  for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next) {
+    const std::string address = numeric(one->ai_addr, one->ai_addrlen);
+    if (address.starts_with("127.") || address == source_towards(*one)) return true;
+  }
+  return false;
 }
 
 int listen_at(const std::string& address, int port) {
@@ -145,20 +166,24 @@ int port_of(int listening) {
                                         : reinterpret_cast<const sockaddr_in6*>(&own)->sin6_port);
 }
 
-int connect_to(const std::string& address, int port, double timeout_s) {
+int connect_to(const std::string& host, int port, double timeout_s) {
+  constexpr double kOneAttempt_s = 5;  // of several addresses, one may not answer
   const double begin_s = monotonic_s();
   for (;;) {
     Addresses found;
-    resolve(address, port, AI_NUMERICHOST, SOCK_STREAM, found);
-    Socket socket(*found.first);
-    timeval limit{};  // of connect()
-    limit.tv_sec = static_cast<time_t>(std::max(1.0, begin_s + timeout_s - monotonic_s()));
-    if (socket.get() >= 0 &&
-        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
-        ::connect(socket.get(), found.first->ai_addr, found.first->ai_addrlen) == 0)
-      return socket.release();
+    resolve(host, port, 0, SOCK_STREAM, found);
+    for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next) {
+      Socket socket(*one);
+      timeval limit{};  // of connect()
+      limit.tv_sec =
+          static_cast<time_t>(std::clamp(begin_s + timeout_s - monotonic_s(), 1.0, kOneAttempt_s));
+      if (socket.get() >= 0 &&
+          ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+          ::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0)
+        return socket.release();
+    }
     if (monotonic_s() - begin_s > timeout_s)
-      fail(ExitCode::kPeerLost, cat(address, ":", port),
+      fail(ExitCode::kPeerLost, cat(host, ":", port),
            cat("no connection to rank 0 within ", human_duration(timeout_s), " (",
                std::strerror(errno), ")"));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));

@@ -62,6 +62,8 @@ std::optional<Member> member_of_torchrun(const Environment& environment) {
   Member member{.launcher = "torchrun"};
   read_numbers(environment, {"RANK", "WORLD_SIZE", "LOCAL_RANK", {}, {}, {}}, member);
   read_meeting_place(environment, member);
+  require(!member.address.empty() || member.size == 1, ExitCode::kUsage, "MASTER_ADDR",
+          "missing; expected the machine of rank 0");
   member.attempt = environment("TORCHELASTIC_RESTART_COUNT").value_or("0");
   member.is_served = environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
   return member;
@@ -112,6 +114,12 @@ std::optional<Member> member_of(const Environment& environment) {
         cat("missing; expected the machine of rank 0, which ", names.launcher, " does not tell"));
     return member;
   }
+  // Otherwise each process of such a job would train alone.
+  for (const auto& [present, missing] :
+       {std::pair("RANK", "WORLD_SIZE"), std::pair("WORLD_SIZE", "RANK")})
+    require(!environment(present), ExitCode::kUsage, missing,
+            cat("missing; expected both ", present, " and ", missing,
+                " for a process of a job, or neither"));
   return std::nullopt;
 }
 

@@ -34,8 +34,8 @@ Environment process_environment();
 //   Slurm's srun: SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID, SLURM_STEP_NODELIST. Not in a
 //     batch script itself, which is one process however many tasks its job has.
 // With MPI and Slurm, MASTER_ADDR and MASTER_PORT replace address and port; without the latter, the
-// port is derived from the job's id. kUsage for a number that is malformed or out of range, naming
-// the variable.
+// port is derived from the job's id. kUsage for a number that is malformed or out of range, and if
+// only one of RANK and WORLD_SIZE is set, naming the variable.
 std::optional<Member> member_of(const Environment& environment);
 
 // The first machine of a Slurm node list: "node[03-04,7],x" gives "node03".

@@ -18,6 +18,7 @@ if(SLUICE_GLOO_INCLUDE AND NOT DEFINED SLUICE_GLOO_COMPILES)
 endif()
 if(SLUICE_GLOO_COMPILES)
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/dist/group.cpp
+                              ${CMAKE_SOURCE_DIR}/src/dist/meeting.cpp
                               ${CMAKE_SOURCE_DIR}/src/dist/transfer.cpp PROPERTIES
                               COMPILE_DEFINITIONS "SLUICE_HAS_GLOO;${gloo_definitions}"
                               COMPILE_OPTIONS "-isystem${gloo_api}"

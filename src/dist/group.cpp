@@ -13,35 +13,24 @@
 #include <chrono>
 #include <cstdlib>
 #include <map>
-#include <thread>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/log_destination.h"
+#include "base/signals.h"
 #include "cluster/address.h"
 #include "cluster/watch.h"
 #include "dist/connection.h"
+#include "dist/meeting.h"
 #include "dist/transfer.h"
 
 namespace sluice::dist {
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
 using std::chrono::milliseconds;
-
-// Separates the fields of a value in the store. No field contains it.
-constexpr char kSeparator = '\x1f';
 
 milliseconds in_ms(const config::Seconds& seconds) {
   return milliseconds(static_cast<std::int64_t>(seconds.count * 1000));
 }
-
-Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
-std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
-
-std::string member_key(int rank) { return cat("member/", rank); }
 
 std::vector<std::string> fields_of(const std::string& text) {
   std::vector<std::string> fields(1);
@@ -62,90 +51,42 @@ ExitCode code_of(const cluster::Lost& lost) {
 // "node3, process 1234"
 std::string place_of_this() { return cat(cluster::host_name(), ", process ", ::getpid()); }
 
-c10::intrusive_ptr<c10d::Store> open_store(const cluster::Member& member,
-                                           const cluster::DistributedConfig& config) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<std::uint16_t>(config.port.value_or(member.port));
-  options.timeout = in_ms(config.start_timeout);
-  options.waitWorkers = false;
-  options.isServer = member.rank == 0 && !member.is_served;
-  require(options.port != 0, ExitCode::kUsage, "MASTER_PORT",
-          cat("missing; expected a port for the processes of ", member.launcher,
-              ", or distributed.port"));
-  // Where the others look for it, and not, as LibTorch's server would, at every interface.
-  const std::string host =
-      options.isServer ? cluster::address_towards(member.address) : member.address;
-  if (options.isServer) options.masterListenFd = cluster::listen_at(host, options.port);
-  try {
-    // A launcher that starts the job again keeps the store and its values.
-    return c10::make_intrusive<c10d::PrefixStore>(
-        cat("sluice/", member.attempt), c10::make_intrusive<c10d::TCPStore>(host, options));
-  } catch (const std::exception&) {
-    fail(ExitCode::kPeerLost, cat("rank ", member.rank),
-         cat("no answer at ", host, ":", options.port, ", where the processes meet, within ",
-             human_duration(config.start_timeout.count), " (distributed.start_timeout)"));
-  }
-}
-
-// The store fails if the process that serves it ends.
-template <class Body>
-auto with_store_errors(int rank, const Body& body) {
-  try {
-    return body();
-  } catch (const UserError&) {
-    throw;
-  } catch (const std::exception&) {
-    fail(ExitCode::kPeerLost, cat("rank ", rank),
-         "lost the connection to the place where the processes meet");
-  }
-}
-
-// What each rank has published, by rank.
-std::vector<std::string> meet(c10d::Store& store, const cluster::Member& member,
-                              const std::string& published, const config::Seconds& timeout) {
-  constexpr const char* kNumRead = "num_read";
-  store.set(member_key(member.rank), bytes_of(published));
-  std::vector<std::string> keys;
-  for (int rank = 0; rank < member.size; ++rank) keys.push_back(member_key(rank));
-  try {
-    store.wait(keys, in_ms(timeout));
-  } catch (const std::exception&) {
-    std::string missing;
-    for (int rank = 0; rank < member.size; ++rank)
-      if (!store.check({keys[static_cast<std::size_t>(rank)]}))
-        missing += cat(missing.empty() ? "" : ", ", rank);
-    fail(ExitCode::kPeerLost, cat("rank ", member.rank),
-         cat("these ranks did not start within ", human_duration(timeout.count),
-             " (distributed.start_timeout): ", missing));
-  }
-  std::vector<std::string> all;
-  for (const std::string& key : keys) all.push_back(text_of(store.get(key)));
-  // Rank 0 serves the store: it stays until all have read.
-  std::int64_t num_read = store.add(kNumRead, 1);
-  const double begin_s = monotonic_s();
-  while (member.rank == 0 && num_read < member.size && monotonic_s() - begin_s < timeout.count) {
-    std::this_thread::sleep_for(milliseconds(2));
-    num_read = store.add(kNumRead, 0);
-  }
-  return all;
-}
-
 // What a rank shows the others, and what it has received.
 std::string joined(std::span<const Identity> identities) {
   std::string text = place_of_this();
   for (const Identity& identity : identities) text += kSeparator + identity.value;
   return text;
 }
+
+struct FoundDifference {
+  int rank;
+  const Identity& identity;
+  Difference values;
+};
+std::optional<FoundDifference> first_difference(std::span<const Identity> identities,
+                                                std::span<const std::string> texts) {
+  const std::vector<std::string> expected = fields_of(texts[0]);
+  for (std::size_t rank = 1; rank < texts.size(); ++rank) {
+    const std::vector<std::string> found = fields_of(texts[rank]);
+    for (std::size_t i = 0; i < identities.size(); ++i)
+      if (found.at(i + 1) != expected.at(i + 1))
+        return FoundDifference{static_cast<int>(rank),
+                               identities[i],
+                               {identities[i].name, expected[i + 1], found[i + 1]}};
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse_difference(int rank, std::span<const std::string> texts,
+                                    const Difference& one) {
+  const std::string &place = texts[static_cast<std::size_t>(rank)], &first = texts[0];
+  fail(ExitCode::kUsage, cat("rank ", rank, " (", fields_of(place)[0], "): ", one.name), one.found,
+       cat(one.expected, ", as in rank 0 (", fields_of(first)[0], ")"));
+}
+
 void require_same_values(std::span<const Identity> identities, std::span<const std::string> texts) {
-  std::vector<std::vector<std::string>> all;
-  for (const std::string& text : texts) all.push_back(fields_of(text));
-  for (std::size_t rank = 1; rank < all.size(); ++rank)
-    for (std::size_t i = 0; i < identities.size(); ++i) {
-      const std::string &found = all[rank].at(i + 1), &expected = all[0].at(i + 1);
-      if (found != expected)
-        fail(ExitCode::kUsage, cat("rank ", rank, " (", all[rank][0], "): ", identities[i].name),
-             found, cat(expected, ", as in rank 0 (", all[0][0], ")"));
-    }
+  if (const auto found = first_difference(identities, texts))
+    refuse_difference(found->rank, texts, found->values);
 }
 
 std::unique_ptr<cluster::Watch> start_watch(c10d::Store& store, const cluster::Member& member,
@@ -155,10 +96,11 @@ std::unique_ptr<cluster::Watch> start_watch(c10d::Store& store, const cluster::M
   constexpr const char* kWatch = "watch";
   if (member.rank == 0) {
     const int listening = cluster::listen_at(address, /*port=*/0);
-    store.set(kWatch, bytes_of(cat(address, kSeparator, cluster::port_of(listening))));
+    const std::string place = cat(address, kSeparator, cluster::port_of(listening));
+    store.set(kWatch, place);
     return cluster::Watch::serve(listening, member.size, std::move(on_lost));
   }
-  const std::vector<std::string> fields = fields_of(text_of(store.get(kWatch)));
+  const std::vector<std::string> fields = fields_of(store.get_to_str(kWatch));
   return cluster::Watch::join(fields.at(0), std::stoi(fields.at(1)), member.rank,
                               config.start_timeout.count, std::move(on_lost));
 }
@@ -173,40 +115,55 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
   const std::string address = config.interface.value
                                   ? cluster::address_of_interface(*config.interface)
                                   : cluster::address_towards(member.address);
-  c10::intrusive_ptr<c10d::Store> store = open_store(member, config);
+  const Meeting meeting = meet(member, config, joined(identities));
+  const c10::intrusive_ptr<c10d::Store> store = meeting.store;
   connection_->store = store;
   connection_->timeout_s = config.timeout.count;
-  const std::vector<std::string> texts = with_store_errors(
-      member.rank, [&] { return meet(*store, member, joined(identities), config.start_timeout); });
-  for (const std::string& text : texts) connection_->places.push_back(fields_of(text)[0]);
-  require_same_values(identities, texts);
-  connection_->watch = with_store_errors(member.rank, [&] {
-    return start_watch(
-        *store, member, config, address,
-        [destination = log::current(), this](const cluster::Lost& lost) {
-          const log::Redirect redirect(destination);
-          // One that left with an error reports it itself.
-          if (lost.code == 0)
-            log::error(cat(text_of_loss(lost, connection_->timeout_s), "; stopping"));
-          if (ends_if_lost_ && lost.code != static_cast<int>(ExitCode::kInterrupted))
-            std::_Exit(static_cast<int>(code_of(lost)));
-        });
-  });
+  for (const std::string& text : meeting.published)
+    connection_->places.push_back(fields_of(text)[0]);
+  require_same_values(identities, meeting.published);
+  const auto on_lost = [destination = log::current(), this](const cluster::Lost& lost) {
+    const log::Redirect redirect(destination);
+    // One that left with an error reports it itself.
+    if (lost.code == 0) log::error(cat(text_of_loss(lost, connection_->timeout_s), "; stopping"));
+    if (ends_if_lost_ && lost.code != static_cast<int>(ExitCode::kInterrupted))
+      std::_Exit(static_cast<int>(code_of(lost)));
+  };
+  try {
+    connection_->watch = start_watch(*store, member, config, address, on_lost);
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::exception&) {
+    fail(ExitCode::kPeerLost, cat("rank ", member.rank), meeting.lost);
+  }
   const auto options = c10d::ProcessGroupGloo::Options::create(in_ms(config.timeout));
   options->threads = 1;
   // Connected now and not at first use: Gloo's time-outs do not hold for a lazy connection to a
   // process that has died.
   options->devices.push_back(
       c10d::ProcessGroupGloo::createDeviceForHostname(address, /*lazyInit=*/false));
-  try {
-    connection_->backend =
-        c10::make_intrusive<c10d::ProcessGroupGloo>(store, member.rank, member.size, options);
-  } catch (const std::exception& error) {
+  const auto throw_if_lost = [&] {
     if (const auto lost = connection_->watch->lost())
-      throw UserError(ExitCode::kPeerLost, text_of_loss(*lost, config.start_timeout.count));
+      throw UserError(code_of(*lost), text_of_loss(*lost, config.start_timeout.count));
+  };
+  try {
+    const auto connected = std::make_shared<c10::intrusive_ptr<c10d::Backend>>();
+    run_checked(
+        [connected, store, rank = member.rank, size = member.size, options] {
+          *connected = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
+        },
+        [&] {
+          throw_if_stopped(cat("rank ", member.rank));
+          throw_if_lost();
+        });
+    connection_->backend = *connected;
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw_if_lost();
     fail(ExitCode::kPeerLost, cat("rank ", member.rank),
          cat("cannot connect to the other processes from ", address,
-             "; choose another network with distributed.interface (", error.what(), ")"));
+             "; choose another network with distributed.interface (", reason_of(error), ")"));
   }
   barrier();  // no rank needs the store from here on
 }
@@ -215,6 +172,14 @@ Group::~Group() = default;
 
 std::string Group::describe(int rank) const {
   return cat("rank ", rank, " (", connection_->places[static_cast<std::size_t>(rank)], ")");
+}
+
+int Group::num_on_this_machine() const {
+  const auto host_of = [](const std::string& place) { return place.substr(0, place.rfind(", ")); };
+  const std::vector<std::string>& all = connection_->places;
+  return static_cast<int>(std::count_if(all.begin(), all.end(), [&](const std::string& one) {
+    return host_of(one) == host_of(all[static_cast<std::size_t>(rank())]);
+  }));
 }
 
 std::string Group::text_of_loss(const cluster::Lost& lost, double limit_s) const {
@@ -319,7 +284,15 @@ std::vector<std::string> Group::gather_texts(const std::string& own) {
 }
 
 void Group::require_same(std::span<const Identity> identities) {
-  require_same_values(identities, gather_texts(joined(identities)));
+  const std::vector<std::string> texts = gather_texts(joined(identities));
+  if (const auto found = first_difference(identities, texts); found && found->identity.compare) {
+    // All have found the same difference.
+    const std::vector<std::string> details = gather_texts(found->identity.details);
+    const Difference one =
+        found->identity.compare(details[0], details[static_cast<std::size_t>(found->rank)]);
+    refuse_difference(found->rank, texts, one);
+  }
+  require_same_values(identities, texts);
 }
 
 void Group::barrier(std::optional<double> timeout_s) {
@@ -371,6 +344,7 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig&,
 }
 
 Group::~Group() = default;
+int Group::num_on_this_machine() const { return 1; }
 void Group::exchange(std::span<const Message>, std::span<const Message>, std::optional<double>) {}
 void Group::gather(std::span<double>, const std::function<std::int64_t(int)>&,
                    std::optional<double>) {}

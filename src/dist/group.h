@@ -27,15 +27,24 @@
 
 namespace sluice::dist {
 
+// What differs between two processes, with its value in rank 0 and in the other one.
+struct Difference {
+  std::string name, expected, found;
+};
+
 // What must be equal in all processes of a run: its name, and its value in this one.
 struct Identity {
   std::string name, value;
+  // For require_same(), if `value` is a hash: the text of which it is one, and what to say if two
+  // differ, that of rank 0 being the first.
+  std::string details{};
+  std::function<Difference(const std::string&, const std::string&)> compare{};
 };
 
 class Group {
  public:
   // Connects all processes. kUsage naming rank and machine if an identity differs from that of
-  // rank 0; kPeerLost if some do not come within start_timeout.
+  // rank 0; kPeerLost if some do not come within start_timeout; see also meet() (dist/meeting.h).
   Group(const cluster::Member& member, const cluster::DistributedConfig& config,
         std::span<const Identity> identities);
   ~Group();
@@ -45,7 +54,9 @@ class Group {
   int rank() const { return member_.rank; }
   int size() const { return member_.size; }
   int local_rank() const { return member_.local_rank; }
-  std::string describe(int rank) const;  // "rank 1 (node2, pid 4711)"
+  std::string describe(int rank) const;  // "rank 1 (node2, process 4711)"
+  // Processes on this machine, this one included.
+  int num_on_this_machine() const;
 
   // A contiguous tensor in host memory, to or from another rank.
   struct Message {

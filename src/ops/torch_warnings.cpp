@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <iostream>
 #include <mutex>
 #include <set>
@@ -31,10 +32,20 @@ constexpr Explanation kExplanations[] = {
     {"CUDA initialization", "the GPU cannot be used"},
 };
 
-// Lines that tell a user nothing: stack traces, and that a network has no names for its addresses.
+// Lines that tell a user nothing: stack traces, that a network has no names for its addresses, and
+// what c10d says before it throws an error that is reported.
+constexpr std::string_view kNoise[] = {
+    "The hostname of the client socket cannot be retrieved",
+    "TCP client failed to connect/validate to host",
+    "waitForInput: poll for socket",
+    "recvValue failed on",
+    "recvVector failed on",
+    "recvValueWithTimeout failed on",
+};
 bool is_noise(std::string_view line) {
   return line.starts_with("frame #") || line.starts_with("Exception raised from ") ||
-         line.find("The hostname of the client socket cannot be retrieved") != line.npos;
+         std::any_of(std::begin(kNoise), std::end(kNoise),
+                     [&](std::string_view text) { return line.find(text) != line.npos; });
 }
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }

@@ -32,8 +32,17 @@ std::string error_of(const Variables& variables) {
 
 TEST(Member, NoneOutsideOfAJob) {
   EXPECT_FALSE(member_of(environment_of({})));
-  EXPECT_FALSE(member_of(environment_of({{"RANK", "0"}})));  // incomplete
-  EXPECT_FALSE(member_of(environment_of({{"WORLD_SIZE", "2"}})));
+  EXPECT_FALSE(member_of(environment_of({{"SLURM_PROCID", "0"}})));  // in the script of a batch job
+}
+
+TEST(Member, IncompleteVariablesAreNamed) {
+  EXPECT_EQ(error_of({{"RANK", "0"}}),
+            "WORLD_SIZE: missing; expected both RANK and WORLD_SIZE for a process of a job, or "
+            "neither");
+  EXPECT_EQ(error_of({{"WORLD_SIZE", "2"}}),
+            "RANK: missing; expected both WORLD_SIZE and RANK for a process of a job, or neither");
+  EXPECT_EQ(error_of({{"RANK", "0"}, {"WORLD_SIZE", "2"}}),
+            "MASTER_ADDR: missing; expected the machine of rank 0");
 }
 
 // The variables of torchrun 2.13 (torch/distributed/elastic/agent/server/local_elastic_agent.py).

@@ -171,7 +171,7 @@ class LaunchFaults(SmallRun):
         wait_until(lambda: processes[1].poll() is not None, "rank 1 ends", 5)
         text = self.text_of(processes[1])
         self.assertEqual(processes[1].returncode, 76, text)
-        self.assertIn("error: rank 1: lost the connection to the place where", text)
+        self.assertIn(f"error: rank 1: lost the connection to 127.0.0.1:{port}, where", text)
         self.assertNotIn("frame #", text)
 
     def test_rank_0_killed_inside_a_save(self):
