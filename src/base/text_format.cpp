@@ -144,7 +144,10 @@ std::string short_number(double value) {
 }
 
 std::string count_of(std::int64_t count, std::string_view unit) {
-  return cat(with_commas(count), " ", unit, count == 1 ? "" : "s");
+  const std::string text = cat(with_commas(count), " ");
+  if (count == 1) return cat(text, unit);
+  if (unit.ends_with("ry")) return cat(text, unit.substr(0, unit.size() - 1), "ies");
+  return cat(text, unit, unit.ends_with("s") || unit.ends_with("ch") ? "es" : "s");
 }
 
 std::string with_commas(std::int64_t value) {

@@ -73,7 +73,7 @@ std::string cat(const Args&... args) {
 std::string fixed(double value, int digits);  // 3.14159, 2 -> "3.14"
 std::string shortest(double value);           // shortest exact representation: 0.1, 1e-06
 std::string short_number(double value);       // 3 significant digits: 0.00082312 -> "0.000823"
-std::string count_of(std::int64_t count, std::string_view unit);  // "1 step", "1,200 steps"
+std::string count_of(std::int64_t count, std::string_view unit);  // "1 step", "1,200 entries"
 std::string with_commas(std::int64_t value);                      // 1234567 -> "1,234,567"
 std::string human_bytes(std::uint64_t bytes);                     // 1536 -> "1.5 KiB"
 std::string human_duration(double seconds);                       // 3723 -> "1 h 2 min"

@@ -56,6 +56,10 @@ TEST(ShortNumber, HasThreeDigits) {
 TEST(CountOf, HandlesSingularAndPlural) {
   EXPECT_EQ(count_of(1, "step"), "1 step");
   EXPECT_EQ(count_of(1200, "step"), "1,200 steps");
+  EXPECT_EQ(count_of(2, "process"), "2 processes");
+  EXPECT_EQ(count_of(2, "micro-batch"), "2 micro-batches");
+  EXPECT_EQ(count_of(2, "entry"), "2 entries");
+  EXPECT_EQ(count_of(2, "key"), "2 keys");
 }
 
 TEST(WithCommas, GroupsThreeDigits) {
