@@ -189,8 +189,9 @@ void eval_command(const EvalOptions& options) {
     std::cout << "word_perplexity  " << *per_word << "\n";
   if (without && without->num_left_out > 0)
     std::cout << "without overlap  "
-              << (without->log_perplexity ? fixed(*without->log_perplexity, 4) : "none")
-              << " nats per token, leaving out "
+              << (without->log_perplexity ? fixed(*without->log_perplexity, 4) + " nats per token"
+                                          : "no text left")
+              << ", leaving out "
               << count_of(static_cast<std::int64_t>(without->num_left_out), "document")
               << " of which more than " << shortest(100 * options.overlap_above)
               << " % is in the training text\n";

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <optional>
 
+#include "app/action.h"
 #include "app/commands.h"
 #include "app/figures.h"
 #include "app/outputs.h"
@@ -66,7 +67,10 @@ std::string train_json(const TrainOptions& options) { return json_of(train(optio
 
 void train_command(const TrainOptions& options) {
   const run::Outcome outcome = train(options);
-  if (!outcome.is_reported) return;
+  if (!outcome.is_reported) {
+    if (outcome.code != ExitCode::kOk) throw OtherOutcome{static_cast<int>(outcome.code)};
+    return;
+  }
   if (options.json) {
     std::cout << json_of(outcome);
   } else {

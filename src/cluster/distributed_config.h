@@ -52,7 +52,7 @@ struct DistributedConfig {
             "What each process has a part of. `optimizer`: the optimizer state. `parameters`: also "
             "weights and gradients of attention and feed-forward layers; a process receives those "
             "of a block while it computes it. Less memory, more traffic, the same bits.",
-            config::Affects::kExecution),
+            config::Affects::kCadence),
         field<&C::interface>(
             "Network interface (`eth0`) that the processes use for each other; they accept "
             "connections at no other. `auto`: the one with the route to the machine of rank 0, the "
@@ -67,7 +67,8 @@ struct DistributedConfig {
         field<&C::start_timeout>("The same for the start, when the data may be prepared.",
                                  config::Positive{}, config::Affects::kCadence),
         field<&C::bucket>("Gradients are sent during the backward pass as soon as it has completed "
-                          "this many bytes of them. `0`: after each block.",
+                          "this many bytes of them. `0`: after each block. With `reduction: fast`, "
+                          "another value changes rounding.",
                           config::NonNegative{}, config::Affects::kExecution),
         field<&C::check_every_steps>(
             "Steps between comparisons of the weights of all processes; a difference ends the run "

@@ -9,12 +9,14 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <system_error>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "base/signals.h"
 #include "base/text_format.h"
@@ -27,6 +29,7 @@ constexpr double kGrace_s = 10;
 constexpr int kCannotStart = 127;
 
 struct Process {
+  int rank = 0;
   pid_t pid = -1;
   std::optional<int> code{};
 };
@@ -53,7 +56,7 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
   return pointers;
 }
 
-Process start(const std::string& program, const std::vector<std::string>& words,
+Process start(int rank, const std::string& program, const std::vector<std::string>& words,
               const std::vector<std::string>& variables) {
   const std::vector<char*> arguments = pointers_to(words), environment = pointers_to(variables);
   // Blocked around fork(), so that no handler of the launcher consumes a signal in the child.
@@ -74,7 +77,7 @@ Process start(const std::string& program, const std::vector<std::string>& words,
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0)
     fail(ExitCode::kIo, program, cat("cannot start: ", std::generic_category().message(errno)));
-  return {.pid = pid};
+  return {.rank = rank, .pid = pid};
 }
 
 int code_of(int status) {
@@ -86,6 +89,15 @@ bool update(Process& process) {
   if (process.code || ::waitpid(process.pid, &status, WNOHANG) != process.pid) return false;
   process.code = code_of(status);
   return true;
+}
+
+// Of a process that was killed, which cannot report it.
+void report_kill(const Process& process) {
+  const int signal = *process.code - 128;
+  const char* name = ::sigabbrev_np(signal);
+  log::error(cat("rank ", process.rank, " (process ", process.pid, "): killed by SIG",
+                 name == nullptr ? std::to_string(signal) : name,
+                 signal == SIGKILL ? ", as the system does when memory is exhausted" : ""));
 }
 
 // The ends in order of time: the first that no other explains. `stop`: the forwarded signal, which
@@ -114,25 +126,33 @@ int launch(int num, const std::string& program, const std::vector<std::string>& 
   }
   std::vector<Process> processes;
   for (int rank = 0; rank < num; ++rank)
-    processes.push_back(start(program, arguments, environment_of(rank, num, port)));
+    processes.push_back(start(rank, program, arguments, environment_of(rank, num, port)));
 
   std::vector<int> ends;  // exit codes, in the order of the ends
   std::optional<double> kill_s;
-  bool forwarded = false;
+  bool forwarded = false, killed = false;
   while (ends.size() < processes.size()) {
     for (Process& process : processes)
       if (update(process)) {
         ends.push_back(*process.code);
         if (*process.code != 0 && !kill_s) kill_s = monotonic_s() + kGrace_s;
+        if (*process.code > 128 && !forwarded && !killed) report_kill(process);
       }
     if (stop_requested() && !forwarded) {
       forwarded = true;
       for (const Process& process : processes)
         if (!process.code) forward_stop(process.pid, stop_signal_number());
     }
-    if (kill_s && monotonic_s() > *kill_s)
+    if (kill_s && monotonic_s() > *kill_s && !killed) {
+      killed = true;
       for (const Process& process : processes)
-        if (!process.code) ::kill(process.pid, SIGKILL);
+        if (!process.code) {
+          log::error(cat("rank ", process.rank, " (process ", process.pid,
+                         "): killed, because it has not ended within ", kGrace_s,
+                         " s after another one"));
+          ::kill(process.pid, SIGKILL);
+        }
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return result_of(ends, forwarded ? stop_signal_number() : 0);

@@ -83,7 +83,7 @@ enum class Affects {
   kFigures,     // the reported metrics, not the weights
   kArithmetic,  // the floating-point type
   kExecution,   // how the run is executed: only rounding
-  kCadence,     // how often output is written or shown
+  kCadence,     // neither bits nor metrics: how often output is written, how processes meet
   kPlace,       // file locations
   kLabel,       // text for the reader
 };

@@ -25,6 +25,7 @@
 #include "run/memory.h"
 #include "run/open_checkpoint.h"
 #include "run/out_of_memory.h"
+#include "run/processes.h"
 #include "run/step_timing.h"
 #include "run/trial.h"
 #include "store/checkpoint_space.h"
@@ -150,6 +151,7 @@ Plan make_plan(const RunConfig& config, text::Notes notes, Probe probe,
   const ResolvedRun& run = plan.run;
   require(run.device == "cpu" || num_processes == 1, ExitCode::kUsage, "--processes",
           cat(num_processes), "1 on a GPU");
+  if (num_processes > 1) warn_of_idle_processes(num_processes, run);
   plan.sizes = train::sizes_of(plan.run.config, plan.vocab_size);
   if (windows)
     plan.tokens_per_epoch =

@@ -1,5 +1,11 @@
 #include "run/processes.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -7,12 +13,48 @@
 #include "base/sha256.h"
 #include "base/text_format.h"
 #include "base/version.h"
+#include "cluster/address.h"
 #include "cluster/member.h"
 #include "config/config.h"
 #include "ops/torch_compat.h"
 #include "store/manifest.h"
 
 namespace sluice::run {
+namespace {
+
+using train::RunConfig;
+
+dist::Difference first_change(const std::string& expected, const std::string& found) {
+  const auto parsed = [](const std::string& yaml) {
+    return config::parse<RunConfig>(yaml, "the configuration of another process");
+  };
+  const std::vector<config::Change> all = config::changes(parsed(expected), parsed(found));
+  invariant(!all.empty(), "two configurations that differ");
+  return {all[0].path, all[0].before, all[0].after};
+}
+
+dist::Identity identity_of(const std::string& name, const RunConfig& config) {
+  std::string yaml = config::to_yaml(config, config::Comments::kNone);
+  return {.name = name,
+          .value = hash_of(std::string_view(yaml)).hex(),
+          .details = std::move(yaml),
+          .compare = first_change};
+}
+
+// Threads that wait for each other's processors make a step many times slower.
+void warn_of_shared_processors(const dist::Group& group, const train::ResolvedRun& run) {
+  const std::int64_t processors = ::sysconf(_SC_NPROCESSORS_ONLN),
+                     processes = group.num_on_this_machine();
+  if (run.device != "cpu" || processes * run.threads <= processors) return;
+  const std::int64_t fewer = std::max<std::int64_t>(1, processors / processes);
+  log::warn(cat(processes, " processes with ", count_of(run.threads, "thread"), " each share ",
+                count_of(processors, "processor"), " of ", cluster::host_name(), ", which is slow",
+                fewer < run.threads
+                    ? cat("; expected train.threads=", fewer, ", which changes rounding")
+                    : std::string("; expected fewer processes")));
+}
+
+}  // namespace
 
 std::unique_ptr<dist::Group> join(const SessionOptions& options) {
   const std::optional<cluster::Member> member = cluster::member_of(cluster::process_environment());
@@ -22,11 +64,12 @@ std::unique_ptr<dist::Group> join(const SessionOptions& options) {
       {"LibTorch", ops::torch_version()},
       {"CPU features", options.config.train.reproducible == train::Reproducible::kPortable
                            ? "any with AVX2 and FMA"
-                           : machine().features()},
-      {"configuration", hash_of(std::string_view(config::to_yaml(options.config))).hex()}};
-  auto group = std::make_unique<dist::Group>(*member, options.config.distributed, identities);
-  if (group->rank() == 0) log::info(cat(group->size(), " processes share each step"));
-  return group;
+                           : machine().features()}};
+  return std::make_unique<dist::Group>(*member, options.config.distributed, identities);
+}
+
+void require_same_configuration(dist::Group& group, const RunConfig& config) {
+  group.require_same(std::vector<dist::Identity>{identity_of("configuration", config)});
 }
 
 void require_same_run(dist::Group& group, const Parts& parts, const Start* from) {
@@ -35,23 +78,35 @@ void require_same_run(dist::Group& group, const Parts& parts, const Start* from)
       hash_of(std::string_view(from == nullptr ? std::string("none")
                                                : store::to_json(from->checkpoint.manifest))));
   const train::TrainConfig& train = parts.run.config.train;
-  group.require_same(std::vector<dist::Identity>{
-      {"prepared data", parts.data.fingerprint},
-      {"train.device", parts.run.device},
-      {"train.threads", std::to_string(*train.threads)},
-      {"resolved configuration",
-       hash_of(std::string_view(config::to_yaml(parts.run.config))).hex()}});
+  group.require_same(
+      std::vector<dist::Identity>{{"prepared data", parts.data.fingerprint},
+                                  {"train.device", parts.run.device},
+                                  {"train.threads", std::to_string(*train.threads)},
+                                  identity_of("resolved configuration", parts.run.config)});
 }
 
 // The micro-batch belongs to the run, so it does not follow the number of processes.
-void warn_of_idle_processes(const dist::Group& group, const train::ResolvedRun& run) {
+void warn_of_idle_processes(std::int64_t num_processes, const train::ResolvedRun& run) {
   const std::int64_t sequences = run.config.train.batch_sequences,
                      micro_batches =
                          (sequences + run.micro_batch_sequences - 1) / run.micro_batch_sequences;
-  if (micro_batches >= group.size()) return;
-  log::warn(cat("train.micro_batch_sequences is ", run.micro_batch_sequences, ": the ",
-                count_of(micro_batches, "micro-batch"), " of a step for ", group.size(),
-                " processes; the others have no work"));
+  if (micro_batches >= num_processes) return;
+  const std::int64_t most = sequences / num_processes;
+  log::warn(cat("idle processes: ", num_processes - micro_batches, " of ", num_processes,
+                "; a step has ", count_of(micro_batches, "micro-batch"),
+                most > 0 ? cat("; with train.micro_batch_sequences=", most, " it has enough")
+                         : std::string()));
+}
+
+void describe_processes(const dist::Group& group, const train::ResolvedRun& run,
+                        std::optional<std::int64_t> before) {
+  log::info(cat(group.size(), " processes share each step"));
+  warn_of_idle_processes(group.size(), run);
+  warn_of_shared_processors(group, run);
+  const bool is_fast = run.config.distributed.reduction == cluster::Reduction::kFast;
+  if (is_fast && before && *before != group.size())
+    log::warn(cat("the run was last started with ", count_of(*before, "process"),
+                  "; with distributed.reduction: fast, another number changes rounding"));
 }
 
 }  // namespace sluice::run

@@ -60,6 +60,7 @@ struct RunRecord {
   std::string libtorch;
   Processor machine;
   std::int64_t threads = 0;
+  std::optional<std::int64_t> processes;
   std::string device;
   std::optional<bool> repeatable;
   std::string command;
@@ -78,7 +79,8 @@ struct RunRecord {
         field<&R::sluice>("The program."),
         field<&R::libtorch>("Version of LibTorch."),
         field<&R::machine>("The machine."),
-        field<&R::threads>("Number of threads."),
+        field<&R::threads>("Number of threads of each process."),
+        field<&R::processes>("Processes that share each step.", MayBeMissing{}),
         field<&R::device>("cpu or cuda."),
         field<&R::repeatable>(
             "Whether a second run on the same machine and software gives the same "

@@ -156,8 +156,8 @@ void dump_batches_of(const SessionOptions& options, const Parts& parts) {
 }
 
 // run.json is written before config.yaml, so a run with config.yaml always has it.
-void write_records(const SessionOptions& options, const store::RunPaths& paths,
-                   const Parts& parts) {
+void write_records(const SessionOptions& options, const store::RunPaths& paths, const Parts& parts,
+                   int num_processes) {
   const Machine& cpu = machine();
   const text::Tokenizer& tokenizer = *parts.data.tokenizer;
   const RunRecord record{
@@ -166,6 +166,7 @@ void write_records(const SessionOptions& options, const store::RunPaths& paths,
       .libtorch = ops::torch_version(),
       .machine = {cpu.cpu_model, cpu.features(), cpu.num_cpus, cpu.memory_bytes},
       .threads = parts.run.threads,
+      .processes = num_processes,
       .device = parts.run.device,
       .repeatable = parts.run.is_repeatable(),
       .command = options.command_line,
@@ -209,12 +210,14 @@ Outcome train_parts(const SessionOptions& options, const Parts& parts,
   Progress progress =
       trainer.begin(from == nullptr ? std::nullopt : std::optional(from->checkpoint.directory));
   progress = trainer.train(std::move(progress));
-  if (progress.step < parts.run.steps)
+  if (progress.step < parts.run.steps) {
+    if (!first) return {.is_reported = false, .code = ExitCode::kInterrupted};
     fail(ExitCode::kInterrupted, paths.root.string(),
          cat("stopped by ",
              stop_requested() ? stop_signal() : "a signal to another process of the run",
              " after step ", progress.step, ", checkpoint saved; continue with `",
              resume_command(options), "`"));
+  }
   trainer.catch_up_evaluation(progress);  // if a stop interrupted the last one
   if (group != nullptr) {
     std::array<double, 1> needs{};
@@ -270,6 +273,7 @@ Outcome run_training(const SessionOptions& options) {
   require_text(options.config.run.dir);
   std::unique_ptr<dist::Group> group = join(options);
   try {
+    if (group != nullptr) require_same_configuration(*group, options.config);
     return is_first(group.get()) ? lead(options, group.get()) : follow(options, *group);
   } catch (const UserError& error) {
     if (group != nullptr) group->leave(error.code());
@@ -306,7 +310,6 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
     group->broadcast(micro_batch, start_s);
     group->barrier(start_s);  // the others have opened it
     require_same_run(*group, *parts, from);
-    warn_of_idle_processes(*group, parts->run);
   }
   const StopNotice notice("finishing this step, then saving");
   const ResolvedRun& resolved = parts->run;
@@ -326,7 +329,11 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
   if (!run.renamed_to.empty()) log::info(cat("existing run moved to ", run.renamed_to.string()));
   if (const std::string unreached = unreached_peak_warning(resolved); !unreached.empty())
     log::warn(unreached);
-  write_records(options, paths, *parts);
+  if (group != nullptr) {
+    const std::optional<RunRecord> before = read_run_record(paths);
+    describe_processes(*group, resolved, before ? before->processes : std::nullopt);
+  }
+  write_records(options, paths, *parts, group == nullptr ? 1 : group->size());
   if (group != nullptr) group->barrier(start_s);
   return with_memory_errors(memory_user(options, *parts), [&] {
     return train_parts(options, *parts, checkpointer, paths, from, group);

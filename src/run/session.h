@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/error.h"
 #include "config/field.h"
 #include "run/start_settings.h"
 #include "store/held_out_figures.h"
@@ -75,6 +76,7 @@ struct Summary {
 struct Outcome {
   // False in a process of a distributed run other than rank 0, which has nothing to report.
   bool is_reported = true;
+  ExitCode code = ExitCode::kOk;  // of such a process: kInterrupted after a stop
   Summary summary{};
   std::string prompt{};  // words of the held-out text, for `generate` (suggested_prompt.h)
   // whether the initial and the final log-perplexity are of the same tokens

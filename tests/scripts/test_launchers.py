@@ -77,8 +77,8 @@ class Torchrun(SmallRun):
         codes, texts = self.ends_of([job])
         self.assertEqual(codes, [1], texts)
         saved = f"after step {self.newest_step()}, checkpoint saved"
-        self.assertEqual(texts[0].count(saved), 2, texts)  # says each process
-        self.assertEqual(texts[0].count("checkpoint saved"), 2, texts)
+        self.assertIn(saved, texts[0])
+        self.assertEqual(texts[0].count("checkpoint saved"), 1, texts)
 
     def test_a_stop_of_one_process_counts_as_a_failure(self):
         job = self.torchrun("train.steps=20000", "evaluate.every_steps=never", restarts=1)

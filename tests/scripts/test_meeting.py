@@ -1,0 +1,224 @@
+"""Processes of a run that find each other, or do not: started by hand, as a launcher would."""
+
+import http.server
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from small_run import SmallRun, free_port, wait_until
+
+START_TIMEOUT_S = 3
+
+
+class Meeting(SmallRun):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+
+    def member(self, rank, size, *settings, **variables):
+        """Starts one process of a job."""
+        values = {
+            "RANK": rank,
+            "WORLD_SIZE": size,
+            "LOCAL_RANK": rank,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": self.port,
+            **variables,
+        }
+        job = [f"{name}={value}" for name, value in values.items() if value is not None]
+        limit = f"distributed.start_timeout={START_TIMEOUT_S}s"
+        return self.run_program(
+            "train", "config.yaml", "--resume", "--set", limit, *settings, before=["env", *job]
+        )
+
+    def expect_end(self, process, code, text, limit_s=START_TIMEOUT_S + 1.5):
+        """Within the time-out, the start of a process and a second on a busy machine."""
+        begin_s = time.monotonic()
+        self.assertEqual(process.wait(timeout=60), code, self.text_of(process))
+        self.assertLess(time.monotonic() - begin_s, limit_s, self.text_of(process))
+        self.assertIn(text, self.text_of(process))
+        self.assertNotIn("frame #", self.text_of(process))
+        self.assertNotIn("LibTorch", self.text_of(process))
+
+    def wait_for_members(self, num):
+        """Until so many processes have a connection to the store, or listen at its port."""
+
+        def have_come():
+            with open("/proc/net/tcp") as file:
+                lines = [line.split() for line in file.readlines()[1:]]
+            at = f":{self.port:04X}"
+            ends = [line for line in lines if line[1].endswith(at) or line[2].endswith(at)]
+            return len(ends) >= num
+
+        wait_until(have_come, f"{num} ends of connections at port {self.port}")
+
+
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+class Timeout(Meeting):
+    def test_a_rank_that_does_not_come(self):
+        self.expect_end(
+            self.member(0, 2),
+            76,
+            f"rank 0: these ranks have not come to 127.0.0.1:{self.port} "
+            "within 3.0 s (distributed.start_timeout): 1",
+        )
+
+    def test_nobody_at_the_meeting_place(self):
+        self.expect_end(
+            self.member(1, 2),
+            76,
+            f"rank 1: no answer at 127.0.0.1:{self.port}, where the "
+            "processes meet, within 3.0 s (distributed.start_timeout); expected rank 0 there",
+        )
+
+    def test_a_server_that_says_nothing(self):
+        with socket.create_server(("127.0.0.1", self.port)):
+            self.expect_end(self.member(1, 2), 76, f"rank 1: no answer at 127.0.0.1:{self.port}")
+
+    def test_a_server_of_another_kind(self):
+        place = ("127.0.0.1", self.port)
+        with http.server.HTTPServer(place, Quiet) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.expect_end(self.member(1, 2), 76, f"127.0.0.1:{self.port}")
+            server.shutdown()
+
+
+class Stop(Meeting):
+    def test_a_signal_while_waiting(self):
+        for rank in (0, 1):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                with self.subTest(rank=rank, number=number):
+                    process = self.member(rank, 2, "distributed.start_timeout=60s")
+                    if rank == 0:
+                        self.wait_for_members(1)
+                    else:
+                        time.sleep(1)  # it has nothing to be seen by
+                    process.send_signal(number)
+                    text = f"rank {rank}: interrupted by {signal.Signals(number).name}"
+                    self.expect_end(process, 75, text, limit_s=1.5)
+
+    def test_says_what_it_waits_for(self):
+        process = self.member(0, 3, "distributed.start_timeout=60s")
+        begin_s = time.monotonic()
+        wait_until(lambda: "not come" in self.text_of(process), "a line")
+        self.assertGreater(time.monotonic() - begin_s, 9)
+        self.assertIn(
+            f"rank 0: these ranks have not come to 127.0.0.1:{self.port} yet; waiting for up to "
+            "1 min (distributed.start_timeout): 1, 2\n",
+            self.text_of(process),
+        )
+        self.assertEqual(self.text_of(process).count("\n"), 1)
+
+
+class Refusal(Meeting):
+    def test_another_number_of_processes(self):
+        for sizes in ((2, 3), (3, 2)):
+            with self.subTest(sizes=sizes):
+                text = (
+                    f"rank 1: number of processes (WORLD_SIZE): received {sizes[1]}; "
+                    f"expected {sizes[0]}, as in rank 0"
+                )
+                for process in [self.member(rank, sizes[rank]) for rank in (0, 1)]:
+                    self.expect_end(process, 2, text)
+
+    def test_a_rank_twice(self):
+        processes = [self.member(rank, 3) for rank in (0, 1, 1)]
+        for process in processes:
+            self.expect_end(process, 2, "rank 1: RANK: received 1 in two processes: ")
+        for process in processes[1:]:
+            self.assertIn(f"process {process.pid}", self.text_of(processes[0]))
+
+    def test_the_setting_that_differs(self):
+        for key, values in (("optimizer.lr", ("2e-3", "3e-3")), ("run.seed", ("1", "2"))):
+            with self.subTest(key=key):
+                processes = [self.member(rank, 2, f"{key}={values[rank]}") for rank in (0, 1)]
+                for process in processes:
+                    self.expect_end(process, 2, f"process {processes[1].pid}): {key}: received ")
+                    self.assertIn("as in rank 0 (", self.text_of(process))
+                self.assertFalse((self.root / "run").exists())
+
+    def test_incomplete_variables(self):
+        without = {"LOCAL_RANK": None, "MASTER_ADDR": None, "MASTER_PORT": None}
+        for missing, present in (("WORLD_SIZE", "RANK"), ("RANK", "WORLD_SIZE")):
+            process = self.member(0, 2, **{**without, missing: None})
+            self.expect_end(
+                process, 2, f"{missing}: missing; expected both {present} and {missing}"
+            )
+        process = self.member(0, 2, MASTER_ADDR=None)
+        self.expect_end(process, 2, "MASTER_ADDR: missing; expected the machine of rank 0")
+
+    def test_the_address_of_another_machine(self):
+        process = self.member(0, 2, MASTER_ADDR="192.0.2.200")
+        text = "MASTER_ADDR: 192.0.2.200 is no address of"
+        if "cannot reach" in self.end_text(process):
+            self.skipTest("no route to other machines")
+        self.expect_end(process, 76, text)
+
+    def end_text(self, process):
+        process.wait(timeout=60)
+        return self.text_of(process)
+
+
+class Records(Meeting):
+    def test_number_of_processes(self):
+        record = self.root / "run" / "run.json"
+        log = self.root / "run" / "log.txt"
+        fast = "distributed.reduction=fast"
+        for num, steps in ((2, 4), (3, 8)):
+            processes = [
+                self.member(rank, num, fast, f"train.steps={steps}") for rank in range(num)
+            ]
+            codes, texts = self.ends_of(processes)
+            self.assertEqual(codes, [0] * num, texts)
+            self.assertEqual(json.loads(record.read_text())["processes"], num)
+            self.assertIn(f"{num} processes share each step\n", log.read_text())
+            self.assertEqual(texts[1:], [""] * (num - 1))
+        self.assertIn(
+            "the run was last started with 2 processes; with distributed.reduction: fast, another "
+            "number changes rounding",
+            log.read_text(),
+        )
+
+    def test_too_few_processors(self):
+        processors = os.cpu_count()
+        size = 2 * processors
+        threads = [f"train.threads={processors}", f"train.batch_sequences={size}"]
+        processes = [self.member(rank, 2, *threads, "train.steps=1") for rank in (0, 1)]
+        codes, texts = self.ends_of(processes)
+        self.assertEqual(codes, [0, 0], texts)
+        self.assertEqual(texts[0].count("which is slow; expected "), 1, texts)
+
+    def test_too_few_micro_batches(self):
+        job = self.run_program(
+            "launch",
+            "-n",
+            "4",
+            "train",
+            "config.yaml",
+            "--set",
+            "train.micro_batch_sequences=2",
+            "train.steps=1",
+        )
+        codes, texts = self.ends_of([job])
+        self.assertEqual(codes, [0], texts)
+        expected = (
+            "idle processes: 1 of 4; a step has 3 micro-batches; with "
+            "train.micro_batch_sequences=1 it has enough"
+        )
+        self.assertIn(expected, texts[0])
+        plan = self.run_program(
+            "plan", "config.yaml", "--processes", "4", "--set", "train.micro_batch_sequences=2"
+        )
+        self.assertIn(expected, self.ends_of([plan])[1][0])
+
+
+if __name__ == "__main__":
+    unittest.main()
