@@ -42,11 +42,21 @@ void add_launch(CLI::App& app, Action& action, std::vector<std::string> argument
   add_value(*command, "-n,--processes", *num, {.low = 1, .high = kMostProcesses},
             "Number of processes")
       ->required();
+  // Without it, take_launched() leaves what was given instead.
+  command->allow_extras();
   command->footer(
-      "The processors are divided among the processes unless OMP_NUM_THREADS is set.\n"
+      "The processors are divided among the processes unless OMP_NUM_THREADS or train.threads is\n"
+      "set. A run that is continued keeps its number of threads.\n"
+      "If a process fails, the others end; those that have not after 10 s are killed.\n"
       "Example:\n  sluice launch -n 2 train configs/quickstart.yaml");
-  command->callback(
-      [=, &action] { action = [=] { launch_command(static_cast<int>(*num), arguments); }; });
+  command->callback([=, &action] {
+    action = [=] {
+      if (const std::vector<std::string> others = command->remaining(); !others.empty())
+        fail(ExitCode::kUsage, "COMMAND", cat('`', others.front(), '`'),
+             "`train` and its arguments");
+      launch_command(static_cast<int>(*num), arguments);
+    };
+  });
 }
 
 }  // namespace sluice::app

@@ -282,7 +282,7 @@ bool reject_unknown_command(const CLI::App& app, const std::string& word) {
 }
 
 // CLI11's own messages in the form of ours: "SUBJECT: STATEMENT".
-std::string error_text(const CLI::ParseError& error) {
+std::string error_text(const CLI::App& app, const CLI::ParseError& error) {
   const std::string what = error.what(), kind = error.get_name();
   const auto reworded = [&](std::string_view separator, std::string_view statement) {
     const std::size_t at = what.find(separator);
@@ -290,10 +290,9 @@ std::string error_text(const CLI::ParseError& error) {
                ? what
                : cat(what.substr(0, at), statement, what.substr(at + separator.size()));
   };
-  if (what.starts_with("The following argument")) {  // "... was not expected: WORDS"
-    const std::size_t colon = what.find(": ");
-    if (colon != std::string::npos) return cat(what.substr(colon + 2), ": unexpected argument");
-  }
+  if (what.starts_with(
+          "The following argument"))  // CLI11 lists the words from the last one to the first
+    return cat(app.remaining(/*recurse=*/true).front(), ": unexpected argument");
   if (kind == "RequiredError" && what.starts_with("A subcommand"))
     return "COMMAND: missing argument";
   if (kind == "RequiredError") return reworded(" is required", ": missing argument");
@@ -352,7 +351,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)  // --help, --version
       return static_cast<int>(run_action([&] { app.exit(error, std::cout, std::cerr); }));
-    log::error(cat(printable(error_text(error), std::string::npos), "; see `sluice ",
+    log::error(cat(printable(error_text(app, error), std::string::npos), "; see `sluice ",
                    argc > 1 && argv[1][0] != '-' ? printable(argv[1]) : "COMMAND", " --help`"));
     return static_cast<int>(ExitCode::kUsage);
   }

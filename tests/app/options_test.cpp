@@ -151,7 +151,11 @@ TEST_F(Options, ArgumentsThatAreMissingOrContradictEachOther) {
   EXPECT_EQ(refusal({"eval"}), "RUN: missing argument");
   EXPECT_EQ(refusal({"generate", "run"}), "--prompt: missing argument");
   EXPECT_EQ(refusal({"config"}), "COMMAND: missing argument");
-  EXPECT_EQ(refusal({"train", "a.yaml", "b.yaml"}), "b.yaml: unexpected argument");
+  EXPECT_EQ(refusal({"train", "a.yaml", "b.yaml", "c.yaml"}), "b.yaml: unexpected argument");
+  EXPECT_EQ(sluice_in_fork({"launch", "-n", "2"}).err,
+            "error: COMMAND: missing argument; expected `train` and its arguments\n");
+  EXPECT_EQ(sluice_in_fork({"launch", "-n", "2", "eval", "run"}).err,
+            "error: COMMAND: received `eval`; expected `train` and its arguments\n");
   EXPECT_EQ(refusal({"train", "c.yaml", "--resume", "--fresh"}),
             "--resume: cannot be combined with --fresh");
   EXPECT_EQ(refusal({"compare", "c.yaml", "--measure"}), "--measure: requires --dry-run");
