@@ -27,8 +27,10 @@ struct HostRuntime {
 constexpr std::int64_t kMostSharedBytes = 227 * 1024;
 constexpr HostRuntime kRuntime{[] { return &Fibers::position(); }, &Fibers::sync, &Fibers::gather};
 
-// The standard of NVRTC; no contraction, so that sums do not depend on the processor.
-constexpr std::string_view kFlags = "-std=c++17 -O1 -w -fPIC -shared -ffp-contract=off";
+// The standard of NVRTC; no contraction, so that sums do not depend on the processor; shared memory
+// of each library its own, because devices of several threads run kernels at the same time.
+constexpr std::string_view kFlags =
+    "-std=c++17 -O1 -w -fPIC -shared -ffp-contract=off -fno-gnu-unique";
 
 std::string target_text() { return read_file(SLUICE_SOURCE_DIR "/tests/gpu/host_target.h"); }
 
