@@ -23,7 +23,7 @@
 namespace sluice::cluster {
 namespace {
 
-constexpr int kBacklog = 2048;
+constexpr int kBacklog = 2048, kAnyPort = 9;
 
 std::string numeric(const sockaddr* address, socklen_t length) {
   std::array<char, NI_MAXHOST> text{};
@@ -103,44 +103,35 @@ std::string address_of_interface(const std::string& name) {
        cat("one of ", listed));
 }
 
-namespace {
-
-// The address of this machine from which it reaches another; empty if it cannot. Connecting a UDP
-// socket sends nothing, but chooses the route.
-std::string source_towards(const addrinfo& target) {
-  const Socket socket(target);
-  sockaddr_storage own{};
-  socklen_t length = sizeof own;
-  if (socket.get() < 0 || ::connect(socket.get(), target.ai_addr, target.ai_addrlen) != 0 ||
-      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &length) != 0)
-    return "";
-  return numeric(reinterpret_cast<const sockaddr*>(&own), length);
-}
-
-constexpr int kAnyPort = 9;
-
-}  // namespace
-
+// Connecting a UDP socket sends nothing, but chooses the route.
 std::string address_towards(const std::string& host) {
   Addresses found;
   resolve(host, kAnyPort, 0, SOCK_DGRAM, found);
-  for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next)
-    if (const std::string source = source_towards(*one); !source.empty()) return source;
+  for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next) {
+    const Socket socket(*one);
+    sockaddr_storage own{};
+    socklen_t length = sizeof own;
+    if (socket.get() < 0 || ::connect(socket.get(), one->ai_addr, one->ai_addrlen) != 0 ||
+        ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &length) != 0)
+      continue;
+    return numeric(reinterpret_cast<const sockaddr*>(&own), length);
+  }
   fail(ExitCode::kUsage, "the machine of rank 0",
        cat("`", printable(host), "`, which ", host_name(), " cannot reach (", std::strerror(errno),
            ")"),
        "a machine in the same network");
 }
 
-// Packets to an address of this machine come from that address; within 127.0.0.0/8, from 127.0.0.1.
-bool is_own_address(const std::string& host) {
+// A socket can be bound to addresses of this machine only.
+std::string own_address(const std::string& host) {
   Addresses found;
-  resolve(host, kAnyPort, 0, SOCK_DGRAM, found);
+  resolve(host, /*port=*/0, 0, SOCK_DGRAM, found);
   for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next) {
-    const std::string address = numeric(one->ai_addr, one->ai_addrlen);
-    if (address.starts_with("127.") || address == source_towards(*one)) return true;
+    const Socket socket(*one);
+    if (socket.get() >= 0 && ::bind(socket.get(), one->ai_addr, one->ai_addrlen) == 0)
+      return numeric(one->ai_addr, one->ai_addrlen);
   }
-  return false;
+  return "";
 }
 
 int listen_at(const std::string& address, int port) {
@@ -153,7 +144,8 @@ int listen_at(const std::string& address, int port) {
       ::bind(socket.get(), found.first->ai_addr, found.first->ai_addrlen) != 0 ||
       ::listen(socket.get(), kBacklog) != 0)
     fail(ExitCode::kUsage, "distributed.port",
-         cat(port, " at ", address, " (", std::strerror(errno), ")"), "a free port of rank 0");
+         cat(port, " at ", address, " (", std::strerror(errno), ")"),
+         "a free port of rank 0; another job may use it, or another process with this rank");
   return socket.release();
 }
 
@@ -169,9 +161,9 @@ int port_of(int listening) {
 int connect_to(const std::string& host, int port, double timeout_s) {
   constexpr double kOneAttempt_s = 5;  // of several addresses, one may not answer
   const double begin_s = monotonic_s();
+  Addresses found;
+  resolve(host, port, 0, SOCK_STREAM, found);
   for (;;) {
-    Addresses found;
-    resolve(host, port, 0, SOCK_STREAM, found);
     for (const addrinfo* one = found.first; one != nullptr; one = one->ai_next) {
       Socket socket(*one);
       timeval limit{};  // of connect()
@@ -188,6 +180,14 @@ int connect_to(const std::string& host, int port, double timeout_s) {
                std::strerror(errno), ")"));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+}
+
+std::string address_of_peer(int connected) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  invariant(::getpeername(connected, reinterpret_cast<sockaddr*>(&peer), &length) == 0,
+            "a connected socket");
+  return numeric(reinterpret_cast<const sockaddr*>(&peer), length);
 }
 
 }  // namespace sluice::cluster

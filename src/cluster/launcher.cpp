@@ -136,7 +136,7 @@ int launch(int num, const std::string& program, const std::vector<std::string>& 
       if (update(process)) {
         ends.push_back(*process.code);
         if (*process.code != 0 && !kill_s) kill_s = monotonic_s() + kGrace_s;
-        if (*process.code > 128 && !forwarded && !killed) report_kill(process);
+        if (*process.code > 128 && !stop_requested() && !killed) report_kill(process);
       }
     if (stop_requested() && !forwarded) {
       forwarded = true;

@@ -89,7 +89,8 @@ void require_same_values(std::span<const Identity> identities, std::span<const s
     refuse_difference(found->rank, texts, found->values);
 }
 
-std::unique_ptr<cluster::Watch> start_watch(c10d::Store& store, const cluster::Member& member,
+std::unique_ptr<cluster::Watch> start_watch(const c10::intrusive_ptr<c10d::Store>& store,
+                                            const cluster::Member& member,
                                             const cluster::DistributedConfig& config,
                                             const std::string& address,
                                             cluster::Watch::OnLost on_lost) {
@@ -97,10 +98,13 @@ std::unique_ptr<cluster::Watch> start_watch(c10d::Store& store, const cluster::M
   if (member.rank == 0) {
     const int listening = cluster::listen_at(address, /*port=*/0);
     const std::string place = cat(address, kSeparator, cluster::port_of(listening));
-    store.set(kWatch, place);
+    store->set(kWatch, place);
     return cluster::Watch::serve(listening, member.size, std::move(on_lost));
   }
-  const std::vector<std::string> fields = fields_of(store.get_to_str(kWatch));
+  const auto place = std::make_shared<std::string>();
+  run_checked([store, place] { *place = store->get_to_str(kWatch); },
+              [&] { throw_if_stopped(cat("rank ", member.rank)); });
+  const std::vector<std::string> fields = fields_of(*place);
   return cluster::Watch::join(fields.at(0), std::stoi(fields.at(1)), member.rank,
                               config.start_timeout.count, std::move(on_lost));
 }
@@ -130,7 +134,7 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
       std::_Exit(static_cast<int>(code_of(lost)));
   };
   try {
-    connection_->watch = start_watch(*store, member, config, address, on_lost);
+    connection_->watch = start_watch(store, member, config, address, on_lost);
   } catch (const UserError&) {
     throw;
   } catch (const std::exception&) {

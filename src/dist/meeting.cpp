@@ -10,6 +10,7 @@
 #include <chrono>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -37,6 +38,7 @@ std::string first_field(const std::string& published) {
 }
 
 std::string member_key(int rank) { return cat("member/", rank); }
+std::string reader_key(int rank) { return cat("reader/", rank); }
 
 // The keys of the store: the number of processes, as rank 0 knows it; how many have come, and have
 // read what the others publish; the ranks that are missing; why the job cannot start.
@@ -54,25 +56,76 @@ class Pause {
   milliseconds next_ = kFirstPause;
 };
 
+// The address at which the processes meet, and the socket of the one that listens there.
+struct Place {
+  std::string host;
+  int port = 0;
+  std::optional<int> listening{};
+
+  std::string text() const {
+    const bool is_v6 = host.find(':') != std::string::npos;
+    return cat(is_v6 ? "[" : "", host, is_v6 ? "]:" : ":", port);
+  }
+};
+
+Place place_of(const cluster::Member& member, const cluster::DistributedConfig& config) {
+  Place place{member.address, static_cast<int>(config.port.value_or(member.port))};
+  require(place.port != 0, ExitCode::kUsage, "MASTER_PORT",
+          cat("missing; expected a port for the processes of ", member.launcher,
+              ", or distributed.port"));
+  if (member.rank != 0 || member.is_served) return place;
+  // Where the others look for it, and not, as LibTorch's server would, at every interface.
+  place.host = cluster::own_address(member.address);
+  if (place.host.empty()) {
+    place.host = cluster::address_towards(member.address);
+    log::warn(cat("MASTER_ADDR: ", printable(member.address), " is no address of ",
+                  cluster::host_name(), ", where rank 0 runs; rank 0 listens at ", place.text()));
+  }
+  place.listening = cluster::listen_at(place.host, place.port);
+  return place;
+}
+
+enum class Stage { kConnect, kCome, kRead };
+
+// What a process waits for. Written by one thread, read by another.
+class Status {
+ public:
+  void set(Stage stage, std::string missing) {
+    const std::lock_guard lock(mutex_);
+    stage_ = stage;
+    missing_ = std::move(missing);
+  }
+  // The beginning of a sentence.
+  std::string text(const Place& place) const {
+    const std::lock_guard lock(mutex_);
+    switch (stage_) {
+      case Stage::kConnect:
+        return cat("nobody answers at ", place.text(), ", where rank 0 is expected");
+      case Stage::kCome:
+        return cat("ranks that have not come to ", place.text(), ": ", missing_);
+      default:
+        return cat("ranks that have come to ", place.text(), " and do not answer: ", missing_);
+    }
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Stage stage_ = Stage::kConnect;
+  std::string missing_;
+};
+
 // The part of meet() that waits. It may outlive meet(), so it owns everything.
 class Arrival {
  public:
   Arrival(cluster::Member member, const cluster::DistributedConfig& config, std::string published)
-      : member_(std::move(member)), published_(std::move(published)) {
-    options_.port = static_cast<std::uint16_t>(config.port.value_or(member_.port));
+      : member_(std::move(member)),
+        published_(std::move(published)),
+        place_(place_of(member_, config)) {
+    options_.port = static_cast<std::uint16_t>(place_.port);
     options_.timeout = milliseconds(static_cast<std::int64_t>(config.start_timeout.count * 1000));
     options_.waitWorkers = false;
-    options_.isServer = member_.rank == 0 && !member_.is_served;
-    require(options_.port != 0, ExitCode::kUsage, "MASTER_PORT",
-            cat("missing; expected a port for the processes of ", member_.launcher,
-                ", or distributed.port"));
-    host_ = options_.isServer ? cluster::address_towards(member_.address) : member_.address;
-    if (!options_.isServer) return;
-    if (!cluster::is_own_address(member_.address))
-      log::warn(cat("MASTER_ADDR: ", printable(member_.address), " is no address of ",
-                    cluster::host_name(), ", where rank 0 runs; it listens at ", place()));
-    // Where the others look for it, and not, as LibTorch's server would, at every interface.
-    options_.masterListenFd = cluster::listen_at(host_, options_.port);
+    options_.isServer = place_.listening.has_value();
+    options_.masterListenFd = place_.listening;
   }
 
   // In a thread.
@@ -92,38 +145,33 @@ class Arrival {
   Meeting result() const { return {store_, all_, lost()}; }
   void abandon() { abandoned_ = true; }
   std::string subject() const { return cat("rank ", member_.rank); }
-  // What it waits for, as the beginning and the end of a sentence around "within 5 s".
-  std::pair<std::string, std::string> state() const {
-    const std::lock_guard lock(mutex_);
-    if (!connected_)
-      return {cat("no answer at ", place(), ", where the processes meet,"),
-              "; expected rank 0 there (MASTER_ADDR, MASTER_PORT)"};
-    return {cat("these ranks have not come to ", place()), cat(": ", missing_)};
-  }
+  std::string status() const { return status_.text(place_); }
 
  private:
-  std::string place() const { return cat(host_, ":", options_.port); }
   std::string lost() const {
-    return cat("lost the connection to ", place(), ", where the processes meet; ",
+    return cat("lost the connection to ", place_.text(), ", where the processes meet; ",
                member_.is_served ? "the launcher" : "rank 0", " has ended, or the network fails");
   }
 
   void connect() {
-    // Without this, LibTorch warns of each attempt before rank 0 listens.
-    if (!options_.isServer)
-      ::close(cluster::connect_to(host_, options_.port,
-                                  /*timeout_s=*/1e6));  // the other thread gives up
+    // LibTorch would warn of each attempt before rank 0 listens, and of several addresses of a name
+    // it would wait for the first one.
+    std::string address = place_.host;
+    if (!options_.isServer) {
+      constexpr double kNoLimit_s = 1e6;  // the other thread gives up
+      const int connected = cluster::connect_to(place_.host, place_.port, kNoLimit_s);
+      address = cluster::address_of_peer(connected);
+      ::close(connected);
+    }
     try {
       // A launcher that starts the job again keeps the store and its values.
       store_ = c10::make_intrusive<c10d::PrefixStore>(
-          cat("sluice/", member_.attempt), c10::make_intrusive<c10d::TCPStore>(host_, options_));
+          cat("sluice/", member_.attempt), c10::make_intrusive<c10d::TCPStore>(address, options_));
     } catch (const std::exception& error) {
       fail(ExitCode::kPeerLost, subject(),
-           cat(place(), " is not where the processes meet (", reason_of(error),
-               "); expected rank 0 there (MASTER_ADDR, MASTER_PORT)"));
+           cat(place_.text(), " is not where the processes meet (", reason_of(error),
+               "); expected rank 0 there"));
     }
-    const std::lock_guard lock(mutex_);
-    connected_ = true;
   }
 
   [[noreturn]] void refuse(const std::string& what, const std::string& received,
@@ -137,13 +185,14 @@ class Arrival {
   }
 
   void come() {
+    begin(Stage::kCome);
     const std::string holder =
         store_->compareSet(member_key(member_.rank), std::string(), published_);
     if (holder != published_)
       refuse("RANK",
              cat(member_.rank, " in two processes: ", first_field(holder), ", and ",
                  first_field(published_)),
-             "a rank of its own for each");
+             "a rank of its own for each; if one has ended, start all processes again");
     if (member_.rank == 0) store_->set(kSize, cat(member_.size));
     until([&] { return store_->check({kSize}); });
     const std::string size = store_->get_to_str(kSize);
@@ -156,23 +205,34 @@ class Arrival {
   void read() {
     for (int rank = 0; rank < member_.size; ++rank)
       all_.push_back(store_->get_to_str(member_key(rank)));
+    begin(Stage::kRead);
+    store_->set(reader_key(member_.rank), std::string());
     store_->add(kRead, 1);
     // Rank 0 serves the store: it stays until all have read.
     if (member_.rank == 0) until([&] { return store_->add(kRead, 0) >= member_.size; });
+  }
+
+  void begin(Stage stage) {
+    stage_ = stage;
+    status_.set(stage, member_.rank == 0 ? "all others" : "0");
   }
 
   // Rank 0 looks for all: with many processes, the store would not bear that each does.
   void learn_who_is_missing() {
     std::string missing;
     if (member_.rank == 0) {
+      constexpr int kMostNamed = 20;
+      int num_missing = 0;
       for (int rank = 0; rank < member_.size; ++rank)
-        if (!store_->check({member_key(rank)})) missing += cat(missing.empty() ? "" : ", ", rank);
+        if (!store_->check({stage_ == Stage::kCome ? member_key(rank) : reader_key(rank)}) &&
+            ++num_missing <= kMostNamed)
+          missing += cat(missing.empty() ? "" : ", ", rank);
+      if (num_missing > kMostNamed) missing += cat(" and ", num_missing - kMostNamed, " more");
       store_->set(kMissing, missing);
     } else {
       missing = store_->check({kMissing}) ? store_->get_to_str(kMissing) : "0";
     }
-    const std::lock_guard lock(mutex_);
-    missing_ = missing;
+    status_.set(stage_, missing);
   }
 
   template <class Done>
@@ -193,18 +253,17 @@ class Arrival {
 
   const cluster::Member member_;
   const std::string published_;
+  const Place place_;
   c10d::TCPStoreOptions options_;
-  std::string host_;
+  Stage stage_ = Stage::kConnect;
+  Status status_;
   c10::intrusive_ptr<c10d::Store> store_;
   std::vector<std::string> all_;
   std::atomic<bool> abandoned_ = false;
-  mutable std::mutex mutex_;
-  bool connected_ = false;
-  std::string missing_;
 };
 
-// Its threads leave stop signals to the thread that waits: LibTorch takes an interrupted system
-// call for a failure.
+// A thread leaves stop signals to the one that waits for it: after an interrupted system call,
+// LibTorch begins to wait again.
 class BlockedStops {
  public:
   BlockedStops() {
@@ -252,16 +311,16 @@ Meeting meet(const cluster::Member& member, const cluster::DistributedConfig& co
                 [&] {
                   throw_if_stopped(arrival->subject());
                   const double waited_s = monotonic_s() - begin_s;
-                  const auto [what, which] = arrival->state();
+                  const std::string limit =
+                      cat(human_duration(limit_s), " (distributed.start_timeout)");
                   if (waited_s > limit_s)
                     fail(ExitCode::kPeerLost, arrival->subject(),
-                         cat(what, " within ", human_duration(limit_s),
-                             " (distributed.start_timeout)", which));
+                         cat(arrival->status(), "; gave up after ", limit));
                   if (waited_s < kSilence_s || !is_silent) return;
                   is_silent = false;
                   if (member.local_rank == 0)
-                    log::info(cat(arrival->subject(), ": ", what, " yet; waiting for up to ",
-                                  human_duration(limit_s), " (distributed.start_timeout)", which));
+                    log::info(cat(arrival->subject(), ": ", arrival->status(),
+                                  "; waiting for up to ", limit));
                 });
   } catch (const UserError&) {
     arrival->abandon();

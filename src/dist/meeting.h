@@ -24,14 +24,14 @@ struct Meeting {
 
 // Waits for all processes of the job; each receives what every other publishes. After ten seconds
 // in vain it logs what it waits for. All within start_timeout: kPeerLost naming the ranks that are
-// missing, or the address at which nothing answers; kUsage, in all processes, if they differ in the
+// missing, or the address at which nobody answers; kUsage, in all that wait, if they differ in the
 // number of processes, or two have the same rank; kInterrupted on a stop signal.
 Meeting meet(const cluster::Member& member, const cluster::DistributedConfig& config,
              const std::string& published);
 
 // Runs `body` in a thread and returns when it ends, with its error if it has one. Meanwhile
 // `check` is called several times per second. If `check` throws, the thread is left to itself, so
-// `body` must own what it uses. For calls of LibTorch that wait without end or repeat themselves
+// `body` must own what it uses. For calls of LibTorch that wait without end, or begin to wait again
 // after a signal.
 void run_checked(std::function<void()> body, const std::function<void()>& check);
 

@@ -1,5 +1,6 @@
 #include "run/processes.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "cluster/member.h"
 #include "config/config.h"
 #include "ops/torch_compat.h"
+#include "run/run_record.h"
 #include "store/manifest.h"
 
 namespace sluice::run {
@@ -41,17 +43,27 @@ dist::Identity identity_of(const std::string& name, const RunConfig& config) {
           .compare = first_change};
 }
 
+// Of the machine or the container. A launcher may have bound each process to some of them.
+std::int64_t num_shared_processors() {
+  const std::int64_t all = ::sysconf(_SC_NPROCESSORS_ONLN);
+  cpu_set_t allowed;
+  const bool is_bound = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
+                        CPU_COUNT(&allowed) < static_cast<int>(all);
+  return is_bound ? all : machine().num_cpus;
+}
+
 // Threads that wait for each other's processors make a step many times slower.
 void warn_of_shared_processors(const dist::Group& group, const train::ResolvedRun& run) {
-  const std::int64_t processors = ::sysconf(_SC_NPROCESSORS_ONLN),
-                     processes = group.num_on_this_machine();
+  const std::int64_t processors = num_shared_processors(), processes = group.num_on_this_machine();
   if (run.device != "cpu" || processes * run.threads <= processors) return;
   const std::int64_t fewer = std::max<std::int64_t>(1, processors / processes);
+  const bool is_portable =
+      run.config.train.reproducible == train::Reproducible::kPortable;  // the same bits
+  const std::string rounding = is_portable ? "" : ", which changes rounding";
   log::warn(cat(processes, " processes with ", count_of(run.threads, "thread"), " each share ",
                 count_of(processors, "processor"), " of ", cluster::host_name(), ", which is slow",
-                fewer < run.threads
-                    ? cat("; expected train.threads=", fewer, ", which changes rounding")
-                    : std::string("; expected fewer processes")));
+                fewer >= run.threads ? "; expected fewer processes"
+                                     : cat("; expected train.threads=", fewer, rounding)));
 }
 
 }  // namespace
@@ -98,13 +110,22 @@ void warn_of_idle_processes(std::int64_t num_processes, const train::ResolvedRun
                          : std::string()));
 }
 
-void describe_processes(const dist::Group& group, const train::ResolvedRun& run,
-                        std::optional<std::int64_t> before) {
+void describe_processes(const dist::Group& group, const train::ResolvedRun& run) {
   log::info(cat(group.size(), " processes share each step"));
   warn_of_idle_processes(group.size(), run);
   warn_of_shared_processors(group, run);
-  const bool is_fast = run.config.distributed.reduction == cluster::Reduction::kFast;
-  if (is_fast && before && *before != group.size())
+}
+
+void warn_of_another_number(std::int64_t num_processes, const train::ResolvedRun& run,
+                            const store::RunPaths& paths) {
+  if (run.config.distributed.reduction != cluster::Reduction::kFast) return;
+  std::optional<std::int64_t> before;
+  try {
+    if (const std::optional<RunRecord> record = read_run_record(paths)) before = record->processes;
+  } catch (const UserError&) {
+    return;  // damaged; this start writes it again
+  }
+  if (before && *before != num_processes)
     log::warn(cat("the run was last started with ", count_of(*before, "process"),
                   "; with distributed.reduction: fast, another number changes rounding"));
 }

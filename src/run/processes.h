@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "dist/group.h"
 #include "run/session.h"
@@ -24,10 +23,11 @@ void require_same_run(dist::Group& group, const Parts& parts, const Start* from)
 // If a step has fewer micro-batches than there are processes.
 void warn_of_idle_processes(std::int64_t num_processes, const train::ResolvedRun& run);
 
-// Logs the number of processes, and what makes them slow or gives other bits than before: too few
-// micro-batches or processors, and with distributed.reduction: fast another number than `before`,
-// at the last start.
-void describe_processes(const dist::Group& group, const train::ResolvedRun& run,
-                        std::optional<std::int64_t> before);
+// Logs the number of processes, and what makes them slow: too few micro-batches or processors.
+void describe_processes(const dist::Group& group, const train::ResolvedRun& run);
+
+// For a run that is continued with distributed.reduction: fast, if RUN/run.json has another number.
+void warn_of_another_number(std::int64_t num_processes, const train::ResolvedRun& run,
+                            const store::RunPaths& paths);
 
 }  // namespace sluice::run

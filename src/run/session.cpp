@@ -329,10 +329,9 @@ Outcome lead(const SessionOptions& options, dist::Group* group) {
   if (!run.renamed_to.empty()) log::info(cat("existing run moved to ", run.renamed_to.string()));
   if (const std::string unreached = unreached_peak_warning(resolved); !unreached.empty())
     log::warn(unreached);
-  if (group != nullptr) {
-    const std::optional<RunRecord> before = read_run_record(paths);
-    describe_processes(*group, resolved, before ? before->processes : std::nullopt);
-  }
+  if (group != nullptr) describe_processes(*group, resolved);
+  if (from != nullptr)
+    warn_of_another_number(group == nullptr ? 1 : group->size(), resolved, paths);
   write_records(options, paths, *parts, group == nullptr ? 1 : group->size());
   if (group != nullptr) group->barrier(start_s);
   return with_memory_errors(memory_user(options, *parts), [&] {

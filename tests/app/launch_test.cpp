@@ -183,7 +183,7 @@ class Refusal : public Launch {
 };
 
 TEST_F(Refusal, OfAnotherConfiguration) {
-  expect_refusal({}, {.setting = "run.seed=2"}, "configuration");
+  expect_refusal({}, {.setting = "run.seed=2"}, "run.seed");
 }
 
 TEST_F(Refusal, OfAnotherProgram) {

@@ -46,6 +46,17 @@ def wait_until(condition, what, limit_s=60.0):
         time.sleep(0.01)
 
 
+def num_connections(port):
+    """Established ones to a port of this machine."""
+    num = 0
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/net/{name}") as file:
+            for line in file.readlines()[1:]:
+                words = line.split()
+                num += words[1].endswith(f":{port:04X}") and words[3] == "01"
+    return num
+
+
 def output_of_bench(test, script, *options):
     """What scripts/bench/SCRIPT prints for the program under test; it must succeed."""
     folder = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "bench"

@@ -106,6 +106,7 @@ class Hosts(SmallRun):
             self.assertEqual(codes, [75] * 3, texts)
             saved = f"after step {self.newest_step(run)}, checkpoint saved"
             self.assertIn(saved, texts[0])  # rank 0 says so, for all
+            self.assertEqual(texts[1:], ["", ""])
 
     def expect_all_lost(self, processes, begin_s):
         """All say so in time, and end; returns what they write."""

@@ -14,7 +14,7 @@ import struct
 import time
 import unittest
 
-from small_run import TIMEOUT_S, SmallRun, free_port, wait_until
+from small_run import TIMEOUT_S, SmallRun, free_port, num_connections, wait_until
 
 NUM = 3
 LONG = ("train.steps=20000", "evaluate.every_steps=never", "checkpoint.every_steps=20")
@@ -35,17 +35,6 @@ def state_of(pid):
             return file.read().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
         return "Z"
-
-
-def num_connections(port):
-    """Established ones to a port of this machine."""
-    num = 0
-    for name in ("tcp", "tcp6"):
-        with open(f"/proc/net/{name}") as file:
-            for line in file.readlines()[1:]:
-                words = line.split()
-                num += words[1].endswith(f":{port:04X}") and words[3] == "01"
-    return num
 
 
 def writable_parts(pid):

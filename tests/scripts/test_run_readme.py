@@ -56,7 +56,7 @@ class Commands(unittest.TestCase):
         )
         plain = [
             line.split("   #")[0].split(" #")[0].strip()
-            for line in text.splitlines()
+            for line in text.replace(" \\\n  ", " ").splitlines()
             if line.startswith(("make ", "build/sluice ", ".venv/bin/python "))
         ]
         found = run_readme.commands_of(text)
