@@ -65,11 +65,17 @@ std::optional<double> cpu_quota(const fs::path& group) {
   return numbers[0] / numbers[1];
 }
 
-int allowed_cpus() {
+int all_cpus() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
+
+// To which this process is bound.
+int bound_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  const bool known = sched_getaffinity(0, sizeof(set), &set) == 0;
-  int count = known ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : all_cpus();
+}
+
+int allowed_cpus() {
+  int count = bound_cpus();
   for (const fs::path& group : control_groups("cpu")) {
     if (const auto quota = cpu_quota(group))
       count = std::min(count, static_cast<int>(std::ceil(*quota)));
@@ -108,6 +114,7 @@ Machine detect_machine() {
   Machine found;
   found.cpu_model = table_value("/proc/cpuinfo", "model name");
   found.num_cpus = allowed_cpus();
+  found.num_shared_cpus = bound_cpus() < all_cpus() ? all_cpus() : found.num_cpus;
   found.memory_bytes = usable_memory_bytes();
   __builtin_cpu_init();
   found.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

@@ -13,8 +13,11 @@ struct CpuFeatures {
 };
 
 struct Machine : CpuFeatures {
-  std::string cpu_model;           // "AMD EPYC ...", from /proc/cpuinfo
-  int num_cpus = 1;                // CPUs available to this process (affinity and cgroup quota)
+  std::string cpu_model;  // "AMD EPYC ...", from /proc/cpuinfo
+  int num_cpus = 1;       // CPUs available to this process (affinity and cgroup quota)
+  // CPUs that processes like this one share: num_cpus, but all of the machine if this process is
+  // bound to some of them, because a launcher may have bound the others to others.
+  int num_shared_cpus = 1;
   std::uint64_t memory_bytes = 0;  // physical memory, or the cgroup limit if lower
 };
 

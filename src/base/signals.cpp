@@ -43,16 +43,20 @@ extern "C" void on_stop_signal(int number, siginfo_t* info, void*) {
   errno = error;
 }
 
+sigset_t stop_signals() {
+  sigset_t stops;
+  sigemptyset(&stops);
+  for (const StopSignal& stop : kStopSignals) sigaddset(&stops, stop.number);
+  return stops;
+}
+
 }  // namespace
 
 void install_signal_handlers() {
   // A file-size limit or a closed pipe then fails the write, which reports the error.
   for (const int number : {SIGXFSZ, SIGPIPE})
     invariant(std::signal(number, SIG_IGN) != SIG_ERR, "cannot ignore a signal");
-  sigset_t stops;
-  sigemptyset(&stops);
   for (const StopSignal& stop : kStopSignals) {
-    sigaddset(&stops, stop.number);
     if (is_ignored(stop.number)) continue;
     struct sigaction action {};
     action.sa_sigaction = on_stop_signal;
@@ -64,6 +68,7 @@ void install_signal_handlers() {
   }
   // Unlike ignored signals, blocked ones are not the user's choice: the parent may have forked from
   // a thread with blocked signals.
+  const sigset_t stops = stop_signals();
   invariant(::pthread_sigmask(SIG_UNBLOCK, &stops, nullptr) == 0, "cannot unblock signals");
 }
 
@@ -102,6 +107,13 @@ bool forward_stop(pid_t child, int number) noexcept {
   // EAGAIN: the user's queue of pending signals is full.
   return errno == EAGAIN && ::kill(child, number) == 0;
 }
+
+BlockedStops::BlockedStops() {
+  const sigset_t stops = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &stops, &before_);
+}
+
+BlockedStops::~BlockedStops() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 void request_stop(int signal_number) noexcept { first_signal().store(packed_now(signal_number)); }
 

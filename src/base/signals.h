@@ -43,6 +43,21 @@ bool is_ignored(int number) noexcept;
 // Forwards a stop signal to a child that runs this program. The child treats it as an echo of the
 // original request, however late it arrives. Returns false on failure.
 bool forward_stop(pid_t child, int number) noexcept;
+// Stop signals wait while it exists: until it is destroyed, this thread and those that it starts do
+// not receive them. Around fork(), so that no handler of the parent consumes a signal in the child,
+// which restores before().
+class BlockedStops {
+ public:
+  BlockedStops();
+  ~BlockedStops();
+  BlockedStops(const BlockedStops&) = delete;
+  BlockedStops& operator=(const BlockedStops&) = delete;
+  const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
+};
+
 // For tests.
 void request_stop(int signal_number) noexcept;
 void clear_stop() noexcept;

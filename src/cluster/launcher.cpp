@@ -59,22 +59,17 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
 Process start(int rank, const std::string& program, const std::vector<std::string>& words,
               const std::vector<std::string>& variables) {
   const std::vector<char*> arguments = pointers_to(words), environment = pointers_to(variables);
-  // Blocked around fork(), so that no handler of the launcher consumes a signal in the child.
-  sigset_t stops, before;
-  sigemptyset(&stops);
-  for (const StopSignal& stop : kStopSignals) sigaddset(&stops, stop.number);
-  ::sigprocmask(SIG_BLOCK, &stops, &before);
+  const BlockedStops blocked;
   const pid_t parent = ::getpid(), pid = ::fork();
   if (pid == 0) {
     for (const StopSignal& stop : kStopSignals)
       if (!is_ignored(stop.number)) ::signal(stop.number, SIG_DFL);
-    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    ::sigprocmask(SIG_SETMASK, &blocked.before(), nullptr);
     // The kernel ends it with the launcher.
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent)
       ::execve(program.c_str(), arguments.data(), environment.data());
     ::_exit(kCannotStart);
   }
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0)
     fail(ExitCode::kIo, program, cat("cannot start: ", std::generic_category().message(errno)));
   return {.rank = rank, .pid = pid};

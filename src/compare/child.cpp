@@ -24,14 +24,6 @@ namespace {
 
 constexpr int kCannotStart = 127;
 
-// Blocked around fork(), so that no handler of the parent consumes a signal in the child.
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const StopSignal& stop : kStopSignals) sigaddset(&set, stop.number);
-  return set;
-}
-
 // Prepared before fork().
 struct Program {
   char* const* argv;
@@ -113,16 +105,16 @@ Child::Child(const std::vector<std::string>& command, const std::filesystem::pat
     fail_io(command[0], "cannot start");
   }
   const pid_t parent = ::getpid();
-  const sigset_t stops = stop_signals();
-  sigset_t mask;
-  ::pthread_sigmask(SIG_BLOCK, &stops, &mask);
-  pid_ = ::fork();
-  if (pid_ == 0) {
-    ::fcntl(ends[1], F_SETFD, 0);
-    exec_child({argv.data(), envp.data(), file, pipes}, parent, mask);
+  int error = 0;
+  {
+    const BlockedStops blocked;
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::fcntl(ends[1], F_SETFD, 0);
+      exec_child({argv.data(), envp.data(), file, pipes}, parent, blocked.before());
+    }
+    error = errno;
   }
-  const int error = errno;
-  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   ::close(file);
   ::close(ends[1]);
   end_ = ends[0];

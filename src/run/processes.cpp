@@ -1,8 +1,5 @@
 #include "run/processes.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -43,18 +40,10 @@ dist::Identity identity_of(const std::string& name, const RunConfig& config) {
           .compare = first_change};
 }
 
-// Of the machine or the container. A launcher may have bound each process to some of them.
-std::int64_t num_shared_processors() {
-  const std::int64_t all = ::sysconf(_SC_NPROCESSORS_ONLN);
-  cpu_set_t allowed;
-  const bool is_bound = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
-                        CPU_COUNT(&allowed) < static_cast<int>(all);
-  return is_bound ? all : machine().num_cpus;
-}
-
 // Threads that wait for each other's processors make a step many times slower.
 void warn_of_shared_processors(const dist::Group& group, const train::ResolvedRun& run) {
-  const std::int64_t processors = num_shared_processors(), processes = group.num_on_this_machine();
+  const std::int64_t processors = machine().num_shared_cpus,
+                     processes = group.num_on_this_machine();
   if (run.device != "cpu" || processes * run.threads <= processors) return;
   const std::int64_t fewer = std::max<std::int64_t>(1, processors / processes);
   const bool is_portable =

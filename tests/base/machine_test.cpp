@@ -53,6 +53,7 @@ TEST(Machine, FeaturesPrintAsWords) {
 TEST(Machine, CpusAndMemoryAreWithinSystemLimits) {
   EXPECT_GE(machine().num_cpus, 1);
   EXPECT_LE(machine().num_cpus, static_cast<int>(std::thread::hardware_concurrency()));
+  EXPECT_GE(machine().num_shared_cpus, machine().num_cpus);
   std::ifstream meminfo("/proc/meminfo");
   std::string word;
   std::uint64_t total_kib = 0;
