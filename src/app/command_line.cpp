@@ -290,8 +290,8 @@ std::string error_text(const CLI::App& app, const CLI::ParseError& error) {
                ? what
                : cat(what.substr(0, at), statement, what.substr(at + separator.size()));
   };
-  if (what.starts_with(
-          "The following argument"))  // CLI11 lists the words from the last one to the first
+  // CLI11 lists the words from the last one to the first.
+  if (what.starts_with("The following argument"))
     return cat(app.remaining(/*recurse=*/true).front(), ": unexpected argument");
   if (kind == "RequiredError" && what.starts_with("A subcommand"))
     return "COMMAND: missing argument";

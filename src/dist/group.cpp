@@ -43,6 +43,12 @@ std::vector<std::string> fields_of(const std::string& text) {
   return fields;
 }
 
+// What LibTorch says of an error, without the stack.
+std::string reason_of(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find("\nException raised from"));
+}
+
 // With which the others end.
 ExitCode code_of(const cluster::Lost& lost) {
   return lost.code != 0 ? static_cast<ExitCode>(lost.code) : ExitCode::kPeerLost;
@@ -77,16 +83,10 @@ std::optional<FoundDifference> first_difference(std::span<const Identity> identi
   return std::nullopt;
 }
 
-[[noreturn]] void refuse_difference(int rank, std::span<const std::string> texts,
-                                    const Difference& one) {
+[[noreturn]] void refuse(int rank, std::span<const std::string> texts, const Difference& one) {
   const std::string &place = texts[static_cast<std::size_t>(rank)], &first = texts[0];
   fail(ExitCode::kUsage, cat("rank ", rank, " (", fields_of(place)[0], "): ", one.name), one.found,
        cat(one.expected, ", as in rank 0 (", fields_of(first)[0], ")"));
-}
-
-void require_same_values(std::span<const Identity> identities, std::span<const std::string> texts) {
-  if (const auto found = first_difference(identities, texts))
-    refuse_difference(found->rank, texts, found->values);
 }
 
 std::unique_ptr<cluster::Watch> start_watch(const c10::intrusive_ptr<c10d::Store>& store,
@@ -125,7 +125,8 @@ Group::Group(const cluster::Member& member, const cluster::DistributedConfig& co
   connection_->timeout_s = config.timeout.count;
   for (const std::string& text : meeting.published)
     connection_->places.push_back(fields_of(text)[0]);
-  require_same_values(identities, meeting.published);
+  if (const auto found = first_difference(identities, meeting.published))
+    refuse(found->rank, meeting.published, found->values);
   const auto on_lost = [destination = log::current(), this](const cluster::Lost& lost) {
     const log::Redirect redirect(destination);
     // One that left with an error reports it itself.
@@ -289,14 +290,13 @@ std::vector<std::string> Group::gather_texts(const std::string& own) {
 
 void Group::require_same(std::span<const Identity> identities) {
   const std::vector<std::string> texts = gather_texts(joined(identities));
-  if (const auto found = first_difference(identities, texts); found && found->identity.compare) {
-    // All have found the same difference.
-    const std::vector<std::string> details = gather_texts(found->identity.details);
-    const Difference one =
-        found->identity.compare(details[0], details[static_cast<std::size_t>(found->rank)]);
-    refuse_difference(found->rank, texts, one);
-  }
-  require_same_values(identities, texts);
+  const auto found = first_difference(identities, texts);
+  if (!found) return;
+  if (!found->identity.compare) refuse(found->rank, texts, found->values);
+  // All have found the same difference.
+  const std::vector<std::string> details = gather_texts(found->identity.details);
+  refuse(found->rank, texts,
+         found->identity.compare(details[0], details[static_cast<std::size_t>(found->rank)]));
 }
 
 void Group::barrier(std::optional<double> timeout_s) {

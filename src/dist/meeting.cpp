@@ -1,8 +1,6 @@
 #ifdef SLUICE_HAS_GLOO
 #include "dist/meeting.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,7 +98,7 @@ class Status {
     const std::lock_guard lock(mutex_);
     switch (stage_) {
       case Stage::kConnect:
-        return cat("nobody answers at ", place.text(), ", where rank 0 is expected");
+        return cat("no answer from ", place.text(), ", where rank 0 is expected");
       case Stage::kCome:
         return cat("ranks that have not come to ", place.text(), ": ", missing_);
       default:
@@ -130,8 +128,8 @@ class Arrival {
 
   // In a thread.
   void run() {
-    connect();
     try {
+      connect();
       come();
       read();
     } catch (const UserError&) {
@@ -163,15 +161,9 @@ class Arrival {
       address = cluster::address_of_peer(connected);
       ::close(connected);
     }
-    try {
-      // A launcher that starts the job again keeps the store and its values.
-      store_ = c10::make_intrusive<c10d::PrefixStore>(
-          cat("sluice/", member_.attempt), c10::make_intrusive<c10d::TCPStore>(address, options_));
-    } catch (const std::exception& error) {
-      fail(ExitCode::kPeerLost, subject(),
-           cat(place_.text(), " is not where the processes meet (", reason_of(error),
-               "); expected rank 0 there"));
-    }
+    // A launcher that starts the job again keeps the store and its values.
+    store_ = c10::make_intrusive<c10d::PrefixStore>(
+        cat("sluice/", member_.attempt), c10::make_intrusive<c10d::TCPStore>(address, options_));
   }
 
   [[noreturn]] void refuse(const std::string& what, const std::string& received,
@@ -262,40 +254,19 @@ class Arrival {
   std::atomic<bool> abandoned_ = false;
 };
 
-// A thread leaves stop signals to the one that waits for it: after an interrupted system call,
-// LibTorch begins to wait again.
-class BlockedStops {
- public:
-  BlockedStops() {
-    sigset_t stops;
-    sigemptyset(&stops);
-    for (const StopSignal& stop : kStopSignals) sigaddset(&stops, stop.number);
-    ::pthread_sigmask(SIG_BLOCK, &stops, &before_);
-  }
-  ~BlockedStops() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedStops(const BlockedStops&) = delete;
-  BlockedStops& operator=(const BlockedStops&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 }  // namespace
 
 void run_checked(std::function<void()> body, const std::function<void()>& check) {
-  auto ended = std::make_shared<std::promise<void>>();
-  std::future<void> end = ended->get_future();
+  std::packaged_task<void()> task([body = std::move(body), destination = log::current()] {
+    const log::Redirect redirect(destination);
+    body();
+  });
+  std::future<void> end = task.get_future();
   {
+    // Signals are for the thread that waits: after an interrupted system call, LibTorch begins to
+    // wait again.
     const BlockedStops blocked;
-    std::thread([ended, body = std::move(body), destination = log::current()] {
-      const log::Redirect redirect(destination);
-      try {
-        body();
-        ended->set_value();
-      } catch (...) {
-        ended->set_exception(std::current_exception());
-      }
-    }).detach();
+    std::thread(std::move(task)).detach();
   }
   while (end.wait_for(milliseconds(20)) != std::future_status::ready) check();
   end.get();
@@ -305,33 +276,24 @@ Meeting meet(const cluster::Member& member, const cluster::DistributedConfig& co
              const std::string& published) {
   const auto arrival = std::make_shared<Arrival>(member, config, published);
   const double begin_s = monotonic_s(), limit_s = config.start_timeout.count;
-  bool is_silent = true;
+  const std::string limit = cat(human_duration(limit_s), " (distributed.start_timeout)");
+  bool is_silent = member.local_rank == 0;
+  const auto check = [&] {
+    throw_if_stopped(arrival->subject());
+    const double waited_s = monotonic_s() - begin_s;
+    if (waited_s > limit_s)
+      fail(ExitCode::kPeerLost, arrival->subject(),
+           cat(arrival->status(), "; gave up after ", limit));
+    if (waited_s > kSilence_s && std::exchange(is_silent, false))
+      log::info(cat(arrival->subject(), ": ", arrival->status(), "; waiting for up to ", limit));
+  };
   try {
-    run_checked([arrival] { arrival->run(); },
-                [&] {
-                  throw_if_stopped(arrival->subject());
-                  const double waited_s = monotonic_s() - begin_s;
-                  const std::string limit =
-                      cat(human_duration(limit_s), " (distributed.start_timeout)");
-                  if (waited_s > limit_s)
-                    fail(ExitCode::kPeerLost, arrival->subject(),
-                         cat(arrival->status(), "; gave up after ", limit));
-                  if (waited_s < kSilence_s || !is_silent) return;
-                  is_silent = false;
-                  if (member.local_rank == 0)
-                    log::info(cat(arrival->subject(), ": ", arrival->status(),
-                                  "; waiting for up to ", limit));
-                });
+    run_checked([arrival] { arrival->run(); }, check);
   } catch (const UserError&) {
     arrival->abandon();
     throw;
   }
   return arrival->result();
-}
-
-std::string reason_of(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find("\nException raised from"));
 }
 
 }  // namespace sluice::dist

@@ -24,7 +24,7 @@ struct Meeting {
 
 // Waits for all processes of the job; each receives what every other publishes. After ten seconds
 // in vain it logs what it waits for. All within start_timeout: kPeerLost naming the ranks that are
-// missing, or the address at which nobody answers; kUsage, in all that wait, if they differ in the
+// missing, or the address that does not answer; kUsage, in all that wait, if they differ in the
 // number of processes, or two have the same rank; kInterrupted on a stop signal.
 Meeting meet(const cluster::Member& member, const cluster::DistributedConfig& config,
              const std::string& published);
@@ -34,8 +34,5 @@ Meeting meet(const cluster::Member& member, const cluster::DistributedConfig& co
 // `body` must own what it uses. For calls of LibTorch that wait without end, or begin to wait again
 // after a signal.
 void run_checked(std::function<void()> body, const std::function<void()>& check);
-
-// What LibTorch says of an error, without the stack.
-std::string reason_of(const std::exception& error);
 
 }  // namespace sluice::dist

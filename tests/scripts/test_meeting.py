@@ -67,26 +67,29 @@ class Timeout(Meeting):
         text = f"rank 0: ranks that have not come to 127.0.0.1:{self.port}: 1"
         self.expect_timeout(self.member(0, 2, self.LIMIT), text)
 
-    def nobody_answers(self):
-        return f"rank 1: nobody answers at 127.0.0.1:{self.port}, where rank 0 is expected"
+    def test_many_ranks_that_do_not_come(self):
+        named = ", ".join(map(str, range(1, 21)))
+        text = f"have not come to 127.0.0.1:{self.port}: {named} and 9 more"
+        self.expect_timeout(self.member(0, 30, self.LIMIT), text)
 
-    def test_nobody_at_the_meeting_place(self):
+    def no_answer(self):
+        return f"rank 1: no answer from 127.0.0.1:{self.port}, where rank 0 is expected"
+
+    def test_no_process_at_the_meeting_place(self):
         process = self.member(1, 2, "distributed.start_timeout=9s")
         # LibTorch's own time-out would be 18 s.
-        text = self.nobody_answers() + "; gave up after 9.0 s"
+        text = self.no_answer() + "; gave up after 9.0 s"
         self.expect_end(process, 76, text, limit_s=9 + SLACK_S)
 
     def test_a_server_that_says_nothing(self):
         with socket.create_server(("127.0.0.1", self.port)):
-            self.expect_timeout(self.member(1, 2, self.LIMIT), self.nobody_answers())
+            self.expect_timeout(self.member(1, 2, self.LIMIT), self.no_answer())
 
     def test_a_server_of_another_kind(self):
         place = ("127.0.0.1", self.port)
         with http.server.HTTPServer(place, Quiet) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            process = self.member(1, 2, self.LIMIT)
-            limit_s = START_TIMEOUT_S + SLACK_S
-            self.expect_end(process, 76, f"127.0.0.1:{self.port}", limit_s=limit_s)
+            self.expect_timeout(self.member(1, 2, self.LIMIT), self.no_answer())
             server.shutdown()
 
     def test_a_rank_that_ends_while_it_waits(self):
@@ -178,6 +181,21 @@ class Refusal(Meeting):
         self.expect_end(process, 75, "interrupted")
 
 
+class Address(Meeting):
+    def test_ipv6(self):
+        try:
+            socket.create_server(("::1", self.port), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest("no IPv6")
+        process = self.member(0, 2, Timeout.LIMIT, MASTER_ADDR="::1")
+        text = f"rank 0: ranks that have not come to [::1]:{self.port}: 1; gave up"
+        self.expect_end(process, 76, text, limit_s=START_TIMEOUT_S + SLACK_S)
+        processes = [self.member(rank, 2, MASTER_ADDR="::1") for rank in (0, 1)]
+        codes, texts = self.ends_of(processes)
+        self.assertEqual(codes, [0, 0], texts)
+        self.expect_bits_of_one_process("run", 8)
+
+
 class Records(Meeting):
     def test_number_of_processes(self):
         record = self.root / "run" / "run.json"
@@ -197,6 +215,11 @@ class Records(Meeting):
             "number changes rounding",
             log.read_text(),
         )
+        record.write_text("{")  # no reason to refuse the resume
+        processes = [self.member(rank, 2, fast, "train.steps=9") for rank in (0, 1)]
+        codes, texts = self.ends_of(processes)
+        self.assertEqual(codes, [0, 0], texts)
+        self.assertEqual(json.loads(record.read_text())["processes"], 2)
 
     def test_too_few_processors(self):
         processors = os.cpu_count()
@@ -206,6 +229,15 @@ class Records(Meeting):
         codes, texts = self.ends_of(processes)
         self.assertEqual(codes, [0, 0], texts)
         self.assertEqual(texts[0].count("which is slow; expected "), 1, texts)
+        # Each process may be bound to other processors.
+        bound = self.run_program(
+            *("launch", "-n", str(processors), "train", "config.yaml", "--run-dir", "bound"),
+            *("--set", "train.steps=1"),
+            before=["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))],
+        )
+        codes, texts = self.ends_of([bound])
+        self.assertEqual(codes, [0], texts)
+        self.assertNotIn("which is slow", texts[0])
 
     def test_too_few_micro_batches(self):
         job = self.run_program(
