@@ -344,5 +344,13 @@ TEST_F(EvalOverlapTest, LeavesOutDocumentsOfTheTrainingText) {
             65);
 }
 
+TEST_F(EvalOverlapTest, SaysThatNoTextIsLeft) {
+  write("valid.txt", read("text.txt").substr(2000, 1500) + " Zebra xylophone, jumping wizards.\n");
+  train({"tiny.yaml", "--set", "corpus.valid=[valid.txt]"});
+  const Outcome outcome = sluice({"eval", "run", "--overlap-above", "0.1"});
+  EXPECT_NE(outcome.out.find("\nwithout overlap  no text left, leaving out "), std::string::npos)
+      << outcome.out << outcome.err;
+}
+
 }  // namespace
 }  // namespace sluice::app

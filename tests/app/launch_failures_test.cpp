@@ -94,6 +94,24 @@ TEST_F(LaunchedRun, NamesAHungProcess) {
   }
 }
 
+// One that hangs when another fails is killed by the launcher.
+TEST_F(LaunchedRun, KillsAProcessThatDoesNotEnd) {
+  std::vector<pid_t> pids;
+  const auto process = start(3, pids);
+  ASSERT_EQ(pids.size(), 3u);
+  ::kill(pids[2], SIGSTOP);
+  ::kill(pids[1], SIGKILL);
+  const double begin_s = monotonic_s();
+  const Outcome outcome = process->wait();
+  EXPECT_GE(monotonic_s() - begin_s, 10);
+  EXPECT_LT(monotonic_s() - begin_s, 15);
+  EXPECT_EQ(outcome.exit_code, 76) << outcome.err;
+  EXPECT_NE(outcome.err.find(cat("error: rank 2 (process ", pids[2],
+                                 "): killed, because it has not ended within 10 s after another")),
+            std::string::npos)
+      << outcome.err;
+}
+
 // SIGTERM to any process, to the launcher, or to all, as Ctrl-C in a terminal.
 TEST_F(LaunchedRun, AStopOfAnyProcessStopsAll) {
   constexpr int kLauncher = 3, kAll = 4;
