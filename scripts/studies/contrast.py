@@ -31,13 +31,14 @@ def contrast_of(text, cache):
             record = results.read(place)
             cache[place] = (record["seeds"], results.values_of(record))
         its_seeds, values = cache[place]
-        label = label.replace("_", " ") if label not in values else label
-        if label not in values:
-            raise SystemExit(f"{place}: no variant `{label}`; expected one of {', '.join(values)}")
+        written = label.replace(" ", "_")
+        same = [label] if label in values else [v for v in values if v.replace(" ", "_") == written]
+        if len(same) != 1:
+            raise SystemExit(f"{place}: no variant `{label}`; expected one of {'; '.join(values)}")
         if seeds not in (None, its_seeds):
             raise SystemExit(f"{place}: seeds {its_seeds}; expected {seeds}, as in the other terms")
         seeds = its_seeds
-        total = total + float(term[0] + "1") * np.array(values[label])
+        total = total + float(term[0] + "1") * np.array(values[same[0]])
     return name, total
 
 

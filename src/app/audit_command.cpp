@@ -15,6 +15,7 @@
 #include "compare/audit.h"
 #include "compare/runner.h"
 #include "config/config.h"
+#include "report/tuned_values.h"
 #include "run/places.h"
 #include "stats/moments.h"
 #include "store/run_result.h"
@@ -34,29 +35,90 @@ train::RunConfig config_of_cell(const fs::path& place) {
   return load_comparison({.file = (place / "config.yaml").string(), .overrides = {}}).run;
 }
 
-// The settings in config.yaml must be those of the result, which is sealed. Both are read by this
-// program, so that keys added by later versions do not matter.
-void check_config_of(const report::CellResult& cell, const fs::path& place) {
+// kBadData if the settings that determine a result differ.
+void require_same_settings(const train::RunConfig& received, const std::string& file,
+                           const train::RunConfig& expected, std::string_view source) {
+  for (const config::Change& change : config::changes(expected, received))
+    if (config::rule_of(change.affects).in_identity)
+      fail(ExitCode::kBadData, cat(file, ": ", change.path), change.after,
+           cat(change.before, ", as in ", source));
+}
+
+// The settings of the result, which is sealed. All are read by this program, so that keys added by
+// later versions do not matter.
+train::RunConfig trained_config(const fs::path& result) {
+  return config::parse<train::RunConfig>(store::read_run_result(result).config, result.string());
+}
+
+// The settings in config.yaml must be those of the result.
+void check_config_of(const report::CellResult& cell, const fs::path& place,
+                     const train::RunConfig& trained) {
   const train::RunConfig config = config_of_cell(place);
   const std::string file = (place / "config.yaml").string();
   require(config.run.seed == cell.seed, ExitCode::kBadData, cat(file, ": run.seed"),
           cat(config.run.seed), cat(cell.seed, ", the seed of the cell"));
-  const fs::path result = place / "run" / "result.json";
-  const auto trained =
-      config::parse<train::RunConfig>(store::read_run_result(result).config, result.string());
-  for (const config::Change& change : config::changes(trained, train::portable_config(config)))
-    if (config::rule_of(change.affects).in_identity)
-      fail(ExitCode::kBadData, cat(file, ": ", change.path), change.after,
-           cat(change.before, ", as in result.json"));
+  require_same_settings(train::portable_config(config), file, trained, "result.json");
 }
 
+// The runs that the configuration in comparison.json describes. The device does not belong to a
+// run's settings, and this machine may lack it.
+class DescribedRuns {
+ public:
+  DescribedRuns(const report::Comparison& comparison, const fs::path& scratch)
+      : comparison_(comparison),
+        runs_({.config = written(comparison, scratch), .overrides = {"train.device=cpu"}}) {}
+
+  // A run that was trained with other settings than the comparison describes does not belong to it.
+  void check(const report::CellResult& cell, const fs::path& result,
+             const train::RunConfig& trained) {
+    if (comparison_.config.empty()) return;
+    const compare::RunFacts facts = runs_.make(request_of(cell, trained));
+    auto described = config::parse<train::RunConfig>(facts.config, "comparison.json: config");
+    if (!facts.steps) described.train.steps = trained.train.steps;  // unknown without the data
+    require_same_settings(trained, result.string(), train::portable_config(described),
+                          "comparison.json");
+  }
+
+ private:
+  static std::string written(const report::Comparison& comparison, const fs::path& scratch) {
+    const fs::path file = scratch / "comparison.yaml";
+    real_files().write_atomically(file, comparison.config);
+    return file.string();
+  }
+
+  compare::RunRequest request_of(const report::CellResult& cell,
+                                 const train::RunConfig& trained) const {
+    compare::RunRequest request{.settings = cell.settings,
+                                .seed = cell.seed,
+                                .threads = static_cast<int>(cell.env.threads),
+                                .run_dir = "audit",
+                                .name = "audit"};
+    const std::size_t group =
+        compare::group_of(comparison_.seeds, comparison_.seed_groups, cell.seed);
+    if (const auto* chosen = report::chosen_point(comparison_, cell.settings, group)) {
+      const report::Settings& values = chosen->candidate;
+      request.settings.insert(request.settings.end(), values.begin(), values.end());
+      request.num_tuned = values.size();
+    }
+    if (comparison_.equalize == report::Equalize::kTime) request.steps = trained.train.steps;
+    return request;
+  }
+
+  const report::Comparison& comparison_;
+  ComparisonRuns runs_;
+};
+
 void check_configs(const report::Comparison& comparison, const fs::path& directory,
-                   std::vector<compare::AuditFinding>& findings) {
+                   const fs::path& scratch, std::vector<compare::AuditFinding>& findings) {
+  DescribedRuns described(comparison, scratch);
   for (const report::CellResult& cell : comparison.cells) {
     if (cell.state != report::CellState::kFinished) continue;
     const fs::path place = directory / cell.directory;
     try {
-      check_config_of(cell, place);
+      const fs::path result = place / "run" / "result.json";
+      const train::RunConfig trained = trained_config(result);
+      check_config_of(cell, place, trained);
+      described.check(cell, result, trained);
     } catch (const UserError& error) {
       findings.push_back({(place / "config.yaml").string(), error.what()});
     }
@@ -201,14 +263,14 @@ void audit_command(const AuditOptions& options) {
   const std::vector<fs::path> directories(options.directories.begin(), options.directories.end());
   const std::uint64_t seed = options.seed.value_or(options.cells > 0 ? random_seed() : 0);
   compare::AuditedFiles files = compare::audit_files(directories);
-  check_configs(files.comparison, directories[0], files.findings);
+  ScratchDirectory scratch("sluice-audit-");  // of the repeated runs
+  check_configs(files.comparison, directories[0], scratch.path(), files.findings);
   if (!options.json)
     for (const compare::AuditFinding& finding : files.findings) show(finding);
   std::vector<Repetition> repetitions;
   std::size_t num_faults = 0;
   for (const compare::AuditFinding& finding : files.findings)
     num_faults += !finding.fault.empty() && !finding.is_note;
-  ScratchDirectory scratch("sluice-audit-");  // of the repeated runs
   for (const std::size_t i :
        compare::choose_cells(files.comparison, static_cast<std::size_t>(options.cells), seed)) {
     repetitions.push_back(

@@ -20,6 +20,7 @@ struct VerdictRecord {
   std::optional<double> difference, difference_low, difference_high, p;
   std::uint64_t seeds = 0;
   std::optional<std::uint64_t> seeds_better;
+  std::optional<double> better_rate_low, better_rate_high;
   std::optional<std::int64_t> seeds_to_decide;
   std::vector<std::string> grid_doubts;
 
@@ -38,8 +39,11 @@ struct VerdictRecord {
         field<&V::seeds>("Number of seeds compared."),
         field<&V::seeds_better>("Seeds, or groups of seeds (compare.tune.repeat), in which the "
                                 "variant is better."),
-        field<&V::seeds_to_decide>("Seeds that would decide, if difference and spread stay as "
-                                   "they are."),
+        field<&V::better_rate_low>("Lower bound of the 95 % interval (Clopper-Pearson) for the "
+                                   "probability that the variant is better in a seed."),
+        field<&V::better_rate_high>("Upper bound."),
+        field<&V::seeds_to_decide>("Seeds that would decide with 80 % probability, if difference "
+                                   "and spread are the true ones."),
         field<&V::grid_doubts>("How the grid of compare.tune limits the verdict, as text.")};
   }
 };

@@ -97,6 +97,13 @@ void require_own_schedule(const optim::ScheduleConfig& schedule) {
          "auto, since with compare.equalize: time the number of steps differs between variants");
 }
 
+// RunFacts::averaged_steps.
+std::string averaged_steps(const ComparisonConfig& config) {
+  const std::int64_t count = config.compare ? config.compare->average_last.value_or(1) : 1;
+  if (count == 1) return "";
+  return cat("every ", config.run.evaluate.every_steps.value.value_or(0), " steps");
+}
+
 }  // namespace
 
 // A rollback returns to the last checkpoint, so the checkpoint interval is part of the experiment.
@@ -107,10 +114,10 @@ std::string identity_of(const train::RunConfig& config) {
       rolls_back ? cat("checkpoint.every_steps: ", config.checkpoint.every_steps, "\n") : "");
 }
 
-train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const {
+ComparisonConfig ComparisonRuns::load(const compare::RunRequest& request) const {
   ComparisonConfig comparison = load_comparison(
       {.file = options_.config, .overrides = options_.overrides, .settings = settings_of(request)});
-  train::RunConfig config = std::move(comparison.run);
+  train::RunConfig& config = comparison.run;
   if (comparison.compare) {
     require_final_metric(config, *comparison.compare);
     if (comparison.compare->average_last)
@@ -133,7 +140,7 @@ train::RunConfig ComparisonRuns::load(const compare::RunRequest& request) const 
             "a share of the training text for compare.tune, e.g. 0.05");
     config.evaluate.split = train::Split::kTune;
   }
-  return config;
+  return comparison;
 }
 
 const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& config) {
@@ -152,7 +159,7 @@ const ComparisonRuns::Data& ComparisonRuns::data_of(const train::RunConfig& conf
 }
 
 void ComparisonRuns::prepare(const compare::RunRequest& request) {
-  const train::RunConfig config = load(request);
+  const train::RunConfig config = load(request).run;
   const std::string key = data_key(config);
   if (!prepared_.insert(key).second) return;
   const data::PreparedData prepared = data::prepare(settings_of(config));
@@ -163,7 +170,8 @@ void ComparisonRuns::prepare(const compare::RunRequest& request) {
 }
 
 compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
-  train::RunConfig config = load(request);
+  const ComparisonConfig comparison = load(request);
+  train::RunConfig config = comparison.run;
   const train::RunSection run = config.run;
   config.run = {};
   const Data& data = data_of(config);
@@ -177,6 +185,7 @@ compare::RunFacts ComparisonRuns::make(const compare::RunRequest& request) {
   const std::optional<compare::GpuFacts> gpu = gpu_facts(p.run.device);
   return {.config = config::to_yaml(resolved),
           .identity = identity_of(resolved),
+          .averaged_steps = averaged_steps(comparison),
           .data_fingerprint = data.fingerprint,
           .tokenizer_hash = data.tokenizer_hash,
           .held_out_hash = data.hashes[train::split_of(resolved.evaluate.split)],

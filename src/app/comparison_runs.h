@@ -28,8 +28,8 @@ class ComparisonRuns final : public compare::RunFactory {
   std::vector<std::string> measure_command(const std::filesystem::path& config) const override;
   std::vector<std::string> worker_command() const override;
 
-  // Returns the checked configuration of one run.
-  train::RunConfig load(const compare::RunRequest& request) const;
+  // Returns the checked configuration of one run, with the section `compare`, if any.
+  ComparisonConfig load(const compare::RunRequest& request) const;
 
  private:
   struct Data {

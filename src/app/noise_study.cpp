@@ -94,11 +94,13 @@ class Study {
     compared.looks.clear();
     compared.margin.reset();
     compared.tune.reset();
+    ComparisonConfig described = config_;
+    described.compare = compared;
     ComparisonRuns runs(changed);
     const compare::Tally tally =
         compare::run_session({.config = compared,
                               .name = cat(config_.run.run.name, ", noise: ", name),
-                              .config_text = config::to_yaml(config_, config::Comments::kNone),
+                              .config_text = config::to_yaml(described, config::Comments::kNone),
                               .command = options_.command_line,
                               .directory = directory,
                               .jobs = options_.jobs,

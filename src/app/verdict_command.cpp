@@ -48,7 +48,11 @@ VerdictRecord verdict_record(const report::Comparison& comparison, const report:
   record.difference = difference->value;
   record.p = difference->flip_p;
   record.seeds = analysis.compared_seeds().size();
-  if (difference->better_rate) record.seeds_better = difference->num_better;
+  if (difference->better_rate) {
+    record.seeds_better = difference->num_better;
+    record.better_rate_low = difference->better_rate->low;
+    record.better_rate_high = difference->better_rate->high;
+  }
   record.seeds_to_decide = report::seeds_to_decide(analysis, *difference);
   if (difference->interval) {
     record.difference_low = finite(difference->interval->low);

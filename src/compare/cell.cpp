@@ -32,7 +32,9 @@ std::string family_hash(const RunFacts& facts) { return family_of(facts).digest(
 
 std::string cell_hash(const RunFacts& facts) {
   Hasher hasher = family_of(facts);
-  return add(hasher, facts.env.precision).digest().hex();
+  add(hasher, facts.env.precision);
+  if (!facts.averaged_steps.empty()) add(hasher, facts.averaged_steps);
+  return hasher.digest().hex();
 }
 
 std::string cell_name(const report::Settings& settings, const report::Settings& candidate,

@@ -21,13 +21,15 @@
 
 namespace sluice::compare {
 
-// Hash of everything that determines the result: settings, precision, data and kNumericsVersion,
-// but not the build or the machine.
+// Hash of everything that determines the result: settings, precision, data, kNumericsVersion and
+// which evaluations are averaged, but not the build or the machine.
 std::string cell_hash(const RunFacts& facts);
-// The same without the precision: equal for cells that differ only in how they are computed.
+// The same without precision and evaluations: equal for cells whose models differ only in how they
+// are computed.
 std::string family_hash(const RunFacts& facts);
 
 using report::CellState;
+using report::has_ended;
 
 struct CellRecord {
   static constexpr config::RecordFormat record{
@@ -57,11 +59,11 @@ struct CellRecord {
         field<&R::state>("State of the run."),
         field<&R::remark>("Why the run failed or diverged."),
         field<&R::hash>("Hash of everything that determines the result."),
-        field<&R::family>("The same hash without the precision."),
+        field<&R::family>("The same hash without precision and averaged evaluations."),
         field<&R::env>("Processor, device, precision, threads.", config::Key{"maker"}),
         field<&R::build>("Program version of the last start.", config::MayBeMissing{}),
-        field<&R::plan>("What was fixed for the verdict when the run was started; empty for tuning "
-                        "runs.",
+        field<&R::plan>("What was fixed for the verdict before the run had a result; empty for "
+                        "tuning runs.",
                         config::MayBeMissing{}),
         field<&R::wall_seconds>("Duration of the last start in seconds."),
         field<&R::seal>("Hashes of the ended run; missing if an earlier version ran it.",

@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "compare/cell.h"
 #include "compare/plan_guard.h"
+#include "compare/plan_text.h"
 #include "compare/seed_consistency.h"
 #include "compare/tuning.h"
 #include "config/names.h"
@@ -89,6 +90,10 @@ void read_cell(report::CellResult& cell, const fs::path& directory,
   const fs::path place = directory / cell.directory;
   const auto record = read_record(place / "cell.json");
   if (!record || record->hash != cell.hash) return;
+  if (record->settings != cell.settings || record->seed != cell.seed)
+    return set_state(cell, CellState::kFailed,
+                     cat("changed after the run: cell.json is that of ",
+                         report::label_of(record->settings), ", seed ", record->seed));
   const Curves curves = read_curves(place / "run" / "metrics.jsonl");
   cell.training = curves.training;
   cell.held_out = curves.held_out;
@@ -109,12 +114,19 @@ void read_cell(report::CellResult& cell, const fs::path& directory,
     set_state(cell, CellState::kFailed, cat("changed after the run: ", faults.front()));
 }
 
-// A run that was started under another plan than this one voids the error rate.
-void add_plan_change(report::Comparison& comparison, const report::CellResult& cell) {
-  const std::string difference = plan_difference(
-      cell.plan, plan_text(comparison, comparison.variants[comparison.baseline].settings));
-  if (difference.empty()) return;
-  add_once(comparison.plan_changes, cat("runs were made under another plan: ", difference));
+// A run with a result under another plan than this one voids the error rate. What sessions have
+// recorded says the same in other words.
+void add_plan_changes(report::Comparison& comparison) {
+  const std::string plan = plan_text(comparison);
+  std::vector<std::string> changes;
+  for (const report::CellResult& cell : comparison.cells) {
+    if (!has_ended(cell.state)) continue;
+    const PlanDifference difference = compare_plans(cell.plan, plan);
+    if (!difference.change.empty())
+      add_once(changes, cat("runs were made under another plan: ", difference.change));
+    if (!difference.extended.empty()) add_once(comparison.extended_plans, difference.extended);
+  }
+  if (comparison.plan_changes.empty()) comparison.plan_changes = std::move(changes);
 }
 
 ComparisonFile read_results(const fs::path& directory, const fs::path& first) {
@@ -125,12 +137,12 @@ ComparisonFile read_results(const fs::path& directory, const fs::path& first) {
     } catch (const UserError& error) {
       set_state(cell, CellState::kFailed, error.what());
     }
-    add_plan_change(file.comparison, cell);
     if (directory != first && !cell.directory.empty())
       cell.directory = fs::absolute(directory / cell.directory)
                            .lexically_proximate(fs::absolute(first).lexically_normal())
                            .string();
   }
+  add_plan_changes(file.comparison);
   return file;
 }
 
@@ -161,11 +173,16 @@ void require_same(const ComparisonFile& first, const ComparisonFile& other,
     difference = cat("equal ", config::name_of(b.equalize), " instead of equal ",
                      config::name_of(a.equalize));
   if (a.looks != b.looks || a.spending != b.spending) difference = "different looks";
+  if (!a.looks.empty() && a.seeds != b.seeds)
+    difference = cat("seeds ", in_brackets(b.seeds), " instead of ", in_brackets(a.seeds),
+                     ", of which looks judge the first");
   if (a.margin != b.margin) difference = "a different margin";
   if (a.data_fingerprint != b.data_fingerprint) difference = "different data";
   if (a.baseline != b.baseline) difference = "a different baseline";
   if (a.tuning_note.empty() != b.tuning_note.empty())
     difference = b.tuning_note.empty() ? "a comparison without tuning" : "a comparison with tuning";
+  if (!a.tuning_plan.empty() && !b.tuning_plan.empty() && a.tuning_plan != b.tuning_plan)
+    difference = cat("tuning ", b.tuning_plan, " instead of ", a.tuning_plan);
   if (a.seed_groups != b.seed_groups) difference = "another compare.tune.repeat";
   if (a.seed_groups > 1 && a.seeds != b.seeds)
     difference = "other seeds, which belong to other groups of compare.tune.repeat";
@@ -215,9 +232,19 @@ void copy_missing_tuning(report::Comparison& into, const report::Comparison& fro
   }
 }
 
+// Seeds that were planned apart may have been chosen by their results.
+std::string seeds_difference(const report::Comparison& a, const report::Comparison& b) {
+  return std::ranges::is_permutation(a.seeds, b.seeds)
+             ? ""
+             : cat("directories with different seeds were merged: ", in_brackets(a.seeds), " and ",
+                   in_brackets(b.seeds));
+}
+
 void merge(report::Comparison& into, report::Comparison from) {
-  into.plan_changes.insert(into.plan_changes.end(), from.plan_changes.begin(),
-                           from.plan_changes.end());
+  if (std::string change = seeds_difference(into, from); !change.empty())
+    add_once(into.plan_changes, std::move(change));
+  for (std::string& change : from.plan_changes) add_once(into.plan_changes, std::move(change));
+  for (std::string& plan : from.extended_plans) add_once(into.extended_plans, std::move(plan));
   copy_missing_tuning(into, from);
   for (const std::uint64_t seed : from.seeds) {
     if (std::find(into.seeds.begin(), into.seeds.end(), seed) == into.seeds.end())
@@ -265,7 +292,6 @@ report::Comparison collect(std::span<const fs::path> directories) {
   }
   if (directories.size() > 1) require_consistent_seeds(first.comparison);
   first.comparison.version = build_name();
-  first.comparison.num_directories = directories.size();
   seal_comparison(first.comparison);
   return std::move(first.comparison);
 }

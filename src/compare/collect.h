@@ -23,6 +23,8 @@ struct Curves {
   std::vector<report::CurvePoint> training, held_out;
 };
 Curves read_curves(const std::filesystem::path& metrics);
+// Whether a run was evaluated after step 0: its result can then be guessed before it ends.
+bool has_evaluation(std::span<const report::CurvePoint> held_out);
 
 // The log-perplexities of all evaluations after step 0 that scored `num_targets` targets, in order.
 // kBadData if one has no value or a line is damaged, kMissingInput if there is no such file.

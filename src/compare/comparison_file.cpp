@@ -4,12 +4,17 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text_format.h"
+#include "compare/grid.h"
+#include "compare/plan_text.h"
 #include "compare/tuning.h"
+#include "config/config.h"
 #include "data/objective.h"
 
 namespace sluice::compare {
@@ -88,6 +93,37 @@ bool is_consistent(const report::Comparison& c) {
          });
 }
 
+// The section `compare` of a whole configuration, as YAML; empty without one.
+std::string compare_section(const std::string& config) {
+  const std::string text = "\n" + config;
+  const std::size_t start = text.find("\ncompare:\n");
+  if (start == std::string::npos) return "";
+  std::istringstream lines(text.substr(start + std::string_view("\ncompare:\n").size()));
+  std::string section, line;
+  while (std::getline(lines, line) && (line.empty() || line.starts_with("  ")))
+    section += line.empty() ? "\n" : line.substr(2) + "\n";
+  return section;
+}
+
+// The file repeats what its configuration says, so an edit of one of them shows.
+void require_as_configured(const report::Comparison& c, const std::string& file) {
+  const std::string section = compare_section(c.config);
+  if (section.empty()) return;
+  CompareConfig config;
+  try {
+    config = config::parse<CompareConfig>(section, cat(file, ": config: compare"));
+  } catch (const UserError& error) {
+    throw UserError(ExitCode::kBadData, error.what());
+  }
+  report::ComparisonInfo expected = info_of(config);
+  if (c.tuning_plan.empty()) expected.tuning_plan.clear();  // of an earlier version
+  const auto [change, extended] =
+      compare_plans(plan_text(c), plan_text(expected, expand(config.vary), baseline_of(config)));
+  require(change.empty() && extended.empty(), ExitCode::kBadData, file,
+          change.empty() ? cat(extended, ", not as in its config") : cat(change, " in its config"),
+          ComparisonRecord::record.expected);
+}
+
 }  // namespace
 
 report::ComparisonInfo info_of(const CompareConfig& config, std::string name,
@@ -99,6 +135,7 @@ report::ComparisonInfo info_of(const CompareConfig& config, std::string name,
   info.equalize = config.equalize;
   info.seeds = config.seeds;
   info.tuning_note = tuning_note(config.tune);
+  info.tuning_plan = tuning_plan(config.tune);
   info.config = std::move(config_text);
   info.seed_groups = num_groups(config);
   info.looks = looks_of(config);
@@ -127,6 +164,7 @@ ComparisonFile read_comparison(const std::filesystem::path& directory) {
       file_from(config::from_json<ComparisonRecord>(read_file(path, kMaxBytes), path.string()));
   require(is_consistent(file.comparison), ExitCode::kBadData, path.string(),
           "inconsistent variants, seeds, looks or cells", ComparisonRecord::record.expected);
+  require_as_configured(file.comparison, path.string());
   return file;
 }
 

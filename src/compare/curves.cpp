@@ -1,4 +1,4 @@
-// read_curves and evaluations_of of collect.h.
+// read_curves, has_evaluation and evaluations_of of collect.h.
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -92,6 +92,11 @@ Curves read_curves(const std::filesystem::path& metrics) {
     if (const auto point = evaluation_in(evaluations[i])) curves.held_out.push_back(*point);
   }
   return curves;
+}
+
+bool has_evaluation(std::span<const report::CurvePoint> held_out) {
+  return std::any_of(held_out.begin(), held_out.end(),
+                     [](const report::CurvePoint& point) { return point.step > 0; });
 }
 
 std::vector<double> evaluations_of(const std::filesystem::path& metrics,

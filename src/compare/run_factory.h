@@ -35,6 +35,8 @@ struct RunFacts {
   std::string config;  // YAML for the child, every `auto` resolved
   // Settings that determine the result, as YAML: no names, paths, intervals, machine or precision.
   std::string identity;
+  // The steps of the evaluations that the metric averages; empty if it is the last one alone.
+  std::string averaged_steps{};
   std::string data_fingerprint;  // empty if the data is not prepared
   std::string tokenizer_hash;    // empty if the data is not prepared
   std::string held_out_hash{};   // of the evaluated split; empty if the data is not prepared

@@ -15,6 +15,7 @@
 #include "base/stop_notice.h"
 #include "base/text_format.h"
 #include "base/version.h"
+#include "compare/collect.h"
 #include "compare/display.h"
 #include "compare/part.h"
 #include "compare/saved_state.h"
@@ -70,15 +71,16 @@ std::string result_problem(const Cell& cell) {
   }
 }
 
-// Without its record, the environment of a run is unknown: delete it and start over.
+// Without its record, the environment and the plan of a run are unknown: delete it and start over.
 void remove_unverifiable_run(const Cell& cell) {
   try {
-    read_record(cell.record_file());
+    if (read_record(cell.record_file()) || !std::filesystem::exists(cell.run_dir())) return;
+    log::warn(cat(cell.directory.string(), ": no cell.json; the run starts again"));
   } catch (const UserError& error) {
     if (error.code() != ExitCode::kBadData) throw;
     log::warn(error.what());
-    real_files().remove_all(cell.run_dir());
   }
+  real_files().remove_all(cell.run_dir());
 }
 
 std::string count_stopped(Tally& tally, StoppedRun stopped) {
@@ -192,7 +194,10 @@ class Runner {
     CellRecord record = record_of(cell);
     record.env = cell.facts.env;
     record.build = build_name();
-    record.plan = options_.plan;
+    // The result of an evaluated run can be guessed, so its plan stays.
+    if (record.plan.empty() ||
+        !has_evaluation(read_curves(cell.run_dir() / "metrics.jsonl").held_out))
+      record.plan = options_.plan;
     record.state = CellState::kStarted;
     record.remark.clear();
     record.seal.reset();
@@ -241,8 +246,7 @@ class Runner {
       outcome = cat("failed: ", record.remark);
       count_failure(tally_, code);
     }
-    if (record.state == CellState::kFinished || record.state == CellState::kDiverged)
-      record.seal = make_seal(record, cell);
+    if (has_ended(record.state)) record.seal = make_seal(record, cell);
     write_record(record, cell.record_file());
     display_.ended(end.number, outcome);
   }

@@ -177,12 +177,12 @@ void seal_comparison(report::Comparison& comparison) {
   comparison.num_unsealed = 0;
   std::size_t num_sealed = 0;
   for (const report::CellResult& cell : comparison.cells) {
-    const bool has_ended = cell.state == CellState::kFinished || cell.state == CellState::kDiverged;
+    const bool is_ended = has_ended(cell.state);
     num_sealed += !cell.seal_lines.empty();
-    comparison.num_unsealed += has_ended && cell.seal_lines.empty() && !cell.directory.empty();
+    comparison.num_unsealed += is_ended && cell.seal_lines.empty() && !cell.directory.empty();
     text += cell.seal_lines.empty()
                 ? cat(first_lines(cell.settings, cell.seed, config::name_of(cell.state)),
-                      has_ended ? "  unsealed\n" : "")
+                      is_ended ? "  unsealed\n" : "")
                 : cell.seal_lines;
   }
   comparison.seal_text = num_sealed > 0 ? text : "";

@@ -13,8 +13,10 @@
 #include "base/text_format.h"
 #include "base/threads.h"
 #include "compare/comparison_file.h"
+#include "compare/grid.h"
 #include "compare/part.h"
 #include "compare/plan_guard.h"
+#include "compare/plan_text.h"
 #include "compare/seed_consistency.h"
 #include "compare/session_stages.h"
 #include "compare/sharing.h"
@@ -108,10 +110,7 @@ void check_seeds(const Context& context, const Decision& decision, bool more_cel
 std::vector<std::string> plan_changes_of(const SessionOptions& options, const Grid& grid) {
   std::vector<std::string> hashes;
   for (const PlannedVariant& variant : grid.variants) hashes.push_back(variant.hash);
-  std::vector<std::string> changes = check_plan(options.config, hashes, options.directory);
-  for (const std::string& change : changes)
-    log::warn(cat(options.directory.string(), ": ", change, "; its error rate no longer holds"));
-  return changes;
+  return check_plan(options.config, hashes, options.directory);
 }
 
 // ---- third and fourth stage: runs ----
@@ -258,7 +257,8 @@ Tally run_session(const SessionOptions& options, RunFactory& factory) {
       write_state(context, grid, decision, commands);
     tally.num_waiting += num_waiting;
     RunnerOptions runner = context.runner;
-    runner.plan = plan_text(info_of(options.config), grid.variants[planner.baseline()].settings);
+    runner.plan =
+        plan_text(info_of(options.config), expand(options.config.vary), planner.baseline());
     add(tally, run_cells(cells, factory, runner));
   }
   if (options.part) decision = decide(context, grid, std::move(decision));  // by other parts

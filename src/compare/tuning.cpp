@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text_format.h"
+#include "compare/plan_text.h"
 #include "compare/runner.h"
 #include "stats/moments.h"
 #include "store/run_result.h"
@@ -55,6 +56,17 @@ std::string choose(std::span<report::TuningPoint> points_of_variant) {
   return "";
 }
 
+// "optimizer.lr from 1e-3, 3e-3"
+std::string grid_text(const TuneConfig& config, std::string_view separator) {
+  std::string text;
+  for (const auto& [key, candidates] : config.grid.items) {
+    std::string list;
+    for (const config::Word& word : candidates) list += cat(list.empty() ? "" : ", ", word.text);
+    text += cat(text.empty() ? "" : separator, key, " from ", list);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::pair<bool, double> rank_of(const report::TuningPoint& point) {
@@ -75,18 +87,18 @@ Choice choose_values(std::span<const Cell> cells, const TuneConfig& config, std:
   return choice;
 }
 
+std::string tuning_plan(const std::optional<TuneConfig>& config) {
+  return config ? cat(grid_text(*config, " and "), " over seeds ", in_brackets(config->seeds)) : "";
+}
+
 std::string tuning_note(const std::optional<TuneConfig>& config) {
   if (!config) return "";
-  std::string values, seeds;
-  for (const auto& [key, candidates] : config->grid.items) {
-    std::string list;
-    for (const config::Word& word : candidates) list += cat(list.empty() ? "" : ", ", word.text);
-    values += cat(values.empty() ? "" : "; ", key, " from ", list);
-  }
+  std::string seeds;
   for (const std::uint64_t seed : config->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
   return cat("chosen separately for each variant",
              config->repeat == 1 ? "" : cat(" and each of ", config->repeat, " groups of seeds"),
-             " (", values, ") by the lowest mean log-perplexity on a third split, over seed",
+             " (", grid_text(*config, "; "),
+             ") by the lowest mean log-perplexity on a third split, over seed",
              config->seeds.size() == 1 ? " " : "s ", seeds,
              "; that split and these seeds are not used for any reported metric");
 }

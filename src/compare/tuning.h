@@ -31,7 +31,9 @@ Choice choose_values(std::span<const Cell> cells, const TuneConfig& config, std:
 // The candidate with the lowest rank is chosen: mean log-perplexity, after all those that learned.
 std::pair<bool, double> rank_of(const report::TuningPoint& point);
 
-// For the report: the tuned keys, their candidates and the seeds; empty without tuning.
+// The tuned keys, their candidates and the seeds; empty without tuning. For the plan
+// (plan_text.h): "optimizer.lr from 1e-3, 3e-3 over seeds [101]". For the report: a sentence.
+std::string tuning_plan(const std::optional<TuneConfig>& config);
 std::string tuning_note(const std::optional<TuneConfig>& config);
 
 }  // namespace sluice::compare

@@ -105,10 +105,6 @@ stats::Plan plan_of(const Comparison& comparison, std::size_t num_columns) {
                    .spending = comparison.spending,
                    .margin = comparison.margin,
                    .key = key_of(comparison)};
-  // Directories with further seeds were merged: judged at the end only.
-  if (!plan.looks.empty() &&
-      plan.looks.back() != static_cast<std::int64_t>(comparison.seeds.size()))
-    plan.looks = {static_cast<std::int64_t>(comparison.seeds.size())};
   if (num_columns != comparison.seeds.size()) plan.unit = "group";
   for (std::int64_t& look : plan.looks)
     look = look * static_cast<std::int64_t>(num_columns) /

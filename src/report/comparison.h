@@ -45,6 +45,11 @@ constexpr auto names_of(CellState) {
                     Name{kFailed, "failed"}};
 }
 
+// The run has a result. A failed one is repeated.
+constexpr bool has_ended(CellState state) {
+  return state == CellState::kFinished || state == CellState::kDiverged;
+}
+
 // Execution environment of a run. Each member affects the order of some floating-point sum.
 struct ExecutionEnv {
   std::string cpu, device, precision;
@@ -105,7 +110,7 @@ struct CellResult {
   std::string hash;                            // of everything that determines the result
   ExecutionEnv env;
   std::string build, libtorch;
-  std::string plan;        // compare/plan_guard.h; empty if unknown
+  std::string plan;        // compare/plan_text.h; empty if unknown
   std::string directory;   // run directory, relative to the comparison's directory
   std::string seal_lines;  // compare/seal.h; empty if not sealed
 };
@@ -182,7 +187,7 @@ struct ComparisonInfo {
   std::string objective;  // "causal_lm", "span_corruption"
   std::vector<std::uint64_t> seeds;
   std::uint64_t baseline = 0;
-  std::string tuning_note;
+  std::string tuning_note, tuning_plan;
   std::string config;
   std::vector<std::string> commands;
   std::string data_fingerprint, tokenizer_hash;
@@ -192,7 +197,7 @@ struct ComparisonInfo {
   std::vector<std::int64_t> looks;
   stats::Spending spending = stats::Spending::kObrienFleming;
   std::optional<double> margin;
-  std::vector<std::string> plan_changes;  // changes of the seeds that void the error rate
+  std::vector<std::string> plan_changes;  // that void the error rate
 
   static constexpr auto fields() {
     using config::field, config::MayBeMissing;
@@ -208,6 +213,8 @@ struct ComparisonInfo {
         field<&C::seeds>("All requested seeds."),
         field<&C::baseline>("Index of the baseline in `variants`."),
         field<&C::tuning_note>("Tuned keys and tuning seeds, as text."),
+        field<&C::tuning_plan>("Keys, values and seeds of compare.tune; empty without it.",
+                               MayBeMissing{}),
         field<&C::config>("The comparison's configuration, as YAML."),
         field<&C::commands>("Commands that reproduce the comparison."),
         field<&C::data_fingerprint>("Empty if the variants use different data."),
@@ -221,7 +228,7 @@ struct ComparisonInfo {
         field<&C::spending>("How the level is divided among the looks.", MayBeMissing{}),
         field<&C::margin>("Differences below it are practically 0; null: no such claim.",
                           MayBeMissing{}),
-        field<&C::plan_changes>("Changes of the seeds after results were known, as text.",
+        field<&C::plan_changes>("Changes of the plan after results were known, as text.",
                                 MayBeMissing{})};
   }
 };
@@ -230,9 +237,10 @@ struct Comparison : ComparisonInfo {
   std::string objective_title;   // "next token"
   bool targets_are_text = true;  // every text token is a target
   std::vector<Variant> variants;
-  std::vector<CellResult> cells;    // variants × seeds, including waiting ones
-  std::string version;              // of the program that writes the report
-  std::size_t num_directories = 1;  // merged
+  std::vector<CellResult> cells;  // variants × seeds, including waiting ones
+  std::string version;            // of the program that writes the report
+  // earlier plans of runs that could not give a verdict and were extended: "seeds [1, 2]"
+  std::vector<std::string> extended_plans;
   // compare/seal.h: seal.txt and its SHA-256, empty if no cell is sealed; ended cells without seal
   std::string seal_text, seal;
   std::size_t num_unsealed = 0;

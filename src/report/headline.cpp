@@ -25,23 +25,14 @@ void add(std::string& text, const std::vector<std::string>& labels, std::string_
     text += cat(text.empty() ? "" : " ", listed(labels), " ", labels.size() == 1 ? one : many, ".");
 }
 
-// Variants without a verdict: diverged or failed ones and pending ones.
+// Variants without a verdict in a tested comparison: diverged or failed ones.
 void add_untested(std::string& text, const Comparison& comparison, const Analysis& analysis) {
-  std::vector<std::string> broken, pending;
-  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
-    const stats::VariantSummary& variant = analysis.summary.variants[v];
-    if (v == comparison.baseline || variant.analyzed) continue;
-    if (variant.num_broken > 0) {
+  std::vector<std::string> broken;
+  for (std::size_t v = 0; v < analysis.labels.size(); ++v)
+    if (v != comparison.baseline && !analysis.summary.variants[v].analyzed)
       broken.push_back(analysis.labels[v]);
-    } else {
-      pending.push_back(cat(analysis.labels[v], " (missing ",
-                            seeds_text(waiting_seeds(comparison, analysis, v)), ")"));
-    }
-  }
   add(text, broken, "has no verdict because a run diverged or failed",
       "have no verdict because runs diverged or failed");
-  add(text, pending, "is pending and excluded from the verdict",
-      "are pending and excluded from the verdict");
 }
 
 // Variants whose verdict depends on the grid of compare.tune.

@@ -48,12 +48,14 @@ std::string tests_note(const Comparison& comparison, const Analysis& analysis) {
       " with the baseline (max-T). A difference is significant if p is at most ",
       short_number(summary.test_level), summary.look ? " (the level of this look)" : "",
       comparison.plan_changes.empty()
-          ? "; the family-wise error rate is then 5 %, whatever the spreads and the shape of "
-            "the distributions"
+          ? "; the family-wise error rate is then 5 %, whatever the spreads, if the differences "
+            "of a seed without effect are jointly as probable with the opposite signs (not if "
+            "results are skewed: docs/statistics.md)"
           : "",
       ". The simultaneous ", interval_percent(analysis),
       " % intervals invert this test. \"Better in\" counts the ", units(analysis),
-      " in which the variant is better than the baseline. Variants that share a letter are "
+      " in which the variant is better than the baseline, with the 95 % interval of the "
+      "probability that it is better in one (not adjusted). Variants that share a letter are "
       "not significantly "
       "different (all pairs, the same test). The two t-tests (Holm-adjusted) are secondary: "
       "the pooled one assumes normal results and equal variances, the paired one normal "
@@ -90,7 +92,7 @@ std::string margin_note(const Comparison& comparison, const Analysis& analysis) 
   if (!comparison.margin || !analysis.is_tested()) return "";
   std::string text = cat("Equivalent means that the whole interval lies within ±",
                          short_number(*comparison.margin), " ", metric_unit(comparison),
-                         ", the margin fixed before the first run (two one-sided tests).");
+                         ", the margin (two one-sided tests).");
   std::vector<std::string> also;
   for (std::size_t v = 0; v < analysis.labels.size(); ++v)
     if (verdict_of(analysis, v) == Verdict::kEquivalent &&
@@ -99,6 +101,16 @@ std::string margin_note(const Comparison& comparison, const Analysis& analysis) 
   if (!also.empty())
     text += cat(" Significant as well, but smaller than the margin: ", listed(also), ".");
   return text;
+}
+
+// Runs whose plan could not give a verdict and was extended when their results were known.
+std::string extended_note(const Comparison& comparison) {
+  return comparison.extended_plans.empty()
+             ? ""
+             : cat("Extended after results were known, from a plan with too few seeds for a "
+                   "verdict: ",
+                   listed(comparison.extended_plans, "plans"),
+                   ". If the extension depended on these results, the error rate is above 5 %.");
 }
 
 // How many seeds would decide the undecided variants.
@@ -111,24 +123,18 @@ std::string undecided_note(const Analysis& analysis) {
   }
   return variants.empty() ? ""
                           : cat(analysis.summary.unit == "seed" ? "Seeds" : "Groups",
-                                " that would decide, if differences and spreads stay as they "
-                                "are (t approximation): ",
+                                " that would decide with 80 % probability, if differences and "
+                                "spreads are the true ones (t approximation): ",
                                 listed(variants),
                                 analysis.summary.is_powerless()
                                     ? "."
                                     : ". They belong to a new comparison or to declared looks.");
 }
 
-// Variants and seeds excluded from the verdict until they have finished.
+// Seeds after a look, excluded until the next one.
 std::string pending_note(const Comparison& comparison, const Analysis& analysis) {
   if (!analysis.is_tested()) return "";
-  std::vector<std::string> variants, seeds;
-  for (std::size_t v = 0; v < analysis.labels.size(); ++v) {
-    const stats::VariantSummary& variant = analysis.summary.variants[v];
-    if (!variant.analyzed && variant.num_broken == 0)
-      variants.push_back(cat(analysis.labels[v], " (missing ",
-                             seeds_text(waiting_seeds(comparison, analysis, v)), ")"));
-  }
+  std::vector<std::string> seeds;
   const std::vector<std::size_t> compared = analysis.compared_seeds();
   for (std::size_t s = 0; s < comparison.seeds.size(); ++s) {
     if (std::find(compared.begin(), compared.end(), s) != compared.end()) continue;
@@ -136,16 +142,13 @@ std::string pending_note(const Comparison& comparison, const Analysis& analysis)
     for (std::size_t v = 0; v < analysis.labels.size(); ++v)
       if (analysis.summary.variants[v].analyzed && !is_finished(analysis.grid[v][s]))
         missing.push_back(analysis.labels[v]);
-    seeds.push_back(cat(comparison.seeds[s], " (missing for ", listed(missing), ")"));
+    seeds.push_back(missing.empty()
+                        ? cat(comparison.seeds[s], " (after an unfinished one)")
+                        : cat(comparison.seeds[s], " (missing for ", listed(missing), ")"));
   }
-  std::string text;
-  if (!variants.empty())
-    text = cat("Variants excluded until their runs have finished: ", listed(variants), ". ");
-  if (!seeds.empty())
-    text += cat("Seeds excluded until all compared variants have finished them: ",
-                listed(seeds, "seeds"), ". ");
-  if (!text.empty()) text.pop_back();
-  return text;
+  return seeds.empty() ? ""
+                       : cat("Seeds excluded until all compared variants have finished them: ",
+                             listed(seeds, "seeds"), ".");
 }
 
 std::string learning_note(const Comparison& comparison, const Analysis& analysis) {
@@ -336,10 +339,7 @@ std::vector<std::string> notes(const Comparison& comparison, const Analysis& ana
   add(looks_note(comparison, analysis));
   for (const std::string& change : comparison.plan_changes)
     add(sentence(cat("The error rate does not hold: ", change)));
-  if (comparison.num_directories > 1)
-    add(cat("Merged from ", comparison.num_directories,
-            " directories: the error rate holds if all of their seeds were fixed before the first "
-            "result, which the directories do not show."));
+  add(extended_note(comparison));
   add(margin_note(comparison, analysis));
   add(undecided_note(analysis));
   add(average_note(comparison));

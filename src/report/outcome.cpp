@@ -12,15 +12,32 @@
 namespace sluice::report {
 namespace {
 
+// "relu: 1 of 8 failed (seed 4: exit code 1)"; empty if no run is broken.
+std::string broken_text(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+  constexpr std::size_t kMaxRemark = 160;
+  if (analysis.summary.variants[v].num_broken == 0) return "";
+  for (const CellResult* cell : analysis.grid[v])
+    if (cell != nullptr && !cell->remark.empty())
+      return cat(analysis.labels[v], ": ", status_of(comparison, analysis, v), " (seed ",
+                 cell->seed, ": ", shortened(cell->remark, kMaxRemark), ")");
+  return cat(analysis.labels[v], ": ", status_of(comparison, analysis, v));
+}
+
+// "relu: seeds 1 and 2 did not learn"; empty if all runs learned.
+std::string unlearned_text(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
+  const std::vector<std::uint64_t> seeds = seeds_without_learning(comparison, analysis, v);
+  return seeds.empty() ? "" : cat(analysis.labels[v], ": ", seeds_text(seeds), " did not learn");
+}
+
 VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis, std::size_t v) {
   const stats::Summary& summary = analysis.summary;
   const auto result = [&](Outcome outcome, std::string reason = "") {
     return VariantOutcome{.variant = v, .outcome = outcome, .reason = std::move(reason)};
   };
   for (const std::size_t i : {v, comparison.baseline})
-    if (summary.variants[i].num_broken > 0)
-      return result(Outcome::kBroken,
-                    cat(analysis.labels[i], ": ", status_of(comparison, analysis, i)));
+    for (const auto& text : {broken_text, unlearned_text})
+      if (std::string reason = text(comparison, analysis, i); !reason.empty())
+        return result(Outcome::kBroken, std::move(reason));
   if (!comparison.plan_changes.empty())
     return result(Outcome::kBroken, listed(comparison.plan_changes, "changes"));
   switch (verdict_of(analysis, v)) {
@@ -38,10 +55,7 @@ VariantOutcome outcome_of(const Comparison& comparison, const Analysis& analysis
     case Verdict::kNone:
       break;
   }
-  const std::string& reason =
-      analysis.is_tested() ? summary.variants[v].remark : analysis.summary.untested;
-  return result(Outcome::kUndecided,
-                reason.empty() ? cat(analysis.labels[comparison.baseline], " is pending") : reason);
+  return result(Outcome::kUndecided, summary.untested);
 }
 
 }  // namespace
@@ -78,8 +92,8 @@ std::string outcome_line(const Comparison& comparison, const Analysis& analysis,
                          analysis.labels[comparison.baseline]);
   if (difference) text += cat(", ", difference_text(*difference));
   if (difference && difference->flip_p)
-    text += cat(", p ", p_text(difference->flip_p), ", better in ", difference->num_better, " of ",
-                analysis.summary.blocks.size(), " ", units(analysis));
+    text += cat(", p ", p_text(difference->flip_p), ", better in ",
+                better_text(analysis, *difference, units(analysis)));
   if (!outcome.reason.empty()) text += cat(" (", outcome.reason, ")");
   for (const std::string& doubt : outcome.grid_doubts) text += cat("; ", doubt);
   return text;

@@ -11,8 +11,9 @@
 
 namespace sluice::report {
 
-// kBroken: a run of the variant or of the baseline diverged or failed, or the seeds were changed
-// after a verdict. kUndecided: not tested yet, or neither different nor equivalent.
+// kBroken: a run of the variant or of the baseline diverged, failed or did not learn, or the plan
+// was changed after results were known. kUndecided: not tested yet, or neither different nor
+// equivalent.
 enum class Outcome { kBetter, kWorse, kEquivalent, kUndecided, kBroken };
 constexpr auto names_of(Outcome) {
   using enum Outcome;
@@ -44,7 +45,7 @@ std::vector<VariantOutcome> outcomes(const Comparison& comparison, const Analysi
 // worse; equivalent if all are. Undecided without any comparison.
 Overall overall(const std::vector<VariantOutcome>& outcomes);
 
-// "geglu: better than relu, −0.0400 [−0.0435, −0.0365], p 0.008, better in 8 of 8 seeds"
+// "geglu: better than relu, −0.0400 [−0.0435, −0.0365], p 0.008, better in 8 of 8 seeds (63–100 %)"
 std::string outcome_line(const Comparison& comparison, const Analysis& analysis,
                          const VariantOutcome& outcome);
 

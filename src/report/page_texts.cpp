@@ -16,12 +16,12 @@ seeds show neither; it does not mean equal.</li>
 <li><b>The test.</b> If a variant had no effect, each seed could as well have given the opposite
 difference. The <a href="#flips">sign-flip test</a> flips the signs of the seeds in all ways and
 counts how often the flipped results look at least as extreme as the real ones: that share is
-<i>p</i>. A difference is significant if <i>p</i> is at most 0.05. The family-wise error rate, the
-probability of even one false positive among all comparisons with the baseline, is then at most
-5&#160;%. Fewer than six seeds can never reach 0.05. Significant does not mean large: see the
-interval.</li>
-<li><b>Better in.</b> The number of seeds in which the variant is better than the baseline: what to
-expect from a single run of each.</li>
+<i>p</i>. A difference is significant if <i>p</i> is at most 0.05, or at a declared look at most its
+level. The family-wise error rate, the probability of even one false positive among all comparisons
+with the baseline, is then at most 5&#160;%, unless results are strongly skewed. Fewer than six
+seeds can never reach 0.05. Significant does not mean large: see the interval.</li>
+<li><b>Better in.</b> The number of seeds in which the variant is better than the baseline, and the
+95&#160;% interval of the probability: what to expect from a single run of each.</li>
 <li><b>When to judge.</b> Tests are made when all seeds are finished, or at the looks that the
 configuration declares. Stopping as soon as <i>p</i> is small would produce false positives.</li>
 <li><b>Power.</b> The <a href="#power">detectable difference</a> is the size that would be detected
@@ -43,7 +43,8 @@ t-test</a> assumes normal differences only. They are shown for comparison; the v
 them.</li>
 <li><b>Multiple comparisons.</b> Intervals and <i>p</i>-values are adjusted for the comparisons with
 the baseline, the letters for all pairs. They can disagree in borderline cases: a <i>p</i>-value can
-be below 0.05 although the interval just includes 0, and the letters are the most conservative.</li>
+be below the level although the interval just includes 0, and the letters are the most
+conservative.</li>
 <li><b>Coverage.</b> Intervals account for the randomness of training: they cover another draw of
 seeds, but not other data, another model size, another learning rate or longer training. The
 <a href="#heldout">held-out error</a> is the uncertainty of a difference due to the choice of
@@ -53,14 +54,14 @@ before the last may be measured on part of the held-out set (<code>evaluate.max_
 last is the result itself. In the middle of a curve the learning rate has not decayed, so its values
 say little about a run that ends there.</li>
 <li><b>Diverged or failed runs</b> are shown, and their variant gets no verdict: dropping the run
-would bias the result. A variant with unfinished runs is pending; the verdict on the others is not
-affected. † marks a run that did not learn.</li>
+would bias the result. Unfinished runs that a verdict needs are awaited. † marks a run that did not
+learn.</li>
 </ul>
 )html";
 }
 
 std::string_view page_formulas() {
-  return R"html(<p>All rules were fixed before any result was seen. Sources and derivations:
+  return R"html(<p>The rules do not depend on the results. Sources and derivations:
 <code>docs/statistics.md</code> in the source code of Sluice. <i>y</i><sub>ij</sub> is the result of
 variant <i>i</i> under seed <i>j</i>, for <i>v</i> variants and the <i>s</i> seeds that all of them
 have finished.</p>
@@ -72,10 +73,10 @@ p<sub>(i)</sub> = share of the flips e with max<sub>k ≥ i</sub> T<sub>(k)</sub
 T<sub>(i)</sub>, &#160; adjusted p<sub>(i)</sub> = max<sub>k ≤ i</sub> p<sub>(k)</sub></p>
 <p>Max-T step-down (Westfall and Young 1993), T<sub>(1)</sub> the largest. Signs are flipped per
 seed, jointly for all comparisons; all 2<sup>s</sup> flips up to 16 seeds, otherwise a fixed sample.
-Exact if differences without effect are symmetric around 0. The intervals contain the true
-differences that the test does not reject; the other comparisons are then centered at their means.
-Equivalence: the interval lies within the margin. The letters use the same test over all pairs
-(display: Piepho 2004).</p>
+Exact if the differences of a seed without effect are as probable with the opposite signs. The
+intervals contain the true differences that the test does not reject; the other comparisons are then
+centered at their means. Equivalence: the interval lies within the margin. The letters use the same
+test over all pairs (display: Piepho 2004).</p>
 <h3 id="blocks">Pooled t-test (secondary)</h3>
 <p class="formula">y<sub>ij</sub> = μ + variant<sub>i</sub> + seed<sub>j</sub> + ε<sub>ij</sub>,
 &#160; σ̂² = Σ (y<sub>ij</sub> − ȳ<sub>i·</sub> − ȳ<sub>·j</sub> + ȳ<sub>··</sub>)² /

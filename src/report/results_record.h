@@ -43,7 +43,7 @@ struct ResultsRecord {
     bool compared = false;
     std::vector<std::uint64_t> pending_seeds, seeds_without_learning;
     std::optional<double> mean, std, difference, difference_low, difference_high, sign_flip_p;
-    Outcome verdict = Outcome::kUndecided;
+    std::optional<Outcome> verdict;
     std::optional<std::int64_t> found_at_seeds, seeds_to_decide;
     std::optional<std::uint64_t> seeds_better;
     std::optional<double> better_rate_low, better_rate_high, p, p_holm, paired_p, paired_p_holm;
@@ -78,12 +78,12 @@ struct ResultsRecord {
                                     "inverting the sign-flip test; null if unbounded."),
           field<&V::difference_high>("Upper bound; null if unbounded."),
           field<&V::sign_flip_p>("p-value of the sign-flip test, adjusted over the comparisons."),
-          field<&V::verdict>("better, worse, equivalent, undecided or broken; undecided for the "
+          field<&V::verdict>("better, worse, equivalent, undecided or broken; null for the "
                              "baseline."),
           field<&V::found_at_seeds>("Number of seeds at which the difference was first "
                                     "significant; null if it is not."),
-          field<&V::seeds_to_decide>("Seeds that would decide an undecided variant, if difference "
-                                     "and spread stay as they are."),
+          field<&V::seeds_to_decide>("Seeds that would decide an undecided variant with 80 % "
+                                     "probability, if difference and spread are the true ones."),
           field<&V::seeds_better>("Compared seeds, or groups of seeds, in which the variant is "
                                   "better."),
           field<&V::better_rate_low>("Lower bound of the 95 % interval (Clopper-Pearson) for the "
@@ -250,7 +250,7 @@ struct ResultsRecord {
         field<&R::margin>("compare.margin."),
         field<&R::looks>("compare.looks."),
         field<&R::spending>("compare.spending; null without looks."),
-        field<&R::plan_changes>("Changes of the seeds after results were known, as text."),
+        field<&R::plan_changes>("Changes of the plan after results were known, as text."),
         field<&R::summary>("One object per variant, in the order of the configuration."),
         field<&R::cells>("One object per variant and seed."),
         field<&R::tuning>("Results of all tuning candidates."),

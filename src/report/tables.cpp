@@ -6,6 +6,7 @@
 
 #include "base/text_format.h"
 #include "config/names.h"
+#include "report/outcome.h"
 #include "report/published.h"
 #include "report/text.h"
 #include "report/tuned_values.h"
@@ -32,8 +33,15 @@ std::string no_difference(const Comparison& comparison, const Analysis& analysis
   return status.empty() ? std::string(kUnknown) : cat(status, ": ", no_verdict(analysis, v));
 }
 
+// As `sluice verdict` says it; none of the baseline.
+std::string outcome_word(const std::vector<VariantOutcome>& all, std::size_t v) {
+  for (const VariantOutcome& one : all)
+    if (one.variant == v) return std::string(config::name_of(one.outcome));
+  return std::string(kUnknown);
+}
+
 std::vector<std::string> result_row(const Comparison& comparison, const Analysis& analysis,
-                                    std::size_t v) {
+                                    const std::vector<VariantOutcome>& all, std::size_t v) {
   const stats::VariantSummary& variant = analysis.summary.variants[v];
   const stats::Difference none, &difference = variant.difference ? *variant.difference : none;
   const auto& error = analysis.sample_error[v];
@@ -44,11 +52,9 @@ std::vector<std::string> result_row(const Comparison& comparison, const Analysis
       std::to_string(variant.num_finished), mean_text(variant),
       variant.difference ? difference_text(difference) : no_difference(comparison, analysis, v)};
   if (analysis.is_tested()) {
-    row.push_back(verdict_word(verdict_of(analysis, v)));
+    row.push_back(outcome_word(all, v));
     row.push_back(p_text(difference.flip_p));
-    row.push_back(difference.better_rate
-                      ? cat(difference.num_better, " of ", analysis.summary.blocks.size())
-                      : unknown);
+    row.push_back(difference.better_rate ? better_text(analysis, difference) : unknown);
     row.push_back(variant.letters.empty() ? unknown : variant.letters);
   }
   if (analysis.has_sample_errors())
@@ -172,8 +178,9 @@ TextTable short_result_table(const Comparison& comparison, const Analysis& analy
                          {{"verdict", false}, {"p"}, {"better in"}, {"letters", false}});
   }
   if (analysis.has_sample_errors()) table.columns.push_back({"held-out error"});
+  const std::vector<VariantOutcome> all = outcomes(comparison, analysis);
   for (std::size_t v = 0; v < comparison.variants.size(); ++v)
-    table.rows.push_back(result_row(comparison, analysis, v));
+    table.rows.push_back(result_row(comparison, analysis, all, v));
   return table;
 }
 

@@ -67,27 +67,18 @@ std::string interval_percent(const Analysis& analysis) {
   return short_number(100 * (1 - analysis.summary.test_level));
 }
 
-std::string verdict_word(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kLower:
-      return "better";
-    case Verdict::kHigher:
-      return "worse";
-    case Verdict::kEquivalent:
-      return "equivalent";
-    case Verdict::kNotSignificant:
-      return "undecided";
-    case Verdict::kNone:
-      return std::string(kUnknown);
-  }
-  return std::string(kUnknown);
-}
-
 std::string units(const Analysis& analysis) { return analysis.summary.unit + "s"; }
+
+std::string better_text(const Analysis& analysis, const stats::Difference& difference,
+                        std::string_view unit) {
+  const stats::Interval rate = difference.better_rate.value();
+  return cat(difference.num_better, " of ", analysis.summary.blocks.size(), unit.empty() ? "" : " ",
+             unit, " (", fixed(100 * rate.low, 0), "–", fixed(100 * rate.high, 0), " %)");
+}
 
 std::string seeds_to_decide_text(const Analysis& analysis, const stats::Difference& difference) {
   return difference.seeds_to_decide ? cat("about ", with_commas(*difference.seeds_to_decide), " ",
-                                          units(analysis), " would decide")
+                                          units(analysis), " would decide with 80 % probability")
                                     : "";
 }
 

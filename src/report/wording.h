@@ -27,11 +27,13 @@ std::vector<std::uint64_t> seeds_without_learning(const Comparison& comparison,
 std::string powerless_text(const Analysis& analysis);
 // "95"; with looks, of this look
 std::string interval_percent(const Analysis& analysis);
-// Of a difference: "better", "worse", "equivalent", "undecided"; "–" for kNone.
-std::string verdict_word(Verdict verdict);
 // "seeds", or "groups" if groups of seeds are compared
 std::string units(const Analysis& analysis);
-// "about 14 seeds would decide"; empty if decided or unknown
+// "7 of 8 (47–100 %)", or "7 of 8 seeds (47–100 %)": how often the variant is better than the
+// baseline, and the 95 % interval of that probability. The difference is tested.
+std::string better_text(const Analysis& analysis, const stats::Difference& difference,
+                        std::string_view unit = "");
+// "about 14 seeds would decide with 80 % probability"; empty if decided or unknown
 std::string seeds_to_decide_text(const Analysis& analysis, const stats::Difference& difference);
 // The same number in seeds, also if groups are compared.
 std::optional<std::int64_t> seeds_to_decide(const Analysis& analysis,

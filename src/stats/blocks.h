@@ -1,5 +1,5 @@
-// Selects the variants and seeds of an unfinished table to test: a complete block, in which every
-// variant has finished every seed.
+// Selects the variants and seeds by which an unfinished table is described: a complete block, in
+// which every variant has finished every seed.
 //
 // Among all complete blocks, the one with the most residual degrees of freedom, (v − 1)(s − 1), is
 // chosen, so that

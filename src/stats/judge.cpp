@@ -5,13 +5,14 @@
 #include <numeric>
 #include <utility>
 
+#include "base/text_format.h"
 #include "stats/holm.h"
 #include "stats/letters.h"
 #include "stats/moments.h"
 #include "stats/paired_test.h"
+#include "stats/power.h"
 #include "stats/proportion.h"
 #include "stats/sign_flip.h"
-#include "stats/student_t.h"
 
 namespace sluice::stats {
 namespace {
@@ -66,28 +67,6 @@ std::vector<std::optional<std::size_t>> found_at(const Blocks& blocks, std::span
   return found;
 }
 
-// The smallest number of seeds with which `decides` the half width of the interval, by the t
-// distribution at the Bonferroni-adjusted level.
-template <class Decides>
-std::optional<std::int64_t> seeds_until(double std, double level, Decides decides) {
-  constexpr std::int64_t kMaxSeeds = 1'000'000;
-  const auto suffices = [&](std::int64_t s) {
-    const double n = static_cast<double>(s);
-    return decides(t_quantile(1 - level / 2, n - 1) * std / std::sqrt(n));
-  };
-  std::int64_t low = 1, high = 2;
-  while (high < kMaxSeeds && !suffices(high)) {
-    low = high;
-    high = std::min(2 * high, kMaxSeeds);
-  }
-  if (!suffices(high)) return std::nullopt;
-  while (high - low > 1) {
-    const std::int64_t middle = low + (high - low) / 2;
-    (suffices(middle) ? high : low) = middle;
-  }
-  return high;
-}
-
 void conclude(Difference& difference, const Plan& plan, double found_difference) {
   const bool is_within = plan.margin && difference.interval &&
                          difference.interval->low > -*plan.margin &&
@@ -103,17 +82,18 @@ void conclude(Difference& difference, const Plan& plan, double found_difference)
 
 void add_seeds_to_decide(Difference& difference, double std, const Plan& plan,
                          const Summary& summary) {
-  if (difference.conclusion != Conclusion::kUndecided || !(std > 0)) return;
-  const double size = std::abs(difference.value);
-  const auto seeds = seeds_until(
-      std, summary.level / static_cast<double>(summary.num_comparisons),
-      [&](double half) { return half < size || (plan.margin && size + half < *plan.margin); });
-  // A constant difference has no interval and no test with any number of seeds.
-  if (!seeds || !difference.interval || !plan.looks.empty())
-    return;  // with looks, the number of seeds is fixed
+  // A constant difference has no interval and no test with any number of seeds. With looks, the
+  // number of seeds is fixed.
+  if (difference.conclusion != Conclusion::kUndecided || !(std > 0) || !difference.interval ||
+      !plan.looks.empty())
+    return;
+  const Design design{.num_variants = static_cast<std::int64_t>(summary.num_comparisons) + 1,
+                      .std = std / std::sqrt(2),  // of one run: differences have √2 times as much
+                      .level = summary.level};
+  const auto seeds = seeds_to_decide(design, difference.value, plan.margin);
+  if (!seeds) return;
   difference.seeds_to_decide =
-      std::max({*seeds, static_cast<std::int64_t>(min_seeds(summary.level)),
-                static_cast<std::int64_t>(summary.blocks.size()) + 1});
+      std::max(*seeds, static_cast<std::int64_t>(summary.blocks.size()) + 1);
 }
 
 void add_flip_tests(const Blocks& blocks, const Plan& plan, std::span<const double> levels,

@@ -11,6 +11,14 @@
 // guidelines for effective sample size determination"). docs/statistics.md compares it with
 // simulations. With fewer than min_seeds(level) seeds nothing can be significant. This is the power
 // for one difference chosen in advance, not for all simultaneously.
+//
+// Equivalence: the interval mean ± c SE, SE = std(d)/√s, lies within (−M, M) with about the
+// probability
+//
+//   P(T_{f,δ(D − M)} < −c) + P(T_{f,δ(D + M)} > c) − 1, at least 0
+//
+// i.e. the powers P1 and P2 of two one-sided t-tests as P1 + P2 − 1. That is a lower bound: it
+// counts a table twice if both tests fail. With a power of 0.8 that hardly ever happens.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +36,15 @@ struct Design {
   double power = 0.8;
 };
 
-// All three functions: UserError kUsage for a std that is negative or not finite, a level or power
+// All functions: UserError kUsage for a std that is negative or not finite, a level or power
 // outside (0, 1), or a power that is not above the level.
 
 // Probability of detecting a true difference (of either sign). None for fewer than two variants or
 // min_seeds(level) seeds, or a std of 0.
 std::optional<double> power_of(const Design& design, double difference);
+
+// Probability that the interval lies within (−margin, margin). None if power_of returns none.
+std::optional<double> equivalence_power_of(const Design& design, double difference, double margin);
 
 // In units of the metric. None if power_of returns none.
 std::optional<double> detectable_difference(const Design& design);
@@ -42,5 +53,11 @@ std::optional<double> detectable_difference(const Design& design);
 // detectable_difference ≤ `difference`. None for fewer than two variants, a std of 0, or more than
 // a million seeds. UserError kUsage unless `difference` > 0.
 std::optional<std::int64_t> seeds_needed(const Design& design, double difference);
+
+// The smallest number of seeds (at least min_seeds(level); `design.num_seeds` is ignored) that
+// gives a verdict with probability `design.power`: the true `difference` is found significant, or,
+// with a margin, it is called equivalent; whichever takes fewer. None as for seeds_needed.
+std::optional<std::int64_t> seeds_to_decide(const Design& design, double difference,
+                                            std::optional<double> margin);
 
 }  // namespace sluice::stats

@@ -2,17 +2,23 @@
 // (Westfall & Young 1993, "Resampling-Based Multiple Testing", chapters 2 and 4; Fisher 1935, "The
 // Design of Experiments", section 21).
 //
-// d_ij: difference of comparison i under seed j. If a comparison has no effect, its differences are
-// symmetric around 0: flipping the signs of a seed, jointly for all comparisons because they share
-// runs, gives an equally probable table. Over all flips e ∈ {−1, 1}^s:
+// d_ij: difference of comparison i under seed j. Without effects, flipping the signs of a seed,
+// jointly for all comparisons because they share runs, gives an equally probable table if the
+// vector (d_1j, ..., d_mj) is symmetric around 0. Over all flips e ∈ {−1, 1}^s:
 //
 //   T_i(e) = |Σ_j e_j d_ij| / √(Σ_j d_ij²)         T_(1) ≥ … ≥ T_(m) observed, at e = 1
 //   p_(i)  = share of the flips with max over k ≥ i of T_(k)(e) ≥ T_(i)
 //   adjusted p_(i) = max over k ≤ i of p_(k)
 //
 // T is an increasing function of |t| (t² = (s − 1) T² / (s − T²)), since flips do not change Σ d².
-// The family-wise error is at most the level, exactly, for any subset of comparisons without
-// effect, whatever the spreads, the shapes and the correlations. The smallest p is 2/2^s.
+// The family-wise error is at most the level, exactly, if the seeds are independent and the
+// differences of the comparisons without effect are jointly symmetric: d and −d have the same
+// distribution. Spreads, other shapes and correlations do not matter.
+//   - One comparison: its difference must be symmetric, as it is for two variants with the same
+//     distribution.
+//   - Several: results that are symmetric around the common mean, given the seed, are enough; the
+//     same skewed distribution is not, since the baseline enters all differences with one sign.
+// docs/statistics.md has simulated errors with skewed results. The smallest p is 2/2^s.
 //
 // Up to 16 seeds, all flips are taken; e and −e give the same T, so half of them are computed.
 // Above, a sample keyed by `key`: p = (1 + hits) / (1 + 32,767), which is a valid p too.

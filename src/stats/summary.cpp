@@ -34,40 +34,33 @@ VariantSummary describe(const Table& table, std::size_t variant, const std::stri
   return result;
 }
 
-// Whether the first `num_seeds` seeds of a variant have finished.
-bool has_finished(const Table& table, std::size_t variant, std::size_t num_seeds) {
-  for (std::size_t seed = 0; seed < num_seeds; ++seed)
-    if (!table.value(variant, seed)) return false;
-  return true;
-}
-
 BlockChoice first_seeds(std::vector<std::size_t> variants, std::size_t num_seeds) {
   BlockChoice block{.variants = std::move(variants), .seeds = std::vector<std::size_t>(num_seeds)};
   std::iota(block.seeds.begin(), block.seeds.end(), std::size_t{0});
   return block;
 }
 
-// The block that the plan allows to test: all seeds, or those of a look. None before and between.
+// The block that the plan allows to test: every variant that is not broken, and all seeds or those
+// of a look. None before and between.
 std::optional<BlockChoice> planned_block(const Table& table, const Plan& plan, Summary& summary) {
-  std::vector<std::size_t> intact, finished;
-  for (std::size_t i = 0; i < table.num_variants(); ++i) {
-    if (summary.variants[i].num_broken > 0) continue;
-    intact.push_back(i);
-    if (has_finished(table, i, table.num_seeds())) finished.push_back(i);
-  }
-  if (plan.looks.empty())
-    return finished.size() < 2 ? std::nullopt
-                               : std::optional(first_seeds(finished, table.num_seeds()));
+  std::vector<std::size_t> intact;
+  for (std::size_t i = 0; i < table.num_variants(); ++i)
+    if (summary.variants[i].num_broken == 0) intact.push_back(i);
+  if (intact.size() < 2) return std::nullopt;
   std::size_t num_seeds = 0;
   while (num_seeds < table.num_seeds() &&
          std::all_of(intact.begin(), intact.end(),
                      [&](std::size_t i) { return table.value(i, num_seeds).has_value(); }))
     ++num_seeds;
-  const auto look =
-      std::find(plan.looks.begin(), plan.looks.end(), static_cast<std::int64_t>(num_seeds));
-  if (look == plan.looks.end() || intact.size() < 2) return std::nullopt;
-  summary.look = static_cast<std::size_t>(look - plan.looks.begin());
-  return first_seeds(intact, num_seeds);
+  if (plan.looks.empty()) {
+    if (num_seeds < table.num_seeds()) return std::nullopt;
+  } else {
+    const auto look =
+        std::find(plan.looks.begin(), plan.looks.end(), static_cast<std::int64_t>(num_seeds));
+    if (look == plan.looks.end()) return std::nullopt;
+    summary.look = static_cast<std::size_t>(look - plan.looks.begin());
+  }
+  return first_seeds(std::move(intact), num_seeds);
 }
 
 Blocks blocks_of(const Table& table, BlockChoice choice, Summary& summary) {
@@ -107,7 +100,7 @@ std::string runs_left(const Summary& summary) {
 std::string unplanned_reason(const Table& table, const Plan& plan, const Summary& summary) {
   if (plan.looks.empty())
     return cat("preliminary, ", runs_left(summary), "; tests are made on all ", table.num_seeds(),
-               " ", plan.unit, "s");
+               " ", plan.unit, "s of all variants");
   const auto next = std::find_if(plan.looks.begin(), plan.looks.end(), [&](std::int64_t look) {
     return look > static_cast<std::int64_t>(summary.blocks.size());
   });

@@ -1,14 +1,14 @@
-// Statistics of a comparison: means, differences to the baseline, tests, letters. The rules were
-// fixed before the data were seen; docs/statistics.md lists them with the sources.
+// Statistics of a comparison: means, differences to the baseline, tests, letters. The rules are the
+// same for every comparison; docs/statistics.md lists them with the sources.
 //
 // - A variant with a broken cell gets no verdict: dropping the broken seed would bias the result.
-//   It keeps the mean and std of its finished seeds; `remark` gives the reason. A variant without a
-//   finished cell is not analyzed either.
-// - Tests are made only when they were planned: on all seeds, by all variants that have finished
-//   them, or at a look (stats/looks.h) on its seeds, once every variant has finished them. A
-//   variant that lacks some of these seeds is pending, as its `remark` states, and does not affect
-//   the others. Before and between, differences and means describe what has finished
-//   (stats/blocks.h), and `untested` says that there is no verdict.
+//   It keeps the mean and std of its finished seeds; `remark` gives the reason. The others are
+//   analyzed without it.
+// - Tests are made only when they were planned: once every variant that is not broken has finished
+//   all seeds, or those of a look (stats/looks.h). Testing the variants that finish first would
+//   allow stopping as soon as one is significant. Before and between, differences and means
+//   describe a complete block of what has finished (stats/blocks.h); a variant outside it is
+//   pending, as its `remark` states, and `untested` says that there is no verdict.
 // - Mean and std use all finished seeds of the variant.
 #pragma once
 
@@ -47,8 +47,9 @@ struct Difference {
   std::optional<double> flip_p;  // sign-flip test, adjusted over the comparisons (max-T)
   Conclusion conclusion = Conclusion::kNone;
   std::optional<std::size_t> found_at_look;  // index of the first look with a significant result
-  // Seeds with which the interval would exclude 0 or lie within the margin, if the difference and
-  // its spread stay as they are; none if concluded, without spread, or above a million.
+  // Seeds that would give a verdict with 80 % probability if the true difference and spread are the
+  // observed ones (seeds_to_decide in power.h); more than there are. None if there is a verdict,
+  // without spread, above a million, or with looks, which fix the number of seeds.
   std::optional<std::int64_t> seeds_to_decide;
   std::size_t num_better = 0;           // seeds in which the variant is better than the baseline
   std::optional<Interval> better_rate;  // Clopper-Pearson, 1 − level, for this variant alone

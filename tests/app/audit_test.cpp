@@ -51,7 +51,7 @@ class AuditTest : public TwoVariantsTest {
     std::optional<compare::CellRecord> record = compare::read_record(file);
     ASSERT_TRUE(record && record->seal);
     change(*record);
-    record->seal->digest = sha256_of(compare::seal_lines(*record));
+    if (record->seal) record->seal->digest = sha256_of(compare::seal_lines(*record));
     compare::write_record(*record, file);
   }
   void expect_fault(const std::string& fault, const std::string& cells = "0") const {
@@ -149,6 +149,31 @@ TEST_F(AuditTest, NamesEditedFiles) {
   expect_fault("copy/seal.txt: line 5: received `  state diverged`; expected `  state finished`");
 }
 
+// A run of another configuration, trained honestly, in the place of one of the comparison.
+TEST_F(AuditTest, FindsRunsOfOtherSettings) {
+  start_over();
+  const std::string original = read("copy/comparison.json");
+  const Outcome outcome = sluice({"compare", "compare.yaml", "--set", "run.dir=copy",
+                                  "optimizer.lr=1e-5", "--only", "relu", "--seeds", "1"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto other = nlohmann::ordered_json::parse(read("copy/comparison.json"));
+  auto json = nlohmann::ordered_json::parse(original);
+  for (const char* key : {"hash", "directory"}) json["cells"][0][key] = other["cells"][0][key];
+  std::ofstream(path("copy/comparison.json")) << json;
+  write_report();
+  expect_fault("/result.json: optimizer.lr: received 1e-05; expected ");
+  expect_fault(": 1 ended run of other settings, not part of the comparison");
+}
+
+// The files of runs on a GPU can be checked on a machine without one.
+TEST_F(AuditTest, FilesNeedNoGpu) {
+  start_over();
+  replace("copy/comparison.json", "device: auto", "device: cuda");
+  write_report();
+  const Outcome outcome = sluice({"audit", "copy", "--cells", "0"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
 TEST_F(AuditTest, NamesOtherPrograms) {
   start_over();
   const auto by_another = [](compare::CellRecord& record) {
@@ -206,12 +231,18 @@ TEST_F(AuditTest, SaysHowToPrepareMissingData) {
   EXPECT_NE(outcome.err.find("prepare it with `sluice prepare copy/cells/"), std::string::npos);
 }
 
-// Runs of earlier versions have no hashes.
+// Runs of earlier versions have no hashes. Those of a version that seals its runs have lost them.
 TEST_F(AuditTest, ReadsComparisonsWithoutSeals) {
+  start_over();
+  change_record(cell("relu-seed-1"), [](compare::CellRecord& record) { record.seal.reset(); });
+  write_report();
+  expect_fault("cell.json: seal: received none; expected one, since ");
   start_over();
   for (const fs::directory_entry& entry : fs::directory_iterator(path("copy/cells"))) {
     auto json = nlohmann::ordered_json::parse(content(entry.path() / "cell.json"));
     json.erase("seal");
+    json.erase("plan");
+    json["build"] = "0.0.9 (old)";
     std::ofstream(entry.path() / "cell.json") << json.dump(2) << "\n";
   }
   fs::remove(path("copy/seal.txt"));
@@ -256,6 +287,20 @@ TEST_F(TunedAuditTest, TuningIsPartOfTheAudit) {
             }).find("result.json: received "),
             std::string::npos);
   EXPECT_NE(faults_after([&] {
+              std::optional<compare::CellRecord> record = compare::read_record(run / "cell.json");
+              record->build = record->seal->program = "0.0.9 (old)";
+              record->seal->executable = std::string(64, '0');
+              record->seal->digest = sha256_of(compare::seal_lines(*record));
+              compare::write_record(*record, run / "cell.json");
+            }).find("seed 101: received runs by 0.0.9 (old) and by "),
+            std::string::npos);
+  EXPECT_NE(faults_after([&] {
+              std::optional<compare::CellRecord> record = compare::read_record(run / "cell.json");
+              record->state = compare::CellState::kDiverged;
+              compare::write_record(*record, run / "cell.json");
+            }).find("cell.json: received "),
+            std::string::npos);
+  EXPECT_NE(faults_after([&] {
               fs::remove_all(path("two/tune"));
             }).find("expected the result of a run in tune/"),
             std::string::npos);
@@ -266,44 +311,6 @@ TEST_F(TunedAuditTest, TuningIsPartOfTheAudit) {
               std::ofstream(path("two/comparison.json")) << json;
             }).find("better than the chosen "),
             std::string::npos);
-}
-
-class AverageTest : public TwoVariantsTest {};
-
-TEST_F(AverageTest, ComparesTheMeanOfTheLastEvaluations) {
-  const std::vector<std::string> settings{"evaluate.every_steps=2",
-                                          "compare.metric={log_perplexity, average_last: 2}",
-                                          "compare.seeds=[1]"};
-  std::vector<std::string> command{"compare", "compare.yaml", "--set"};
-  command.insert(command.end(), settings.begin(), settings.end());
-  const Outcome outcome = sluice(command);
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const auto results = nlohmann::json::parse(read("two/results.json"));
-  EXPECT_EQ(results["average_last"], 2);
-  for (const auto& cell : results["cells"]) {
-    std::vector<double> figures;
-    std::ifstream metrics(
-        path("two/" + cell["directory"].get<std::string>() + "/run/metrics.jsonl"));
-    for (std::string line; std::getline(metrics, line);)
-      if (const auto json = nlohmann::json::parse(line); json.contains("eval"))
-        figures.push_back(json["eval"]["log_perplexity"]);
-    ASSERT_EQ(figures.size(), 4U);  // steps 0, 2, 4, 6
-    EXPECT_EQ(cell["log_perplexity"].get<double>(), (figures[2] + figures[3]) / 2);
-  }
-  EXPECT_NE(read("two/table.md").find("the mean over the last 2 evaluations"), std::string::npos);
-  EXPECT_EQ(sluice({"audit", "two", "--seed", "1"}).exit_code, 0);
-}
-
-TEST_F(AverageTest, RefusesTooFewOrOtherEvaluations) {
-  const Outcome few = sluice({"compare", "compare.yaml", "--set", "compare.average_last=2"});
-  EXPECT_EQ(few.exit_code, 2);
-  EXPECT_NE(few.err.find("compare.average_last: received 2; expected at most 1"), std::string::npos)
-      << few.err;
-  const Outcome other = sluice({"compare", "compare.yaml", "--set", "compare.average_last=2",
-                                "evaluate.every_steps=2", "evaluate.max_tokens=128"});
-  EXPECT_EQ(other.exit_code, 2);
-  EXPECT_NE(other.err.find("evaluate.max_tokens: received 128; expected all"), std::string::npos)
-      << other.err;
 }
 
 class EvalOverlapTest : public ShortRunTest {};

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text_format.h"
 #include "compare/cell.h"
+#include "compare/plan_text.h"
 #include "compare/session.h"
 #include "store/run_result.h"
 #include "tests/compare/fake_runs.h"
@@ -27,52 +28,6 @@ constexpr double kSlowdown = 10;
 constexpr double kSlowdown = 1;
 #endif
 
-std::string training_lines(std::int64_t first, std::int64_t last) {
-  std::string text;
-  for (std::int64_t step = first; step <= last; ++step)
-    text += cat(
-        "{\"step\":", step, ",\"tokens\":", step * 64, ",\"loss\":5.0,\"log_perplexity\":", step,
-        ",\"perplexity\":1.5,\"grad_norm\":1.25,\"lr\":0.001,", "\"time\":{\"seconds\":", step,
-        ",\"step_seconds\":0.25,\"tokens_per_s\":100.0,\"mfu\":0.5,\"mfu_denominator\":1000000000."
-        "0}}\n");
-  return text;
-}
-
-TEST(Curves, TrainingPointsAreMeans) {
-  const sluice::testing::TemporaryDirectory directory;
-  const fs::path path = directory / "metrics.jsonl";
-  EXPECT_TRUE(read_curves(path).training.empty());
-  std::ofstream(path) << "{\"step\":0,\"eval\":{\"log_perplexity\":5.5}}\n"
-                      << training_lines(1, 900)
-                      << "{\"step\":900,\"eval\":{\"log_perplexity\":4.5,\"num_tokens\":3}}\n"
-                         "{\"step\":900,\"note\":{\"eval\":1}}\n"
-                      << "{\"step\":901,\"log_perp";
-  const Curves curves = read_curves(path);
-  ASSERT_EQ(curves.training.size(), 300U);
-  EXPECT_EQ(curves.training[0].step, 3);
-  EXPECT_EQ(curves.training[0].log_perplexity, 2.0);  // of 1, 2, 3
-  EXPECT_EQ(curves.training[0].seconds, 0.75);
-  EXPECT_EQ(curves.training[299].step, 900);
-  EXPECT_EQ(curves.training[299].seconds, 225.0);
-  ASSERT_EQ(curves.held_out.size(), 2U);
-  EXPECT_EQ(curves.held_out[0].log_perplexity, 5.5);
-  EXPECT_EQ(curves.held_out[1].step, 900);
-  EXPECT_EQ(curves.held_out[0].num_tokens, 0U);  // unknown
-  EXPECT_EQ(curves.held_out[1].num_tokens, 3U);
-  EXPECT_EQ(curves.held_out[1].seconds, 225.0);
-}
-
-TEST(Curves, PointsWithoutAValueAreOmitted) {
-  const sluice::testing::TemporaryDirectory directory;
-  const fs::path path = directory / "metrics.jsonl";
-  std::ofstream(path) << training_lines(1, 2)
-                      << "{\"step\":3,\"loss\":null,\"log_perplexity\":null}\n"
-                         "{\"step\":3,\"eval\":{\"log_perplexity\":null}}\n";
-  const Curves curves = read_curves(path);
-  EXPECT_EQ(curves.training.size(), 2U);
-  EXPECT_TRUE(curves.held_out.empty());
-}
-
 class CollectTest : public ::testing::Test {
  protected:
   fs::path session(const std::string& name, std::vector<std::uint64_t> seeds,
@@ -87,9 +42,11 @@ class CollectTest : public ::testing::Test {
                            .name = name,
                            .command = "on " + cpu,
                            .directory = directory_ / name,
-                           .only = only_};
+                           .only = only_,
+                           .seeds = only_seeds_};
     options.config.equalize = equalize_;
     options.config.tune = tune_;
+    options.config.looks = looks_;
     EXPECT_FALSE(run_session(options, runs).interrupted);
     return options.directory;
   }
@@ -106,6 +63,7 @@ class CollectTest : public ::testing::Test {
   sluice::testing::TemporaryDirectory directory_;
   std::string extra_;
   std::vector<std::string> only_;
+  std::vector<std::uint64_t> only_seeds_, looks_;
   std::map<std::string, double> step_s_, log_perplexity_;
   std::map<std::string, std::string> behavior_;
   Equalize equalize_ = Equalize::kSteps;
@@ -123,6 +81,43 @@ TEST_F(CollectTest, MergesDirectoriesWithDifferentSeeds) {
     EXPECT_TRUE(fs::exists(both[0] / cell.directory / "cell.json")) << cell.directory;
   }
   EXPECT_EQ(comparison.commands, (std::vector<std::string>{"on Fake 9000", "on Other"}));
+}
+
+// Seeds that were planned apart may have been chosen by their results; parts of one plan were not.
+TEST_F(CollectTest, SeedsPlannedApartVoidTheErrorRate) {
+  const std::vector<fs::path> apart{session("a", {1, 2}), session("b", {3, 4}, "Other")};
+  EXPECT_EQ(collect(apart).plan_changes,
+            (std::vector<std::string>{
+                "directories with different seeds were merged: [1, 2] and [3, 4]"}));
+  only_seeds_ = {1, 2};
+  const fs::path first = session("c", {1, 2, 3, 4});
+  only_seeds_ = {3, 4};
+  const std::vector<fs::path> parts{first, session("d", {1, 2, 3, 4}, "Other")};
+  const report::Comparison comparison = collect(parts);
+  EXPECT_TRUE(comparison.plan_changes.empty());
+  for (const report::CellResult& cell : comparison.cells)
+    EXPECT_EQ(cell.state, report::CellState::kFinished);
+}
+
+// A look judges the first seeds of the list.
+TEST_F(CollectTest, RejectsOtherSeedsWithLooks) {
+  looks_ = {2};
+  const fs::path a = session("a", {1, 2});
+  EXPECT_NE(refusal(a, session("b", {2, 3}))
+                .find("received seeds [2, 3] instead of [1, 2], of "
+                      "which looks judge the first"),
+            std::string::npos);
+}
+
+TEST_F(CollectTest, RejectsDifferentGrids) {
+  const auto tune = [](std::vector<config::Word> values) {
+    return TuneConfig{.grid = {{{"optimizer.lr", std::move(values)}}}, .seeds = {101}};
+  };
+  tune_ = tune({{"1", false}, {"3", false}});
+  const fs::path a = session("a", {1});
+  tune_ = tune({{"1", false}});
+  EXPECT_NE(refusal(a, session("b", {1})).find("received tuning optimizer.lr from 1 over seeds"),
+            std::string::npos);
 }
 
 TEST_F(CollectTest, RejectsDifferentComparisons) {
@@ -297,12 +292,11 @@ TEST_F(CollectTest, RejectsDamagedComparisons) {
 TEST_F(CollectTest, ReadsAThousandCellsWithinFiveSeconds) {
   const fs::path directory = directory_ / "many", one = directory_ / "one";
   fs::create_directories(one / "run");
-  std::ofstream(one / "run" / "metrics.jsonl") << training_lines(1, 1000);
+  std::ofstream(one / "run" / "metrics.jsonl") << testing::training_lines(1, 1000);
   store::RunResult result{.step = 1000, .figures = {.log_perplexity = 3.0}};
   for (int i = 0; i < 300; ++i)
     result.documents.push_back({.nats = 100.0 / (i + 3), .num_targets = 40});
   store::write_run_result(result, one / "run" / "result.json");
-  write_record({.state = CellState::kFinished, .hash = "h"}, one / "cell.json");
   ComparisonFile file;
   file.comparison.variants = {{.settings = {{"model.ffn", "relu"}}}};
   file.variant_hashes = {"v"};
@@ -317,6 +311,13 @@ TEST_F(CollectTest, ReadsAThousandCellsWithinFiveSeconds) {
     fs::create_directories(directory / "cells");
     fs::copy(one, directory / cell.directory, fs::copy_options::recursive);
   }
+  for (const report::CellResult& cell : file.comparison.cells)
+    write_record({.settings = cell.settings,
+                  .seed = cell.seed,
+                  .state = CellState::kFinished,
+                  .hash = "h",
+                  .plan = plan_text(file.comparison)},
+                 directory / cell.directory / "cell.json");
   write_comparison(file, directory);
   const std::clock_t begin = std::clock();
   const report::Comparison comparison = collect(std::vector<fs::path>{directory});

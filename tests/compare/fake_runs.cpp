@@ -148,6 +148,17 @@ CompareConfig two_variants(std::vector<std::uint64_t> seeds) {
   return config;
 }
 
+std::string training_lines(std::int64_t first, std::int64_t last) {
+  std::string text;
+  for (std::int64_t step = first; step <= last; ++step)
+    text += cat(
+        "{\"step\":", step, ",\"tokens\":", step * 64, ",\"loss\":5.0,\"log_perplexity\":", step,
+        ",\"perplexity\":1.5,\"grad_norm\":1.25,\"lr\":0.001,", "\"time\":{\"seconds\":", step,
+        ",\"step_seconds\":0.25,\"tokens_per_s\":100.0,\"mfu\":0.5,\"mfu_denominator\":1000000000."
+        "0}}\n");
+  return text;
+}
+
 std::size_t num_starts(const fs::path& cell) {
   std::ifstream file(cell / "run" / "starts");
   return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(file), {}, '\n'));

@@ -51,6 +51,9 @@ class FakeRuns final : public RunFactory {
 // Compares {model.ffn: [relu, geglu]}.
 CompareConfig two_variants(std::vector<std::uint64_t> seeds);
 
+// The lines of a metrics.jsonl for these steps; the log-perplexity is the step.
+std::string training_lines(std::int64_t first, std::int64_t last);
+
 // Number of starts of the run in a cell's directory.
 std::size_t num_starts(const std::filesystem::path& cell);
 // Directories of cells with names starting with `start`, sorted.

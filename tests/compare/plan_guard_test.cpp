@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text_format.h"
 #include "compare/collect.h"
 #include "compare/session.h"
+#include "config/config.h"
 #include "report/analysis.h"
 #include "tests/compare/fake_runs.h"
 
@@ -16,6 +19,13 @@ namespace sluice::compare {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string indented(const std::string& lines) {
+  std::string text;
+  std::istringstream in(lines);
+  for (std::string line; std::getline(in, line);) text += cat("  ", line, '\n');
+  return text;
+}
 
 class PlanGuardTest : public ::testing::Test {
  protected:
@@ -87,29 +97,95 @@ TEST_F(PlanGuardTest, WithoutResultsThePlanMayChange) {
 }
 
 // Five seeds cannot give a verdict, so seeds may be added to them; six can.
-TEST_F(PlanGuardTest, SeedsAddedAfterAVerdictAreRecorded) {
+TEST_F(PlanGuardTest, AddedSeedsAreAChange) {
   options_.config.seeds = {1, 2, 3, 4, 5};
   run();
   options_.config.seeds = {1, 2, 3, 4, 5, 6};
   run();
   EXPECT_TRUE(report().plan_changes.empty());
+  EXPECT_EQ(report().extended_plans, (std::vector<std::string>{"seeds [1, 2, 3, 4, 5]"}));
   EXPECT_TRUE(report::analyze(report()).is_tested());
   options_.config.seeds.push_back(7);
   run();
-  const std::vector<std::string> expected{
-      "seeds were added after a verdict on 6 seeds was possible"};
+  EXPECT_EQ(report().plan_changes,
+            (std::vector<std::string>{"runs were made under another plan: seeds [1, 2, 3, 4, 5, 6] "
+                                      "instead of [1, 2, 3, 4, 5, 6, 7]"}));
+}
+
+TEST_F(PlanGuardTest, RemovedSeedsAreAChange) {
+  run();
+  options_.config.seeds = {1, 2, 3, 4, 5, 7};
+  run();
+  EXPECT_EQ(report().plan_changes,
+            (std::vector<std::string>{"runs were made under another plan: seeds [1, 2, 3, 4, 5, 6] "
+                                      "instead of [1, 2, 3, 4, 5, 7]"}));
+}
+
+// A mistyped configuration that trains nothing does no lasting harm.
+TEST_F(PlanGuardTest, ThePlanOfTheRunsCanBeRestored) {
+  run();
+  options_.config.seeds = {1, 2, 3};
+  run();
+  EXPECT_EQ(report().plan_changes.size(), 1U);
+  options_.config.seeds = {1, 2, 3, 4, 5, 6};
+  run();
+  EXPECT_TRUE(report().plan_changes.empty());
+}
+
+// Runs of earlier versions do not tell their seeds, so comparison.json records the changes.
+TEST_F(PlanGuardTest, ChangesAreRecordedForRunsWithoutAPlan) {
+  run();
+  for (const fs::path& cell : testing::cells_like(options_.directory / "cells", "")) {
+    CellRecord record = *read_record(cell / "cell.json");
+    record.plan.clear();
+    record.seal.reset();
+    write_record(record, cell / "cell.json");
+  }
+  options_.config.seeds = {1, 2, 3, 4, 5, 7};
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  run();
+  const std::vector<std::string> expected{"seed 6 was removed after results were known",
+                                          "glu was added after results were known",
+                                          "seeds were added to the planned 6 after results were "
+                                          "known"};
   EXPECT_EQ(report().plan_changes, expected);
   run();
   EXPECT_EQ(report().plan_changes, expected) << "recorded once, and kept";
 }
 
-TEST_F(PlanGuardTest, RemovedSeedsAreRecorded) {
+// The evaluations of an unfinished run tell what its result will be.
+TEST_F(PlanGuardTest, EvaluationsCountAsResults) {
+  runs_.behavior["relu, seed 1"] = "crash";
+  options_.only = {"relu"};
+  run({1});
+  const fs::path cell = testing::cells_like(options_.directory / "cells", "relu-seed-1").at(0);
+  std::ofstream(cell / "run" / "metrics.jsonl", std::ios::app)
+      << "{\"step\":2,\"eval\":{\"log_perplexity\":3.1}}\n";
+  options_.config.margin = 0.05;
+  EXPECT_NE(refusal().find("compare.margin: received 0.05; expected no margin"), std::string::npos);
+  // If comparison.json is lost, the run keeps the plan of its first start.
+  fs::remove(options_.directory / "comparison.json");
+  runs_.behavior.clear();
+  options_.only.clear();
   run();
-  options_.config.seeds = {1, 2, 3, 4, 5, 7};
-  run();
-  const std::vector<std::string> changes = report().plan_changes;
-  ASSERT_EQ(changes.size(), 2U);
-  EXPECT_EQ(changes[0], "seed 6 was removed after it had results");
+  EXPECT_EQ(
+      report().plan_changes,
+      (std::vector<std::string>{"runs were made under another plan: margin none instead of 0.05"}));
+}
+
+// A run without its record has no plan, so it is trained again under the new one.
+TEST_F(PlanGuardTest, RunsWithoutARecordStartAgain) {
+  run({1});
+  fs::remove(options_.directory / "comparison.json");
+  const auto cells = testing::cells_like(options_.directory / "cells", "");
+  for (const fs::path& cell : cells) {
+    fs::remove(cell / "cell.json");
+    std::ofstream(cell / "run" / "old");
+  }
+  options_.config.margin = 0.05;
+  run({1});
+  EXPECT_TRUE(report().plan_changes.empty());
+  for (const fs::path& cell : cells) EXPECT_FALSE(fs::exists(cell / "run" / "old"));
 }
 
 TEST_F(PlanGuardTest, MetricBaselineAverageAndOrderAreFixedToo) {
@@ -138,13 +214,58 @@ TEST_F(PlanGuardTest, WithoutLooksTheOrderOfSeedsIsFree) {
   EXPECT_TRUE(report().plan_changes.empty());
 }
 
-TEST_F(PlanGuardTest, RemovedVariantsAreRecorded) {
+TEST_F(PlanGuardTest, RemovedVariantsAreAChange) {
   options_.config.vary.items[0].second.push_back({"glu", false});
   run();
   options_.config.vary.items[0].second.pop_back();
   run();
   EXPECT_EQ(report().plan_changes,
-            (std::vector<std::string>{"glu was removed after it had results"}));
+            (std::vector<std::string>{"runs were made under another plan: variants relu | geglu | "
+                                      "glu instead of relu | geglu"}));
+}
+
+// Judging one variant after the other is optional stopping.
+TEST_F(PlanGuardTest, AddedVariantsAreAChange) {
+  run({1});
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  run();
+  EXPECT_EQ(report().plan_changes,
+            (std::vector<std::string>{"runs were made under another plan: variants relu | geglu "
+                                      "instead of relu | geglu | glu"}));
+}
+
+TEST_F(PlanGuardTest, ASmallPlanMayBeExtendedByVariants) {
+  options_.config.seeds = {1, 2};
+  run();
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  run();
+  EXPECT_TRUE(report().plan_changes.empty());
+  EXPECT_EQ(report().extended_plans, (std::vector<std::string>{"variants relu | geglu"}));
+}
+
+TEST_F(PlanGuardTest, TuningIsFixedToo) {
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1", false}}}}}, .seeds = {101}};
+  run({1});
+  options_.config.tune->grid.items[0].second.push_back({"2", false});
+  EXPECT_NE(refusal().find("compare.tune: received optimizer.lr from 1, 2 over seeds [101]; "
+                           "expected optimizer.lr from 1 over seeds [101], as fixed before"),
+            std::string::npos);
+  options_.config.tune->grid.items[0].second.pop_back();
+  options_.config.tune->seeds = {102};
+  EXPECT_NE(refusal().find("over seeds [102]; expected "), std::string::npos);
+}
+
+// Once their results are known, also if no other run has one.
+TEST_F(PlanGuardTest, TuningIsFixedByItsOwnResults) {
+  for (const char* label : {"relu, 1, seed 1", "geglu, 1, seed 1"}) runs_.behavior[label] = "crash";
+  options_.config.tune = TuneConfig{.grid = {{{"optimizer.lr", {{"1", false}}}}}, .seeds = {101}};
+  run({1});
+  options_.config.margin = 0.05;  // still free
+  options_.config.tune->grid.items[0].second.push_back({"2", false});
+  EXPECT_NE(refusal().find("compare.tune: received "), std::string::npos);
+  options_.config.tune->grid.items[0].second.pop_back();
+  run({1});
+  EXPECT_EQ(report().margin, 0.05);
 }
 
 // The runs know the plan under which they were made.
@@ -165,20 +286,40 @@ TEST_F(PlanGuardTest, WithoutTheFileThePlanOfTheRunsIsCompared) {
   }
 }
 
-TEST(PlanText, DifferencesAreNamed) {
-  report::ComparisonInfo info;
-  info.looks = {2, 3};
-  info.seeds = {1, 2, 3};
-  const report::Settings relu{{"model.ffn", "relu"}}, geglu{{"model.ffn", "geglu"}};
-  const std::string plan = plan_text(info, relu);
-  EXPECT_EQ(plan_difference(plan, plan), "");
-  EXPECT_EQ(plan_difference("", plan), "");
-  EXPECT_EQ(plan_difference(plan, plan_text(info, geglu)), "baseline relu instead of geglu");
-  info.seeds = {3, 2, 1};
-  EXPECT_EQ(plan_difference(plan, plan_text(info, relu)), "seeds [1, 2, 3] instead of [3, 2, 1]");
-  info.looks.clear();
-  EXPECT_NE(plan_difference(plan, plan_text(info, relu)), "");
-  EXPECT_NE(plan_difference(plan_text(info, relu), plan), "");
+// Seeds and variants, too: a file that lists fewer is contradicted by the runs that are left.
+TEST_F(PlanGuardTest, TheRunsKnowSeedsAndVariants) {
+  options_.config.vary.items[0].second.push_back({"glu", false});
+  run();
+  fs::remove(options_.directory / "comparison.json");
+  options_.config.vary.items[0].second.pop_back();
+  options_.config.seeds = {1, 2, 3, 4, 5, 6, 7};
+  run();
+  EXPECT_EQ(report().plan_changes,
+            (std::vector<std::string>{
+                "runs were made under another plan: seeds [1, 2, 3, 4, 5, 6] instead of "
+                "[1, 2, 3, 4, 5, 6, 7], variants relu | geglu | glu instead of relu | geglu"}));
+}
+
+// comparison.json repeats what its configuration says.
+TEST_F(PlanGuardTest, AFileThatContradictsItsConfigurationIsDamaged) {
+  options_.config.margin = 0.01;
+  const std::string section = config::to_yaml(options_.config, config::Comments::kNone);
+  options_.config_text = cat("run: {name: x}\ncompare:\n", indented(section));
+  run();
+  EXPECT_EQ(report().margin, 0.01);
+  const fs::path file = options_.directory / "comparison.json";
+  std::string text = read_file(file);
+  text.replace(text.find("\"margin\": 0.01"), 14, "\"margin\": 0.05");
+  std::ofstream(file) << text;
+  try {
+    report();
+    ADD_FAILURE() << "not refused";
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.code(), ExitCode::kBadData);
+    EXPECT_NE(std::string(error.what()).find("margin 0.05 instead of 0.01 in its config"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 // Other settings are another comparison.

@@ -198,6 +198,11 @@ TEST(Analysis, LooksAreReported) {
   EXPECT_TRUE(look.is_tested());
   EXPECT_EQ(look.summary.blocks.size(), 6U);
   EXPECT_TRUE(has_note(comparison, "This is look 2 of 3."));
+  for (std::size_t v = 0; v < 8; ++v) {  // seed 8 has finished, seed 7 has not
+    cell_at(comparison, v, 7).state = CellState::kFinished;
+    cell_at(comparison, v, 7).log_perplexity = 4.0;
+  }
+  EXPECT_TRUE(has_note(comparison, "and 8 (after an unfinished one)."));
 }
 
 // A difference found at a look stays found; the verdict says that it was.
@@ -254,7 +259,8 @@ TEST(Analysis, WaitingCellsGiveNoVerdict) {
   EXPECT_EQ(verdict_of(analysis, 5), Verdict::kNone);
   EXPECT_TRUE(analysis.summary.variants[5].difference);
   EXPECT_EQ(verdict(comparison, analysis),
-            "No verdict: preliminary, 8 runs are not finished; tests are made on all 8 seeds.");
+            "No verdict: preliminary, 8 runs are not finished; tests are made on all 8 seeds "
+            "of all variants.");
   EXPECT_TRUE(has_note(comparison, "reliminary"));
 }
 
@@ -283,37 +289,50 @@ TEST(Analysis, OneCompleteSeedGivesNoVerdictYet) {
   EXPECT_FALSE(has_note(comparison, "no standard deviation"));
 }
 
-// One seed of a variant that was added later.
-TEST(Analysis, APendingVariantIsListedAndDoesNotAffectTheOthers) {
-  const Comparison finished = example_comparison({.num_variants = 7});
-  const Analysis before = analyze(finished);
+// A variant with unfinished runs leaves all variants without a verdict.
+TEST(Analysis, APendingVariantIsAwaited) {
   Comparison comparison = example_comparison({});
   for (const std::size_t s : {0U, 1U, 3U, 4U, 5U, 6U, 7U})
     break_cell(cell_at(comparison, 7, s), CellState::kWaiting, "");
   const Analysis analysis = analyze(comparison);
-  for (std::size_t v = 0; v < 7; ++v)
-    EXPECT_EQ(verdict_of(analysis, v), verdict_of(before, v)) << v;
-  EXPECT_EQ(verdict(comparison, analysis), cat(verdict(finished, before),
-                                               " reglu (missing seeds 1, 2, 4, 5, 6, 7 and 8) is "
-                                               "pending and excluded from the verdict."));
-  EXPECT_TRUE(has_note(comparison, "adjusted for 6 comparisons with the baseline (max-T)"));
-  EXPECT_TRUE(has_note(comparison,
-                       "Variants excluded until their runs have finished: reglu (missing seeds 1, "
-                       "2, 4, 5, 6, 7 and 8)."));
+  for (std::size_t v = 0; v < 8; ++v) EXPECT_EQ(verdict_of(analysis, v), Verdict::kNone) << v;
+  EXPECT_EQ(verdict(comparison, analysis).find("No verdict: preliminary, 7 runs are not finished"),
+            0U);
   EXPECT_TRUE(has_note(comparison, "reglu: 7 of 8 waiting; no verdict yet."));
-  EXPECT_FALSE(has_note(finished, "excluded"));
+  EXPECT_EQ(overall(outcomes(comparison, analysis)), Overall::kUndecided);
 }
 
-TEST(Analysis, APendingBaselineGivesOnlyLetters) {
+TEST(Analysis, APendingBaselineIsAwaited) {
   Comparison comparison = example_comparison({.num_variants = 4});
   for (std::size_t s = 1; s < 8; ++s)
     break_cell(cell_at(comparison, 0, s), CellState::kWaiting, "");
   const Analysis analysis = analyze(comparison);
+  EXPECT_EQ(verdict(comparison, analysis).find("No verdict: preliminary, 7 runs are not finished"),
+            0U);
+  EXPECT_EQ(analysis.summary.variants[2].letters, "");
+}
+
+TEST(Analysis, ABrokenBaselineGivesOnlyLetters) {
+  Comparison comparison = example_comparison({.num_variants = 4});
+  break_cell(cell_at(comparison, 0, 3), CellState::kDiverged, "NaN");
+  const Analysis analysis = analyze(comparison);
   EXPECT_EQ(verdict(comparison, analysis),
-            "No comparison with the baseline relu (7 of 8 waiting); the letters compare the other "
+            "No comparison with the baseline relu (1 of 8 diverged); the letters compare the other "
             "variants.");
   EXPECT_NE(analysis.summary.variants[2].letters, "");
   EXPECT_FALSE(analysis.detectable_difference);  // no comparison is made
+}
+
+// Differences that involve such a run mean nothing.
+TEST(Analysis, ARunThatDidNotLearnBreaksTheOutcome) {
+  Comparison comparison = example_comparison({.num_variants = 3});
+  cell_at(comparison, 1, 4).learned_nothing = true;
+  const Analysis analysis = analyze(comparison);
+  const std::vector<VariantOutcome> all = outcomes(comparison, analysis);
+  EXPECT_EQ(all[0].outcome, Outcome::kBroken);
+  EXPECT_EQ(all[0].reason, "gelu: seed 5 did not learn");
+  EXPECT_NE(all[1].outcome, Outcome::kBroken);
+  EXPECT_EQ(overall(all), Overall::kBroken);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ TEST(Tables, MarkdownHasThePapersLayoutAndResults) {
                            signed_text(geglu.difference->interval->high, 4), "\\]"));
   EXPECT_EQ(fields[5], "better");
   EXPECT_EQ(fields[6], markdown_text(p_text(geglu.difference->flip_p)));
-  EXPECT_EQ(fields[7], "8 of 8");
+  EXPECT_EQ(fields[7], "8 of 8 (63–100 %)");
   EXPECT_EQ(fields[8], geglu.letters);
   EXPECT_EQ(fields[9], cat("±", fixed(*analysis.sample_error[5]->std_error, 4)));
   EXPECT_EQ(fields[10], markdown_text(p_text(geglu.difference->p_holm)));
@@ -113,6 +113,15 @@ TEST(Tables, OneSeedHasNoStdNoTestsAndNoRanking) {
             std::string::npos);
 }
 
+// The table says what `sluice verdict` says.
+TEST(Tables, AChangedPlanBreaksAllVerdicts) {
+  Comparison comparison = example_comparison({});
+  comparison.plan_changes = {"seeds were added"};
+  const std::string text = markdown_report(comparison, analyze(comparison));
+  EXPECT_EQ(fields_of(text, "| relu |", "|")[5], "–");
+  EXPECT_EQ(fields_of(text, "| geglu |", "|")[5], "broken");
+}
+
 TEST(Tables, DivergedAndFailedCellsAreShown) {
   Comparison comparison = example_comparison({});
   break_cell(cell_at(comparison, 2, 3), CellState::kDiverged, "loss is NaN at step 812");
@@ -120,7 +129,7 @@ TEST(Tables, DivergedAndFailedCellsAreShown) {
   const Analysis analysis = analyze(comparison);
   const std::string text = markdown_report(comparison, analysis);
   EXPECT_EQ(fields_of(text, "| swish |", "|")[4], "1 of 8 diverged: no verdict");
-  EXPECT_EQ(fields_of(text, "| swish |", "|")[5], "–");
+  EXPECT_EQ(fields_of(text, "| swish |", "|")[5], "broken");
   EXPECT_EQ(fields_of(text, "| bilinear |", "|")[4], "1 of 8 failed: no verdict");
   EXPECT_NE(text.find("loss is NaN at step 812"), std::string::npos);
   EXPECT_NE(text.find("killed by signal 9"), std::string::npos);

@@ -77,6 +77,23 @@ TEST(Plan, LooksAreTheOnlyOccasionsToJudge) {
   }
 }
 
+// A variant without results delays a look, one with a diverged run does not.
+TEST(Plan, ALookWaitsForEveryIntactVariant) {
+  Truth truth = kPlanned;
+  truth.num_seeds = 12;
+  const std::vector<double> values = random_values(truth, 12);
+  const Plan plan{.looks = {8, 12}};
+  Table table(8, 12);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (i / 12 < 7 && i % 12 < 8) table.set(i / 12, i % 12, values[i]);
+  EXPECT_NE(summarize(table, 0, plan).untested, "");
+  table.set_broken(7, 0);
+  const Summary summary = summarize(table, 0, plan);
+  EXPECT_EQ(summary.untested, "");
+  EXPECT_EQ(summary.look, 0U);
+  EXPECT_EQ(summary.num_comparisons, 6U);
+}
+
 // What an earlier look has found stays found.
 TEST(Plan, AFindingOfAnEarlierLookStays) {
   Table table(2, 12);

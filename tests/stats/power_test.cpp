@@ -80,11 +80,57 @@ TEST(Power, SeedsNeededAreTheFewestThatSuffice) {
     }
 }
 
+// With many seeds: P(|Z √(2/s) σ + D| < M − z √(2/s) σ), both sides from the normal distribution.
+TEST(Power, EquivalenceOfManySeedsGivesTheNormalFormula) {
+  const Design design{.num_variants = 8, .num_seeds = 700'000, .std = 1};
+  const double error = std::sqrt(2 / 7e5), z_level = 2.690109527, margin = 4 * error;
+  const auto normal = [](double z) { return std::erfc(-z / std::sqrt(2)) / 2; };
+  for (const double difference : {0.0, 0.5 * error, -0.5 * error, 1.2 * error}) {
+    const double size = std::abs(difference) / error;
+    EXPECT_NEAR(*equivalence_power_of(design, difference, margin),
+                normal(4 - z_level - size) - normal(z_level - 4 - size), 1e-5);
+  }
+}
+
+TEST(Power, OfEquivalenceIsAProbabilityThatIncreasesWithTheMargin) {
+  double last = 0;
+  for (const double margin : {0.001, 0.005, 0.01, 0.02, 0.03, 0.1, 10.0}) {
+    const double power = *equivalence_power_of(kPaper, 0.002, margin);
+    EXPECT_GE(power, last);
+    EXPECT_LE(power, 1);
+    EXPECT_EQ(power, *equivalence_power_of(kPaper, -0.002, margin));
+    last = power;
+  }
+  const Design many{.num_variants = 8, .num_seeds = 1000, .std = 0.005};
+  EXPECT_NEAR(*equivalence_power_of(many, 0.01, 0.01), 0.05 / 14, 1e-12) << "at the margin";
+  EXPECT_EQ(*equivalence_power_of(kPaper, 1, 0.01), 0);
+  EXPECT_EQ(last, 1);
+}
+
+TEST(Power, SeedsToDecideAreTheFewestForEitherVerdict) {
+  const Design design{.num_variants = 8, .std = 0.005};
+  EXPECT_EQ(seeds_to_decide(design, -0.01, std::nullopt), seeds_needed(design, 0.01));
+  EXPECT_EQ(seeds_to_decide(design, 0.01, 0.005), seeds_needed(design, 0.01))
+      << "beyond the margin only a difference can be found";
+  EXPECT_EQ(seeds_to_decide(design, 0, std::nullopt), std::nullopt);
+  for (const double difference : {0.0, 0.001, -0.001, 0.003}) {
+    Design with = design;
+    with.num_seeds = *seeds_to_decide(design, difference, 0.01);
+    EXPECT_GE(*equivalence_power_of(with, difference, 0.01), 0.8);
+    --with.num_seeds;
+    EXPECT_LT(*equivalence_power_of(with, difference, 0.01), 0.8);
+  }
+  EXPECT_EQ(seeds_to_decide({.num_variants = 8, .std = 1e-6}, 0.001, 0.01), 6) << "the fewest";
+  EXPECT_EQ(seeds_to_decide({.num_variants = 8, .std = 1000}, 0.1, 0.2), std::nullopt)
+      << "more than a million";
+}
+
 TEST(Power, IsUndefinedWithoutATest) {
   for (const Design& design : {Design{.num_variants = 1, .num_seeds = 8, .std = 1},
                                Design{.num_variants = 8, .num_seeds = 5, .std = 1},
                                Design{.num_variants = 8, .num_seeds = 8, .std = 0}}) {
     EXPECT_EQ(power_of(design, 0.1), std::nullopt);
+    EXPECT_EQ(equivalence_power_of(design, 0.1, 0.2), std::nullopt);
     EXPECT_EQ(detectable_difference(design), std::nullopt);
   }
   EXPECT_EQ(seeds_needed({.num_variants = 1, .std = 1}, 0.1), std::nullopt);
@@ -102,11 +148,14 @@ TEST(Power, RejectsInvalidArguments) {
         Design{.std = 1, .level = nan}, Design{.std = 1, .power = nan}}) {
     EXPECT_THROW(power_of(design, 1), UserError);
     EXPECT_THROW(detectable_difference(design), UserError);
+    EXPECT_THROW(equivalence_power_of(design, 1, 2), UserError);
     EXPECT_THROW(seeds_needed(design, 1), UserError);
+    EXPECT_THROW(seeds_to_decide(design, 1, 2), UserError);
   }
   for (const double difference : {0.0, -1.0, nan})
     EXPECT_THROW(seeds_needed(kPaper, difference), UserError);
   EXPECT_THROW(power_of(kPaper, nan), InvariantError);
+  EXPECT_THROW(equivalence_power_of(kPaper, 0, nan), InvariantError);
 }
 
 }  // namespace

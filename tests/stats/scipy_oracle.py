@@ -10,6 +10,8 @@ import sys
 import numpy as np
 from scipy import optimize, stats
 
+MOST_SEEDS = 500
+
 
 def holm(p):
     order = np.argsort(p, kind="stable")
@@ -94,6 +96,45 @@ def flip_interval(differences, i, level):
     return bounds
 
 
+def large_flip_p(request):
+    """Max-T of more seeds than are enumerated in C++: all flips up to 18 seeds, else a sample."""
+    values = np.array(request["values"])
+    differences = values[1:] - values[0]
+    count, n = differences.shape
+    if n <= 18:
+        bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
+    else:
+        bits = np.random.default_rng(n).integers(0, 2, (200_000, n))
+        bits[0] = 0
+    mean = (1 - 2.0 * bits) @ differences.T / n
+    # Flips keep the mean of the squares.
+    std = np.sqrt(((differences**2).mean(axis=1) - mean**2) * n / (n - 1))
+    t = np.abs(mean) / (std / np.sqrt(n))
+    order = np.argsort(-t[0], kind="stable")
+    adjusted, last = np.empty(count), 0.0
+    for k, i in enumerate(order):
+        last = max(last, float(np.mean(t[:, order[k:]].max(axis=1) >= t[0, i] * (1 - 1e-9))))
+        adjusted[i] = last
+    return adjusted.tolist()
+
+
+def look_levels(request):
+    """The levels of the looks; each spends the largest attainable p of the sign-flip test."""
+    looks, level = request["looks"], request["level"]
+    levels, spent = [], 0.0
+    for look in looks:
+        share = look / looks[-1]
+        if request["spending"] == "pocock":
+            allowed = level * np.log(1 + (np.e - 1) * share)
+        else:
+            allowed = 2 * stats.norm.sf(stats.norm.isf(level / 2) / np.sqrt(share))
+        levels.append(float(allowed - spent))
+        flips_of_look = 2.0 ** min(look, 16)
+        attainable = np.arange(0, int(flips_of_look) + 1, 2) / flips_of_look
+        spent += attainable[attainable <= levels[-1] + 1e-12].max()
+    return levels
+
+
 def permutation_p(differences):
     """The p of scipy's own exact paired test of one comparison."""
     row = differences[0]
@@ -105,6 +146,68 @@ def permutation_p(differences):
         n_resamples=np.inf,
     )
     return result.pvalue
+
+
+def upper(critical, df, delta):
+    """P(T > critical) of the noncentral t; approximate where scipy returns NaN, far in the tail."""
+    rough = stats.norm.sf((critical - delta) / np.sqrt(1 + critical**2 / (2 * df)))
+    with np.errstate(all="ignore"):
+        exact = stats.nct.sf(critical, df, delta)
+    return np.where(np.isnan(exact), rough, exact)
+
+
+def seeds_to_decide(difference, std, comparisons, level, margin, at_least):
+    """Fewest seeds with a power of 0.8 for either verdict; `std` is that of the differences.
+
+    None above MOST_SEEDS.
+    """
+    size, low = abs(difference), at_least
+    while low <= MOST_SEEDS:
+        s = np.arange(low, min(2 * low, MOST_SEEDS + 1))
+        critical, root = stats.t.ppf(1 - level / (2 * comparisons), s - 1), np.sqrt(s) / std
+        powers = [upper(critical, s - 1, size * root) + upper(critical, s - 1, -size * root)]
+        if size < margin:
+            below = upper(critical, s - 1, (margin - size) * root)
+            above = upper(critical, s - 1, (margin + size) * root)
+            powers.append(below + above - 1)
+        enough = np.any(np.array(powers) >= 0.8, axis=0)
+        if enough.any():
+            return int(s[enough][0])
+        low = int(s[-1]) + 1
+    return None
+
+
+def conclusion(difference, p, bounds, level, margin):
+    low, high = bounds
+    if None not in bounds and -margin < low and high < margin:
+        return "equivalent"
+    if p <= level:
+        return "better" if difference < 0 else "worse"
+    return "undecided"
+
+
+def verdicts(differences, p, intervals, level, margin):
+    """Conclusions, seeds that would decide, and the rate of better seeds with its interval."""
+    count, num_seeds = differences.shape
+    fewest = next(n for n in range(2, 100) if 2 / 2**n <= level)
+    result = []
+    for row, p_value, bounds in zip(differences, p, intervals, strict=True):
+        verdict = conclusion(row.mean(), p_value, bounds, level, margin)
+        better = int(np.sum(row < 0))
+        rate = stats.binomtest(better, num_seeds).proportion_ci(1 - level, method="exact")
+        seeds = None
+        if verdict == "undecided":
+            at_least = max(fewest, num_seeds + 1)
+            seeds = seeds_to_decide(row.mean(), row.std(ddof=1), count, level, margin, at_least)
+        result.append(
+            {
+                "conclusion": verdict,
+                "seeds_to_decide": seeds,
+                "num_better": better,
+                "rate": [rate.low, rate.high],
+            }
+        )
+    return result
 
 
 def table(request):
@@ -126,6 +229,7 @@ def table(request):
     compared = [compare(i, baseline) for i in others]
     differences = np.array([values[i] - values[baseline] for i in others])
     intervals = [flip_interval(differences, k, level) for k in range(len(others))]
+    flip_p = max_t(differences)
     p = [c[2] for c in compared]
     paired_p = [stats.ttest_rel(values[i], values[baseline]).pvalue for i in others]
     pairs = [(a, b) for a in range(v) for b in range(a + 1, v)]
@@ -137,7 +241,8 @@ def table(request):
         "difference": [c[0] for c in compared],
         "low": [bounds[0] for bounds in intervals],
         "high": [bounds[1] for bounds in intervals],
-        "flip_p": max_t(differences),
+        "flip_p": flip_p,
+        "verdicts": verdicts(differences, flip_p, intervals, level, request["margin"]),
         "permutation_p": permutation_p(differences) if v == 2 else None,
         "p": p,
         "p_holm": holm(p),
@@ -188,6 +293,8 @@ json.dump(
         "tables": [table(t) for t in work["tables"]],
         "designs": [design(d) for d in work["designs"]],
         "documents": [documents(d) for d in work["documents"]],
+        "looks": [look_levels(k) for k in work["looks"]],
+        "large": [large_flip_p(k) for k in work["large"]],
     },
     sys.stdout,
 )

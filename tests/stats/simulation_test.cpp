@@ -4,67 +4,34 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <iostream>
-#include <sstream>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "base/file.h"
-#include "base/text_format.h"
 #include "stats/power.h"
 #include "stats/summary.h"
 #include "tests/stats/random_table.h"
+#include "tests/stats/simulation.h"
 
 namespace sluice::stats {
 namespace {
 
+using testing::ErrorShares;
+using testing::expect_documented;
+using testing::kTables;
+using testing::measure_errors;
 using testing::random_table;
+using testing::three_errors;
 using testing::Truth;
-
-constexpr std::size_t kTables = 8'000;
-
-// Three standard errors of a share measured on kTables.
-double margin(double share) { return 3 * std::sqrt(share * (1 - share) / kTables); }
 
 constexpr std::size_t kSeeds = 8;
 
-struct Shares {
-  // tables with a false finding among the comparisons with the baseline: sign-flip test with max-T,
-  // block model and paired t-test with Holm
-  double flip = 0, block = 0, paired = 0;
-  // tables with a false finding among all pairs (sign-flip test): more than one letter
-  double pairs = 0;
-  double covered = 0;            // tables whose intervals all contain the true difference
-  std::vector<double> p;         // block model, of variant 1 against the baseline, one per table
-  std::vector<double> rejected;  // by variant: share of tables with unadjusted block p at most 5 %
-};
-
 // Simulates comparisons without any effect.
-Shares simulate(Truth truth, std::string_view purpose) {
+ErrorShares simulate(Truth truth, std::string_view purpose) {
   truth.num_seeds = kSeeds;
-  Shares shares{.rejected = std::vector<double>(truth.effects.size())};
-  constexpr double kOne = 1.0 / kTables;
-  for (std::size_t n = 0; n < kTables; ++n) {
-    const Summary summary = summarize(random_table(truth, random_key(n, purpose)), 0);
-    bool flip = false, block = false, paired = false, covered = true;
-    for (std::size_t i = 1; i < summary.variants.size(); ++i) {
-      const Difference& difference = *summary.variants[i].difference;
-      flip = flip || *difference.flip_p <= 0.05;
-      block = block || *difference.p_holm <= 0.05;
-      paired = paired || *difference.paired_p_holm <= 0.05;
-      covered = covered && difference.interval->low <= 0 && difference.interval->high >= 0;
-      if (*difference.p <= 0.05) shares.rejected[i] += kOne;
-    }
-    const bool pairs = std::any_of(summary.variants.begin(), summary.variants.end(),
-                                   [](const auto& v) { return v.letters != "a"; });
-    shares.p.push_back(*summary.variants[1].difference->p);
-    if (flip) shares.flip += kOne;
-    if (block) shares.block += kOne;
-    if (paired) shares.paired += kOne;
-    if (pairs) shares.pairs += kOne;
-    if (covered) shares.covered += kOne;
-  }
-  return shares;
+  return measure_errors([&](std::size_t n) { return random_table(truth, random_key(n, purpose)); });
 }
 
 // Kolmogorov's statistic √n · sup |F_n(p) − p|. For a uniform p it exceeds 1.95 with probability
@@ -80,27 +47,9 @@ double kolmogorov(std::vector<double> p) {
   return std::sqrt(n) * largest;
 }
 
-// Checks the row "| name | share | share | ..." of docs/statistics.md, in percent with one decimal.
-void expect_documented(const std::string& name, const std::vector<double>& shares) {
-  const std::string page =
-      read_file(std::filesystem::path(SLUICE_SOURCE_DIR) / "docs" / "statistics.md");
-  const std::size_t row = page.find(cat("| ", name, " | "));
-  ASSERT_NE(row, std::string::npos) << name;
-  std::istringstream cells(page.substr(row + name.size() + 5, 80));
-  for (const double share : shares) {
-    double percent = 0;
-    std::string unit, bar;
-    cells >> percent >> unit >> bar;
-    EXPECT_NEAR(percent, 100 * share, 0.11) << name;
-  }
-}
-
-void print(const std::string& name, const Shares& shares) {
-  expect_documented(name, {shares.flip, shares.block, shares.paired, shares.pairs, shares.covered});
-  std::cout << name << ": false finding, sign-flip " << shares.flip << ", block " << shares.block
-            << ", paired " << shares.paired << ", all pairs " << shares.pairs
-            << "; intervals all cover " << shares.covered << "; Kolmogorov " << kolmogorov(shares.p)
-            << "; p <= 0.05 by variant:";
+void print(const std::string& name, const ErrorShares& shares) {
+  testing::expect_documented_errors(name, shares);
+  std::cout << "Kolmogorov " << kolmogorov(shares.p) << "; p <= 0.05 by variant:";
   for (std::size_t i = 1; i < shares.rejected.size(); ++i) std::cout << " " << shares.rejected[i];
   std::cout << "\n";
 }
@@ -108,42 +57,45 @@ void print(const std::string& name, const Shares& shares) {
 // A single comparison is not conservative: exactly 5 %. The sign-flip test has p in steps of 2/256,
 // so its level is 12/256 = 4.7 %.
 TEST(Simulation, OneComparisonErrsInFivePercent) {
-  const Shares shares = simulate({.effects = {0, 0}, .stds = {0.005, 0.005}}, "two variants");
+  const ErrorShares shares = simulate({.effects = {0, 0}, .stds = {0.005, 0.005}}, "two variants");
   print("2 variants, std 0.005", shares);
   EXPECT_LT(kolmogorov(shares.p), 1.95);
-  EXPECT_NEAR(shares.block, 0.05, margin(0.05));
-  EXPECT_NEAR(shares.paired, 0.05, margin(0.05));
-  EXPECT_NEAR(shares.flip, 12.0 / 256, margin(0.05));
-  EXPECT_NEAR(shares.pairs, 12.0 / 256, margin(0.05));
-  EXPECT_NEAR(shares.covered, 1 - 12.0 / 256, margin(0.05));
+  EXPECT_NEAR(shares.block, 0.05, three_errors(0.05));
+  EXPECT_NEAR(shares.paired, 0.05, three_errors(0.05));
+  EXPECT_NEAR(shares.flip, 12.0 / 256, three_errors(0.05));
+  EXPECT_NEAR(shares.pairs, 12.0 / 256, three_errors(0.05));
+  EXPECT_NEAR(shares.covered, 1 - 12.0 / 256, three_errors(0.05));
 }
 
 // Comparisons with a common baseline are correlated, so the family-wise error is slightly below 5
 // %.
 TEST(Simulation, EightVariantsErrInAtMostFivePercent) {
-  const Shares shares = simulate(
+  const ErrorShares shares = simulate(
       {.effects = std::vector<double>(8), .stds = std::vector<double>(8, 0.005)}, "eight variants");
   print("8 variants, std 0.005", shares);
   EXPECT_LT(kolmogorov(shares.p), 1.95);
   for (const double share : {shares.flip, shares.block, shares.paired, shares.pairs}) {
-    EXPECT_LE(share, 0.05 + margin(0.05));
+    EXPECT_LE(share, 0.05 + three_errors(0.05));
     EXPECT_GE(share, 0.025);
   }
-  EXPECT_GE(shares.covered, 0.95 - margin(0.05));
-  for (std::size_t i = 1; i < 8; ++i) EXPECT_NEAR(shares.rejected[i], 0.05, margin(0.05)) << i;
+  EXPECT_GE(shares.covered, 0.95 - three_errors(0.05));
+  for (std::size_t i = 1; i < 8; ++i)
+    EXPECT_NEAR(shares.rejected[i], 0.05, three_errors(0.05)) << i;
 }
 
 // The standard deviations of the paper's Table 1. The pooled residual is too small for swiglu and
 // too large for swish and reglu.
 TEST(Simulation, UnequalSpreadsOfThePaper) {
-  const Shares shares = simulate({.effects = std::vector<double>(8),
-                                  .stds = {0.005, 0.005, 0.003, 0.006, 0.005, 0.004, 0.010, 0.003}},
-                                 "paper");
+  const ErrorShares shares =
+      simulate({.effects = std::vector<double>(8),
+                .stds = {0.005, 0.005, 0.003, 0.006, 0.005, 0.004, 0.010, 0.003}},
+               "paper");
   print("8 variants, stds of the paper's Table 1", shares);
   EXPECT_LE(shares.block, 0.10);
-  for (const double share : {shares.flip, shares.pairs}) EXPECT_LE(share, 0.05 + margin(0.05));
-  EXPECT_GE(shares.covered, 0.95 - margin(0.05));
-  EXPECT_LE(shares.paired, 0.05 + margin(0.05))
+  for (const double share : {shares.flip, shares.pairs})
+    EXPECT_LE(share, 0.05 + three_errors(0.05));
+  EXPECT_GE(shares.covered, 0.95 - three_errors(0.05));
+  EXPECT_LE(shares.paired, 0.05 + three_errors(0.05))
       << "the paired t-test does not assume equal variances";
   EXPECT_GT(shares.rejected[6], 0.05) << "swiglu";
   EXPECT_LT(shares.rejected[7], 0.05) << "reglu";
@@ -154,17 +106,17 @@ TEST(Simulation, UnequalSpreadsOfTheResults) {
   const auto of = [](std::vector<double> stds, std::string_view purpose) {
     return simulate({.effects = std::vector<double>(8), .stds = std::move(stds)}, purpose);
   };
-  const Shares t5 = of({0.0261, 0.0176, 0.0145, 0.0086, 0.0086, 0.0089, 0.0129, 0.0125}, "t5");
+  const ErrorShares t5 = of({0.0261, 0.0176, 0.0145, 0.0086, 0.0086, 0.0089, 0.0129, 0.0125}, "t5");
   print("8 variants, stds of t5_prose, five seeds", t5);
-  const Shares decoder =
+  const ErrorShares decoder =
       of({0.0081, 0.0088, 0.0030, 0.0081, 0.0276, 0.0132, 0.0169, 0.0095}, "decoder");
   print("8 variants, stds of decoder_prose, five seeds", decoder);
-  for (const Shares& shares : {t5, decoder}) {
+  for (const ErrorShares& shares : {t5, decoder}) {
     for (const double share : {shares.flip, shares.paired, shares.pairs})
-      EXPECT_LE(share, 0.05 + margin(0.05));
-    EXPECT_GE(shares.covered, 0.95 - margin(0.05));
+      EXPECT_LE(share, 0.05 + three_errors(0.05));
+    EXPECT_GE(shares.covered, 0.95 - three_errors(0.05));
   }
-  EXPECT_GT(t5.block, 0.05 + margin(0.05)) << "the baseline has the largest spread";
+  EXPECT_GT(t5.block, 0.05 + three_errors(0.05)) << "the baseline has the largest spread";
 }
 
 // One variant differs by three mean standard deviations, with each variant in turn.
@@ -190,10 +142,8 @@ TEST(Simulation, PowerAndErrorOfTheRules) {
         is_false = is_false || (i != differing && *summary.variants[i].difference->flip_p <= 0.05);
       false_flip += is_false ? 1.0 / kTables : 0;
     }
-    std::cout << name << ": power sign-flip " << flip << ", block " << block << ", paired "
-              << paired << "; false findings of sign-flip " << false_flip << "\n";
     expect_documented(name, {flip, block, paired, false_flip});
-    EXPECT_LE(false_flip, 0.05 + margin(0.05));
+    EXPECT_LE(false_flip, 0.05 + three_errors(0.05));
   }
 }
 
@@ -214,64 +164,47 @@ TEST(Simulation, TheStatedPowerIsReached) {
           summarize(random_table(truth, random_key(n, "power", {num_seeds})), 0);
       if (*summary.variants[3].difference->flip_p <= 0.05) found += 1.0 / kTrials;
     }
-    std::cout << num_seeds << " seeds, true difference " << truth.effects[3] << ": found " << found
-              << "\n";
     EXPECT_NEAR(found, num_seeds == 6 ? 0.6 : 0.8, 0.03);
     expect_documented(cat("power at the detectable difference, ", num_seeds, " seeds"), {found});
   }
 }
 
-// Every look judges; a false finding at any of them counts.
-TEST(Simulation, LooksErrInAtMostFivePercent) {
-  const std::vector<double> t5{0.0261, 0.0176, 0.0145, 0.0086, 0.0086, 0.0089, 0.0129, 0.0125};
-  for (const Spending spending : {Spending::kObrienFleming, Spending::kPocock}) {
-    const Plan plan{.looks = {6, 9, 12}, .spending = spending};
-    double wrong = 0, found = 0;
-    constexpr std::size_t kTrials = 2'000;
-    for (std::size_t n = 0; n < kTrials; ++n) {
-      Truth truth{.effects = std::vector<double>(8), .stds = t5, .num_seeds = 12};
-      const std::uint64_t key = random_key(n, "looks");
-      const auto judged = [&](std::size_t i, const Truth& one) {
-        return summarize(random_table(one, key), 0, plan).variants[i].difference->found_at_look;
-      };
-      const Summary summary = summarize(random_table(truth, key), 0, plan);
-      wrong += std::any_of(summary.variants.begin() + 1, summary.variants.end(),
-                           [](const auto& v) { return v.difference->found_at_look.has_value(); })
-                   ? 1.0 / kTrials
-                   : 0;
-      truth.effects[3] = -0.04;
-      found += judged(3, truth) ? 1.0 / kTrials : 0;
-    }
-    const double error = 3 * std::sqrt(0.05 * 0.95 / kTrials);
-    const std::string name = cat("looks at 6, 9 and 12 seeds, ",
-                                 spending == Spending::kPocock ? "Pocock" : "O'Brien-Fleming");
-    std::cout << name << ": error " << wrong << ", power " << found << "\n";
-    expect_documented(name, {wrong, found});
-    EXPECT_LE(wrong, 0.05 + error);
-    EXPECT_GE(wrong, 0.015);
-    EXPECT_GE(found, 0.5);
+// The share of tables with this verdict on variant 1.
+double share_of(Conclusion conclusion, const Truth& truth, const Plan& plan) {
+  constexpr std::size_t kTrials = 2'000;
+  double decided = 0;
+  for (std::size_t n = 0; n < kTrials; ++n) {
+    const std::uint64_t key = random_key(n, "decide", {truth.effects.size()});
+    const Summary summary = summarize(random_table(truth, key), 0, plan);
+    if (summary.variants[1].difference->conclusion == conclusion) decided += 1.0 / kTrials;
   }
+  return decided;
 }
 
-// Without declared looks: testing after each of 4 to 12 seeds and stopping at the first finding.
-TEST(Simulation, UndeclaredLooksErrMoreOften) {
-  double wrong = 0;
-  constexpr std::size_t kTrials = 4'000;
-  for (std::size_t n = 0; n < kTrials; ++n) {
-    const Truth truth{.effects = {0, 0}, .stds = {0.005, 0.005}, .num_seeds = 12};
-    const std::vector<double> values = random_values(truth, random_key(n, "peeking"));
-    bool is_wrong = false;
-    for (std::size_t s = 6; s <= 12 && !is_wrong; ++s) {
-      Table table(2, s);
-      for (std::size_t i = 0; i < 2; ++i)
-        for (std::size_t j = 0; j < s; ++j) table.set(i, j, values[i * 12 + j]);
-      is_wrong = *summarize(table, 0).variants[1].difference->flip_p <= 0.05;
-    }
-    wrong += is_wrong ? 1.0 / kTrials : 0;
+// The seeds that would decide are those for 80 %, by t approximations.
+TEST(Simulation, SeedsToDecideGiveAVerdictInFourOfFive) {
+  struct Case {
+    const char* name;
+    std::size_t num_variants;
+    double effect;
+    std::optional<double> margin;
+  };
+  for (const Case& c : {Case{"a difference, 2 variants, 12 seeds", 2, -0.00629, {}},
+                        {"a difference, 8 variants, 12 seeds", 8, -0.00867, {}},
+                        {"equivalence, 2 variants, 12 seeds", 2, 0.001, 0.00757},
+                        {"equivalence, 8 variants, 12 seeds", 8, 0.001, 0.01003}}) {
+    const double std = 0.005;
+    const Design design{.num_variants = static_cast<std::int64_t>(c.num_variants), .std = std};
+    ASSERT_EQ(seeds_to_decide(design, c.effect, c.margin), 12) << c.name;
+    Truth truth{.effects = std::vector<double>(c.num_variants),
+                .stds = std::vector<double>(c.num_variants, std),
+                .num_seeds = 12};
+    truth.effects[1] = c.effect;
+    const double decided = share_of(c.margin ? Conclusion::kEquivalent : Conclusion::kBetter, truth,
+                                    {.margin = c.margin});
+    expect_documented(cat("seeds that would decide, ", c.name), {decided});
+    EXPECT_NEAR(decided, 0.8, 0.04) << c.name;
   }
-  std::cout << "peeking: " << wrong << "\n";
-  expect_documented("a test after each of 6 to 12 seeds", {wrong});
-  EXPECT_GT(wrong, 0.08);
 }
 
 // The true difference is exactly the margin, where equivalence is hardest to refute, or 0.
@@ -295,9 +228,8 @@ TEST(Simulation, EquivalenceErrsInAtMostFivePercent) {
     found +=
         is_equivalent(summarize(random_table(truth, key), 0, plan).variants[1]) ? 1.0 / kTables : 0;
   }
-  std::cout << "equivalence: wrong " << wrong << ", found " << found << "\n";
   expect_documented("equivalence, margin 0.01, std 0.003", {wrong, found});
-  EXPECT_LE(wrong, 0.05 + margin(0.05));
+  EXPECT_LE(wrong, 0.05 + three_errors(0.05));
   EXPECT_GE(found, 0.8);
 }
 
